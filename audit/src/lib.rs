@@ -1,0 +1,1 @@
+//! The audit record, its hash chain, its writer and its readers.

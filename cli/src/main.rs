@@ -1,0 +1,2 @@
+//! The openshell command.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The egress proxy process, one per sandbox.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Kernel, initramfs and root images.

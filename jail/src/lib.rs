@@ -1,0 +1,1 @@
+//! Performs confinement, on the host and in the guest.

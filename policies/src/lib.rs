@@ -1,0 +1,1 @@
+//! Policy: schema, composition, compilation, evaluation, lints.

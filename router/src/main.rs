@@ -1,0 +1,2 @@
+//! The privacy router process.
+fn main() {}

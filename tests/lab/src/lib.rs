@@ -1,0 +1,1 @@
+//! The KVM lab: a machine with real KVM, on any Linux machine.

@@ -1,0 +1,1 @@
+//! Whole-product scenarios, black box.

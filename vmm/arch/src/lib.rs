@@ -1,0 +1,1 @@
+//! Boot, page tables, CPUID, MSRs, ACPI: configuration to bytes and registers.

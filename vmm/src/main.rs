@@ -1,0 +1,2 @@
+//! The jailed virtual machine monitor process.
+fn main() {}

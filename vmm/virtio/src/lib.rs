@@ -1,0 +1,1 @@
+//! Virtio queues, MMIO transport and devices.

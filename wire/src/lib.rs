@@ -1,0 +1,1 @@
+//! The vocabulary between processes: ids, units, frames, confinement as data, versions.
