@@ -1,0 +1,252 @@
+//! The control channel between manager and guest-init.
+//!
+//! ```text
+//! guest-init                     manager
+//!   Hello        ───────────────►           version, boot timings
+//!                ◄───────────────  Setup    once
+//!   Ready        ───────────────►           everything is mounted and captured
+//!   Started      ───────────────►           the agent's first instruction is next
+//!   Output …     ───────────────►
+//!                ◄───────────────  Input, EndOfInput, Signal, Resize …
+//!   Exited       ───────────────►           then the guest powers off
+//! ```
+//! `Failed` may come instead of any guest message after `Hello`; the guest powers off after it.
+//! Every guest message is a claim: the manager bounds what it accepts and never acts on its content
+//! beyond showing it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::confinement::Confinement;
+use crate::flow::FlowKey;
+
+/// From guest-init to the manager.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromGuest {
+    /// The first message.
+    Hello {
+        /// [`crate::VERSION`] of the guest's build.
+        version: u32,
+        /// Kernel release, as `uname -r` prints it.
+        kernel: String,
+        /// Nanoseconds since the kernel started (`CLOCK_MONOTONIC`) at init's first instruction.
+        init_started_ns: u64,
+    },
+    /// Mounts, modules and capture are in place.
+    Ready {
+        /// Nanoseconds since the kernel started.
+        at_ns: u64,
+    },
+    /// The agent's process exists.
+    Started {
+        /// Its process id in guest-init's namespace.
+        pid: u32,
+        /// Nanoseconds since the kernel started.
+        at_ns: u64,
+    },
+    /// Bytes that the agent wrote; at most [`MAX_CHUNK`].
+    Output {
+        /// Where it wrote them.
+        stream: Stream,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+    /// The agent ended.
+    Exited(Exit),
+    /// guest-init could not go on.
+    Failed {
+        /// What it was doing.
+        stage: Stage,
+        /// One line of cause.
+        cause: String,
+    },
+}
+
+/// From the manager to guest-init.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToGuest {
+    /// Everything guest-init needs to know; sent once, after `Hello`.
+    Setup(Box<Setup>),
+    /// Bytes for the agent's standard input; at most [`MAX_CHUNK`].
+    Input(Vec<u8>),
+    /// The agent's standard input ends here.
+    EndOfInput,
+    /// A signal for the agent's process group: `SIGINT`, `SIGTERM`, `SIGHUP`, `SIGQUIT`, `SIGUSR1`, `SIGUSR2` or `SIGKILL`.
+    Signal(i32),
+    /// The terminal's size changed.
+    Resize(Size),
+}
+
+/// What the guest is to become.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setup {
+    /// Host name in the guest.
+    pub hostname: String,
+    /// Wall clock: nanoseconds since the Unix epoch.
+    pub wall_clock_ns: u64,
+    /// Root image and writable layer.
+    pub root: Root,
+    /// Files placed in the guest before the agent starts.
+    pub files: Vec<File>,
+    /// Mounts: archives delivered on block devices.
+    pub mounts: Vec<Mount>,
+    /// The agent's command.
+    pub agent: Agent,
+    /// What is done to the agent.
+    pub confinement: Confinement,
+    /// PEM of the sandbox's certificate authority, added to every trust store of the guest. `None`: the
+    /// sandbox has no egress at all, and no capture is set up.
+    pub authority_pem: Option<String>,
+    /// Seals every flow.
+    pub flow_key: FlowKey,
+}
+
+/// Root file system.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Root {
+    /// Block device of the read-only EROFS image, for example `/dev/vda`.
+    pub image: String,
+    /// Where writes go.
+    pub scratch: Scratch,
+}
+
+/// The writable layer above the root image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Scratch {
+    /// Guest memory, at most this many MiB.
+    Memory {
+        /// Size limit in MiB.
+        mib: u32,
+    },
+    /// An ext4 file system on this block device.
+    Disk(String),
+}
+
+/// A small file, for example a credential placeholder or a certificate.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct File {
+    /// Absolute path.
+    pub path: String,
+    /// Content.
+    pub content: Vec<u8>,
+    /// Permission bits.
+    pub mode: u32,
+    /// Whether the agent's user owns it (else root).
+    pub owned_by_agent: bool,
+}
+
+/// A host directory that appears in the guest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mount {
+    /// Absolute path in the guest.
+    pub target: String,
+    /// Read-only EROFS block device with the directory's content, for example `/dev/vdc`.
+    pub device: String,
+    /// How writes are treated.
+    pub access: MountAccess,
+}
+
+/// What the agent may do in a [`Mount`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MountAccess {
+    /// Nothing but read.
+    ReadOnly,
+    /// Write to a private layer that is thrown away with the sandbox.
+    Copy,
+}
+
+/// The agent's command.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agent {
+    /// Program and arguments; the program is looked up in the environment's `PATH`.
+    pub command: Vec<String>,
+    /// Environment, whole: nothing is inherited.
+    pub env: Vec<(String, String)>,
+    /// Working directory; created if missing.
+    pub workdir: String,
+    /// Terminal, if the agent gets one; else three pipes.
+    pub terminal: Option<Size>,
+}
+
+/// Terminal size in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Size {
+    /// Lines.
+    pub rows: u16,
+    /// Columns.
+    pub columns: u16,
+}
+
+/// An output stream of the agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stream {
+    /// Standard output (and, with a terminal, everything).
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// How the agent ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Exit {
+    /// It returned this status.
+    Code(u8),
+    /// A signal ended it.
+    Signal(i32),
+    /// Its command was not found.
+    NotFound,
+    /// Its command could not be executed.
+    NotExecutable,
+    /// The guest ran out of memory and the kernel ended it.
+    OutOfMemory,
+}
+
+/// What guest-init was doing when it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// Loading kernel modules.
+    Modules,
+    /// Mounting the root image, the writable layer or a mount.
+    Mounts,
+    /// Writing files.
+    Files,
+    /// Building the capture: network namespace, routes, nftables, listeners.
+    Capture,
+    /// Confining or starting the agent.
+    Agent,
+}
+
+/// Longest chunk of standard input or output in one message, in bytes.
+pub const MAX_CHUNK: usize = 32 * 1024;
+
+macro_rules! redacted_debug {
+    ($type:ty, $($pattern:pat => $text:expr),+ $(,)?) => {
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self { $($pattern => f.write_str($text.as_ref())),+ }
+            }
+        }
+    };
+}
+
+// Guest bytes and the agent's environment may hold secrets: they do not print.
+redacted_debug!(FromGuest,
+    Self::Hello { version, kernel, .. } => format!("Hello {{ version: {version}, kernel: {kernel:?} }}"),
+    Self::Ready { at_ns } => format!("Ready {{ at_ns: {at_ns} }}"),
+    Self::Started { pid, at_ns } => format!("Started {{ pid: {pid}, at_ns: {at_ns} }}"),
+    Self::Output { stream, bytes } => format!("Output {{ {stream:?}, <{} bytes> }}", bytes.len()),
+    Self::Exited(exit) => format!("Exited({exit:?})"),
+    Self::Failed { stage, cause } => format!("Failed {{ {stage:?}, {cause:?} }}"),
+);
+redacted_debug!(ToGuest,
+    Self::Setup(setup) => format!("Setup({setup:?})"),
+    Self::Input(bytes) => format!("Input(<{} bytes>)", bytes.len()),
+    Self::EndOfInput => "EndOfInput",
+    Self::Signal(number) => format!("Signal({number})"),
+    Self::Resize(size) => format!("Resize({size:?})"),
+);
+redacted_debug!(File, file => format!("File {{ {:?}, <{} bytes> }}", file.path, file.content.len()));
+redacted_debug!(Agent, agent => format!("Agent {{ command: {:?}, env: <redacted>, workdir: {:?} }}", agent.command, agent.workdir));

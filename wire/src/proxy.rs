@@ -1,0 +1,77 @@
+//! What the manager tells `openshell-proxy`, and what it hears back.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::flow::FlowKey;
+use crate::id::SandboxId;
+use crate::spawn::{Fd, JailUser};
+
+/// One sandbox's egress.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProxyConfig {
+    /// [`crate::VERSION`].
+    pub version: u32,
+    /// Whose egress.
+    pub sandbox: SandboxId,
+    /// Seals every flow.
+    pub flow_key: FlowKey,
+    /// Listening Unix socket of [`crate::vsock::FLOWS`].
+    pub flows: Fd,
+    /// Listening Unix socket of [`crate::vsock::NAMES`].
+    pub names: Fd,
+    /// Connected Unix socket to the audit writer.
+    pub audit: Fd,
+    /// Where the router listens. `None`: no inference in this sandbox.
+    pub router: Option<RouterSocket>,
+    /// The resolved policy document's network part, as YAML of the full policy document.
+    pub policy: String,
+    /// How upstreams are found and trusted.
+    pub upstream: Upstream,
+    /// Who the process becomes.
+    pub user: Option<JailUser>,
+}
+
+/// Where the proxy finds the router.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouterSocket {
+    /// Directory that holds the socket, opened with `O_PATH`.
+    pub directory: Fd,
+    /// Name of the socket in it.
+    pub name: String,
+}
+
+/// How upstreams are found and trusted. The operator's word, from `egress:` in `agent.yaml`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Upstream {
+    /// Names that are answered from here instead of by DNS. Being listed does not lift the address check.
+    pub hosts: BTreeMap<String, IpAddr>,
+    /// Addresses that may be dialled although they are loopback, link-local, private or a metadata service:
+    /// `address` or `address/prefix`.
+    pub allow_addresses: Vec<String>,
+    /// PEM certificates trusted beside the system's roots.
+    pub extra_roots_pem: String,
+}
+
+/// What `openshell-proxy` reports, one JSON line each.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum ProxyEvent {
+    /// Jailed and accepting flows.
+    Ready {
+        /// Certificate of the sandbox's authority. Its key never leaves the process.
+        authority_pem: String,
+    },
+    /// Could not start.
+    Failed {
+        /// One line of cause.
+        cause: String,
+        /// One line of remedy.
+        remedy: String,
+    },
+}

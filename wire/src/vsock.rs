@@ -1,0 +1,33 @@
+//! Well-known vsock ports on the host (CID 2), and who listens behind each.
+
+/// A vsock port number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub struct Port(pub u32);
+
+/// The context id of the host as the guest sees it.
+pub const HOST_CID: u32 = 2;
+
+/// The context id of every guest: each has its own VMM, so ids need not differ.
+pub const GUEST_CID: u32 = 3;
+
+/// Control channel: manager ↔ guest-init, [`crate::control`].
+pub const CONTROL: Port = Port(1);
+
+/// One stream per captured TCP flow: guest-init → host-proxy, [`crate::flow`].
+pub const FLOWS: Port = Port(2);
+
+/// Name questions: guest-init → host-proxy, [`crate::name`].
+pub const NAMES: Port = Port(3);
+
+/// Host ports below this may be opened only from a guest port below it. Linux lets only a process with
+/// `CAP_NET_BIND_SERVICE` bind such a guest port, so an agent cannot, whatever its seccomp filter says.
+pub const PRIVILEGED_BELOW: Port = Port(1024);
+
+/// The Unix socket in the vsock directory behind a host port.
+#[must_use]
+pub fn socket_name(port: Port) -> String {
+    format!("{}.sock", port.0)
+}
+
+/// The Unix socket in the vsock directory on which the VMM accepts host → guest connections.
+pub const GUEST_SOCKET: &str = "guest.sock";
