@@ -1,1 +1,3 @@
 //! Kernel, initramfs and root images.
+
+pub mod kernel;
