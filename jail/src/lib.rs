@@ -1,1 +1,11 @@
 //! Performs confinement, on the host and in the guest.
+//!
+//! [`host::enter`] jails one of our own processes before it meets its first foreign byte. This crate
+//! decides nothing: what is granted comes in as data, and every step that fails is an error, never a weaker
+//! jail that goes unreported.
+
+mod capabilities;
+mod filter;
+mod namespaces;
+
+pub mod host;

@@ -1,0 +1,137 @@
+//! Builds and installs seccomp filters: which system calls, under which conditions on their arguments,
+//! and what happens to every other call. Which calls those are is the business of the lists.
+
+use std::collections::BTreeMap;
+
+use rustix::io::Errno;
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    TargetArch,
+};
+
+/// A system call's number.
+pub(crate) type Call = libc::c_long;
+
+/// Why a filter could not be built or installed.
+#[derive(Debug, thiserror::Error)]
+pub enum FilterError {
+    /// A list does not make a filter: a bug in the list.
+    #[error("malformed seccomp list")]
+    Malformed(#[source] seccompiler::BackendError),
+    /// The kernel refused the filter.
+    #[error("the kernel refused the filter")]
+    Install(#[source] seccompiler::Error),
+}
+
+/// What a call meets that is not allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Otherwise {
+    /// The process ends, and the kernel logs it: for our own processes, where it is a bug or an attack.
+    KillProcess,
+    /// The call fails: for the agent's programs, which try things and fall back.
+    Refuse(Errno),
+}
+
+/// A condition on one argument.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Argument {
+    index: u8,
+    test: Test,
+}
+
+/// The kernel reads arguments such as commands and families as 32-bit numbers. Comparing only what it reads
+/// is what keeps a caller from slipping past with garbage in the upper half.
+#[derive(Clone, Copy, Debug)]
+enum Test {
+    Is(u32),
+    IsNot(u32),
+    Masked { mask: u64, value: u64 },
+}
+
+/// Calls that are allowed, each always or under any one of several sets of conditions.
+#[derive(Debug, Default)]
+pub(crate) struct AllowList {
+    rules: BTreeMap<Call, Vec<SeccompRule>>,
+}
+
+impl Argument {
+    /// The 32-bit argument `index` equals `value`.
+    pub(crate) fn is(index: u8, value: u32) -> Self {
+        Self { index, test: Test::Is(value) }
+    }
+
+    /// The 32-bit argument `index` differs from `value`.
+    pub(crate) fn is_not(index: u8, value: u32) -> Self {
+        Self { index, test: Test::IsNot(value) }
+    }
+
+    /// Of the bits `mask`, the 64-bit argument `index` has exactly `value`.
+    pub(crate) fn masked(index: u8, mask: u64, value: u64) -> Self {
+        Self { index, test: Test::Masked { mask, value } }
+    }
+
+    fn condition(self) -> Result<SeccompCondition, FilterError> {
+        let (width, operator, value) = match self.test {
+            Test::Is(value) => (SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value.into()),
+            Test::IsNot(value) => (SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, value.into()),
+            Test::Masked { mask, value } => (SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(mask), value),
+        };
+        SeccompCondition::new(self.index, width, operator, value).map_err(FilterError::Malformed)
+    }
+}
+
+impl AllowList {
+    /// Allows `calls` with any arguments.
+    pub(crate) fn always(mut self, calls: &[Call]) -> Self {
+        for call in calls {
+            self.rules.insert(*call, Vec::new());
+        }
+        self
+    }
+
+    /// Allows `call` when all of `arguments` hold. Said several times of one call, any one suffices.
+    pub(crate) fn when(mut self, call: Call, arguments: &[Argument]) -> Result<Self, FilterError> {
+        let conditions =
+            arguments.iter().map(|argument| argument.condition()).collect::<Result<Vec<_>, _>>()?;
+        let rule = SeccompRule::new(conditions).map_err(FilterError::Malformed)?;
+        match self.rules.get_mut(&call) {
+            // An empty list means always: a condition must not narrow what was granted before.
+            Some(rules) if rules.is_empty() => {}
+            Some(rules) => rules.push(rule),
+            None => drop(self.rules.insert(call, vec![rule])),
+        }
+        Ok(self)
+    }
+
+    /// Binds the calling thread, and the threads and processes that it starts later, to this list. A call
+    /// of another architecture's ABI always ends the process.
+    pub(crate) fn install(self, otherwise: Otherwise) -> Result<(), FilterError> {
+        let mismatch = match otherwise {
+            Otherwise::KillProcess => SeccompAction::KillProcess,
+            Otherwise::Refuse(error) => refuse(error),
+        };
+        install(self.rules, mismatch, SeccompAction::Allow)
+    }
+}
+
+/// Makes `calls` fail with `error` although a list allows them: for calls that libraries try and can do
+/// without. The kernel takes the strictest verdict of all installed filters.
+pub(crate) fn refuse_quietly(calls: &[Call], error: Errno) -> Result<(), FilterError> {
+    let rules = calls.iter().map(|call| (*call, Vec::new())).collect();
+    install(rules, SeccompAction::Allow, refuse(error))
+}
+
+fn refuse(error: Errno) -> SeccompAction {
+    SeccompAction::Errno(error.raw_os_error().unsigned_abs())
+}
+
+fn install(
+    rules: BTreeMap<Call, Vec<SeccompRule>>,
+    mismatch: SeccompAction,
+    matched: SeccompAction,
+) -> Result<(), FilterError> {
+    let filter =
+        SeccompFilter::new(rules, mismatch, matched, TargetArch::x86_64).map_err(FilterError::Malformed)?;
+    let program = BpfProgram::try_from(filter).map_err(FilterError::Malformed)?;
+    seccompiler::apply_filter(&program).map_err(FilterError::Install)
+}

@@ -1,0 +1,25 @@
+//! Resource limits: no core file may hold guest memory or a credential, and descriptors are enough but
+//! bounded. There is no limit on file size: a jailed process can create no file, and those it was given
+//! (disks, the audit log, its own log) have their own bounds.
+
+use rustix::process::{Resource, Rlimit};
+
+use super::JailError;
+
+pub(super) fn apply(open_files: u64) -> Result<(), JailError> {
+    set("core files", Resource::Core, 0)?;
+    set("open files", Resource::Nofile, reachable(open_files))
+}
+
+/// Root may raise the hard limit; anybody else stays below the one it was started with.
+fn reachable(wanted: u64) -> u64 {
+    if rustix::process::geteuid().is_root() {
+        return wanted;
+    }
+    rustix::process::getrlimit(Resource::Nofile).maximum.map_or(wanted, |hard| wanted.min(hard))
+}
+
+fn set(name: &'static str, resource: Resource, value: u64) -> Result<(), JailError> {
+    let limit = Rlimit { current: Some(value), maximum: Some(value) };
+    rustix::process::setrlimit(resource, limit).map_err(|error| JailError::Limit(name, error))
+}
