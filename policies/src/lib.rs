@@ -1,1 +1,29 @@
 //! Policy: schema, composition, compilation, evaluation, lints.
+//!
+//! ```text
+//! text ──yaml──► Document ──Policy::compile──► Policy ──decide──► Allow(Permit) | Deny(Denial)
+//!                   └─────Document::confinement──► wire::confinement::Confinement
+//! ```
+//! A document has two halves. The *static* half (filesystem, process) becomes a
+//! [`wire::confinement::Confinement`], which the guest performs once. The *dynamic* half (network)
+//! becomes a [`Policy`], which stays on the host and decides every request.
+//!
+//! *Invariants:* nothing in this crate reads a file, a clock or the environment; what cannot be
+//! understood is an error and never an allowance; a [`Permit`] can be made by [`Policy::decide`] only.
+
+pub mod confinement;
+pub mod decision;
+pub mod document;
+pub mod place;
+pub mod yaml;
+
+mod compile;
+mod evaluate;
+mod index;
+mod pattern;
+mod rule;
+
+pub use decision::{Decision, Denial, DestinationDecision, Level, NameDecision, Permit};
+pub use document::Document;
+pub use evaluate::{Destination, Policy, Request};
+pub use yaml::{LoadError, LoadErrors};

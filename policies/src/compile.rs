@@ -1,0 +1,182 @@
+//! A document's network part → [`Policy`]. Every mistake is reported, not only the first.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::document::{Document, Lists, RuleEntry};
+use crate::evaluate::Policy;
+use crate::index::{HostIndex, ProgramIndex};
+use crate::pattern::binary::BinaryPattern;
+use crate::pattern::host::DestinationPattern;
+use crate::pattern::method::MethodPattern;
+use crate::pattern::path::{Kind, PathPattern};
+use crate::pattern::{PatternError, Side};
+use crate::place::{At, Place};
+use crate::rule::{Level, Rule};
+use crate::yaml::{LoadError, LoadErrors};
+
+const MAX_NAME: usize = 128;
+
+impl Policy {
+    /// Compiles the document's network part.
+    ///
+    /// # Errors
+    /// A part that is not enforced, a rule without all four levels, an empty allow list, an entry that
+    /// is not a pattern, a name that is used twice, or a rule whose deny lists leave nothing.
+    pub fn compile(document: &Document) -> Result<Self, LoadErrors> {
+        document.check_parts()?;
+        let mut compiler = Compiler { file: document.file(), found: Vec::new(), names: HashSet::new() };
+        let rules: Vec<Arc<Rule>> =
+            document.network.iter().filter_map(|entry| compiler.rule(entry)).map(Arc::new).collect();
+        LoadErrors::from_found(compiler.found).map_or_else(|| Ok(index(rules)), Err)
+    }
+}
+
+struct Compiler<'a> {
+    file: &'a str,
+    found: Vec<LoadError>,
+    names: HashSet<&'a str>,
+}
+
+/// One level of one rule: what errors call it, and how its entries are read.
+struct LevelReader<P> {
+    key: &'static str,
+    parse: fn(&str, Side) -> Result<P, PatternError>,
+    /// Whether a deny entry leaves nothing of an allow entry.
+    covers: fn(&P, &P, &str) -> bool,
+}
+
+fn index(rules: Vec<Arc<Rule>>) -> Policy {
+    let (mut allowing, mut denying) = (HostIndex::default(), HostIndex::default());
+    let mut programs = ProgramIndex::default();
+    for (number, rule) in rules.iter().enumerate() {
+        rule.destination.allow.iter().for_each(|pattern| allowing.insert(number, pattern));
+        rule.destination.deny.iter().for_each(|pattern| denying.insert(number, pattern));
+        rule.binary.allow.iter().for_each(|pattern| programs.insert(pattern));
+    }
+    Policy { rules, allowing, denying, programs }
+}
+
+impl<'a> Compiler<'a> {
+    fn rule(&mut self, entry: &'a At<RuleEntry>) -> Option<Rule> {
+        let place = entry.place;
+        let RuleEntry { name, binary, destination, method, path } = &entry.value;
+        let name = self.name(name.as_ref(), place);
+        let context = (name.unwrap_or("?"), place);
+        let binary = self.level(context, binary.as_ref(), &BINARY);
+        let destination = self.level(context, destination.as_ref(), &DESTINATION);
+        let method = self.level(context, method.as_ref(), &METHOD);
+        let path = self.level(context, path.as_ref(), &PATH);
+        Some(Rule {
+            name: name?.into(),
+            binary: binary?,
+            destination: destination?,
+            method: method?,
+            path: path?,
+        })
+    }
+
+    fn name(&mut self, name: Option<&'a At<String>>, place: Place) -> Option<&'a str> {
+        let Some(At { value, place }) = name else {
+            self.refuse(
+                place,
+                "name",
+                "the rule has no name",
+                "add 'name: …': denials and the audit log use it",
+            );
+            return None;
+        };
+        if value.is_empty() || value.len() > MAX_NAME || value.chars().any(char::is_control) {
+            let reason = format!("a rule's name has 1 to {MAX_NAME} printable bytes");
+            self.refuse(*place, "name", reason, "write a short name");
+            return None;
+        }
+        if !self.names.insert(value) {
+            let reason = format!("a rule named '{value}' stands above already");
+            self.refuse(*place, "name", reason, "give each rule its own name");
+        }
+        Some(value)
+    }
+
+    fn level<P>(
+        &mut self,
+        (rule, place): (&str, Place),
+        lists: Option<&At<Lists>>,
+        reader: &LevelReader<P>,
+    ) -> Option<Level<P>> {
+        let key = reader.key;
+        let Some(At { value: lists, place }) = lists else {
+            let reason = format!("rule '{rule}' has no '{key}' level, and an absent level allows nothing");
+            self.refuse(place, key, reason, format!("add '{key}: {{allow: […]}}'"));
+            return None;
+        };
+        if lists.allow.is_empty() {
+            let reason = format!("the '{key}' level of rule '{rule}' allows nothing");
+            self.refuse(
+                *place,
+                key,
+                reason,
+                format!("list what is allowed under '{key}.allow', or remove the rule"),
+            );
+            return None;
+        }
+        let deny = self.list(&lists.deny, Side::Deny, reader);
+        let allow = self.list(&lists.allow, Side::Allow, reader);
+        let (allow, deny) = (allow?, deny?);
+        let dead = |(pattern, text): (&P, &At<String>)| {
+            deny.iter().any(|deny| (reader.covers)(deny, pattern, &text.value))
+        };
+        if allow.iter().zip(&lists.allow).all(dead) {
+            let reason = format!("rule '{rule}' can never match: '{key}.deny' covers all of '{key}.allow'");
+            self.refuse(*place, key, reason, "take the entry out of one of the two lists");
+        }
+        Some(Level { allow, deny })
+    }
+
+    fn list<P>(&mut self, entries: &[At<String>], side: Side, reader: &LevelReader<P>) -> Option<Vec<P>> {
+        let list = if side == Side::Allow { "allow" } else { "deny" };
+        let parsed: Vec<Option<P>> = entries
+            .iter()
+            .map(|entry| match (reader.parse)(&entry.value, side) {
+                Ok(pattern) => Some(pattern),
+                Err(error) => {
+                    self.refuse(entry.place, &format!("{}.{list}", reader.key), error.reason, error.remedy);
+                    None
+                }
+            })
+            .collect();
+        parsed.into_iter().collect()
+    }
+
+    fn refuse(&mut self, place: Place, key: &str, reason: impl Into<String>, remedy: impl Into<String>) {
+        self.found.push(LoadError::new(self.file, place, reason, remedy).about(key));
+    }
+}
+
+const BINARY: LevelReader<BinaryPattern> = LevelReader {
+    key: "binary",
+    parse: BinaryPattern::parse,
+    covers: |deny, allow, text| match (deny, allow) {
+        (BinaryPattern::Name { name, .. }, BinaryPattern::Name { .. }) => **name == *text,
+        (BinaryPattern::Path(deny), BinaryPattern::Path(_)) => deny.covers(text),
+        _ => false,
+    },
+};
+
+const DESTINATION: LevelReader<DestinationPattern> = LevelReader {
+    key: "destination",
+    parse: DestinationPattern::parse,
+    covers: |deny, allow, _text| deny.covers(allow),
+};
+
+const METHOD: LevelReader<MethodPattern> = LevelReader {
+    key: "method",
+    parse: |text, _side| MethodPattern::parse(text),
+    covers: |deny, allow, _text| *deny == MethodPattern::Any || deny == allow,
+};
+
+const PATH: LevelReader<PathPattern> = LevelReader {
+    key: "path",
+    parse: |text, side| PathPattern::parse(text, Kind::Request, side),
+    covers: |deny, _allow, text| deny.covers(text),
+};

@@ -1,0 +1,218 @@
+//! What a decision is: a permit, or a denial that says which level stopped the request and why.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::rule::Rule;
+
+/// The four levels, in the order in which they are evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// Which program asks.
+    Binary,
+    /// Which host and port it wants.
+    Destination,
+    /// With which method.
+    Method,
+    /// On which path.
+    Path,
+}
+
+/// The answer to one request.
+#[derive(Clone, Debug)]
+#[must_use]
+pub enum Decision {
+    /// The request may go on, as the permit describes it.
+    Allow(Permit),
+    /// It may not.
+    Deny(Denial),
+}
+
+/// The answer to a question about a flow, before any request of it is known.
+#[derive(Clone, Debug)]
+#[must_use]
+pub enum DestinationDecision {
+    /// Some request to the destination could be allowed. Each still needs its own [`Decision`].
+    Possible,
+    /// No request of this program to the destination could be allowed.
+    Deny(Denial),
+}
+
+/// The answer to the question whether a name may be resolved.
+#[derive(Clone, Debug)]
+#[must_use]
+pub enum NameDecision {
+    /// Some rule could allow a request to the name, on some port.
+    Possible,
+    /// No rule could.
+    Deny(Denial),
+}
+
+/// Proof that the policy allowed one request. Only [`crate::Policy::decide`] makes one, so code that
+/// takes a permit cannot be reached without a decision.
+#[derive(Clone, Debug)]
+pub struct Permit {
+    rule: Arc<Rule>,
+    host: Box<str>,
+    port: u16,
+    method: Box<str>,
+    path: Box<str>,
+}
+
+/// Why a request was refused.
+#[derive(Clone, Debug)]
+pub struct Denial {
+    level: Level,
+    rule: Option<Arc<Rule>>,
+    cause: Cause,
+}
+
+/// What about the level failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The policy has no rule at all.
+    NoRules,
+    /// Nothing allows it.
+    NotAllowed,
+    /// A deny list names it.
+    Denied,
+    /// The program is not known.
+    UnknownProgram,
+    /// The host is not in canonical form.
+    NotCanonical,
+}
+
+impl Level {
+    /// `binary`, `destination`, `method` or `path`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Binary => "binary",
+            Self::Destination => "destination",
+            Self::Method => "method",
+            Self::Path => "path",
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Decision {
+    /// Whether the request may go on.
+    #[must_use]
+    pub fn is_allowed(&self) -> bool {
+        matches!(self, Self::Allow(_))
+    }
+}
+
+impl Permit {
+    pub(crate) fn new(rule: Arc<Rule>, request: &crate::Request<'_>) -> Self {
+        Self {
+            rule,
+            host: request.destination.host.into(),
+            port: request.destination.port,
+            method: request.method.into(),
+            path: request.path.into(),
+        }
+    }
+
+    /// Name of the rule that allowed it.
+    #[must_use]
+    pub fn rule(&self) -> &str {
+        &self.rule.name
+    }
+
+    /// The host that may be dialled.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port that may be dialled.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The method that may be sent.
+    #[must_use]
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// The canonical path that may be sent.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+impl Denial {
+    pub(crate) fn new(level: Level, rule: Option<Arc<Rule>>, cause: Cause) -> Self {
+        Self { level, rule, cause }
+    }
+
+    /// The first level that failed.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
+    /// Name of the rule that denies it, or that came nearest to allowing it.
+    #[must_use]
+    pub fn rule(&self) -> Option<&str> {
+        self.rule.as_deref().map(|rule| &*rule.name)
+    }
+
+    /// Why, in one line.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        let rule = self.rule().unwrap_or_default();
+        let what = match self.level {
+            Level::Binary => "the program",
+            Level::Destination => "the destination",
+            Level::Method => "the method",
+            Level::Path => "the path",
+        };
+        match (self.cause, &self.rule) {
+            (Cause::NoRules, _) => "the policy has no network rule: nothing is allowed".to_owned(),
+            (Cause::UnknownProgram, _) => "the program behind the connection could not be told".to_owned(),
+            (Cause::NotCanonical, _) => "the host is not a name or an address in canonical form".to_owned(),
+            (Cause::Denied, _) => format!("{what} is denied by rule '{rule}'"),
+            (Cause::NotAllowed, Some(_)) => format!("{what} is not allowed by rule '{rule}'"),
+            (Cause::NotAllowed, None) => format!("{what} is not allowed by any rule"),
+        }
+    }
+
+    /// What could be done instead, in one line.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match (self.cause, self.level, &self.rule) {
+            (Cause::UnknownProgram, ..) => {
+                "let one program that a rule names open the connection, and keep it running".to_owned()
+            }
+            (Cause::NotCanonical, ..) => "write the host in lower case, without a dot at the end".to_owned(),
+            (Cause::Denied, _, Some(rule)) => {
+                format!("a deny list beats every rule; the operator can change '{}'", rule.name)
+            }
+            (Cause::NotAllowed, Level::Method, Some(rule)) => {
+                format!("rule '{}' allows {}", rule.name, rule.methods())
+            }
+            (Cause::NotAllowed, level, Some(rule)) => {
+                format!("the operator can add it to '{level}' of rule '{}'", rule.name)
+            }
+            _ => "the operator can add a network rule for it".to_owned(),
+        }
+    }
+}
+
+/// The reason.
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason())
+    }
+}

@@ -1,0 +1,268 @@
+//! The policy document as it is written: every accepted key, and nothing that was decided from them.
+//!
+//! Two forms are read. The *full document* is a mapping that starts with `version: 1`. The *bare rule
+//! list* is a list of rules, and means a document that has only a `network` part. A part that this
+//! version does not enforce is refused by name: a policy is never half in force.
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use wire::confinement::SeccompProfile;
+
+use crate::place::{At, Place};
+use crate::yaml::{self, LoadError, LoadErrors};
+
+/// The version that [`Document::parse`] reads.
+pub const VERSION: u32 = 1;
+
+/// A policy, as written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a policy document (a mapping)")]
+pub struct Document {
+    /// [`VERSION`]. Required in a file of its own; inside `agent.yaml` it may be left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<At<u32>>,
+    /// Policies that this one builds on. Not enforced by this version: refused.
+    #[serde(default, skip_serializing)]
+    pub extends: Option<At<Unenforced>>,
+    /// What the agent may do with files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filesystem: Option<Filesystem>,
+    /// What the agent's processes may do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<Process>,
+    /// What the agent may reach. Nothing, if there is no rule.
+    #[serde(default)]
+    pub network: Vec<At<RuleEntry>>,
+    /// Ports that others may reach in the sandbox. Not enforced by this version: refused.
+    #[serde(default, skip_serializing)]
+    pub inbound: Option<At<Unenforced>>,
+    /// Conditions on inference. Not enforced by this version: refused.
+    #[serde(default, skip_serializing)]
+    pub inference: Option<At<Unenforced>>,
+    /// Rego modules. Not enforced by this version: refused.
+    #[serde(default, skip_serializing)]
+    pub rego: Option<At<Unenforced>>,
+    /// How errors call the file.
+    #[serde(skip)]
+    file: FileName,
+}
+
+/// Paths beneath which the agent may do something, in addition to the baseline.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "lists of paths under 'read', 'execute', 'write', 'write_execute'")]
+pub struct Filesystem {
+    /// Whether the baseline of the base image is granted too (`policies/baseline.yaml`).
+    #[serde(default)]
+    pub baseline: Baseline,
+    /// Read files and list directories.
+    #[serde(default)]
+    pub read: Vec<At<String>>,
+    /// Read and execute.
+    #[serde(default)]
+    pub execute: Vec<At<String>>,
+    /// Read, write, create and remove; not execute.
+    #[serde(default)]
+    pub write: Vec<At<String>>,
+    /// All of the above.
+    #[serde(default)]
+    pub write_execute: Vec<At<String>>,
+}
+
+/// What a document's `filesystem` starts from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Baseline {
+    /// The paths that programs of the base image need.
+    #[default]
+    Image,
+    /// Nothing: the document names every path.
+    None,
+}
+
+/// What the agent's processes may do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a mapping with 'seccomp' and 'limits'")]
+pub struct Process {
+    /// System call filter.
+    #[serde(default)]
+    pub seccomp: SeccompProfile,
+    /// Resource limits.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// Resource limits, as written; what is left out has the default of [`wire::confinement::Limits`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a mapping with 'processes' and 'open_files'")]
+pub struct Limits {
+    /// Most processes and threads at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processes: Option<At<u64>>,
+    /// Most open files for each process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_files: Option<At<u64>>,
+}
+
+/// One rule of the network part. All four levels are required; they are optional here only so that
+/// the error for a missing one can name the rule.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a rule: name, binary, destination, method, path")]
+pub struct RuleEntry {
+    /// How denials and the audit log call the rule; unique in the document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<At<String>>,
+    /// Which programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binary: Option<At<Lists>>,
+    /// To which hosts and ports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination: Option<At<Lists>>,
+    /// With which HTTP methods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<At<Lists>>,
+    /// On which paths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<At<Lists>>,
+}
+
+/// The two lists of a level. Deny beats allow.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "lists under 'allow' and 'deny'")]
+pub struct Lists {
+    /// What is allowed; an empty list is an error.
+    #[serde(default)]
+    pub allow: Vec<At<String>>,
+    /// What is denied although it is allowed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deny: Vec<At<String>>,
+}
+
+/// A part of a document that this version knows by name only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unenforced;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct FileName(Arc<str>);
+
+/// Either form of a policy file.
+struct EitherForm(Document);
+
+impl Document {
+    /// Reads a policy file, in either form. `file` is how errors call it; nothing is opened.
+    ///
+    /// # Errors
+    /// The text is not a policy, or it has a part that this version does not enforce.
+    pub fn parse(text: &str, file: &str) -> Result<Self, LoadErrors> {
+        let EitherForm(document) = yaml::parse(text, file)?;
+        let document = document.named(file);
+        if document.version.is_none() {
+            let remedy = format!("start it with 'version: {VERSION}'");
+            return Err(LoadError::new(
+                file,
+                Place { line: 1, column: 1 },
+                "the policy has no version",
+                remedy,
+            )
+            .into());
+        }
+        document.check_parts()?;
+        Ok(document)
+    }
+
+    /// Sets how errors call the file in which this document stands, for a document that was read as a
+    /// part of another file.
+    #[must_use]
+    pub fn named(mut self, file: &str) -> Self {
+        self.file = FileName(file.into());
+        self
+    }
+
+    /// How errors call the file.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        &self.file.0
+    }
+
+    /// The network part as a policy file, for the process that decides requests.
+    ///
+    /// # Errors
+    /// The rules cannot be written as YAML; a bug.
+    pub fn network_text(&self) -> Result<String, serde_saphyr::SerializeError> {
+        let version = Some(At::nowhere(VERSION));
+        let network = Self { version, network: self.network.clone(), ..Self::default() };
+        serde_saphyr::to_string(&network)
+    }
+
+    /// Refuses an unknown version and every part that is not enforced.
+    pub(crate) fn check_parts(&self) -> Result<(), LoadErrors> {
+        let mut found = Vec::new();
+        if let Some(version) = self.version.as_ref().filter(|version| version.value != VERSION) {
+            let reason = format!("version {} is not known", version.value);
+            let remedy = format!("write 'version: {VERSION}'");
+            found.push(LoadError::new(self.file(), version.place, reason, remedy).about("version"));
+        }
+        let parts = [
+            ("extends", &self.extends),
+            ("inbound", &self.inbound),
+            ("inference", &self.inference),
+            ("rego", &self.rego),
+        ];
+        for (key, part) in parts {
+            let Some(part) = part else { continue };
+            let reason = "this part is not enforced by this version, so a policy that has it is refused";
+            let remedy = format!("remove '{key}', and write what it grants as rules under 'network'");
+            found.push(LoadError::new(self.file(), part.place, reason, remedy).about(key));
+        }
+        LoadErrors::from_found(found).map_or(Ok(()), Err)
+    }
+}
+
+impl Default for FileName {
+    fn default() -> Self {
+        Self("policy".into())
+    }
+}
+
+impl<'de> Deserialize<'de> for Unenforced {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        IgnoredAny::deserialize(deserializer).map(|_content| Self)
+    }
+}
+
+impl Serialize for Unenforced {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_unit()
+    }
+}
+
+impl<'de> Deserialize<'de> for EitherForm {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+
+        impl<'de> Visitor<'de> for Either {
+            type Value = EitherForm;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a policy document (a mapping) or a list of rules")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<EitherForm, A::Error> {
+                Document::deserialize(MapAccessDeserializer::new(map)).map(EitherForm)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, rules: A) -> Result<EitherForm, A::Error> {
+                let network = Vec::deserialize(SeqAccessDeserializer::new(rules))?;
+                let version = Some(At::nowhere(VERSION));
+                Ok(EitherForm(Document { version, network, ..Document::default() }))
+            }
+        }
+
+        deserializer.deserialize_any(Either)
+    }
+}

@@ -1,0 +1,225 @@
+//! Path patterns, for request paths and for file paths.
+//!
+//! | text | in an allow list | in a deny list |
+//! |---|---|---|
+//! | `*` as a whole segment | one segment that is not empty | one segment |
+//! | `*` inside a segment | any characters of the segment | the same |
+//! | `/**/` | any number of segments, none too | the same |
+//! | `/a/**` at the end | what is beneath `/a/` | `/a` and what is beneath it |
+//! | `/a/*` at the end | one segment beneath `/a/` | the same as `/a/**` |
+//! | letters | exactly | a request path: whatever their case |
+//! | a slash at the end | exactly | a request path: with it or without it |
+//!
+//! The last two rows exist because servers differ: where one may see the path that was denied, it is denied.
+//! Matching goes over the path once for each `**`; nothing is allocated.
+
+use super::{PatternError, Side};
+
+const MAX_PATTERN: usize = 1024;
+const MAX_WILDCARDS: usize = 16;
+
+/// What kind of path a pattern is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The canonical path of a request.
+    Request,
+    /// A resolved path of a file system.
+    File,
+}
+
+/// One entry of a path list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PathPattern {
+    segments: Vec<Segment>,
+    side: Side,
+    /// Compare letters whatever their case, and ignore a slash at the end.
+    loose: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Segment {
+    Literal(Box<str>),
+    /// `*` alone.
+    Whole,
+    /// The pieces between the `*` of a segment; at least two, of which one is not empty.
+    Pieces(Vec<Box<str>>),
+    /// `**`.
+    Deep,
+}
+
+impl PathPattern {
+    pub(crate) fn parse(text: &str, kind: Kind, side: Side) -> Result<Self, PatternError> {
+        check(text, kind)?;
+        let loose = side == Side::Deny && kind == Kind::Request;
+        let mut body = &text[1..];
+        if loose {
+            body = body.strip_suffix('/').unwrap_or(body);
+        }
+        let mut segments: Vec<Segment> = body.split('/').map(Segment::parse).collect::<Result<_, _>>()?;
+        if let (Side::Deny, Some(last)) = (side, segments.last_mut())
+            && *last == Segment::Whole
+        {
+            *last = Segment::Deep;
+        }
+        Ok(Self { segments, side, loose })
+    }
+
+    pub(crate) fn matches(&self, path: &str) -> bool {
+        let Some(mut body) = path.strip_prefix('/') else { return false };
+        if self.loose {
+            body = body.strip_suffix('/').unwrap_or(body);
+        }
+        self.walk(body)
+    }
+
+    /// Whether everything that the pattern `text` matches is matched by this one, as far as can be told
+    /// by reading `text` as a path: what its wildcards stand for is then within this one's wildcards.
+    pub(crate) fn covers(&self, text: &str) -> bool {
+        let crosses = text.contains("**") && self.segments.last() != Some(&Segment::Deep);
+        !crosses && self.matches(text)
+    }
+
+    /// Goes through pattern and path segment by segment. After a mismatch the latest `**` takes one
+    /// segment more: an earlier one never needs to, because the latest can reach every later place.
+    fn walk(&self, body: &str) -> bool {
+        let mut at = 0;
+        let mut rest = Some(body);
+        let mut retry: Option<(usize, Option<&str>)> = None;
+        loop {
+            match self.segments.get(at) {
+                None if rest.is_none() => return true,
+                Some(Segment::Deep) if at + 1 == self.segments.len() => {
+                    return rest.is_some() || self.side == Side::Deny;
+                }
+                Some(Segment::Deep) => {
+                    at += 1;
+                    retry = Some((at, rest));
+                    continue;
+                }
+                Some(segment) => {
+                    if let Some((first, after)) = rest.map(split)
+                        && self.segment_matches(segment, first)
+                    {
+                        at += 1;
+                        rest = after;
+                        continue;
+                    }
+                }
+                None => {}
+            }
+            let Some((resume, Some(from))) = retry else { return false };
+            let (_taken, after) = split(from);
+            retry = Some((resume, after));
+            at = resume;
+            rest = after;
+        }
+    }
+
+    fn segment_matches(&self, segment: &Segment, text: &str) -> bool {
+        match segment {
+            Segment::Literal(literal) => self.same(literal, text),
+            Segment::Whole => !text.is_empty() || self.side == Side::Deny,
+            Segment::Pieces(pieces) => self.pieces_match(pieces, text),
+            Segment::Deep => false,
+        }
+    }
+
+    /// The first piece starts the text, the last one ends it, and the others follow each other between.
+    fn pieces_match(&self, pieces: &[Box<str>], text: &str) -> bool {
+        let [first, middle @ .., last] = pieces else { return false };
+        let text = text.as_bytes();
+        let Some((head, tail)) = text.split_at_checked(first.len()) else { return false };
+        if !self.same_bytes(first.as_bytes(), head) {
+            return false;
+        }
+        let Some(inner) = tail.len().checked_sub(last.len()) else { return false };
+        let (mut inner, end) = tail.split_at(inner);
+        for piece in middle {
+            let Some(found) = self.find(piece.as_bytes(), inner) else { return false };
+            inner = &inner[found + piece.len()..];
+        }
+        self.same_bytes(last.as_bytes(), end)
+    }
+
+    fn find(&self, piece: &[u8], text: &[u8]) -> Option<usize> {
+        if piece.is_empty() {
+            return Some(0);
+        }
+        text.windows(piece.len()).position(|window| self.same_bytes(piece, window))
+    }
+
+    fn same(&self, left: &str, right: &str) -> bool {
+        self.same_bytes(left.as_bytes(), right.as_bytes())
+    }
+
+    fn same_bytes(&self, left: &[u8], right: &[u8]) -> bool {
+        if self.loose { left.eq_ignore_ascii_case(right) } else { left == right }
+    }
+}
+
+impl Segment {
+    fn parse(text: &str) -> Result<Self, PatternError> {
+        match text {
+            "*" => Ok(Self::Whole),
+            "**" => Ok(Self::Deep),
+            _ if text.contains("**") => Err(PatternError::new(
+                format!("'{text}' has '**' inside a segment"),
+                "let '**' stand alone between slashes, or write one '*'",
+            )),
+            _ if text.contains('*') => Ok(Self::Pieces(text.split('*').map(Box::from).collect())),
+            _ => Ok(Self::Literal(text.into())),
+        }
+    }
+}
+
+fn split(path: &str) -> (&str, Option<&str>) {
+    path.split_once('/').map_or((path, None), |(first, rest)| (first, Some(rest)))
+}
+
+/// Refuses what a canonical path never holds: such a pattern would never match, or not what it seems to.
+fn check(text: &str, kind: Kind) -> Result<(), PatternError> {
+    let refuse = |reason: String, remedy: &str| Err(PatternError::new(reason, remedy));
+    if !text.starts_with('/') {
+        let remedy = format!("write '/{}'", if text == "*" || text == "**" { "**" } else { text });
+        return refuse(format!("'{text}' does not start with a slash"), &remedy);
+    }
+    if text.len() > MAX_PATTERN || text.matches('*').count() > MAX_WILDCARDS {
+        let reason = format!("a pattern has at most {MAX_PATTERN} bytes and {MAX_WILDCARDS} wildcards");
+        return refuse(reason, "split it into several patterns");
+    }
+    if text.contains("//") || text.split('/').any(|segment| segment == "." || segment == "..") {
+        let reason = format!("'{text}' is not canonical: it has an empty, '.' or '..' segment");
+        return refuse(reason, "write the path without it");
+    }
+    match kind {
+        Kind::Request => check_request(text),
+        Kind::File if text.contains(|c: char| c.is_control()) => {
+            refuse("a file path has a control character".to_owned(), "remove it")
+        }
+        Kind::File => Ok(()),
+    }
+}
+
+fn check_request(text: &str) -> Result<(), PatternError> {
+    if let Some((path, _query)) = text.split_once(['?', '#']) {
+        let remedy = format!("write '{path}': a path rule sees neither query nor fragment");
+        return Err(PatternError::new(format!("'{text}' has a query or a fragment"), remedy));
+    }
+    if let Some(odd) = text.chars().find(|c| !c.is_ascii_graphic() || matches!(c, '\\' | '"' | '<' | '>')) {
+        return Err(PatternError::new(
+            format!("{odd:?} cannot stand in a path"),
+            "write the character percent-encoded, as it is sent",
+        ));
+    }
+    let encoded =
+        text.split('%').skip(1).all(|after| after.bytes().take(2).filter(is_upper_hex).count() == 2);
+    if encoded {
+        return Ok(());
+    }
+    let remedy = "write '%' and two of 0-9 A-F; '%25' is a percent sign";
+    Err(PatternError::new(format!("'{text}' has a '%' that encodes nothing"), remedy))
+}
+
+fn is_upper_hex(byte: &u8) -> bool {
+    byte.is_ascii_digit() || (b'A'..=b'F').contains(byte)
+}
