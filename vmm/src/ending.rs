@@ -1,0 +1,14 @@
+//! How a machine ends.
+
+/// Why the machine no longer runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// The guest switched itself off or reset itself.
+    Stopped,
+    /// The guest's kernel panicked, with its own reason.
+    Panicked(String),
+    /// The manager asked the process to end.
+    Terminated,
+    /// The hypervisor cannot go on with this guest.
+    Unrunnable(String),
+}
