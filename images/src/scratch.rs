@@ -1,0 +1,130 @@
+//! Scratch disks: the writable layer of one sandbox when its memory is not to hold it. A sparse file with an empty
+//! ext4, thrown away with the sandbox; so no journal, no reserved blocks, no tables written ahead.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::tool::{self, ToolError};
+
+/// Below this ext4 has no room for the guest's first files.
+pub const SMALLEST_MIB: u32 = 4;
+
+/// Why there is no scratch disk.
+#[derive(Debug, thiserror::Error)]
+pub enum ScratchError {
+    /// Too small for a file system.
+    #[error("a scratch disk of {mib} MiB is too small")]
+    TooSmall {
+        /// The size that was asked for.
+        mib: u32,
+    },
+    /// The file cannot be made.
+    #[error("cannot create the scratch disk {path}")]
+    Create {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The file system cannot be made.
+    #[error("cannot format the scratch disk {path}")]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        #[source]
+        source: ToolError,
+    },
+}
+
+impl ScratchError {
+    /// What the user can do, in one line.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::TooSmall { .. } => format!("give at least {SMALLEST_MIB} MiB in `resources.disk`"),
+            Self::Create { path, .. } => format!(
+                "check that {} is writable and that its disk has space",
+                path.parent().unwrap_or(path).display()
+            ),
+            Self::Format { source, .. } => source.remedy(),
+        }
+    }
+}
+
+/// Makes the new file `path`: `mib` MiB, sparse, an empty ext4 owned by root.
+///
+/// # Errors
+/// The file exists already, cannot be made or formatted; then it is not left behind.
+pub fn create(path: &Path, mib: u32) -> Result<(), ScratchError> {
+    if mib < SMALLEST_MIB {
+        return Err(ScratchError::TooSmall { mib });
+    }
+    let fail = |source| ScratchError::Create { path: path.to_owned(), source };
+    let file = File::options().write(true).create_new(true).open(path).map_err(fail)?;
+    let made = file
+        .set_len(u64::from(mib) << 20)
+        .map_err(fail)
+        .and_then(|()| format(path).map_err(|source| ScratchError::Format { path: path.to_owned(), source }));
+    if made.is_err() {
+        let _the_first_error_counts = std::fs::remove_file(path);
+    }
+    made
+}
+
+fn format(path: &Path) -> Result<(), ToolError> {
+    // A new sparse file discards at once and reads as zeros then, so mke2fs writes no inode tables and marks them as
+    // zeroed: the guest's kernel has nothing to do in the background.
+    let options = [
+        "-F",
+        "-q",
+        "-t",
+        "ext4",
+        "-m",
+        "0",
+        "-O",
+        "^has_journal,^resize_inode,^metadata_csum,uninit_bg",
+        "-E",
+        "lazy_itable_init=1,root_owner=0:0",
+    ];
+    tool::MKE2FS.run(options.iter().map(std::ffi::OsStr::new).chain([path.as_os_str()])).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    #[test]
+    fn a_disk_is_sparse_and_clean() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("scratch");
+        create(&path, 4096).unwrap();
+        let metadata = fs::metadata(&path).unwrap();
+        assert_eq!(metadata.len(), 4 << 30);
+        assert!(metadata.blocks() * 512 < 4 << 20, "{} bytes on the disk", metadata.blocks() * 512);
+        let check = tool::Tool { program: "e2fsck", package: "e2fsprogs" };
+        check.run([std::ffi::OsStr::new("-fn"), path.as_os_str()]).unwrap();
+    }
+
+    #[test]
+    fn the_smallest_disk_can_be_made_and_a_smaller_one_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        create(&folder.path().join("small"), SMALLEST_MIB).unwrap();
+        let error = create(&folder.path().join("smaller"), SMALLEST_MIB - 1).unwrap_err();
+        assert!(matches!(error, ScratchError::TooSmall { mib: 3 }));
+    }
+
+    #[test]
+    fn a_file_that_exists_is_not_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("scratch");
+        fs::write(&path, b"precious").unwrap();
+        assert!(matches!(create(&path, 16), Err(ScratchError::Create { .. })));
+        assert_eq!(fs::read(&path).unwrap(), b"precious");
+    }
+}

@@ -1,0 +1,266 @@
+//! The programs of the operating system that make images: where they are found, which Debian package brings
+//! them, and what their failure means. Must never know what an image is.
+
+use std::ffi::OsStr;
+use std::io::{self, BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+
+/// A program and the Debian package that brings it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tool {
+    pub(crate) program: &'static str,
+    pub(crate) package: &'static str,
+}
+
+/// Makes EROFS images.
+pub(crate) const MKFS_EROFS: Tool = Tool { program: "mkfs.erofs", package: "erofs-utils" };
+/// Makes ext4 file systems.
+pub(crate) const MKE2FS: Tool = Tool { program: "mke2fs", package: "e2fsprogs" };
+/// Installs Debian packages into a new root.
+pub(crate) const MMDEBSTRAP: Tool = Tool { program: "mmdebstrap", package: "mmdebstrap" };
+/// Says which package sources this machine uses.
+pub(crate) const APT_GET: Tool = Tool { program: "apt-get", package: "apt" };
+/// Says how apt is configured.
+pub(crate) const APT_CONFIG: Tool = Tool { program: "apt-config", package: "apt" };
+/// Removes what a killed build left.
+pub(crate) const RM: Tool = Tool { program: "rm", package: "coreutils" };
+
+/// Why a program did not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum ToolError {
+    /// It is not installed.
+    #[error("{program} is not installed")]
+    Missing {
+        /// The program.
+        program: &'static str,
+        /// The Debian package that brings it.
+        package: &'static str,
+    },
+    /// It could not be started.
+    #[error("cannot start {program}")]
+    Start {
+        /// The program.
+        program: &'static str,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The disk filled up while it worked.
+    #[error("no space left on the disk while {program} was writing")]
+    DiskFull {
+        /// The program.
+        program: &'static str,
+    },
+    /// It was ended by a signal, for instance by Ctrl-C.
+    #[error("{program} was ended by signal {signal}")]
+    Interrupted {
+        /// The program.
+        program: &'static str,
+        /// The signal's number.
+        signal: i32,
+    },
+    /// It said that it failed.
+    #[error("{program} failed: {reason}")]
+    Failed {
+        /// The program.
+        program: &'static str,
+        /// What it gave as the reason, in one line.
+        reason: String,
+    },
+}
+
+/// A program that runs, with its messages still to be read.
+#[derive(Debug)]
+pub(crate) struct Running {
+    tool: Tool,
+    child: Child,
+    messages: BufReader<ChildStderr>,
+}
+
+/// What a program wrote on stderr, as far as it may be needed to explain a failure.
+#[derive(Debug, Default)]
+struct Complaint {
+    disk_full: bool,
+    /// The last line that says that it is an error.
+    error: Option<String>,
+    /// The last line of any kind.
+    last: Option<String>,
+}
+
+impl ToolError {
+    /// What the user can do, in one line.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::Missing { package, .. } => format!("install it: apt-get install {package}"),
+            Self::Start { program, .. } => format!("check that {program} can be executed by this user"),
+            Self::DiskFull { .. } => {
+                "free space on the disk that holds the image cache, then try again".into()
+            }
+            Self::Interrupted { .. } => "run the command again; nothing half-made was kept".into(),
+            Self::Failed { program, .. } if *program == MMDEBSTRAP.program => {
+                "check that `apt-get update` works on this machine, then try again".into()
+            }
+            Self::Failed { program, .. } => {
+                format!("run with RUST_LOG=debug to see what {program} was asked")
+            }
+        }
+    }
+}
+
+impl Tool {
+    /// Runs to the end and returns what the program wrote on stdout.
+    pub(crate) fn run<I, A>(self, arguments: I) -> Result<Vec<u8>, ToolError>
+    where
+        I: IntoIterator<Item = A>,
+        A: AsRef<OsStr>,
+    {
+        let output = self
+            .command()?
+            .args(arguments)
+            .output()
+            .map_err(|source| ToolError::Start { program: self.program, source })?;
+        let mut complaint = Complaint::default();
+        String::from_utf8_lossy(&output.stderr).lines().for_each(|line| complaint.hear(line));
+        self.judge(output.status, complaint)?;
+        Ok(output.stdout)
+    }
+
+    /// Where the program is.
+    pub(crate) fn path(self) -> Result<PathBuf, ToolError> {
+        find(self.program).ok_or(ToolError::Missing { program: self.program, package: self.package })
+    }
+
+    /// A command for this program: nothing on stdin, messages in English.
+    pub(crate) fn command(self) -> Result<Command, ToolError> {
+        let mut command = Command::new(self.path()?);
+        command.env("LC_ALL", "C").stdin(Stdio::null());
+        Ok(command)
+    }
+
+    /// Starts `command`, which [`Tool::command`] made.
+    pub(crate) fn start(self, mut command: Command) -> Result<Running, ToolError> {
+        let start = |source| ToolError::Start { program: self.program, source };
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().map_err(start)?;
+        let stderr = child.stderr.take().expect("stderr was asked for above");
+        Ok(Running { tool: self, child, messages: BufReader::new(stderr) })
+    }
+
+    fn judge(self, status: ExitStatus, complaint: Complaint) -> Result<(), ToolError> {
+        let program = self.program;
+        if status.success() {
+            return Ok(());
+        }
+        if complaint.disk_full {
+            return Err(ToolError::DiskFull { program });
+        }
+        if let Some(signal) = status.signal() {
+            return Err(ToolError::Interrupted { program, signal });
+        }
+        let reason = complaint.error.or(complaint.last).unwrap_or_else(|| status.to_string());
+        Err(ToolError::Failed { program, reason })
+    }
+}
+
+impl Running {
+    /// Hands every message to `hear` as it comes, until the program ends.
+    pub(crate) fn watch(mut self, hear: &mut dyn FnMut(&str)) -> Result<(), ToolError> {
+        let read = |source| ToolError::Start { program: self.tool.program, source };
+        let mut complaint = Complaint::default();
+        let mut line = Vec::new();
+        while self.messages.read_until(b'\n', &mut line).map_err(read)? > 0 {
+            let text = String::from_utf8_lossy(&line);
+            complaint.hear(text.trim_end());
+            hear(text.trim_end());
+            line.clear();
+        }
+        let status = self.child.wait().map_err(read)?;
+        self.tool.judge(status, complaint)
+    }
+}
+
+impl Drop for Running {
+    /// A program that nobody watches any more is asked to clean up, and waited for.
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            let _already_gone = rustix::process::kill_process(
+                rustix::process::Pid::from_child(&self.child),
+                rustix::process::Signal::TERM,
+            );
+            let _already_reaped = self.child.wait();
+        }
+    }
+}
+
+impl Complaint {
+    fn hear(&mut self, line: &str) {
+        let line = line.trim();
+        if line.is_empty() {
+            return;
+        }
+        self.disk_full |= line.contains("No space left on device");
+        // apt, mmdebstrap: "E: ..."; erofs-utils: "<E> erofs: ..."
+        if let Some(error) = line.strip_prefix("E: ").or_else(|| line.strip_prefix("<E> ")) {
+            // The first error is the cause; what follows are its consequences.
+            self.error.get_or_insert_with(|| error.to_owned());
+        }
+        self.last = Some(line.to_owned());
+    }
+}
+
+/// Looks in `PATH` and in the system folders that a normal user's `PATH` lacks.
+fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin", "/sbin", "/usr/bin", "/bin"].map(PathBuf::from))
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join(program))
+        .find(|candidate| is_program(candidate))
+}
+
+fn is_program(path: &Path) -> bool {
+    rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok() && path.is_file()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SH: Tool = Tool { program: "sh", package: "dash" };
+
+    fn failure(script: &str) -> ToolError {
+        SH.run(["-c", script]).unwrap_err()
+    }
+
+    #[test]
+    fn a_missing_program_names_its_package() {
+        let error = Tool { program: "mkfs.nothing", package: "nothing-utils" }.run([""; 0]).unwrap_err();
+        assert_eq!(error.to_string(), "mkfs.nothing is not installed");
+        assert_eq!(error.remedy(), "install it: apt-get install nothing-utils");
+    }
+
+    #[test]
+    fn the_first_error_is_the_reason() {
+        let error = failure("echo I: working >&2; echo E: the cause >&2; echo E: so what >&2; exit 1");
+        assert_eq!(error.to_string(), "sh failed: the cause");
+        assert_eq!(failure("echo only this >&2; exit 1").to_string(), "sh failed: only this");
+    }
+
+    #[test]
+    fn a_full_disk_and_a_signal_are_recognised() {
+        let full = failure("echo 'write error: No space left on device' >&2; exit 1");
+        assert!(matches!(full, ToolError::DiskFull { .. }));
+        assert!(matches!(failure("kill -INT $$"), ToolError::Interrupted { signal: 2, .. }));
+    }
+
+    #[test]
+    fn messages_arrive_in_order() {
+        let mut command = SH.command().unwrap();
+        command.args(["-c", "echo one >&2; echo two >&2"]);
+        let mut heard = Vec::new();
+        SH.start(command).unwrap().watch(&mut |line| heard.push(line.to_owned())).unwrap();
+        assert_eq!(heard, ["one", "two"]);
+    }
+}
