@@ -9,10 +9,12 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use lab::frame::User;
 use lab::host::Support;
-use lab::{Clock, Input, Lab, Options, RunOptions, Stream};
+use lab::{Clock, Input, Options, Planned, RunOptions, Stream};
 
 /// The subcommand that is the guest half.
 pub(crate) const GUEST: &str = "lab-guest";
+/// The subcommand that `--check` runs inside.
+pub(crate) const SMOKE: &str = "lab-smoke";
 
 /// What `cargo xtask lab` takes.
 #[derive(Args)]
@@ -44,43 +46,73 @@ pub(crate) struct LabArguments {
     /// Load one more kernel module (may be repeated).
     #[arg(long, value_name = "NAME")]
     module: Vec<String>,
+    /// Run no command but show that /dev/kvm works.
+    #[arg(long, conflicts_with = "command")]
+    check: bool,
     /// The command.
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(required_unless_present = "check", trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<String>,
 }
 
 /// Runs the command and returns its exit code; 124 at the time limit.
 pub(crate) fn run(arguments: &LabArguments) -> Result<ExitCode> {
-    if Support::detect() == Support::Hardware && !arguments.force_lab {
-        return directly(&arguments.command);
+    let command = if arguments.check { own(SMOKE)? } else { arguments.command.clone() };
+    let support = Support::detect();
+    if arguments.check {
+        eprintln!("lab: this machine: {}", support.reason());
     }
-    let options = Options {
-        clock: if arguments.icount { Clock::Instructions } else { Clock::Wall },
-        memory_mib: arguments.memory,
-        cpus: arguments.cpus,
-        modules: arguments.module.clone(),
-        ..Options::new(guest_half()?)
-    };
-    let mut lab = Lab::start(&options)?;
-    forward_signals(lab.interrupter())?;
+    if support == Support::Hardware && !arguments.force_lab {
+        return directly(&command);
+    }
+    let planned = Planned::new(options(arguments)?);
+    forward_signals(planned.interrupter())?;
+    let mut lab = planned.start()?;
     let run = RunOptions {
         user: user(arguments)?,
         time_limit: arguments.time_limit,
         input: Input::Inherit,
-        copy_out: arguments.copy_out.clone(),
         ..RunOptions::default()
     };
-    let ended = lab.run(&arguments.command, &run, &mut pass_on)?;
+    let ended = lab.run(&command, &run, &mut pass_on)?;
+    let copied = arguments.copy_out.iter().try_for_each(|(from, to)| lab.copy_out(from, to));
     if ended == lab::Ended::TimeLimit {
         eprintln!("lab: the command was ended at its time limit of {} s", arguments.time_limit.as_secs());
     }
-    Ok(ExitCode::from(ended.code()))
+    if let Some(line) = lab.trouble() {
+        eprintln!("lab: the lab's own kernel was in trouble, so this result counts for nothing: {line}");
+    }
+    match (copied, ended.code()) {
+        (Err(error), 0) => Err(error.into()),
+        // A command that failed may have good reason to leave no results; its own code says more.
+        (Err(error), code) => {
+            eprintln!("lab: {error}");
+            Ok(ExitCode::from(code))
+        }
+        (Ok(()), code) => Ok(ExitCode::from(code)),
+    }
 }
 
-/// This binary, which is also the lab's half inside the lab.
-pub(crate) fn guest_half() -> Result<Vec<std::ffi::OsString>> {
-    let own = std::env::current_exe().context("cannot find this binary")?;
-    Ok(vec![own.into(), GUEST.into()])
+/// The check that `--check` runs inside.
+pub(crate) fn smoke() -> Result<ExitCode> {
+    println!("{}", lab::smoke::check()?);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A subcommand of this binary, which is also the lab's half inside the lab.
+fn own(subcommand: &str) -> Result<Vec<String>> {
+    let path = std::env::current_exe().context("cannot find this binary")?;
+    let path = path.into_os_string().into_string().ok().context("the path of this binary is not UTF-8")?;
+    Ok(vec![path, subcommand.to_owned()])
+}
+
+fn options(arguments: &LabArguments) -> Result<Options> {
+    Ok(Options {
+        clock: if arguments.icount { Clock::Instructions } else { Clock::Wall },
+        memory_mib: arguments.memory,
+        cpus: arguments.cpus,
+        modules: arguments.module.clone(),
+        ..Options::new(own(GUEST)?.into_iter().map(Into::into).collect())
+    })
 }
 
 fn directly(command: &[String]) -> Result<ExitCode> {
@@ -103,8 +135,8 @@ fn caller() -> Result<User> {
     let output = Command::new("id").arg("-un").output().context("cannot run id")?;
     let name = String::from_utf8(output.stdout).context("the user's name is not UTF-8")?;
     match name.trim() {
-        "root" => Ok(User::Root),
         "" => bail!("this user has no name"),
+        "root" => Ok(User::Root),
         name => Ok(User::Named(name.to_owned())),
     }
 }

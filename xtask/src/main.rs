@@ -1,4 +1,5 @@
 //! `cargo xtask …`: the developer commands. Each is a module with its own arguments and a `run`.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks through them")]
 
 mod lab_command;
 
@@ -24,11 +25,15 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// The lab's own check, as it runs inside the lab.
+    #[command(name = lab_command::SMOKE, hide = true)]
+    LabSmoke,
 }
 
 fn main() -> ExitCode {
     let outcome = match Xtask::parse().task {
         Task::Lab(arguments) => lab_command::run(&arguments),
+        Task::LabSmoke => lab_command::smoke(),
         Task::LabGuest { arguments } => return lab::guest::enter(&arguments),
     };
     outcome.unwrap_or_else(|error| {

@@ -6,12 +6,13 @@
 //! the results that the caller names.
 //!
 //! Two halves share one channel: [`Lab`] on the host, [`guest`] as the first process inside, and between them the
-//! frames of [`frame`]. The life of a lab: [`Lab::start`] → any number of [`Lab::run`] → dropped, which ends its
-//! two processes and removes its folder.
+//! frames of [`frame`]. The life of a lab: [`Planned`] → [`Lab`] → any number of [`Lab::run`] → dropped, which ends
+//! its two processes and removes its folder. It is no security boundary: root inside could reach the host's files.
 
 pub mod frame;
 pub mod guest;
 pub mod host;
+pub mod smoke;
 
 mod initramfs;
 mod machine;
@@ -20,4 +21,4 @@ mod session;
 
 pub use machine::MachineError;
 pub use options::{Clock, Input, Options, RunOptions};
-pub use session::{Ended, Interrupter, Lab, LabError, Stream};
+pub use session::{Ended, Interrupter, Lab, LabError, Planned, Stream};

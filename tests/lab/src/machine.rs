@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use crate::initramfs;
 use crate::options::{Clock, Options};
-use files::FileServer;
+use files::{FileServer, Route};
 
 const QEMU: &str = "qemu-system-x86_64";
 /// Console lines that an error quotes.
@@ -47,6 +47,9 @@ pub enum MachineError {
         #[source]
         source: io::Error,
     },
+    /// The file server needs rights that the caller has no way to get.
+    #[error("the lab's file server needs root: run as root, or let sudo work without a password")]
+    NoRoute,
     /// The file server ended at once.
     #[error("virtiofsd did not start: {0}")]
     FileServer(String),
@@ -56,7 +59,7 @@ pub enum MachineError {
 #[derive(Debug)]
 pub(crate) struct Machine {
     qemu: Child,
-    /// Ends by itself when QEMU has gone.
+    /// Dropped after QEMU is gone, which is what ends it.
     _files: FileServer,
     folder: TempDir,
 }
@@ -70,12 +73,12 @@ impl Machine {
         let names: Vec<&str> =
             MODULES.into_iter().chain(options.modules.iter().map(String::as_str)).collect();
         let modules = kernel.module_closure(&names).map_err(MachineError::Kernel)?;
+        let route = Route::find()?;
         let folder = tempfile::Builder::new().prefix("lab-").tempdir().map_err(MachineError::Folder)?;
         let initrd =
             initramfs::build(folder.path(), &modules, &options.guest).map_err(MachineError::Initramfs)?;
 
-        let socket = folder.path().join("files.sock");
-        let files = FileServer::start(&socket)?;
+        let files = FileServer::start(route, folder.path())?;
         let errors = File::create(folder.path().join("qemu.log")).map_err(MachineError::Folder)?;
         let mut qemu = dying_with_us(QEMU)
             .args(arguments(options, &kernel.vmlinux, &initrd, folder.path()))
@@ -91,12 +94,29 @@ impl Machine {
         Ok((Self { qemu, _files: files, folder }, (stdin, stdout)))
     }
 
-    /// The last lines of QEMU's messages and of the machine's console.
+    /// The last lines of the processes' messages and of the machine's console; up to a panic, if there was one.
     pub(crate) fn last_words(&self) -> String {
-        let read = |name: &str| fs::read(self.folder.path().join(name)).unwrap_or_default();
-        let text = String::from_utf8_lossy(&[read("qemu.log"), read("console.log")].concat()).into_owned();
-        let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-        lines[lines.len().saturating_sub(QUOTED)..].join("\n")
+        let text = ["files.log", "qemu.log", "console.log"].map(|name| self.log(name)).concat();
+        let lines: Vec<&str> = text.lines().filter(|line| is_news(line)).collect();
+        let end = lines
+            .iter()
+            .position(|line| line.contains("Kernel panic"))
+            .map_or(lines.len(), |panic| panic + 1);
+        lines[end.saturating_sub(QUOTED)..end].join("\n")
+    }
+
+    /// The first line of trouble that the lab's own kernel reported, if any.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        let console = self.log("console.log");
+        console
+            .lines()
+            .find(|line| ["Oops", "BUG: ", "kernel BUG"].iter().any(|word| line.contains(word)))
+            .map(str::to_owned)
+    }
+
+    fn log(&self, name: &str) -> String {
+        let bytes = fs::read(self.folder.path().join(name)).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 }
 
@@ -145,6 +165,11 @@ fn arguments(options: &Options, vmlinux: &Path, initrd: &Path, folder: &Path) ->
     }
     arguments.extend(["-nodefaults", "-no-user-config", "-no-reboot"].map(OsString::from));
     arguments
+}
+
+/// Not the empty lines, nor what the file server says when all is well.
+fn is_news(line: &str) -> bool {
+    !line.trim().is_empty() && !line.starts_with("virtio_") && !line.starts_with("fv_")
 }
 
 fn joined(prefix: &str, path: PathBuf) -> OsString {

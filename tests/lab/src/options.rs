@@ -59,8 +59,6 @@ pub struct RunOptions {
     pub time_limit: Duration,
     /// Its stdin.
     pub input: Input,
-    /// Results to bring back when it has ended: a path in the lab, and the host path that it gets.
-    pub copy_out: Vec<(PathBuf, PathBuf)>,
 }
 
 impl Options {
@@ -90,7 +88,6 @@ impl Default for RunOptions {
             env: own.chain([("OPENSHELL_LAB".to_owned(), "1".to_owned())]).collect(),
             time_limit: Duration::from_secs(300),
             input: Input::Empty,
-            copy_out: Vec::new(),
         }
     }
 }

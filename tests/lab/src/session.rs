@@ -1,8 +1,8 @@
 //! A lab in use, seen from the host.
 //!
-//! States: *starting* (twice at most, see [`Lab::start`]) → *idle* ↔ *running* a command → gone. Everything that
-//! can happen arrives as one event on one channel: a frame from the guest half, the end of the machine, a signal
-//! for the command.
+//! States: [`Planned`] → starting (twice at most) → [`Lab`], idle ↔ running a command → gone. Everything that can
+//! happen arrives as one event on one channel: a frame from the guest half, the end of the machine, a signal for
+//! the command.
 
 mod archive;
 
@@ -11,15 +11,16 @@ use std::path::PathBuf;
 use std::process::ChildStdin;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::frame::{Command, Frame};
 use crate::machine::{Machine, MachineError};
 use crate::options::{Input, Options, RunOptions};
 
-/// How long a command may take to end after its time limit, before the whole lab is ended.
-const GRACE: Duration = Duration::from_secs(10);
+/// How long a command may take to end after SIGTERM at its time limit, and again after SIGKILL, before the whole
+/// lab is given up.
+const GRACE: Duration = Duration::from_secs(5);
 /// How long the guest half may take to send the next piece of an archive.
 const ARCHIVE_LIMIT: Duration = Duration::from_secs(60);
 const SIGTERM: u8 = 15;
@@ -86,9 +87,20 @@ pub enum LabError {
         #[source]
         source: io::Error,
     },
+    /// A signal came while it started.
+    #[error("interrupted while the lab was starting")]
+    Interrupted,
     /// The guest half said something that does not belong there.
     #[error("the lab's guest half sent an unexpected {0} frame")]
     Unexpected(String),
+}
+
+/// A lab that does not run yet.
+#[derive(Debug)]
+pub struct Planned {
+    options: Options,
+    events: Receiver<Event>,
+    sender: Sender<Event>,
 }
 
 /// A running lab.
@@ -98,10 +110,9 @@ pub struct Lab {
     /// Shared with the thread that feeds a command's stdin.
     guest: Arc<Mutex<ChildStdin>>,
     events: Receiver<Event>,
-    sender: Sender<Event>,
 }
 
-/// Sends signals to the command that a lab runs.
+/// Sends signals to a lab: they end its start, and reach the command once one runs.
 #[derive(Clone, Debug)]
 pub struct Interrupter {
     sender: Sender<Event>,
@@ -113,6 +124,17 @@ enum Event {
     Gone,
     Signal(u8),
 }
+
+/// How far a command is from being stopped at its time limit.
+#[derive(Clone, Copy)]
+enum Stage {
+    Running,
+    Asked,
+    Killed,
+}
+
+/// A machine that may become a lab.
+type Attempt = (Machine, ChildStdin, JoinHandle<()>);
 
 impl Ended {
     /// What a command line returns: the command's own code, 124 at the time limit.
@@ -133,24 +155,85 @@ impl Interrupter {
     }
 }
 
-impl Lab {
-    /// Starts a lab and waits until it welcomes commands. Its processes die with the calling thread.
-    ///
-    /// # Errors
-    /// A package is missing, or the lab did not get ready twice.
-    pub fn start(options: &Options) -> Result<Self, LabError> {
-        match Self::try_start(options) {
-            // An emulated machine stays silent once in a while for no reason of ours; a second time there is one.
-            Err(LabError::Silent { .. } | LabError::Gone(_)) => Self::try_start(options),
-            other => other,
-        }
+impl Planned {
+    /// Nothing runs yet.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        let (sender, events) = mpsc::channel();
+        Self { options, events, sender }
     }
 
-    /// Runs one command and returns when it has ended and its results are stored.
+    /// A handle that interrupts the start, and later the running command, from another thread.
+    #[must_use]
+    pub fn interrupter(&self) -> Interrupter {
+        Interrupter { sender: self.sender.clone() }
+    }
+
+    /// Starts the lab and waits until it welcomes commands. Its processes die with the calling thread.
     ///
     /// # Errors
-    /// The command does not start, the lab ends, or a result cannot be brought back. A command that fails is no
-    /// error; see [`Ended`].
+    /// A package is missing, a signal came, or the lab did not get ready twice.
+    pub fn start(self) -> Result<Lab, LabError> {
+        match self.attempt() {
+            // An emulated machine stays silent once in a while for no reason of ours; a second time there is one.
+            Err(LabError::Silent { .. } | LabError::Gone(_)) => {}
+            Err(other) => return Err(other),
+            Ok(started) => return Ok(self.into_lab(started)),
+        }
+        // What the first machine still had to say is not the second one's.
+        if self.events.try_iter().any(|event| matches!(event, Event::Signal(_))) {
+            return Err(LabError::Interrupted);
+        }
+        let started = self.attempt()?;
+        Ok(self.into_lab(started))
+    }
+
+    fn attempt(&self) -> Result<Attempt, LabError> {
+        let (machine, (stdin, stdout)) = Machine::start(&self.options)?;
+        let events = self.sender.clone();
+        let reader = thread::spawn(move || read_frames(BufReader::new(stdout), &events));
+        let limit = self.options.start_limit;
+        let failure = match self.events.recv_timeout(limit) {
+            Ok(Event::Guest(Frame::Ready)) => return Ok((machine, stdin, reader)),
+            Ok(Event::Guest(Frame::Broken(why))) => LabError::Broken(why),
+            Ok(Event::Guest(frame)) => unexpected(&frame),
+            Ok(Event::Signal(_)) => LabError::Interrupted,
+            Err(RecvTimeoutError::Timeout) => LabError::Silent { limit, words: machine.last_words() },
+            Ok(Event::Gone) | Err(RecvTimeoutError::Disconnected) => LabError::Gone(machine.last_words()),
+        };
+        drop((machine, stdin));
+        // Its last event is sent when it has ended.
+        let _ = reader.join();
+        Err(failure)
+    }
+
+    fn into_lab(self, (machine, stdin, _reader): Attempt) -> Lab {
+        Lab { machine, guest: Arc::new(Mutex::new(stdin)), events: self.events }
+    }
+}
+
+impl Stage {
+    fn ended(self, code: u8) -> Ended {
+        match self {
+            Self::Running => Ended::Exit(code),
+            Self::Asked | Self::Killed => Ended::TimeLimit,
+        }
+    }
+}
+
+impl Lab {
+    /// Plans and starts a lab in one go, for who has no signals to hand on.
+    ///
+    /// # Errors
+    /// See [`Planned::start`].
+    pub fn start(options: &Options) -> Result<Self, LabError> {
+        Planned::new(options.clone()).start()
+    }
+
+    /// Runs one command and returns when it has ended.
+    ///
+    /// # Errors
+    /// The command does not start, or the lab ends. A command that fails is no error; see [`Ended`].
     pub fn run(
         &mut self,
         argv: &[String],
@@ -162,62 +245,43 @@ impl Lab {
             Command { argv: argv.to_vec(), env: options.env.clone(), cwd, user: options.user.clone() };
         self.send(&Frame::Run(command))?;
         self.feed(&options.input)?;
-        let ended = self.follow(options.time_limit, output)?;
-        for (from, to) in &options.copy_out {
-            self.copy_out(from, to)?;
-        }
-        Ok(ended)
+        self.follow(options.time_limit, output)
     }
 
-    /// A handle that interrupts the running command from another thread.
+    /// The first line of trouble that the lab's own kernel reported, if any: what a command did then counts for
+    /// nothing.
     #[must_use]
-    pub fn interrupter(&self) -> Interrupter {
-        Interrupter { sender: self.sender.clone() }
-    }
-
-    fn try_start(options: &Options) -> Result<Self, LabError> {
-        let (machine, (stdin, stdout)) = Machine::start(options)?;
-        let (sender, events) = mpsc::channel();
-        let reader = sender.clone();
-        thread::spawn(move || read_frames(BufReader::new(stdout), &reader));
-        let lab = Self { machine, guest: Arc::new(Mutex::new(stdin)), events, sender };
-        match lab.events.recv_timeout(options.start_limit) {
-            Ok(Event::Guest(Frame::Ready)) => Ok(lab),
-            Ok(Event::Guest(Frame::Broken(why))) => Err(LabError::Broken(why)),
-            Err(RecvTimeoutError::Timeout) => {
-                Err(LabError::Silent { limit: options.start_limit, words: lab.machine.last_words() })
-            }
-            Ok(Event::Guest(frame)) => Err(unexpected(&frame)),
-            Ok(Event::Gone | Event::Signal(_)) | Err(RecvTimeoutError::Disconnected) => {
-                Err(LabError::Gone(lab.machine.last_words()))
-            }
-        }
+    pub fn trouble(&self) -> Option<String> {
+        self.machine.trouble()
     }
 
     /// Hands the command's output on until it ends.
     fn follow(&mut self, limit: Duration, output: &mut dyn FnMut(Stream, &[u8])) -> Result<Ended, LabError> {
+        let mut stage = Stage::Running;
         let mut deadline = Instant::now() + limit;
-        let mut out_of_time = false;
         loop {
             match self.events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(Event::Guest(Frame::Stdout(bytes))) => output(Stream::Stdout, &bytes),
                 Ok(Event::Guest(Frame::Stderr(bytes))) => output(Stream::Stderr, &bytes),
-                Ok(Event::Guest(Frame::Exit(_))) if out_of_time => return Ok(Ended::TimeLimit),
-                Ok(Event::Guest(Frame::Exit(code))) => return Ok(Ended::Exit(code)),
+                Ok(Event::Guest(Frame::Exit(code))) => return Ok(stage.ended(code)),
                 Ok(Event::Guest(Frame::NotStarted(why))) => return Err(LabError::NotStarted(why)),
                 Ok(Event::Guest(frame)) => return Err(unexpected(&frame)),
                 Ok(Event::Signal(number)) => self.send(&Frame::Signal(number))?,
                 Ok(Event::Gone) | Err(RecvTimeoutError::Disconnected) => return Err(self.gone()),
-                Err(RecvTimeoutError::Timeout) if out_of_time => {
-                    return Err(LabError::Silent { limit: GRACE, words: self.machine.last_words() });
-                }
                 Err(RecvTimeoutError::Timeout) => {
-                    out_of_time = true;
                     deadline = Instant::now() + GRACE;
-                    self.send(&Frame::Signal(SIGTERM))?;
-                    self.send(&Frame::Signal(SIGKILL))?;
+                    stage = self.stop(stage)?;
                 }
             }
+        }
+    }
+
+    /// The next step of stopping a command.
+    fn stop(&self, stage: Stage) -> Result<Stage, LabError> {
+        match stage {
+            Stage::Running => self.send(&Frame::Signal(SIGTERM)).map(|()| Stage::Asked),
+            Stage::Asked => self.send(&Frame::Signal(SIGKILL)).map(|()| Stage::Killed),
+            Stage::Killed => Err(LabError::Silent { limit: GRACE, words: self.machine.last_words() }),
         }
     }
 

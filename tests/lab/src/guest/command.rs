@@ -1,8 +1,8 @@
 //! One command in the lab: who it runs as, its pipes, its end.
 
-use std::fs;
+mod account;
+
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, chown};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ChildStdin, ExitStatus, Stdio};
 use std::sync::mpsc;
@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::{Shared, pump, send};
 use crate::frame::{Command, Frame, User};
+use account::Account;
 
 /// How long the last output may take after the command's end. A pipe stays open when the command left a process
 /// behind that left its group; its output is nobody's.
@@ -22,12 +23,6 @@ const LAST_OUTPUT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Running {
     group: Pid,
-}
-
-/// A line of `/etc/passwd`.
-struct Account {
-    uid: u32,
-    gid: u32,
 }
 
 impl Running {
@@ -44,8 +39,6 @@ impl Running {
 pub(super) fn start(command: &Command, out: &Shared) -> io::Result<(Running, ChildStdin)> {
     let mut child = prepare(command)?
         .current_dir(&command.cwd)
-        .env_clear()
-        .envs(command.env.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -64,40 +57,23 @@ fn prepare(command: &Command) -> io::Result<std::process::Command> {
         .argv
         .split_first()
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no command given"))?;
-    let User::Named(name) = &command.user else {
-        let mut plain = std::process::Command::new(program);
-        plain.args(arguments);
-        return Ok(plain);
+    let account = match &command.user {
+        User::Root => Account::find("root")?,
+        User::Named(name) => Account::find(name)?,
     };
-    let account = account(name)?;
-    run_folder(&account)?;
-    let mut demoted = std::process::Command::new("setpriv");
-    demoted.arg(format!("--reuid={}", account.uid)).arg(format!("--regid={}", account.gid));
-    demoted.args(["--init-groups", "--", program]).args(arguments);
-    Ok(demoted)
-}
-
-/// Looks a user up by name.
-fn account(name: &str) -> io::Result<Account> {
-    let unknown = || io::Error::new(io::ErrorKind::NotFound, format!("there is no user {name}"));
-    let text = fs::read_to_string("/etc/passwd")?;
-    let mut fields = text
-        .lines()
-        .map(|line| line.split(':'))
-        .find_map(|mut line| (line.next() == Some(name)).then_some(line))
-        .ok_or_else(unknown)?;
-    let mut number = |skip| fields.nth(skip).and_then(|field| field.parse().ok()).ok_or_else(unknown);
-    Ok(Account { uid: number(1)?, gid: number(0)? })
-}
-
-/// The folder that a login would have made for the user's sockets.
-fn run_folder(account: &Account) -> io::Result<()> {
-    let folder = format!("/run/user/{}", account.uid);
-    fs::DirBuilder::new().recursive(true).mode(0o755).create("/run/user")?;
-    match fs::DirBuilder::new().mode(0o700).create(&folder) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        made => made.and_then(|()| chown(&folder, Some(account.uid), Some(account.gid))),
-    }
+    let mut process = if command.user == User::Root {
+        std::process::Command::new(program)
+    } else {
+        let mut demoted = std::process::Command::new("setpriv");
+        demoted.arg(format!("--reuid={}", account.uid)).arg(format!("--regid={}", account.gid));
+        demoted.args(["--init-groups", "--", program]);
+        demoted
+    };
+    let run_folder = account.make_run_folder()?;
+    process.args(arguments).env_clear().envs(command.env.iter().map(|(name, value)| (name, value)));
+    process.env("HOME", &account.home).env("USER", &account.name).env("LOGNAME", &account.name);
+    process.env("XDG_RUNTIME_DIR", run_folder);
+    Ok(process)
 }
 
 /// Hands the output on, waits for the end and reports it.

@@ -14,7 +14,7 @@ impl Lab {
     ///
     /// # Errors
     /// There is no such path in the lab, or it cannot be stored here.
-    pub(super) fn copy_out(&mut self, from: &Path, to: &Path) -> Result<(), LabError> {
+    pub fn copy_out(&mut self, from: &Path, to: &Path) -> Result<(), LabError> {
         let name = from.file_name().ok_or_else(|| refused(from, "the path has no last part"))?;
         let text = from.to_str().ok_or_else(|| LabError::NotUtf8(from.to_owned()))?;
         let target = if to.is_dir() { to.join(name) } else { to.to_owned() };
