@@ -4,7 +4,8 @@ tree=$out/tree
 mkdir -p "$tree/bin"
 cp "$root/bin/busybox" "$tree/bin/busybox"
 chmod 755 "$tree/bin/busybox"
-"$tree/bin/busybox" --list-full | while read -r command; do
+# One command, linuxrc, would lie in / and is for initial ramdisks only.
+"$tree/bin/busybox" --list-full | grep / | while read -r command; do
     [ "$command" = bin/busybox ] && continue
     mkdir -p "$tree/${command%/*}"
     ln -s /bin/busybox "$tree/$command"

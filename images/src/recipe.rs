@@ -31,7 +31,7 @@ pub(crate) enum Depth {
 pub(crate) const ALL: [Recipe; 2] = [
     Recipe {
         name: "base",
-        packages: &["bash", "coreutils", "curl", "git", "ca-certificates", "python3", "nodejs", "procps"],
+        packages: &["bash", "coreutils", "curl", "git", "ca-certificates", "python3", "nodejs", "procps", "netbase"],
         depth: Depth::Installed,
         body: include_str!("../recipes/base.sh"),
     },
