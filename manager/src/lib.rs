@@ -1,1 +1,22 @@
-//! The life of a sandbox.
+//! The life of a sandbox: from `agent.yaml` to the agent's exit code.
+//!
+//! Reading path: [`sandbox`] tells the whole life; [`spec`] is what the user wrote; [`process`] starts the
+//! jailed processes; [`control`] talks to guest-init. The manager links none of the processes that it
+//! starts: a bug in TLS or in a virtio device is not a bug in here.
+
+pub mod control;
+pub mod doctor;
+pub mod failure;
+pub mod image;
+pub mod kvm;
+pub mod layout;
+pub mod prepare;
+pub mod process;
+mod record;
+pub mod rundir;
+pub mod sandbox;
+pub mod serial;
+pub mod signals;
+pub mod spec;
+pub mod terminal;
+pub mod unit;

@@ -1,1 +1,224 @@
-//! Whole-product scenarios, black box.
+//! Whole-product scenarios, black box: they run the `openshell` binary on a machine with a real KVM and
+//! look at what a user would see. `cargo xtask test` runs them on this machine if it has hardware KVM, in the KVM
+//! lab otherwise; a scenario never looks which.
+//!
+//! ```no_run
+//! use scenarios::Session;
+//! let outcome = Session::new("tiny").command(["sh", "-c", "exit 3"]).run();
+//! assert_eq!(outcome.code, Some(3), "{outcome}");
+//! ```
+#![expect(clippy::missing_panics_doc, reason = "a scenario that cannot be set up is a failed test")]
+
+pub mod residue;
+
+use std::fmt;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// An `agent.yaml` in the making, with directories of its own.
+#[derive(Debug)]
+pub struct Session {
+    home: TempDir,
+    image: String,
+    command: Vec<String>,
+    sections: Vec<String>,
+    flags: Vec<String>,
+    stdin: Vec<u8>,
+    user: Option<u32>,
+}
+
+/// A session that was started.
+#[derive(Debug)]
+pub struct Started {
+    /// The `openshell` process.
+    pub child: Child,
+    home: TempDir,
+    stdin: Vec<u8>,
+}
+
+/// What a user saw, and what the log says.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Exit code; `None` when a signal ended the command.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: Vec<u8>,
+    /// Standard error.
+    pub stderr: String,
+    /// Records of the sandbox's audit log.
+    pub audit: Vec<serde_json::Value>,
+    /// From start to end.
+    pub took: Duration,
+}
+
+impl Session {
+    /// A session of the built-in image `image` that runs `true`.
+    #[must_use]
+    pub fn new(image: &str) -> Self {
+        Self {
+            home: tempfile::tempdir().expect("the temporary directory is writable"),
+            image: image.to_owned(),
+            command: vec!["true".to_owned()],
+            sections: Vec::new(),
+            flags: Vec::new(),
+            stdin: Vec::new(),
+            user: None,
+        }
+    }
+
+    /// The agent's command.
+    #[must_use]
+    pub fn command<S: Into<String>>(mut self, command: impl IntoIterator<Item = S>) -> Self {
+        self.command = command.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// A shell script as the agent's command.
+    #[must_use]
+    pub fn script(self, script: &str) -> Self {
+        self.command(["sh", "-c", script])
+    }
+
+    /// More of `agent.yaml`, for example `resources: {timeout: 3s}`.
+    #[must_use]
+    pub fn yaml(mut self, section: &str) -> Self {
+        self.sections.push(section.to_owned());
+        self
+    }
+
+    /// A flag of `openshell vm run`.
+    #[must_use]
+    pub fn flag(mut self, flag: impl Into<String>) -> Self {
+        self.flags.push(flag.into());
+        self
+    }
+
+    /// What the agent reads.
+    #[must_use]
+    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.stdin = bytes.into();
+        self
+    }
+
+    /// Runs `openshell` as an ordinary user.
+    #[must_use]
+    pub fn as_user(mut self, uid: u32) -> Self {
+        std::os::unix::fs::chown(self.home.path(), Some(uid), Some(uid))
+            .expect("scenarios run as root in the lab");
+        self.user = Some(uid);
+        self
+    }
+
+    /// A directory of the session's own, for files that `agent.yaml` names.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Runs it to its end.
+    #[must_use]
+    pub fn run(self) -> Outcome {
+        self.start().outcome()
+    }
+
+    /// Starts it.
+    #[must_use]
+    pub fn start(self) -> Started {
+        let command = serde_json::to_string(&self.command).expect("strings serialise");
+        let mut yaml = format!("version: 1\nname: scenario\nimage: {}\ncommand: {command}\n", self.image);
+        for section in &self.sections {
+            yaml.push_str(section.trim_matches('\n'));
+            yaml.push('\n');
+        }
+        let file = self.home.path().join("agent.yaml");
+        fs::write(&file, yaml).expect("the session's directory is writable");
+        let mut command = openshell(self.home.path());
+        command.args(["vm", "run"]).args(&self.flags).arg(&file);
+        if let Some(uid) = self.user {
+            std::os::unix::process::CommandExt::uid(&mut command, uid);
+        }
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().expect("openshell is built");
+        Started { child, home: self.home, stdin: self.stdin }
+    }
+}
+
+impl Started {
+    /// Sends `openshell` a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal)
+            .expect("openshell is running");
+    }
+
+    /// Waits for the end.
+    #[must_use]
+    pub fn outcome(mut self) -> Outcome {
+        let begun = Instant::now();
+        if let Some(mut stdin) = self.child.stdin.take() {
+            let bytes = std::mem::take(&mut self.stdin);
+            // An agent that does not read leaves its input unread.
+            std::thread::spawn(move || stdin.write_all(&bytes));
+        }
+        let output = self.child.wait_with_output().expect("openshell can be waited for");
+        Outcome {
+            code: output.status.code(),
+            stdout: output.stdout,
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            audit: audit(&self.home.path().join("state/openshell/audit")),
+            took: begun.elapsed(),
+        }
+    }
+}
+
+impl Outcome {
+    /// Standard output as text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "exit code {:?} after {:?}\n--- stdout\n{}\n--- stderr\n{}",
+            self.code,
+            self.took,
+            self.text(),
+            self.stderr
+        )?;
+        writeln!(f, "--- audit")?;
+        self.audit.iter().try_for_each(|record| writeln!(f, "{record}"))
+    }
+}
+
+/// `openshell` with state of its own under `home`, and the machine's image cache.
+#[must_use]
+pub fn openshell(home: &Path) -> Command {
+    let mut command = Command::new(program("openshell"));
+    command.env("XDG_STATE_HOME", home.join("state")).env("XDG_RUNTIME_DIR", home.join("run"));
+    command
+}
+
+/// A program of the product, built beside the running test.
+#[must_use]
+pub fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a running program has a path");
+    // …/release/deps/<test> → …/release/<name>
+    test.ancestors().nth(2).expect("tests run from target/<profile>/deps").join(name)
+}
+
+fn audit(directory: &Path) -> Vec<serde_json::Value> {
+    let logs = fs::read_dir(directory).into_iter().flatten().filter_map(Result::ok);
+    let texts = logs.filter_map(|log| fs::read_to_string(log.path()).ok());
+    texts
+        .flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
+        .filter_map(|line| serde_json::from_str(&line).ok())
+        .collect()
+}

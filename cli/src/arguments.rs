@@ -1,0 +1,145 @@
+//! What may be typed: one declaration yields parser, help and completion.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Gives every AI-agent session its own microVM, and decides on the host what it may reach.
+#[derive(Debug, Parser)]
+#[command(name = "openshell", version, propagate_version = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run agents in microVMs.
+    #[command(subcommand)]
+    Vm(Vm),
+    /// Check policies and ask them questions.
+    #[command(subcommand)]
+    Policy(Policy),
+    /// Read and verify audit logs.
+    #[command(subcommand)]
+    Audit(Audit),
+    /// Build and list images.
+    #[command(subcommand)]
+    Image(Image),
+    /// Say what this machine can do and what is missing.
+    Doctor(Output),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Vm {
+    /// Run an agent to its end; the exit code is the agent's own.
+    ///
+    /// Other exit codes: 124 timed out, 125 openshell failed, 126 not permitted, 127 command not found in
+    /// the guest, 130 interrupted.
+    Run(Run),
+    /// List running sandboxes.
+    Ps(Output),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// The agent's description.
+    #[arg(value_name = "AGENT.YAML")]
+    pub(crate) file: PathBuf,
+    /// Give the agent a terminal.
+    #[arg(short, long)]
+    pub(crate) tty: bool,
+    /// Show the guest's console on standard error.
+    #[arg(long)]
+    pub(crate) console: bool,
+    /// Seconds that the guest may take to come up.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) boot_timeout: u64,
+    /// Boot this kernel (an ELF vmlinux or a bzImage) instead of the stock one.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kernel: Option<PathBuf>,
+    /// Boot this initial RAM file system instead of the built-in one.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) initramfs: Option<PathBuf>,
+    /// Print the resolved document and stop.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Policy {
+    /// Check a policy document; exit code 0 if it loads, 1 if not.
+    Check {
+        /// The policy, or an agent.yaml that holds one.
+        file: PathBuf,
+    },
+    /// Say whether a request would be allowed, and what decides; exit code 0 allowed, 1 denied.
+    Explain(Explain),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// The policy.
+    pub(crate) file: PathBuf,
+    /// Path of the program in the guest, for example /usr/bin/curl.
+    #[arg(long)]
+    pub(crate) binary: String,
+    /// HTTP method.
+    #[arg(long, default_value = "GET")]
+    pub(crate) method: String,
+    /// What it asks for, for example <https://api.slack.com/api/chat.postMessage>.
+    pub(crate) url: String,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Audit {
+    /// Print the last records of a sandbox's log.
+    Tail {
+        #[command(flatten)]
+        log: Log,
+        /// How many.
+        #[arg(short = 'n', long, default_value_t = 20)]
+        lines: usize,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Check that no record was changed, removed or reordered; exit code 1 if one was.
+    Verify {
+        #[command(flatten)]
+        log: Log,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Log {
+    /// The sandbox, or the path of its log; without it, the newest log.
+    pub(crate) sandbox: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Image {
+    /// Make everything a machine boots from: the kernel, the initramfs and this built-in image.
+    Build {
+        /// `base` or `tiny`.
+        name: String,
+        /// Build the image even if it is there.
+        #[arg(long)]
+        force: bool,
+    },
+    /// List images.
+    Ls(Output),
+    /// Remove an image.
+    Rm {
+        /// Its name.
+        name: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Output {
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}

@@ -1,0 +1,42 @@
+//! One module per command; each returns the exit code or the failure that `main` prints.
+
+mod audit;
+mod doctor;
+mod image;
+mod policy;
+mod vm;
+
+use manager::failure::Failure;
+use manager::layout::Layout;
+
+use crate::arguments::{Arguments, Command};
+
+/// Exit code of a command whose answer is no.
+const NO: u8 = 1;
+
+/// Runs what was typed.
+pub(crate) fn run(arguments: Arguments) -> Result<u8, Failure> {
+    let layout = Layout::from_env()?;
+    match arguments.command {
+        Command::Vm(command) => vm::run(command, layout),
+        Command::Policy(command) => policy::run(command).map_err(negative),
+        Command::Audit(command) => audit::run(command, &layout).map_err(negative),
+        Command::Image(command) => image::run(command, &layout).map_err(negative),
+        Command::Doctor(output) => doctor::run(output, &layout).map_err(negative),
+    }
+}
+
+/// Only `vm run` speaks in the exit codes of an agent; the others say 1.
+fn negative(failure: Failure) -> Failure {
+    failure.with_status(manager::failure::ExitStatus::Agent(NO))
+}
+
+/// Prints `value` as JSON.
+fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value);
+    println!(
+        "{}",
+        text.map_err(|error| Failure::new(error, "this is a fault of openshell: please report it"))?
+    );
+    Ok(())
+}

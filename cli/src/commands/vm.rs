@@ -1,0 +1,44 @@
+//! `openshell vm`.
+
+use std::time::Duration;
+
+use manager::failure::Failure;
+use manager::layout::Layout;
+use manager::rundir;
+use manager::sandbox::{ConsoleOutput, Options, Planned, Tty};
+
+use super::print_json;
+use crate::arguments::{Output, Run, Vm};
+
+pub(super) fn run(command: Vm, layout: Layout) -> Result<u8, Failure> {
+    match command {
+        Vm::Run(arguments) => start(arguments, layout),
+        Vm::Ps(output) => list(output, &layout),
+    }
+}
+
+fn start(arguments: Run, layout: Layout) -> Result<u8, Failure> {
+    let options = Options {
+        tty: if arguments.tty { Tty::Yes } else { Tty::No },
+        console: if arguments.console { ConsoleOutput::Shown } else { ConsoleOutput::Kept },
+        boot_timeout: Duration::from_secs(arguments.boot_timeout),
+        kernel: arguments.kernel,
+        initramfs: arguments.initramfs,
+    };
+    let planned = Planned::load(&arguments.file, layout, options)?;
+    if arguments.dry_run {
+        print_json(&planned.spec)?;
+        return Ok(0);
+    }
+    planned.run().map(|status| status.code())
+}
+
+fn list(output: Output, layout: &Layout) -> Result<u8, Failure> {
+    let running = rundir::running(layout);
+    if output.json {
+        print_json(&running)?;
+    } else {
+        running.iter().for_each(|id| println!("{id}"));
+    }
+    Ok(0)
+}

@@ -1,0 +1,167 @@
+//! The manager's end of the control channel: one connection from guest-init, made at boot.
+//!
+//! Two threads serve it, so that neither direction can hold up the other or the sandbox's own loop: the
+//! reader writes the agent's output straight to its destination and passes everything else on; the writer
+//! drains a bounded queue. The guest's bytes are never interpreted here.
+
+use std::io::{self, Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+
+use wire::control::{FromGuest, MAX_CHUNK, Stream, ToGuest};
+use wire::frame::{self, FrameError};
+
+/// Messages waiting for the guest. Standard input waits when it is full.
+const QUEUE: usize = 32;
+
+/// What the channel tells the sandbox's loop.
+#[derive(Debug)]
+pub enum Heard {
+    /// A message other than output.
+    Message(FromGuest),
+    /// The guest closed the channel.
+    Closed,
+    /// The guest does not keep to the protocol.
+    Broken(FrameError),
+}
+
+/// Where the agent's output goes.
+#[derive(Debug)]
+pub struct Sinks<O, E> {
+    /// Standard output.
+    pub stdout: O,
+    /// Standard error.
+    pub stderr: E,
+}
+
+/// The sending half.
+#[derive(Clone, Debug)]
+pub struct ToGuestQueue(SyncSender<ToGuest>);
+
+/// Why a message was not queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QueueError {
+    /// The guest takes no messages: it hangs, or its channel is gone.
+    #[error("the guest does not take messages")]
+    Stuck,
+}
+
+/// Accepts guest-init's connection and serves it until it closes.
+pub fn serve<O, E>(
+    listener: UnixListener,
+    sinks: Sinks<O, E>,
+    heard: impl FnMut(Heard) + Send + 'static,
+) -> ToGuestQueue
+where
+    O: Write + Send + 'static,
+    E: Write + Send + 'static,
+{
+    let (queue, messages) = sync_channel(QUEUE);
+    std::thread::spawn(move || accept(listener, messages, sinks, heard));
+    ToGuestQueue(queue)
+}
+
+impl ToGuestQueue {
+    /// Queues a message without waiting.
+    ///
+    /// # Errors
+    /// The queue is full or the channel is gone.
+    pub fn send(&self, message: ToGuest) -> Result<(), QueueError> {
+        self.0.try_send(message).map_err(|_full_or_gone: TrySendError<ToGuest>| QueueError::Stuck)
+    }
+
+    /// Copies `input` to the agent's standard input until it ends, on a thread of its own. A thread that
+    /// waits in a read cannot be ended; it goes with the process.
+    pub fn feed(&self, mut input: impl Read + Send + 'static) {
+        let queue = self.0.clone();
+        std::thread::spawn(move || {
+            let mut chunk = vec![0; MAX_CHUNK];
+            loop {
+                let message = match input.read(&mut chunk) {
+                    Ok(n @ 1..) => ToGuest::Input(chunk[..n].to_vec()),
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    Ok(_) | Err(_) => ToGuest::EndOfInput,
+                };
+                let last = message == ToGuest::EndOfInput;
+                // A guest that takes no more input makes the reader wait, as a full pipe would.
+                if queue.send(message).is_err() || last {
+                    return;
+                }
+            }
+        });
+    }
+}
+
+fn accept<O: Write, E: Write>(
+    listener: UnixListener,
+    messages: Receiver<ToGuest>,
+    sinks: Sinks<O, E>,
+    mut heard: impl FnMut(Heard) + Send + 'static,
+) {
+    let Ok((stream, _address)) = listener.accept() else { return heard(Heard::Closed) };
+    // One guest, one channel: whoever connects later finds nobody.
+    drop(listener);
+    match stream.try_clone() {
+        Ok(writer) => std::thread::spawn(move || write(writer, &messages)),
+        Err(error) => return heard(Heard::Broken(error.into())),
+    };
+    read(stream, sinks, heard);
+}
+
+fn write(mut stream: UnixStream, messages: &Receiver<ToGuest>) {
+    while let Ok(message) = messages.recv() {
+        if frame::write(&mut stream, &message).is_err() {
+            // The reader sees the same end and reports it.
+            return;
+        }
+    }
+}
+
+fn read<O: Write, E: Write>(mut stream: UnixStream, mut sinks: Sinks<O, E>, mut heard: impl FnMut(Heard)) {
+    loop {
+        match frame::read(&mut stream, frame::SMALL) {
+            Ok(FromGuest::Output { stream: Stream::Stdout, bytes }) => pass(&mut sinks.stdout, &bytes),
+            Ok(FromGuest::Output { stream: Stream::Stderr, bytes }) => pass(&mut sinks.stderr, &bytes),
+            Ok(message) => heard(Heard::Message(message)),
+            Err(FrameError::Closed) => return heard(Heard::Closed),
+            Err(error) => return heard(Heard::Broken(error)),
+        }
+    }
+}
+
+/// A reader who went away (`openshell vm run … | head`) does not end the agent: its output is dropped.
+fn pass(sink: &mut impl Write, bytes: &[u8]) {
+    let _nobody_reads = sink.write_all(bytes).and_then(|()| sink.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+    use wire::control::Exit;
+
+    #[test]
+    fn one_guest_is_served_and_output_is_passed_on() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("1.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        let (out, stdout) = std::os::unix::net::UnixStream::pair().unwrap();
+        let (events, received) = channel();
+        let queue = serve(listener, Sinks { stdout: out, stderr: io::sink() }, move |heard| {
+            let _test_over = events.send(heard);
+        });
+        let mut guest = UnixStream::connect(&path).unwrap();
+        frame::write(&mut guest, &FromGuest::Output { stream: Stream::Stdout, bytes: b"hi".to_vec() })
+            .unwrap();
+        frame::write(&mut guest, &FromGuest::Exited(Exit::Code(3))).unwrap();
+        let mut hi = [0; 2];
+        (&stdout).read_exact(&mut hi).unwrap();
+        assert_eq!(&hi, b"hi");
+        assert!(matches!(received.recv().unwrap(), Heard::Message(FromGuest::Exited(Exit::Code(3)))));
+        queue.send(ToGuest::Signal(2)).unwrap();
+        assert_eq!(frame::read::<ToGuest>(&mut guest, frame::LARGE).unwrap(), ToGuest::Signal(2));
+        assert!(UnixStream::connect(&path).is_err(), "a second guest found a listener");
+        guest.write_all(&[0xff; 8]).unwrap();
+        assert!(matches!(received.recv().unwrap(), Heard::Broken(FrameError::TooLong { .. })));
+    }
+}

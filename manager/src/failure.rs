@@ -1,0 +1,84 @@
+//! What went wrong, for the person at the terminal: one line of cause, one line of remedy, one exit code.
+
+use std::fmt;
+
+/// An error as it is shown: printed once, at the edge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What happened, in one line.
+    pub cause: String,
+    /// What to do about it, in one line.
+    pub remedy: String,
+    /// The exit status that tells a script.
+    pub status: ExitStatus,
+}
+
+/// Exit statuses of `openshell vm run` that are not the agent's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// The run's time was up.
+    TimedOut,
+    /// openshell failed.
+    Failed,
+    /// The policy does not permit it.
+    NotPermitted,
+    /// The command was not found in the guest.
+    NotFound,
+    /// Ctrl-C.
+    Interrupted,
+    /// The agent's own.
+    Agent(u8),
+}
+
+impl Failure {
+    /// openshell itself failed.
+    pub fn new(cause: impl fmt::Display, remedy: impl fmt::Display) -> Self {
+        Self { cause: one_line(&cause), remedy: one_line(&remedy), status: ExitStatus::Failed }
+    }
+
+    /// The same failure under another exit status.
+    #[must_use]
+    pub fn with_status(self, status: ExitStatus) -> Self {
+        Self { status, ..self }
+    }
+}
+
+impl ExitStatus {
+    /// The process's exit code.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::TimedOut => 124,
+            Self::Failed => 125,
+            Self::NotPermitted => 126,
+            Self::NotFound => 127,
+            Self::Interrupted => 130,
+            Self::Agent(code) => code,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.cause)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// An error and the errors beneath it, joined by `: `.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        text.push_str(": ");
+        text.push_str(&source.to_string());
+        next = source.source();
+    }
+    text
+}
+
+fn one_line(text: &impl fmt::Display) -> String {
+    text.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,94 @@
+//! What a machine boots from, opened: adapts `images` to the manager's failures.
+
+use std::fmt::Display;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use images::kernel::KernelError;
+use images::root::Reference;
+use images::tree::{self, Owner};
+use images::{Kernel, Store, initramfs, scratch};
+
+use crate::failure::{Failure, chain};
+use crate::layout::{Layout, Program};
+use crate::prepare::AGENT;
+use crate::sandbox::Options;
+use crate::unit::Mebibytes;
+
+/// Kernel and initramfs.
+#[derive(Debug)]
+pub(crate) struct BootFiles {
+    pub(crate) kernel: File,
+    pub(crate) initramfs: File,
+}
+
+/// The kernel and initramfs of the product, or the operator's own.
+pub(crate) fn boot_files(layout: &Layout, options: &Options) -> Result<BootFiles, Failure> {
+    if let (Some(kernel), Some(initramfs)) = (&options.kernel, &options.initramfs) {
+        return Ok(BootFiles { kernel: open(kernel)?, initramfs: open(initramfs)? });
+    }
+    let stock = Kernel::ensure(&layout.cache).map_err(|error| kernel_failure(&error))?;
+    let initramfs = options.initramfs.clone().map_or_else(|| stock_initramfs(&stock, layout), Ok)?;
+    let kernel = options.kernel.as_ref().unwrap_or(&stock.vmlinux);
+    Ok(BootFiles { kernel: open(kernel)?, initramfs: open(&initramfs)? })
+}
+
+/// Makes the stock kernel and the initramfs, if they are not there yet.
+///
+/// # Errors
+/// The kernel's package cannot be fetched, or the cache cannot be written.
+pub fn prepare_boot_files(layout: &Layout) -> Result<(), Failure> {
+    let stock = Kernel::ensure(&layout.cache).map_err(|error| kernel_failure(&error))?;
+    stock_initramfs(&stock, layout).map(drop)
+}
+
+/// The root image that `text` of agent.yaml means.
+pub(crate) fn root(layout: &Layout, text: &str) -> Result<File, Failure> {
+    let failed = |error: images::root::RootError| Failure::new(chain(&error), error.remedy());
+    let store = Store::open(&layout.cache.join("images"))
+        .map_err(|error| Failure::new(chain(&error), error.remedy()))?;
+    let reference = Reference::parse(text, Path::new("")).map_err(failed)?;
+    open(&reference.open(&store, &mut progress).map_err(failed)?.path)
+}
+
+/// A host directory as a read-only image at `path`.
+pub(crate) fn pack(source: &Path, path: &Path) -> Result<File, Failure> {
+    let owner = Owner { uid: AGENT.uid, gid: AGENT.gid };
+    tree::pack(source, owner, path).map_err(|error| Failure::new(chain(&error), error.remedy()))?;
+    open(path)
+}
+
+/// The writable layer's disk, in `directory`.
+pub(crate) fn scratch(directory: &Path, size: Mebibytes) -> Result<File, Failure> {
+    let path = directory.join("scratch.ext4");
+    scratch::create(&path, size.0).map_err(|error| Failure::new(chain(&error), error.remedy()))?;
+    let opened = File::options().read(true).write(true).open(&path);
+    opened.map_err(|error| unreadable(&path.display(), &error))
+}
+
+fn stock_initramfs(kernel: &Kernel, layout: &Layout) -> Result<PathBuf, Failure> {
+    let init = layout.program(Program::GuestInit)?;
+    initramfs::build(kernel, &init, &layout.cache)
+        .map_err(|error| Failure::new(chain(&error), error.remedy()))
+}
+
+fn kernel_failure(error: &KernelError) -> Failure {
+    Failure::new(chain(error), "check that apt works here (apt-get update), and that the disk is not full")
+}
+
+/// Making an image takes minutes the first time: whoever waits is told why.
+#[expect(
+    clippy::print_stderr,
+    reason = "the first build of an image takes minutes; whoever waits must be told"
+)]
+fn progress(step: &str) {
+    eprintln!("openshell: {step}");
+}
+
+fn open(path: &Path) -> Result<File, Failure> {
+    File::open(path).map_err(|error| unreadable(&path.display(), &error))
+}
+
+fn unreadable(path: &dyn Display, error: &std::io::Error) -> Failure {
+    Failure::new(format_args!("cannot open {path}: {error}"), "name a file that you may read")
+}

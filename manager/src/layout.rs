@@ -1,0 +1,116 @@
+//! Where things are on the host: state, run-time sockets, images, and our own programs.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use crate::failure::Failure;
+
+/// The directories of one installation, for one user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Audit logs: `$XDG_STATE_HOME/openshell`.
+    pub state: PathBuf,
+    /// Sockets of running sandboxes: `$XDG_RUNTIME_DIR/openshell`.
+    pub runtime: PathBuf,
+    /// Images and kernels: `$XDG_CACHE_HOME/openshell`.
+    pub cache: PathBuf,
+    /// `openshell-vmm` and its fellows: beside the running program, or `$OPENSHELL_LIBEXEC`.
+    pub programs: PathBuf,
+}
+
+/// A program of ours that the manager starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// The virtual machine monitor.
+    Vmm,
+    /// The egress proxy.
+    Proxy,
+    /// The privacy router.
+    Router,
+    /// The audit writer.
+    Audit,
+    /// PID 1 of the guest (packed into the initramfs, never run here).
+    GuestInit,
+}
+
+impl Layout {
+    /// The layout that the environment describes.
+    ///
+    /// # Errors
+    /// `HOME` is not set, or the running program cannot be located.
+    pub fn from_env() -> Result<Self, Failure> {
+        let home = env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
+        let under_home = |variable: &str, fallback: &str| {
+            absolute(variable).or_else(|| home.as_ref().map(|home| home.join(fallback))).ok_or_else(|| {
+                Failure::new(
+                    format_args!("neither {variable} nor HOME is an absolute path"),
+                    "set HOME to your home directory",
+                )
+            })
+        };
+        let state = under_home("XDG_STATE_HOME", ".local/state")?.join("openshell");
+        let cache = under_home("XDG_CACHE_HOME", ".cache")?.join("openshell");
+        let runtime = absolute("XDG_RUNTIME_DIR").map_or_else(fallback_runtime, |dir| dir.join("openshell"));
+        Ok(Self { state, runtime, cache, programs: programs()? })
+    }
+
+    /// Path of one of our programs.
+    ///
+    /// # Errors
+    /// It is not installed.
+    pub fn program(&self, program: Program) -> Result<PathBuf, Failure> {
+        let path = self.programs.join(program.file_name());
+        if path.is_file() {
+            return Ok(path);
+        }
+        Err(Failure::new(
+            format_args!("{} is missing", path.display()),
+            "install all of openshell's programs into one directory (./setup builds them), or set OPENSHELL_LIBEXEC",
+        ))
+    }
+
+    /// Directory of the audit logs.
+    #[must_use]
+    pub fn audit(&self) -> PathBuf {
+        self.state.join("audit")
+    }
+}
+
+impl Program {
+    /// Name of the executable file.
+    #[must_use]
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Self::Vmm => "openshell-vmm",
+            Self::Proxy => "openshell-proxy",
+            Self::Router => "openshell-router",
+            Self::Audit => "openshell-audit",
+            Self::GuestInit => "guest-init",
+        }
+    }
+}
+
+fn absolute(variable: &str) -> Option<PathBuf> {
+    env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute())
+}
+
+/// A login without a session manager has no `XDG_RUNTIME_DIR`; the fallback is private to the user by
+/// its name and, when it is made, by its mode.
+fn fallback_runtime() -> PathBuf {
+    let uid = rustix::process::getuid();
+    if uid.is_root() {
+        PathBuf::from("/run/openshell")
+    } else {
+        PathBuf::from(format!("/tmp/openshell-{}", uid.as_raw()))
+    }
+}
+
+fn programs() -> Result<PathBuf, Failure> {
+    if let Some(dir) = absolute("OPENSHELL_LIBEXEC") {
+        return Ok(dir);
+    }
+    let own = env::current_exe().map_err(|error| {
+        Failure::new(format_args!("cannot locate the running program: {error}"), "set OPENSHELL_LIBEXEC")
+    })?;
+    Ok(own.parent().map(Path::to_path_buf).unwrap_or_default())
+}

@@ -1,0 +1,448 @@
+//! Everything that must exist before the first process starts: kernel, images, disks, sockets. And the
+//! descriptors with which each process starts.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use policies::confinement::Workspace;
+use policies::{LoadErrors, Policy};
+use rustix::fs::{Mode, OFlags};
+use wire::audit::{AuditClient, AuditConfig};
+use wire::confinement::Confinement;
+use wire::control::{Agent, Mount, Root, Scratch, Setup, Size};
+use wire::flow::FlowKey;
+use wire::id::SandboxId;
+use wire::machine::{Disk, DiskAccess, MachineConfig, Vsock};
+use wire::proxy::{ProxyConfig, RouterSocket, Upstream};
+use wire::router::{ModelServer, RouterConfig};
+use wire::spawn::JailUser;
+use wire::vsock;
+
+use crate::failure::{Failure, chain};
+use crate::image;
+use crate::kvm;
+use crate::layout::{Layout, Program};
+use crate::process::{Launch, Process, Resources};
+use crate::record::Recorder;
+use crate::rundir::{RunDir, give};
+use crate::sandbox::{Event, Events, Options, Processes};
+use crate::spec::{MountMode, Provider, Spec};
+
+/// The agent's user in the guest; images have it.
+pub(crate) const AGENT: JailUser = JailUser { uid: 1000, gid: 1000 };
+
+/// Name of the router's socket in its directory.
+const ROUTER_SOCKET: &str = "router.sock";
+
+/// Kernel messages below errors cost time on a serial console and tell the operator nothing.
+const CMDLINE: &str = "console=ttyS0 quiet loglevel=3";
+
+/// A sandbox whose every resource exists.
+#[derive(Debug)]
+pub struct Prepared {
+    /// What the user wrote.
+    pub spec: Spec,
+    id: SandboxId,
+    flow_key: FlowKey,
+    confinement: Confinement,
+    /// The network part of the policy, for the proxy; `None`: the sandbox has no egress.
+    network: Option<String>,
+    extra_roots_pem: String,
+    kvm: File,
+    kernel: File,
+    initramfs: File,
+    disks: Vec<(File, DiskAccess)>,
+    guest_mounts: Vec<Mount>,
+    control: Option<UnixListener>,
+    // Dropped last: the directory that holds all of the above.
+    run: RunDir,
+}
+
+/// Prepares a sandbox. `check` is asked between steps whether the user still wants it.
+///
+/// # Errors
+/// A resource is missing or cannot be made, or `check` failed. Nothing is left behind.
+pub fn prepare(
+    spec: Spec,
+    options: &Options,
+    layout: &Layout,
+    check: impl Fn() -> Result<(), Failure>,
+) -> Result<Prepared, Failure> {
+    let kvm = kvm::open_for_machine()?;
+    let confinement = confinement(&spec)?;
+    let network = network(&spec)?;
+    let extra_roots_pem = spec.egress.ca.as_deref().map_or(Ok(String::new()), read_pem)?;
+    let id = new_id(&spec.name)?;
+    check()?;
+    let boot = image::boot_files(layout, options)?;
+    check()?;
+    let root = image::root(layout, &spec.image)?;
+    check()?;
+    let run = RunDir::create(layout, &id)?;
+    let mut disks = vec![(root, DiskAccess::ReadOnly)];
+    if let Some(size) = spec.resources.disk {
+        disks.push((image::scratch(run.path(), size)?, DiskAccess::ReadWrite));
+    }
+    let mut guest_mounts = Vec::new();
+    for (index, mount) in spec.mounts.iter().enumerate() {
+        check()?;
+        let access = mount.mode.access().expect("Spec::load refuses modes that the guest cannot have");
+        guest_mounts.push(Mount { target: mount.target.clone(), device: device_name(disks.len()), access });
+        disks.push((
+            image::pack(&mount.source, &run.path().join(format!("mount-{index}.erofs")))?,
+            DiskAccess::ReadOnly,
+        ));
+    }
+    let vsock_dir =
+        run.directory_for("vsock", run.user(Program::Vmm)).map_err(|error| socket_failure(&error))?;
+    let control = Some(listen(&vsock_dir, &vsock::socket_name(vsock::CONTROL), &run, Program::Vmm)?);
+    let flow_key = new_key()?;
+    let (kernel, initramfs) = (boot.kernel, boot.initramfs);
+    Ok(Prepared {
+        spec,
+        id,
+        flow_key,
+        confinement,
+        network,
+        extra_roots_pem,
+        kvm,
+        kernel,
+        initramfs,
+        disks,
+        guest_mounts,
+        control,
+        run,
+    })
+}
+
+impl Prepared {
+    /// The sandbox's id.
+    #[must_use]
+    pub fn id(&self) -> &SandboxId {
+        &self.id
+    }
+
+    /// The network part of the policy, as the proxy gets it.
+    pub(crate) fn network(&self) -> Option<&str> {
+        self.network.as_deref()
+    }
+
+    /// The socket on which guest-init will call; there is one, and it is taken once.
+    pub(crate) fn take_control_listener(&mut self) -> UnixListener {
+        self.control.take().expect("the control listener is taken once, by Booting::start")
+    }
+
+    /// Starts the processes; also returns the read end of the guest's console.
+    pub(crate) fn launch(
+        &mut self,
+        layout: &Layout,
+        events: &Events,
+    ) -> Result<(Processes, Recorder, File), Failure> {
+        let (machine, console) = self.launch_machine(layout, events)?;
+        let mut clients = Vec::new();
+        let recorder = Recorder::new(client(&mut clients, "manager")?);
+        let router = self.launch_router(layout, events, &mut clients)?;
+        let proxy = self.launch_proxy(layout, events, &mut clients)?;
+        let audit = self.launch_audit(layout, events, clients)?;
+        Ok((Processes { machine, proxy, router, audit }, recorder, console))
+    }
+
+    /// What the guest is told to become.
+    pub(crate) fn setup(
+        &self,
+        authority_pem: Option<String>,
+        terminal: Option<Size>,
+    ) -> Result<Setup, Failure> {
+        let wall_clock = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|_past| {
+            Failure::new(
+                "this machine's clock is before 1970",
+                "set the clock: certificates are checked against it",
+            )
+        })?;
+        let scratch = match self.spec.resources.disk {
+            Some(_) => Scratch::Disk(device_name(1)),
+            None => Scratch::Memory { mib: self.spec.resources.memory.0 / 2 },
+        };
+        Ok(Setup {
+            hostname: self.id.to_string(),
+            wall_clock_ns: u64::try_from(wall_clock.as_nanos()).unwrap_or(u64::MAX),
+            root: Root { image: device_name(0), scratch },
+            files: Vec::new(),
+            mounts: self.guest_mounts.clone(),
+            agent: Agent {
+                command: self.spec.command.clone(),
+                env: environment(&self.spec, terminal),
+                workdir: self.spec.workdir.clone(),
+                terminal,
+            },
+            confinement: self.confinement.clone(),
+            authority_pem,
+            flow_key: self.flow_key.clone(),
+        })
+    }
+
+    fn launch_machine(&mut self, layout: &Layout, events: &Events) -> Result<(Process, File), Failure> {
+        let user = self.run.user(Program::Vmm);
+        let directory = self.run.path().join("vsock");
+        let guest = listen(&directory, vsock::GUEST_SOCKET, &self.run, Program::Vmm)?;
+        let (console, serial) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
+            .map_err(|e| socket_failure(&e.into()))?;
+        let mut resources = Resources::default();
+        let config = MachineConfig {
+            version: wire::VERSION,
+            vcpus: self.spec.resources.vcpus,
+            memory_mib: self.spec.resources.memory.0,
+            kvm: resources.add(duplicate(&self.kvm)?),
+            kernel: resources.add(duplicate(&self.kernel)?),
+            initramfs: Some(resources.add(duplicate(&self.initramfs)?)),
+            cmdline: CMDLINE.to_owned(),
+            disks: self
+                .disks
+                .drain(..)
+                .map(|(file, access)| Disk { file: resources.add(file), access })
+                .collect(),
+            vsock: Some(Vsock {
+                directory: resources.add(open_directory(&directory)?),
+                listener: resources.add(guest),
+            }),
+            serial: resources.add(serial),
+            user,
+        };
+        let launch = Launch { program: Program::Vmm, config, resources, logs: self.run.path() };
+        Ok((Process::start(layout, launch, events.to_loop(Event::Machine))?, console.into()))
+    }
+
+    fn launch_proxy(
+        &self,
+        layout: &Layout,
+        events: &Events,
+        clients: &mut Clients,
+    ) -> Result<Option<Process>, Failure> {
+        let Some(policy) = self.network.clone() else { return Ok(None) };
+        let directory = self.run.path().join("vsock");
+        let mut resources = Resources::default();
+        let router = self.spec.inference.as_ref().map(|_inference| -> Result<_, Failure> {
+            let directory = open_directory(&self.run.path().join("router"))?;
+            Ok(RouterSocket { directory: resources.add(directory), name: ROUTER_SOCKET.to_owned() })
+        });
+        let router = router.transpose()?;
+        let config = ProxyConfig {
+            version: wire::VERSION,
+            sandbox: self.id.clone(),
+            flow_key: self.flow_key.clone(),
+            flows: resources.add(listen(
+                &directory,
+                &vsock::socket_name(vsock::FLOWS),
+                &self.run,
+                Program::Vmm,
+            )?),
+            names: resources.add(listen(
+                &directory,
+                &vsock::socket_name(vsock::NAMES),
+                &self.run,
+                Program::Vmm,
+            )?),
+            audit: resources.add(client(clients, "proxy")?),
+            router,
+            policy,
+            upstream: Upstream {
+                hosts: self.spec.egress.hosts.clone(),
+                allow_addresses: self.spec.egress.allow_addresses.clone(),
+                extra_roots_pem: self.extra_roots_pem.clone(),
+            },
+            user: self.run.user(Program::Proxy),
+        };
+        let launch = Launch { program: Program::Proxy, config, resources, logs: self.run.path() };
+        Process::start(layout, launch, events.to_loop(Event::Proxy)).map(Some)
+    }
+
+    fn launch_router(
+        &self,
+        layout: &Layout,
+        events: &Events,
+        clients: &mut Clients,
+    ) -> Result<Option<Process>, Failure> {
+        let Some(inference) = &self.spec.inference else { return Ok(None) };
+        let directory = self
+            .run
+            .directory_for("router", self.run.user(Program::Proxy))
+            .map_err(|error| socket_failure(&error))?;
+        let mut resources = Resources::default();
+        let server = |provider: &Option<Provider>| provider.as_ref().map(model_server).transpose();
+        let config = RouterConfig {
+            version: wire::VERSION,
+            listener: resources.add(listen(&directory, ROUTER_SOCKET, &self.run, Program::Proxy)?),
+            audit: resources.add(client(clients, "router")?),
+            sensitive: inference.sensitive,
+            local: server(&inference.providers.local)?,
+            cloud: server(&inference.providers.cloud)?,
+            extra_roots_pem: self.extra_roots_pem.clone(),
+            hosts: self.spec.egress.hosts.clone(),
+            user: self.run.user(Program::Router),
+        };
+        let launch = Launch { program: Program::Router, config, resources, logs: self.run.path() };
+        Process::start(layout, launch, events.to_loop(Event::Router)).map(Some)
+    }
+
+    fn launch_audit(&self, layout: &Layout, events: &Events, clients: Clients) -> Result<Process, Failure> {
+        let mut resources = Resources::default();
+        let clients =
+            clients.into_iter().map(|(name, socket)| AuditClient { name, socket: resources.add(socket) });
+        let clients = clients.collect();
+        let config = AuditConfig {
+            version: wire::VERSION,
+            sandbox: self.id.clone(),
+            log: resources.add(open_log(layout, &self.id)?),
+            clients,
+            user: self.run.user(Program::Audit),
+        };
+        let launch = Launch { program: Program::Audit, config, resources, logs: self.run.path() };
+        Process::start(layout, launch, events.to_loop(Event::Audit))
+    }
+}
+
+/// The audit writer's ends of its clients' sockets, with the clients' names.
+type Clients = Vec<(String, UnixStream)>;
+
+/// The static half of the policy, compiled.
+fn confinement(spec: &Spec) -> Result<Confinement, Failure> {
+    let targets =
+        |mode| spec.mounts.iter().filter(move |mount| mount.mode == mode).map(|mount| mount.target.clone());
+    let workspace = Workspace {
+        uid: AGENT.uid,
+        gid: AGENT.gid,
+        own: targets(MountMode::Copy).chain([spec.workdir.clone()]).collect(),
+        shared: targets(MountMode::Ro).collect(),
+    };
+    spec.policy.confinement(&workspace).map_err(|errors| wrong_policy(&errors))
+}
+
+/// The dynamic half of the policy, checked by compiling it, as text for the proxy.
+fn network(spec: &Spec) -> Result<Option<String>, Failure> {
+    Policy::compile(&spec.policy).map_err(|errors| wrong_policy(&errors))?;
+    if spec.policy.network.is_empty() {
+        if spec.inference.is_some() {
+            return Err(Failure::new(
+                "inference is configured, but no rule of policy.network allows the agent to reach inference.local",
+                "add a rule whose destination allows inference.local",
+            ));
+        }
+        return Ok(None);
+    }
+    let text = spec.policy.network_text();
+    text.map(Some)
+        .map_err(|error| Failure::new(chain(&error), "this is a fault of openshell: please report it"))
+}
+
+/// The first mistake stands for all: `openshell policy check` lists every one.
+pub(crate) fn wrong_policy(errors: &LoadErrors) -> Failure {
+    let first = errors.first();
+    Failure::new(first, first.remedy())
+}
+
+fn client(clients: &mut Clients, name: &str) -> Result<UnixStream, Failure> {
+    let (ours, writers) = UnixStream::pair().map_err(|error| socket_failure(&error))?;
+    clients.push((name.to_owned(), writers));
+    Ok(ours)
+}
+
+/// Binds `name` in `directory`; only `connector`'s user may connect.
+fn listen(directory: &Path, name: &str, run: &RunDir, connector: Program) -> Result<UnixListener, Failure> {
+    let path = directory.join(name);
+    let listener =
+        UnixListener::bind(&path).and_then(|listener| give(&path, run.user(connector)).map(|()| listener));
+    listener.map_err(|error| socket_failure(&error))
+}
+
+fn socket_failure(error: &io::Error) -> Failure {
+    Failure::new(
+        format_args!("cannot make a socket or directory for the sandbox: {error}"),
+        "check the limit on open files and the space and path length of XDG_RUNTIME_DIR (a socket's path may have 107 bytes)",
+    )
+}
+
+fn open_directory(path: &Path) -> Result<OwnedFd, Failure> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| socket_failure(&errno.into()))
+}
+
+fn open_log(layout: &Layout, id: &SandboxId) -> Result<File, Failure> {
+    let directory = layout.audit();
+    let path = directory.join(format!("{id}.jsonl"));
+    let opened = fs::create_dir_all(&directory).and_then(|()| {
+        let mut options = File::options();
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.read(true).append(true).create(true).open(&path)
+    });
+    opened.map_err(|error| {
+        Failure::new(
+            format_args!("cannot open the audit log {}: {error}", path.display()),
+            "make the directory writable and free some space: without a log nothing runs",
+        )
+    })
+}
+
+fn duplicate(file: &File) -> Result<File, Failure> {
+    file.try_clone().map_err(|error| socket_failure(&error))
+}
+
+fn model_server(provider: &Provider) -> Result<ModelServer, Failure> {
+    let api_key = provider.api_key.as_ref().map(crate::spec::SecretSource::read).transpose()?;
+    Ok(ModelServer { url: provider.url.clone(), api_key, model: provider.model.clone() })
+}
+
+fn read_pem(path: &Path) -> Result<String, Failure> {
+    fs::read_to_string(path).map_err(|error| {
+        Failure::new(
+            format_args!("cannot read egress.ca {}: {error}", path.display()),
+            "name a PEM file that you may read",
+        )
+    })
+}
+
+/// `/dev/vda`, `/dev/vdb` … in the order in which the machine gets them.
+fn device_name(index: usize) -> String {
+    let letter = u8::try_from(index).ok().filter(|n| *n < 26).map_or(b'z', |n| b'a' + n);
+    format!("/dev/vd{}", char::from(letter))
+}
+
+fn environment(spec: &Spec, terminal: Option<Size>) -> Vec<(String, String)> {
+    let fixed = [
+        ("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"),
+        ("HOME", "/home/agent"),
+        ("USER", "agent"),
+        ("LANG", "C.UTF-8"),
+    ];
+    let terminal = terminal.map(|_size| ("TERM", "xterm-256color"));
+    let defaults = fixed.into_iter().chain(terminal).filter(|(name, _)| !spec.env.contains_key(*name));
+    let defaults = defaults.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    defaults.chain(spec.env.clone()).collect()
+}
+
+fn new_id(name: &str) -> Result<SandboxId, Failure> {
+    let mut bytes = [0; 4];
+    random(&mut bytes)?;
+    let id = format!("{name}-{:08x}", u32::from_be_bytes(bytes));
+    SandboxId::try_from(id).map_err(|error| Failure::new(chain(&error), "choose another name in agent.yaml"))
+}
+
+fn new_key() -> Result<FlowKey, Failure> {
+    let mut bytes = [0; 32];
+    random(&mut bytes)?;
+    Ok(FlowKey(bytes))
+}
+
+fn random(bytes: &mut [u8]) -> Result<(), Failure> {
+    let filled = rustix::rand::getrandom(&mut *bytes, rustix::rand::GetRandomFlags::empty());
+    match filled {
+        Ok(n) if n == bytes.len() => Ok(()),
+        Ok(_) | Err(_) => Err(Failure::new(
+            "the kernel gives no random bytes",
+            "wait until the machine has finished its boot",
+        )),
+    }
+}

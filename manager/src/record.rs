@@ -1,0 +1,52 @@
+//! What the manager itself writes to the audit log: the sandbox's life. Like every other client of the log it
+//! waits until the record is written: what cannot be recorded does not happen.
+
+use std::os::unix::net::UnixStream;
+
+use audit::client::Blocking;
+use audit::{Action, Event, Lifecycle, Phase};
+use images::Digest;
+
+use crate::failure::{ExitStatus, Failure, chain};
+use crate::spec::Spec;
+
+/// The manager's end of the log.
+#[derive(Debug)]
+pub(crate) struct Recorder(Blocking);
+
+impl Recorder {
+    pub(crate) fn new(writer: UnixStream) -> Self {
+        Self(Blocking::new(writer))
+    }
+
+    /// The sandbox is about to be told what to become. `network` is the policy that the proxy was given.
+    pub(crate) fn started(&mut self, spec: &Spec, network: Option<&str>) -> Result<(), Failure> {
+        let policy =
+            network.map_or_else(|| "none".to_owned(), |text| Digest::of_bytes(text.as_bytes()).to_string());
+        let detail = format!("agent {}, image {}, network policy {policy}", spec.name, spec.image);
+        self.append(Phase::Started, None, Some(detail))
+    }
+
+    /// The agent has ended, or the sandbox has failed.
+    pub(crate) fn ended(&mut self, result: &Result<ExitStatus, Failure>) -> Result<(), Failure> {
+        match result {
+            Ok(status) => self.append(Phase::AgentExited, Some(i32::from(status.code())), None),
+            Err(failure) => self.append(
+                Phase::Failed,
+                Some(i32::from(failure.status.code())),
+                Some(failure.cause.clone()),
+            ),
+        }
+    }
+
+    fn append(&mut self, phase: Phase, code: Option<i32>, detail: Option<String>) -> Result<(), Failure> {
+        let lifecycle = Some(Lifecycle { phase, code, detail });
+        let appended = self.0.append(&Event { lifecycle, ..Event::new(Action::Lifecycle) });
+        appended.map(drop).map_err(|error| {
+            Failure::new(
+                format_args!("the audit log cannot be written: {}", chain(&error)),
+                "free some space: without a log nothing runs",
+            )
+        })
+    }
+}

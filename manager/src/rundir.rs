@@ -1,0 +1,211 @@
+//! The run directory of one sandbox: its sockets, its temporary images, its lock.
+//!
+//! ```text
+//! <runtime>/<id>/            0711, held by a lock for the sandbox's life
+//!   lock
+//!   vsock/                   owned by the VMM's user; its only file system
+//!     1.sock 2.sock 3.sock guest.sock
+//!   router/router.sock       owned by the proxy's user
+//!   mount-0.erofs scratch.ext4 …
+//! <runtime>/slots/<n>        one per running sandbox: gives its processes users of their own
+//! ```
+//! A directory whose lock nobody holds belongs to a manager that was killed; the next start removes it.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+
+use wire::id::SandboxId;
+use wire::spawn::JailUser;
+
+use crate::failure::Failure;
+use crate::layout::{Layout, Program};
+
+/// First user id of the range that sandboxes' processes run as (only when the manager is root).
+const FIRST_UID: u32 = 1_610_000_000;
+
+/// User ids per sandbox: one for each kind of process.
+const UIDS_PER_SLOT: u32 = 8;
+
+/// Most sandboxes of one user at once.
+const SLOTS: u32 = 4096;
+
+/// The directory; removed with everything in it when dropped.
+#[derive(Debug)]
+pub struct RunDir {
+    path: PathBuf,
+    slot: u32,
+    // Both locks last as long as the directory.
+    _lock: File,
+    _slot_lock: File,
+}
+
+impl RunDir {
+    /// Makes the directory of `id`, after removing what dead managers left.
+    ///
+    /// # Errors
+    /// The runtime directory cannot be written, or every slot is taken.
+    pub fn create(layout: &Layout, id: &SandboxId) -> Result<Self, Failure> {
+        let failed = |error: io::Error| {
+            Failure::new(
+                format_args!("cannot make the run directory in {}: {error}", layout.runtime.display()),
+                "make that directory writable for you, or point XDG_RUNTIME_DIR at one that is",
+            )
+        };
+        let slots = layout.runtime.join("slots");
+        private_dir(&layout.runtime, 0o711).map_err(failed)?;
+        private_dir(&slots, 0o700).map_err(failed)?;
+        sweep(&layout.runtime);
+        let (slot, slot_lock) = take_slot(&slots).map_err(failed)?.ok_or_else(|| {
+            Failure::new(
+                format_args!("{SLOTS} sandboxes are running"),
+                "stop some of them first (openshell vm ps)",
+            )
+        })?;
+        let path = layout.runtime.join(id.as_str());
+        fs::DirBuilder::new().mode(0o711).create(&path).map_err(failed)?;
+        let lock = File::create(path.join("lock")).map_err(failed)?;
+        lock.try_lock().map_err(|error| failed(error.into()))?;
+        Ok(Self { path, slot, _lock: lock, _slot_lock: slot_lock })
+    }
+
+    /// Path of the directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The user that a process of this sandbox becomes; `None` when the manager is not root.
+    #[must_use]
+    pub fn user(&self, program: Program) -> Option<JailUser> {
+        if !rustix::process::geteuid().is_root() {
+            return None;
+        }
+        let offset = match program {
+            Program::Vmm => 0,
+            Program::Proxy => 1,
+            Program::Router => 2,
+            Program::Audit => 3,
+            Program::GuestInit => return None,
+        };
+        let id = FIRST_UID + self.slot * UIDS_PER_SLOT + offset;
+        Some(JailUser { uid: id, gid: id })
+    }
+
+    /// Makes a directory in the run directory that only `owner` may use.
+    ///
+    /// # Errors
+    /// It cannot be made or given away.
+    pub fn directory_for(&self, name: &str, owner: Option<JailUser>) -> io::Result<PathBuf> {
+        let path = self.path.join(name);
+        fs::DirBuilder::new().mode(0o700).create(&path)?;
+        give(&path, owner)?;
+        Ok(path)
+    }
+}
+
+impl Drop for RunDir {
+    fn drop(&mut self) {
+        // Nobody is left to tell; a directory that stays is swept by the next start.
+        let _unremovable = fs::remove_dir_all(&self.path);
+    }
+}
+
+/// Gives `path` to `owner`, if the manager can.
+///
+/// # Errors
+/// The owner cannot be changed.
+pub fn give(path: &Path, owner: Option<JailUser>) -> io::Result<()> {
+    owner.map_or(Ok(()), |user| chown(path, Some(user.uid), Some(user.gid)))
+}
+
+fn private_dir(path: &Path, mode: u32) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(mode).create(path)?;
+    let metadata = fs::symlink_metadata(path)?;
+    let mine = std::os::unix::fs::MetadataExt::uid(&metadata) == rustix::process::geteuid().as_raw();
+    if !metadata.is_dir() || !mine {
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            "it exists and is not a directory of yours",
+        ));
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+}
+
+fn take_slot(slots: &Path) -> io::Result<Option<(u32, File)>> {
+    for slot in 0..SLOTS {
+        let file = File::create(slots.join(slot.to_string()))?;
+        match file.try_lock() {
+            Ok(()) => return Ok(Some((slot, file))),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+/// Ids of the sandboxes whose manager is alive.
+#[must_use]
+pub fn running(layout: &Layout) -> Vec<SandboxId> {
+    let entries = fs::read_dir(&layout.runtime).into_iter().flatten().filter_map(Result::ok);
+    let held = entries.filter(|entry| {
+        let lock = File::options().write(true).open(entry.path().join("lock"));
+        lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))
+    });
+    held.filter_map(|entry| SandboxId::try_from(entry.file_name().to_string_lossy().into_owned()).ok())
+        .collect()
+}
+
+/// Removes the run directories that no living manager holds.
+fn sweep(runtime: &Path) {
+    let Ok(entries) = fs::read_dir(runtime) else { return };
+    for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
+        let Ok(lock) = File::options().write(true).open(path.join("lock")) else { continue };
+        if lock.try_lock().is_ok() {
+            let _held_by_another_sweeper = fs::remove_dir_all(&path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layout(runtime: &Path) -> Layout {
+        Layout {
+            state: runtime.join("state"),
+            runtime: runtime.join("run"),
+            cache: runtime.join("cache"),
+            programs: runtime.to_path_buf(),
+        }
+    }
+
+    fn id(text: &str) -> SandboxId {
+        SandboxId::try_from(text.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn goes_with_its_owner_and_slots_differ() {
+        let temp = tempfile::tempdir().unwrap();
+        let layout = layout(temp.path());
+        let first = RunDir::create(&layout, &id("a-1")).unwrap();
+        let second = RunDir::create(&layout, &id("a-2")).unwrap();
+        assert_ne!(first.slot, second.slot);
+        let path = first.path().to_path_buf();
+        drop(first);
+        assert!(!path.exists() && second.path().exists());
+    }
+
+    #[test]
+    fn what_a_killed_manager_left_is_swept_and_what_lives_is_kept() {
+        let temp = tempfile::tempdir().unwrap();
+        let layout = layout(temp.path());
+        let alive = RunDir::create(&layout, &id("alive-1")).unwrap();
+        let dead = layout.runtime.join("dead-1");
+        fs::create_dir(&dead).unwrap();
+        fs::write(dead.join("lock"), "").unwrap();
+        let _next = RunDir::create(&layout, &id("next-1")).unwrap();
+        assert!(alive.path().exists() && !dead.exists());
+    }
+}

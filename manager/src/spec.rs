@@ -1,0 +1,297 @@
+//! `agent.yaml`: what the user wrote, validated. Nothing here touches anything but the files that the
+//! document names.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use policies::Document;
+use serde::{Deserialize, Serialize};
+use wire::control::MountAccess;
+use wire::router::Sensitive;
+
+use crate::failure::Failure;
+use crate::unit::{Mebibytes, Seconds};
+
+/// One agent session, as written.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// Version of the format: 1.
+    pub version: u32,
+    /// Name of the agent; sandboxes are called `<name>-<8 hex digits>`.
+    pub name: String,
+    /// Built-in image, path to a root tree, or path to an EROFS image.
+    pub image: String,
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// Working directory in the guest.
+    #[serde(default = "default_workdir")]
+    pub workdir: String,
+    /// Environment of the agent; nothing is inherited from the host.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// What the sandbox may use.
+    #[serde(default)]
+    pub resources: Resources,
+    /// Host directories that the agent sees.
+    #[serde(default)]
+    pub mounts: Vec<Mount>,
+    /// What the agent may do. Without it: nothing outside the guest.
+    #[serde(default)]
+    pub policy: Document,
+    /// How upstreams are found and trusted.
+    #[serde(default)]
+    pub egress: Egress,
+    /// Model servers behind `https://inference.local`.
+    #[serde(default)]
+    pub inference: Option<Inference>,
+}
+
+/// What a sandbox may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Resources {
+    /// Virtual CPUs.
+    pub vcpus: u8,
+    /// Guest memory.
+    pub memory: Mebibytes,
+    /// Size of the writable layer; without it, half of the memory.
+    pub disk: Option<Mebibytes>,
+    /// Longest run; without it, none.
+    pub timeout: Option<Seconds>,
+}
+
+/// A host directory that the agent sees.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mount {
+    /// Directory on the host; relative to the file that names it.
+    pub source: PathBuf,
+    /// Absolute path in the guest.
+    pub target: String,
+    /// What the agent may do there.
+    pub mode: MountMode,
+}
+
+/// Modes of a [`Mount`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MountMode {
+    /// Read only.
+    Ro,
+    /// The agent writes to a private copy, thrown away with the sandbox.
+    Copy,
+    /// Shared with the host. Refused until live mounts exist.
+    Rw,
+}
+
+/// How upstreams are found and trusted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Egress {
+    /// Names answered from here instead of by DNS.
+    pub hosts: BTreeMap<String, IpAddr>,
+    /// Loopback, link-local, private or metadata addresses that may be dialled all the same.
+    pub allow_addresses: Vec<String>,
+    /// PEM file of certificates trusted beside the system's.
+    pub ca: Option<PathBuf>,
+}
+
+/// Model servers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inference {
+    /// What happens to a prompt that holds classified data.
+    #[serde(default = "default_sensitive")]
+    pub sensitive: Sensitive,
+    /// The servers.
+    pub providers: Providers,
+}
+
+/// The servers that prompts may go to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Providers {
+    /// On this host: for prompts that must not leave it.
+    pub local: Option<Provider>,
+    /// Anywhere.
+    pub cloud: Option<Provider>,
+}
+
+/// An OpenAI-compatible server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// Base URL, for example `https://models.example.com/v1`.
+    pub url: String,
+    /// Where its key comes from; the agent never sees it.
+    pub api_key: Option<SecretSource>,
+    /// Replaces the model that the agent names.
+    pub model: Option<String>,
+}
+
+/// Where a secret comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "lowercase")]
+pub enum SecretSource {
+    /// An environment variable of the manager.
+    Env(String),
+    /// A file; a trailing newline is dropped.
+    File(PathBuf),
+}
+
+impl Default for Resources {
+    fn default() -> Self {
+        Self { vcpus: 1, memory: Mebibytes(512), disk: None, timeout: None }
+    }
+}
+
+impl Spec {
+    /// Reads and validates `path`; relative paths in it become relative to its directory.
+    ///
+    /// # Errors
+    /// The file cannot be read, or something in it is wrong: the failure names file, line and key.
+    pub fn load(path: &Path) -> Result<Self, Failure> {
+        let text = fs::read_to_string(path).map_err(|error| {
+            Failure::new(
+                format_args!("cannot read {}: {error}", path.display()),
+                "name an agent.yaml that exists and is readable",
+            )
+        })?;
+        let mut spec: Self = policies::yaml::parse(&text, &path.display().to_string())
+            .map_err(|error| Failure::new(&error, error.remedy()))?;
+        spec.policy = spec.policy.named(&path.display().to_string());
+        spec.check()
+            .map_err(|(cause, remedy)| Failure::new(format_args!("{}: {cause}", path.display()), remedy))?;
+        spec.resolve_paths(path.parent().unwrap_or(Path::new("")));
+        Ok(spec)
+    }
+
+    fn check(&self) -> Result<(), (String, String)> {
+        let problem = |cause: String, remedy: &str| Err((cause, remedy.to_owned()));
+        if self.version != 1 {
+            return problem(format!("version {} is not supported", self.version), "write 'version: 1'");
+        }
+        // The id appends nine characters and must stay a label.
+        if !wire::id::is_label(&self.name) || self.name.len() > 54 {
+            return problem(
+                format!("name '{}' is not a label", self.name),
+                "use 1 to 54 of a-z, 0-9 and '-', with no '-' at either end",
+            );
+        }
+        if self.command.first().is_none_or(String::is_empty) {
+            return problem("command is empty".to_owned(), "write the program and its arguments as a list");
+        }
+        if !(1..=32).contains(&self.resources.vcpus) {
+            return problem(format!("resources.vcpus is {}", self.resources.vcpus), "use 1 to 32");
+        }
+        if self.resources.memory < Mebibytes(128) {
+            return problem(
+                format!(
+                    "resources.memory is {}MiB, below what the kernel and an image need",
+                    self.resources.memory.0
+                ),
+                "use at least 128MiB",
+            );
+        }
+        self.check_guest_paths()
+    }
+
+    fn check_guest_paths(&self) -> Result<(), (String, String)> {
+        let targets = self.mounts.iter().map(|mount| mount.target.as_str());
+        for path in targets.clone().chain([self.workdir.as_str()]) {
+            let plain = path.starts_with('/') && path.split('/').all(|part| part != ".." && part != ".");
+            if !plain || path.bytes().any(|b| b < 0x20) {
+                return Err((
+                    format!("'{path}' is not a plain absolute path"),
+                    "write it as /like/this".to_owned(),
+                ));
+            }
+        }
+        if let Some(mount) = self.mounts.iter().find(|mount| mount.mode == MountMode::Rw) {
+            return Err((
+                format!(
+                    "mount {}: mode 'rw' needs live mounts, which this version does not have",
+                    mount.target
+                ),
+                "use 'copy' (a private writable copy) or 'ro'".to_owned(),
+            ));
+        }
+        match targets
+            .clone()
+            .find(|target| *target == "/" || targets.clone().filter(|other| other == target).count() > 1)
+        {
+            Some(target) => Err((
+                format!("mount target {target} is used twice or is /"),
+                "give each mount its own directory".to_owned(),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    fn resolve_paths(&mut self, base: &Path) {
+        for mount in &mut self.mounts {
+            mount.source = base.join(&mount.source);
+        }
+        if let Some(ca) = &mut self.egress.ca {
+            *ca = base.join(&ca);
+        }
+        if self.image.contains('/') {
+            self.image = base.join(&self.image).display().to_string();
+        }
+        let providers =
+            self.inference.iter_mut().flat_map(|i| [&mut i.providers.local, &mut i.providers.cloud]);
+        for provider in providers.flatten() {
+            if let Some(SecretSource::File(path)) = &mut provider.api_key {
+                *path = base.join(&path);
+            }
+        }
+    }
+}
+
+impl MountMode {
+    /// What the guest is told; `None` for a mode that [`Spec::load`] refuses.
+    #[must_use]
+    pub fn access(self) -> Option<MountAccess> {
+        match self {
+            Self::Ro => Some(MountAccess::ReadOnly),
+            Self::Copy => Some(MountAccess::Copy),
+            Self::Rw => None,
+        }
+    }
+}
+
+impl SecretSource {
+    /// The secret.
+    ///
+    /// # Errors
+    /// The variable is not set, or the file cannot be read.
+    pub fn read(&self) -> Result<String, Failure> {
+        match self {
+            Self::Env(name) => std::env::var(name).map_err(|_unset| {
+                Failure::new(
+                    format_args!("the environment variable {name} is not set"),
+                    "set it, or name another source in agent.yaml",
+                )
+            }),
+            Self::File(path) => {
+                fs::read_to_string(path).map(|text| text.trim_end_matches('\n').to_owned()).map_err(|error| {
+                    Failure::new(
+                        format_args!("cannot read {}: {error}", path.display()),
+                        "name a file that you may read",
+                    )
+                })
+            }
+        }
+    }
+}
+
+fn default_workdir() -> String {
+    "/work".to_owned()
+}
+
+fn default_sensitive() -> Sensitive {
+    Sensitive::Local
+}

@@ -1,0 +1,153 @@
+//! Everything that can be wrong: one line of cause, one of remedy, the documented exit code, nothing left.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use scenarios::residue::Residue;
+use scenarios::{Outcome, Session};
+
+/// The failure is explained in two lines, and nothing stays.
+fn refused(before: &Residue, outcome: &Outcome, code: i32, words: &[&str]) {
+    assert_eq!(outcome.code, Some(code), "{outcome}");
+    let ours: Vec<&str> = outcome
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with("openshell: ") || line.starts_with("  remedy: "))
+        .collect();
+    assert_eq!(ours.len(), 2, "one line of cause, one of remedy: {outcome}");
+    for word in words {
+        assert!(ours[0].contains(word), "'{word}' is not in the cause: {outcome}");
+    }
+    assert_eq!(&Residue::now(), before, "something was left behind: {outcome}");
+}
+
+#[test]
+fn an_unknown_key_is_named_with_file_and_line() {
+    let before = Residue::now();
+    let outcome = Session::new("tiny").yaml("comand: [x]").run();
+    refused(&before, &outcome, 125, &["agent.yaml:5", "comand"]);
+    assert!(outcome.stderr.contains("command"), "did you mean: {outcome}");
+}
+
+#[test]
+fn a_wrong_type_is_named_with_its_line() {
+    let before = Residue::now();
+    refused(&before, &Session::new("tiny").yaml("resources: {vcpus: many}").run(), 125, &["agent.yaml:5"]);
+}
+
+#[test]
+fn a_missing_file() {
+    let before = Residue::now();
+    refused(&before, &Session::new("tiny").yaml("egress: {ca: ./none.pem}").run(), 125, &["none.pem"]);
+}
+
+#[test]
+fn an_image_that_is_not_there() {
+    let before = Residue::now();
+    refused(&before, &Session::new("./none.erofs").run(), 125, &["none.erofs"]);
+}
+
+#[test]
+fn an_image_that_is_no_image() {
+    let before = Residue::now();
+    let session = Session::new("./junk.erofs");
+    fs::write(session.dir().join("junk.erofs"), vec![7; 8192]).unwrap();
+    refused(&before, &session.run(), 125, &["junk.erofs"]);
+}
+
+#[test]
+fn a_mount_source_that_is_not_there() {
+    let before = Residue::now();
+    let outcome = Session::new("tiny").yaml("mounts: [{source: ./none, target: /work, mode: ro}]").run();
+    refused(&before, &outcome, 125, &["none"]);
+}
+
+#[test]
+fn a_truncated_kernel() {
+    let before = Residue::now();
+    let session = Session::new("tiny");
+    let kernel = session.dir().join("vmlinux");
+    fs::write(&kernel, b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x3e\0").unwrap();
+    let flag = kernel.display().to_string();
+    refused(&before, &session.flag("--kernel").flag(flag).run(), 125, &["kernel"]);
+}
+
+#[test]
+fn memory_below_what_the_guest_needs() {
+    let before = Residue::now();
+    refused(&before, &Session::new("tiny").yaml("resources: {memory: 64MiB}").run(), 125, &["memory"]);
+}
+
+#[test]
+fn a_full_writable_layer_is_the_agents_own_error() {
+    let before = Residue::now();
+    let script =
+        "dd if=/dev/zero of=/tmp/fill bs=1M count=400 2>&1 | tail -1; echo left > /tmp/after || exit 28";
+    let outcome = Session::new("tiny").yaml("resources: {memory: 256MiB, disk: 16MiB}").script(script).run();
+    assert_eq!(outcome.code, Some(28), "{outcome}");
+    assert_eq!(Residue::now(), before);
+}
+
+#[test]
+fn a_kernel_that_panics_is_reported_with_its_reason() {
+    let before = Residue::now();
+    let session = Session::new("tiny");
+    // An initramfs without /init, and no root device: the kernel cannot go on.
+    let initramfs = session.dir().join("empty.cpio");
+    fs::write(&initramfs, [0; 512]).unwrap();
+    let flag = initramfs.display().to_string();
+    refused(&before, &session.flag("--initramfs").flag(flag).run(), 125, &["panicked", "VFS"]);
+}
+
+#[test]
+fn a_guest_that_never_says_hello_times_out_with_its_last_lines() {
+    let before = Residue::now();
+    let outcome = Session::new("tiny").flag("--boot-timeout").flag("1").run();
+    // No guest boots in one second in the lab; on fast hardware it may, and then it must simply work.
+    if outcome.code != Some(0) {
+        refused(&before, &outcome, 125, &["did not come up within 1 s"]);
+    }
+}
+
+#[test]
+fn ctrl_c_at_every_stage() {
+    for delay in [0, 50, 200, 500, 1000, 2000, 4000, 8000] {
+        let before = Residue::now();
+        let started = Session::new("tiny").command(["sleep", "1000"]).start();
+        std::thread::sleep(Duration::from_millis(delay));
+        started.signal(Signal::INT);
+        let outcome = started.outcome();
+        assert_eq!(outcome.code, Some(130), "after {delay} ms: {outcome}");
+        assert_eq!(Residue::now(), before, "after {delay} ms: {outcome}");
+    }
+}
+
+#[test]
+fn a_killed_manager_leaves_no_process() {
+    let before = Residue::now();
+    let started = Session::new("tiny").command(["sleep", "1000"]).start();
+    std::thread::sleep(Duration::from_secs(5));
+    started.signal(Signal::KILL);
+    let outcome = started.outcome();
+    assert_eq!(outcome.code, None, "{outcome}");
+    // The kernel ends the children as soon as their parent is gone; reaping takes a moment.
+    let gone = (0..50).any(|_| {
+        std::thread::sleep(Duration::from_millis(100));
+        Residue::now() == before
+    });
+    assert!(gone, "{:?}\n{before:?}", Residue::now());
+}
+
+#[test]
+fn no_permission_for_kvm() {
+    let before = Residue::now();
+    let kvm = "/dev/kvm";
+    let mode = fs::metadata(kvm).unwrap().permissions();
+    // Root may open it whatever its mode; the command therefore runs as an ordinary user.
+    fs::set_permissions(kvm, fs::Permissions::from_mode(0o600)).unwrap();
+    let outcome = Session::new("tiny").as_user(65534).run();
+    fs::set_permissions(kvm, mode).unwrap();
+    refused(&before, &outcome, 125, &["/dev/kvm"]);
+}
