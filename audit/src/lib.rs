@@ -1,1 +1,27 @@
 //! The audit record, its hash chain, its writer and its readers.
+//!
+//! ```text
+//! client (manager, proxy, router)          openshell-audit              reader (command line)
+//!   Event ── client::{Blocking, Tokio} ──►  writer: stamp, chain,  ──►   log::{read, verify}
+//!        ◄── Receipt {sequence, hash} ────  append, acknowledge
+//! ```
+//! A client may act only after its receipt came: the record is in the log before the action goes on.
+//! Every failure is an error at the client, and the caller refuses the action.
+//!
+//! *Invariants:* an [`Event`] has no field for a secret (of a query only the keys are kept); a client
+//! cannot choose the name, the time or the number of its records; a record is never changed or dropped.
+
+pub mod chain;
+pub mod client;
+pub mod log;
+pub mod record;
+pub mod writer;
+
+mod protocol;
+mod time;
+
+pub use chain::ChainHash;
+pub use protocol::{MAX_EVENT, Receipt};
+pub use record::{
+    Action, Decision, Event, Inference, Lifecycle, Object, Owner, Phase, Record, Subject, VERSION,
+};

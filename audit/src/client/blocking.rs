@@ -1,0 +1,59 @@
+//! One event at a time, on the calling thread.
+
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+
+use super::AppendError;
+use crate::protocol::{self, MAX_REPLY, Receipt, Reply};
+use crate::record::Event;
+
+/// A client that waits for each receipt.
+#[derive(Debug)]
+pub struct Blocking {
+    /// `None` once the connection was lost.
+    socket: Option<UnixStream>,
+}
+
+impl Blocking {
+    /// A client on a connected socket.
+    #[must_use]
+    pub fn new(socket: UnixStream) -> Self {
+        Self { socket: Some(socket) }
+    }
+
+    /// Hands in one event and waits until it is in the log.
+    ///
+    /// # Errors
+    /// It is not in the log.
+    pub fn append(&mut self, event: &Event) -> Result<Receipt, AppendError> {
+        let frame = protocol::event_frame(event)?;
+        let socket = self.socket.as_mut().ok_or(AppendError::Lost)?;
+        match exchange(socket, &frame) {
+            Ok(Reply::Written(receipt)) => Ok(receipt),
+            Ok(Reply::Refused(why)) => Err(AppendError::Refused(why)),
+            Err(error) => {
+                self.socket = None;
+                Err(error)
+            }
+        }
+    }
+}
+
+fn exchange(socket: &mut UnixStream, frame: &[u8]) -> Result<Reply, AppendError> {
+    socket.write_all(frame).map_err(gone)?;
+    let mut prefix = [0; 4];
+    socket.read_exact(&mut prefix).map_err(gone)?;
+    let length = wire::frame::body_length(prefix, MAX_REPLY).map_err(|_too_long| AppendError::Lost)?;
+    let mut body = vec![0; length];
+    socket.read_exact(&mut body).map_err(gone)?;
+    Ok(protocol::parse_reply(&body)?)
+}
+
+fn gone(error: io::Error) -> AppendError {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
+            AppendError::Lost
+        }
+        _ => AppendError::Io(error),
+    }
+}

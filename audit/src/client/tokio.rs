@@ -1,0 +1,115 @@
+//! Many events at once: they are sent in order without waiting for each other's receipts.
+//!
+//! ```text
+//! append ──Sending──► sender task ──bytes──► writer
+//!   ▲                    └─Waiting─► receiver task ◄──replies in the same order
+//!   └──────────────────────────────────┘
+//! ```
+//! If either task ends, every waiting and every later append fails.
+
+use std::os::unix::net::UnixStream as StdUnixStream;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{mpsc, oneshot};
+
+use super::AppendError;
+use crate::protocol::{self, MAX_REPLY, Receipt, Reply};
+use crate::record::Event;
+
+/// Most events that are sent and not acknowledged; the next append waits.
+const IN_FLIGHT: usize = 1024;
+
+/// Bytes that are gathered before a write, when events wait anyway.
+const BATCH: usize = 64 * 1024;
+
+/// A client for any number of tasks; clones share the connection.
+#[derive(Clone, Debug)]
+pub struct Tokio {
+    events: mpsc::Sender<Sending>,
+}
+
+type Waiting = oneshot::Sender<Reply>;
+
+#[derive(Debug)]
+struct Sending {
+    frame: Vec<u8>,
+    waiting: Waiting,
+}
+
+impl Tokio {
+    /// A client on a connected socket. Must be called within a runtime, on which its two tasks run until
+    /// the last clone is dropped or the writer is gone.
+    ///
+    /// # Errors
+    /// The socket cannot be registered with the runtime.
+    pub fn new(socket: StdUnixStream) -> std::io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        let (from_writer, to_writer) = UnixStream::from_std(socket)?.into_split();
+        let (events, sending) = mpsc::channel(IN_FLIGHT);
+        let (sent, waiting) = mpsc::channel(IN_FLIGHT);
+        tokio::spawn(send(sending, sent, to_writer));
+        tokio::spawn(receive(waiting, from_writer));
+        Ok(Self { events })
+    }
+
+    /// Hands in one event and waits until it is in the log. If the returned future is dropped, the event
+    /// may still be recorded.
+    ///
+    /// # Errors
+    /// It is not in the log.
+    pub async fn append(&self, event: &Event) -> Result<Receipt, AppendError> {
+        let frame = protocol::event_frame(event)?;
+        let (waiting, reply) = oneshot::channel();
+        self.events.send(Sending { frame, waiting }).await.map_err(|_closed| AppendError::Lost)?;
+        match reply.await {
+            Ok(Reply::Written(receipt)) => Ok(receipt),
+            Ok(Reply::Refused(why)) => Err(AppendError::Refused(why)),
+            Err(_dropped) => Err(AppendError::Lost),
+        }
+    }
+}
+
+async fn send(mut events: mpsc::Receiver<Sending>, sent: mpsc::Sender<Waiting>, mut socket: OwnedWriteHalf) {
+    let mut batch = Vec::with_capacity(BATCH);
+    while let Some(first) = events.recv().await {
+        let mut next = Some(first);
+        while let Some(Sending { frame, waiting }) = next {
+            batch.extend_from_slice(&frame);
+            // The receiver task is gone: so is the writer.
+            if sent.send(waiting).await.is_err() {
+                return;
+            }
+            next = if batch.len() < BATCH && sent.capacity() > 0 { events.try_recv().ok() } else { None };
+        }
+        if socket.write_all(&batch).await.is_err() {
+            return;
+        }
+        batch.clear();
+    }
+}
+
+/// Ends, and with it every append that waits, when the writer is gone or says what is not a reply.
+async fn receive(mut waiting: mpsc::Receiver<Waiting>, mut socket: OwnedReadHalf) {
+    let mut bytes = Vec::new();
+    let mut used = 0;
+    loop {
+        match protocol::first_frame(&bytes[used..], MAX_REPLY) {
+            Ok(Some((body, length))) => {
+                let (Ok(reply), Ok(next)) = (protocol::parse_reply(body), waiting.try_recv()) else { return };
+                used += length;
+                // The task that asked may have been cancelled; its record stands.
+                let _cancelled = next.send(reply);
+            }
+            Ok(None) => {
+                bytes.drain(..used);
+                used = 0;
+                if !matches!(socket.read_buf(&mut bytes).await, Ok(1..)) {
+                    return;
+                }
+            }
+            Err(_too_long) => return,
+        }
+    }
+}

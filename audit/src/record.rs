@@ -1,0 +1,159 @@
+//! What one record holds. A client hands in an [`Event`]; the writer makes a [`Record`] of it.
+//!
+//! A record is one JSON object on one line, in the order of the fields here, and fields without a value
+//! are left out. Text that comes from the guest is cut at a length that is stated here, so that a record
+//! has a bounded size. Changing a field's name or meaning changes [`VERSION`] and the golden file.
+
+mod parts;
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Serialize};
+use wire::id::{FlowId, RequestId, SandboxId};
+
+use crate::chain::ChainHash;
+
+pub use parts::{Inference, Lifecycle, Object, Owner, Phase, Subject};
+
+/// Version of the record.
+pub const VERSION: u32 = 1;
+
+/// What happened, as its client tells it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Event {
+    /// What was done or asked for.
+    pub action: Action,
+    /// Who did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Subject>,
+    /// To what.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<Object>,
+    /// Whether it may go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Decision>,
+    /// Where the decision fell: `binary`, `destination`, `method`, `path`, or a later check's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<String>,
+    /// The rule that decided, or came nearest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// Why, in one line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The request that this is about; what a denial showed to the agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<RequestId>,
+    /// The flow that this is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flow: Option<FlowId>,
+    /// Microseconds that it took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_us: Option<u64>,
+    /// Status of the upstream's response.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// What was found in a prompt and where it went.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inference: Option<Inference>,
+    /// A step in the sandbox's life.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifecycle: Option<Lifecycle>,
+}
+
+/// What an [`Event`] is about. A request is recorded before it is forwarded; what became of it is a
+/// second record with the same request id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// A flow was opened, and decided before any request of it was read.
+    NetworkFlow,
+    /// One request was decided.
+    NetworkRequest,
+    /// What became of an allowed request.
+    NetworkOutcome,
+    /// A name was asked for.
+    NameQuery,
+    /// A prompt was classified and routed.
+    Inference,
+    /// What became of a routed prompt.
+    InferenceOutcome,
+    /// The sandbox went from one state to another.
+    Lifecycle,
+    /// The writer took an unfinished record off the end of the log.
+    LogRepair,
+}
+
+/// Whether an action may go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Decision {
+    /// It may.
+    Allow,
+    /// It may not, and nothing of it was done.
+    Deny,
+}
+
+/// One line of the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// [`VERSION`].
+    pub version: u32,
+    /// Number of the record in its log, from 1 without a gap.
+    pub sequence: u64,
+    /// When the writer got it: RFC 3339, UTC, microseconds.
+    pub time: String,
+    /// The same on a clock that is never set: nanoseconds since the host started.
+    pub monotonic_ns: u64,
+    /// Whose log it is.
+    pub sandbox: SandboxId,
+    /// Who handed it in: `manager`, `proxy`, `router`, or `audit` for the writer itself.
+    pub client: String,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+    /// Hash of the record before it.
+    pub prev: ChainHash,
+    /// Hash of this one.
+    pub hash: ChainHash,
+}
+
+impl Event {
+    /// An event with nothing but its action; set the other fields by name.
+    #[must_use]
+    pub fn new(action: Action) -> Self {
+        Self {
+            action,
+            subject: None,
+            object: None,
+            decision: None,
+            level: None,
+            rule: None,
+            reason: None,
+            request: None,
+            flow: None,
+            latency_us: None,
+            status: None,
+            inference: None,
+            lifecycle: None,
+        }
+    }
+}
+
+impl Action {
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NetworkFlow => "network-flow",
+            Self::NetworkRequest => "network-request",
+            Self::NetworkOutcome => "network-outcome",
+            Self::NameQuery => "name-query",
+            Self::Inference => "inference",
+            Self::InferenceOutcome => "inference-outcome",
+            Self::Lifecycle => "lifecycle",
+            Self::LogRepair => "log-repair",
+        }
+    }
+}

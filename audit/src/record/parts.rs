@@ -1,0 +1,191 @@
+//! The compound fields of an event.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use wire::subject::Program;
+
+/// Longest text from the guest, in bytes; longer text is cut and ends in `…`.
+const MAX_TEXT: usize = 4096;
+/// Most query keys, owners and ancestors that are kept.
+const MAX_LIST: usize = 32;
+/// Longest query key, in bytes.
+const MAX_KEY: usize = 128;
+
+/// Who did it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Subject {
+    /// The programs that held the socket.
+    Owners(Vec<Owner>),
+    /// They could not be told, and why.
+    Unknown(String),
+}
+
+/// One program that held the socket: a claim by the guest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Owner {
+    /// Resolved path of the executable.
+    pub binary: String,
+    /// SHA-256 of its content, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Script that it interprets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<String>,
+    /// Process id in the guest.
+    pub pid: u32,
+    /// User id in the guest.
+    pub uid: u32,
+    /// Executables of its ancestors, nearest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parents: Vec<String>,
+}
+
+/// What an action was done to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Object {
+    /// Name or address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// TCP port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// HTTP method, or the type of a name query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// Canonical path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Keys of the query, in order; never their values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub query_keys: Vec<String>,
+    /// Bytes of body that went upstream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_sent: Option<u64>,
+    /// Bytes of body that came back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_received: Option<u64>,
+}
+
+/// What was found in a prompt, and where it went.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inference {
+    /// Findings by category; never the text that was found.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub categories: BTreeMap<String, u32>,
+    /// `local`, `cloud` or `refused`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<String>,
+    /// The model that the client named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_asked: Option<String>,
+    /// The model that the request was sent to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_served: Option<String>,
+}
+
+/// A step in a sandbox's life.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lifecycle {
+    /// The state that was reached.
+    pub phase: Phase,
+    /// Exit code, if the phase has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<i32>,
+    /// More, in one line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// The states that are recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// The sandbox's processes are up; the machine boots.
+    Started,
+    /// The agent's first instruction is next.
+    AgentStarted,
+    /// The agent ended by itself.
+    AgentExited,
+    /// The sandbox was ended from outside: a signal, a time-out, an operator.
+    Stopped,
+    /// The sandbox failed.
+    Failed,
+}
+
+impl From<&wire::subject::Subject> for Subject {
+    fn from(subject: &wire::subject::Subject) -> Self {
+        match subject {
+            wire::subject::Subject::Owners(owners) => {
+                Self::Owners(owners.iter().take(MAX_LIST).map(Owner::from).collect())
+            }
+            wire::subject::Subject::Unknown(why) => Self::Unknown(cut(why, MAX_TEXT)),
+        }
+    }
+}
+
+impl From<&Program> for Owner {
+    fn from(program: &Program) -> Self {
+        Self {
+            binary: cut(&program.path, MAX_TEXT),
+            sha256: program.sha256.map(wire::subject::Digest::to_hex),
+            script: program.script.as_deref().map(|script| cut(script, MAX_TEXT)),
+            pid: program.pid,
+            uid: program.uid,
+            parents: program.parents.iter().take(MAX_LIST).map(|parent| cut(parent, MAX_KEY)).collect(),
+        }
+    }
+}
+
+impl Object {
+    /// A destination.
+    #[must_use]
+    pub fn destination(host: &str, port: u16) -> Self {
+        Self { host: Some(cut(host, MAX_TEXT)), port: Some(port), ..Self::default() }
+    }
+
+    /// A name that was asked for, and the type of its record.
+    #[must_use]
+    pub fn name(name: &str, record_type: &str) -> Self {
+        Self { host: Some(cut(name, MAX_TEXT)), method: Some(cut(record_type, MAX_KEY)), ..Self::default() }
+    }
+
+    /// Adds the request line: method, canonical path, and of the query (what follows `?`) the keys.
+    #[must_use]
+    pub fn with_request(mut self, method: &str, path: &str, query: Option<&str>) -> Self {
+        self.method = Some(cut(method, MAX_KEY));
+        self.path = Some(cut(path, MAX_TEXT));
+        self.query_keys = query.map(keys).unwrap_or_default();
+        self
+    }
+
+    /// Adds what went over the wire.
+    #[must_use]
+    pub fn with_bytes(mut self, sent: u64, received: u64) -> Self {
+        self.bytes_sent = Some(sent);
+        self.bytes_received = Some(received);
+        self
+    }
+}
+
+/// Text without `=` may be a value of its own: it is recorded as an empty key.
+fn keys(query: &str) -> Vec<String> {
+    let pairs = query.split(['&', ';']).filter(|pair| !pair.is_empty()).take(MAX_LIST);
+    pairs.map(|pair| pair.split_once('=').map_or(String::new(), |(key, _value)| cut(key, MAX_KEY))).collect()
+}
+
+pub(super) fn cut(text: &str, limit: usize) -> String {
+    if text.len() <= limit {
+        return text.to_owned();
+    }
+    let mut end = limit - '…'.len_utf8();
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}…", &text[..end])
+}

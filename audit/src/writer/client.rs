@@ -1,0 +1,131 @@
+//! One client's socket: frames in, replies out, both bounded.
+
+use std::collections::VecDeque;
+use std::io::{self, Read as _, Write as _};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+
+use super::journal::{Journal, StageError};
+use crate::protocol::{self, MAX_EVENT, Reply};
+
+/// Bytes that are read at once.
+const CHUNK: usize = 64 * 1024;
+
+/// Replies that a client may leave unread before no more of its events are read.
+const MAX_UNREAD: usize = 256 * 1024;
+
+#[derive(Debug)]
+pub(crate) struct Client {
+    name: String,
+    pub(crate) socket: UnixStream,
+    incoming: Vec<u8>,
+    outgoing: VecDeque<u8>,
+    /// Whether more events may come.
+    open: bool,
+}
+
+impl Client {
+    pub(crate) fn new(name: String, socket: UnixStream) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        Ok(Self { name, socket, incoming: Vec::new(), outgoing: VecDeque::new(), open: true })
+    }
+
+    /// Whether its events should be waited for.
+    pub(crate) fn wants_to_read(&self) -> bool {
+        self.open && self.outgoing.len() < MAX_UNREAD
+    }
+
+    /// Whether replies wait for room in its socket.
+    pub(crate) fn wants_to_write(&self) -> bool {
+        !self.outgoing.is_empty()
+    }
+
+    /// Whether nothing more will come from it or go to it.
+    pub(crate) fn is_finished(&self) -> bool {
+        !self.open && self.outgoing.is_empty()
+    }
+
+    /// Reads once and stages every whole event. The replies wait until [`Client::flush`].
+    pub(crate) fn read(&mut self, journal: &mut Journal) {
+        let mut chunk = [0; CHUNK];
+        match self.socket.read(&mut chunk) {
+            Ok(0) => self.open = false,
+            Ok(length) => {
+                self.incoming.extend_from_slice(&chunk[..length]);
+                self.stage_events(journal);
+            }
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            Err(_broken) => self.close(),
+        }
+    }
+
+    /// Sends what the socket takes.
+    pub(crate) fn flush(&mut self) {
+        while !self.outgoing.is_empty() {
+            let (front, _rest) = self.outgoing.as_slices();
+            match self.socket.write(front) {
+                Ok(0) => return self.close(),
+                Ok(length) => drop(self.outgoing.drain(..length)),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_broken) => return self.close(),
+            }
+        }
+    }
+
+    /// Throws away the replies to what was not written, and refuses everything.
+    pub(crate) fn refuse(&mut self, why: &str) {
+        self.outgoing.extend(protocol::reply_frame(&Reply::Refused(why.to_owned())));
+        self.open = false;
+        self.flush();
+    }
+
+    /// Tells the client that nothing more comes, even while the descriptor it was inherited by is open.
+    pub(crate) fn hang_up(&self) {
+        let _gone = self.socket.shutdown(Shutdown::Both);
+    }
+
+    /// Length of the replies so far, to return to if the records are not written.
+    pub(crate) fn mark(&self) -> usize {
+        self.outgoing.len()
+    }
+
+    /// Takes back the replies after `mark`.
+    pub(crate) fn take_back(&mut self, mark: usize) {
+        self.outgoing.truncate(mark);
+    }
+
+    fn stage_events(&mut self, journal: &mut Journal) {
+        let mut used = 0;
+        loop {
+            let frame = protocol::first_frame(&self.incoming[used..], MAX_EVENT);
+            let Ok(Some((event, length))) = frame else {
+                if frame.is_err() {
+                    self.reply(&Reply::Refused("an event is too long".to_owned()));
+                    self.open = false;
+                }
+                break;
+            };
+            let reply = match journal.stage(&self.name, event) {
+                Ok(receipt) => Reply::Written(receipt),
+                Err(error) => Reply::Refused(describe(&error)),
+            };
+            used += length;
+            self.reply(&reply);
+        }
+        self.incoming.drain(..used);
+    }
+
+    fn reply(&mut self, reply: &Reply) {
+        self.outgoing.extend(protocol::reply_frame(reply));
+    }
+
+    fn close(&mut self) {
+        self.open = false;
+        self.outgoing.clear();
+    }
+}
+
+fn describe(error: &StageError) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
+}

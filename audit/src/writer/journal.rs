@@ -1,0 +1,229 @@
+//! The log file: verified once, then only appended to.
+//!
+//! [`Journal::stage`] chains an event in memory; [`Journal::commit`] writes all that was staged with one
+//! call. If that fails, the file is cut back to its last whole record and the journal is dead: the
+//! numbers that were staged were never acknowledged and are gone with it.
+
+use std::fs::File;
+use std::io::{self, BufReader, Seek as _, SeekFrom, Write as _};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use rustix::time::{ClockId, clock_gettime};
+use wire::id::SandboxId;
+
+use crate::chain;
+use crate::log::{Fault, LogError, MAX_LINE, Reader, Summary};
+use crate::protocol::Receipt;
+use crate::record::{Action, Event, VERSION};
+use crate::time::rfc3339;
+
+/// The name under which the writer itself writes.
+const SELF: &str = "audit";
+
+/// A log that is open for appending.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    file: Arc<File>,
+    sandbox: SandboxId,
+    /// What is in the file.
+    written: Summary,
+    /// What will be in the file after the next commit.
+    staged: Summary,
+    lines: Vec<u8>,
+    /// Whether a write failed: nothing is written any more.
+    dead: bool,
+    /// The same for every record of a batch: reading two clocks costs more than the hash.
+    now: Option<Stamp>,
+}
+
+#[derive(Clone, Debug)]
+struct Stamp {
+    time: String,
+    monotonic_ns: u64,
+}
+
+/// Why the log cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// It cannot be read.
+    #[error("cannot read the audit log")]
+    Read(#[source] io::Error),
+    /// It is another sandbox's.
+    #[error("the audit log belongs to sandbox {0}")]
+    Foreign(SandboxId),
+    /// It was tampered with, or is not a log.
+    #[error("the audit log is not whole")]
+    NotWhole(#[source] LogError),
+    /// Its unfinished last record cannot be taken off.
+    #[error("cannot repair the audit log")]
+    Repair(#[source] io::Error),
+    /// It cannot be written.
+    #[error("cannot write the audit log")]
+    Write(#[source] io::Error),
+    /// What was written could not be brought to the disk.
+    #[error("cannot bring the audit log to the disk")]
+    Sync(#[source] io::Error),
+    /// An earlier write failed.
+    #[error("the audit log failed before")]
+    Dead,
+}
+
+/// Why one event cannot be recorded; the journal goes on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StageError {
+    #[error("not an audit event")]
+    NotAnEvent(#[source] serde_json::Error),
+    #[error("the writer alone records repairs")]
+    Reserved,
+    #[error("the record is too long")]
+    TooLong,
+}
+
+impl JournalError {
+    /// What to do about it, in one line.
+    pub(crate) fn remedy(&self) -> &'static str {
+        match self {
+            Self::NotWhole(_) => {
+                "look at it with `openshell audit verify`, and move the file away: it is evidence"
+            }
+            Self::Foreign(_) => "give every sandbox a log of its own",
+            Self::Read(_) | Self::Repair(_) => "check the file's disk and permissions",
+            Self::Write(_) | Self::Sync(_) | Self::Dead => {
+                "free space on the disk that holds the audit log: without a record nothing goes on"
+            }
+        }
+    }
+}
+
+impl Journal {
+    /// Reads the log to its end. An unfinished last record, which a crash leaves, is taken off, and that
+    /// is recorded.
+    pub(crate) fn open(file: File, sandbox: SandboxId) -> Result<Self, JournalError> {
+        let length = file.metadata().map_err(JournalError::Read)?.len();
+        let (summary, unfinished, owner) = verify(&file, length)?;
+        if let Some(owner) = owner.filter(|owner| *owner != sandbox) {
+            return Err(JournalError::Foreign(owner));
+        }
+        let mut journal = Self {
+            file: Arc::new(file),
+            sandbox,
+            written: summary,
+            staged: summary,
+            lines: Vec::new(),
+            dead: false,
+            now: None,
+        };
+        if unfinished > 0 {
+            journal.file.set_len(summary.bytes).map_err(JournalError::Repair)?;
+            let reason = format!("an unfinished record of {unfinished} bytes was taken off the end");
+            let event = Event { reason: Some(reason), ..Event::new(Action::LogRepair) };
+            journal.chain(SELF, &event).expect("an event of one line is a record");
+            journal.commit()?;
+            journal.file.sync_data().map_err(JournalError::Sync)?;
+        }
+        Ok(journal)
+    }
+
+    /// Number of records in the file.
+    pub(crate) fn records(&self) -> u64 {
+        self.written.records
+    }
+
+    /// The file, for bringing it to the disk.
+    pub(crate) fn file(&self) -> Arc<File> {
+        Arc::clone(&self.file)
+    }
+
+    /// Bytes that wait for the next commit.
+    pub(crate) fn staged_bytes(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Chains the event that `json` holds. Its receipt is true only after the next commit.
+    pub(crate) fn stage(&mut self, client: &str, json: &[u8]) -> Result<Receipt, StageError> {
+        let event: Event = serde_json::from_slice(json).map_err(StageError::NotAnEvent)?;
+        if event.action == Action::LogRepair {
+            return Err(StageError::Reserved);
+        }
+        self.chain(client, &event)
+    }
+
+    /// Writes everything that was staged.
+    pub(crate) fn commit(&mut self) -> Result<(), JournalError> {
+        self.now = None;
+        if self.lines.is_empty() {
+            return Ok(());
+        }
+        if self.dead {
+            return Err(JournalError::Dead);
+        }
+        let result = (&*self.file).write_all(&self.lines);
+        self.lines.clear();
+        match result {
+            Ok(()) => {
+                self.written = self.staged;
+                Ok(())
+            }
+            Err(error) => {
+                // What was not acknowledged must not stand in the log. If even this fails, the next start
+                // takes an unfinished record off; whole ones that nobody acted upon do no harm.
+                self.dead = true;
+                let _stays = self.file.set_len(self.written.bytes);
+                Err(JournalError::Write(error))
+            }
+        }
+    }
+
+    fn chain(&mut self, client: &str, event: &Event) -> Result<Receipt, StageError> {
+        let sequence = self.staged.records + 1;
+        let Stamp { time, monotonic_ns } = self.now.get_or_insert_with(Stamp::now);
+        let mut line = Vec::with_capacity(1024);
+        let head = format!(
+            "{{\"version\":{VERSION},\"sequence\":{sequence},\"time\":\"{time}\",\"monotonic_ns\":{monotonic_ns},\
+             \"sandbox\":\"{}\",\"client\":",
+            self.sandbox
+        );
+        line.extend_from_slice(head.as_bytes());
+        serde_json::to_writer(&mut line, client).map_err(StageError::NotAnEvent)?;
+        let event_at = line.len();
+        serde_json::to_writer(&mut line, event).map_err(StageError::NotAnEvent)?;
+        // The event's fields continue the record's: its opening brace becomes the comma between them.
+        line[event_at] = b',';
+        line.pop();
+        line.extend_from_slice(format!(",\"prev\":\"{}\"}}", self.staged.last_hash).as_bytes());
+        let hash = chain::seal(&mut line);
+        line.push(b'\n');
+        if line.len() > MAX_LINE {
+            return Err(StageError::TooLong);
+        }
+        self.lines.extend_from_slice(&line);
+        self.staged.records = sequence;
+        self.staged.last_hash = hash;
+        self.staged.bytes += u64::try_from(line.len()).expect("a line's length fits in 64 bits");
+        Ok(Receipt { sequence, hash })
+    }
+}
+
+impl Stamp {
+    fn now() -> Self {
+        let monotonic = clock_gettime(ClockId::Monotonic);
+        let (seconds, nanos) = (monotonic.tv_sec.unsigned_abs(), monotonic.tv_nsec.unsigned_abs());
+        Self { time: rfc3339(SystemTime::now()), monotonic_ns: seconds * 1_000_000_000 + nanos }
+    }
+}
+
+/// What the file holds, the length of an unfinished record after it, and whose log it is.
+fn verify(file: &File, length: u64) -> Result<(Summary, u64, Option<SandboxId>), JournalError> {
+    let mut from_start = file;
+    from_start.seek(SeekFrom::Start(0)).map_err(JournalError::Read)?;
+    let mut reader = Reader::new(BufReader::new(io::Read::take(from_start, length)));
+    let end = reader.by_ref().find_map(Result::err);
+    let (summary, owner) = (reader.summary(), reader.sandbox().cloned());
+    match end {
+        None => Ok((summary, 0, owner)),
+        Some(LogError::Bad { fault: Fault::Unfinished, .. }) => Ok((summary, length - summary.bytes, owner)),
+        Some(LogError::Read { source, .. }) => Err(JournalError::Read(source)),
+        Some(bad) => Err(JournalError::NotWhole(bad)),
+    }
+}

@@ -1,0 +1,206 @@
+use std::fs::File;
+use std::io::{Seek as _, Write as _};
+
+use super::journal::{Journal, JournalError, StageError};
+use crate::log::{Fault, LogError, Reader, verify};
+use crate::record::{Action, Event};
+
+fn sandbox() -> wire::id::SandboxId {
+    "test-0a1b2c3d".to_owned().try_into().unwrap()
+}
+
+fn open(path: &std::path::Path) -> Journal {
+    let file = File::options().read(true).append(true).create(true).open(path).unwrap();
+    Journal::open(file, sandbox()).unwrap()
+}
+
+/// A log of four records.
+fn small_log() -> (tempfile::TempDir, std::path::PathBuf, Vec<u8>) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    let mut journal = open(&path);
+    for rule in ["a", "b", "c", "d"] {
+        let event = Event { rule: Some(rule.to_owned()), ..Event::new(Action::NetworkRequest) };
+        journal.stage("proxy", &serde_json::to_vec(&event).unwrap()).unwrap();
+    }
+    journal.commit().unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    (directory, path, bytes)
+}
+
+fn fault(bytes: &[u8]) -> Option<(u64, Fault)> {
+    match Reader::new(bytes).verify() {
+        Ok(_summary) => None,
+        Err(LogError::Bad { number, fault }) => Some((number, fault)),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+/// Number of the line that a byte stands in.
+fn line_at(bytes: &[u8], at: usize) -> u64 {
+    1 + u64::try_from(bytes[..at].iter().filter(|byte| **byte == b'\n').count()).unwrap()
+}
+
+#[test]
+fn any_edited_byte_is_found_and_its_record_named() {
+    let (_directory, _path, bytes) = small_log();
+    assert_eq!(fault(&bytes), None);
+    for at in 0..bytes.len() {
+        for change in [1_u8, 0x20, 0x80, 0xff] {
+            let mut edited = bytes.clone();
+            edited[at] ^= change;
+            let (number, _fault) =
+                fault(&edited).unwrap_or_else(|| panic!("byte {at} ^ {change} was not found"));
+            assert_eq!(number, line_at(&bytes, at), "byte {at} ^ {change}");
+        }
+        let mut removed = bytes.clone();
+        removed.remove(at);
+        assert!(
+            fault(&removed).is_some_and(|(number, _)| number == line_at(&bytes, at)),
+            "byte {at} removed"
+        );
+        let mut added = bytes.clone();
+        added.insert(at, b' ');
+        assert!(fault(&added).is_some_and(|(number, _)| number == line_at(&bytes, at)), "byte {at} added");
+    }
+}
+
+#[test]
+fn removed_moved_and_doubled_records_are_found() {
+    let (_directory, _path, bytes) = small_log();
+    let text = String::from_utf8(bytes).unwrap();
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let log = |order: &[usize]| order.iter().map(|line| lines[*line]).collect::<String>();
+    let table: [(&[usize], u64); 6] = [
+        (&[1, 2, 3], 1),
+        (&[0, 2, 3], 2),
+        (&[0, 1, 3], 3),
+        (&[1, 0, 2, 3], 1),
+        (&[0, 0, 1], 2),
+        (&[0, 1, 2, 3, 3], 5),
+    ];
+    for (order, number) in table {
+        assert_eq!(fault(log(order).as_bytes()), Some((number, Fault::Unlinked)), "{order:?}");
+    }
+    // Whole records that are missing at the end leave a log that is whole: the last hash tells.
+    assert_eq!(fault(log(&[0, 1, 2]).as_bytes()), None);
+}
+
+#[test]
+fn an_unfinished_record_is_taken_off_at_every_length() {
+    let (_directory, path, bytes) = small_log();
+    let third = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(2).unwrap().0 + 1;
+    for end in third..bytes.len() {
+        std::fs::write(&path, &bytes[..end]).unwrap();
+        let journal = open(&path);
+        let summary = verify(&path).unwrap();
+        let repaired = u64::from(end > third);
+        assert_eq!(summary.records, 3 + repaired, "cut at {end}");
+        assert_eq!(journal.records(), summary.records);
+        let last = Reader::new(std::fs::read(&path).unwrap().as_slice()).last().unwrap().unwrap();
+        assert_eq!(last.event.action == Action::LogRepair, repaired == 1);
+        assert!(repaired == 0 || last.client == "audit");
+    }
+}
+
+#[test]
+fn a_log_that_is_not_whole_is_not_opened() {
+    let (_directory, path, bytes) = small_log();
+    let mut edited = bytes.clone();
+    edited[30] ^= 1;
+    let foreign = String::from_utf8(bytes).unwrap().replace("test-0a1b2c3d", "test-0a1b2c3e").into_bytes();
+    for bad in [edited, b"\n".to_vec(), b"{}\n".to_vec(), foreign, vec![b'x'; crate::log::MAX_LINE + 2]] {
+        std::fs::write(&path, &bad).unwrap();
+        let file = File::options().read(true).append(true).open(&path).unwrap();
+        let opened = Journal::open(file, sandbox());
+        assert!(matches!(opened, Err(JournalError::NotWhole(_))), "{opened:?}");
+        assert_eq!(std::fs::read(&path).unwrap(), bad);
+    }
+}
+
+#[test]
+fn the_log_of_another_sandbox_is_not_written_on() {
+    let (_directory, path, _bytes) = small_log();
+    let file = File::options().read(true).append(true).open(&path).unwrap();
+    let opened = Journal::open(file, "other-0a1b2c3d".to_owned().try_into().unwrap());
+    assert!(matches!(opened, Err(JournalError::Foreign(_))), "{opened:?}");
+}
+
+/// The file's position is where another holder of the descriptor left it; records go to the end.
+#[test]
+fn records_go_to_the_end_of_the_file() {
+    let (_directory, path, _bytes) = small_log();
+    let mut file = File::options().read(true).append(true).open(&path).unwrap();
+    file.seek(std::io::SeekFrom::Start(3)).unwrap();
+    let mut journal = Journal::open(file, sandbox()).unwrap();
+    journal.stage("proxy", br#"{"action":"lifecycle"}"#).unwrap();
+    journal.commit().unwrap();
+    assert_eq!(verify(&path).unwrap().records, 5);
+}
+
+#[test]
+fn a_failed_write_kills_the_journal() {
+    let file = File::options().read(true).append(true).open("/dev/full").unwrap();
+    let mut journal = Journal::open(file, sandbox()).unwrap();
+    journal.stage("proxy", br#"{"action":"lifecycle"}"#).unwrap();
+    assert!(matches!(journal.commit(), Err(JournalError::Write(_))));
+    assert_eq!(journal.records(), 0);
+    journal.stage("proxy", br#"{"action":"lifecycle"}"#).unwrap();
+    assert!(matches!(journal.commit(), Err(JournalError::Dead)));
+}
+
+#[test]
+fn clients_cannot_write_what_is_not_theirs() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut journal = open(&directory.path().join("log"));
+    assert!(matches!(journal.stage("proxy", br#"{"action":"log-repair"}"#), Err(StageError::Reserved)));
+    for forged in [
+        &br#"{"action":"lifecycle","client":"manager"}"#[..],
+        br#"{"action":"lifecycle","sequence":1}"#,
+        br#"{"action":"lifecycle","hash":"00"}"#,
+        br#"{"action":"lifecycle"}{}"#,
+    ] {
+        let staged = journal.stage("proxy", forged);
+        assert!(matches!(staged, Err(StageError::NotAnEvent(_))), "{}", String::from_utf8_lossy(forged));
+    }
+    // A name that needs escaping stays one JSON text.
+    journal.stage("pro\"xy", br#"{"action":"lifecycle"}"#).unwrap();
+    journal.commit().unwrap();
+    let record = crate::log::read(directory.path().join("log")).unwrap().next().unwrap().unwrap();
+    assert_eq!((record.client.as_str(), record.sequence), ("pro\"xy", 1));
+}
+
+#[test]
+fn a_garbled_log_never_panics() {
+    let (_directory, path, bytes) = small_log();
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state >> 33).unwrap()
+    };
+    for round in 0..3000 {
+        let mut garbled = bytes.clone();
+        for _edit in 0..=random() % 4 {
+            let at = random() % garbled.len();
+            match random() % 3 {
+                0 => garbled[at] = u8::try_from(random() % 256).unwrap(),
+                1 => garbled.truncate(at.max(1)),
+                _ => garbled.splice(at..at, bytes[..random() % 64].iter().copied()).for_each(drop),
+            }
+        }
+        let read: Vec<_> = Reader::new(garbled.as_slice()).collect();
+        assert!(read.iter().rev().skip(1).all(Result::is_ok));
+        // Opening repairs, and a repair waits for the disk: a few are enough.
+        if round % 20 != 0 {
+            continue;
+        }
+        let mut file = File::options().write(true).truncate(true).open(&path).unwrap();
+        file.write_all(&garbled).unwrap();
+        let file = File::options().read(true).append(true).open(&path).unwrap();
+        if Journal::open(file, sandbox()).is_ok() {
+            verify(&path).unwrap();
+        }
+    }
+}

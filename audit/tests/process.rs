@@ -1,0 +1,225 @@
+//! `openshell-audit` as the manager starts it: the real program, its sockets, its log.
+
+#![expect(clippy::unwrap_used, reason = "a broken harness is a failed test")]
+
+#[path = "process/harness.rs"]
+mod harness;
+
+use std::io::Write as _;
+use std::time::Instant;
+
+use audit::client::{AppendError, Blocking, Tokio};
+use audit::{Action, Decision, Event, Object, log};
+use harness::{Writer, line_of};
+use wire::audit::AuditEvent;
+
+fn event(number: u64) -> Event {
+    let path = format!("/item/{number}");
+    Event {
+        object: Some(Object::destination("api.example.com", 443).with_request(
+            "GET",
+            &path,
+            Some("key=secret"),
+        )),
+        decision: Some(Decision::Allow),
+        ..Event::new(Action::NetworkRequest)
+    }
+}
+
+#[test]
+fn a_receipt_is_the_record_in_the_log() {
+    let (writer, [manager, proxy]) = Writer::start(["manager", "proxy"]);
+    let (mut manager, mut proxy) = (Blocking::new(manager), Blocking::new(proxy));
+    let receipts = [
+        manager.append(&event(1)).unwrap(),
+        proxy.append(&event(2)).unwrap(),
+        manager.append(&event(3)).unwrap(),
+    ];
+    let records: Vec<_> = log::read(writer.log()).unwrap().map(Result::unwrap).collect();
+    assert_eq!(records.len(), 3);
+    for ((record, receipt), client) in records.iter().zip(receipts).zip(["manager", "proxy", "manager"]) {
+        assert_eq!((record.sequence, record.hash), (receipt.sequence, receipt.hash));
+        assert_eq!((record.client.as_str(), record.sandbox.as_str()), (client, harness::SANDBOX));
+        assert_eq!(record.event, event(record.sequence));
+    }
+    assert!(!writer.text().contains("secret"));
+    drop((manager, proxy));
+    assert_eq!(writer.wait(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_tasks_share_one_connection() {
+    let (writer, [proxy]) = Writer::start(["proxy"]);
+    let client = Tokio::new(proxy).unwrap();
+    let tasks: Vec<_> = (0..50_u64)
+        .map(|task| {
+            let client = client.clone();
+            tokio::spawn(async move {
+                let mut receipts = Vec::new();
+                for step in 0..40 {
+                    let number = task * 1000 + step;
+                    receipts.push((number, client.append(&event(number)).await.unwrap()));
+                }
+                receipts
+            })
+        })
+        .collect();
+    let mut receipts = Vec::new();
+    for task in tasks {
+        receipts.extend(task.await.unwrap());
+    }
+    let records: Vec<_> = log::read(writer.log()).unwrap().map(Result::unwrap).collect();
+    assert_eq!((records.len(), receipts.len()), (2000, 2000));
+    for (number, receipt) in receipts {
+        let record = &records[usize::try_from(receipt.sequence - 1).unwrap()];
+        assert_eq!((record.hash, &record.event), (receipt.hash, &event(number)));
+    }
+}
+
+#[tokio::test]
+async fn when_the_writer_dies_every_append_fails() {
+    let (writer, [proxy, manager]) = Writer::start(["proxy", "manager"]);
+    let (client, mut blocking) = (Tokio::new(proxy).unwrap(), Blocking::new(manager));
+    client.append(&event(1)).await.unwrap();
+    writer.kill();
+    for number in 2..5 {
+        assert!(matches!(client.append(&event(number)).await, Err(AppendError::Lost)));
+        assert!(matches!(blocking.append(&event(number)), Err(AppendError::Lost)));
+    }
+}
+
+/// A record with a receipt survives a kill at any moment, and the log can be written on.
+#[test]
+fn killed_at_any_moment_nothing_acknowledged_is_lost() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log.jsonl");
+    let mut acknowledged = Vec::new();
+    let mut repairs = 0;
+    for round in 0..25_u64 {
+        let (writer, [socket]) = Writer::start_on(&log, ["proxy"]);
+        let killer = writer.kill_after(std::time::Duration::from_micros(200 + round * 137));
+        let mut client = Blocking::new(socket);
+        let mut number = 0;
+        while let Ok(receipt) = client.append(&event(number)) {
+            acknowledged.push(receipt);
+            number += 1;
+        }
+        killer.join().unwrap();
+        // What a machine that loses power may leave behind the last whole record.
+        let mut file = std::fs::File::options().append(true).open(&log).unwrap();
+        if round % 3 == 0 {
+            file.write_all(b"{\"version\":1,\"sequen").unwrap();
+            repairs += 1;
+        }
+    }
+    let (writer, []) = Writer::start_on(&log, []);
+    assert_eq!(writer.wait(), Some(0));
+    let records: Vec<_> = log::read(&log).unwrap().map(Result::unwrap).collect();
+    assert!(acknowledged.len() > 25, "only {} records", acknowledged.len());
+    for receipt in &acknowledged {
+        assert_eq!(records[usize::try_from(receipt.sequence - 1).unwrap()].hash, receipt.hash);
+    }
+    let repaired = records.iter().filter(|record| record.event.action == Action::LogRepair).count();
+    assert!(repaired >= repairs, "{repaired} of {repairs} repairs recorded");
+    assert_eq!(log::verify(&log).unwrap().records, u64::try_from(records.len()).unwrap());
+}
+
+#[test]
+fn a_log_that_was_edited_is_not_written_on() {
+    let (writer, [socket]) = Writer::start(["proxy"]);
+    let mut client = Blocking::new(socket);
+    for number in 0..5 {
+        client.append(&event(number)).unwrap();
+    }
+    drop(client);
+    let log = writer.keep();
+    let text = std::fs::read_to_string(log.path()).unwrap().replace("/item/2", "/item/7");
+    std::fs::write(log.path(), &text).unwrap();
+    let (mut writer, [socket]) = Writer::spawn_on(log.path(), ["proxy"]);
+    let AuditEvent::Failed { cause, remedy } = writer.event() else { panic!("it started") };
+    assert_eq!(
+        cause,
+        "the audit log is not whole: record 3 (line 3): its content does not match its hash: it was edited"
+    );
+    assert!(remedy.contains("openshell audit verify"));
+    assert!(matches!(Blocking::new(socket).append(&event(9)), Err(AppendError::Lost)));
+    assert_eq!(writer.wait(), Some(wire::spawn::EXIT_FAILED));
+    assert_eq!(std::fs::read_to_string(log.path()).unwrap(), text);
+}
+
+#[test]
+fn a_full_disk_acknowledges_nothing() {
+    let (mut writer, [socket, other]) =
+        Writer::start_on(std::path::Path::new("/dev/full"), ["proxy", "manager"]);
+    let refused = Blocking::new(socket).append(&event(1));
+    assert!(
+        matches!(&refused, Err(AppendError::Refused(why)) if why.contains("cannot write")),
+        "{refused:?}"
+    );
+    let AuditEvent::Failed { cause, remedy } = writer.event() else { panic!("not reported") };
+    assert!(cause.contains("No space left on device"), "{cause}");
+    assert!(remedy.contains("free space"), "{remedy}");
+    let other = Blocking::new(other).append(&event(2));
+    assert!(matches!(other, Err(AppendError::Refused(_) | AppendError::Lost)), "{other:?}");
+    assert_eq!(writer.wait(), Some(wire::spawn::EXIT_FAILED));
+}
+
+/// The file may grow to 8 KiB and no further: the write that crosses the limit is a partial one.
+#[test]
+fn a_partly_written_batch_is_taken_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log.jsonl");
+    let (mut writer, [socket]) = Writer::start_limited(&log, 8 * 1024, ["proxy"]);
+    let mut client = Blocking::new(socket);
+    let mut last = None;
+    let error = loop {
+        match client.append(&event(1)) {
+            Ok(receipt) => last = Some(receipt),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, AppendError::Refused(_)), "{error:?}");
+    assert!(matches!(writer.event(), AuditEvent::Failed { .. }));
+    let summary = log::verify(&log).unwrap();
+    let last = last.unwrap();
+    assert_eq!((summary.records, summary.last_hash), (last.sequence, last.hash));
+    assert!(summary.bytes > 6 * 1024, "{summary:?}");
+}
+
+#[test]
+fn what_is_not_an_event_is_refused_and_the_others_go_on() {
+    let (writer, [mut bad, good]) = Writer::start(["proxy", "manager"]);
+    let reserved = br#"{"action":"log-repair"}"#;
+    let bodies: [&[u8]; 6] = [
+        b"",
+        b"{}",
+        b"\xff\xff",
+        br#"{"action":"lifecycle","secret":1}"#,
+        br#"{"action":"no-such"}"#,
+        reserved,
+    ];
+    for body in bodies {
+        bad.write_all(&u32::try_from(body.len()).unwrap().to_le_bytes()).unwrap();
+        bad.write_all(body).unwrap();
+        assert_eq!(harness::read_reply(&mut bad)[0], 0, "{body:?}");
+    }
+    bad.write_all(&u32::MAX.to_le_bytes()).unwrap();
+    assert_eq!(harness::read_reply(&mut bad)[0], 0);
+    assert_eq!(std::io::Read::read(&mut bad, &mut [0; 1]).unwrap(), 0, "the client is hung up");
+    let receipt = Blocking::new(good).append(&event(1)).unwrap();
+    assert_eq!(receipt.sequence, 1);
+    assert_eq!(log::verify(writer.log()).unwrap().records, 1);
+}
+
+/// A client that sends and never reads its receipts stops being read; it does not stop the others.
+#[test]
+fn a_client_that_never_reads_holds_up_only_itself() {
+    let (_writer, [mut deaf, good]) = Writer::start(["proxy", "manager"]);
+    deaf.set_write_timeout(Some(std::time::Duration::from_millis(300))).unwrap();
+    let frame = line_of(&event(1));
+    let blocked = (0..200_000).any(|_count| deaf.write_all(&frame).is_err());
+    assert!(blocked, "every event was read");
+    let started = Instant::now();
+    Blocking::new(good).append(&event(2)).unwrap();
+    assert!(started.elapsed().as_secs() < 2);
+}

@@ -1,0 +1,180 @@
+//! Starts `openshell-audit` the way the manager does.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use audit::Event;
+use command_fds::{CommandFdExt as _, FdMapping};
+use wire::audit::{AuditClient, AuditConfig, AuditEvent};
+use wire::spawn::{CONFIG_FD, FIRST_RESOURCE_FD, Fd, STATUS_FD};
+
+pub(crate) const SANDBOX: &str = "test-0a1b2c3d";
+
+/// A running writer; killed when dropped.
+pub(crate) struct Writer {
+    child: Option<Child>,
+    events: BufReader<File>,
+    log: PathBuf,
+    _directory: Option<tempfile::TempDir>,
+}
+
+/// A log that outlives its writer.
+pub(crate) struct KeptLog {
+    path: PathBuf,
+    _directory: Option<tempfile::TempDir>,
+}
+
+impl Writer {
+    /// A ready writer on a new log, and its clients' sockets.
+    pub(crate) fn start<const N: usize>(clients: [&str; N]) -> (Self, [UnixStream; N]) {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut writer, sockets) = Self::start_on(&directory.path().join("log.jsonl"), clients);
+        writer._directory = Some(directory);
+        (writer, sockets)
+    }
+
+    /// A ready writer on this log.
+    pub(crate) fn start_on<const N: usize>(log: &Path, clients: [&str; N]) -> (Self, [UnixStream; N]) {
+        let (writer, sockets) = Self::spawn_on(log, clients);
+        (writer.ready(), sockets)
+    }
+
+    /// A ready writer whose files may not grow beyond `bytes`.
+    pub(crate) fn start_limited<const N: usize>(
+        log: &Path,
+        bytes: u64,
+        clients: [&str; N],
+    ) -> (Self, [UnixStream; N]) {
+        let mut command = Command::new("prlimit");
+        command.args([&format!("--fsize={bytes}"), "--", env!("CARGO_BIN_EXE_openshell-audit")]);
+        let (writer, sockets) = Self::spawn(command, log, clients);
+        (writer.ready(), sockets)
+    }
+
+    /// A writer that may fail to start.
+    pub(crate) fn spawn_on<const N: usize>(log: &Path, clients: [&str; N]) -> (Self, [UnixStream; N]) {
+        Self::spawn(Command::new(env!("CARGO_BIN_EXE_openshell-audit")), log, clients)
+    }
+
+    fn spawn<const N: usize>(
+        mut command: Command,
+        log: &Path,
+        clients: [&str; N],
+    ) -> (Self, [UnixStream; N]) {
+        let file = File::options().read(true).append(true).create(true).open(log).unwrap();
+        let pairs = clients.map(|name| (name, UnixStream::pair().unwrap()));
+        let mut resources: Vec<OwnedFd> = vec![file.into()];
+        let mut described = Vec::new();
+        let ours = pairs.map(|(name, (ours, theirs))| {
+            let number = FIRST_RESOURCE_FD.0 + i32::try_from(resources.len()).unwrap();
+            described.push(AuditClient { name: name.to_owned(), socket: Fd(number) });
+            resources.push(theirs.into());
+            ours
+        });
+        let config = AuditConfig {
+            version: wire::VERSION,
+            sandbox: SANDBOX.to_owned().try_into().unwrap(),
+            log: FIRST_RESOURCE_FD,
+            clients: described,
+            user: None,
+        };
+        let (config_read, mut config_write) = std::io::pipe().unwrap();
+        config_write.write_all(&serde_json::to_vec(&config).unwrap()).unwrap();
+        drop(config_write);
+        let (status_read, status_write) = std::io::pipe().unwrap();
+        let fixed = [(CONFIG_FD, config_read.into()), (STATUS_FD, status_write.into())];
+        let numbered = resources.into_iter().zip(FIRST_RESOURCE_FD.0..).map(|(fd, number)| (Fd(number), fd));
+        let mappings = fixed.into_iter().chain(numbered);
+        let mappings =
+            mappings.map(|(number, parent_fd)| FdMapping { parent_fd, child_fd: number.0 }).collect();
+        command.fd_mappings(mappings).unwrap().stdin(Stdio::null());
+        let child = command.spawn().unwrap();
+        let events = BufReader::new(File::from(OwnedFd::from(status_read)));
+        (Self { child: Some(child), events, log: log.to_owned(), _directory: None }, ours)
+    }
+
+    fn ready(mut self) -> Self {
+        let event = self.event();
+        assert!(matches!(event, AuditEvent::Ready { .. }), "{event:?}");
+        self
+    }
+
+    /// The next event that the writer reports.
+    pub(crate) fn event(&mut self) -> AuditEvent {
+        let mut line = String::new();
+        self.events.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap()
+    }
+
+    pub(crate) fn log(&self) -> &Path {
+        &self.log
+    }
+
+    pub(crate) fn text(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Waits for the end of the process and returns its exit code.
+    pub(crate) fn wait(mut self) -> Option<i32> {
+        self.child.take().unwrap().wait().unwrap().code()
+    }
+
+    /// Waits for the end of the process, whose clients are gone, and returns its log.
+    pub(crate) fn keep(mut self) -> KeptLog {
+        self.child.take().unwrap().wait().unwrap();
+        KeptLog { path: self.log.clone(), _directory: self._directory.take() }
+    }
+
+    pub(crate) fn kill(mut self) {
+        end(self.child.take());
+    }
+
+    /// Kills the writer after a time that is measured from now.
+    pub(crate) fn kill_after(mut self, delay: Duration) -> JoinHandle<()> {
+        let child = self.child.take();
+        std::thread::spawn(move || {
+            std::thread::sleep(delay);
+            end(child);
+        })
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        end(self.child.take());
+    }
+}
+
+impl KeptLog {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// The event as a frame of the protocol.
+pub(crate) fn line_of(event: &Event) -> Vec<u8> {
+    let body = serde_json::to_vec(event).unwrap();
+    [&u32::try_from(body.len()).unwrap().to_le_bytes()[..], &body].concat()
+}
+
+/// The body of the next reply.
+pub(crate) fn read_reply(socket: &mut UnixStream) -> Vec<u8> {
+    let mut prefix = [0; 4];
+    socket.read_exact(&mut prefix).unwrap();
+    let mut body = vec![0; usize::try_from(u32::from_le_bytes(prefix)).unwrap()];
+    socket.read_exact(&mut body).unwrap();
+    body
+}
+
+fn end(child: Option<Child>) {
+    if let Some(mut child) = child {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
