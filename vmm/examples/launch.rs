@@ -112,7 +112,11 @@ fn start(
         FdMapping { parent_fd: config_reader.into(), child_fd: CONFIG_FD.0 },
         FdMapping { parent_fd: status_writer.into(), child_fd: STATUS_FD.0 },
     ];
-    mappings.extend((FIRST_RESOURCE_FD.0..).zip(handover.0).map(|(child_fd, parent_fd)| FdMapping { parent_fd, child_fd }));
+    mappings.extend(
+        (FIRST_RESOURCE_FD.0..)
+            .zip(handover.0)
+            .map(|(child_fd, parent_fd)| FdMapping { parent_fd, child_fd }),
+    );
     let mut command = Command::new(program);
     command.stdin(Stdio::null()).fd_mappings(mappings)?;
     let mut child = command.spawn()?;
@@ -120,7 +124,8 @@ fn start(
     drop(command);
     config_writer.write_all(&serde_json::to_vec(config)?)?;
     drop(config_writer);
-    let printer = std::thread::spawn(move || std::io::copy(&mut BufReader::new(console), &mut std::io::stdout()));
+    let printer =
+        std::thread::spawn(move || std::io::copy(&mut BufReader::new(console), &mut std::io::stdout()));
     if let Some(after) = stop_after {
         let process = rustix::process::Pid::from_child(&child);
         std::thread::spawn(move || {

@@ -18,7 +18,7 @@ use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 use wire::machine::MachineEvent;
 
 use crate::console::Console;
-use crate::devices::Windows;
+use crate::devices::{Backends, DeviceError, Devices};
 use crate::failure::Failure;
 use crate::guest_memory::{GuestMemoryError, GuestRam};
 use crate::kernel::{self, KernelError, Payload};
@@ -31,6 +31,7 @@ use crate::signals;
 use crate::status::{self, Status};
 use crate::vcpu::{Board, Vcpu};
 use crate::vm::{Vm, VmError};
+use crate::worker::Worker;
 
 /// Descriptors that the process may have open: connections of the vsock device, mostly.
 const OPEN_FILES: u64 = 16_384;
@@ -62,6 +63,7 @@ pub(crate) struct Confined {
 #[derive(Debug)]
 pub(crate) struct Machine {
     pub(crate) vcpus: Vec<Vcpu>,
+    pub(crate) workers: Vec<Worker>,
     pub(crate) board: Arc<Board>,
     pub(crate) notices: Notices,
     pub(crate) terminate: OwnedFd,
@@ -80,6 +82,8 @@ enum BuildError {
     Kernel(#[from] KernelError),
     #[error(transparent)]
     Vm(#[from] VmError),
+    #[error(transparent)]
+    Devices(#[from] DeviceError),
     #[error("cannot make the machine's own events")]
     Events(#[source] std::io::Error),
     #[error("cannot be jailed")]
@@ -108,7 +112,12 @@ impl Opened {
         let vm = Vm::create(resources.kvm, &ram.memory)?;
         phases.end("memory");
 
-        let windows = Windows::default();
+        let (root, vsock_listener) = match resources.vsock {
+            Some(vsock) => (Root::Directory(vsock.directory), Some(vsock.listener)),
+            None => (Root::Empty, None),
+        };
+        let backends = Backends { disks: resources.disks, vsock_listener };
+        let Devices { windows, workers } = Devices::attach(&vm, &ram.memory, backends)?;
         let interrupt = EventFd::new(EFD_NONBLOCK).map_err(BuildError::Events)?;
         vm.wire_interrupt(&interrupt, layout::SERIAL_GSI)?;
         never_block(&resources.serial).map_err(BuildError::Events)?;
@@ -135,8 +144,7 @@ impl Opened {
         vcpus.first().expect("a config without virtual CPUs is refused").enter_at(entry)?;
         phases.end("vcpus");
 
-        let root = resources.vsock.map_or(Root::Empty, |vsock| Root::Directory(vsock.directory));
-        let machine = Machine { vcpus, board, notices, terminate, vm };
+        let machine = Machine { vcpus, workers, board, notices, terminate, vm };
         Ok(Built { phases, machine, root, user: resources.user })
     }
 }
@@ -173,16 +181,31 @@ impl From<BuildError> for Failure {
     fn from(error: BuildError) -> Self {
         let remedy = match &error {
             BuildError::Resources(ResourceError::Vcpus { .. }) => "set resources.vcpus within the bounds",
-            BuildError::Resources(_) => "this is a fault of the manager: use one version of all openshell programs",
-            BuildError::Memory(GuestMemoryError::Plan(_)) | BuildError::Kernel(KernelError::Memory(_) | KernelError::DoesNotFit { .. }) => {
+            BuildError::Resources(_) => {
+                "this is a fault of the manager: use one version of all openshell programs"
+            }
+            BuildError::Memory(GuestMemoryError::Plan(_))
+            | BuildError::Kernel(KernelError::Memory(_) | KernelError::DoesNotFit { .. }) => {
                 "set resources.memory to what the image needs"
             }
-            BuildError::Memory(GuestMemoryError::Map { .. }) => "free memory on this host, or set resources.memory lower",
+            BuildError::Memory(GuestMemoryError::Map { .. }) => {
+                "free memory on this host, or set resources.memory lower"
+            }
             BuildError::Kernel(KernelError::Cmdline(_)) => "shorten or correct the kernel command line",
-            BuildError::Kernel(KernelError::Initramfs(_) | KernelError::InitramfsCopy(_)) => "build the image again",
+            BuildError::Kernel(KernelError::Initramfs(_) | KernelError::InitramfsCopy(_)) => {
+                "build the image again"
+            }
             BuildError::Kernel(_) => "fetch or build the kernel image again",
-            BuildError::Vm(_) => "run `openshell doctor`: it tells what this host's KVM lacks",
-            BuildError::Events(_) => "raise this user's limit of open files (ulimit -n)",
+            BuildError::Devices(DeviceError::TooMany { .. }) => "use fewer disks",
+            BuildError::Devices(DeviceError::Disk { .. }) => {
+                "check that the image's files are readable and whole"
+            }
+            BuildError::Devices(DeviceError::Events(_)) | BuildError::Events(_) => {
+                "raise this user's limit of open files (ulimit -n)"
+            }
+            BuildError::Devices(DeviceError::Vm(_)) | BuildError::Vm(_) => {
+                "run `openshell doctor`: it tells what this host's KVM lacks"
+            }
             BuildError::Jail(_) => "run `openshell doctor`: it tells what this host allows for a jail",
         };
         Self::new(&error, remedy)

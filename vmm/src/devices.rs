@@ -1,17 +1,164 @@
-//! The machine's virtio devices: each a register window, an interrupt line and a notification event.
+//! The machine's virtio devices: each a register window, an interrupt line and one notification event per
+//! queue. Disks come first, so that the first of them is `/dev/vda`.
 
-use vmm_arch::layout::DeviceWindow;
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
-/// The register windows.
-#[derive(Debug, Default)]
-pub(crate) struct Windows {}
+use vmm_arch::layout::{self, DeviceWindow};
+use vmm_sys_util::eventfd::{EFD_CLOEXEC, EFD_NONBLOCK, EventFd};
+use vmm_virtio::block::backend::Disk;
+use vmm_virtio::block::device::Block;
+use vmm_virtio::block::request::Access;
+use vmm_virtio::device::{Device, QueueIndex};
+use vmm_virtio::interrupt::Interrupt;
+use vmm_virtio::memory::Memory;
+use vmm_virtio::mmio::{QUEUE_NOTIFY, Transport};
+use vmm_virtio::rng::device::Rng;
+use vmm_virtio::vsock::backend::Bridge;
+use vmm_virtio::vsock::device::Vsock;
+use wire::machine::DiskAccess;
+
+use crate::vm::{Vm, VmError};
+use crate::worker::Worker;
+
+/// Why a device could not be attached.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DeviceError {
+    #[error("{asked} devices are asked for, {} are possible", layout::MAX_DEVICES)]
+    TooMany { asked: usize },
+    #[error("cannot use disk {index}")]
+    Disk { index: usize, source: io::Error },
+    #[error("cannot make a device's events")]
+    Events(#[source] io::Error),
+    #[error(transparent)]
+    Vm(#[from] VmError),
+}
+
+/// What the devices are made of.
+#[derive(Debug)]
+pub(crate) struct Backends {
+    pub(crate) disks: Vec<(File, DiskAccess)>,
+    pub(crate) vsock_listener: Option<OwnedFd>,
+}
+
+/// The register windows, in order, without gaps.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Windows {
+    described: Vec<DeviceWindow>,
+    transports: Vec<Arc<Transport>>,
+}
+
+/// The windows, and the workers behind them.
+#[derive(Debug)]
+pub(crate) struct Devices {
+    pub(crate) windows: Windows,
+    pub(crate) workers: Vec<Worker>,
+}
+
+/// An interrupt line as KVM sees it.
+#[derive(Debug)]
+struct Wire(EventFd);
+
+impl Interrupt for Wire {
+    fn raise(&self) {
+        // The counter is at its end only if KVM has not looked at it for 2⁶⁴ interrupts.
+        self.0.write(1).expect("an event counter that KVM reads does not overflow");
+    }
+}
+
+impl Devices {
+    /// Makes the devices and wires them. Disks have a thread of their own, because their files may make
+    /// them wait; everything else shares one.
+    pub(crate) fn attach(vm: &Vm, memory: &Arc<Memory>, backends: Backends) -> Result<Self, DeviceError> {
+        let mut devices = Self { windows: Windows::default(), workers: Vec::new() };
+        if !backends.disks.is_empty() {
+            let mut worker = Worker::new("disks").map_err(DeviceError::Events)?;
+            for (index, (file, access)) in backends.disks.into_iter().enumerate() {
+                let disk = disk(file, access, index).map_err(|source| DeviceError::Disk { index, source })?;
+                devices.add(vm, memory, &mut worker, Box::new(Block::new(disk)))?;
+            }
+            devices.workers.push(worker);
+        }
+        let mut worker = Worker::new("devices").map_err(DeviceError::Events)?;
+        if let Some(listener) = backends.vsock_listener {
+            let bridge = Bridge::new(listener).map_err(DeviceError::Events)?;
+            devices.add(vm, memory, &mut worker, Box::new(Vsock::new(bridge)))?;
+        }
+        devices.add(vm, memory, &mut worker, Box::new(Rng::default()))?;
+        devices.workers.push(worker);
+        Ok(devices)
+    }
+
+    fn add(
+        &mut self,
+        vm: &Vm,
+        memory: &Arc<Memory>,
+        worker: &mut Worker,
+        device: Box<dyn Device>,
+    ) -> Result<(), DeviceError> {
+        let count = self.windows.described.len();
+        let index = u32::try_from(count).map_err(|_huge| DeviceError::TooMany { asked: count })?;
+        let window = layout::device_window(index).ok_or(DeviceError::TooMany { asked: count + 1 })?;
+        let line = event().map_err(DeviceError::Events)?;
+        vm.wire_interrupt(&line, window.gsi)?;
+        let transport = Arc::new(Transport::new(device, Arc::clone(memory), Box::new(Wire(line))));
+        for queue in 0..transport.queue_count() {
+            let notification = event().map_err(DeviceError::Events)?;
+            let value = u32::try_from(queue).expect("a device has a handful of queues");
+            vm.wire_notification(&notification, u64::from(window.base + QUEUE_NOTIFY), value)?;
+            worker.watch_queue(&transport, QueueIndex(queue), notification).map_err(DeviceError::Events)?;
+        }
+        worker.watch_backend(&transport).map_err(DeviceError::Events)?;
+        self.windows.described.push(window);
+        self.windows.transports.push(transport);
+        Ok(())
+    }
+}
 
 impl Windows {
+    /// Where the windows are, for the tables that tell the guest.
     pub(crate) fn described(&self) -> &[DeviceWindow] {
-        &[]
+        &self.described
     }
-    pub(crate) fn read(&self, _address: u64, data: &mut [u8]) {
-        data.fill(0xff);
+
+    /// The guest reads; where no device is, it reads ones.
+    pub(crate) fn read(&self, address: u64, data: &mut [u8]) {
+        match self.find(address) {
+            Some((transport, offset)) => transport.read(offset, data),
+            None => data.fill(0xff),
+        }
     }
-    pub(crate) fn write(&self, _address: u64, _data: &[u8]) {}
+
+    /// The guest writes; where no device is, nothing happens.
+    pub(crate) fn write(&self, address: u64, data: &[u8]) {
+        if let Some((transport, offset)) = self.find(address) {
+            transport.write(offset, data);
+        }
+    }
+
+    /// Requests of the guest that made no sense, over all devices.
+    pub(crate) fn misbehaviour(&self) -> u64 {
+        self.transports.iter().map(|transport| transport.misbehaviour()).sum()
+    }
+
+    fn find(&self, address: u64) -> Option<(&Transport, u32)> {
+        let distance = u32::try_from(address.checked_sub(layout::DEVICE_WINDOWS.0)?).ok()?;
+        let index = usize::try_from(distance / layout::DEVICE_WINDOW_SIZE).ok()?;
+        let transport = self.transports.get(index)?;
+        Some((transport, distance % layout::DEVICE_WINDOW_SIZE))
+    }
+}
+
+fn disk(file: File, access: DiskAccess, index: usize) -> io::Result<Disk> {
+    let access = match access {
+        DiskAccess::ReadOnly => Access::ReadOnly,
+        DiskAccess::ReadWrite => Access::ReadWrite,
+    };
+    Disk::new(file, access, &format!("openshell-disk-{index}"))
+}
+
+fn event() -> io::Result<EventFd> {
+    EventFd::new(EFD_NONBLOCK | EFD_CLOEXEC)
 }

@@ -30,8 +30,8 @@ impl GuestRam {
             .ram()
             .map(|range| (range.start, usize::try_from(range.len).expect("a length fits in 64 bits")))
             .collect();
-        let memory = GuestMemoryMmap::from_ranges(&ranges)
-            .map_err(|source| GuestMemoryError::Map { mib, source })?;
+        let memory =
+            GuestMemoryMmap::from_ranges(&ranges).map_err(|source| GuestMemoryError::Map { mib, source })?;
         Ok(Self { plan, memory: Arc::new(memory) })
     }
 }

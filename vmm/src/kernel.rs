@@ -22,7 +22,9 @@ const ELF_MAGIC: [u8; 4] = *b"\x7fELF";
 pub(crate) enum KernelError {
     #[error("cannot read the kernel")]
     Read(#[source] std::io::Error),
-    #[error("the kernel is neither an ELF image nor a bzImage, or it is truncated, or it is larger than the memory")]
+    #[error(
+        "the kernel is neither an ELF image nor a bzImage, or it is truncated, or it is larger than the memory"
+    )]
     Load(#[source] linux_loader::loader::Error),
     #[error(transparent)]
     ZeroPage(#[from] zero_page::ZeroPageError),
@@ -93,14 +95,15 @@ fn load_elf(memory: &Memory, kernel: &mut File) -> Result<Loaded, KernelError> {
         Elf::load(memory, None, kernel, Some(layout::HIGH_MEMORY)).map_err(KernelError::Load)?;
     let entry = match pvh_boot_cap {
         PvhBootCapability::PvhEntryPresent(at) => Entry::Pvh(at),
-        PvhBootCapability::PvhEntryNotPresent | PvhBootCapability::PvhEntryIgnored => Entry::Linux64(kernel_load),
+        PvhBootCapability::PvhEntryNotPresent | PvhBootCapability::PvhEntryIgnored => {
+            Entry::Linux64(kernel_load)
+        }
     };
     Ok(Loaded { entry, end: kernel_end, initramfs_limit: layout::HOLE_START.0, image: None })
 }
 
 fn load_bzimage(memory: &Memory, kernel: &mut File) -> Result<Loaded, KernelError> {
-    let result =
-        BzImage::load(memory, None, kernel, Some(layout::HIGH_MEMORY)).map_err(KernelError::Load)?;
+    let result = BzImage::load(memory, None, kernel, Some(layout::HIGH_MEMORY)).map_err(KernelError::Load)?;
     let header = result.setup_header.expect("the loader returns the header of every bzImage");
     let image = zero_page::BzImage::new(header, result.kernel_load)?;
     let end = result.kernel_end.max(image.end());

@@ -140,10 +140,7 @@ mod tests {
     #[test]
     fn standard_and_protocol_descriptors_are_refused() {
         for fd in [-1, 0, 3, 4] {
-            assert!(matches!(
-                Taker::default().take(Fd(fd), "kvm"),
-                Err(ResourceError::NotAResource { .. })
-            ));
+            assert!(matches!(Taker::default().take(Fd(fd), "kvm"), Err(ResourceError::NotAResource { .. })));
         }
     }
 

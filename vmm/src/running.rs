@@ -18,6 +18,7 @@ use crate::signals;
 use crate::status;
 use crate::vcpu::{Board, KVM_RUN, Vcpu};
 use crate::vm::Vm;
+use crate::worker::Working;
 
 /// How long a panicking kernel may go on printing before the machine is ended for it.
 const LAST_WORDS: Duration = Duration::from_secs(3);
@@ -38,6 +39,7 @@ enum StartError {
 #[derive(Debug)]
 pub(crate) struct Running {
     vcpus: Vec<JoinHandle<()>>,
+    workers: Vec<Working>,
     board: Arc<Board>,
     notices: Notices,
     terminate: OwnedFd,
@@ -57,20 +59,25 @@ enum State {
 impl Running {
     /// Starts every thread, then filters the main thread, which can start no more.
     pub(crate) fn start(machine: Machine) -> Result<Self, Failure> {
-        Self::start_threads(machine)
-            .map_err(|error| Failure::new(&error, "run `openshell doctor`: it tells what this host allows for a jail"))
+        Self::start_threads(machine).map_err(|error| {
+            Failure::new(&error, "run `openshell doctor`: it tells what this host allows for a jail")
+        })
     }
 
     fn start_threads(machine: Machine) -> Result<Self, StartError> {
-        let Machine { vcpus, board, notices, terminate, vm } = machine;
+        let Machine { vcpus, workers, board, notices, terminate, vm } = machine;
+        let workers = workers
+            .into_iter()
+            .map(|worker| worker.start(board.announcer.clone()))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(StartError::Thread)?;
         let vcpus = (0_u32..)
             .zip(vcpus)
             .map(|(index, vcpu)| start_vcpu(index, vcpu))
             .collect::<Result<Vec<_>, _>>()
             .map_err(StartError::Thread)?;
-        seccomp::install(Thread::VmmMain, &[])
-            .map_err(|error| StartError::Filter(error.into()))?;
-        Ok(Self { vcpus, board, notices, terminate, _vm: vm })
+        seccomp::install(Thread::VmmMain, &[]).map_err(|error| StartError::Filter(error.into()))?;
+        Ok(Self { vcpus, workers, board, notices, terminate, _vm: vm })
     }
 
     /// Waits for the machine's end, and stops what still runs.
@@ -100,10 +107,8 @@ impl Running {
 
     /// Waits for one event, at most this long.
     fn next(&self, at_most: Option<Duration>) -> State {
-        let mut ready = [
-            PollFd::new(&self.terminate, PollFlags::IN),
-            PollFd::new(&self.notices, PollFlags::IN),
-        ];
+        let mut ready =
+            [PollFd::new(&self.terminate, PollFlags::IN), PollFd::new(&self.notices, PollFlags::IN)];
         let timeout = at_most.map(|left| Timespec::try_from(left).expect("seconds, not centuries"));
         match rustix::event::poll(&mut ready, timeout.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
@@ -114,7 +119,9 @@ impl Running {
         }
         match self.notices.next() {
             Some(Notice::Ended(ending)) => State::Over(ending),
-            Some(Notice::PanicSeen(reason)) => State::LastWords { reason, until: Instant::now() + LAST_WORDS },
+            Some(Notice::PanicSeen(reason)) => {
+                State::LastWords { reason, until: Instant::now() + LAST_WORDS }
+            }
             None => State::Waiting,
         }
     }
@@ -128,6 +135,14 @@ impl Running {
             }
             // A thread that panicked has ended the process already.
             let _ended = thread.join();
+        }
+        // After the virtual CPUs: nobody gives the workers new work now.
+        for worker in self.workers {
+            worker.stop();
+        }
+        let nonsense = self.board.windows.misbehaviour();
+        if nonsense > 0 {
+            status::log(&format!("{nonsense} requests of the guest to its devices made no sense"));
         }
         let dropped = self.board.ports.finish();
         if dropped > 0 {

@@ -44,7 +44,8 @@ impl Status {
             Ending::Panicked(reason) => self.report(&MachineEvent::Panicked { reason: reason.clone() }),
             Ending::Terminated => {}
             Ending::Unrunnable(cause) => {
-                let remedy = "run `openshell doctor`: it tells whether this host's KVM can run a Linux kernel";
+                let remedy =
+                    "run `openshell doctor`: it tells whether this host's KVM can run a Linux kernel";
                 return self.failed(&Failure { cause: cause.clone(), remedy: remedy.to_owned() });
             }
         }

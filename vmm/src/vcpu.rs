@@ -53,16 +53,25 @@ enum State {
 
 impl Vcpu {
     /// Makes the virtual CPU with this index. The first one starts at `entry`; the others wait for it.
-    pub(crate) fn create(vm: &Vm, topology: Topology, index: u8, board: &Arc<Board>) -> Result<Self, VmError> {
+    pub(crate) fn create(
+        vm: &Vm,
+        topology: Topology,
+        index: u8,
+        board: &Arc<Board>,
+    ) -> Result<Self, VmError> {
         let fd = vm.create_vcpu(index)?;
         let table = cpuid::for_vcpu(vm.supported_cpuid(), topology, index, vm.timer());
         let table = CpuId::from_entries(&table).expect("KVM's own table and three more fit");
         fd.set_cpuid2(&table).map_err(|error| VmError::Refused("take the processor's features", error))?;
         let wanted = msr::boot();
         let msrs = Msrs::from_entries(&wanted).expect("two registers fit");
-        let set = fd.set_msrs(&msrs).map_err(|error| VmError::Refused("set model-specific registers", error))?;
+        let set =
+            fd.set_msrs(&msrs).map_err(|error| VmError::Refused("set model-specific registers", error))?;
         if set != wanted.len() {
-            return Err(VmError::Refused("set every model-specific register", kvm_ioctls::Error::new(libc::EINVAL)));
+            return Err(VmError::Refused(
+                "set every model-specific register",
+                kvm_ioctls::Error::new(libc::EINVAL),
+            ));
         }
         let refused = |error| VmError::Refused("set up a local APIC", error);
         let wired = lapic::with_wires(&fd.get_lapic().map_err(refused)?);

@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "KVM is told of memory by address")]
 
-use std::os::fd::{IntoRawFd, OwnedFd, FromRawFd};
+use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
 use std::sync::Arc;
 
 use kvm_bindings::{KVM_API_VERSION, KVM_MAX_CPUID_ENTRIES, kvm_cpuid_entry2, kvm_userspace_memory_region};
@@ -34,15 +34,8 @@ pub(crate) struct Vm {
     timer: Timer,
 }
 
-const REQUIRED: [Cap; 7] = [
-    Cap::Irqchip,
-    Cap::Ioeventfd,
-    Cap::Irqfd,
-    Cap::UserMemory,
-    Cap::SetTssAddr,
-    Cap::ExtCpuid,
-    Cap::MpState,
-];
+const REQUIRED: [Cap; 7] =
+    [Cap::Irqchip, Cap::Ioeventfd, Cap::Irqfd, Cap::UserMemory, Cap::SetTssAddr, Cap::ExtCpuid, Cap::MpState];
 
 impl Vm {
     /// Makes a machine with this memory.
@@ -96,9 +89,7 @@ impl Vm {
     }
 
     pub(crate) fn create_vcpu(&self, index: u8) -> Result<VcpuFd, VmError> {
-        self.vm
-            .create_vcpu(u64::from(index))
-            .map_err(|error| VmError::Refused("make a virtual CPU", error))
+        self.vm.create_vcpu(u64::from(index)).map_err(|error| VmError::Refused("make a virtual CPU", error))
     }
 
     /// What KVM lets a guest see of the processor.
@@ -112,9 +103,7 @@ impl Vm {
 
     /// Wires an event to an interrupt line.
     pub(crate) fn wire_interrupt(&self, event: &EventFd, line: Gsi) -> Result<(), VmError> {
-        self.vm
-            .register_irqfd(event, line.0)
-            .map_err(|error| VmError::Refused("wire an interrupt", error))
+        self.vm.register_irqfd(event, line.0).map_err(|error| VmError::Refused("wire an interrupt", error))
     }
 
     /// Turns the guest's 32-bit write of `value` to `address` into an event.

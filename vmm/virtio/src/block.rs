@@ -1,0 +1,8 @@
+//! The block device (virtio 1.2, section 5.2).
+
+pub mod backend;
+pub mod device;
+pub mod request;
+
+#[cfg(test)]
+mod tests;
