@@ -1,2 +1,9 @@
-//! The privacy router process.
-fn main() {}
+//! `openshell-router`: started by the manager, see [`wire::spawn`].
+
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    router::process::main()
+}

@@ -1,0 +1,139 @@
+//! What can be found: categories with counts, never the data.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+
+/// The families that a directive speaks about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Class {
+    /// Payment cards and bank accounts.
+    Financial,
+    /// Data that identifies a person.
+    Personal,
+    /// Keys, tokens, passwords.
+    Credential,
+    /// No detector can look inside, so it counts as the worst.
+    Unclassifiable,
+}
+
+/// One kind of data, for example `financial/payment-card`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Category {
+    class: Class,
+    kind: &'static str,
+}
+
+/// The result: each category with the number of distinct values.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings(BTreeMap<Category, u32>);
+
+/// The set under construction. Values are kept as keyed hashes only, to count each once however often
+/// and in however many encodings it appears.
+#[derive(Default)]
+pub struct Found {
+    hasher: RandomState,
+    seen: HashSet<(Category, u64)>,
+    findings: Findings,
+}
+
+/// Distinct values that are told apart; more of them change no decision.
+const MOST_DISTINCT: usize = 65_536;
+
+impl Category {
+    /// `financial/…`
+    #[must_use]
+    pub const fn financial(kind: &'static str) -> Self {
+        Self { class: Class::Financial, kind }
+    }
+
+    /// `personal/…`
+    #[must_use]
+    pub const fn personal(kind: &'static str) -> Self {
+        Self { class: Class::Personal, kind }
+    }
+
+    /// `credential/…`
+    #[must_use]
+    pub const fn credential(kind: &'static str) -> Self {
+        Self { class: Class::Credential, kind }
+    }
+
+    /// `unclassifiable/…`
+    #[must_use]
+    pub const fn unclassifiable(kind: &'static str) -> Self {
+        Self { class: Class::Unclassifiable, kind }
+    }
+
+    /// The family.
+    #[must_use]
+    pub fn class(self) -> Class {
+        self.class
+    }
+}
+
+impl fmt::Display for Category {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let class = match self.class {
+            Class::Financial => "financial",
+            Class::Personal => "personal",
+            Class::Credential => "credential",
+            Class::Unclassifiable => "unclassifiable",
+        };
+        write!(f, "{class}/{}", self.kind)
+    }
+}
+
+impl Findings {
+    /// Whether anything was found.
+    #[must_use]
+    pub fn is_sensitive(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    /// The categories, in a stable order, each with its count.
+    pub fn iter(&self) -> impl Iterator<Item = (Category, u32)> {
+        self.0.iter().map(|(category, count)| (*category, *count))
+    }
+
+    /// The count of one category by its name.
+    #[must_use]
+    pub fn count(&self, name: &str) -> u32 {
+        self.iter().find(|(category, _)| category.to_string() == name).map_or(0, |(_, count)| count)
+    }
+
+    /// As the audit record and a refusal show it.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        let entries = self.iter().map(|(category, count)| (category.to_string(), count.into()));
+        serde_json::Value::Object(entries.collect())
+    }
+}
+
+impl Found {
+    /// A value in canonical spelling.
+    pub fn add(&mut self, category: Category, value: &[u8]) {
+        let key = (category, self.hasher.hash_one(value));
+        if self.seen.len() < MOST_DISTINCT && self.seen.insert(key) {
+            *self.findings.0.entry(category).or_default() += 1;
+        }
+    }
+
+    /// Something without a value to tell apart: it counts once for each mention.
+    pub fn add_anonymous(&mut self, category: Category) {
+        let count = self.findings.0.entry(category).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    /// The result.
+    #[must_use]
+    pub fn into_findings(self) -> Findings {
+        self.findings
+    }
+}
+
+impl fmt::Debug for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.findings.fmt(f)
+    }
+}

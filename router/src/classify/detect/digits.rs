@@ -1,0 +1,141 @@
+//! Groups of digits: what payment cards and social security numbers are written in.
+
+/// Most digits of a number that is looked for.
+pub const MOST_DIGITS: usize = 19;
+
+/// A place where a written number may begin: up to [`MOST_DIGITS`] digits from there on, in groups.
+#[derive(Debug)]
+pub struct Window<'a> {
+    /// The whole text.
+    pub text: &'a [u8],
+    /// Where the first digit stands.
+    pub start: usize,
+    /// Whether no digit group stands right before.
+    pub is_first: bool,
+    /// The digits.
+    pub digits: Digits,
+    /// The groups, in order.
+    pub groups: Vec<Group>,
+}
+
+/// Up to [`MOST_DIGITS`] digits.
+#[derive(Clone, Copy, Debug)]
+pub struct Digits {
+    values: [u8; MOST_DIGITS],
+    length: usize,
+}
+
+/// One group of a [`Window`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Number of digits up to the end of this group.
+    pub total: usize,
+    /// Number of digits of this group.
+    pub size: usize,
+    /// Offset behind the last digit.
+    pub end: usize,
+    /// What stands between this group and the next one.
+    pub gap: Gap,
+}
+
+/// What stands behind a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gap {
+    /// One separator, then another group.
+    One(u8),
+    /// Two or three separators, then another group.
+    Several,
+    /// No group follows.
+    End,
+}
+
+impl Digits {
+    /// The first `count` digits as ASCII.
+    #[must_use]
+    pub fn first(&self, count: usize) -> &[u8] {
+        &self.values[..count.min(self.length)]
+    }
+}
+
+/// Every start of a digit group, with the groups that follow.
+pub fn windows(text: &[u8]) -> impl Iterator<Item = Window<'_>> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let start = at + text[at..].iter().position(u8::is_ascii_digit)?;
+        at = start + digits_at(text, start);
+        Some(Window::read(text, start))
+    })
+}
+
+impl<'a> Window<'a> {
+    fn read(text: &'a [u8], start: usize) -> Self {
+        let mut digits = Digits { values: [0; MOST_DIGITS], length: 0 };
+        let mut groups = Vec::new();
+        let mut at = start;
+        loop {
+            let size =
+                text[at..].iter().take(MOST_DIGITS + 1).take_while(|byte| byte.is_ascii_digit()).count();
+            let total = digits.length + size;
+            if total > MOST_DIGITS {
+                break;
+            }
+            digits.values[digits.length..total].copy_from_slice(&text[at..at + size]);
+            digits.length = total;
+            let end = at + size;
+            let (gap, length) = gap_at(text, end);
+            groups.push(Group { total, size, end, gap });
+            if gap == Gap::End {
+                break;
+            }
+            at = end + length;
+        }
+        Self { text, start, is_first: !follows_group(text, start), digits, groups }
+    }
+}
+
+fn digits_at(text: &[u8], at: usize) -> usize {
+    text[at..].iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len() - at)
+}
+
+fn gap_at(text: &[u8], end: usize) -> (Gap, usize) {
+    let length = text[end..].iter().take(4).take_while(|byte| is_separator(**byte)).count();
+    if !text.get(end + length).is_some_and(u8::is_ascii_digit) {
+        return (Gap::End, length);
+    }
+    match length {
+        1 => (Gap::One(text[end]), 1),
+        2 | 3 => (Gap::Several, length),
+        _ => (Gap::End, length),
+    }
+}
+
+fn follows_group(text: &[u8], start: usize) -> bool {
+    let gap = text[..start].iter().rev().take(4).take_while(|byte| is_separator(**byte)).count();
+    (1..=3).contains(&gap) && start > gap && text[start - gap - 1].is_ascii_digit()
+}
+
+fn is_separator(byte: u8) -> bool {
+    matches!(byte, b' ' | b'-' | b'.' | b'_' | b'/' | b'\t' | b'\n' | b'\r' | b'+' | b'*' | b'|' | b',')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_groups() {
+        let windows: Vec<Window<'_>> = windows(b"a 12-345 - 6 x 7").collect();
+        assert_eq!(windows.len(), 4);
+        assert_eq!(windows[0].digits.first(19), b"123456");
+        assert_eq!(windows[0].groups.iter().map(|group| group.size).collect::<Vec<_>>(), [2, 3, 1]);
+        assert_eq!(windows[0].groups[1].gap, Gap::Several);
+        assert!(windows[0].is_first && !windows[1].is_first && !windows[2].is_first && windows[3].is_first);
+    }
+
+    #[test]
+    fn a_number_longer_than_any_is_no_window() {
+        let text = [b'4'; 1000];
+        let windows: Vec<Window<'_>> = windows(&text).collect();
+        assert_eq!((windows.len(), windows[0].groups.len()), (1, 0));
+    }
+}

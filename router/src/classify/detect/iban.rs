@@ -1,0 +1,178 @@
+//! International bank account numbers (ISO 13616): country, the country's structure, check digits mod 97.
+
+use super::super::category::{Category, Found};
+
+/// An international bank account number.
+pub const IBAN: Category = Category::financial("iban");
+
+/// The basic account number of each registered country: `n` digits, `a` letters, `c` both.
+const COUNTRIES: [(&[u8; 2], &str); 88] = [
+    (b"AD", "8n12c"),
+    (b"AE", "19n"),
+    (b"AL", "8n16c"),
+    (b"AT", "16n"),
+    (b"AZ", "4a20c"),
+    (b"BA", "16n"),
+    (b"BE", "12n"),
+    (b"BG", "4a6n8c"),
+    (b"BH", "4a14c"),
+    (b"BI", "23n"),
+    (b"BR", "23n1a1c"),
+    (b"BY", "4c4n16c"),
+    (b"CH", "5n12c"),
+    (b"CR", "18n"),
+    (b"CY", "8n16c"),
+    (b"CZ", "20n"),
+    (b"DE", "18n"),
+    (b"DJ", "23n"),
+    (b"DK", "14n"),
+    (b"DO", "4c20n"),
+    (b"EE", "16n"),
+    (b"EG", "25n"),
+    (b"ES", "20n"),
+    (b"FI", "14n"),
+    (b"FK", "2a12n"),
+    (b"FO", "14n"),
+    (b"FR", "10n11c2n"),
+    (b"GB", "4a14n"),
+    (b"GE", "2a16n"),
+    (b"GI", "4a15c"),
+    (b"GL", "14n"),
+    (b"GR", "7n16c"),
+    (b"GT", "24c"),
+    (b"HN", "4a20n"),
+    (b"HR", "17n"),
+    (b"HU", "24n"),
+    (b"IE", "4a14n"),
+    (b"IL", "19n"),
+    (b"IQ", "4a15n"),
+    (b"IS", "22n"),
+    (b"IT", "1a10n12c"),
+    (b"JO", "4a4n18c"),
+    (b"KW", "4a22c"),
+    (b"KZ", "3n13c"),
+    (b"LB", "4n20c"),
+    (b"LC", "4a24c"),
+    (b"LI", "5n12c"),
+    (b"LT", "16n"),
+    (b"LU", "3n13c"),
+    (b"LV", "4a13c"),
+    (b"LY", "21n"),
+    (b"MC", "10n11c2n"),
+    (b"MD", "20c"),
+    (b"ME", "18n"),
+    (b"MK", "3n10c2n"),
+    (b"MN", "16n"),
+    (b"MR", "23n"),
+    (b"MT", "4a5n18c"),
+    (b"MU", "4a19n3a"),
+    (b"NI", "4a20n"),
+    (b"NL", "4a10n"),
+    (b"NO", "11n"),
+    (b"OM", "3n16c"),
+    (b"PK", "4a16c"),
+    (b"PL", "24n"),
+    (b"PS", "4a21c"),
+    (b"PT", "21n"),
+    (b"QA", "4a21c"),
+    (b"RO", "4a16c"),
+    (b"RS", "18n"),
+    (b"RU", "14n15c"),
+    (b"SA", "2n18c"),
+    (b"SC", "4a20n3a"),
+    (b"SD", "14n"),
+    (b"SE", "20n"),
+    (b"SI", "15n"),
+    (b"SK", "20n"),
+    (b"SM", "1a10n12c"),
+    (b"SO", "19n"),
+    (b"ST", "21n"),
+    (b"SV", "4a20n"),
+    (b"TL", "19n"),
+    (b"TN", "20n"),
+    (b"TR", "6n16c"),
+    (b"UA", "6n19c"),
+    (b"VA", "18n"),
+    (b"VG", "4a16n"),
+    (b"XK", "16n"),
+];
+
+/// Separators between two characters of a written number.
+const SEPARATORS: [u8; 4] = *b" -.\t";
+
+/// Reports the account numbers in `text`.
+pub fn scan(text: &[u8], found: &mut Found) {
+    for (start, window) in text.windows(2).enumerate() {
+        if !window[0].is_ascii_alphabetic() || !window[1].is_ascii_alphabetic() {
+            continue;
+        }
+        let country = [window[0].to_ascii_uppercase(), window[1].to_ascii_uppercase()];
+        // The two check digits follow at once in every spelling, which rules out nearly all pairs.
+        if !text.get(start + 2).is_some_and(|byte| byte.is_ascii_digit() || SEPARATORS.contains(byte)) {
+            continue;
+        }
+        let Ok(index) = COUNTRIES.binary_search_by_key(&&country, |(code, _)| *code) else { continue };
+        if let Some(number) = read(&text[start..], COUNTRIES[index].1) {
+            found.add(IBAN, &number);
+        }
+    }
+}
+
+/// The number at the start of `text` in canonical spelling, if it has `structure` and its check digits.
+fn read(text: &[u8], structure: &str) -> Option<Vec<u8>> {
+    let mut number = text[..2].to_ascii_uppercase();
+    let mut rest = &text[2..];
+    let mut take = |class: u8| {
+        let skip = usize::from(rest.first().is_some_and(|byte| SEPARATORS.contains(byte)));
+        let byte = rest.get(skip)?.to_ascii_uppercase();
+        let fits = match class {
+            b'n' => byte.is_ascii_digit(),
+            b'a' => byte.is_ascii_uppercase(),
+            _ => byte.is_ascii_alphanumeric(),
+        };
+        rest = &rest[skip + 1..];
+        fits.then(|| number.push(byte))
+    };
+    take(b'n')?;
+    take(b'n')?;
+    for (count, class) in spans(structure) {
+        (0..count).try_for_each(|_| take(class))?;
+    }
+    let ends = !rest.first().is_some_and(u8::is_ascii_digit);
+    (ends && passes_mod_97(&number)).then_some(number)
+}
+
+/// `8n12c` as `(8, n), (12, c)`.
+fn spans(structure: &str) -> impl Iterator<Item = (usize, u8)> + '_ {
+    let mut rest = structure.as_bytes();
+    std::iter::from_fn(move || {
+        let at = rest.iter().position(u8::is_ascii_alphabetic)?;
+        let count = rest[..at].iter().fold(0, |count, digit| count * 10 + usize::from(digit - b'0'));
+        let class = rest[at];
+        rest = &rest[at + 1..];
+        Some((count, class))
+    })
+}
+
+fn passes_mod_97(number: &[u8]) -> bool {
+    let (head, tail) = number.split_at(4);
+    let step = |remainder: u32, byte: &u8| match byte {
+        b'0'..=b'9' => (remainder * 10 + u32::from(byte - b'0')) % 97,
+        letter => (remainder * 100 + u32::from(letter - b'A') + 10) % 97,
+    };
+    tail.iter().chain(head).fold(0, step) == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn countries_are_sorted_and_fit_the_standard() {
+        assert!(COUNTRIES.windows(2).all(|pair| pair[0].0 < pair[1].0));
+        for (country, structure) in COUNTRIES {
+            let length = 4 + spans(structure).map(|(count, _)| count).sum::<usize>();
+            assert!((15..=34).contains(&length), "{country:?} {length}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Sends a cleared call to its zone's server and hands the answer on as it comes.
+//!
+//! Must never know: why the call may go there. It takes a [`Cleared`] permit and nothing else decides.
+
+mod answer;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+
+pub use answer::{Answer, AnswerError, Witness};
+
+use crate::trail::Cleared;
+use crate::upstream::{Server, Servers};
+use crate::wire_api::Call;
+
+/// How long a server may think before its answer begins.
+const HEAD_LIMIT: Duration = Duration::from_secs(600);
+
+/// Why a server gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ForwardError {
+    /// The zone has no server.
+    #[error("no model server is configured")]
+    NoServer,
+    /// The server thinks too long.
+    #[error("the model server gave no answer within {} s", HEAD_LIMIT.as_secs())]
+    TooSlow,
+    /// The request could not be built.
+    #[error("the request could not be built")]
+    Request(#[source] http::Error),
+    /// The server cannot be reached, or broke off.
+    #[error("the model server cannot be reached")]
+    Unreachable(#[source] hyper_util::client::legacy::Error),
+    /// A redirect could lead out of the zone.
+    #[error("the model server redirects, which is not followed")]
+    Redirected,
+    /// The operator's key is wrong. What the server says about it is not for the guest.
+    #[error("the model server does not accept the operator's credentials ({0})")]
+    Unauthorised(StatusCode),
+    /// The answer is compressed although nobody asked for that.
+    #[error("the model server's answer is encoded")]
+    Encoded,
+}
+
+/// Sends a call.
+///
+/// # Errors
+/// [`ForwardError`]; nothing was or will be sent anywhere else.
+pub async fn send(
+    servers: &Servers,
+    cleared: Cleared,
+    call: Call,
+) -> Result<Response<Incoming>, ForwardError> {
+    let server = servers.of(cleared.zone()).ok_or(ForwardError::NoServer)?;
+    let request = Request::builder()
+        .method(Method::POST)
+        .uri(server.address(call.endpoint().path()))
+        .header(header::CONTENT_TYPE, "application/json");
+    let body = Full::new(Bytes::from(call.to_bytes(server.model())));
+    exchange(server, request, body).await
+}
+
+/// Asks a server for its models. There is nothing of the client's in it.
+///
+/// # Errors
+/// [`ForwardError`].
+pub async fn models(server: &Server) -> Result<Response<Incoming>, ForwardError> {
+    let request = Request::builder().method(Method::GET).uri(server.address("models"));
+    exchange(server, request, Full::default()).await
+}
+
+async fn exchange(
+    server: &Server,
+    request: http::request::Builder,
+    body: Full<Bytes>,
+) -> Result<Response<Incoming>, ForwardError> {
+    let mut request = request
+        .header(header::ACCEPT, "application/json, text/event-stream")
+        .header(header::ACCEPT_ENCODING, "identity")
+        .header(header::USER_AGENT, "openshell-router")
+        .body(body)
+        .map_err(ForwardError::Request)?;
+    if let Some(authorization) = server.authorization() {
+        request.headers_mut().insert(Server::AUTHORIZATION, authorization.clone());
+    }
+    let answer = tokio::time::timeout(HEAD_LIMIT, server.client().request(request));
+    let Ok(answer) = answer.await else { return Err(ForwardError::TooSlow) };
+    accept(answer.map_err(ForwardError::Unreachable)?)
+}
+
+fn accept(answer: Response<Incoming>) -> Result<Response<Incoming>, ForwardError> {
+    let status = answer.status();
+    if status.is_redirection() {
+        return Err(ForwardError::Redirected);
+    }
+    if matches!(
+        status,
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::PROXY_AUTHENTICATION_REQUIRED
+    ) {
+        return Err(ForwardError::Unauthorised(status));
+    }
+    match answer.headers().get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes) {
+        None | Some(b"identity") => Ok(answer),
+        Some(_) => Err(ForwardError::Encoded),
+    }
+}

@@ -1,0 +1,186 @@
+//! The process: config in, jail, ready, serve, out.
+//!
+//! ```text
+//! Start ── config, listener, audit socket, roots, DNS servers ──▶ Opened
+//! Opened ── jail ──▶ Jailed ── runtime ──▶ Serving ── SIGTERM ──▶ Drained
+//! ```
+
+mod inherited;
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use audit::client::Tokio as Writer;
+use tokio::net::UnixListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use wire::router::{RouterConfig, RouterEvent};
+use wire::spawn;
+
+use crate::listener;
+use crate::service::Service;
+use crate::trail::{Chain, Trail};
+use crate::upstream::{Servers, UpstreamError};
+
+/// Why the process could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A descriptor that the manager promised is not there.
+    #[error("descriptor {0} is not open")]
+    Descriptor(i32, #[source] rustix::io::Errno),
+    /// The config could not be read.
+    #[error("cannot read the config")]
+    Read(#[source] std::io::Error),
+    /// The config is not what this version understands.
+    #[error("the config is not valid")]
+    Config(#[source] serde_json::Error),
+    /// The config is of another version.
+    #[error("the config has version {found}, this is version {ours}", ours = wire::VERSION)]
+    Version {
+        /// What it has.
+        found: u32,
+    },
+    /// The servers cannot be used.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+    /// The process could not be jailed.
+    #[error("cannot enter the jail")]
+    Jail(#[from] jail::host::JailError),
+    /// The runtime could not be started, or the listener not be used.
+    #[error("cannot start serving")]
+    Serve(#[source] std::io::Error),
+}
+
+/// What was opened before the jail.
+struct Opened {
+    config: RouterConfig,
+    listener: std::os::unix::net::UnixListener,
+    audit: std::os::unix::net::UnixStream,
+    servers: Servers,
+    workers: usize,
+}
+
+/// Most files that may be open: two for each stream, and some.
+const OPEN_FILES: u64 = 65_536;
+
+/// Runs the process.
+#[must_use]
+pub fn main() -> ExitCode {
+    abort_on_panic();
+    log_to_stderr();
+    let mut status = match inherited::take(spawn::STATUS_FD) {
+        Ok(status) => File::from(status),
+        Err(error) => {
+            tracing::error!(error = %Chain(&error), "nobody to report to");
+            return exit(spawn::EXIT_FAILED);
+        }
+    };
+    match run(&mut status) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let cause = Chain(&error).to_string();
+            tracing::error!(%cause, "cannot start");
+            let remedy = remedy(&error).to_owned();
+            report(&mut status, &RouterEvent::Failed { cause, remedy });
+            exit(spawn::EXIT_FAILED)
+        }
+    }
+}
+
+fn run(status: &mut File) -> Result<(), StartError> {
+    let opened = open()?;
+    let jailed = jail::host::enter(
+        jail::host::Profile::Router,
+        jail::host::Settings {
+            status: std::os::fd::AsFd::as_fd(status),
+            root: jail::host::Root::Empty,
+            user: opened.config.user,
+            open_files: OPEN_FILES,
+        },
+    )?;
+    tracing::info!("{jailed}");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(opened.workers)
+        .max_blocking_threads(opened.workers * 2)
+        .enable_all()
+        .build()
+        .map_err(StartError::Serve)?;
+    runtime.block_on(serve(opened, status))
+}
+
+fn open() -> Result<Opened, StartError> {
+    let mut text = Vec::new();
+    File::from(inherited::take(spawn::CONFIG_FD)?).read_to_end(&mut text).map_err(StartError::Read)?;
+    let config: RouterConfig = serde_json::from_slice(&text).map_err(StartError::Config)?;
+    if config.version != wire::VERSION {
+        return Err(StartError::Version { found: config.version });
+    }
+    let listener: OwnedFd = inherited::take(config.listener)?;
+    let audit: OwnedFd = inherited::take(config.audit)?;
+    let servers = Servers::open(&config)?;
+    let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get).clamp(2, 16);
+    Ok(Opened { config, listener: listener.into(), audit: audit.into(), servers, workers })
+}
+
+async fn serve(opened: Opened, status: &mut File) -> Result<(), StartError> {
+    let Opened { config, listener, audit, servers, workers } = opened;
+    listener.set_nonblocking(true).map_err(StartError::Serve)?;
+    let listener = UnixListener::from_std(listener).map_err(StartError::Serve)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Serve)?;
+    let (trail, drain) = Trail::new(Writer::new(audit).map_err(StartError::Serve)?);
+    let drain = tokio::spawn(drain);
+    let service = Arc::new(Service::new(servers, config.sensitive, trail, workers));
+    let (stop, stopped) = watch::channel(());
+    let serving = tokio::spawn(listener::run(listener, service, stopped));
+    report(status, &RouterEvent::Ready);
+    terminate.recv().await;
+    drop(stop);
+    // Both end by themselves: the listener after its grace, the trail with its last record.
+    for task in [serving, drain] {
+        if let Err(error) = task.await {
+            tracing::error!(%error, "a task ended badly");
+        }
+    }
+    Ok(())
+}
+
+fn report(status: &mut File, event: &RouterEvent) {
+    let mut line = serde_json::to_vec(event).expect("an event is plain data");
+    line.push(b'\n');
+    if let Err(error) = status.write_all(&line) {
+        tracing::error!(%error, "the manager does not listen");
+    }
+}
+
+fn remedy(error: &StartError) -> &'static str {
+    match error {
+        StartError::Upstream(_) => "correct `inference.providers` or `egress` in agent.yaml",
+        StartError::Jail(_) => "run `openshell doctor` to see what this host lacks",
+        StartError::Serve(_) => "see the router's log for what the host refused",
+        _ => "install all openshell programs from one build",
+    }
+}
+
+fn exit(status: i32) -> ExitCode {
+    u8::try_from(status).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+/// A panic is a bug: the process ends at once, and with it every call that it had not judged.
+fn abort_on_panic() {
+    let show = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        show(info);
+        std::process::exit(spawn::EXIT_BUG);
+    }));
+}
+
+fn log_to_stderr() {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_max_level(tracing::Level::INFO)
+        .init();
+}

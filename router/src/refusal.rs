@@ -1,0 +1,175 @@
+//! How a call is refused: JSON in the shape that clients of this API already read, with the reason, the
+//! categories (never the data) and what to do.
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body_util::Full;
+use serde_json::json;
+
+use crate::body::BodyError;
+use crate::classify::category::Findings;
+use crate::context::ContextError;
+use crate::decide::Rule;
+use crate::forward::ForwardError;
+use crate::trail::TrailError;
+use crate::wire_api::CallError;
+
+/// Why a call got no answer from a model.
+#[derive(Debug)]
+pub struct Refusal {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    hint: &'static str,
+    classified: Option<Box<Known>>,
+}
+
+/// What is known of a call that was classified before it was refused.
+#[derive(Debug)]
+pub struct Known {
+    /// What was found.
+    pub findings: Findings,
+    /// The model asked for.
+    pub model: String,
+}
+
+impl Refusal {
+    fn new(status: StatusCode, code: &'static str, message: impl ToString) -> Self {
+        Self { status, code, message: message.to_string(), hint: "", classified: None }
+    }
+
+    fn hint(mut self, hint: &'static str) -> Self {
+        self.hint = hint;
+        self
+    }
+
+    /// The directive does not let the call through.
+    #[must_use]
+    pub fn by_directive(rule: Rule, known: Known) -> Self {
+        let forbidden = |message: &str| {
+            let mut refusal = Self::new(StatusCode::FORBIDDEN, rule.as_str(), message);
+            refusal.classified = Some(Box::new(known));
+            refusal.hint("remove the data that the categories name from the prompt, or ask the operator")
+        };
+        match rule {
+            Rule::SensitiveBlocked => forbidden("the prompt holds sensitive data, which the operator blocks"),
+            Rule::SensitiveWithoutLocal => {
+                forbidden("the prompt holds sensitive data, and there is no local model server for it")
+            }
+            _ => Self::new(StatusCode::SERVICE_UNAVAILABLE, rule.as_str(), "no model server is configured")
+                .hint("the operator must name a server under `inference.providers`"),
+        }
+    }
+
+    /// The model is not on offer.
+    #[must_use]
+    pub fn no_such_model() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "model-not-found", "no server offers this model")
+    }
+
+    /// The classifier failed. What it did not judge counts as the worst and goes nowhere.
+    #[must_use]
+    pub fn unclassified() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "unclassified", "the prompt could not be classified")
+    }
+
+    /// Its short name, as the audit record has it.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// Its status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What is known of the call, if it was classified.
+    #[must_use]
+    pub fn classified(&self) -> Option<&Known> {
+        self.classified.as_deref()
+    }
+
+    /// As an answer to `request`.
+    #[must_use]
+    pub fn into_response(self, request: Option<&str>) -> Response<Full<Bytes>> {
+        let kind = if self.status.is_server_error() { "server_error" } else { "invalid_request_error" };
+        let mut error = json!({
+            "message": self.message,
+            "type": kind,
+            "code": self.code,
+            "param": null,
+            "request_id": request,
+        });
+        if !self.hint.is_empty() {
+            error["hint"] = self.hint.into();
+        }
+        if let Some(known) = self.classified {
+            error["categories"] = known.findings.to_json();
+        }
+        let body = Bytes::from(json!({ "error": error }).to_string());
+        let mut response = Response::new(Full::new(body));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+}
+
+impl From<ContextError> for Refusal {
+    fn from(error: ContextError) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "no-context", error)
+    }
+}
+
+impl From<BodyError> for Refusal {
+    fn from(error: BodyError) -> Self {
+        let (status, code) = match &error {
+            BodyError::Type | BodyError::Encoding => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type")
+            }
+            BodyError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large"),
+            BodyError::TooSlow => (StatusCode::REQUEST_TIMEOUT, "body-too-slow"),
+            BodyError::Unexpected => (StatusCode::BAD_REQUEST, "unexpected-body"),
+            BodyError::Read(_) => (StatusCode::BAD_REQUEST, "body-unreadable"),
+        };
+        Self::new(status, code, error)
+    }
+}
+
+impl From<CallError> for Refusal {
+    fn from(error: CallError) -> Self {
+        let (status, code) = match &error {
+            CallError::UnknownPath(_) => (StatusCode::NOT_FOUND, "unknown-path"),
+            CallError::WrongMethod { .. } => (StatusCode::METHOD_NOT_ALLOWED, "wrong-method"),
+            CallError::Json(_) => (StatusCode::BAD_REQUEST, "not-strict-json"),
+            CallError::NotUnderstood(_) => (StatusCode::BAD_REQUEST, "not-understood"),
+        };
+        // A parser's own words may quote the prompt; they stay here.
+        Self::new(status, code, error)
+    }
+}
+
+impl From<TrailError> for Refusal {
+    fn from(_error: TrailError) -> Self {
+        let message = "the audit record could not be written, so nothing was sent";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "audit-unavailable", message)
+    }
+}
+
+impl From<&ForwardError> for Refusal {
+    fn from(error: &ForwardError) -> Self {
+        let (status, code) = match error {
+            ForwardError::NoServer => (StatusCode::SERVICE_UNAVAILABLE, "no-server"),
+            ForwardError::TooSlow => (StatusCode::GATEWAY_TIMEOUT, "server-too-slow"),
+            ForwardError::Request(_) => (StatusCode::INTERNAL_SERVER_ERROR, "bad-request"),
+            ForwardError::Unreachable(_) => (StatusCode::BAD_GATEWAY, "server-unreachable"),
+            ForwardError::Redirected => (StatusCode::BAD_GATEWAY, "server-redirects"),
+            ForwardError::Unauthorised(_) => (StatusCode::BAD_GATEWAY, "server-refuses-operator"),
+            ForwardError::Encoded => (StatusCode::BAD_GATEWAY, "answer-encoded"),
+        };
+        Self::new(status, code, error)
+    }
+}

@@ -1,0 +1,206 @@
+//! Stage three: the record. What is decided is written before it is done, and what came of it after.
+//!
+//! *Invariant:* a [`Cleared`] permit exists only after the audit writer acknowledged its record.
+//! *Invariant:* a record holds categories, counts, names and numbers; never a word of a prompt.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::time::Duration;
+
+use audit::client::{AppendError, Tokio as Writer};
+use audit::{Action, Decision, Event, Inference, Object};
+use tokio::sync::mpsc;
+
+use crate::classify::category::Findings;
+use crate::context::Context;
+use crate::decide::{Permit, Zone};
+use crate::observe::Observed;
+use crate::refusal::Refusal;
+
+/// A record could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum TrailError {
+    /// The writer does not answer.
+    #[error("the audit writer did not acknowledge within {} s", ACK_LIMIT.as_secs())]
+    TooSlow,
+    /// The writer refused or is gone.
+    #[error("the audit writer took no record")]
+    Writer(#[source] AppendError),
+}
+
+/// What a decision is about.
+#[derive(Debug)]
+pub struct Subject<'a> {
+    /// Who asked.
+    pub context: &'a Context,
+    /// The call.
+    pub call: &'static str,
+    /// The model asked for.
+    pub model: &'a str,
+    /// What was found.
+    pub findings: &'a Findings,
+    /// Size of the client's body.
+    pub bytes: usize,
+}
+
+/// A permit whose record is on disk: the only thing that [`crate::forward`] accepts.
+#[derive(Debug)]
+pub struct Cleared {
+    permit: Permit,
+}
+
+/// What came of a call that was let through.
+#[derive(Debug)]
+pub struct Answered {
+    /// Who asked.
+    pub context: Context,
+    /// Who answered.
+    pub zone: Zone,
+    /// How it ended.
+    pub outcome: &'static str,
+    /// The server's status, if it gave one.
+    pub status: Option<u16>,
+    /// What the answer said about itself.
+    pub observed: Observed,
+    /// From the request to the server's first byte.
+    pub first_byte: Option<Duration>,
+    /// From the request to the end.
+    pub total: Duration,
+}
+
+/// Writes the records.
+#[derive(Clone, Debug)]
+pub struct Trail {
+    writer: Writer,
+    after: mpsc::UnboundedSender<Event>,
+}
+
+/// How long the writer may take.
+const ACK_LIMIT: Duration = Duration::from_secs(10);
+
+/// Longest name of a model that a record holds.
+const LONGEST_NAME: usize = 128;
+
+impl Trail {
+    /// A trail on `writer`, and the task that writes what is recorded after the fact: it ends when the
+    /// last clone of the trail is gone and everything is written.
+    pub fn new(writer: Writer) -> (Self, impl Future<Output = ()> + Send) {
+        let (after, mut events) = mpsc::unbounded_channel::<Event>();
+        let trail = Self { writer: writer.clone(), after };
+        let drain = async move {
+            while let Some(event) = events.recv().await {
+                if let Err(error) = append(&writer, &event).await {
+                    tracing::error!(error = %Chain(&error), "an answer could not be recorded");
+                }
+            }
+        };
+        (trail, drain)
+    }
+
+    /// Records that `permit` is about to be used.
+    ///
+    /// # Errors
+    /// The record is not on disk; the call must not go out.
+    pub async fn clear(&self, permit: Permit, subject: &Subject<'_>) -> Result<Cleared, TrailError> {
+        let mut event = event(Action::Inference, subject.context);
+        event.decision = Some(Decision::Allow);
+        event.rule = Some(permit.rule().as_str().to_owned());
+        event.object = Some(object(subject));
+        event.inference = Some(Inference {
+            route: Some(permit.zone().as_str().to_owned()),
+            ..inference(subject.findings, subject.model)
+        });
+        append(&self.writer, &event).await?;
+        Ok(Cleared { permit })
+    }
+
+    /// Records that a call was refused, and what was known of it.
+    ///
+    /// # Errors
+    /// The record is not on disk. The call stays refused.
+    pub async fn refused(&self, context: &Context, refusal: &Refusal) -> Result<(), TrailError> {
+        let mut event = event(Action::Inference, context);
+        event.decision = Some(Decision::Deny);
+        event.rule = Some(refusal.code().to_owned());
+        event.status = Some(refusal.status().as_u16());
+        let known = refusal.classified();
+        event.inference = Some(Inference {
+            route: Some("refused".to_owned()),
+            ..known.map(|known| inference(&known.findings, &known.model)).unwrap_or_default()
+        });
+        append(&self.writer, &event).await
+    }
+
+    /// Records what came of a call, without waiting.
+    pub fn answered(&self, answered: Answered) {
+        let mut event = event(Action::InferenceOutcome, &answered.context);
+        let Observed { model, tokens_in, tokens_out, bytes } = answered.observed;
+        event.reason = Some(answered.outcome.to_owned());
+        event.status = answered.status;
+        event.latency_us = Some(micros(answered.first_byte.unwrap_or(answered.total)));
+        event.object = Some(Object { bytes_received: Some(bytes), ..Object::default() });
+        event.inference = Some(Inference {
+            route: Some(answered.zone.as_str().to_owned()),
+            model_served: model,
+            ..Inference::default()
+        });
+        tracing::info!(request = %answered.context.request, tokens_in, tokens_out, "answered");
+        if self.after.send(event).is_err() {
+            tracing::error!("an answer came after the trail was closed");
+        }
+    }
+}
+
+impl Cleared {
+    /// Where the call may go.
+    #[must_use]
+    pub fn zone(&self) -> Zone {
+        self.permit.zone()
+    }
+}
+
+/// An error with its sources, for a log line.
+pub(crate) struct Chain<'a>(pub(crate) &'a (dyn std::error::Error + 'static));
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}
+
+async fn append(writer: &Writer, event: &Event) -> Result<(), TrailError> {
+    match tokio::time::timeout(ACK_LIMIT, writer.append(event)).await {
+        Ok(Ok(_receipt)) => Ok(()),
+        Ok(Err(error)) => Err(TrailError::Writer(error)),
+        Err(_elapsed) => Err(TrailError::TooSlow),
+    }
+}
+
+fn event(action: Action, context: &Context) -> Event {
+    Event { request: Some(context.request.clone()), ..Event::new(action) }
+}
+
+fn inference(findings: &Findings, model: &str) -> Inference {
+    let categories: BTreeMap<String, u32> =
+        findings.iter().map(|(category, count)| (category.to_string(), count)).collect();
+    let model = model.chars().take(LONGEST_NAME).collect();
+    Inference { categories, model_asked: Some(model), ..Inference::default() }
+}
+
+fn object(subject: &Subject<'_>) -> Object {
+    Object {
+        path: Some(subject.call.to_owned()),
+        bytes_sent: u64::try_from(subject.bytes).ok(),
+        ..Object::default()
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,217 @@
+//! The model servers: where they are, how they are reached and trusted.
+//!
+//! Each zone has its own client with its own connections; there is no request that both could carry.
+
+mod connector;
+mod resolve;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, HeaderValue};
+use http_body_util::Full;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use wire::router::{ModelServer, RouterConfig};
+
+use crate::decide::{Zone, Zones};
+pub use connector::{ConnectError, Connector};
+pub use resolve::{ResolveError, Resolver};
+
+/// One model server.
+#[derive(Debug)]
+pub struct Server {
+    zone: Zone,
+    base: Base,
+    authorization: Option<HeaderValue>,
+    model: Option<String>,
+    client: Client<Connector, Full<Bytes>>,
+}
+
+/// The servers of this host.
+#[derive(Debug)]
+pub struct Servers {
+    local: Option<Server>,
+    cloud: Option<Server>,
+}
+
+/// A base URL: scheme and authority, and a path without a final slash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Base {
+    origin: String,
+    path: String,
+}
+
+/// Why the servers cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamError {
+    /// The URL is none, or none that names a model server.
+    #[error("the {zone} server's url '{url}' is not http(s)://host[:port][/path]")]
+    Url {
+        /// Which server.
+        zone: &'static str,
+        /// What it is.
+        url: String,
+    },
+    /// The key cannot stand in a header.
+    #[error("the {0} server's api key holds a character that no header can carry")]
+    Key(&'static str),
+    /// A PEM block is broken.
+    #[error("an extra root certificate is not PEM")]
+    ExtraRoot(#[source] rustls::pki_types::pem::Error),
+    /// A certificate is broken.
+    #[error("an extra root certificate cannot be used")]
+    Root(#[source] rustls::Error),
+    /// TLS cannot be set up.
+    #[error("cannot set up TLS")]
+    Tls(#[source] rustls::Error),
+}
+
+impl Servers {
+    /// Reads everything that must be read from files: call it before the jail.
+    ///
+    /// # Errors
+    /// What in the configuration is wrong.
+    pub fn open(config: &RouterConfig) -> Result<Self, UpstreamError> {
+        let tls = Arc::new(tls(&config.extra_roots_pem)?);
+        let resolver = Arc::new(Resolver::from_system(config.hosts.clone()));
+        let connector = |zone: Zone| Connector::new(Arc::clone(&resolver), Arc::clone(&tls), zone);
+        let open = |zone: Zone, server: &Option<ModelServer>| {
+            server.as_ref().map(|server| Server::open(zone, server, connector(zone))).transpose()
+        };
+        Ok(Self { local: open(Zone::Local, &config.local)?, cloud: open(Zone::Cloud, &config.cloud)? })
+    }
+
+    /// Which zones have a server.
+    #[must_use]
+    pub fn zones(&self) -> Zones {
+        Zones::of(self.local.as_ref(), self.cloud.as_ref())
+    }
+
+    /// The server of a zone.
+    #[must_use]
+    pub fn of(&self, zone: Zone) -> Option<&Server> {
+        match zone {
+            Zone::Local => self.local.as_ref(),
+            Zone::Cloud => self.cloud.as_ref(),
+        }
+    }
+
+    /// All servers, the operator's first.
+    pub fn iter(&self) -> impl Iterator<Item = &Server> {
+        self.local.iter().chain(&self.cloud)
+    }
+}
+
+impl Server {
+    fn open(zone: Zone, server: &ModelServer, connector: Connector) -> Result<Self, UpstreamError> {
+        let url = || UpstreamError::Url { zone: zone.as_str(), url: server.url.clone() };
+        let base = Base::parse(&server.url).ok_or_else(url)?;
+        let authorization =
+            server.api_key.as_ref().map(|key| bearer(key).ok_or(UpstreamError::Key(zone.as_str())));
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(std::time::Duration::from_secs(30))
+            .pool_max_idle_per_host(16)
+            .build(connector);
+        Ok(Self {
+            zone,
+            base,
+            authorization: authorization.transpose()?,
+            model: server.model.clone(),
+            client,
+        })
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn zone(&self) -> Zone {
+        self.zone
+    }
+
+    /// The model that replaces what the client named.
+    #[must_use]
+    pub fn model(&self) -> Option<&str> {
+        self.model.as_deref()
+    }
+
+    /// The address of one of its calls.
+    #[must_use]
+    pub(crate) fn address(&self, path: &str) -> String {
+        format!("{}{}/{path}", self.base.origin, self.base.path)
+    }
+
+    /// What authorises the operator there.
+    pub(crate) fn authorization(&self) -> Option<&HeaderValue> {
+        self.authorization.as_ref()
+    }
+
+    pub(crate) fn client(&self) -> &Client<Connector, Full<Bytes>> {
+        &self.client
+    }
+
+    /// The name of the header that carries [`Server::authorization`].
+    pub(crate) const AUTHORIZATION: http::HeaderName = AUTHORIZATION;
+}
+
+impl Base {
+    fn parse(url: &str) -> Option<Self> {
+        let uri: http::Uri = url.parse().ok()?;
+        let scheme = uri.scheme_str().filter(|scheme| matches!(*scheme, "http" | "https"))?;
+        let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'))?;
+        if uri.query().is_some() || authority.host().is_empty() {
+            return None;
+        }
+        let path = uri.path().trim_end_matches('/').to_owned();
+        Some(Self { origin: format!("{scheme}://{authority}"), path })
+    }
+}
+
+fn bearer(key: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(&format!("Bearer {key}")).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+fn tls(extra_roots_pem: &str) -> Result<rustls::ClientConfig, UpstreamError> {
+    let mut roots = rustls::RootCertStore::empty();
+    let system = rustls_native_certs::load_native_certs();
+    for error in &system.errors {
+        tracing::warn!(%error, "a root certificate of this machine is left out");
+    }
+    roots.add_parsable_certificates(system.certs);
+    for certificate in CertificateDer::pem_slice_iter(extra_roots_pem.as_bytes()) {
+        roots.add(certificate.map_err(UpstreamError::ExtraRoot)?).map_err(UpstreamError::Root)?;
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider);
+    let builder = builder.with_safe_default_protocol_versions().map_err(UpstreamError::Tls)?;
+    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base_urls() {
+        let base = |url: &str| Base::parse(url).map(|base| format!("{}{}", base.origin, base.path));
+        assert_eq!(base("https://api.example.com/v1/").as_deref(), Some("https://api.example.com/v1"));
+        assert_eq!(base("http://127.0.0.1:8000").as_deref(), Some("http://127.0.0.1:8000"));
+        for bad in [
+            "",
+            "api.example.com",
+            "ftp://x/v1",
+            "https://u:p@x/v1",
+            "https://x/v1?a=b",
+            "https:///v1",
+            "/v1",
+        ] {
+            assert_eq!(base(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Calls through the whole router: a client on the Unix socket, real servers on loopback, a real socket
+//! to an audit writer. What the servers saw is the witness.
+
+#[path = "end_to_end/answers.rs"]
+mod answers;
+#[path = "end_to_end/rig.rs"]
+mod rig;
+#[path = "end_to_end/routes.rs"]
+mod routes;

@@ -1,0 +1,292 @@
+//! The two servers, the audit writer and the client around a router.
+
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::sync::{Arc, Mutex};
+
+use router::service::Service;
+use router::trail::Trail;
+use router::upstream::Servers;
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::sync::{Notify, watch};
+use wire::router::{ModelServer, RouterConfig, Sensitive};
+use wire::spawn::Fd;
+
+/// How a server answers.
+#[derive(Clone)]
+pub(crate) enum Script {
+    /// One JSON document.
+    Document(&'static str),
+    /// Whatever is here, head included.
+    Raw(&'static str),
+    /// One event, then, when told, the rest; tells when its client is gone.
+    Events { go_on: Arc<Notify>, gone: Arc<Notify> },
+}
+
+/// One request as a server got it.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    pub(crate) head: String,
+    pub(crate) body: String,
+    /// Records that the audit writer had when the request came.
+    pub(crate) records_before: usize,
+}
+
+pub(crate) type Log<T> = Arc<Mutex<Vec<T>>>;
+
+/// A model server on loopback.
+#[derive(Clone)]
+pub(crate) struct Upstream {
+    pub(crate) address: SocketAddr,
+    pub(crate) seen: Log<Seen>,
+}
+
+/// A running router with its surroundings.
+pub(crate) struct Rig {
+    pub(crate) local: Option<Upstream>,
+    pub(crate) cloud: Option<Upstream>,
+    pub(crate) records: Log<Value>,
+    socket: std::path::PathBuf,
+    auditor: Option<StdUnixStream>,
+    _stop: watch::Sender<()>,
+    _directory: tempfile::TempDir,
+}
+
+/// What a rig is made of.
+pub(crate) struct Plan {
+    pub(crate) sensitive: Sensitive,
+    pub(crate) local: Option<Script>,
+    pub(crate) cloud: Option<Script>,
+}
+
+/// A client's answer.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+pub(crate) const ANSWER: &str = r#"{"id":"x","object":"chat.completion","model":"served","choices":[],"usage":{"prompt_tokens":7,"completion_tokens":9}}"#;
+
+impl Default for Plan {
+    fn default() -> Self {
+        let script = Some(Script::Document(ANSWER));
+        Self { sensitive: Sensitive::Local, local: script.clone(), cloud: script }
+    }
+}
+
+impl Rig {
+    pub(crate) async fn start(plan: Plan) -> Self {
+        let records: Log<Value> = Log::default();
+        let (ours, theirs) = StdUnixStream::pair().unwrap();
+        let auditor = theirs.try_clone().unwrap();
+        std::thread::spawn({
+            let records = Arc::clone(&records);
+            move || acknowledge(theirs, &records)
+        });
+        let local = start_server(plan.local, &records).await;
+        let cloud = start_server(plan.cloud, &records).await;
+        let server = |upstream: &Upstream, name: &str, key: &str| ModelServer {
+            url: format!("http://{name}:{}/v1", upstream.address.port()),
+            api_key: Some(key.to_owned()),
+            model: Some(format!("{key}-model")),
+        };
+        let config = RouterConfig {
+            version: wire::VERSION,
+            listener: Fd(5),
+            audit: Fd(6),
+            sensitive: plan.sensitive,
+            local: local.as_ref().map(|upstream| server(upstream, "local.test", "local")),
+            cloud: cloud.as_ref().map(|upstream| server(upstream, "cloud.test", "cloud")),
+            extra_roots_pem: String::new(),
+            hosts: ["local.test", "cloud.test"].map(|name| (name.to_owned(), [127, 0, 0, 1].into())).into(),
+            user: None,
+        };
+        let servers = Servers::open(&config).unwrap();
+        let (trail, drain) = Trail::new(audit::client::Tokio::new(ours).unwrap());
+        tokio::spawn(drain);
+        let service = Arc::new(Service::new(servers, config.sensitive, trail, 2));
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("router.sock");
+        let (stop, stopped) = watch::channel(());
+        tokio::spawn(router::listener::run(UnixListener::bind(&socket).unwrap(), service, stopped));
+        Self { local, cloud, records, socket, auditor: Some(auditor), _stop: stop, _directory: directory }
+    }
+
+    pub(crate) async fn connect(&self) -> UnixStream {
+        UnixStream::connect(&self.socket).await.unwrap()
+    }
+
+    /// Posts a JSON body with the proxy's headers and some that a guest would send.
+    pub(crate) async fn post(&self, path: &str, body: &str) -> Reply {
+        let headers =
+            "content-type: application/json\r\nauthorization: Bearer guest-key\r\ncookie: guest-cookie\r\n";
+        let length = body.len();
+        self.raw(&format!("POST {path} HTTP/1.1\r\n{CONTEXT}{headers}content-length: {length}\r\n\r\n{body}"))
+            .await
+    }
+
+    pub(crate) async fn chat(&self, content: &str) -> Reply {
+        let message = serde_json::json!({"model":"asked","messages":[{"role":"user","content":content}]});
+        self.post("/v1/chat/completions", &message.to_string()).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        self.raw(&format!("GET {path} HTTP/1.1\r\n{CONTEXT}\r\n")).await
+    }
+
+    pub(crate) async fn raw(&self, request: &str) -> Reply {
+        let mut stream = self.connect().await;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        // A refusal may close the connection while a large body is still on its way.
+        let _reset = stream.read_to_end(&mut answer).await;
+        Reply::parse(&answer)
+    }
+
+    pub(crate) fn kill_auditor(&mut self) {
+        self.auditor.take().unwrap().shutdown(std::net::Shutdown::Both).unwrap();
+    }
+
+    pub(crate) fn seen_locally(&self) -> Vec<Seen> {
+        self.local.as_ref().map(Upstream::requests).unwrap_or_default()
+    }
+
+    pub(crate) fn seen_in_cloud(&self) -> Vec<Seen> {
+        self.cloud.as_ref().map(Upstream::requests).unwrap_or_default()
+    }
+
+    /// Waits until a record of this action is there.
+    pub(crate) async fn record(&self, action: &str) -> Value {
+        loop {
+            let found =
+                self.records.lock().unwrap().iter().find(|record| record["action"] == action).cloned();
+            match found {
+                Some(record) => return record,
+                None => tokio::task::yield_now().await,
+            }
+        }
+    }
+}
+
+/// What the proxy adds.
+pub(crate) const CONTEXT: &str = "host: inference.local\r\nconnection: close\r\nx-openshell-sandbox: box-1\r\n\
+     x-openshell-request: req-1\r\nx-openshell-binary: /usr/bin/python3.11\r\n";
+
+impl Upstream {
+    pub(crate) fn requests(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone()
+    }
+}
+
+impl Reply {
+    fn parse(bytes: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+        Self { status, head: head.to_owned(), body: body.to_owned() }
+    }
+
+    /// The `code` of a refusal.
+    pub(crate) fn code(&self) -> String {
+        let body: Value = serde_json::from_str(&self.body).unwrap_or_default();
+        body["error"]["code"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+/// Speaks the audit writer's protocol: each event gets its receipt.
+fn acknowledge(mut socket: StdUnixStream, records: &Log<Value>) {
+    let mut prefix = [0; 4];
+    while socket.read_exact(&mut prefix).is_ok() {
+        let mut body = vec![0; usize::try_from(u32::from_le_bytes(prefix)).unwrap()];
+        if socket.read_exact(&mut body).is_err() {
+            return;
+        }
+        records.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
+        let receipt = [&40u32.to_le_bytes()[..], &[1; 40]].concat();
+        if socket.write_all(&receipt).is_err() {
+            return;
+        }
+    }
+}
+
+async fn start_server(script: Option<Script>, records: &Log<Value>) -> Option<Upstream> {
+    let script = script?;
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let upstream = Upstream { address: listener.local_addr().unwrap(), seen: Log::default() };
+    let (seen, records) = (Arc::clone(&upstream.seen), Arc::clone(records));
+    tokio::spawn(async move {
+        loop {
+            let (stream, _address) = listener.accept().await.unwrap();
+            tokio::spawn(answer(stream, script.clone(), Arc::clone(&seen), Arc::clone(&records)));
+        }
+    });
+    Some(upstream)
+}
+
+async fn answer(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    script: Script,
+    seen: Log<Seen>,
+    records: Log<Value>,
+) {
+    while let Some((head, body)) = read_request(&mut stream).await {
+        let records_before = records.lock().unwrap().len();
+        seen.lock().unwrap().push(Seen { head, body, records_before });
+        match &script {
+            Script::Document(json) => {
+                let length = json.len();
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nset-cookie: c=1\r\ncontent-length: {length}\r\n\r\n{json}"
+                );
+                stream.write_all(head.as_bytes()).await.unwrap();
+            }
+            Script::Raw(text) => {
+                stream.write_all(text.as_bytes()).await.unwrap();
+                return;
+            }
+            Script::Events { go_on, gone } => return events(stream, go_on, gone).await,
+        }
+    }
+}
+
+async fn events(mut stream: impl AsyncRead + AsyncWrite + Unpin, go_on: &Notify, gone: &Notify) {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+    stream.write_all(format!("{head}data: {{\"model\":\"served\"}}\n\n").as_bytes()).await.unwrap();
+    let mut byte = [0];
+    tokio::select! {
+        () = go_on.notified() => {
+            let rest = "data: {\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":9}}\n\ndata: [DONE]\n\n";
+            stream.write_all(rest.as_bytes()).await.unwrap();
+        }
+        read = stream.read(&mut byte) => {
+            assert_eq!(read.unwrap_or(0), 0);
+            gone.notify_one();
+        }
+    }
+}
+
+async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Option<(String, String)> {
+    let mut bytes = Vec::new();
+    let end = loop {
+        if let Some(at) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
+            break at;
+        }
+        if stream.read_buf(&mut bytes).await.ok()? == 0 {
+            return None;
+        }
+    };
+    let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "))
+        .map_or(0, |length| length.parse().unwrap());
+    while bytes.len() < end + 4 + length {
+        stream.read_buf(&mut bytes).await.ok()?;
+    }
+    Some((head, String::from_utf8(bytes[end + 4..].to_vec()).unwrap()))
+}
