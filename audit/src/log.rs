@@ -138,7 +138,7 @@ impl<R: BufRead> Reader<R> {
     /// # Errors
     /// See [`verify`].
     pub fn verify(mut self) -> Result<Summary, LogError> {
-        while let Some(record) = self.next() {
+        for record in self.by_ref() {
             record?;
         }
         Ok(self.summary())
