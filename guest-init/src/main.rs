@@ -1,2 +1,29 @@
-//! PID 1 of the guest.
-fn main() {}
+//! PID 1 of the guest: the life of a guest, from the kernel's hand-over to power off.
+//!
+//! ```text
+//! early mounts, modules → control channel → setup → root tree → network capture → agent, confined
+//!   → relay and names serve → the agent ends → everything is told → power off
+//! ```
+//! Two threads of work run beside the agent's session: the relay of captured connections and the name stub.
+//! guest-init never reads a policy; what it does to the agent came compiled in the setup.
+
+mod agent;
+mod boot;
+mod capture;
+mod control;
+mod host;
+mod life;
+mod relay;
+mod sys;
+mod trust;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let started = boot::clock::since_kernel_start();
+    if std::process::id() != 1 {
+        return ExitCode::FAILURE;
+    }
+    std::panic::set_hook(Box::new(|panic| life::die(&format!("guest-init: bug: {panic}"))));
+    life::live(started)
+}

@@ -12,6 +12,12 @@ use seccompiler::{
 /// A system call's number.
 pub(crate) type Call = libc::c_long;
 
+/// Where a seccomp program finds the call's number (`struct seccomp_data`).
+const NUMBER_OFFSET: u32 = 0;
+
+/// The bit that marks a number of the x32 ABI.
+const X32_BIT: u32 = 0x4000_0000;
+
 /// Why a filter could not be built or installed.
 #[derive(Debug, thiserror::Error)]
 pub enum FilterError {
@@ -119,6 +125,30 @@ impl AllowList {
 pub(crate) fn refuse_quietly(calls: &[Call], error: Errno) -> Result<(), FilterError> {
     let rules = calls.iter().map(|call| (*call, Vec::new())).collect();
     install(rules, SeccompAction::Allow, refuse(error))
+}
+
+/// Ends a process that calls through the x32 ABI: its numbers would otherwise be judged as unknown calls only.
+pub(crate) fn kill_x32() -> Result<(), FilterError> {
+    let program = [
+        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, NUMBER_OFFSET),
+        seccompiler::sock_filter {
+            code: code(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K),
+            jt: 0,
+            jf: 1,
+            k: X32_BIT,
+        },
+        statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_KILL_PROCESS),
+        statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW),
+    ];
+    seccompiler::apply_filter(&program).map_err(FilterError::Install)
+}
+
+fn statement(operation: u32, operand: u32) -> seccompiler::sock_filter {
+    seccompiler::sock_filter { code: code(operation), jt: 0, jf: 0, k: operand }
+}
+
+fn code(operation: u32) -> u16 {
+    u16::try_from(operation).expect("classic BPF operations are 16 bits wide")
 }
 
 fn refuse(error: Errno) -> SeccompAction {

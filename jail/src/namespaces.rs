@@ -1,9 +1,19 @@
-//! Leaving namespaces: the one `unsafe` call of it, with what makes it sound.
+//! Leaving namespaces and dividing processes: the `unsafe` calls of it, with what makes them sound.
 
-#![expect(unsafe_code, reason = "unshare can take descriptors away from other threads, so rustix marks it")]
+#![expect(unsafe_code, reason = "unshare and fork have preconditions that only a caller can uphold")]
 
 use rustix::io::Errno;
+use rustix::process::Pid;
 use rustix::thread::UnshareFlags;
+
+/// What a divided process is from here on.
+#[derive(Debug)]
+pub enum Split<T> {
+    /// The one that was there before, with the id of the new one.
+    Parent(Pid),
+    /// The new one.
+    Child(T),
+}
 
 /// Moves the calling thread into new namespaces.
 pub(crate) fn unshare(flags: UnshareFlags) -> Result<(), Errno> {
@@ -11,4 +21,50 @@ pub(crate) fn unshare(flags: UnshareFlags) -> Result<(), Errno> {
     // SAFETY: the only flag that can break I/O safety is `FILES`, which no caller passes: namespaces
     // change what names mean, never what an open descriptor refers to.
     unsafe { rustix::thread::unshare_unsafe(flags) }
+}
+
+/// Divides the process; the child starts in the new namespaces that `flags` ask for.
+///
+/// The caller's process has one thread: then the child's copy of memory holds no lock that nobody is left
+/// to open. (Where a test calls this with more threads, the child does nothing that takes a lock but
+/// allocate, and glibc makes that safe.)
+pub(crate) fn split(flags: UnshareFlags) -> Result<Split<()>, Errno> {
+    let unused = std::ptr::null_mut::<libc::c_void>();
+    let flags = u64::from(flags.bits()) | u64::from(libc::SIGCHLD.unsigned_abs());
+    // SAFETY: without a new stack and without CLONE_VM this is fork(2): both processes go on from here,
+    // each with memory of its own; see above for what the child may do.
+    let outcome = unsafe { libc::syscall(libc::SYS_clone, flags, unused, unused, unused, unused) };
+    match i32::try_from(outcome) {
+        Ok(0) => Ok(Split::Child(())),
+        Ok(id) => Pid::from_raw(id).filter(|_| id > 0).map(Split::Parent).ok_or_else(last_error),
+        Err(_too_large) => Err(Errno::OVERFLOW),
+    }
+}
+
+/// Marks every descriptor above standard error to be closed by the next `execve`.
+pub(crate) fn close_on_exec_above_stderr() -> Result<(), Errno> {
+    // SAFETY: only flags of descriptors change, and none is closed by this call.
+    let outcome = unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    if outcome == 0 { Ok(()) } else { Err(last_error()) }
+}
+
+/// Executes `program` in place of the calling process; returns only the reason why not. Every vector is
+/// null-terminated here, from owned strings that outlive the call.
+pub(crate) fn execute(
+    program: &std::ffi::CStr,
+    arguments: &[std::ffi::CString],
+    env: &[std::ffi::CString],
+) -> Errno {
+    let vector = |strings: &[std::ffi::CString]| -> Vec<*const libc::c_char> {
+        strings.iter().map(|string| string.as_ptr()).chain([std::ptr::null()]).collect()
+    };
+    let (arguments, env) = (vector(arguments), vector(env));
+    // SAFETY: the path and every string are NUL-terminated, both vectors end with a null pointer, and all
+    // of them live until the call returns, which it does only if it failed.
+    unsafe { libc::execve(program.as_ptr(), arguments.as_ptr(), env.as_ptr()) };
+    last_error()
+}
+
+fn last_error() -> Errno {
+    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
 }

@@ -1,0 +1,174 @@
+//! What guest-init and the warden say to each other: one packet, one message.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
+};
+use rustix::process::Pid;
+use serde::{Deserialize, Serialize};
+use wire::frame::{self, FrameError};
+
+/// Longest packet.
+const PACKET: usize = 4096;
+
+/// To the warden.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Order {
+    /// Start the agent's process.
+    Start,
+    /// Send this signal to the agent's process group.
+    Signal(i32),
+}
+
+/// From the warden, or from the agent's process before it executes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Report {
+    /// The agent's view stands. Comes with the terminal's master side, if there is a terminal.
+    Viewed,
+    /// A step of the confinement failed.
+    Failed(String),
+    /// The agent's process is confined, and the next thing it does is execute the command.
+    Executing,
+    /// There is no such command.
+    NotFound,
+    /// The command cannot be executed.
+    NotExecutable,
+    /// The agent returned this status.
+    Returned(u8),
+    /// This signal ended the agent.
+    Killed(i32),
+}
+
+/// Why a message could not be exchanged.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ChannelError {
+    /// The channel could not be made or failed.
+    #[error("the channel failed")]
+    Socket(#[source] Errno),
+    /// The other side is gone.
+    #[error("the other side is gone")]
+    Closed,
+    /// A packet is no message.
+    #[error("malformed message")]
+    Frame(#[source] FrameError),
+    /// The kernel did not say who sent a packet.
+    #[error("a message without a sender")]
+    Anonymous,
+}
+
+/// One end.
+#[derive(Debug)]
+pub(crate) struct Channel(OwnedFd);
+
+impl Channel {
+    /// guest-init's end, which learns who sends, and the warden's.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub(crate) fn pair() -> Result<(Self, Self), ChannelError> {
+        let (ours, theirs) =
+            rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+                .map_err(ChannelError::Socket)?;
+        rustix::net::sockopt::set_socket_passcred(&ours, true).map_err(ChannelError::Socket)?;
+        Ok((Self(ours), Self(theirs)))
+    }
+
+    /// Sends a message.
+    ///
+    /// # Errors
+    /// The other side is gone.
+    pub(crate) fn send<T: Serialize>(&self, message: &T) -> Result<(), ChannelError> {
+        self.send_with(message, &[])
+    }
+
+    /// Sends a message and a descriptor.
+    ///
+    /// # Errors
+    /// The other side is gone.
+    pub(crate) fn send_with<T: Serialize>(
+        &self,
+        message: &T,
+        fds: &[BorrowedFd<'_>],
+    ) -> Result<(), ChannelError> {
+        let packet = frame::encode(message).map_err(ChannelError::Frame)?;
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        if !fds.is_empty() {
+            control.push(SendAncillaryMessage::ScmRights(fds));
+        }
+        rustix::net::sendmsg(&self.0, &[IoSlice::new(&packet)], &mut control, SendFlags::NOSIGNAL)
+            .map(drop)
+            .map_err(ChannelError::Socket)
+    }
+
+    /// Receives an order.
+    ///
+    /// # Errors
+    /// The other side is gone.
+    pub(crate) fn receive_order(&self) -> Result<Order, ChannelError> {
+        let mut packet = [0; PACKET];
+        let (length, _) =
+            rustix::net::recv(&self.0, &mut packet, RecvFlags::empty()).map_err(ChannelError::Socket)?;
+        decode(packet.get(..length).unwrap_or_default())
+    }
+
+    /// Receives a report, and the descriptor that came with it.
+    ///
+    /// # Errors
+    /// The other side is gone.
+    pub(crate) fn receive(&mut self) -> Result<(Report, Option<OwnedFd>), ChannelError> {
+        self.receive_packet().map(|(report, fd, _)| (report, fd))
+    }
+
+    /// Receives a report, and who sent it, in the numbering of this side's PID namespace.
+    ///
+    /// # Errors
+    /// The other side is gone.
+    pub(crate) fn receive_from(&mut self) -> Result<(Report, Pid), ChannelError> {
+        let (report, _, sender) = self.receive_packet()?;
+        Ok((report, sender.ok_or(ChannelError::Anonymous)?))
+    }
+
+    fn receive_packet(&mut self) -> Result<(Report, Option<OwnedFd>, Option<Pid>), ChannelError> {
+        let mut packet = [0; PACKET];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1), ScmCredentials(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let received = rustix::net::recvmsg(
+            &self.0,
+            &mut [IoSliceMut::new(&mut packet)],
+            &mut control,
+            RecvFlags::CMSG_CLOEXEC,
+        )
+        .map_err(ChannelError::Socket)?;
+        let (mut fd, mut sender) = (None, None);
+        for message in control.drain() {
+            match message {
+                RecvAncillaryMessage::ScmRights(fds) => fd = fds.last(),
+                RecvAncillaryMessage::ScmCredentials(credentials) => sender = Some(credentials.pid),
+                _ => {}
+            }
+        }
+        Ok((decode(packet.get(..received.bytes).unwrap_or_default())?, fd, sender))
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// A packet is a frame; its boundary makes the frame's length redundant, and it is checked all the same.
+fn decode<T: for<'de> Deserialize<'de>>(packet: &[u8]) -> Result<T, ChannelError> {
+    let mut rest = packet;
+    match frame::read(&mut rest, PACKET) {
+        Ok(message) => Ok(message),
+        Err(FrameError::Closed) => Err(ChannelError::Closed),
+        Err(error) => Err(ChannelError::Frame(error)),
+    }
+}

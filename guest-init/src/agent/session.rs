@@ -1,0 +1,239 @@
+//! While the agent runs: its streams to and from the manager, signals and sizes to it, its end to the manager.
+//!
+//! One thread, one `poll`. Nothing is read that there is no room for: a full queue towards the manager stops
+//! the reading of output, a full queue towards the agent stops the reading of the control channel.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::event::{PollFd, PollFlags};
+use rustix::io::Errno;
+use wire::control::{Exit, FromGuest, MAX_CHUNK, Stream, ToGuest};
+use wire::frame;
+
+use super::channel::{ChannelError, Order, Report};
+use super::{Running, Streams, cgroup, warden};
+use crate::control::{Control, ControlError};
+
+/// Above this many bytes in a queue its source is not read.
+const FULL: usize = 256 * 1024;
+
+/// What a terminal takes for the end of its input.
+const END_OF_TRANSMISSION: u8 = 4;
+
+/// The agent's session with the manager.
+struct Session<'a> {
+    control: &'a mut Control,
+    channel: super::channel::Channel,
+    stdin: Stdin,
+    /// Output streams that have not ended.
+    outputs: Vec<(Stream, OwnedFd)>,
+    exit: Option<Exit>,
+}
+
+/// Towards the agent's standard input.
+enum Stdin {
+    /// A pipe, or with `terminal` its master side.
+    Open { fd: OwnedFd, terminal: bool, queue: VecDeque<u8>, ending: bool },
+    /// The agent closed it, or was told that it ended.
+    Closed,
+}
+
+/// Which descriptor became ready.
+#[derive(Clone, Copy)]
+enum Source {
+    Control,
+    Channel,
+    Stdin,
+    Output(usize),
+}
+
+/// Serves until the agent has ended and everything it wrote is on its way; returns how it ended.
+///
+/// # Errors
+/// The control channel failed: nobody is left to serve.
+pub(crate) fn serve(control: &mut Control, running: Running) -> Result<Exit, ControlError> {
+    let (stdin, outputs) = match running.streams {
+        Streams::Pipes { stdin, stdout, stderr } => {
+            (Stdin::new(stdin, false), vec![(Stream::Stdout, stdout), (Stream::Stderr, stderr)])
+        }
+        Streams::Terminal(master) => {
+            let copy = rustix::io::fcntl_dupfd_cloexec(&master, 3).map_err(ControlError::Channel)?;
+            (Stdin::new(copy, true), vec![(Stream::Stdout, master)])
+        }
+    };
+    Session { control, channel: running.channel, stdin, outputs, exit: None }.run()
+}
+
+impl Session<'_> {
+    fn run(mut self) -> Result<Exit, ControlError> {
+        loop {
+            if let (Some(exit), true) = (self.exit, self.outputs.is_empty()) {
+                return Ok(exit);
+            }
+            for (source, events) in self.wait()? {
+                match source {
+                    Source::Control => self.on_control(events)?,
+                    Source::Channel => self.on_report(),
+                    Source::Stdin => self.stdin.write(),
+                    Source::Output(index) => self.on_output(index)?,
+                }
+            }
+        }
+    }
+
+    fn wait(&mut self) -> Result<Vec<(Source, PollFlags)>, ControlError> {
+        let mut sources = Vec::with_capacity(5);
+        let mut poll = Vec::with_capacity(5);
+        let mut watch = |source, fd, events| {
+            sources.push(source);
+            poll.push(PollFd::from_borrowed_fd(fd, events));
+        };
+        let mut control = PollFlags::empty();
+        control.set(PollFlags::IN, self.stdin.queued() < FULL);
+        control.set(PollFlags::OUT, self.control.queued() > 0);
+        watch(Source::Control, self.control.as_fd(), control);
+        if self.exit.is_none() {
+            watch(Source::Channel, self.channel.as_fd(), PollFlags::IN);
+        }
+        if let Some(fd) = self.stdin.writable() {
+            watch(Source::Stdin, fd, PollFlags::OUT);
+        }
+        if self.control.queued() < FULL {
+            for (index, (_, fd)) in self.outputs.iter().enumerate() {
+                watch(Source::Output(index), fd.as_fd(), PollFlags::IN);
+            }
+        }
+        match rustix::event::poll(&mut poll, None) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(ControlError::Channel(error)),
+        }
+        let ready = sources.into_iter().zip(poll.iter().map(PollFd::revents));
+        Ok(ready.filter(|(_, events)| !events.is_empty()).collect())
+    }
+
+    fn on_control(&mut self, events: PollFlags) -> Result<(), ControlError> {
+        if events.contains(PollFlags::OUT) {
+            self.control.drain()?;
+        }
+        if events.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
+            self.control.fill()?;
+            while let Some(message) = self.control.next(frame::SMALL)? {
+                self.on_message(message);
+            }
+        }
+        Ok(())
+    }
+
+    fn on_message(&mut self, message: ToGuest) {
+        match message {
+            ToGuest::Input(bytes) => self.stdin.push(&bytes),
+            ToGuest::EndOfInput => self.stdin.end(),
+            // A warden that is gone has told, or is about to tell by its silence, how the agent ended.
+            ToGuest::Signal(number) => drop(self.channel.send(&Order::Signal(number))),
+            ToGuest::Resize(size) => {
+                if let Stdin::Open { fd, terminal: true, .. } = &self.stdin {
+                    let _ = rustix::termios::tcsetwinsize(fd, warden::winsize(size));
+                }
+            }
+            // The manager sends one setup; a second one changes nothing.
+            ToGuest::Setup(_) => {}
+        }
+    }
+
+    fn on_report(&mut self) {
+        self.exit = match self.channel.receive() {
+            Ok((Report::NotFound, _)) => Some(Exit::NotFound),
+            Ok((Report::NotExecutable, _)) => Some(Exit::NotExecutable),
+            Ok((Report::Returned(code), _)) => Some(Exit::Code(code)),
+            Ok((Report::Killed(signal), _)) => Some(killed(signal)),
+            Ok(_) => None,
+            // The warden itself died, which only the kernel can have done.
+            Err(ChannelError::Closed | ChannelError::Socket(_)) => Some(killed(libc::SIGKILL)),
+            Err(_malformed) => None,
+        };
+    }
+
+    fn on_output(&mut self, index: usize) -> Result<(), ControlError> {
+        let Some((stream, fd)) = self.outputs.get_mut(index) else { return Ok(()) };
+        let mut chunk = vec![0; MAX_CHUNK];
+        match rustix::io::read(&*fd, &mut chunk) {
+            Ok(length) if length > 0 => {
+                chunk.truncate(length);
+                self.control.send(&FromGuest::Output { stream: *stream, bytes: chunk })
+            }
+            Err(Errno::AGAIN | Errno::INTR) => Ok(()),
+            // The end of a pipe; a terminal whose last process is gone says EIO instead.
+            Ok(_) | Err(_) => {
+                self.outputs.remove(index);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Stdin {
+    fn new(fd: OwnedFd, terminal: bool) -> Self {
+        Self::Open { fd, terminal, queue: VecDeque::new(), ending: false }
+    }
+
+    fn queued(&self) -> usize {
+        match self {
+            Self::Open { queue, .. } => queue.len(),
+            Self::Closed => 0,
+        }
+    }
+
+    /// The descriptor, if there is something to write to it.
+    fn writable(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::Open { fd, queue, .. } if !queue.is_empty() => Some(fd.as_fd()),
+            Self::Open { .. } | Self::Closed => None,
+        }
+    }
+
+    /// Takes more input. An agent that closed its standard input does not want any.
+    fn push(&mut self, bytes: &[u8]) {
+        if let Self::Open { queue, ending: false, .. } = self {
+            queue.extend(bytes);
+            self.write();
+        }
+    }
+
+    fn end(&mut self) {
+        if let Self::Open { terminal, queue, ending, .. } = self {
+            // A terminal stays open; its reader is told the end as a human would tell it.
+            if *terminal {
+                queue.push_back(END_OF_TRANSMISSION);
+            } else {
+                *ending = true;
+            }
+            self.write();
+        }
+    }
+
+    /// Writes what fits now.
+    fn write(&mut self) {
+        let Self::Open { fd, queue, ending, .. } = self else { return };
+        while !queue.is_empty() {
+            match rustix::io::write(&*fd, queue.as_slices().0) {
+                Ok(length) => drop(queue.drain(..length)),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return,
+                Err(_closed) => return *self = Self::Closed,
+            }
+        }
+        if *ending {
+            *self = Self::Closed;
+        }
+    }
+}
+
+/// A kill that the agent did not get from the manager or itself may have been the kernel's.
+fn killed(signal: i32) -> Exit {
+    if signal == libc::SIGKILL && cgroup::ran_out_of_memory() {
+        Exit::OutOfMemory
+    } else {
+        Exit::Signal(signal)
+    }
+}

@@ -1,0 +1,114 @@
+//! The life of a guest, stage by stage; what fails is told to the manager by the stage's name.
+
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
+
+use wire::control::{Exit, FromGuest, Setup, Stage};
+
+use crate::agent::{self, session};
+use crate::boot::root::{Owner, Tree};
+use crate::boot::{clock, early, files, hygiene, modules, mounts, power, root};
+use crate::capture::{Egress, Network};
+use crate::control::{Control, ControlError};
+use crate::host::{Host, Vsock};
+use crate::{relay, sys, trust};
+
+/// The kind of interface that carries the default routes.
+const WAY_OUT: &str = "dummy";
+
+/// Why a life ended early.
+enum End {
+    /// A stage failed; the manager is to be told.
+    Failed(Stage, String),
+    /// There is no manager to tell.
+    Alone(ControlError),
+}
+
+impl From<ControlError> for End {
+    fn from(error: ControlError) -> Self {
+        Self::Alone(error)
+    }
+}
+
+/// Lives it; returns only by turning the machine off.
+pub(crate) fn live(started: u64) -> ! {
+    if let Err(error) = early::mount() {
+        die(&chain(&error));
+    }
+    // Without modules there is no channel either: this failure is told on the console alone.
+    if let Err(error) = modules::load(Path::new(modules::LIST)) {
+        die(&chain(&error));
+    }
+    let host: Arc<dyn Host> = Arc::new(Vsock::default());
+    let mut control = match Control::connect(&*host) {
+        Ok(control) => control,
+        Err(error) => die(&chain(&error)),
+    };
+    let last = match serve(&host, &mut control, started) {
+        Ok(exit) => FromGuest::Exited(exit),
+        Err(End::Failed(stage, cause)) => FromGuest::Failed { stage, cause },
+        Err(End::Alone(error)) => die(&chain(&error)),
+    };
+    if control.send(&last).and_then(|()| control.flush()).is_ok() {
+        control.close();
+    }
+    power::off(Some(Path::new(root::TREE)))
+}
+
+/// Says on the console why, and turns the machine off.
+pub(crate) fn die(cause: &str) -> ! {
+    drop(std::fs::write("/dev/kmsg", format!("<2>guest-init: {cause}\n")));
+    power::off(None)
+}
+
+fn serve(host: &Arc<dyn Host>, control: &mut Control, started: u64) -> Result<Exit, End> {
+    let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
+    control.send(&FromGuest::Hello { version: wire::VERSION, kernel, init_started_ns: started })?;
+    let mut setup = control.receive_setup()?;
+    let tree = build_tree(&mut setup)?;
+    let failed = |stage| move |error: Box<dyn Error>| End::Failed(stage, chain(&*error));
+    let egress = if setup.authority_pem.is_some() { Egress::ToHost } else { Egress::None };
+    let network = Network::build(egress, WAY_OUT).map_err(|error| failed(Stage::Capture)(error.into()))?;
+    let poised = agent::poise(&mut setup, tree.path(), network.namespace())
+        .map_err(|error| failed(Stage::Agent)(error.into()))?;
+    relay::start(network, host, setup.flow_key.clone(), poised.warden());
+    crate::control::wipe(&mut setup.flow_key.0);
+    hygiene::apply().map_err(|error| failed(Stage::Agent)(error.into()))?;
+    control.send(&FromGuest::Ready { at_ns: clock::since_kernel_start() })?;
+    let running = poised.start().map_err(|error| failed(Stage::Agent)(error.into()))?;
+    let pid = running.pid.as_raw_nonzero().get().unsigned_abs();
+    control.send(&FromGuest::Started { pid, at_ns: clock::since_kernel_start() })?;
+    Ok(session::serve(control, running)?)
+}
+
+/// The clock, the root tree and everything in it.
+fn build_tree(setup: &mut Setup) -> Result<Tree, End> {
+    let mounts_failed = |error: root::RootError| End::Failed(Stage::Mounts, chain(&error));
+    let files_failed = |error: root::RootError| End::Failed(Stage::Files, chain(&error));
+    clock::set_wall(setup.wall_clock_ns)
+        .map_err(|error| End::Failed(Stage::Files, format!("cannot set the clock: {error}")))?;
+    sys::hide_memory().map_err(|error| End::Failed(Stage::Files, format!("cannot hide memory: {error}")))?;
+    let (tree, mut scratch) = root::assemble(&setup.root).map_err(mounts_failed)?;
+    let owner = Owner { uid: setup.confinement.uid, gid: setup.confinement.gid };
+    for mount in &setup.mounts {
+        mounts::attach(mount, &tree, &mut scratch, owner).map_err(mounts_failed)?;
+    }
+    files::place(setup, &tree).map_err(files_failed)?;
+    if let Some(pem) = &setup.authority_pem {
+        trust::install(pem, &tree).map_err(files_failed)?;
+        trust::add_variables(&mut setup.agent.env);
+    }
+    Ok(tree)
+}
+
+/// An error and its causes, in one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
+}

@@ -1,0 +1,94 @@
+//! The system calls that need `unsafe`, each behind a safe function, and nothing else.
+
+#![expect(
+    unsafe_code,
+    reason = "signal masks, signal descriptors and vsock addresses have no safe wrapper, and unshare has preconditions"
+)]
+
+use std::mem::MaybeUninit;
+use std::os::fd::{FromRawFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::net::addr::{SocketAddrArg, SocketAddrLen, SocketAddrOpaque};
+
+/// A vsock address.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct VsockAddr {
+    /// Context id.
+    pub(crate) cid: u32,
+    /// Port.
+    pub(crate) port: u32,
+}
+
+// SAFETY: the closure gets a pointer to a live `sockaddr_vm` and its exact size.
+unsafe impl SocketAddrArg for VsockAddr {
+    unsafe fn with_sockaddr<R>(&self, f: impl FnOnce(*const SocketAddrOpaque, SocketAddrLen) -> R) -> R {
+        const FAMILY: libc::sa_family_t = 40;
+        const _: () = assert!(FAMILY as libc::c_int == libc::AF_VSOCK);
+        const LENGTH: SocketAddrLen = 16;
+        const _: () = assert!(LENGTH as usize == size_of::<libc::sockaddr_vm>());
+        let address = libc::sockaddr_vm {
+            svm_family: FAMILY,
+            svm_reserved1: 0,
+            svm_port: self.port,
+            svm_cid: self.cid,
+            svm_zero: [0; 4],
+        };
+        f((&raw const address).cast(), LENGTH)
+    }
+}
+
+/// Blocks `SIGCHLD` in the calling thread and returns a descriptor that becomes readable at one.
+pub(crate) fn child_signals() -> Result<OwnedFd, Errno> {
+    let set = mask(libc::SIG_BLOCK, &[libc::SIGCHLD])?;
+    // SAFETY: the set is initialised and lives through the call.
+    let fd = unsafe { libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) };
+    if fd < 0 {
+        return Err(last_error());
+    }
+    // SAFETY: the kernel just returned this descriptor, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Gives a process about to execute a foreign program what it expects: no blocked signal, and `SIGPIPE`
+/// fatal, which Rust's runtime had ignored.
+pub(crate) fn default_signals() -> Result<(), Errno> {
+    // SAFETY: restoring the default action installs no handler.
+    let before = unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    if before == libc::SIG_ERR {
+        return Err(last_error());
+    }
+    mask(libc::SIG_SETMASK, &[]).map(drop)
+}
+
+/// Moves the calling thread into a new network namespace.
+pub(crate) fn leave_network() -> Result<(), Errno> {
+    // SAFETY: only flags that unshare the descriptor table could take a descriptor from another thread; a
+    // network namespace changes what names mean, never what an open descriptor refers to.
+    unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }
+}
+
+/// Lets nobody read the process's memory through `/proc`, not even another root process without
+/// `CAP_SYS_PTRACE`.
+pub(crate) fn hide_memory() -> Result<(), Errno> {
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+}
+
+fn mask(how: libc::c_int, signals: &[libc::c_int]) -> Result<libc::sigset_t, Errno> {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: sigemptyset initialises the set behind a valid pointer.
+    unsafe { libc::sigemptyset(set.as_mut_ptr()) };
+    // SAFETY: initialised by the line above.
+    let mut set = unsafe { set.assume_init() };
+    for signal in signals {
+        // SAFETY: the set is initialised, and the number is one of the platform's constants.
+        unsafe { libc::sigaddset(&raw mut set, *signal) };
+    }
+    // SAFETY: the set is initialised, and no old mask is asked for.
+    let outcome = unsafe { libc::pthread_sigmask(how, &raw const set, std::ptr::null_mut()) };
+    if outcome == 0 { Ok(set) } else { Err(Errno::from_raw_os_error(outcome)) }
+}
+
+fn last_error() -> Errno {
+    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
+}

@@ -1,0 +1,249 @@
+//! Confines the agent's command in the guest.
+//!
+//! Each state is a type, each step consumes it, and only the legal order type-checks:
+//!
+//! ```text
+//! Plan ──split──► Inside ──build_view──► Viewed ──split──► Newborn
+//! (guest-init)    first process of the   its mounts        the agent's process
+//!                 new namespaces
+//!                                                          │ limit        rlimits
+//!                                                          ▼
+//!                                                        Limited
+//!                                                          │ lower        bounding set, groups, user,
+//!                                                          ▼              capabilities, no_new_privs
+//!                                                        Lowered
+//!                                                          │ restrict     Landlock
+//!                                                          ▼
+//!                                                        Restricted
+//!                                                          │ filter       seccomp
+//!                                                          ▼
+//!                                                        Confined ──execute──► the agent's program
+//! ```
+//! The first process stays root *in the guest*, outside Landlock and the filter: it reaps, forwards
+//! signals, and its end takes every process of the agent with it. This module must never know what the
+//! command is, nor choose what is granted.
+
+mod calls;
+mod files;
+mod identity;
+mod limits;
+mod program;
+#[cfg(test)]
+mod tests;
+mod view;
+
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+
+use rustix::io::Errno;
+use rustix::thread::{LinkNameSpaceType, UnshareFlags};
+use wire::confinement::{Confinement, SeccompProfile};
+
+use crate::namespaces;
+pub use crate::namespaces::Split;
+
+pub use program::{NotExecuted, Program};
+
+/// What the agent will be put into.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan<'a> {
+    /// What its policy grants.
+    pub confinement: &'a Confinement,
+    /// The directory that becomes its `/`.
+    pub root: &'a Path,
+    /// The name it sees as its host's.
+    pub hostname: &'a str,
+    /// The network namespace that was prepared for it.
+    pub network: BorrowedFd<'a>,
+}
+
+/// Why the agent could not be confined.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfineError {
+    /// The process could not be divided into new namespaces.
+    #[error("cannot start a process in new namespaces")]
+    Namespaces(#[source] Errno),
+    /// The prepared network could not be entered.
+    #[error("cannot enter the agent's network")]
+    Network(#[source] Errno),
+    /// The host name was refused.
+    #[error("cannot set the host name")]
+    Hostname(#[source] Errno),
+    /// A part of the agent's file tree could not be built.
+    #[error("cannot {action} {path}")]
+    View {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: String,
+        /// Why it failed.
+        #[source]
+        cause: Errno,
+    },
+    /// A resource limit was refused.
+    #[error("cannot set the limit on {0}")]
+    Limit(&'static str, #[source] Errno),
+    /// The user could not be changed or the capabilities not be given up.
+    #[error("cannot give up privileges: {0}")]
+    Identity(&'static str, #[source] Errno),
+    /// The kernel's Landlock cannot enforce the rules.
+    #[error("cannot restrict files with Landlock")]
+    Landlock(#[source] landlock::RulesetError),
+    /// A path of a rule could not be opened.
+    #[error("cannot open {path} for its rule")]
+    Rule {
+        /// The rule's path.
+        path: String,
+        /// Why it failed.
+        #[source]
+        cause: Errno,
+    },
+    /// The system call filter could not be installed.
+    #[error("cannot install the seccomp filter")]
+    Seccomp(#[from] crate::filter::FilterError),
+}
+
+/// The first process of the new namespaces, still seeing guest-init's files.
+#[derive(Debug)]
+pub struct Inside<'a>(Plan<'a>);
+
+/// The first process, with the agent's view of the file tree.
+#[derive(Debug)]
+pub struct Viewed<'a>(&'a Confinement);
+
+/// The agent's process: root still, everything open.
+#[derive(Debug)]
+pub struct Newborn<'a>(&'a Confinement);
+
+/// Its resources are bounded.
+#[derive(Debug)]
+pub struct Limited<'a>(&'a Confinement);
+
+/// It is the agent's user, without a privilege or a way to one.
+#[derive(Debug)]
+pub struct Lowered {
+    files: files::Rules,
+    profile: SeccompProfile,
+}
+
+/// It reaches the files of its rules and no other.
+#[derive(Debug)]
+pub struct Restricted(SeccompProfile);
+
+/// Everything holds; all that is left is to become the agent's program.
+#[derive(Debug)]
+pub struct Confined(());
+
+impl<'a> Plan<'a> {
+    /// Starts the first process of the agent's namespaces.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub fn split(self) -> Result<Split<Inside<'a>>, ConfineError> {
+        let flags = UnshareFlags::NEWPID
+            | UnshareFlags::NEWNS
+            | UnshareFlags::NEWIPC
+            | UnshareFlags::NEWUTS
+            | UnshareFlags::NEWCGROUP;
+        match namespaces::split(flags).map_err(ConfineError::Namespaces)? {
+            Split::Parent(pid) => Ok(Split::Parent(pid)),
+            Split::Child(()) => Ok(Split::Child(Inside(self))),
+        }
+    }
+}
+
+impl<'a> Inside<'a> {
+    /// Enters the prepared network and builds the agent's file tree: its root, a minimal `/dev`, a `/proc`
+    /// of its own processes, a read-only `/sys`.
+    ///
+    /// # Errors
+    /// The step that failed.
+    pub fn build_view(self) -> Result<Viewed<'a>, ConfineError> {
+        let Plan { confinement, root, hostname, network } = self.0;
+        rustix::thread::move_into_link_name_space(network, Some(LinkNameSpaceType::Network))
+            .map_err(ConfineError::Network)?;
+        rustix::system::sethostname(hostname.as_bytes()).map_err(ConfineError::Hostname)?;
+        view::build(root)?;
+        Ok(Viewed(confinement))
+    }
+}
+
+impl<'a> Viewed<'a> {
+    /// Starts the agent's process.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub fn split(&self) -> Result<Split<Newborn<'a>>, ConfineError> {
+        match namespaces::split(UnshareFlags::empty()).map_err(ConfineError::Namespaces)? {
+            Split::Parent(pid) => Ok(Split::Parent(pid)),
+            Split::Child(()) => Ok(Split::Child(Newborn(self.0))),
+        }
+    }
+}
+
+impl<'a> Newborn<'a> {
+    /// The user that the process will become.
+    #[must_use]
+    pub fn user(&self) -> u32 {
+        self.0.uid
+    }
+
+    /// Takes every remaining step.
+    ///
+    /// # Errors
+    /// The step that failed.
+    pub fn confine(self) -> Result<Confined, ConfineError> {
+        self.limit()?.lower()?.restrict()?.filter()
+    }
+
+    /// Bounds the process's resources.
+    ///
+    /// # Errors
+    /// A limit was refused.
+    pub fn limit(self) -> Result<Limited<'a>, ConfineError> {
+        limits::apply(&self.0.limits)?;
+        Ok(Limited(self.0))
+    }
+}
+
+impl Limited<'_> {
+    /// Gives up every privilege. The rules' paths are opened before: afterwards some could not be reached.
+    ///
+    /// # Errors
+    /// A path that exists could not be opened, or a privilege not be given up.
+    pub fn lower(self) -> Result<Lowered, ConfineError> {
+        let files = files::open(&self.0.filesystem)?;
+        identity::lower(self.0.uid, self.0.gid)?;
+        Ok(Lowered { files, profile: self.0.seccomp })
+    }
+}
+
+impl Lowered {
+    /// Puts the Landlock rules in force.
+    ///
+    /// # Errors
+    /// The kernel cannot enforce all of them.
+    pub fn restrict(self) -> Result<Restricted, ConfineError> {
+        files::restrict(self.files)?;
+        Ok(Restricted(self.profile))
+    }
+}
+
+impl Restricted {
+    /// Installs the system call filter.
+    ///
+    /// # Errors
+    /// The kernel refused it.
+    pub fn filter(self) -> Result<Confined, ConfineError> {
+        calls::install(self.0)?;
+        Ok(Confined(()))
+    }
+}
+
+impl Confined {
+    /// Becomes the agent's program; returns only if that failed.
+    #[must_use]
+    pub fn execute(self, program: &Program) -> NotExecuted {
+        program.execute()
+    }
+}

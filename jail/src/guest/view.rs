@@ -1,0 +1,175 @@
+//! The agent's file tree: what is mounted, made and masked in its mount namespace before its first
+//! instruction. Runs as the first process of its PID namespace, or `/proc` would show guest-init's.
+
+use std::path::Path;
+
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::mount::{MountFlags, MountPropagationFlags};
+
+use super::ConfineError;
+
+const PLAIN: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV).union(MountFlags::NOEXEC);
+
+/// Device nodes: name, major, minor. Everybody may use them, and none reaches hardware.
+const DEVICES: &[(&str, u32, u32)] =
+    &[("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
+
+/// Links that programs expect beside them.
+const LINKS: &[(&str, &str)] = &[
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+    ("ptmx", "pts/ptmx"),
+];
+
+/// Files that tell of the kernel or act on it: they read as empty.
+const MASKED_FILES: &[&str] = &[
+    "/proc/config.gz",
+    "/proc/kallsyms",
+    "/proc/kcore",
+    "/proc/key-users",
+    "/proc/keys",
+    "/proc/kmsg",
+    "/proc/kpagecgroup",
+    "/proc/kpagecount",
+    "/proc/kpageflags",
+    "/proc/latency_stats",
+    "/proc/modules",
+    "/proc/sched_debug",
+    "/proc/slabinfo",
+    "/proc/sysrq-trigger",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/vmallocinfo",
+];
+
+/// Directories that do: they are empty.
+const MASKED_DIRECTORIES: &[&str] = &[
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/scsi",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+    "/sys/kernel/debug",
+    "/sys/kernel/security",
+    "/sys/kernel/tracing",
+    "/sys/module",
+];
+
+/// Settings: readable, but not writable for anybody.
+const READ_ONLY: &[&str] = &["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys"];
+
+pub(super) fn build(root: &Path) -> Result<(), ConfineError> {
+    become_root(root)?;
+    mount_proc()?;
+    mount_sys()?;
+    mount_dev()?;
+    mask()
+}
+
+/// `MS_MOVE` and `chroot` instead of `pivot_root`, which the kernel refuses in an initramfs. Whoever has
+/// no capability cannot leave such a root, and the agent gets none.
+fn become_root(root: &Path) -> Result<(), ConfineError> {
+    let path = root.to_string_lossy().into_owned();
+    let failed = |action| {
+        let path = path.clone();
+        move |cause| ConfineError::View { action, path, cause }
+    };
+    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    rustix::mount::mount_change("/", private).map_err(failed("make private the mounts above"))?;
+    rustix::process::chdir(root).map_err(failed("enter"))?;
+    rustix::mount::mount_move(".", "/").map_err(failed("move to / the mount"))?;
+    rustix::process::chroot(".").map_err(failed("make root of"))?;
+    rustix::process::chdir("/").map_err(failed("enter the new root"))
+}
+
+/// Of its processes the agent's user sees only its own.
+fn mount_proc() -> Result<(), ConfineError> {
+    directory("/proc", 0o555)?;
+    mount("proc", "/proc", PLAIN, c"hidepid=invisible")
+}
+
+fn mount_sys() -> Result<(), ConfineError> {
+    directory("/sys", 0o555)?;
+    mount("sysfs", "/sys", PLAIN | MountFlags::RDONLY, c"")
+}
+
+fn mount_dev() -> Result<(), ConfineError> {
+    directory("/dev", 0o755)?;
+    mount("tmpfs", "/dev", MountFlags::NOSUID | MountFlags::NOEXEC, c"mode=0755,size=64k")?;
+    for (name, major, minor) in DEVICES {
+        let path = format!("/dev/{name}");
+        let device = rustix::fs::makedev(*major, *minor);
+        let mode = Mode::from_raw_mode(0o666);
+        rustix::fs::mknodat(rustix::fs::CWD, &path, FileType::CharacterDevice, mode, device)
+            // The mask of created files may have taken bits away.
+            .and_then(|()| rustix::fs::chmod(&path, mode))
+            .map_err(|cause| ConfineError::View { action: "make the device", path, cause })?;
+    }
+    for (name, target) in LINKS {
+        let path = format!("/dev/{name}");
+        rustix::fs::symlink(*target, &path).map_err(|cause| ConfineError::View {
+            action: "make the link",
+            path,
+            cause,
+        })?;
+    }
+    directory("/dev/pts", 0o755)?;
+    mount(
+        "devpts",
+        "/dev/pts",
+        MountFlags::NOSUID | MountFlags::NOEXEC,
+        c"newinstance,ptmxmode=0666,mode=620",
+    )?;
+    directory("/dev/shm", 0o1777)?;
+    mount("tmpfs", "/dev/shm", MountFlags::NOSUID | MountFlags::NODEV, c"mode=1777")
+}
+
+/// What this kernel does not have needs no mask.
+fn mask() -> Result<(), ConfineError> {
+    for path in MASKED_FILES {
+        let outcome = rustix::mount::mount_bind("/dev/null", *path);
+        unless_missing("mask", path, outcome)?;
+    }
+    for path in MASKED_DIRECTORIES {
+        let flags = PLAIN | MountFlags::RDONLY;
+        let outcome = rustix::mount::mount("none", *path, "tmpfs", flags, c"size=4k,nr_inodes=1,mode=0555");
+        unless_missing("mask", path, outcome)?;
+    }
+    for path in READ_ONLY {
+        let outcome = rustix::mount::mount_bind(*path, *path).and_then(|()| {
+            rustix::mount::mount_remount(*path, MountFlags::BIND | MountFlags::RDONLY | PLAIN, "")
+        });
+        unless_missing("make read-only", path, outcome)?;
+    }
+    Ok(())
+}
+
+fn unless_missing(action: &'static str, path: &str, outcome: Result<(), Errno>) -> Result<(), ConfineError> {
+    match outcome {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(cause) => Err(ConfineError::View { action, path: path.to_owned(), cause }),
+    }
+}
+
+fn mount(kind: &str, target: &str, flags: MountFlags, data: &std::ffi::CStr) -> Result<(), ConfineError> {
+    rustix::mount::mount(kind, target, kind, flags, data).map_err(|cause| ConfineError::View {
+        action: "mount",
+        path: target.to_owned(),
+        cause,
+    })
+}
+
+/// Makes a mount point, unless the image brought it. It must be a directory and not a link, which could
+/// lead the mount elsewhere.
+fn directory(path: &str, mode: u32) -> Result<(), ConfineError> {
+    let failed = |cause| ConfineError::View { action: "make the directory", path: path.to_owned(), cause };
+    match rustix::fs::mkdir(path, Mode::from_raw_mode(mode)) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(cause) => return Err(failed(cause)),
+    }
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty()).map(drop).map_err(failed)
+}
