@@ -11,8 +11,8 @@ use lab::frame::User;
 use lab::host::Support;
 use lab::{Clock, Input, Options, Planned, RunOptions, Stream};
 
-/// The subcommand that is the guest half.
-pub(crate) const GUEST: &str = "lab-guest";
+use crate::place::{guest_half, own};
+
 /// The subcommand that `--check` runs inside.
 pub(crate) const SMOKE: &str = "lab-smoke";
 
@@ -98,20 +98,13 @@ pub(crate) fn smoke() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A subcommand of this binary, which is also the lab's half inside the lab.
-fn own(subcommand: &str) -> Result<Vec<String>> {
-    let path = std::env::current_exe().context("cannot find this binary")?;
-    let path = path.into_os_string().into_string().ok().context("the path of this binary is not UTF-8")?;
-    Ok(vec![path, subcommand.to_owned()])
-}
-
 fn options(arguments: &LabArguments) -> Result<Options> {
     Ok(Options {
         clock: if arguments.icount { Clock::Instructions } else { Clock::Wall },
         memory_mib: arguments.memory,
         cpus: arguments.cpus,
         modules: arguments.module.clone(),
-        ..Options::new(own(GUEST)?.into_iter().map(Into::into).collect())
+        ..Options::new(guest_half()?)
     })
 }
 

@@ -1,38 +1,31 @@
-//! `cargo xtask …`: the developer commands. Each is a module with its own arguments and a `run`.
+//! `cargo xtask …`: the developer commands. Each is a module with a `run`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks through them")]
 
+mod arguments;
+mod ci;
+mod dependencies;
 mod lab_command;
+mod layers;
+mod place;
+mod product;
+mod programs;
+mod report;
+mod setup;
+mod sources;
+mod workspace;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 
-/// Developer commands of openshell vm.
-#[derive(Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask")]
-struct Xtask {
-    #[command(subcommand)]
-    task: Task,
-}
-
-#[derive(Subcommand)]
-enum Task {
-    /// Run a command on a machine with real KVM: here, or in the KVM lab when this machine has none.
-    Lab(lab_command::LabArguments),
-    /// The lab's half inside the lab.
-    #[command(name = lab_command::GUEST, hide = true)]
-    LabGuest {
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<String>,
-    },
-    /// The lab's own check, as it runs inside the lab.
-    #[command(name = lab_command::SMOKE, hide = true)]
-    LabSmoke,
-}
+use arguments::{Arguments, Task};
 
 fn main() -> ExitCode {
-    let outcome = match Xtask::parse().task {
+    let outcome = match Arguments::parse().task {
         Task::Lab(arguments) => lab_command::run(&arguments),
+        Task::Ci { steps } => ci::run(steps),
+        Task::Test => ci::run(ci::TESTS.map(str::to_owned).to_vec()),
+        Task::Setup => setup::run(),
         Task::LabSmoke => lab_command::smoke(),
         Task::LabGuest { arguments } => return lab::guest::enter(&arguments),
     };

@@ -19,6 +19,7 @@ mod machine;
 mod options;
 mod session;
 
+pub use images::kernel::{PACKAGE as KERNEL_PACKAGE, default_cache};
 pub use machine::MachineError;
 pub use options::{Clock, Input, Options, RunOptions};
 pub use session::{Ended, Interrupter, Lab, LabError, Planned, Stream};

@@ -1,0 +1,39 @@
+//! What `cargo xtask` takes.
+
+use clap::{Parser, Subcommand};
+
+use crate::lab_command::{LabArguments, SMOKE};
+use crate::place::GUEST;
+
+/// Developer commands of openshell vm.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) task: Task,
+}
+
+/// One command.
+#[derive(Subcommand)]
+pub(crate) enum Task {
+    /// Run a command on a machine with real KVM: here, or in the KVM lab when this machine has none.
+    Lab(LabArguments),
+    /// Install what is missing, check, build and test everything.
+    Ci {
+        /// Only these steps, by the first word of their names (default: all).
+        steps: Vec<String>,
+    },
+    /// Install what is missing, build and run all tests.
+    Test,
+    /// Install what building and testing need.
+    Setup,
+    /// The lab's half inside the lab.
+    #[command(name = GUEST, hide = true)]
+    LabGuest {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// The lab's own check, as it runs inside the lab.
+    #[command(name = SMOKE, hide = true)]
+    LabSmoke,
+}

@@ -1,0 +1,105 @@
+//! Who may import whom. A crate is a process or a layer, and this table is the architecture: it changes by a
+//! decision, not by a new line in some `Cargo.toml`.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, ensure};
+
+use crate::workspace::{Package, Workspace};
+
+/// Every package, and the packages of the workspace that it may depend on (in tests too).
+const LAYERS: [(&str, &[&str]); 16] = [
+    ("wire", &[]),
+    ("vmm-arch", &[]),
+    // For the names and numbers of vsock, which host processes share.
+    ("vmm-virtio", &["wire"]),
+    ("jail", &["wire"]),
+    ("policies", &["wire"]),
+    // The writer is a process, and jails itself.
+    ("audit", &["jail", "wire"]),
+    ("images", &["wire"]),
+    ("vmm", &["vmm-arch", "vmm-virtio", "jail", "wire"]),
+    ("guest-init", &["jail", "wire"]),
+    ("host-proxy", &["policies", "audit", "jail", "wire"]),
+    ("router", &["policies", "audit", "jail", "wire"]),
+    ("manager", &["images", "policies", "audit", "jail", "wire"]),
+    ("cli", &["manager", "policies", "audit", "images", "wire"]),
+    ("lab", &["images"]),
+    ("scenarios", &["lab", "wire"]),
+    ("xtask", &["lab"]),
+];
+
+/// Foreign packages that a package must stay without, whoever else uses them.
+const WITHOUT: [(&str, &[&str]); 5] = [
+    // PID 1 of the guest stays small and parses no policy.
+    ("guest-init", &["tokio", "serde-saphyr", "rustls", "hyper"]),
+    // Only the VMM opens KVM.
+    ("manager", &["kvm-ioctls", "rustls"]),
+    // A device knows guest memory and an interrupt, not the hypervisor.
+    ("vmm-virtio", &["kvm-ioctls", "tokio"]),
+    ("vmm", &["tokio", "hyper", "rustls"]),
+    ("wire", &["tokio", "rustix"]),
+];
+
+/// Checks every package against the table; returns the summary.
+pub(crate) fn check(workspace: &Workspace) -> Result<String> {
+    let wrong: Vec<String> = workspace.packages.iter().flat_map(violations).collect();
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(format!("{} packages keep to their layers", workspace.packages.len()))
+}
+
+fn violations(package: &Package) -> Vec<String> {
+    let layers: BTreeMap<_, _> = LAYERS.into_iter().collect();
+    let without: BTreeMap<_, _> = WITHOUT.into_iter().collect();
+    let name = package.name.as_str();
+    let Some(allowed) = layers.get(name) else {
+        return vec![format!("{name} has no place in the layer table")];
+    };
+    let refused = without.get(name).copied().unwrap_or_default();
+    package
+        .dependencies
+        .iter()
+        .filter(|dependency| match dependency.path {
+            Some(_) => !allowed.contains(&dependency.name.as_str()),
+            None => refused.contains(&dependency.name.as_str()),
+        })
+        .map(|dependency| format!("{name} must not depend on {}", dependency.name))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workspace::Dependency;
+
+    fn package(name: &str, dependencies: &[(&str, bool)]) -> Package {
+        let dependency = |&(name, ours): &(&str, bool)| Dependency {
+            name: name.to_owned(),
+            path: ours.then(|| "/".into()),
+        };
+        Package { name: name.to_owned(), dependencies: dependencies.iter().map(dependency).collect() }
+    }
+
+    #[test]
+    fn the_table_decides() {
+        assert!(violations(&package("vmm", &[("jail", true), ("serde", false)])).is_empty());
+        assert_eq!(violations(&package("vmm", &[("policies", true)])), ["vmm must not depend on policies"]);
+        assert_eq!(
+            violations(&package("guest-init", &[("tokio", false)])),
+            ["guest-init must not depend on tokio"]
+        );
+        assert_eq!(violations(&package("stranger", &[])).len(), 1);
+    }
+
+    #[test]
+    fn the_table_has_no_cycle() {
+        // Every package may only name packages that can be resolved before it.
+        let mut resolved: Vec<&str> = Vec::new();
+        while resolved.len() < LAYERS.len() {
+            let next = LAYERS.iter().find(|(name, needs)| {
+                !resolved.contains(name) && needs.iter().all(|need| resolved.contains(need))
+            });
+            resolved.push(next.expect("some package needs only resolved ones").0);
+        }
+    }
+}

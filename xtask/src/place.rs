@@ -1,0 +1,100 @@
+//! Where a program that needs KVM runs: on this machine when it has hardware KVM, in the lab otherwise.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use lab::host::Support;
+use lab::{Ended, Lab, Options, RunOptions};
+
+use crate::report::Log;
+
+/// The subcommand that is the lab's guest half.
+pub(crate) const GUEST: &str = "lab-guest";
+
+/// A machine with a real KVM.
+#[derive(Debug)]
+pub(crate) enum Place {
+    /// This one.
+    Here,
+    /// An emulated one.
+    Lab(Box<Lab>),
+}
+
+impl Place {
+    /// Finds one; starts a lab with `memory_mib` when it must.
+    pub(crate) fn find(memory_mib: u32) -> Result<Self> {
+        match Support::detect() {
+            Support::Hardware => Ok(Self::Here),
+            _no_hardware => {
+                let options = Options { memory_mib, ..Options::new(guest_half()?) };
+                Ok(Self::Lab(Box::new(Lab::start(&options)?)))
+            }
+        }
+    }
+
+    /// In words.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Here => "on this machine's KVM",
+            Self::Lab(_) => "in the KVM lab",
+        }
+    }
+
+    /// Runs a program in `folder` with its output in the log, which it returns.
+    pub(crate) fn run(
+        &mut self,
+        argv: &[String],
+        folder: &Path,
+        limit: Duration,
+        log: &Log,
+    ) -> Result<String> {
+        match self {
+            Self::Here => {
+                let mut command = Command::new("timeout");
+                command
+                    .arg("--kill-after=10")
+                    .arg(limit.as_secs().to_string())
+                    .args(argv)
+                    .current_dir(folder);
+                log.run(&mut command)
+            }
+            Self::Lab(lab) => run_in(lab, argv, folder, limit, log),
+        }
+    }
+}
+
+/// A subcommand of this binary, as a command line.
+pub(crate) fn own(subcommand: &str) -> Result<Vec<String>> {
+    let path = std::env::current_exe().context("cannot find this binary")?;
+    let path = path.into_os_string().into_string().ok().context("the path of this binary is not UTF-8")?;
+    // A build that ran meanwhile has put a newer one at the same path.
+    let path = path.trim_end_matches(" (deleted)");
+    Ok(vec![path.to_owned(), subcommand.to_owned()])
+}
+
+/// What a lab must be told about this binary.
+pub(crate) fn guest_half() -> Result<Vec<std::ffi::OsString>> {
+    Ok(own(GUEST)?.into_iter().map(Into::into).collect())
+}
+
+fn run_in(lab: &mut Lab, argv: &[String], folder: &Path, limit: Duration, log: &Log) -> Result<String> {
+    let mut file = log.create()?;
+    let options = RunOptions { cwd: folder.to_owned(), time_limit: limit, ..RunOptions::default() };
+    let mut written = Ok(());
+    let ended = lab.run(argv, &options, &mut |_stream, bytes| {
+        let write = file.write_all(bytes);
+        written = std::mem::replace(&mut written, Ok(())).and(write);
+    })?;
+    written.context("cannot write the log")?;
+    if let Some(line) = lab.trouble() {
+        bail!(log.failure(&format!("the lab's own kernel was in trouble: {line}")));
+    }
+    match ended {
+        Ended::Exit(0) => log.text(),
+        Ended::Exit(code) => bail!(log.failure(&format!("exit code {code}"))),
+        Ended::TimeLimit => bail!(log.failure(&format!("ended at its time limit of {} s", limit.as_secs()))),
+    }
+}

@@ -1,0 +1,117 @@
+//! The test programs: those of single crates run here, those that need a real KVM run where one is.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use serde::Deserialize;
+
+use crate::place::Place;
+use crate::report::{Log, Report, count_tests};
+use crate::workspace::{Workspace, cargo};
+
+/// The packages whose tests boot machines.
+const ON_KVM: [&str; 1] = ["scenarios"];
+/// How long one test program may take.
+const LIMIT: Duration = Duration::from_secs(15 * 60);
+/// Memory of the lab: its own files, the test and a few microVMs.
+const LAB_MEMORY: u32 = 6144;
+
+/// A built test program.
+#[derive(Debug, PartialEq, Eq)]
+struct Program {
+    name: String,
+    file: PathBuf,
+    /// Where cargo would run it.
+    folder: PathBuf,
+}
+
+/// A line of cargo's messages, as far as it matters here.
+#[derive(Deserialize)]
+struct Message {
+    reason: String,
+    executable: Option<PathBuf>,
+    manifest_path: Option<PathBuf>,
+    target: Option<Target>,
+    profile: Option<Profile>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct Profile {
+    test: bool,
+}
+
+/// Builds and runs all tests that need no KVM; returns the summary.
+pub(crate) fn test_crates(workspace: &Workspace, log: &Log) -> Result<String> {
+    let mut test = cargo();
+    test.args(["test", "--release", "--workspace", "--locked", "--no-fail-fast"]);
+    test.args(ON_KVM.iter().flat_map(|package| ["--exclude", package]));
+    count_tests(&log.run(test.current_dir(&workspace.root))?)
+}
+
+/// Builds the tests that need KVM and runs each as one step of the report.
+pub(crate) fn test_on_kvm(workspace: &Workspace, report: &mut Report) {
+    let mut programs = Vec::new();
+    report.step("scenarios built", |log| {
+        programs = build(workspace, log)?;
+        ensure!(!programs.is_empty(), "there are none");
+        Ok(format!("{} programs", programs.len()))
+    });
+    let mut place = None;
+    report.step("scenarios machine", |_| {
+        let found = Place::find(LAB_MEMORY)?;
+        let name = found.name().to_owned();
+        place = Some(found);
+        Ok(format!("scenarios run {name}"))
+    });
+    for program in &programs {
+        let name = format!("scenarios {}", program.name);
+        match &mut place {
+            Some(place) => {
+                report.step(&name, |log| {
+                    let argv = [program.file.display().to_string()];
+                    count_tests(&place.run(&argv, &program.folder, LIMIT, log)?)
+                });
+            }
+            None => report.missed(&name, "there is no machine with KVM"),
+        }
+    }
+}
+
+/// Builds the test programs and lists them.
+fn build(workspace: &Workspace, log: &Log) -> Result<Vec<Program>> {
+    let mut test = cargo();
+    test.args(["test", "--release", "--locked", "--no-run", "--message-format=json"]);
+    test.args(ON_KVM.iter().flat_map(|package| ["--package", package]));
+    Ok(log.run(test.current_dir(&workspace.root))?.lines().filter_map(program).collect())
+}
+
+/// The test program that a line of cargo's messages tells of.
+fn program(line: &str) -> Option<Program> {
+    let message: Message = serde_json::from_str(line).ok()?;
+    let is_test = message.reason == "compiler-artifact" && message.profile?.test;
+    let folder = message.manifest_path.as_deref().and_then(Path::parent)?.to_owned();
+    is_test.then_some(())?;
+    Some(Program { name: message.target?.name, file: message.executable?, folder })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_test_program_is_found_in_cargos_messages() {
+        let line = r#"{"reason":"compiler-artifact","manifest_path":"/w/s/Cargo.toml","target":{"name":"run"},
+            "profile":{"test":true,"opt_level":"3"},"executable":"/t/run-1"}"#;
+        let expected = Program { name: "run".into(), file: "/t/run-1".into(), folder: "/w/s".into() };
+        assert_eq!(program(line), Some(expected));
+        assert_eq!(program(&line.replace("true", "false")), None);
+        assert_eq!(program(r#"{"reason":"build-finished","success":true}"#), None);
+        assert_eq!(program("   Compiling x"), None);
+    }
+}
