@@ -1,2 +1,39 @@
-//! The egress proxy process, one per sandbox.
-fn main() {}
+//! `openshell-proxy`: started by the manager, one per sandbox; see the library for what it does.
+
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use host_proxy::refusal::chain;
+use host_proxy::start::{Status, run};
+use wire::proxy::ProxyEvent;
+use wire::spawn::{EXIT_BUG, EXIT_FAILED};
+
+fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| {
+        tracing::error!("{panic}");
+        std::process::exit(EXIT_BUG);
+    }));
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).with_target(false).init();
+    let mut status = match Status::take() {
+        Ok(status) => status,
+        Err(error) => {
+            tracing::error!("{}: this program is started by openshell, not by hand", chain(&error));
+            return failed();
+        }
+    };
+    let Err(error) = run(&mut status);
+    let event = ProxyEvent::Failed {
+        cause: chain(&error),
+        remedy: "check the policy and egress sections of agent.yaml with 'openshell policy check'".to_owned(),
+    };
+    tracing::error!("{}", chain(&error));
+    if let Err(error) = status.report(&event) {
+        tracing::error!(%error, "the manager does not listen");
+    }
+    failed()
+}
+
+fn failed() -> ExitCode {
+    ExitCode::from(u8::try_from(EXIT_FAILED).unwrap_or(1))
+}

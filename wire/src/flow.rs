@@ -3,7 +3,7 @@
 //! On the stream: one frame holding a [`SealedFlow`], then the flow's bytes in both directions.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,10 @@ use sha2::Sha256;
 
 use crate::id::FlowId;
 use crate::subject::Subject;
+
+/// Where guest-init listens for clients that insist on a proxy. A flow with this destination is not a
+/// captured connection: its client speaks to the proxy itself (`CONNECT`, or requests in absolute form).
+pub const EXPLICIT_PROXY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3128);
 
 /// The key of one boot: made by the manager, known to guest-init and host-proxy alone.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,0 +1,254 @@
+//! One client connection after its protocol is known: requests and responses in turn, each request decided anew.
+//!
+//! States: *waiting* for a head → *judging* → *forwarding* → *relaying* the response → waiting, or *ending*.
+//! Whatever goes wrong ends the connection: after doubt nothing more is read from it.
+
+mod forward;
+mod link;
+
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
+use tokio::time::timeout;
+use wire::id::RequestId;
+
+use crate::canonical::{Arrived, Authority, CanonicalRequest, NotCanonical, Scheme, canonicalise};
+use crate::http1::{Close, Framing, Head, Patience, ReadError, Reader, Writer};
+use crate::judge::Asker;
+use crate::listener::Proxy;
+use crate::refusal::Refusal;
+use crate::sniff::Replayed;
+
+use link::Kept;
+
+/// What a client may take.
+const PATIENCE: Patience = Patience {
+    head: Duration::from_secs(10),
+    idle: Duration::from_secs(300),
+    body: Duration::from_secs(120),
+};
+
+/// How long a client is waited for after the last answer, and how much of what it still sends is read.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 256 * 1024;
+
+/// Where the client believes to be.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// Connected to this authority, by this scheme.
+    At(Scheme, Authority),
+    /// Connected to the explicit proxy: each request names its authority.
+    Proxy,
+}
+
+/// How a conversation ended.
+#[derive(Debug)]
+pub enum Ending<S> {
+    /// The connection is over.
+    Closed,
+    /// A tunnel to this authority was granted; what comes next on the stream is a new flow.
+    Tunnel(Authority, Replayed<S>),
+}
+
+/// One connection.
+pub(crate) struct Conversation<'a, S> {
+    proxy: &'a Proxy,
+    asker: &'a Asker,
+    place: Place,
+    reader: Reader<ReadHalf<S>>,
+    writer: Writer<WriteHalf<S>>,
+    /// The upstream of the last request, kept for the next one to the same authority.
+    upstream: Option<Kept>,
+    requests: u64,
+}
+
+/// What follows a request.
+enum Next {
+    /// The next request.
+    Request,
+    /// The end of the connection.
+    End,
+    /// A tunnel.
+    Tunnel(Authority),
+}
+
+impl<'a, S: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S> {
+    pub(crate) fn new(proxy: &'a Proxy, asker: &'a Asker, place: Place, stream: S) -> Self {
+        let (read, write) = tokio::io::split(stream);
+        let (reader, writer) = (Reader::new(read, PATIENCE), Writer::new(write));
+        Self { proxy, asker, place, reader, writer, upstream: None, requests: 0 }
+    }
+
+    /// Serves requests until the connection ends or becomes a tunnel.
+    ///
+    /// # Errors
+    /// The client's stream failed.
+    pub(crate) async fn run(mut self) -> io::Result<Ending<S>> {
+        loop {
+            let next = match self.reader.head().await {
+                Ok(Some(head)) => self.request(head).await?,
+                Ok(None) => {
+                    self.record_silence().await;
+                    Next::End
+                }
+                Err(ReadError::Io(error)) => return Err(error),
+                Err(error) => self.refuse_unread(&error).await?,
+            };
+            self.requests += 1;
+            match next {
+                Next::Request => {}
+                Next::End => return self.close().await.map(|()| Ending::Closed),
+                Next::Tunnel(authority) => {
+                    let (read, before) = self.reader.into_parts();
+                    let stream = read.unsplit(self.writer.into_inner());
+                    return Ok(Ending::Tunnel(authority, Replayed::new(before, stream)));
+                }
+            }
+        }
+    }
+
+    async fn request(&mut self, head: Head) -> io::Result<Next> {
+        let id = self.proxy.judge.next_id();
+        if head.method == "CONNECT" && matches!(self.place, Place::Proxy) {
+            return self.tunnel(&head, &id).await;
+        }
+        let scheme = match &self.place {
+            Place::At(scheme, _) => *scheme,
+            Place::Proxy => Scheme::Http,
+        };
+        let arrived = Arrived { method: &head.method, target: &head.target, host: &head.host };
+        let request = match canonicalise(arrived, scheme) {
+            Ok(request) => request,
+            Err(error) => {
+                return self.refuse_malformed(&id, Refusal::malformed(&error), head.method == "HEAD").await;
+            }
+        };
+        if let Place::At(_, authority) = &self.place
+            && *authority != request.authority
+        {
+            let refusal = Refusal::misdirected(&request.authority.to_string(), &authority.to_string());
+            let refusal = self.proxy.judge.refuse_request(self.asker, &id, &request, refusal).await;
+            return self.answer(&id, &refusal, &request).await;
+        }
+        match self.proxy.judge.request(self.asker, &id, &request).await {
+            Ok(permit) => self.forward(&id, &permit, &request, head).await,
+            Err(refusal) => self.answer_denied(&id, &refusal, &request, &head).await,
+        }
+    }
+
+    /// A tunnel through the explicit proxy: granted if some request to the authority could be allowed. What
+    /// goes through it is a connection like every other; inside it there is no other tunnel.
+    async fn tunnel(&mut self, head: &Head, id: &RequestId) -> io::Result<Next> {
+        let authority = match head.target.rsplit_once(':') {
+            Some(_) => Authority::parse(&head.target, Scheme::Https),
+            None => Err(NotCanonical::Target),
+        };
+        let agreed = authority.and_then(|authority| match Authority::parse(&head.host, Scheme::Https)? {
+            host if host.host == authority.host => Ok(authority),
+            _ => Err(NotCanonical::AuthorityMismatch),
+        });
+        let authority = match agreed {
+            Ok(authority) => authority,
+            Err(error) => return self.refuse_malformed(id, Refusal::malformed(&error), false).await,
+        };
+        if let Some(refusal) = self.proxy.judge.destination(self.asker, &authority) {
+            let refusal = self.proxy.judge.refuse_flow(self.asker, id, Some(&authority), refusal).await;
+            self.write_refusal(id, &refusal, Body::Sent).await?;
+            return Ok(Next::End);
+        }
+        self.writer.head(&Response::new(()), Framing::Empty, Close::No).await?;
+        self.writer.flush().await?;
+        Ok(Next::Tunnel(authority))
+    }
+
+    /// A connection to a forbidden destination on which nothing was asked is recorded all the same.
+    async fn record_silence(&self) {
+        let Place::At(_, authority) = &self.place else { return };
+        if self.requests > 0 {
+            return;
+        }
+        if let Some(refusal) = self.proxy.judge.destination(self.asker, authority) {
+            let id = self.proxy.judge.next_id();
+            let _already_told = self.proxy.judge.refuse_flow(self.asker, &id, Some(authority), refusal).await;
+        }
+    }
+
+    /// What cannot be read is refused, and ends the connection: where the next request begins is not known.
+    async fn refuse_unread(&mut self, error: &ReadError) -> io::Result<Next> {
+        let id = self.proxy.judge.next_id();
+        self.refuse_malformed(&id, Refusal::malformed(error), false).await
+    }
+
+    async fn refuse_malformed(&mut self, id: &RequestId, refusal: Refusal, head: bool) -> io::Result<Next> {
+        let authority = match &self.place {
+            Place::At(_, authority) => Some(authority),
+            Place::Proxy => None,
+        };
+        let refusal = self.proxy.judge.refuse_flow(self.asker, id, authority, refusal).await;
+        self.write_refusal(id, &refusal, if head { Body::Withheld } else { Body::Sent }).await?;
+        Ok(Next::End)
+    }
+
+    /// Answers a refusal after which the connection ends.
+    async fn answer(
+        &mut self,
+        id: &RequestId,
+        refusal: &Refusal,
+        request: &CanonicalRequest,
+    ) -> io::Result<Next> {
+        self.write_refusal(id, refusal, Body::to(request)).await?;
+        Ok(Next::End)
+    }
+
+    /// Answers a denial. The client may go on, if it has no body that would have to be read first.
+    async fn answer_denied(
+        &mut self,
+        id: &RequestId,
+        refusal: &Refusal,
+        request: &CanonicalRequest,
+        head: &Head,
+    ) -> io::Result<Next> {
+        let next =
+            if head.persistent && self.reader.is_between_requests() { Next::Request } else { Next::End };
+        let close = if matches!(next, Next::Request) { Close::No } else { Close::Yes };
+        self.write(id, refusal, Body::to(request), close).await?;
+        Ok(next)
+    }
+
+    async fn write_refusal(&mut self, id: &RequestId, refusal: &Refusal, body: Body) -> io::Result<()> {
+        self.write(id, refusal, body, Close::Yes).await
+    }
+
+    async fn write(&mut self, id: &RequestId, refusal: &Refusal, body: Body, close: Close) -> io::Result<()> {
+        let response = refusal.response(&self.asker.binary, &id.0);
+        let length = response.body().len() as u64;
+        let framing = if body == Body::Withheld { Framing::Head(length) } else { Framing::Exact(length) };
+        self.writer.head(&response, framing, close).await?;
+        self.writer.piece(Bytes::from(response.into_body())).await?;
+        self.writer.end().await
+    }
+
+    /// Says goodbye, and reads what is under way: a reset would take our last answer from the client.
+    async fn close(&mut self) -> io::Result<()> {
+        self.writer.shutdown().await?;
+        let _or_gives_up = timeout(LINGER, self.reader.drain(LINGER_BYTES)).await;
+        Ok(())
+    }
+}
+
+/// Whether a response's body is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Body {
+    Sent,
+    /// The request was `HEAD`.
+    Withheld,
+}
+
+impl Body {
+    fn to(request: &CanonicalRequest) -> Self {
+        if request.method == http::Method::HEAD { Self::Withheld } else { Self::Sent }
+    }
+}

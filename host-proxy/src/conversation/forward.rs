@@ -1,0 +1,241 @@
+//! An allowed request: to the upstream, and its response back to the client, both as they come.
+
+use std::io;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use http::header;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Incoming};
+use policies::Permit;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+use wire::id::RequestId;
+
+use super::link::Link;
+use super::{Conversation, Next};
+use crate::canonical::CanonicalRequest;
+use crate::fields;
+use crate::http1::{Close, Framing, Head, Length, ReadError, Reader, Writer};
+use crate::judge::Outcome;
+use crate::refusal::{Refusal, chain};
+use crate::upstream::{Feeder, Outgoing, announce, outgoing};
+
+/// How long an upstream may be silent. A model may think for minutes before its first word.
+const UPSTREAM_PATIENCE: Duration = Duration::from_secs(15 * 60);
+
+/// What went wrong between the upstream and the client.
+enum Fault {
+    /// Nothing was sent to the client yet: it gets this refusal.
+    Before(Refusal),
+    /// The response is under way: it can only be broken off.
+    During,
+}
+
+/// Counts of one exchange.
+#[derive(Debug)]
+struct Tally {
+    started: Instant,
+    status: AtomicU16,
+    sent: AtomicU64,
+    received: AtomicU64,
+}
+
+/// The way of a response to the client.
+struct Relay<'a, W> {
+    writer: &'a mut Writer<W>,
+    method: &'a Method,
+    chunked: bool,
+    close: Close,
+    tally: &'a Tally,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
+    /// Forwards a permitted request and relays the response.
+    pub(super) async fn forward(
+        &mut self,
+        id: &RequestId,
+        permit: &Permit,
+        request: &CanonicalRequest,
+        head: Head,
+    ) -> io::Result<Next> {
+        let kept = self.upstream.take();
+        let mut link = match Link::reach(&self.proxy.dialer, permit, request, kept).await {
+            Ok(link) => link,
+            Err(refusal) => return self.give_up(id, request, refusal).await,
+        };
+        if head.expects_continue && head.length != Length::Exact(0) {
+            self.writer.carry_on().await?;
+        }
+        let tally = Tally::new();
+        let relay = Relay {
+            writer: &mut self.writer,
+            method: &request.method,
+            chunked: head.chunked_responses,
+            close: if head.persistent { Close::No } else { Close::Yes },
+            tally: &tally,
+        };
+        let (feeder, body) = body_of(head.length);
+        let mut cleaned = head.fields;
+        fields::clean_request(&mut cleaned);
+        let mut out = outgoing(permit, request, cleaned, body);
+        announce(out.headers_mut(), head.length, &request.method);
+        let upload = feed(&mut self.reader, feeder, &tally);
+        let result = both(upload, relay.run(&mut link, out)).await;
+        if let Err(Fault::Before(refusal)) = result {
+            return self.give_up(id, request, refusal).await;
+        }
+        let recorded = self.proxy.judge.record_outcome(self.asker, id, request, tally.outcome()).await;
+        if result.is_err() {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        if recorded.is_err() || !head.persistent || !self.reader.is_between_requests() {
+            return Ok(Next::End);
+        }
+        self.upstream = Some(link.keep());
+        Ok(Next::Request)
+    }
+
+    /// An allowed request that came to nothing: the cause is recorded and told.
+    async fn give_up(
+        &mut self,
+        id: &RequestId,
+        request: &CanonicalRequest,
+        refusal: Refusal,
+    ) -> io::Result<Next> {
+        let refusal = self.proxy.judge.fail_request(self.asker, id, request, refusal).await;
+        self.answer(id, &refusal, request).await
+    }
+}
+
+impl<W: AsyncWrite + Unpin> Relay<'_, W> {
+    /// Sends the request and relays the response.
+    async fn run(self, link: &mut Link<'_>, request: Request<Outgoing>) -> Result<(), Fault> {
+        let answered = timeout(UPSTREAM_PATIENCE, link.send(request)).await;
+        let response = match answered {
+            Ok(Ok(response)) => response,
+            Ok(Err(refusal)) => return Err(Fault::Before(refusal)),
+            Err(_elapsed) => {
+                let error = "the upstream did not answer in time".to_owned();
+                return Err(Fault::Before(Refusal::broken_upstream(StatusCode::GATEWAY_TIMEOUT, error)));
+            }
+        };
+        self.tally.status.store(response.status().as_u16(), Ordering::Relaxed);
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let error = "the upstream switched protocols unasked".to_owned();
+            return Err(Fault::Before(Refusal::broken_upstream(StatusCode::BAD_GATEWAY, error)));
+        }
+        self.relay(response).await.map_err(|error| {
+            tracing::debug!(error = %chain(error.as_ref()), "a response was broken off");
+            Fault::During
+        })
+    }
+
+    async fn relay(
+        self,
+        mut response: Response<Incoming>,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let framing = self.framing(&response);
+        fields::clean_response(response.headers_mut());
+        let close = if framing == Framing::UntilClose { Close::Yes } else { self.close };
+        self.writer.head(&response, framing, close).await?;
+        let body = response.body_mut();
+        while let Some(frame) = timeout(UPSTREAM_PATIENCE, body.frame()).await? {
+            // Trailers are dropped: a chunked response to a client that did not ask for them has none.
+            let Ok(data) = frame?.into_data() else { continue };
+            self.tally.received.fetch_add(data.len() as u64, Ordering::Relaxed);
+            self.writer.piece(data).await?;
+            self.writer.flush().await?;
+        }
+        self.writer.end().await?;
+        Ok(())
+    }
+
+    fn framing(&self, response: &Response<Incoming>) -> Framing {
+        let announced = response
+            .headers()
+            .get(header::CONTENT_LENGTH)
+            .and_then(|value| value.to_str().ok()?.parse().ok());
+        match (response.status(), response.body().size_hint().exact()) {
+            (StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED, _) => Framing::Empty,
+            _ if self.method == Method::HEAD => announced.map_or(Framing::Empty, Framing::Head),
+            (_, Some(length)) => Framing::Exact(length),
+            (_, None) if self.chunked => Framing::Chunked,
+            (_, None) => Framing::UntilClose,
+        }
+    }
+}
+
+impl Tally {
+    fn new() -> Self {
+        let (status, sent, received) = (AtomicU16::new(0), AtomicU64::new(0), AtomicU64::new(0));
+        Self { started: Instant::now(), status, sent, received }
+    }
+
+    fn outcome(&self) -> Outcome {
+        let status = self.status.load(Ordering::Relaxed);
+        Outcome {
+            status: (status != 0).then_some(status),
+            sent: self.sent.load(Ordering::Relaxed),
+            received: self.received.load(Ordering::Relaxed),
+            latency_us: u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+/// A body for the upstream, and what feeds it.
+fn body_of(length: Length) -> (Option<Feeder>, Outgoing) {
+    let announced = match length {
+        Length::Exact(0) => return (None, Outgoing::Nothing),
+        Length::Exact(bytes) => Some(bytes),
+        Length::Chunked => None,
+    };
+    let (feeder, body) = Outgoing::fed(announced);
+    (Some(feeder), body)
+}
+
+/// Reads the client's body and feeds it to the upstream, as fast as the upstream takes it. An upstream that
+/// wants no more ends it early.
+async fn feed<R: AsyncRead + Unpin>(
+    reader: &mut Reader<R>,
+    feeder: Option<Feeder>,
+    tally: &Tally,
+) -> Result<(), ReadError> {
+    let Some(feeder) = feeder else { return Ok(()) };
+    while let Some(piece) = reader.piece().await? {
+        let length = piece.len() as u64;
+        if !feeder.piece(piece).await {
+            return Ok(());
+        }
+        tally.sent.fetch_add(length, Ordering::Relaxed);
+    }
+    let _or_unwanted = feeder.end().await;
+    Ok(())
+}
+
+/// Runs both ways at once until the response is relayed; what is then left of the body is nobody's.
+async fn both(
+    upload: impl Future<Output = Result<(), ReadError>>,
+    download: impl Future<Output = Result<(), Fault>>,
+) -> Result<(), Fault> {
+    let (mut upload, mut download) = (pin!(upload), pin!(download));
+    let mut cause = None;
+    let mut uploading = true;
+    let result = loop {
+        tokio::select! {
+            biased;
+            result = &mut download => break result,
+            result = &mut upload, if uploading => {
+                uploading = false;
+                cause = result.err();
+            }
+        }
+    };
+    match (result, cause) {
+        // The upstream failed because the client's body did: that is what the client must hear.
+        (Err(Fault::Before(_)), Some(cause)) => Err(Fault::Before(Refusal::malformed(&cause))),
+        (result, _) => result,
+    }
+}

@@ -1,0 +1,86 @@
+//! What the proxy writes to the audit log, as events of the `audit` crate.
+//!
+//! One request gives a `network-request` with the verdict before anything is forwarded, and, if it was allowed,
+//! a `network-outcome` under the same request id: the upstream's status and bytes, or why nothing came of it.
+
+use audit::client::{AppendError, Tokio};
+use audit::{Action, Decision, Event, Object, Subject};
+use wire::id::RequestId;
+
+use crate::canonical::{Authority, CanonicalRequest};
+use crate::judge::{Asker, Outcome};
+use crate::refusal::Refusal;
+
+/// The proxy's connection to the audit writer.
+#[derive(Debug)]
+pub struct Journal(Tokio);
+
+impl Journal {
+    /// Writes through `client`.
+    #[must_use]
+    pub fn new(client: Tokio) -> Self {
+        Self(client)
+    }
+
+    /// Appends one event and waits until it is in the log.
+    ///
+    /// # Errors
+    /// It is not in the log; what it is about must not go on.
+    pub async fn append(&self, event: &Event) -> Result<(), AppendError> {
+        self.0.append(event).await.map(drop)
+    }
+}
+
+/// An event about one canonical request.
+pub(crate) fn of_request(action: Action, asker: &Asker, id: &RequestId, request: &CanonicalRequest) -> Event {
+    let object = destination(&request.authority);
+    let path = request.resource.path();
+    let object = object.with_request(request.method.as_str(), path, request.resource.query());
+    Event { object: Some(object), ..of_flow(action, asker, id, None) }
+}
+
+/// An event about a flow whose request is not known, or has no canonical form.
+pub(crate) fn of_flow(action: Action, asker: &Asker, id: &RequestId, authority: Option<&Authority>) -> Event {
+    Event {
+        subject: Some(Subject::from(&asker.subject)),
+        object: authority.map(destination),
+        request: Some(id.clone()),
+        flow: Some(asker.flow),
+        ..Event::new(action)
+    }
+}
+
+/// An event about a name that was asked for.
+pub(crate) fn of_name(name: &str, kind: &str, subject: &wire::subject::Subject) -> Event {
+    Event {
+        subject: Some(Subject::from(subject)),
+        object: Some(Object::name(name, kind)),
+        ..Event::new(Action::NameQuery)
+    }
+}
+
+/// The event with the verdict that a permit stands for.
+pub(crate) fn allowed(event: Event, rule: &str) -> Event {
+    Event { decision: Some(Decision::Allow), rule: Some(rule.to_owned()), ..event }
+}
+
+/// The event with the verdict that a refusal stands for.
+pub(crate) fn refused(event: Event, refusal: &Refusal) -> Event {
+    Event {
+        decision: Some(Decision::Deny),
+        level: Some(refusal.level.as_str().to_owned()),
+        rule: refusal.rule.clone(),
+        reason: Some(refusal.error.clone()),
+        ..event
+    }
+}
+
+/// The event with what came of an allowed request.
+pub(crate) fn completed(event: Event, outcome: Outcome) -> Event {
+    let object = event.object.map(|object| object.with_bytes(outcome.sent, outcome.received));
+    Event { object, status: outcome.status, latency_us: Some(outcome.latency_us), ..event }
+}
+
+fn destination(authority: &Authority) -> Object {
+    Object::destination(&authority.host.to_string(), authority.port)
+}

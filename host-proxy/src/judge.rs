@@ -1,0 +1,195 @@
+//! Decides and records: the policy's verdict on one canonical request, in the audit log before anything follows.
+//!
+//! *Invariant:* a [`Permit`] leaves this module only after its record was acknowledged.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use audit::client::AppendError;
+use audit::{Action, Event};
+use policies::{Decision, DestinationDecision, NameDecision, Permit, Policy};
+use wire::id::{FlowId, RequestId};
+use wire::subject::Subject;
+
+use crate::canonical::{Authority, CanonicalRequest, Name};
+use crate::flow::{FlowError, binary_of};
+use crate::journal::{self, Journal};
+use crate::refusal::Refusal;
+
+/// Whom a decision is about.
+#[derive(Debug)]
+pub struct Asker {
+    /// The flow.
+    pub flow: FlowId,
+    /// Who opened it.
+    pub subject: Subject,
+    /// The programs of `subject`, for people.
+    pub binary: String,
+}
+
+/// Decides and records.
+#[derive(Debug)]
+pub struct Judge {
+    policy: Arc<Policy>,
+    journal: Journal,
+    boot: u32,
+    requests: AtomicU64,
+}
+
+/// What became of an allowed request.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Outcome {
+    /// The response's status, if one came.
+    pub status: Option<u16>,
+    /// Bytes of the request's body that were forwarded.
+    pub sent: u64,
+    /// Bytes of the response's body that were forwarded.
+    pub received: u64,
+    /// Microseconds from the verdict to the response's end.
+    pub latency_us: u64,
+}
+
+impl Asker {
+    /// Whom the flow belongs to.
+    #[must_use]
+    pub fn new(flow: FlowId, subject: Subject) -> Self {
+        Self { flow, binary: binary_of(&subject), subject }
+    }
+}
+
+impl Judge {
+    /// A judge of `policy` who writes to `journal`. `boot` tells request ids of two boots apart.
+    #[must_use]
+    pub fn new(policy: Policy, journal: Journal, boot: u32) -> Self {
+        Self { policy: Arc::new(policy), journal, boot, requests: AtomicU64::new(1) }
+    }
+
+    /// A new request id.
+    pub fn next_id(&self) -> RequestId {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        RequestId(format!("{:08x}{number:08x}", self.boot))
+    }
+
+    /// Decides one request and records the decision.
+    ///
+    /// # Errors
+    /// The policy denies it, or the decision cannot be recorded.
+    pub async fn request(
+        &self,
+        asker: &Asker,
+        id: &RequestId,
+        request: &CanonicalRequest,
+    ) -> Result<Permit, Refusal> {
+        let host = request.authority.host.to_string();
+        let decision = self.policy.decide(&policies::Request {
+            subject: &asker.subject,
+            destination: policies::Destination { host: &host, port: request.authority.port },
+            method: request.method.as_str(),
+            path: request.resource.path(),
+        });
+        let permit = match decision {
+            Decision::Allow(permit) => permit,
+            Decision::Deny(denial) => {
+                let refusal = Refusal::denied(&denial);
+                return Err(self.refuse_request(asker, id, request, refusal).await);
+            }
+        };
+        let event = journal::of_request(Action::NetworkRequest, asker, id, request);
+        let event = journal::allowed(event, permit.rule());
+        self.journal.append(&event).await.map_err(|error| unrecorded(&error))?;
+        Ok(permit)
+    }
+
+    /// Records the refusal of a canonical request, and gives it back for the client.
+    pub async fn refuse_request(
+        &self,
+        asker: &Asker,
+        id: &RequestId,
+        request: &CanonicalRequest,
+        refusal: Refusal,
+    ) -> Refusal {
+        let event = journal::of_request(Action::NetworkRequest, asker, id, request);
+        self.recorded(event, refusal).await
+    }
+
+    /// Records that an allowed request came to nothing, and gives the refusal back for the client.
+    pub async fn fail_request(
+        &self,
+        asker: &Asker,
+        id: &RequestId,
+        request: &CanonicalRequest,
+        refusal: Refusal,
+    ) -> Refusal {
+        let event = journal::of_request(Action::NetworkOutcome, asker, id, request);
+        self.recorded(event, refusal).await
+    }
+
+    /// Records the refusal of something that never became a canonical request.
+    pub async fn refuse_flow(
+        &self,
+        asker: &Asker,
+        id: &RequestId,
+        authority: Option<&Authority>,
+        refusal: Refusal,
+    ) -> Refusal {
+        let event = journal::of_flow(Action::NetworkFlow, asker, id, authority);
+        self.recorded(event, refusal).await
+    }
+
+    /// Whether no request of the asker to the destination could be allowed; not recorded.
+    pub fn destination(&self, asker: &Asker, authority: &Authority) -> Option<Refusal> {
+        let host = authority.host.to_string();
+        let destination = policies::Destination { host: &host, port: authority.port };
+        match self.policy.decide_destination(&asker.subject, destination) {
+            DestinationDecision::Possible => None,
+            DestinationDecision::Deny(denial) => Some(Refusal::denied(&denial)),
+        }
+    }
+
+    /// Why no request to `name` could be allowed, if so; not recorded.
+    pub fn name(&self, name: &Name) -> Option<String> {
+        match self.policy.decide_name(name.as_str()) {
+            NameDecision::Possible => None,
+            NameDecision::Deny(denial) => Some(denial.reason()),
+        }
+    }
+
+    /// Records that a name was not answered.
+    pub async fn refuse_name(&self, name: &str, kind: &str, subject: &Subject, reason: String) {
+        let refusal = Refusal::unnamed(reason);
+        let _told_by_dns = self.recorded(journal::of_name(name, kind, subject), refusal).await;
+    }
+
+    /// Records a connection whose header was not guest-init's.
+    pub async fn refuse_forged(&self, error: &FlowError) {
+        let refusal = Refusal::malformed(error);
+        let _told_by_closing = self.recorded(Event::new(Action::NetworkFlow), refusal).await;
+    }
+
+    /// Records what became of an allowed request.
+    ///
+    /// # Errors
+    /// The log did not take it.
+    pub async fn record_outcome(
+        &self,
+        asker: &Asker,
+        id: &RequestId,
+        request: &CanonicalRequest,
+        outcome: Outcome,
+    ) -> Result<(), AppendError> {
+        let event = journal::of_request(Action::NetworkOutcome, asker, id, request);
+        self.journal.append(&journal::completed(event, outcome)).await
+    }
+
+    async fn recorded(&self, event: Event, refusal: Refusal) -> Refusal {
+        match self.journal.append(&journal::refused(event, &refusal)).await {
+            Ok(()) => refusal,
+            Err(error) => unrecorded(&error),
+        }
+    }
+}
+
+fn unrecorded(error: &AppendError) -> Refusal {
+    tracing::error!(%error, "a decision was not recorded: the request is refused");
+    Refusal::unrecorded()
+}

@@ -1,0 +1,26 @@
+//! The egress proxy, one process per sandbox: the only way out of a microVM.
+//!
+//! Reading path: [`listener`] (the life of a connection) → [`conversation`] (requests in turn) → [`judge`] (decided and
+//! recorded) → [`dial`] (to a checked address) → [`upstream`] (forwarded as a value). Beside it: [`names`] (what the
+//! guest's DNS hears), [`authority`] (the certificates it trusts), [`canonical`] (what a request *is*).
+//!
+//! *Invariants:* every request is decided and recorded before a byte of it leaves; nothing is dialled without a
+//! permit; what is forwarded is written anew from the value that was judged; every failure means less access.
+
+#![forbid(unsafe_code)]
+
+pub mod authority;
+pub mod canonical;
+pub mod conversation;
+pub mod dial;
+pub mod fields;
+pub mod flow;
+pub mod http1;
+pub mod journal;
+pub mod judge;
+pub mod listener;
+pub mod names;
+pub mod refusal;
+pub mod sniff;
+pub mod start;
+pub mod upstream;

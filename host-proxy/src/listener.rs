@@ -1,0 +1,196 @@
+//! The life of a connection, from its first byte to the first request.
+//!
+//! ```text
+//! accept ─► seal opens? ─► destination ─► first bytes ─► TLS: SNI is the name? leaf ─► conversation
+//!             │ no            │ unknown      │ neither        │ no                     requests, each decided
+//!             ▼               ▼              ▼                ▼
+//!           closed and recorded
+//! ```
+//! *Invariant:* a connection that fails at any step is closed; nothing ever falls through to a plain copy.
+
+mod handshake;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+use wire::flow::EXPLICIT_PROXY;
+
+use crate::authority::Authority as Certificates;
+use crate::canonical::{Authority, Host, Scheme};
+use crate::conversation::{Conversation, Ending, Place};
+use crate::dial::Dialer;
+use crate::flow::Seals;
+use crate::judge::{Asker, Judge};
+use crate::names::{Lease, Pool};
+use crate::refusal::{Refusal, chain};
+use crate::sniff::{Spoken, sniff};
+
+use handshake::handshake;
+
+/// Flows at once. A client that opens more is refused at once rather than left waiting.
+const MOST_FLOWS: usize = 4096;
+
+/// How long a client may take to show what it speaks. Protocols in which the server speaks first end here.
+const SNIFF_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Pause after a failed accept, which means that descriptors or memory ran out: accepting again at once would
+/// only burn the time in which others could free some.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Everything that serves one sandbox.
+#[derive(Debug)]
+pub struct Proxy {
+    /// Opens flows.
+    pub seals: Seals,
+    /// What addresses mean.
+    pub names: Arc<Pool>,
+    /// Decides and records.
+    pub judge: Arc<Judge>,
+    /// Certificates for the guest.
+    pub certificates: Certificates,
+    /// Connections to upstreams.
+    pub dialer: Dialer,
+}
+
+/// Where a client connected to, as it understands it.
+enum Destination {
+    /// A host and a port. The lease keeps the meaning of a synthetic address while the flow lives.
+    Authority(Authority, Option<Lease>),
+    /// The proxy that some clients insist on.
+    ExplicitProxy,
+    /// A synthetic address that stands for no name.
+    Nowhere,
+}
+
+/// Serves flows for ever.
+pub async fn serve(proxy: Arc<Proxy>, listener: UnixListener) -> ! {
+    let flows = Arc::new(Semaphore::new(MOST_FLOWS));
+    loop {
+        let Some(stream) = accept(&listener).await else { continue };
+        let Ok(slot) = Arc::clone(&flows).try_acquire_owned() else {
+            tracing::warn!("{MOST_FLOWS} flows are open: another one is refused");
+            continue;
+        };
+        let proxy = Arc::clone(&proxy);
+        tokio::spawn(async move {
+            if let Err(error) = proxy.connection(stream).await {
+                tracing::debug!(error = %chain(&error), "a connection ended");
+            }
+            drop(slot);
+        });
+    }
+}
+
+/// Accepts, or pauses when that is not possible: running out of descriptors must not end the proxy.
+pub async fn accept(listener: &UnixListener) -> Option<UnixStream> {
+    match listener.accept().await {
+        Ok((stream, _)) => Some(stream),
+        Err(error) => {
+            tracing::error!(%error, "cannot accept");
+            sleep(ACCEPT_PAUSE).await;
+            None
+        }
+    }
+}
+
+impl Proxy {
+    async fn connection(&self, mut stream: UnixStream) -> io::Result<()> {
+        let flow = match self.seals.open(&mut stream).await {
+            Ok(flow) => flow,
+            Err(error) => {
+                self.judge.refuse_forged(&error).await;
+                return Ok(());
+            }
+        };
+        let asker = Asker::new(flow.id, flow.subject);
+        match self.destination(flow.destination) {
+            Destination::Authority(authority, _lease) => self.captured(&asker, authority, stream).await,
+            Destination::ExplicitProxy => self.explicit(&asker, stream).await,
+            Destination::Nowhere => {
+                let error = format!("{} stands for no name any more", flow.destination.ip());
+                self.refuse(&asker, None, Refusal::unreadable(error)).await;
+                Ok(())
+            }
+        }
+    }
+
+    fn destination(&self, destination: SocketAddr) -> Destination {
+        if destination == EXPLICIT_PROXY {
+            return Destination::ExplicitProxy;
+        }
+        let (address, port) = (destination.ip(), destination.port());
+        if !Pool::covers(address) {
+            return Destination::Authority(Authority { host: Host::Address(address), port }, None);
+        }
+        match self.names.lease(address, Instant::now()) {
+            Some(lease) => {
+                let host = Host::Name(lease.name().clone());
+                Destination::Authority(Authority { host, port }, Some(lease))
+            }
+            None => Destination::Nowhere,
+        }
+    }
+
+    /// A connection that the client believes to be with `authority`.
+    async fn captured<S>(&self, asker: &Asker, authority: Authority, stream: S) -> io::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        let Ok(sniffed) = timeout(SNIFF_PATIENCE, sniff(stream)).await else {
+            return self.not_spoken(asker, &authority, "the client said nothing").await;
+        };
+        let (spoken, stream) = sniffed?;
+        match (spoken, authority.port) {
+            (Spoken::Tls, 80) => self.not_spoken(asker, &authority, "TLS on port 80").await,
+            (Spoken::Http, 443) => self.not_spoken(asker, &authority, "plain HTTP on port 443").await,
+            (Spoken::Other, _) => self.not_spoken(asker, &authority, "neither TLS nor HTTP").await,
+            (Spoken::Http, _) => {
+                let place = Place::At(Scheme::Http, authority);
+                self.converse(asker, place, stream).await
+            }
+            (Spoken::Tls, _) => match handshake(&self.certificates, &authority.host, stream).await {
+                Ok(stream) => self.converse(asker, Place::At(Scheme::Https, authority), stream).await,
+                Err(error) => {
+                    self.refuse(asker, Some(&authority), Refusal::unreadable(chain(&error))).await;
+                    Ok(())
+                }
+            },
+        }
+    }
+
+    /// A client that uses the explicit proxy: plain requests, or a tunnel in which everything starts again.
+    async fn explicit(&self, asker: &Asker, stream: UnixStream) -> io::Result<()> {
+        match Conversation::new(self, asker, Place::Proxy, stream).run().await? {
+            Ending::Closed => Ok(()),
+            Ending::Tunnel(authority, stream) => self.captured(asker, authority, stream).await,
+        }
+    }
+
+    async fn converse<S>(&self, asker: &Asker, place: Place, stream: S) -> io::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        // Only the explicit proxy grants tunnels, so what ends here is over.
+        Conversation::new(self, asker, place, stream).run().await.map(drop)
+    }
+
+    /// A client that speaks nothing that could be judged. A destination that is denied anyway is named first.
+    async fn not_spoken(&self, asker: &Asker, authority: &Authority, what: &str) -> io::Result<()> {
+        let denied = self.judge.destination(asker, authority);
+        let refusal = denied.unwrap_or_else(|| Refusal::unreadable(format!("{what}: it cannot be judged")));
+        self.refuse(asker, Some(authority), refusal).await;
+        Ok(())
+    }
+
+    /// Records a refusal that the client learns by the connection's end alone.
+    async fn refuse(&self, asker: &Asker, authority: Option<&Authority>, refusal: Refusal) {
+        let id = self.judge.next_id();
+        let _told_by_closing = self.judge.refuse_flow(asker, &id, authority, refusal).await;
+    }
+}

@@ -1,0 +1,229 @@
+//! What a client is told when its request does not go through: one JSON body for every cause.
+
+use http::{Response, StatusCode};
+use serde::Serialize;
+
+use crate::dial::DialError;
+
+/// The field that carries the request's id on every answer that the proxy itself gives.
+pub const REQUEST_ID: &str = "x-openshell-request-id";
+
+/// Who stopped a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stopped {
+    /// The policy's first level.
+    Binary,
+    /// The policy's second level, the address check, or names that disagree.
+    Destination,
+    /// The policy's third level.
+    Method,
+    /// The policy's fourth level.
+    Path,
+    /// The request is malformed, ambiguous or late.
+    Request,
+    /// The request was allowed, but the upstream failed.
+    Upstream,
+    /// The proxy itself could not go on: nothing goes out unrecorded.
+    Proxy,
+}
+
+/// Why a request did not go through.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// The response's status.
+    pub status: StatusCode,
+    /// Who stopped it.
+    pub level: Stopped,
+    /// The rule that denied it or came nearest.
+    pub rule: Option<String>,
+    /// The cause in one line.
+    pub error: String,
+    /// What could be done about it, in one line.
+    pub hint: String,
+}
+
+/// The body that a client sees.
+#[derive(Debug, Serialize)]
+struct Body<'a> {
+    error: &'a str,
+    level: Stopped,
+    rule: Option<&'a str>,
+    binary: &'a str,
+    request_id: &'a str,
+    hint: &'a str,
+}
+
+impl Refusal {
+    /// A request that has no or more than one reading.
+    #[must_use]
+    pub fn malformed(error: &dyn std::error::Error) -> Self {
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            level: Stopped::Request,
+            rule: None,
+            error: chain(error),
+            hint: "send the request in its plain form; nothing was forwarded".to_owned(),
+        }
+    }
+
+    /// A connection that carries nothing that could be judged; the client learns it by the connection's end.
+    #[must_use]
+    pub fn unreadable(error: String) -> Self {
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            level: Stopped::Request,
+            rule: None,
+            error,
+            hint: "only HTTP, plain or over TLS, can be judged".to_owned(),
+        }
+    }
+
+    /// A name that is not answered.
+    #[must_use]
+    pub fn unnamed(error: String) -> Self {
+        let hint = "the operator can add a network rule for it".to_owned();
+        Self { status: StatusCode::FORBIDDEN, level: Stopped::Destination, rule: None, error, hint }
+    }
+
+    /// The policy's denial.
+    #[must_use]
+    pub fn denied(denial: &policies::Denial) -> Self {
+        let level = match denial.level() {
+            policies::Level::Binary => Stopped::Binary,
+            policies::Level::Destination => Stopped::Destination,
+            policies::Level::Method => Stopped::Method,
+            policies::Level::Path => Stopped::Path,
+        };
+        Self {
+            status: StatusCode::FORBIDDEN,
+            level,
+            rule: denial.rule().map(str::to_owned),
+            error: denial.reason(),
+            hint: denial.hint(),
+        }
+    }
+
+    /// A request for another authority than its connection's.
+    #[must_use]
+    pub fn misdirected(asked: &str, connected: &str) -> Self {
+        Self {
+            status: StatusCode::FORBIDDEN,
+            level: Stopped::Destination,
+            rule: None,
+            error: format!("a request for {asked} on a connection to {connected}"),
+            hint: "open a connection to the host that the request names".to_owned(),
+        }
+    }
+
+    /// The audit log does not take the record.
+    #[must_use]
+    pub fn unrecorded() -> Self {
+        Self {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            level: Stopped::Proxy,
+            rule: None,
+            error: "the decision could not be recorded".to_owned(),
+            hint: "nothing goes out unrecorded; the operator must look at the audit log".to_owned(),
+        }
+    }
+
+    /// The upstream could not be reached.
+    #[must_use]
+    pub fn unreachable(error: &DialError) -> Self {
+        let (status, level, hint) = match error {
+            DialError::Refused { .. } => (
+                StatusCode::FORBIDDEN,
+                Stopped::Destination,
+                "the operator can open the address with 'allow_addresses'",
+            ),
+            DialError::Certificate { .. } => (
+                StatusCode::BAD_GATEWAY,
+                Stopped::Upstream,
+                "the upstream must present a valid certificate; the operator can add its root",
+            ),
+            DialError::Connect { source, .. } | DialError::Tls { source, .. }
+                if source.kind() == std::io::ErrorKind::TimedOut =>
+            {
+                (
+                    StatusCode::GATEWAY_TIMEOUT,
+                    Stopped::Upstream,
+                    "the upstream does not answer; try again later",
+                )
+            }
+            DialError::Router(_) => (
+                StatusCode::BAD_GATEWAY,
+                Stopped::Upstream,
+                "the operator can start the router or configure inference",
+            ),
+            DialError::Host(_)
+            | DialError::Resolve(_)
+            | DialError::Connect { .. }
+            | DialError::Tls { .. } => {
+                (StatusCode::BAD_GATEWAY, Stopped::Upstream, "check the name and whether the upstream is up")
+            }
+        };
+        Self { status, level, rule: None, error: chain(error), hint: hint.to_owned() }
+    }
+
+    /// The upstream was reached and failed.
+    #[must_use]
+    pub fn broken_upstream(status: StatusCode, error: String) -> Self {
+        let hint = "the request was forwarded, but no valid response came back".to_owned();
+        Self { status, level: Stopped::Upstream, rule: None, error, hint }
+    }
+
+    /// The response for the client.
+    #[must_use]
+    pub fn response(&self, binary: &str, request_id: &str) -> Response<Vec<u8>> {
+        let body = Body {
+            error: &self.error,
+            level: self.level,
+            rule: self.rule.as_deref(),
+            binary,
+            request_id,
+            hint: &self.hint,
+        };
+        let mut text = serde_json::to_vec(&body).expect("strings and names serialise");
+        text.push(b'\n');
+        Response::builder()
+            .status(self.status)
+            .header("content-type", "application/json")
+            .header("cache-control", "no-store")
+            .header(REQUEST_ID, request_id)
+            .body(text)
+            .expect("a request id is hexadecimal")
+    }
+}
+
+impl Stopped {
+    /// As in the JSON body and in audit records.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Binary => "binary",
+            Self::Destination => "destination",
+            Self::Method => "method",
+            Self::Path => "path",
+            Self::Request => "request",
+            Self::Upstream => "upstream",
+            Self::Proxy => "proxy",
+        }
+    }
+}
+
+/// An error and its sources in one line.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        let part = source.to_string();
+        if !text.ends_with(&part) {
+            text.push_str(": ");
+            text.push_str(&part);
+        }
+        next = source.source();
+    }
+    text
+}

@@ -1,0 +1,200 @@
+//! From a configuration and inherited descriptors to a serving, jailed process.
+//!
+//! Order matters: everything that needs files or names of the host is read first, then the process confines
+//! itself, then it says that it is ready, and only then it reads what a guest sent.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::Arc;
+
+use jail::host::{Profile, Root, Settings};
+use wire::proxy::{ProxyConfig, ProxyEvent, RouterSocket};
+use wire::spawn::{CONFIG_FD, Fd, STATUS_FD};
+
+use crate::authority::{Authority, AuthorityError};
+use crate::dial::{Allowed, Dialer, PrefixError, Resolver, TrustError, client_config};
+use crate::flow::Seals;
+use crate::journal::Journal;
+use crate::judge::Judge;
+use crate::listener::{self, Proxy};
+use crate::names::{Names, Pool};
+
+/// Descriptors that are asked for: two for each flow, and some more.
+const OPEN_FILES: u64 = 16_384;
+
+/// Why the proxy did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration cannot be read.
+    #[error("reading the configuration")]
+    Config(#[source] serde_json::Error),
+    /// The configuration is another version's.
+    #[error("the configuration has version {given}, this program has version {ours}", ours = wire::VERSION)]
+    Version {
+        /// The configuration's version.
+        given: u32,
+    },
+    /// An inherited descriptor is not there.
+    #[error("taking descriptor {}", .0.0)]
+    Descriptor(Fd, #[source] io::Error),
+    /// The policy does not load.
+    #[error("the policy does not load: {0}")]
+    Policy(policies::LoadErrors),
+    /// `upstream.allow_addresses` does not parse.
+    #[error("upstream.allow_addresses")]
+    Addresses(#[from] PrefixError),
+    /// No trusted roots.
+    #[error("upstream.extra_roots_pem")]
+    Trust(#[from] TrustError),
+    /// No certificate authority.
+    #[error("making the sandbox's certificate authority")]
+    Authority(#[from] AuthorityError),
+    /// The process cannot be confined.
+    #[error("confining the process")]
+    Jail(#[from] jail::host::JailError),
+    /// The runtime, a socket or the status channel failed.
+    #[error("starting to serve")]
+    Io(#[from] io::Error),
+}
+
+/// Everything that was opened before the jail.
+#[derive(Debug)]
+pub struct Prepared {
+    proxy: Parts,
+    flows: UnixListener,
+    names: UnixListener,
+    audit: UnixStream,
+    authority_pem: String,
+}
+
+/// What becomes a [`Proxy`] once there is a runtime.
+#[derive(Debug)]
+struct Parts {
+    seals: Seals,
+    policy: policies::Policy,
+    certificates: Authority,
+    dialer: Dialer,
+    boot: u32,
+}
+
+/// The status channel to the manager.
+#[derive(Debug)]
+pub struct Status(File);
+
+/// Runs the process: returns only when it cannot start.
+///
+/// # Errors
+/// It could not start.
+pub fn run(status: &mut Status) -> Result<std::convert::Infallible, StartError> {
+    let config = read_config()?;
+    let root = match &config.router {
+        Some(RouterSocket { directory, .. }) => Root::Directory(take(*directory)?),
+        None => Root::Empty,
+    };
+    let user = config.user;
+    let prepared = Prepared::open(config)?;
+    let settings = Settings { status: status.0.as_fd(), root, user, open_files: OPEN_FILES };
+    let report = jail::host::enter(Profile::Proxy, settings)?;
+    for weakness in report.weaknesses() {
+        tracing::warn!("{weakness}");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(prepared.serve(status))
+}
+
+impl Status {
+    /// Takes the status channel.
+    ///
+    /// # Errors
+    /// The manager did not give one.
+    pub fn take() -> Result<Self, StartError> {
+        take(STATUS_FD).map(|fd| Self(File::from(fd)))
+    }
+
+    /// Tells the manager.
+    ///
+    /// # Errors
+    /// The manager does not listen.
+    pub fn report(&mut self, event: &ProxyEvent) -> io::Result<()> {
+        let mut line = serde_json::to_vec(event)?;
+        line.push(b'\n');
+        self.0.write_all(&line)
+    }
+}
+
+impl Prepared {
+    /// Opens what `config` names.
+    ///
+    /// # Errors
+    /// Something is missing or malformed.
+    pub fn open(config: ProxyConfig) -> Result<Self, StartError> {
+        let (flows, names, audit) = (take(config.flows)?, take(config.names)?, take(config.audit)?);
+        let document = policies::Document::parse(&config.policy, "policy").map_err(StartError::Policy)?;
+        let policy = policies::Policy::compile(&document).map_err(StartError::Policy)?;
+        let certificates = Authority::new(config.sandbox.as_str())?;
+        let resolver = Resolver::from_system(config.upstream.hosts);
+        let allowed = Allowed::parse(config.upstream.allow_addresses.iter().map(String::as_str))?;
+        let mut dialer = Dialer::new(resolver, allowed, client_config(&config.upstream.extra_roots_pem)?);
+        if let Some(router) = config.router {
+            dialer = dialer.with_router(router.name);
+        }
+        Ok(Self {
+            authority_pem: certificates.pem(),
+            proxy: Parts {
+                seals: Seals::new(config.flow_key),
+                policy,
+                certificates,
+                dialer,
+                boot: boot_number(),
+            },
+            flows: flows.into(),
+            names: names.into(),
+            audit: audit.into(),
+        })
+    }
+
+    /// Serves for ever, after saying so.
+    async fn serve(self, status: &mut Status) -> Result<std::convert::Infallible, StartError> {
+        let Parts { seals, policy, certificates, dialer, boot } = self.proxy;
+        for socket in [&self.flows, &self.names] {
+            socket.set_nonblocking(true)?;
+        }
+        let journal = Journal::new(audit::client::Tokio::new(self.audit)?);
+        let judge = Arc::new(Judge::new(policy, journal, boot));
+        let pool = Pool::new();
+        let answering = Arc::new(Names::new(Arc::clone(&pool)));
+        let names = tokio::net::UnixListener::from_std(self.names)?;
+        let flows = tokio::net::UnixListener::from_std(self.flows)?;
+        status.report(&ProxyEvent::Ready { authority_pem: self.authority_pem })?;
+        tokio::spawn(answering.serve(names, Arc::clone(&judge)));
+        let proxy = Arc::new(Proxy { seals, names: pool, judge, certificates, dialer });
+        listener::serve(proxy, flows).await
+    }
+}
+
+fn read_config() -> Result<ProxyConfig, StartError> {
+    let mut text = String::new();
+    File::from(take(CONFIG_FD)?).read_to_string(&mut text)?;
+    let config: ProxyConfig = serde_json::from_str(&text).map_err(StartError::Config)?;
+    if config.version == wire::VERSION {
+        Ok(config)
+    } else {
+        Err(StartError::Version { given: config.version })
+    }
+}
+
+/// Takes an inherited descriptor by its number.
+fn take(fd: Fd) -> Result<OwnedFd, StartError> {
+    use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
+    let failed = |errno: rustix::io::Errno| StartError::Descriptor(fd, errno.into());
+    let this = pidfd_open(getpid(), PidfdFlags::empty()).map_err(failed)?;
+    pidfd_getfd(this, fd.0, PidfdGetfdFlags::empty()).map_err(failed)
+}
+
+/// Tells the request ids of two boots apart; a collision would only make a log harder to read.
+fn boot_number() -> u32 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    now.subsec_nanos().rotate_left(16) ^ std::process::id()
+}

@@ -1,0 +1,383 @@
+//! The proxy's surroundings: the real binary, with this file in the place of manager, guest and audit writer.
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use command_fds::{CommandFdExt, FdMapping};
+use hickory_proto::op::{Message, Query as DnsQuery, ResponseCode};
+use hickory_proto::rr::{Name, RData, RecordType};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use serde_json::Value;
+use wire::flow::{Flow, FlowKey, SealedFlow};
+use wire::frame;
+use wire::id::{FlowId, SandboxId};
+use wire::name::{Query, Reply};
+use wire::proxy::{ProxyConfig, ProxyEvent, RouterSocket, Upstream};
+use wire::spawn::Fd;
+use wire::subject::{Program, Subject};
+
+/// Longer than anything in a test should take, shorter than a patient human.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a test decides about the proxy.
+pub struct Setting {
+    pub policy: String,
+    pub upstream: Upstream,
+    pub router: Option<PathBuf>,
+}
+
+/// A running proxy.
+pub struct Bench {
+    pub folder: tempfile::TempDir,
+    pub authority_pem: String,
+    pub child: Child,
+    pub key: FlowKey,
+    pub audit: Audit,
+    names: Mutex<UnixStream>,
+    next_flow: AtomicU64,
+    _status: std::fs::File,
+}
+
+/// What the audit writer was told.
+#[derive(Clone, Default)]
+pub struct Audit {
+    events: Arc<Mutex<Vec<Value>>>,
+    refuses: Arc<AtomicBool>,
+}
+
+impl Setting {
+    pub fn new(policy: impl Into<String>) -> Self {
+        let upstream = Upstream { allow_addresses: vec!["127.0.0.1/32".to_owned()], ..Upstream::default() };
+        Self { policy: policy.into(), upstream, router: None }
+    }
+
+    /// `name` leads to this machine.
+    pub fn host(self, name: &str) -> Self {
+        self.host_at(name, Ipv4Addr::LOCALHOST.into())
+    }
+
+    pub fn host_at(mut self, name: &str, address: IpAddr) -> Self {
+        self.upstream.hosts.insert(name.to_owned(), address);
+        self
+    }
+
+    pub fn trusting(mut self, pem: &str) -> Self {
+        self.upstream.extra_roots_pem.push_str(pem);
+        self
+    }
+
+    pub fn start(self) -> Bench {
+        Bench::start(self)
+    }
+}
+
+impl Bench {
+    fn start(setting: Setting) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let flows = UnixListener::bind(folder.path().join("2.sock")).unwrap();
+        let names = UnixListener::bind(folder.path().join("3.sock")).unwrap();
+        let (audit, writer) = UnixStream::pair().unwrap();
+        let key = FlowKey([7; 32]);
+        let router = setting
+            .router
+            .as_ref()
+            .map(|_| RouterSocket { directory: Fd(8), name: "router.sock".to_owned() });
+        let config = ProxyConfig {
+            version: wire::VERSION,
+            sandbox: SandboxId::try_from("test-00000001".to_owned()).unwrap(),
+            flow_key: key.clone(),
+            flows: Fd(5),
+            names: Fd(6),
+            audit: Fd(7),
+            router,
+            policy: setting.policy,
+            upstream: setting.upstream,
+            user: None,
+        };
+        let (mut config_in, config_out) = UnixStream::pair().unwrap();
+        let (status_in, status_out) = UnixStream::pair().unwrap();
+        let mut mappings = vec![
+            FdMapping { parent_fd: config_out.into(), child_fd: 3 },
+            FdMapping { parent_fd: status_out.into(), child_fd: 4 },
+            FdMapping { parent_fd: flows.into(), child_fd: 5 },
+            FdMapping { parent_fd: names.into(), child_fd: 6 },
+            FdMapping { parent_fd: audit.into(), child_fd: 7 },
+        ];
+        if let Some(directory) = setting.router {
+            mappings
+                .push(FdMapping { parent_fd: std::fs::File::open(directory).unwrap().into(), child_fd: 8 });
+        }
+        let mut command = Command::new(env!("CARGO_BIN_EXE_openshell-proxy"));
+        command.fd_mappings(mappings).unwrap();
+        let child = command.spawn().unwrap();
+        drop(command);
+        config_in.write_all(&serde_json::to_vec(&config).unwrap()).unwrap();
+        drop(config_in);
+        let (authority_pem, status) = ready(status_in);
+        let names = Mutex::new(UnixStream::connect(folder.path().join("3.sock")).unwrap());
+        let audit = Audit::serve(writer);
+        Self {
+            folder,
+            authority_pem,
+            child,
+            key,
+            audit,
+            names,
+            next_flow: AtomicU64::new(1),
+            _status: status,
+        }
+    }
+
+    /// What the guest's resolver hears about a name.
+    pub fn ask(&self, name: &str, kind: RecordType) -> Message {
+        let mut message = Message::query();
+        message.metadata.id = 7;
+        message.add_query(DnsQuery::query(Name::from_ascii(name).unwrap(), kind));
+        let reply = self.ask_raw(message.to_vec().unwrap());
+        let reply = Message::from_vec(&reply).unwrap();
+        assert_eq!(reply.metadata.id, 7);
+        reply
+    }
+
+    pub fn ask_raw(&self, message: Vec<u8>) -> Vec<u8> {
+        let mut names = self.names.lock().unwrap();
+        frame::write(&mut *names, &Query { id: 3, subject: curl(), message }).unwrap();
+        let reply: Reply = frame::read(&mut *names, frame::SMALL).unwrap();
+        assert_eq!(reply.id, 3);
+        reply.message
+    }
+
+    /// The address that stands for an allowed name.
+    pub fn resolve(&self, name: &str) -> Ipv4Addr {
+        let reply = self.ask(name, RecordType::A);
+        assert_eq!(reply.metadata.response_code, ResponseCode::NoError, "{name} has no address in the guest");
+        match reply.answers.first().map(|answer| &answer.data) {
+            Some(RData::A(address)) => address.0,
+            other => panic!("no address for {name}: {other:?}"),
+        }
+    }
+
+    /// A flow as guest-init opens it, by `subject` to `destination`.
+    pub fn flow(&self, destination: SocketAddr, subject: Subject) -> UnixStream {
+        let id = FlowId(self.next_flow.fetch_add(1, Ordering::Relaxed));
+        let sealed = SealedFlow::seal(&Flow { id, destination, subject }, &self.key).unwrap();
+        self.sealed_flow(&sealed)
+    }
+
+    pub fn sealed_flow(&self, sealed: &SealedFlow) -> UnixStream {
+        let mut stream = self.raw_flow();
+        frame::write(&mut stream, sealed).unwrap();
+        stream
+    }
+
+    pub fn raw_flow(&self) -> UnixStream {
+        let stream = UnixStream::connect(self.folder.path().join("2.sock")).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+
+    /// curl connects to a name.
+    pub fn connect(&self, name: &str, port: u16) -> UnixStream {
+        self.flow((self.resolve(name), port).into(), curl())
+    }
+
+    /// TLS on a stream, by a client that trusts the sandbox's authority alone.
+    pub fn tls(&self, stream: UnixStream, name: &str) -> StreamOwned<ClientConnection, UnixStream> {
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        let connection = ClientConnection::new(Arc::new(self.client_config()), name).unwrap();
+        StreamOwned::new(connection, stream)
+    }
+
+    pub fn client_config(&self) -> ClientConfig {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(self.authority_pem.as_bytes()).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth()
+    }
+
+    /// Sends raw bytes to `https://name:port` and returns everything that comes back.
+    pub fn https(&self, name: &str, port: u16, bytes: impl AsRef<[u8]>) -> Answer {
+        let mut stream = self.tls(self.connect(name, port), name);
+        Answer::of(&mut stream, bytes.as_ref())
+    }
+
+    /// Sends raw bytes to `http://name:port` and returns everything that comes back.
+    pub fn http(&self, name: &str, port: u16, bytes: impl AsRef<[u8]>) -> Answer {
+        Answer::of(&mut self.connect(name, port), bytes.as_ref())
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _gone = self.child.wait();
+    }
+}
+
+impl Audit {
+    fn serve(mut stream: UnixStream) -> Self {
+        let audit = Self::default();
+        let shared = audit.clone();
+        std::thread::spawn(move || {
+            let mut length = [0; 4];
+            let mut sequence = 0_u64;
+            while stream.read_exact(&mut length).is_ok() {
+                let mut body = vec![0; u32::from_le_bytes(length) as usize];
+                stream.read_exact(&mut body).unwrap();
+                let reply = if shared.refuses.load(Ordering::Relaxed) {
+                    b"\0the disk is full".to_vec()
+                } else {
+                    shared.events.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
+                    sequence += 1;
+                    [&sequence.to_le_bytes()[..], &[0; 32]].concat()
+                };
+                let prefix = u32::try_from(reply.len()).unwrap().to_le_bytes();
+                if stream.write_all(&[&prefix[..], &reply].concat()).is_err() {
+                    return;
+                }
+            }
+        });
+        audit
+    }
+
+    /// From now on nothing is recorded.
+    pub fn fail(&self) {
+        self.refuses.store(true, Ordering::Relaxed);
+    }
+
+    pub fn events(&self) -> Vec<Value> {
+        self.events.lock().unwrap().clone()
+    }
+
+    /// The one event that `wanted` describes, once it is there.
+    pub fn wait_for(&self, wanted: impl Fn(&Value) -> bool) -> Value {
+        let start = Instant::now();
+        loop {
+            if let Some(event) = self.events().into_iter().find(&wanted) {
+                return event;
+            }
+            assert!(start.elapsed() < PATIENCE, "no such event in {:#?}", self.events());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Waits for a refusal at `level` and returns it; nothing may have been allowed.
+    pub fn denied_at(&self, level: &str) -> Value {
+        let denied = self.wait_for(|event| event["decision"] == "deny");
+        assert_eq!(denied["level"], level, "{denied}");
+        let allowed: Vec<Value> =
+            self.events().into_iter().filter(|event| event["decision"] == "allow").collect();
+        assert!(allowed.is_empty(), "{allowed:?}");
+        denied
+    }
+}
+
+/// What came back for one request.
+#[derive(Debug)]
+pub struct Answer {
+    pub text: String,
+}
+
+impl Answer {
+    /// Sends, and reads the response that the bytes ask for: up to its length, or to the end of the stream.
+    pub fn of(stream: &mut (impl Read + Write), bytes: &[u8]) -> Self {
+        // The proxy may refuse and close before it read everything: that is for its answer to tell.
+        let _maybe_refused = stream.write_all(bytes).and_then(|()| stream.flush());
+        Self::read(stream)
+    }
+
+    pub fn read(stream: &mut impl Read) -> Self {
+        let (mut seen, mut piece) = (Vec::new(), [0; 4096]);
+        while !is_complete(&seen) {
+            match stream.read(&mut piece) {
+                Ok(0) | Err(_) => break,
+                Ok(count) => seen.extend_from_slice(&piece[..count]),
+            }
+        }
+        Self { text: String::from_utf8_lossy(&seen).into_owned() }
+    }
+
+    pub fn status(&self) -> u16 {
+        self.text.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0)
+    }
+
+    pub fn body(&self) -> &str {
+        self.text.split_once("\r\n\r\n").map_or("", |(_, body)| body)
+    }
+
+    pub fn head(&self) -> &str {
+        self.text.split_once("\r\n\r\n").map_or(&self.text, |(head, _)| head)
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(self.body()).unwrap_or_else(|error| panic!("{error} in {:?}", self.text))
+    }
+
+    /// The value of a field.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.head().lines().find_map(|line| {
+            let (key, value) = line.split_once(':')?;
+            key.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+}
+
+/// curl, as guest-init describes it.
+pub fn curl() -> Subject {
+    program("/usr/bin/curl")
+}
+
+pub fn program(path: &str) -> Subject {
+    Subject::Owners(vec![owner(path)])
+}
+
+pub fn owner(path: &str) -> Program {
+    Program {
+        path: path.to_owned(),
+        sha256: None,
+        script: None,
+        pid: 10,
+        uid: 1000,
+        parents: vec!["/bin/sh".to_owned()],
+    }
+}
+
+fn ready(mut status: UnixStream) -> (String, std::fs::File) {
+    let mut line = Vec::new();
+    let mut byte = [0];
+    while status.read(&mut byte).unwrap() == 1 && byte[0] != b'\n' {
+        line.push(byte[0]);
+    }
+    match serde_json::from_slice(&line) {
+        Ok(ProxyEvent::Ready { authority_pem }) => (authority_pem, std::os::fd::OwnedFd::from(status).into()),
+        other => panic!("the proxy did not start: {other:?} in {:?}", String::from_utf8_lossy(&line)),
+    }
+}
+
+/// Whether `seen` holds a whole final response. One that ends with its connection is complete by that only.
+fn is_complete(seen: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(seen);
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    if head.starts_with("HTTP/1.1 100") {
+        return is_complete(body.as_bytes());
+    }
+    let head = head.to_ascii_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
+    match length {
+        Some(length) => body.len() >= length,
+        None if head.contains("transfer-encoding: chunked") => body.ends_with("0\r\n\r\n"),
+        None => head.starts_with("http/1.1 204") || head.starts_with("http/1.1 304"),
+    }
+}

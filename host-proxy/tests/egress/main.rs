@@ -1,0 +1,8 @@
+//! The egress path from outside: the real binary between a hostile guest and servers that remember every byte.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod bench;
+mod upstream;
+
+mod forwarding;
