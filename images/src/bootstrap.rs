@@ -29,6 +29,18 @@ pub enum BuildError {
         #[source]
         source: ToolError,
     },
+    /// The build would not fit on the disk.
+    #[error("building the image {image} takes {needed} MiB in {folder}, where {free} MiB are free")]
+    Space {
+        /// The image.
+        image: &'static str,
+        /// MiB that the build takes at its largest.
+        needed: u64,
+        /// Where.
+        folder: PathBuf,
+        /// MiB that are free there.
+        free: u64,
+    },
     /// A file of the build cannot be read or written.
     #[error("cannot use {path}")]
     File {
@@ -50,6 +62,9 @@ impl BuildError {
         match self {
             Self::Apt(error) => error.remedy(),
             Self::Build { source, .. } => source.remedy(),
+            Self::Space { .. } => {
+                "free space there, or set XDG_CACHE_HOME and TMPDIR to folders on a larger disk".into()
+            }
             Self::File { path, .. } => {
                 format!("check that {} is writable and that its disk has space", path.display())
             }
@@ -70,6 +85,7 @@ pub(crate) fn build(
     let epoch = crate::recipe::epoch();
     let archive = apt::archive().map_err(BuildError::Apt)?;
     let work = store.work().map_err(BuildError::Store)?;
+    check_space(recipe, &temporary(&work))?;
 
     let script = recipe.script(&mkfs.to_string_lossy(), epoch);
     let command = command(recipe, &archive, &work, &script)?;
@@ -96,13 +112,10 @@ fn command(
         Depth::Installed => ("essential", "customize"),
     };
     let failed = |source| BuildError::Build { image: recipe.name, source };
-    let mut command = tool::MMDEBSTRAP.command().map_err(failed)?;
+    let mut command = tool::MMDEBSTRAP.bound_command().map_err(failed)?;
     command.stdin(work.stdin().map_err(BuildError::Store)?);
-    if rustix::process::geteuid().is_root() {
-        // A normal user's build works as other user ids, which cannot look into the user's folders.
-        command.env("TMPDIR", work.folder());
-    }
     command
+        .env("TMPDIR", temporary(work))
         .args(["--format=null", "--skip=cleanup"])
         .arg(format!("--variant={variant}"))
         .arg(format!("--include={}", recipe.packages.join(",")))
@@ -123,6 +136,23 @@ fn command(
     }
     command.arg(&archive.release).arg("/dev/null").arg(&sources);
     Ok(command)
+}
+
+/// Where the new root is made. A normal user's build works as other user ids, which cannot look into the user's
+/// own folders.
+fn temporary(work: &Work) -> PathBuf {
+    if rustix::process::geteuid().is_root() { work.folder().to_owned() } else { std::env::temp_dir() }
+}
+
+/// Refuses a build that would fill the disk: apt can hang on a full one.
+fn check_space(recipe: &'static Recipe, folder: &Path) -> Result<(), BuildError> {
+    let state = rustix::fs::statvfs(folder).map_err(|errno| at(folder)(errno.into()))?;
+    let free = state.f_bavail.saturating_mul(state.f_frsize) >> 20;
+    let (image, needed) = (recipe.name, recipe.space_mib);
+    if free >= needed {
+        return Ok(());
+    }
+    Err(BuildError::Space { image, needed, folder: folder.to_owned(), free })
 }
 
 /// Passes on the lines in which mmdebstrap says what it does ("I: installing packages...").

@@ -15,6 +15,8 @@ pub(crate) struct Recipe {
     /// By name; what they depend on follows.
     pub(crate) packages: &'static [&'static str],
     pub(crate) depth: Depth,
+    /// MiB on the disk that a build takes at its largest, package lists and packages included.
+    pub(crate) space_mib: u64,
     body: &'static str,
 }
 
@@ -31,14 +33,26 @@ pub(crate) enum Depth {
 pub(crate) const ALL: [Recipe; 2] = [
     Recipe {
         name: "base",
-        packages: &["bash", "coreutils", "curl", "git", "ca-certificates", "python3", "nodejs", "procps", "netbase"],
+        packages: &[
+            "bash",
+            "coreutils",
+            "curl",
+            "git",
+            "ca-certificates",
+            "python3",
+            "nodejs",
+            "procps",
+            "netbase",
+        ],
         depth: Depth::Installed,
+        space_mib: 900,
         body: include_str!("../recipes/base.sh"),
     },
     Recipe {
         name: "tiny",
         packages: &["busybox-static"],
         depth: Depth::Unpacked,
+        space_mib: 150,
         body: include_str!("../recipes/tiny.sh"),
     },
 ];

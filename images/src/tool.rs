@@ -24,6 +24,12 @@ pub(crate) const MMDEBSTRAP: Tool = Tool { program: "mmdebstrap", package: "mmde
 pub(crate) const APT_GET: Tool = Tool { program: "apt-get", package: "apt" };
 /// Says how apt is configured.
 pub(crate) const APT_CONFIG: Tool = Tool { program: "apt-config", package: "apt" };
+/// Starts a program that dies with its parent.
+const SETPRIV: Tool = Tool { program: "setpriv", package: "util-linux" };
+/// Starts a program in namespaces of its own.
+const UNSHARE: Tool = Tool { program: "unshare", package: "util-linux" };
+/// What `unshare` is asked for: whatever the program starts and mounts ends with it.
+const NAMESPACES: [&str; 5] = ["--mount", "--mount-proc", "--pid", "--fork", "--kill-child=KILL"];
 /// Removes what a killed build left.
 pub(crate) const RM: Tool = Tool { program: "rm", package: "coreutils" };
 
@@ -54,12 +60,10 @@ pub enum ToolError {
         program: &'static str,
     },
     /// It was ended by a signal, for instance by Ctrl-C.
-    #[error("{program} was ended by signal {signal}")]
+    #[error("{program} was interrupted")]
     Interrupted {
         /// The program.
         program: &'static str,
-        /// The signal's number.
-        signal: i32,
     },
     /// It said that it failed.
     #[error("{program} failed: {reason}")]
@@ -83,6 +87,7 @@ pub(crate) struct Running {
 #[derive(Debug, Default)]
 struct Complaint {
     disk_full: bool,
+    interrupted: bool,
     /// The last line that says that it is an error.
     error: Option<String>,
     /// The last line of any kind.
@@ -140,7 +145,22 @@ impl Tool {
         Ok(command)
     }
 
-    /// Starts `command`, which [`Tool::command`] made.
+    /// A command for this program that ends when this process ends. As root it also gets mount and process
+    /// namespaces of its own, so that nothing that it mounts or starts outlives it.
+    pub(crate) fn bound_command(self) -> Result<Command, ToolError> {
+        let program = self.path()?;
+        let mut command = SETPRIV.command()?;
+        // A namespace dies with its first process. Elsewhere the program gets the time to clean up.
+        if rustix::process::geteuid().is_root() && UNSHARE.run(NAMESPACES.iter().chain(&["true"])).is_ok() {
+            command.args(["--pdeathsig", "KILL"]).arg(UNSHARE.path()?).args(NAMESPACES);
+        } else {
+            command.args(["--pdeathsig", "TERM"]);
+        }
+        command.arg(program);
+        Ok(command)
+    }
+
+    /// Starts `command`, which [`Tool::bound_command`] made.
     pub(crate) fn start(self, mut command: Command) -> Result<Running, ToolError> {
         let start = |source| ToolError::Start { program: self.program, source };
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().map_err(start)?;
@@ -156,8 +176,8 @@ impl Tool {
         if complaint.disk_full {
             return Err(ToolError::DiskFull { program });
         }
-        if let Some(signal) = status.signal() {
-            return Err(ToolError::Interrupted { program, signal });
+        if complaint.interrupted || status.signal().is_some() {
+            return Err(ToolError::Interrupted { program });
         }
         let reason = complaint.error.or(complaint.last).unwrap_or_else(|| status.to_string());
         Err(ToolError::Failed { program, reason })
@@ -182,15 +202,10 @@ impl Running {
 }
 
 impl Drop for Running {
-    /// A program that nobody watches any more is asked to clean up, and waited for.
+    /// A program that nobody watches any more does not go on.
     fn drop(&mut self) {
-        if let Ok(None) = self.child.try_wait() {
-            let _already_gone = rustix::process::kill_process(
-                rustix::process::Pid::from_child(&self.child),
-                rustix::process::Signal::TERM,
-            );
-            let _already_reaped = self.child.wait();
-        }
+        let _already_gone = self.child.kill();
+        let _already_reaped = self.child.wait();
     }
 }
 
@@ -201,6 +216,8 @@ impl Complaint {
             return;
         }
         self.disk_full |= line.contains("No space left on device");
+        // mmdebstrap: "I: main() received signal INT: waiting for setup..."
+        self.interrupted |= line.contains("received signal INT") || line.contains("received signal TERM");
         // apt, mmdebstrap: "E: ..."; erofs-utils: "<E> erofs: ..."
         if let Some(error) = line.strip_prefix("E: ").or_else(|| line.strip_prefix("<E> ")) {
             // The first error is the cause; what follows are its consequences.
@@ -252,7 +269,23 @@ mod tests {
     fn a_full_disk_and_a_signal_are_recognised() {
         let full = failure("echo 'write error: No space left on device' >&2; exit 1");
         assert!(matches!(full, ToolError::DiskFull { .. }));
-        assert!(matches!(failure("kill -INT $$"), ToolError::Interrupted { signal: 2, .. }));
+        assert!(matches!(failure("kill -INT $$"), ToolError::Interrupted { .. }));
+    }
+
+    #[test]
+    fn what_a_bound_program_started_ends_with_it() {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let mut command = SH.bound_command().unwrap();
+        // The grandchild holds the pipe open for as long as it lives.
+        command.args(["-c", "sleep 600 & echo started >&2; wait"]).stdin(writer);
+        let mut running = SH.start(command).unwrap();
+        let mut line = String::new();
+        running.messages.read_line(&mut line).unwrap();
+        assert_eq!(line, "started\n");
+        drop(running);
+        if rustix::process::geteuid().is_root() {
+            assert_eq!(std::io::Read::read(&mut &reader, &mut [0]).unwrap(), 0, "nobody holds the pipe");
+        }
     }
 
     #[test]
