@@ -9,6 +9,9 @@
 //!
 //! Nothing here reads a clock or allocates before the answer is known.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use wire::subject::Subject;
@@ -191,6 +194,7 @@ impl Findings {
                 self.denied = Some(earliest);
             }
             Judgement::Fails(level) => {
+                self.program_passed |= level > Level::Binary;
                 let further =
                     self.nearest.is_none_or(|(best, first)| level > best || (level == best && rule < first));
                 if further {

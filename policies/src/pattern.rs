@@ -9,6 +9,11 @@ pub(crate) mod host;
 pub(crate) mod method;
 pub(crate) mod path;
 
+#[cfg(test)]
+pub(crate) mod oracle;
+#[cfg(test)]
+mod tests;
+
 /// The list that a pattern stands in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {

@@ -20,11 +20,11 @@ pub use suggest::nearest;
 use crate::place::Place;
 
 /// Longest text that is read, in bytes.
-pub const MAX_TEXT: usize = 1024 * 1024;
+pub const MAX_TEXT: usize = 4 * 1024 * 1024;
 
 const MAX_ALIASES: usize = 64;
 const MAX_DEPTH: usize = 32;
-const MAX_NODES: usize = 200_000;
+const MAX_NODES: usize = 500_000;
 
 /// One mistake in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
