@@ -10,6 +10,8 @@ use hyper::body::Incoming;
 /// Largest body. A context of a million tokens is about 4 MiB of text.
 pub const LARGEST: usize = 8 << 20;
 
+const LARGEST_BYTES: u64 = LARGEST as u64;
+
 /// How long a body may take to arrive.
 const READ_LIMIT: Duration = Duration::from_secs(60);
 
@@ -42,6 +44,9 @@ pub enum BodyError {
 /// [`BodyError`].
 pub async fn read(headers: &HeaderMap, body: Incoming) -> Result<Bytes, BodyError> {
     check_headers(headers)?;
+    if hyper::body::Body::size_hint(&body).lower() > LARGEST_BYTES {
+        return Err(BodyError::TooLarge);
+    }
     let body = Limited::new(body, LARGEST).collect();
     let read = tokio::time::timeout(READ_LIMIT, body).await.unwrap_or(Err(Box::new(BodyError::TooSlow)));
     match read {

@@ -141,9 +141,9 @@ impl Rig {
 
     pub(crate) async fn raw(&self, request: &str) -> Reply {
         let mut stream = self.connect().await;
-        stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = Vec::new();
         // A refusal may close the connection while a large body is still on its way.
+        let _closed = stream.write_all(request.as_bytes()).await;
         let _reset = stream.read_to_end(&mut answer).await;
         Reply::parse(&answer)
     }

@@ -1,0 +1,112 @@
+//! The process as the manager starts it: descriptors, jail, status, SIGTERM.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::process::{Child, Command, Stdio};
+
+use command_fds::{CommandFdExt, FdMapping};
+use serde_json::{Value, json};
+
+struct Router {
+    child: Child,
+    status: BufReader<UnixStream>,
+    directory: tempfile::TempDir,
+    auditor: UnixStream,
+}
+
+fn start(config: &Value) -> Router {
+    let directory = tempfile::tempdir().unwrap();
+    let listener = UnixListener::bind(directory.path().join("router.sock")).unwrap();
+    let (auditor, audit) = UnixStream::pair().unwrap();
+    let (status, ours) = UnixStream::pair().unwrap();
+    let (read, mut write) = std::io::pipe().unwrap();
+    write.write_all(config.to_string().as_bytes()).unwrap();
+    drop(write);
+    let resources: [OwnedFd; 4] = [read.into(), ours.into(), listener.into(), audit.into()];
+    let mapping = |(parent_fd, child_fd)| FdMapping { parent_fd, child_fd };
+    let mut command = Command::new(env!("CARGO_BIN_EXE_openshell-router"));
+    command.stdin(Stdio::null()).env_clear();
+    command.fd_mappings(resources.into_iter().zip(3..).map(mapping).collect()).unwrap();
+    let child = command.spawn().unwrap();
+    drop(command);
+    Router { child, status: BufReader::new(status), directory, auditor }
+}
+
+impl Router {
+    fn event(&mut self) -> Value {
+        let mut line = String::new();
+        self.status.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap_or(Value::Null)
+    }
+}
+
+impl Drop for Router {
+    fn drop(&mut self) {
+        // Gone already in most tests; what matters is that nothing stays.
+        let _gone = self.child.kill();
+        self.child.wait().unwrap();
+    }
+}
+
+fn config() -> Value {
+    json!({
+        "version": wire::VERSION, "listener": 5, "audit": 6, "sensitive": "block",
+        "local": null, "cloud": {"url": "http://127.0.0.1:9/v1", "api_key": null, "model": "m"},
+        "extra_roots_pem": "", "hosts": {}, "user": null,
+    })
+}
+
+#[test]
+fn it_serves_from_its_jail_and_ends_on_sigterm() {
+    let mut router = start(&config());
+    assert_eq!(router.event(), json!({"event": "ready"}));
+    let mut client = UnixStream::connect(router.directory.path().join("router.sock")).unwrap();
+    let body = r#"{"model":"m","messages":[{"role":"user","content":"4111111111111111"}]}"#;
+    let length = body.len();
+    write!(
+        client,
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: inference.local\r\nconnection: close\r\nx-openshell-sandbox: box\r\n\
+         x-openshell-request: r-1\r\nx-openshell-binary: /usr/bin/curl\r\ncontent-type: application/json\r\n\
+         content-length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
+    let mut prefix = [0; 4];
+    router.auditor.read_exact(&mut prefix).unwrap();
+    let mut event = vec![0; usize::try_from(u32::from_le_bytes(prefix)).unwrap()];
+    router.auditor.read_exact(&mut event).unwrap();
+    let event: Value = serde_json::from_slice(&event).unwrap();
+    assert_eq!(event["rule"], "sensitive-blocked");
+    router.auditor.write_all(&[&40u32.to_le_bytes()[..], &[1; 40]].concat()).unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+    let pid = rustix::process::Pid::from_child(&router.child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert!(router.child.wait().unwrap().success());
+}
+
+#[test]
+fn a_wrong_config_is_reported_in_one_line() {
+    let change = |key: &str, value: Value| {
+        let mut config = config();
+        config[key] = value;
+        config
+    };
+    for (config, part) in [
+        (change("version", json!(99)), "version 99"),
+        (change("cloud", json!({"url": "nonsense", "api_key": null, "model": null})), "nonsense"),
+        (
+            change("extra_roots_pem", json!("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n")),
+            "root",
+        ),
+        (change("unknown", json!(1)), "config"),
+        (change("listener", json!(77)), "descriptor 77"),
+    ] {
+        let mut router = start(&config);
+        let event = router.event();
+        assert_eq!(event["event"], "failed", "{config}");
+        assert!(event["cause"].as_str().unwrap().contains(part), "{event}");
+        assert_eq!(router.child.wait().unwrap().code(), Some(wire::spawn::EXIT_FAILED));
+    }
+}
