@@ -14,6 +14,7 @@ pub mod residue;
 use std::fmt;
 use std::fs;
 use std::io::Write;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -44,7 +45,7 @@ pub struct Started {
 /// What a user saw, and what the log says.
 #[derive(Debug)]
 pub struct Outcome {
-    /// Exit code; `None` when a signal ended the command.
+    /// Exit code as a shell says it: 128 and the signal's number when a signal ended the command.
     pub code: Option<i32>,
     /// Standard output.
     pub stdout: Vec<u8>,
@@ -52,6 +53,8 @@ pub struct Outcome {
     pub stderr: String,
     /// Records of the sandbox's audit log.
     pub audit: Vec<serde_json::Value>,
+    /// What the run left in its own temporary and run-time directories.
+    pub leftovers: Vec<String>,
     /// From start to end.
     pub took: Duration,
 }
@@ -140,7 +143,7 @@ impl Session {
         let mut command = openshell(self.home.path());
         command.args(["vm", "run"]).args(&self.flags).arg(&file);
         if let Some(uid) = self.user {
-            std::os::unix::process::CommandExt::uid(&mut command, uid);
+            command.uid(uid);
         }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.spawn().expect("openshell is built");
@@ -166,9 +169,10 @@ impl Started {
         }
         let output = self.child.wait_with_output().expect("openshell can be waited for");
         Outcome {
-            code: output.status.code(),
+            code: output.status.code().or(output.status.signal().map(|number| 128 + number)),
             stdout: output.stdout,
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            leftovers: leftovers(self.home.path()),
             audit: audit(&self.home.path().join("state/openshell/audit")),
             took: begun.elapsed(),
         }
@@ -202,7 +206,12 @@ impl fmt::Display for Outcome {
 #[must_use]
 pub fn openshell(home: &Path) -> Command {
     let mut command = Command::new(program("openshell"));
-    command.env("XDG_STATE_HOME", home.join("state")).env("XDG_RUNTIME_DIR", home.join("run"));
+    let temporary = home.join("tmp");
+    fs::create_dir_all(&temporary).expect("the session's directory is writable");
+    command
+        .env("XDG_STATE_HOME", home.join("state"))
+        .env("XDG_RUNTIME_DIR", home.join("run"))
+        .env("TMPDIR", temporary);
     command
 }
 
@@ -212,6 +221,17 @@ pub fn program(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a running program has a path");
     // …/release/deps/<test> → …/release/<name>
     test.ancestors().nth(2).expect("tests run from target/<profile>/deps").join(name)
+}
+
+/// Slots are locks, not leftovers: they are made once and used again.
+fn leftovers(home: &Path) -> Vec<String> {
+    let directories =
+        [home.join("tmp"), home.join("run/openshell")].into_iter().filter_map(|path| fs::read_dir(path).ok());
+    let names = directories
+        .flatten()
+        .filter_map(Result::ok)
+        .map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.filter(|name| name != "slots").collect()
 }
 
 fn audit(directory: &Path) -> Vec<serde_json::Value> {

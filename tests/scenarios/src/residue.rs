@@ -15,7 +15,7 @@ pub struct Residue {
 }
 
 impl Residue {
-    /// Counts. `home` is a session's directory: what is beneath its `run` is counted as temporary too.
+    /// Counts. Other programs of the machine come and go: only what bears our name counts as ours.
     #[must_use]
     pub fn now() -> Self {
         Self {
@@ -23,7 +23,10 @@ impl Residue {
             mounts: lines("/proc/self/mounts"),
             cgroups: entries(Path::new("/sys/fs/cgroup")),
             namespaces: entries(Path::new("/run/netns")),
-            temporary: entries(&std::env::temp_dir()),
+            temporary: entries(&std::env::temp_dir())
+                .into_iter()
+                .filter(|name| name.contains("openshell"))
+                .collect(),
         }
     }
 }

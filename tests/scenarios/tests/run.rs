@@ -10,7 +10,7 @@ fn the_agents_exit_code_is_the_commands() {
     assert_eq!(outcome.code, Some(3), "{outcome}");
     assert_eq!(outcome.text(), "out\n");
     assert!(outcome.stderr.contains("err\n"), "{outcome}");
-    assert_eq!(Residue::now(), before);
+    assert_eq!((Residue::now(), outcome.leftovers), (before, vec![]));
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn a_run_over_its_time_is_124() {
     let before = Residue::now();
     let outcome = Session::new("tiny").command(["sleep", "1000"]).yaml("resources: {timeout: 2s}").run();
     assert_eq!(outcome.code, Some(124), "{outcome}");
-    assert_eq!(Residue::now(), before);
+    assert_eq!((Residue::now(), outcome.leftovers), (before, vec![]));
 }
 
 #[test]
