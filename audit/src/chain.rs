@@ -7,6 +7,7 @@
 //! ```
 //! The bytes are hashed as they stand in the file, so nothing needs to be written again to check them.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -20,7 +21,7 @@ const CLOSE: &str = "\"}";
 
 /// SHA-256 of a record. The first record's `prev` is [`ChainHash::START`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[serde(try_from = "Cow<'_, str>", into = "String")]
 pub struct ChainHash([u8; 32]);
 
 /// Why a text is not a hash.
@@ -80,10 +81,10 @@ impl FromStr for ChainHash {
     }
 }
 
-impl TryFrom<String> for ChainHash {
+impl TryFrom<Cow<'_, str>> for ChainHash {
     type Error = NotAHash;
 
-    fn try_from(text: String) -> Result<Self, NotAHash> {
+    fn try_from(text: Cow<'_, str>) -> Result<Self, NotAHash> {
         text.parse()
     }
 }

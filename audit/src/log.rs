@@ -97,6 +97,15 @@ struct State {
     sandbox: Option<SandboxId>,
 }
 
+/// What joins a record to its log; the rest of it is not looked at.
+#[derive(serde::Deserialize)]
+struct Link<'a> {
+    version: u32,
+    sequence: u64,
+    sandbox: &'a str,
+    prev: ChainHash,
+}
+
 /// Opens a log for reading.
 ///
 /// # Errors
@@ -138,50 +147,84 @@ impl<R: BufRead> Reader<R> {
     /// # Errors
     /// See [`verify`].
     pub fn verify(mut self) -> Result<Summary, LogError> {
-        for record in self.by_ref() {
-            record?;
+        self.verify_here()
+    }
+
+    /// As [`Reader::verify`]; what was good before an error is in [`Reader::summary`].
+    pub(crate) fn verify_here(&mut self) -> Result<Summary, LogError> {
+        while !self.ended && self.read_line()? {
+            self.link()?;
         }
         Ok(self.summary())
     }
 
     fn read_record(&mut self) -> Result<Option<Record>, LogError> {
-        let number = self.state.summary.records + 1;
-        let bad = |fault| LogError::Bad { number, fault };
+        if !self.read_line()? {
+            return Ok(None);
+        }
+        // Told apart before the line is linked, so that the error bears this record's number; but a line
+        // that was edited is called edited, whether it can be read or not.
+        let record = serde_json::from_slice(&self.line);
+        let record = record.map_err(|_not_ours| self.bad(Fault::Unknown));
+        self.link()?;
+        record.map(Some)
+    }
+
+    fn link(&mut self) -> Result<(), LogError> {
+        self.state.accept(&self.line).map_err(|fault| self.bad(fault))
+    }
+
+    fn bad(&self, fault: Fault) -> LogError {
+        LogError::Bad { number: self.state.summary.records + 1, fault }
+    }
+
+    /// Whether there was a line.
+    fn read_line(&mut self) -> Result<bool, LogError> {
         self.line.clear();
         let limit = u64::try_from(MAX_LINE + 1).expect("a line's limit fits in 64 bits");
         io::Read::take(&mut self.source, limit)
             .read_until(b'\n', &mut self.line)
-            .map_err(|source| LogError::Read { after: number - 1, source })?;
+            .map_err(|source| LogError::Read { after: self.state.summary.records, source })?;
         if self.line.is_empty() {
-            return Ok(None);
+            return Ok(false);
         }
         if self.line.pop_if(|byte| *byte == b'\n').is_none() {
-            return Err(bad(if self.line.len() > MAX_LINE { Fault::TooLong } else { Fault::Unfinished }));
+            return Err(self.bad(if self.line.len() > MAX_LINE {
+                Fault::TooLong
+            } else {
+                Fault::Unfinished
+            }));
         }
-        self.state.accept(&self.line).map(Some).map_err(bad)
+        Ok(true)
     }
 }
 
 impl State {
-    fn accept(&mut self, line: &[u8]) -> Result<Record, Fault> {
+    fn accept(&mut self, line: &[u8]) -> Result<(), Fault> {
         let hash = chain::check(line).ok_or(Fault::Edited)?;
-        let record: Record = serde_json::from_slice(line).map_err(|_not_ours| Fault::Unknown)?;
-        if record.version != VERSION || record.hash != hash {
+        let link: Link<'_> = serde_json::from_slice(line).map_err(|_not_ours| Fault::Unknown)?;
+        if link.version != VERSION {
             return Err(Fault::Unknown);
         }
-        if record.prev != self.summary.last_hash {
+        if link.prev != self.summary.last_hash {
             return Err(Fault::Unlinked);
         }
-        if record.sequence != self.summary.records + 1 {
+        if link.sequence != self.summary.records + 1 {
             return Err(Fault::Misnumbered);
         }
-        if *self.sandbox.get_or_insert_with(|| record.sandbox.clone()) != record.sandbox {
-            return Err(Fault::Foreign);
+        match &self.sandbox {
+            Some(sandbox) if sandbox.as_str() != link.sandbox => return Err(Fault::Foreign),
+            Some(_same) => {}
+            None => {
+                let sandbox =
+                    SandboxId::try_from(link.sandbox.to_owned()).map_err(|_not_an_id| Fault::Unknown)?;
+                self.sandbox = Some(sandbox);
+            }
         }
         self.summary.records += 1;
         self.summary.last_hash = hash;
         self.summary.bytes += u64::try_from(line.len() + 1).expect("a line's length fits in 64 bits");
-        Ok(record)
+        Ok(())
     }
 }
 

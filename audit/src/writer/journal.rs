@@ -221,7 +221,7 @@ fn verify(file: &File, length: u64) -> Result<(Summary, u64, Option<SandboxId>),
     let mut from_start = file;
     from_start.seek(SeekFrom::Start(0)).map_err(JournalError::Read)?;
     let mut reader = Reader::new(BufReader::new(io::Read::take(from_start, length)));
-    let end = reader.by_ref().find_map(Result::err);
+    let end = reader.verify_here().err();
     let (summary, owner) = (reader.summary(), reader.sandbox().cloned());
     match end {
         None => Ok((summary, 0, owner)),
