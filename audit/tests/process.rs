@@ -4,6 +4,8 @@
 
 #[path = "process/harness.rs"]
 mod harness;
+#[path = "process/speed.rs"]
+mod speed;
 
 use std::io::Write as _;
 use std::time::Instant;

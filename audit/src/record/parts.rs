@@ -83,9 +83,15 @@ pub struct Inference {
     /// The model that the client named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_asked: Option<String>,
-    /// The model that the request was sent to.
+    /// The model that answered, as the server names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_served: Option<String>,
+    /// Tokens of the prompt, as the server counts them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_in: Option<u64>,
+    /// Tokens of the answer, as the server counts them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_out: Option<u64>,
 }
 
 /// A step in a sandbox's life.

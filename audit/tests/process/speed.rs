@@ -1,17 +1,11 @@
 //! How fast the real writer acknowledges. The figures are printed; the bounds are wide, because a busy
 //! machine runs this too.
 
-#![expect(clippy::unwrap_used, reason = "a broken harness is a failed test")]
-#![expect(dead_code, reason = "the harness serves other tests too")]
-
-#[path = "process/harness.rs"]
-mod harness;
-
 use std::time::{Duration, Instant};
 
+use crate::harness::Writer;
 use audit::client::{Blocking, Tokio};
 use audit::{Action, Decision, Event, Object, Subject, log};
-use harness::Writer;
 
 const RECORDS: u64 = 60_000;
 const TASKS: u64 = 64;
