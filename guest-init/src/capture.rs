@@ -11,7 +11,7 @@
 //! at once like everything else.
 
 mod namespace;
-mod netlink;
+pub(crate) mod netlink;
 mod nft;
 mod route;
 mod sockets;

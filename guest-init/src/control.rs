@@ -5,7 +5,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::event::{PollFd, PollFlags};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use wire::control::{FromGuest, Setup, ToGuest};
 use wire::frame::{self, FrameError};
@@ -15,6 +15,9 @@ use crate::host::Host;
 
 /// Bytes of the length that precedes every frame.
 const PREFIX: usize = 4;
+
+/// How long the manager may take to close the channel after the last message.
+const CLOSING: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
 
 /// Why the channel cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -98,10 +101,12 @@ impl Control {
     }
 
     /// Says that nothing more will be sent, and waits until the manager has closed its side: then it has
-    /// read everything.
+    /// read everything. A manager that does not close in time is not waited for.
     pub(crate) fn close(mut self) {
-        drop(rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Write));
-        while self.wait(PollFlags::IN).is_ok() && self.fill().is_ok() {
+        let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Write);
+        while self.wait_until(PollFlags::IN, Some(&CLOSING)).is_ok_and(|ready| ready > 0)
+            && self.fill().is_ok()
+        {
             self.inbox.clear();
         }
     }
@@ -163,9 +168,14 @@ impl Control {
     }
 
     fn wait(&self, events: PollFlags) -> Result<(), ControlError> {
+        self.wait_until(events, None).map(drop)
+    }
+
+    fn wait_until(&self, events: PollFlags, limit: Option<&Timespec>) -> Result<usize, ControlError> {
         let mut poll = [PollFd::new(&self.socket, events)];
-        match rustix::event::poll(&mut poll, None) {
-            Ok(_) | Err(Errno::INTR) => Ok(()),
+        match rustix::event::poll(&mut poll, limit) {
+            Ok(ready) => Ok(ready),
+            Err(Errno::INTR) => Ok(1),
             Err(error) => Err(ControlError::Channel(error)),
         }
     }

@@ -4,15 +4,18 @@ use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
+use rustix::process::Pid;
 use wire::control::{Exit, FromGuest, Setup, Stage};
+use wire::flow::FlowKey;
 
 use crate::agent::{self, session};
 use crate::boot::root::{Owner, Tree};
 use crate::boot::{clock, early, files, hygiene, modules, mounts, power, root};
-use crate::capture::{Egress, Network};
+use crate::capture::{Egress, Gates, Network};
 use crate::control::{Control, ControlError};
 use crate::host::{Host, Vsock};
-use crate::{relay, sys, trust};
+use crate::identity::Resolver;
+use crate::{names, relay, sys, trust};
 
 /// The kind of interface that carries the default routes.
 const WAY_OUT: &str = "dummy";
@@ -72,7 +75,8 @@ fn serve(host: &Arc<dyn Host>, control: &mut Control, started: u64) -> Result<Ex
     let network = Network::build(egress, WAY_OUT).map_err(|error| failed(Stage::Capture)(error.into()))?;
     let poised = agent::poise(&mut setup, tree.path(), network.namespace())
         .map_err(|error| failed(Stage::Agent)(error.into()))?;
-    relay::start(network, host, setup.flow_key.clone(), poised.warden());
+    serve_network(network, host, setup.flow_key.clone(), poised.warden())
+        .map_err(|error| failed(Stage::Capture)(error))?;
     crate::control::wipe(&mut setup.flow_key.0);
     hygiene::apply().map_err(|error| failed(Stage::Agent)(error.into()))?;
     control.send(&FromGuest::Ready { at_ns: clock::since_kernel_start() })?;
@@ -80,6 +84,20 @@ fn serve(host: &Arc<dyn Host>, control: &mut Control, started: u64) -> Result<Ex
     let pid = running.pid.as_raw_nonzero().get().unsigned_abs();
     control.send(&FromGuest::Started { pid, at_ns: clock::since_kernel_start() })?;
     Ok(session::serve(control, running)?)
+}
+
+/// Starts the threads that carry connections and names, if the sandbox has egress.
+fn serve_network(
+    network: Network,
+    host: &Arc<dyn Host>,
+    key: FlowKey,
+    warden: Pid,
+) -> Result<(), Box<dyn Error>> {
+    let Some(Gates { flows, datagrams, streams, diagnosis }) = network.into_gates() else { return Ok(()) };
+    let resolver = Arc::new(Resolver::new(diagnosis, warden)?);
+    relay::start(flows, Arc::clone(host), key, Arc::clone(&resolver))?;
+    names::start(datagrams, streams, Arc::clone(host), resolver)?;
+    Ok(())
 }
 
 /// The clock, the root tree and everything in it.

@@ -68,6 +68,14 @@ pub(crate) fn leave_network() -> Result<(), Errno> {
     unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }
 }
 
+/// Whether two threads have one table of descriptors. When the kernel does not say, they are taken to have two.
+pub(crate) fn share_descriptors(one: rustix::process::Pid, other: rustix::process::Pid) -> bool {
+    const KCMP_FILES: libc::c_int = 2;
+    let (one, other) = (one.as_raw_nonzero().get(), other.as_raw_nonzero().get());
+    // SAFETY: the call compares two kernel objects and touches no memory of ours.
+    unsafe { libc::syscall(libc::SYS_kcmp, one, other, KCMP_FILES, 0, 0) == 0 }
+}
+
 /// Lets nobody read the process's memory through `/proc`, not even another root process without
 /// `CAP_SYS_PTRACE`.
 pub(crate) fn hide_memory() -> Result<(), Errno> {

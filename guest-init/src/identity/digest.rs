@@ -1,0 +1,96 @@
+//! SHA-256 of executables, remembered for as long as the file is the same one with the same times.
+
+use std::collections::HashMap;
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::sync::{Mutex, PoisonError};
+
+use sha2::{Digest as _, Sha256};
+use wire::subject::Digest;
+
+/// Files remembered at most; an agent that executes more pays for it itself.
+const REMEMBERED: usize = 1024;
+
+const CHUNK: usize = 128 * 1024;
+
+/// A state of a file: a write changes at least its `ctime`, which no program can set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Version {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+/// Digests by file version; the lock is held for a look-up, not while a file is read.
+#[derive(Debug, Default)]
+pub(super) struct Digests(Mutex<HashMap<Version, Digest>>);
+
+impl Digests {
+    /// The digest of an open file's content; `None` if it changed meanwhile.
+    pub(super) fn of(&self, file: &mut File) -> io::Result<Option<Digest>> {
+        let version = Version::of(&file.metadata()?);
+        if let Some(digest) = self.map().get(&version) {
+            return Ok(Some(*digest));
+        }
+        let digest = hash(file)?;
+        if Version::of(&file.metadata()?) != version {
+            return Ok(None);
+        }
+        let mut map = self.map();
+        if map.len() >= REMEMBERED {
+            map.clear();
+        }
+        map.insert(version, digest);
+        Ok(Some(digest))
+    }
+
+    fn map(&self) -> std::sync::MutexGuard<'_, HashMap<Version, Digest>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Version {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
+fn hash(file: &mut File) -> io::Result<Digest> {
+    let mut hasher = Sha256::new();
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        match file.read(&mut chunk)? {
+            0 => return Ok(Digest(hasher.finalize().into())),
+            length => hasher.update(chunk.get(..length).unwrap_or_default()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod unit_tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_file_is_read_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("program");
+        let digests = Digests::default();
+        let read = || digests.of(&mut File::open(&path).unwrap()).unwrap().unwrap().to_hex();
+        std::fs::write(&path, "abc").unwrap();
+        assert_eq!(read(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(digests.map().len(), 1);
+        assert_eq!(read(), read());
+        assert_eq!(digests.map().len(), 1);
+        std::fs::write(&path, "abd").unwrap();
+        assert_ne!(read(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+}

@@ -1,0 +1,162 @@
+//! What a process runs: its executable, the script that an interpreter was given, its ancestors.
+
+use std::fs::{self, File};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
+use rustix::process::Pid;
+use wire::subject::Program;
+
+use super::digest::Digests;
+use super::holders::Agent;
+
+/// Longest chain of ancestors that is told.
+const MAX_PARENTS: usize = 64;
+
+/// Programs whose first file argument is the program proper. Versions follow some of the names.
+const INTERPRETERS: &[&str] = &[
+    "ash", "bash", "bun", "busybox", "dash", "deno", "ksh", "lua", "node", "nodejs", "perl", "php", "pypy",
+    "python", "ruby", "sh", "tclsh", "zsh",
+];
+
+/// Options after which there is no script: the program stands in the argument, or is a module.
+const NO_SCRIPT: &[&str] = &["-c", "-e", "-m", "-p", "-r", "--eval", "--print"];
+
+/// Describes the process `pid` of the agent.
+///
+/// # Errors
+/// Why it could not be told, for the subject.
+pub(super) fn inspect(pid: Pid, agent: &Agent, digests: &Digests) -> Result<Program, String> {
+    let gone = |_error| "its owner ended while it was looked up".to_owned();
+    let path = path(pid).map_err(gone)?;
+    let status = Status::of(pid).ok_or_else(|| gone(std::io::Error::last_os_error()))?;
+    let sha256 = File::open(entry(pid, "exe")).and_then(|mut file| digests.of(&mut file)).ok().flatten();
+    let script = if is_interpreter(&path) { script(pid) } else { None };
+    let parents = parents(status.parent, agent);
+    Ok(Program {
+        path,
+        sha256,
+        script,
+        pid: pid.as_raw_nonzero().get().unsigned_abs(),
+        uid: status.uid,
+        parents,
+    })
+}
+
+/// The executable's path in the agent's file tree. The kernel adds ` (deleted)` when there is no such file
+/// any more; it stays, so that no rule takes the process for the file that is there now.
+pub(super) fn path(pid: Pid) -> std::io::Result<String> {
+    fs::read_link(entry(pid, "exe")).map(|path| path.to_string_lossy().into_owned())
+}
+
+/// What is used of `/proc/<pid>/status`.
+struct Status {
+    parent: Option<Pid>,
+    uid: u32,
+}
+
+impl Status {
+    fn of(pid: Pid) -> Option<Self> {
+        Self::parse(&fs::read_to_string(entry(pid, "status")).ok()?)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let field = |name| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        let parent = field("PPid:").and_then(|number| number.parse().ok()).and_then(Pid::from_raw);
+        // Real, effective, saved and file system user: the effective one acts.
+        let uid = field("Uid:")?.split_whitespace().nth(1)?.parse().ok()?;
+        Some(Self { parent, uid })
+    }
+}
+
+/// Nearest first, up to the agent's first process, whose parent is the warden.
+fn parents(mut next: Option<Pid>, agent: &Agent) -> Vec<String> {
+    let mut chain = Vec::new();
+    while let Some(pid) = next.filter(|pid| *pid != agent.warden() && chain.len() < MAX_PARENTS) {
+        let (Ok(path), Some(status)) = (path(pid), Status::of(pid)) else { break };
+        chain.push(path);
+        next = status.parent;
+    }
+    chain
+}
+
+fn is_interpreter(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let plain = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+    INTERPRETERS.contains(&plain)
+}
+
+/// The first argument that is a file, by its name in the agent's file tree. The process can write anything
+/// into its own arguments: this is a hint, which may only narrow what the executable is granted.
+fn script(pid: Pid) -> Option<String> {
+    let arguments = fs::read(entry(pid, "cmdline")).ok()?;
+    let working = fs::read_link(entry(pid, "cwd")).ok()?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::open(entry(pid, "root"), flags, Mode::empty()).ok()?;
+    candidates(&arguments).into_iter().find_map(|argument| resolve(&root, &working.join(argument)))
+}
+
+/// Arguments that may be the script, in order.
+fn candidates(arguments: &[u8]) -> Vec<String> {
+    let texts =
+        arguments.split(|byte| *byte == 0).skip(1).map(|text| String::from_utf8_lossy(text).into_owned());
+    texts
+        .take_while(|text| !NO_SCRIPT.contains(&text.as_str()))
+        .filter(|text| !text.is_empty() && !text.starts_with('-'))
+        .collect()
+}
+
+/// Resolves `path` below the agent's root, as the agent would, and names what it leads to.
+fn resolve(root: &OwnedFd, path: &Path) -> Option<String> {
+    let path = path.strip_prefix("/").ok()?;
+    let file =
+        rustix::fs::openat2(root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::IN_ROOT)
+            .ok()?;
+    let kind = FileType::from_raw_mode(rustix::fs::fstat(&file).ok()?.st_mode);
+    if kind != FileType::RegularFile {
+        return None;
+    }
+    let name = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).ok()?;
+    Some(name.to_string_lossy().into_owned())
+}
+
+fn entry(pid: Pid, name: &str) -> PathBuf {
+    PathBuf::from(format!("/proc/{}/{name}", pid.as_raw_nonzero()))
+}
+
+#[cfg(test)]
+mod unit_tests {
+    use super::*;
+
+    #[test]
+    fn interpreters_by_name_and_version() {
+        for yes in
+            ["/usr/bin/python3.11", "/usr/bin/python3", "/usr/bin/node", "/bin/bash", "/usr/bin/perl5.36.0"]
+        {
+            assert!(is_interpreter(yes), "{yes}");
+        }
+        for no in ["/usr/bin/curl", "/usr/bin/git", "/usr/lib/git-core/git-remote-https", "/bin/bash-static"]
+        {
+            assert!(!is_interpreter(no), "{no}");
+        }
+    }
+
+    #[test]
+    fn a_script_is_the_first_file_and_code_is_none() {
+        assert_eq!(candidates(b"python3\0-u\0-W\0ignore\0agent.py\0--x\0"), ["ignore", "agent.py"]);
+        assert!(candidates(b"python3\0-c\0import os\0agent.py\0").is_empty());
+        assert!(candidates(b"node\0--eval\x001\0x.js\0").is_empty());
+        assert!(candidates(b"bash\0").is_empty());
+    }
+
+    #[test]
+    fn status_takes_the_effective_user() {
+        let status = Status::parse("Name:\tx\nPPid:\t7\nUid:\t1\t1000\t3\t4\n").unwrap();
+        assert_eq!(
+            (status.parent.and_then(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok()), status.uid),
+            (Some(7), 1000)
+        );
+        assert!(Status::parse("Name:\tx\n").is_none());
+    }
+}
