@@ -36,6 +36,8 @@ fn full() -> Event {
             route: Some("local".to_owned()),
             model_asked: Some("gpt".to_owned()),
             model_served: Some("nemotron".to_owned()),
+            tokens_in: Some(120),
+            tokens_out: Some(45),
             tokens_in: None,
             tokens_out: None,
         }),
