@@ -38,8 +38,6 @@ fn full() -> Event {
             model_served: Some("nemotron".to_owned()),
             tokens_in: Some(120),
             tokens_out: Some(45),
-            tokens_in: None,
-            tokens_out: None,
         }),
         lifecycle: Some(Lifecycle {
             phase: Phase::AgentExited,
