@@ -142,9 +142,10 @@ impl Trail {
         event.inference = Some(Inference {
             route: Some(answered.zone.as_str().to_owned()),
             model_served: model,
+            tokens_in,
+            tokens_out,
             ..Inference::default()
         });
-        tracing::info!(request = %answered.context.request, tokens_in, tokens_out, "answered");
         if self.after.send(event).is_err() {
             tracing::error!("an answer came after the trail was closed");
         }

@@ -1,6 +1,8 @@
 //! Calls through the whole router: a client on the Unix socket, real servers on loopback, a real socket
 //! to an audit writer. What the servers saw is the witness.
 
+#![expect(clippy::unwrap_used, reason = "a step that fails ends the test")]
+
 #[path = "end_to_end/answers.rs"]
 mod answers;
 #[path = "end_to_end/rig.rs"]

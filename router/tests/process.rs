@@ -1,5 +1,7 @@
 //! The process as the manager starts it: descriptors, jail, status, SIGTERM.
 
+#![expect(clippy::unwrap_used, reason = "a step that fails ends the test")]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};

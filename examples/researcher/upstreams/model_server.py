@@ -98,9 +98,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Cache-Control", "no-cache")
-        self.send_header("Connection", "close")
+        self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        self.close_connection = True
         envelope = self.envelope("chat.completion.chunk")
 
         def event(delta, finish=None):
@@ -113,12 +112,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
         event({}, "stop")
         if options.get("include_usage"):
             self.send_event({**envelope, "choices": [], "usage": usage})
-        self.wfile.write(b"data: [DONE]\n\n")
+        self.send_chunk(b"data: [DONE]\n\n")
+        self.send_chunk(b"")
 
     def send_event(self, document):
         """One event, at once."""
-        self.wfile.write(b"data: " + json.dumps(document).encode() + b"\n\n")
-        self.wfile.flush()
+        self.send_chunk(b"data: " + json.dumps(document).encode() + b"\n\n")
+
+    def send_chunk(self, data):
+        """One chunk of the body; an empty one ends it."""
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
 
     def envelope(self, kind):
         """What every answer carries."""

@@ -17,7 +17,8 @@ def report(directory):
     for name in ("cloud", "local"):
         print(f"{name} saw {len(seen[name])} prompts")
         for entry in seen[name]:
-            print(f"  {entry['model']}: {entry['prompt'].splitlines()[1][:100]}")
+            first = "".join(entry["prompt"].splitlines()[1:2])
+            print(f"  {entry['model']}: {first[:100]}")
     wrong = list(mistakes(seen))
     for mistake in wrong:
         print(f"WRONG: {mistake}", file=sys.stderr)

@@ -124,6 +124,10 @@ fn tokens_with_a_shape() {
             (format!("{}-us12", body(31, HEX)), false),
         ],
     );
+}
+
+#[test]
+fn tokens_in_a_place() {
     check(
         "slack-webhook",
         vec![
