@@ -18,6 +18,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Task {
     /// Run a command on a machine with real KVM: here, or in the KVM lab when this machine has none.
     Lab(LabArguments),
+    /// Install what is missing, build, and run a real agent in a real microVM.
+    Demo,
     /// Install what is missing, check, build and test everything.
     Ci {
         /// Only these steps, by the first word of their names (default: all).

@@ -37,6 +37,9 @@ pub(crate) struct LabArguments {
     /// Bring a result back: a path in the lab and where it goes here.
     #[arg(long, value_name = "PATH:DEST", value_parser = copy)]
     copy_out: Vec<(PathBuf, PathBuf)>,
+    /// Move this file (and a program's libraries) into the lab's memory first; for exact times with --icount.
+    #[arg(long, value_name = "FILE")]
+    settle: Vec<PathBuf>,
     /// The lab's memory in MiB.
     #[arg(long, value_name = "MIB", default_value_t = 4096)]
     memory: u32,
@@ -67,6 +70,7 @@ pub(crate) fn run(arguments: &LabArguments) -> Result<ExitCode> {
     let planned = Planned::new(options(arguments)?);
     forward_signals(planned.interrupter())?;
     let mut lab = planned.start()?;
+    lab.settle(&arguments.settle)?;
     let run = RunOptions {
         user: user(arguments)?,
         time_limit: arguments.time_limit,

@@ -3,6 +3,7 @@
 
 mod arguments;
 mod ci;
+mod demo;
 mod dependencies;
 mod lab_command;
 mod layers;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Lab(arguments) => lab_command::run(&arguments),
         Task::Ci { steps } => ci::run(steps),
+        Task::Demo => demo::run(),
         Task::Test => ci::run(ci::TESTS.map(str::to_owned).to_vec()),
         Task::Setup => setup::run(),
         Task::LabSmoke => lab_command::smoke(),

@@ -12,7 +12,8 @@ pub enum Clock {
     /// As fast as the host allows, on several threads. For humans and tests.
     Wall,
     /// One instruction is one nanosecond, on one processor, the same on every run: `CLOCK_MONOTONIC` inside is
-    /// the figure to judge by. It sees no cache and no exit cost.
+    /// the figure to judge by. It sees no cache and no exit cost. Waiting for the host lasts any time at all, and
+    /// opening a host file is such a wait: see [`crate::Lab::settle`].
     Instructions,
 }
 

@@ -23,6 +23,9 @@ use crate::options::{Input, Options, RunOptions};
 const GRACE: Duration = Duration::from_secs(5);
 /// How long the guest half may take to send the next piece of an archive.
 const ARCHIVE_LIMIT: Duration = Duration::from_secs(60);
+/// Setting a file's times to what they are moves it into the lab's own layer, even while it runs.
+const SETTLE: &str = r#"set -e; for file in "$@"; do
+for part in "$file" $(ldd "$file" 2>/dev/null | grep -o '/[^ )]*'); do touch -r "$part" "$part"; done; done"#;
 const SIGTERM: u8 = 15;
 const SIGKILL: u8 = 9;
 
@@ -87,6 +90,9 @@ pub enum LabError {
         #[source]
         source: io::Error,
     },
+    /// A file could not be moved into it.
+    #[error("cannot move files into the lab: {0}")]
+    Settle(String),
     /// A signal came while it started.
     #[error("interrupted while the lab was starting")]
     Interrupted,
@@ -246,6 +252,26 @@ impl Lab {
         self.send(&Frame::Run(command))?;
         self.feed(&options.input)?;
         self.follow(options.time_limit, output)
+    }
+
+    /// Moves host files, and the libraries of those that are programs, into the lab's own memory, so that using
+    /// them waits for nothing.
+    ///
+    /// # Errors
+    /// A file is missing, or the lab ends.
+    pub fn settle(&mut self, files: &[PathBuf]) -> Result<(), LabError> {
+        if files.is_empty() {
+            return Ok(());
+        }
+        let mut argv = ["sh", "-c", SETTLE, "sh"].map(str::to_owned).to_vec();
+        for file in files {
+            argv.push(file.to_str().ok_or_else(|| LabError::NotUtf8(file.clone()))?.to_owned());
+        }
+        let mut words = Vec::new();
+        match self.run(&argv, &RunOptions::default(), &mut |_stream, bytes| words.extend(bytes))? {
+            Ended::Exit(0) => Ok(()),
+            _failed => Err(LabError::Settle(String::from_utf8_lossy(&words).trim().to_owned())),
+        }
     }
 
     /// The first line of trouble that the lab's own kernel reported, if any: what a command did then counts for

@@ -107,6 +107,7 @@ fn a_command_ends_at_its_time_limit() {
 fn instructions_are_a_clock() {
     let time = || {
         let mut lab = Lab::start(&Options { clock: Clock::Instructions, ..options() }).unwrap();
+        lab.settle(&["/bin/sh".into()]).unwrap();
         let script = "read a _ </proc/uptime; i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; read b _ </proc/uptime; echo $a $b";
         let seen = shell(&mut lab, script).stdout;
         let (a, b) = seen.trim().split_once(' ').unwrap();
@@ -115,6 +116,17 @@ fn instructions_are_a_clock() {
     let (first, second) = (time(), time());
     assert!(first > 0.05, "{first}");
     assert!((first - second).abs() <= first * 0.05 + 0.02, "{first} and {second}");
+}
+
+#[test]
+fn settled_files_are_the_labs_own() {
+    let mut lab = Lab::start(&options()).unwrap();
+    lab.settle(&["/bin/true".into(), "/bin/sh".into()]).unwrap();
+    let seen = shell(&mut lab, "cmp /bin/true /usr/bin/true && ldd /bin/true | grep -q libc && /bin/true");
+    assert_eq!(seen.ended, Ended::Exit(0), "{}", seen.stderr);
+    assert!(
+        matches!(lab.settle(&["/no/such/folder/file".into()]), Err(LabError::Settle(why)) if why.contains("/no/such"))
+    );
 }
 
 /// A lab that cannot start says why, and nothing of it stays.
