@@ -39,11 +39,41 @@ impl Context {
     }
 }
 
+/// A path may hold any character; what is no text is replaced.
 fn one(headers: &HeaderMap, name: &'static str) -> Result<String, ContextError> {
+    const LONGEST: usize = 4096;
     let mut values = headers.get_all(name).iter();
-    let value = values.next().and_then(|value| value.to_str().ok()).ok_or(ContextError(name))?;
-    if values.next().is_some() || value.is_empty() || value.len() > 4096 {
+    let (Some(value), None) = (values.next(), values.next()) else { return Err(ContextError(name)) };
+    if value.is_empty() || value.len() > LONGEST {
         return Err(ContextError(name));
     }
-    Ok(value.to_owned())
+    Ok(String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, http::HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn each_header_must_be_there_once() {
+        let all = [("x-openshell-sandbox", "box-1"), ("x-openshell-request", "r-1"), ("x-openshell-binary", "/opt/ü")];
+        let context = Context::read(&headers(&all)).unwrap();
+        assert_eq!((context.sandbox.as_str(), context.binary.as_str()), ("box-1", "/opt/ü"));
+        for left_out in 0..3 {
+            let rest: Vec<_> = all.iter().enumerate().filter(|(at, _)| *at != left_out).map(|(_, pair)| *pair).collect();
+            assert_eq!(Context::read(&headers(&rest)).unwrap_err(), ContextError(all[left_out].0));
+        }
+        let twice = [all[0], all[1], all[2], ("x-openshell-request", "r-2")];
+        assert!(Context::read(&headers(&twice)).is_err());
+        assert!(Context::read(&headers(&[("x-openshell-sandbox", "Not A Label"), all[1], all[2]])).is_err());
+        assert!(Context::read(&headers(&[all[0], ("x-openshell-request", ""), all[2]])).is_err());
+    }
 }

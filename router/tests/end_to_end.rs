@@ -9,3 +9,5 @@ mod answers;
 mod rig;
 #[path = "end_to_end/routes.rs"]
 mod routes;
+#[path = "end_to_end/tls.rs"]
+mod tls;

@@ -61,9 +61,7 @@ def run(directory):
     """Starts the servers, waits for the end, stops them."""
     refuse_taken_ports()
     prepare(directory)
-    stop = []
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_received: stop.append(True))
+    wake, stop = listen_for_signals()
     children = {}
     try:
         for name, command in commands(directory).items():
@@ -74,7 +72,7 @@ def run(directory):
             log.close()
         wait_until_answering(directory, children, stop)
         print(f"upstreams: ready, described in {directory / 'upstreams.json'}", flush=True)
-        return watch(children, stop)
+        return watch(children, wake, stop)
     finally:
         end(children.values())
 
@@ -146,8 +144,10 @@ def make_repository(directory):
 
 
 def commands(directory):
-    """The servers' command lines."""
-    python = [sys.executable, "-B"]
+    """The servers' command lines. Each server dies with this process, however it ends."""
+    setpriv = shutil.which("setpriv")
+    tied = [setpriv, "--pdeathsig", "TERM"] if setpriv else []
+    python = [*tied, sys.executable, "-B"]
     pair = ["--certificate", str(directory / "leaf.pem"), "--key", str(directory / "leaf.key")]
 
     def model(name, *more):
@@ -155,7 +155,7 @@ def commands(directory):
         return [*python, str(HERE / "model_server.py"), "--name", f"{name}-rules", *listen, *more]
 
     return {
-        "files": nginx.command(directory),
+        "files": [*tied, *nginx.command(directory)],
         "git": [
             *python, str(HERE / "git_server.py"), "--host", HOST, "--port", str(PORTS["git"]),
             "--root", str(directory / "repositories"), "--log", str(directory / "git.log"), *pair,
@@ -190,14 +190,25 @@ def answers(name, context):
         return False
 
 
-def watch(children, stop):
+def listen_for_signals():
+    """A socket that becomes readable at each signal, and the list of those that ask for the end."""
+    wake, wakened = socket.socketpair()
+    wakened.setblocking(False)
+    signal.set_wakeup_fd(wakened.detach())
+    stop = []
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda received, _frame: stop.append(received))
+    signal.signal(signal.SIGCHLD, lambda _received, _frame: None)
+    return wake, stop
+
+
+def watch(children, wake, stop):
     """Waits for a signal; a server that ends by itself is a failure."""
     while not stop:
         ended = [name for name, child in children.items() if child.poll() is not None]
         if ended:
             raise Failure(f"the {ended[0]} server ended by itself")
-        # Interrupted by every signal, a child's death included.
-        signal.sigtimedwait([signal.SIGCHLD], 1)
+        wake.recv(64)
     return 0
 
 

@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::{Notify, watch};
+use tokio_rustls::TlsAcceptor;
 use wire::router::{ModelServer, RouterConfig, Sensitive};
 use wire::spawn::Fd;
 
@@ -60,6 +61,13 @@ pub(crate) struct Plan {
     pub(crate) sensitive: Sensitive,
     pub(crate) local: Option<Script>,
     pub(crate) cloud: Option<Script>,
+    pub(crate) cloud_tls: Option<Tls>,
+}
+
+/// How the cloud server shows who it is, and whom the router trusts beside the system's roots.
+pub(crate) struct Tls {
+    pub(crate) acceptor: TlsAcceptor,
+    pub(crate) trusted_pem: String,
 }
 
 /// A client's answer.
@@ -75,7 +83,7 @@ pub(crate) const ANSWER: &str = r#"{"id":"x","object":"chat.completion","model":
 impl Default for Plan {
     fn default() -> Self {
         let script = Some(Script::Document(ANSWER));
-        Self { sensitive: Sensitive::Local, local: script.clone(), cloud: script }
+        Self { sensitive: Sensitive::Local, local: script.clone(), cloud: script, cloud_tls: None }
     }
 }
 
@@ -88,21 +96,22 @@ impl Rig {
             let records = Arc::clone(&records);
             move || acknowledge(theirs, &records)
         });
-        let local = start_server(plan.local, &records).await;
-        let cloud = start_server(plan.cloud, &records).await;
+        let local = start_server(plan.local, None, &records).await;
+        let cloud = start_server(plan.cloud, plan.cloud_tls.as_ref(), &records).await;
         let server = |upstream: &Upstream, name: &str, key: &str| ModelServer {
-            url: format!("http://{name}:{}/v1", upstream.address.port()),
+            url: format!("{name}:{}/v1", upstream.address.port()),
             api_key: Some(key.to_owned()),
             model: Some(format!("{key}-model")),
         };
+        let scheme = if plan.cloud_tls.is_some() { "https" } else { "http" };
         let config = RouterConfig {
             version: wire::VERSION,
             listener: Fd(5),
             audit: Fd(6),
             sensitive: plan.sensitive,
-            local: local.as_ref().map(|upstream| server(upstream, "local.test", "local")),
-            cloud: cloud.as_ref().map(|upstream| server(upstream, "cloud.test", "cloud")),
-            extra_roots_pem: String::new(),
+            local: local.as_ref().map(|upstream| server(upstream, "http://local.test", "local")),
+            cloud: cloud.as_ref().map(|upstream| server(upstream, &format!("{scheme}://cloud.test"), "cloud")),
+            extra_roots_pem: plan.cloud_tls.map(|tls| tls.trusted_pem).unwrap_or_default(),
             hosts: ["local.test", "cloud.test"].map(|name| (name.to_owned(), [127, 0, 0, 1].into())).into(),
             user: None,
         };
@@ -214,15 +223,24 @@ fn acknowledge(mut socket: StdUnixStream, records: &Log<Value>) {
     }
 }
 
-async fn start_server(script: Option<Script>, records: &Log<Value>) -> Option<Upstream> {
+async fn start_server(script: Option<Script>, tls: Option<&Tls>, records: &Log<Value>) -> Option<Upstream> {
     let script = script?;
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let upstream = Upstream { address: listener.local_addr().unwrap(), seen: Log::default() };
     let (seen, records) = (Arc::clone(&upstream.seen), Arc::clone(records));
+    let acceptor = tls.map(|tls| tls.acceptor.clone());
     tokio::spawn(async move {
         loop {
             let (stream, _address) = listener.accept().await.unwrap();
-            tokio::spawn(answer(stream, script.clone(), Arc::clone(&seen), Arc::clone(&records)));
+            let (script, seen, records) = (script.clone(), Arc::clone(&seen), Arc::clone(&records));
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let Some(acceptor) = acceptor else { return answer(stream, script, seen, records).await };
+                // A router that does not trust the certificate hangs up here.
+                if let Ok(stream) = acceptor.accept(stream).await {
+                    answer(stream, script, seen, records).await;
+                }
+            });
         }
     });
     Some(upstream)
