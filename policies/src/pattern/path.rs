@@ -8,10 +8,17 @@
 //! | `/a/**` at the end | what is beneath `/a/` | `/a` and what is beneath it |
 //! | `/a/*` at the end | one segment beneath `/a/` | the same as `/a/**` |
 //! | letters | exactly | a request path: whatever their case |
+//! | `:` or another mark | exactly | a request path: also percent-encoded (`%3A`) |
 //! | a slash at the end | exactly | a request path: with it or without it |
 //!
-//! The last two rows exist because servers differ: where one may see the path that was denied, it is denied.
-//! Matching goes over the path once for each `**`; nothing is allocated.
+//! The last three rows exist because servers differ: where one may see the path that was denied, it is denied.
+//! Matching goes over the path once for each `**`, and allocates only for a deny list on an encoded path.
+//!
+//! The canonical path of a request has letters, digits and `-._~` plain, of the other marks
+//! `!$&'()*+,=:@` plain or encoded, and everything else encoded in capitals. A pattern that holds
+//! anything else would never match, and is refused.
+
+use std::borrow::Cow;
 
 use super::{PatternError, Side};
 
@@ -55,7 +62,8 @@ impl PathPattern {
         if loose {
             body = body.strip_suffix('/').unwrap_or(body);
         }
-        let mut segments: Vec<Segment> = body.split('/').map(Segment::parse).collect::<Result<_, _>>()?;
+        let mut segments: Vec<Segment> =
+            body.split('/').map(|segment| Segment::parse(segment, loose)).collect::<Result<_, _>>()?;
         if let (Side::Deny, Some(last)) = (side, segments.last_mut())
             && *last == Segment::Whole
         {
@@ -68,6 +76,7 @@ impl PathPattern {
         let Some(mut body) = path.strip_prefix('/') else { return false };
         if self.loose {
             body = body.strip_suffix('/').unwrap_or(body);
+            return self.walk(&unescape(body));
         }
         self.walk(body)
     }
@@ -158,7 +167,8 @@ impl PathPattern {
 }
 
 impl Segment {
-    fn parse(text: &str) -> Result<Self, PatternError> {
+    fn parse(text: &str, loose: bool) -> Result<Self, PatternError> {
+        let literal = |text: &str| Box::from(if loose { unescape(text) } else { Cow::Borrowed(text) });
         match text {
             "*" => Ok(Self::Whole),
             "**" => Ok(Self::Deep),
@@ -166,10 +176,38 @@ impl Segment {
                 format!("'{text}' has '**' inside a segment"),
                 "let '**' stand alone between slashes, or write one '*'",
             )),
-            _ if text.contains('*') => Ok(Self::Pieces(text.split('*').map(Box::from).collect())),
-            _ => Ok(Self::Literal(text.into())),
+            _ if text.contains('*') => Ok(Self::Pieces(text.split('*').map(literal).collect())),
+            _ => Ok(Self::Literal(literal(text))),
         }
     }
+}
+
+/// Decodes the visible ASCII characters, slashes aside: what a server may see as the plain character.
+fn unescape(text: &str) -> Cow<'_, str> {
+    if !text.contains('%') {
+        return Cow::Borrowed(text);
+    }
+    let mut parts = text.split('%');
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match decode(part).filter(|byte| byte.is_ascii_graphic() && *byte != b'/') {
+            Some(byte) => {
+                plain.push(char::from(byte));
+                plain.push_str(&part[2..]);
+            }
+            None => {
+                plain.push('%');
+                plain.push_str(part);
+            }
+        }
+    }
+    Cow::Owned(plain)
+}
+
+/// The byte that the two digits at the start stand for.
+fn decode(digits: &str) -> Option<u8> {
+    let digits = digits.get(..2).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+    u8::from_str_radix(digits, 16).ok()
 }
 
 fn split(path: &str) -> (&str, Option<&str>) {
@@ -205,21 +243,35 @@ fn check_request(text: &str) -> Result<(), PatternError> {
         let remedy = format!("write '{path}': a path rule sees neither query nor fragment");
         return Err(PatternError::new(format!("'{text}' has a query or a fragment"), remedy));
     }
-    if let Some(odd) = text.chars().find(|c| !c.is_ascii_graphic() || matches!(c, '\\' | '"' | '<' | '>')) {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._~/!$&'()*+,=:@%".contains(c);
+    if text.contains(';') {
+        let remedy = "remove it: a request whose path has parameters is refused anyway";
+        return Err(PatternError::new(format!("'{text}' has a path parameter (';')"), remedy));
+    }
+    if let Some(odd) = text.chars().find(|c| !plain(*c)) {
         return Err(PatternError::new(
             format!("{odd:?} cannot stand in a path"),
             "write the character percent-encoded, as it is sent",
         ));
     }
-    let encoded =
-        text.split('%').skip(1).all(|after| after.bytes().take(2).filter(is_upper_hex).count() == 2);
-    if encoded {
-        return Ok(());
-    }
-    let remedy = "write '%' and two of 0-9 A-F; '%25' is a percent sign";
-    Err(PatternError::new(format!("'{text}' has a '%' that encodes nothing"), remedy))
+    text.split('%').skip(1).try_for_each(check_escape)
 }
 
-fn is_upper_hex(byte: &u8) -> bool {
-    byte.is_ascii_digit() || (b'A'..=b'F').contains(byte)
+/// Checks one escape, given what follows its percent sign.
+fn check_escape(after: &str) -> Result<(), PatternError> {
+    let digits = after.get(..2).unwrap_or(after);
+    let Some(byte) = decode(after).filter(|_byte| !digits.contains(|c: char| c.is_ascii_lowercase())) else {
+        let remedy = "write '%' and two of 0-9 A-F; '%25' is a percent sign";
+        return Err(PatternError::new(format!("'%{digits}' encodes nothing"), remedy));
+    };
+    let refused = matches!(byte, b'/' | b'\\' | b';') || byte.is_ascii_control();
+    if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+        let reason = format!("'%{digits}' never stands in a canonical path");
+        return Err(PatternError::new(reason, format!("write '{}'", char::from(byte))));
+    }
+    if refused {
+        let reason = format!("'%{digits}' never stands in a canonical path");
+        return Err(PatternError::new(reason, "remove it: a request that has it is refused anyway"));
+    }
+    Ok(())
 }
