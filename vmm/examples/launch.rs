@@ -4,6 +4,8 @@
 //! `launch VMM --kernel FILE [--initramfs FILE] [--cmdline TEXT] [--vcpus N] [--memory MIB]
 //!  [--disk FILE | --disk-rw FILE]... [--vsock DIRECTORY] [--user UID] [--stop-after SECONDS]`
 
+#![expect(clippy::print_stderr, reason = "a tool for developers that prints what it sees")]
+
 use std::error::Error;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};

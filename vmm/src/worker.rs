@@ -70,7 +70,9 @@ impl Worker {
     /// Serves this device when its backend has work, if it has such a thing.
     pub(crate) fn watch_backend(&mut self, transport: &Arc<Transport>) -> io::Result<()> {
         if let Some(events) = transport.backend_events()? {
-            self.watch(&events)?;
+            // At the edge: a device that is broken does not look at its backend's events, which must not
+            // keep the thread awake.
+            self.watch_with(&events, EventSet::IN | EventSet::EDGE_TRIGGERED)?;
             self.sources.push(Source::Backend { transport: Arc::clone(transport), _events: events });
         }
         Ok(())
@@ -123,8 +125,12 @@ impl Worker {
 
     /// Waits for a descriptor on behalf of the source that is about to be added.
     fn watch(&self, fd: &impl AsRawFd) -> io::Result<()> {
+        self.watch_with(fd, EventSet::IN)
+    }
+
+    fn watch_with(&self, fd: &impl AsRawFd, events: EventSet) -> io::Result<()> {
         let index = u64::try_from(self.sources.len()).expect("a length fits in 64 bits");
-        self.epoll.ctl(ControlOperation::Add, fd.as_raw_fd(), EpollEvent::new(EventSet::IN, index))
+        self.epoll.ctl(ControlOperation::Add, fd.as_raw_fd(), EpollEvent::new(events, index))
     }
 }
 

@@ -121,9 +121,14 @@ impl Transport {
     /// Lets the device work. A ring that makes no sense breaks the device until its driver resets it.
     pub fn serve(&self, event: Event) {
         let mut registers = self.registers();
-        if registers.phase() == Phase::Working && registers.device.serve(event).is_err() {
-            registers.device.misbehaviour().count();
-            registers.needs_reset();
+        // A backend is heard before the driver is there: its events must not pile up meanwhile.
+        let heard = match registers.phase() {
+            Phase::Working => true,
+            Phase::Negotiating | Phase::SettingUp => event == Event::Backend,
+            Phase::Broken => false,
+        };
+        if heard {
+            registers.serve(event);
         }
     }
 
@@ -321,12 +326,18 @@ impl Registers {
         };
         self.status |= DRIVER_OK;
         self.device.activate(activation);
-        // What the driver offered before it was ready came without a notification that anyone heard.
+        // What the driver offered before it was ready came without a notification that anyone heard, and
+        // what the backend said while the device was broken was not listened to.
         for index in 0..self.queues.len() {
-            if self.device.serve(Event::Notified(QueueIndex(index))).is_err() {
-                self.device.misbehaviour().count();
-                return self.needs_reset();
-            }
+            self.serve(Event::Notified(QueueIndex(index)));
+        }
+        self.serve(Event::Backend);
+    }
+
+    fn serve(&mut self, event: Event) {
+        if self.phase() != Phase::Broken && self.device.serve(event).is_err() {
+            self.device.misbehaviour().count();
+            self.needs_reset();
         }
     }
 

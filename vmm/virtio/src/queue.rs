@@ -59,11 +59,13 @@ pub struct Head(u16);
 pub struct VirtQueue {
     queue: Queue,
     line: Arc<Line>,
+    /// Whether chains were given back that the driver has not been told of.
+    untold: bool,
 }
 
 impl VirtQueue {
     pub(crate) fn new(queue: Queue, line: Arc<Line>) -> Self {
-        Self { queue, line }
+        Self { queue, line, untold: false }
     }
 
     /// The next chain that the driver offers.
@@ -88,6 +90,7 @@ impl VirtQueue {
     /// # Errors
     /// The ring makes no sense.
     pub fn done(&mut self, memory: &Memory, head: Head, written: u32) -> Result<(), QueueFault> {
+        self.untold = true;
         Ok(self.queue.add_used(memory, head.0, written)?)
     }
 
@@ -96,7 +99,7 @@ impl VirtQueue {
     /// # Errors
     /// The ring makes no sense.
     pub fn signal(&mut self, memory: &Memory) -> Result<(), QueueFault> {
-        if self.queue.needs_notification(memory)? {
+        if std::mem::take(&mut self.untold) && self.queue.needs_notification(memory)? {
             self.line.used_buffers();
         }
         Ok(())

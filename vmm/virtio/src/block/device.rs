@@ -6,7 +6,7 @@ use super::backend::{Disk, Verdict};
 use super::request::{Access, Request};
 use crate::device::{Activation, Device, DeviceType, Event, Misbehaviour};
 use crate::memory::Memory;
-use crate::queue::{QueueFault, VirtQueue};
+use crate::queue::{Buffers, ChainFault, QueueFault, VirtQueue};
 
 const QUEUES: [u16; 1] = [256];
 
@@ -75,19 +75,7 @@ impl Device for Block {
         loop {
             queue.silence(memory)?;
             while let Some((head, chain)) = queue.pop(memory)? {
-                let written = match Request::parse(chain, self.disk.limits()) {
-                    Ok(request) => {
-                        let outcome = self.disk.perform(request);
-                        if outcome.verdict == Verdict::Refused {
-                            self.misbehaviour.count();
-                        }
-                        outcome.written
-                    }
-                    Err(_fault) => {
-                        self.misbehaviour.count();
-                        0
-                    }
-                };
+                let written = answer(&self.disk, chain, &self.misbehaviour);
                 queue.done(memory, head, written)?;
             }
             queue.signal(memory)?;
@@ -100,4 +88,17 @@ impl Device for Block {
     fn misbehaviour(&self) -> &Misbehaviour {
         &self.misbehaviour
     }
+}
+
+/// Does what one chain asks for; returns the bytes written to it.
+fn answer(disk: &Disk, chain: Result<Buffers<'_>, ChainFault>, misbehaviour: &Misbehaviour) -> u32 {
+    let Ok(request) = Request::parse(chain, disk.limits()) else {
+        misbehaviour.count();
+        return 0;
+    };
+    let outcome = disk.perform(request);
+    if outcome.verdict == Verdict::Refused {
+        misbehaviour.count();
+    }
+    outcome.written
 }

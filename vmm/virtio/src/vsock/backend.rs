@@ -139,12 +139,12 @@ impl Bridge {
 
     /// Acts on a packet of the guest.
     pub fn on_packet(&mut self, packet: Packet<'_>, misbehaviour: &Misbehaviour) {
-        let Packet { link, operation, credit, data } = packet;
-        match (operation, self.links.get(&link).copied()) {
-            (Some(Operation::Request), None) => self.on_request(link, credit),
+        let link = packet.link;
+        match (packet.operation, self.links.get(&link).copied()) {
+            (Some(Operation::Request), None) => self.on_request(link, packet.credit),
             // A reset of nothing is how both sides make sure.
             (Some(Operation::Reset), None) => {}
-            (Some(operation), Some(id)) => self.on_link(id, operation, credit, data, misbehaviour),
+            (Some(operation), Some(id)) => self.on_link(id, operation, packet, misbehaviour),
             (Some(_), None) => self.refusals.push_back(link),
             (None, _) => {
                 misbehaviour.count();
@@ -214,16 +214,9 @@ impl Bridge {
         }
     }
 
-    fn on_link(
-        &mut self,
-        id: Id,
-        operation: Operation,
-        credit: Credit,
-        data: Segments<'_>,
-        misbehaviour: &Misbehaviour,
-    ) {
+    fn on_link(&mut self, id: Id, operation: Operation, packet: Packet<'_>, misbehaviour: &Misbehaviour) {
         self.with(id, |connection| {
-            connection.on_packet(operation, credit, data).unwrap_or_else(|_violation| {
+            connection.on_packet(operation, packet.credit, packet.data).unwrap_or_else(|_violation| {
                 misbehaviour.count();
                 Fate::Reset
             })

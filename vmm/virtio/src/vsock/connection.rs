@@ -49,6 +49,8 @@ pub struct Connection {
     guest_closed: Halves,
     /// What the stream may have for us.
     input: Input,
+    /// Whether the host was told that the guest sends no more.
+    output: Output,
     /// Whether the host is gone altogether, not only done with sending.
     hung_up: bool,
     /// What the guest is owed beside data.
@@ -81,6 +83,13 @@ enum Input {
     Ended,
     /// The guest was told.
     Told,
+}
+
+/// What the stream takes from us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Output {
+    Open,
+    Closed,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -163,6 +172,7 @@ impl Connection {
             backlog: VecDeque::new(),
             guest_closed: Halves::default(),
             input: Input::Ready,
+            output: Output::Open,
             hung_up: false,
             owed: Owed::default(),
         }
@@ -253,8 +263,9 @@ impl Connection {
             (Operation::Response, State::Offered) => self.accepted(),
             (Operation::Data, State::Open) => self.on_data(data),
             (Operation::Shutdown(halves), State::Open) => {
-                self.guest_closed = self.guest_closed.and(halves);
-                if self.guest_closed.receive {
+                let before = self.guest_closed;
+                self.guest_closed = before.and(halves);
+                if self.guest_closed.receive && !before.receive {
                     let _already_closed = self.stream.shutdown(Shutdown::Read);
                     self.stop_reading_for_nobody();
                 }
@@ -390,7 +401,9 @@ impl Connection {
         if matches!(self.state, State::Draining) {
             return Fate::Gone;
         }
-        if self.guest_closed.send {
+        // Once only: closing a direction is itself an event on the stream, which would bring us back here.
+        if self.guest_closed.send && self.output == Output::Open {
+            self.output = Output::Closed;
             let _already_closed = self.stream.shutdown(Shutdown::Write);
         }
         if self.guest_closed == Halves::BOTH { Fate::Reset } else { Fate::Lives }

@@ -115,9 +115,7 @@ impl Active {
             }
             self.transmit.done(&memory, head, 0)?;
         }
-        if count > 0 {
-            self.transmit.signal(&memory)?;
-        }
+        self.transmit.signal(&memory)?;
         // With too many refusals waiting, more packets are worth nothing until the guest has heard some.
         let more = self.transmit.listen(&memory)? && bridge.takes_packets();
         Ok(if more || count > 0 { Progress::Made } else { Progress::None })
@@ -126,7 +124,6 @@ impl Active {
     /// Gives packets to the guest.
     fn give(&mut self, bridge: &mut Bridge, misbehaviour: &Misbehaviour) -> Result<Progress, QueueFault> {
         let memory = Arc::clone(&self.memory);
-        let mut count = 0;
         self.receive.silence(&memory)?;
         let mut more = false;
         while bridge.wants_to_speak() {
@@ -140,7 +137,6 @@ impl Active {
             let Ok((room, data)) = room else {
                 misbehaviour.count();
                 self.receive.done(&memory, head, 0)?;
-                count += 1;
                 continue;
             };
             let Some(header) = bridge.speak(&data) else {
@@ -151,11 +147,8 @@ impl Active {
             room.copy_from(&bytes);
             let len = u32::try_from(bytes.len()).expect("44").saturating_add(header.len);
             self.receive.done(&memory, head, len)?;
-            count += 1;
         }
-        if count > 0 {
-            self.receive.signal(&memory)?;
-        }
+        self.receive.signal(&memory)?;
         Ok(if more { Progress::Made } else { Progress::None })
     }
 }
