@@ -1,5 +1,5 @@
-//! Tables of requests and the verdicts that their policy must give: `verdicts/NAME.yaml` is the policy,
-//! `verdicts/NAME.table` the requests, one to a line:
+//! Tables of requests and the verdicts that their policy must give: `NAME.yaml` is the policy, `NAME.table`
+//! the requests, in `verdicts/` and beside the presets, one to a line:
 //!
 //! `PROGRAM[+PROGRAM…] METHOD HOST[:PORT] PATH  allow RULE | deny LEVEL RULE|-`
 //!
@@ -103,12 +103,29 @@ impl<'a> Row<'a> {
 }
 
 fn tables() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/verdicts");
-    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut tables: Vec<PathBuf> =
-        files.filter(|path| path.extension().is_some_and(|e| e == "table")).collect();
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut tables = Vec::new();
+    for folder in [here.join("tests/verdicts"), here.join("../presets")] {
+        let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        tables.extend(files.filter(|path| path.extension().is_some_and(|extension| extension == "table")));
+    }
     tables.sort();
     tables
+}
+
+/// A preset without a table would be a claim without a test.
+#[test]
+fn every_preset_has_a_table() {
+    let presets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../presets");
+    let files: Vec<PathBuf> =
+        std::fs::read_dir(presets).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let policies = files.iter().filter(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    assert!(policies.clone().count() >= 4);
+    for policy in policies {
+        let table = std::fs::read_to_string(policy.with_extension("table")).unwrap();
+        let [allows, denies] = [" allow ", " deny "].map(|verdict| table.matches(verdict).count());
+        assert!(allows >= 5 && denies >= 10, "{}: {allows} allowed, {denies} denied", policy.display());
+    }
 }
 
 fn policy_of(table: &Path) -> Policy {
