@@ -119,7 +119,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S> {
             Place::At(scheme, _) => *scheme,
             Place::Proxy => Scheme::Http,
         };
-        let arrived = Arrived { method: &head.method, target: &head.target, host: &head.host };
+        let host = head.host.as_deref().unwrap_or_default();
+        let arrived = Arrived { method: &head.method, target: &head.target, host };
         let request = match canonicalise(arrived, scheme) {
             Ok(request) => request,
             Err(error) => {
@@ -142,15 +143,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S> {
     /// A tunnel through the explicit proxy: granted if some request to the authority could be allowed. What
     /// goes through it is a connection like every other; inside it there is no other tunnel.
     async fn tunnel(&mut self, head: &Head, id: &RequestId) -> io::Result<Next> {
-        let authority = match head.target.rsplit_once(':') {
-            Some(_) => Authority::parse(&head.target, Scheme::Https),
-            None => Err(NotCanonical::Target),
-        };
-        let agreed = authority.and_then(|authority| match Authority::parse(&head.host, Scheme::Https)? {
-            host if host.host == authority.host => Ok(authority),
-            _ => Err(NotCanonical::AuthorityMismatch),
-        });
-        let authority = match agreed {
+        let authority = match tunnelled(head) {
             Ok(authority) => authority,
             Err(error) => return self.refuse_malformed(id, Refusal::malformed(&error), false).await,
         };
@@ -236,6 +229,18 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S> {
         self.writer.shutdown().await?;
         let _or_gives_up = timeout(LINGER, self.reader.drain(LINGER_BYTES)).await;
         Ok(())
+    }
+}
+
+/// Whom a `CONNECT` asks for: its target, with a port, and a `Host` field that agrees if there is one.
+fn tunnelled(head: &Head) -> Result<Authority, NotCanonical> {
+    if !head.target.contains(':') {
+        return Err(NotCanonical::Target);
+    }
+    let authority = Authority::parse(&head.target, Scheme::Https)?;
+    match head.host.as_deref().map(|host| Authority::parse(host, Scheme::Https)).transpose()? {
+        Some(host) if host.host != authority.host => Err(NotCanonical::AuthorityMismatch),
+        _ => Ok(authority),
     }
 }
 

@@ -20,6 +20,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use wire::flow::EXPLICIT_PROXY;
+use wire::id::SandboxId;
 
 use crate::authority::Authority as Certificates;
 use crate::canonical::{Authority, Host, Scheme};
@@ -31,7 +32,7 @@ use crate::names::{Lease, Pool};
 use crate::refusal::{Refusal, chain};
 use crate::sniff::{Spoken, sniff};
 
-use handshake::handshake;
+use handshake::{HandshakeError, handshake};
 
 /// Flows at once. A client that opens more is refused at once rather than left waiting.
 const MOST_FLOWS: usize = 4096;
@@ -56,6 +57,8 @@ pub struct Proxy {
     pub certificates: Certificates,
     /// Connections to upstreams.
     pub dialer: Dialer,
+    /// Whose requests these are, for the router.
+    pub sandbox: SandboxId,
 }
 
 /// Where a client connected to, as it understands it.
@@ -157,7 +160,7 @@ impl Proxy {
             (Spoken::Tls, _) => match handshake(&self.certificates, &authority.host, stream).await {
                 Ok(stream) => self.converse(asker, Place::At(Scheme::Https, authority), stream).await,
                 Err(error) => {
-                    self.refuse(asker, Some(&authority), Refusal::unreadable(chain(&error))).await;
+                    self.not_secured(asker, &authority, &error).await;
                     Ok(())
                 }
             },
@@ -178,6 +181,12 @@ impl Proxy {
     {
         // Only the explicit proxy grants tunnels, so what ends here is over.
         Conversation::new(self, asker, place, stream).run().await.map(drop)
+    }
+
+    /// A client with which there is no TLS. Without a name that is wrong, a denied destination is named first.
+    async fn not_secured(&self, asker: &Asker, authority: &Authority, error: &HandshakeError) {
+        let denied = if error.is_about_the_name() { None } else { self.judge.destination(asker, authority) };
+        self.refuse(asker, Some(authority), denied.unwrap_or_else(|| error.refusal())).await;
     }
 
     /// A client that speaks nothing that could be judged. A destination that is denied anyway is named first.

@@ -107,13 +107,14 @@ impl Refusal {
     /// A request for another authority than its connection's.
     #[must_use]
     pub fn misdirected(asked: &str, connected: &str) -> Self {
-        Self {
-            status: StatusCode::FORBIDDEN,
-            level: Stopped::Destination,
-            rule: None,
-            error: format!("a request for {asked} on a connection to {connected}"),
-            hint: "open a connection to the host that the request names".to_owned(),
-        }
+        Self::misnamed(format!("a request for {asked} on a connection to {connected}"))
+    }
+
+    /// Something that names another destination than its connection does.
+    #[must_use]
+    pub fn misnamed(error: String) -> Self {
+        let hint = "open a connection to the host that the request names".to_owned();
+        Self { status: StatusCode::FORBIDDEN, level: Stopped::Destination, rule: None, error, hint }
     }
 
     /// The audit log does not take the record.

@@ -10,6 +10,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 
 use jail::host::{Profile, Root, Settings};
+use wire::id::SandboxId;
 use wire::proxy::{ProxyConfig, ProxyEvent, RouterSocket};
 use wire::spawn::{CONFIG_FD, Fd, STATUS_FD};
 
@@ -77,6 +78,7 @@ struct Parts {
     certificates: Authority,
     dialer: Dialer,
     boot: u32,
+    sandbox: SandboxId,
 }
 
 /// The status channel to the manager.
@@ -148,6 +150,7 @@ impl Prepared {
                 certificates,
                 dialer,
                 boot: boot_number(),
+                sandbox: config.sandbox,
             },
             flows: flows.into(),
             names: names.into(),
@@ -157,7 +160,7 @@ impl Prepared {
 
     /// Serves for ever, after saying so.
     async fn serve(self, status: &mut Status) -> Result<std::convert::Infallible, StartError> {
-        let Parts { seals, policy, certificates, dialer, boot } = self.proxy;
+        let Parts { seals, policy, certificates, dialer, boot, sandbox } = self.proxy;
         for socket in [&self.flows, &self.names] {
             socket.set_nonblocking(true)?;
         }
@@ -169,7 +172,7 @@ impl Prepared {
         let flows = tokio::net::UnixListener::from_std(self.flows)?;
         status.report(&ProxyEvent::Ready { authority_pem: self.authority_pem })?;
         tokio::spawn(answering.serve(names, Arc::clone(&judge)));
-        let proxy = Arc::new(Proxy { seals, names: pool, judge, certificates, dialer });
+        let proxy = Arc::new(Proxy { seals, names: pool, judge, certificates, dialer, sandbox });
         listener::serve(proxy, flows).await
     }
 }

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use http::header;
+use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
@@ -19,7 +19,8 @@ use super::{Conversation, Next};
 use crate::canonical::CanonicalRequest;
 use crate::fields;
 use crate::http1::{Close, Framing, Head, Length, ReadError, Reader, Writer};
-use crate::judge::Outcome;
+use crate::judge::{Asker, Outcome};
+use crate::listener::Proxy;
 use crate::refusal::{Refusal, chain};
 use crate::upstream::{Feeder, Outgoing, announce, outgoing};
 
@@ -82,6 +83,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
         fields::clean_request(&mut cleaned);
         let mut out = outgoing(permit, request, cleaned, body);
         announce(out.headers_mut(), head.length, &request.method);
+        if permit.host() == wire::inference::HOST {
+            vouch(out.headers_mut(), self.proxy, self.asker, id);
+        }
         let upload = feed(&mut self.reader, feeder, &tally);
         let result = both(upload, relay.run(&mut link, out)).await;
         if let Err(Fault::Before(refusal)) = result {
@@ -182,6 +186,19 @@ impl Tally {
             received: self.received.load(Ordering::Relaxed),
             latency_us: u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
         }
+    }
+}
+
+/// Tells the router whose request this is. The guest's own fields of these names were removed before.
+fn vouch(fields: &mut HeaderMap, proxy: &Proxy, asker: &Asker, id: &RequestId) {
+    let claims = [
+        (wire::inference::SANDBOX, proxy.sandbox.as_str()),
+        (wire::inference::REQUEST, id.0.as_str()),
+        (wire::inference::BINARY, asker.binary.as_str()),
+    ];
+    for (name, value) in claims {
+        let value = value.escape_default().to_string();
+        fields.insert(name, HeaderValue::try_from(value).expect("escaped text is plain ASCII"));
     }
 }
 

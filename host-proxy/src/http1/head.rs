@@ -13,8 +13,9 @@ pub struct Head {
     pub method: String,
     /// The request target as sent.
     pub target: String,
-    /// The one `Host` field as sent.
-    pub host: String,
+    /// The one `Host` field as sent. Only a `CONNECT` may do without: its target names the authority, and
+    /// clients of HTTP/1.0 leave the field out.
+    pub host: Option<String>,
     /// All other fields, without framing.
     pub fields: HeaderMap,
     /// How long the body is.
@@ -114,9 +115,12 @@ impl Head {
     }
 
     fn from_fields(line: (&str, &str), eleven: bool, mut fields: HeaderMap) -> Result<Self, HeadError> {
-        let host = host_of(&mut fields)?;
-        let length = length_of(&mut fields, eleven)?;
         let (method, target) = line;
+        let host = host_of(&mut fields)?;
+        if host.is_none() && method != "CONNECT" {
+            return Err(HeadError::Host);
+        }
+        let length = length_of(&mut fields, eleven)?;
         if length != Length::Exact(0) && matches!(method, "GET" | "HEAD" | "TRACE" | "CONNECT") {
             return Err(HeadError::UnexpectedBody(method.to_owned()));
         }
@@ -163,12 +167,15 @@ fn field_of(field: &httparse::Header<'_>) -> Result<(HeaderName, HeaderValue), H
     Ok((name, value))
 }
 
-fn host_of(fields: &mut HeaderMap) -> Result<String, HeadError> {
+fn host_of(fields: &mut HeaderMap) -> Result<Option<String>, HeadError> {
     let mut values = fields.get_all(header::HOST).iter();
-    let (Some(host), None) = (values.next(), values.next()) else { return Err(HeadError::Host) };
-    let host = host.to_str().map_err(|_invalid| HeadError::Host)?.to_owned();
+    let host = match (values.next(), values.next()) {
+        (None, _) => return Ok(None),
+        (Some(host), None) => host.to_str().map_err(|_invalid| HeadError::Host)?.to_owned(),
+        (Some(_), Some(_)) => return Err(HeadError::Host),
+    };
     fields.remove(header::HOST);
-    Ok(host)
+    Ok(Some(host))
 }
 
 /// RFC 9112 section 6, without any of its leniency.

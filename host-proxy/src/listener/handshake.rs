@@ -11,6 +11,7 @@ use tokio_rustls::{LazyConfigAcceptor, StartHandshake};
 
 use crate::authority::{Authority as Certificates, AuthorityError};
 use crate::canonical::{Host, Name};
+use crate::refusal::{Refusal, chain};
 
 /// How long the whole handshake may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -41,6 +42,22 @@ pub(super) enum HandshakeError {
     /// No certificate could be made.
     #[error("no certificate")]
     Certificate(#[from] AuthorityError),
+}
+
+impl HandshakeError {
+    /// The refusal for the record: the client has learnt it by an alert, or by the connection's end.
+    pub(super) fn refusal(&self) -> Refusal {
+        if self.is_about_the_name() {
+            Refusal::misnamed(self.to_string())
+        } else {
+            Refusal::unreadable(chain(self))
+        }
+    }
+
+    /// Whether the client asked for another name, or for none.
+    pub(super) fn is_about_the_name(&self) -> bool {
+        matches!(self, Self::OtherName { .. } | Self::NoName(_))
+    }
 }
 
 /// Becomes `host` for the client.

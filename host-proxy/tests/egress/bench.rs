@@ -1,7 +1,7 @@
 //! The proxy's surroundings: the real binary, with this file in the place of manager, guest and audit writer.
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::process::{Child, Command};
@@ -25,22 +25,22 @@ use wire::spawn::Fd;
 use wire::subject::{Program, Subject};
 
 /// Longer than anything in a test should take, shorter than a patient human.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a test decides about the proxy.
-pub struct Setting {
-    pub policy: String,
-    pub upstream: Upstream,
-    pub router: Option<PathBuf>,
+pub(crate) struct Setting {
+    pub(crate) policy: String,
+    pub(crate) upstream: Upstream,
+    pub(crate) router: Option<PathBuf>,
 }
 
 /// A running proxy.
-pub struct Bench {
-    pub folder: tempfile::TempDir,
-    pub authority_pem: String,
-    pub child: Child,
-    pub key: FlowKey,
-    pub audit: Audit,
+pub(crate) struct Bench {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) authority_pem: String,
+    pub(crate) child: Child,
+    pub(crate) key: FlowKey,
+    pub(crate) audit: Audit,
     names: Mutex<UnixStream>,
     next_flow: AtomicU64,
     _status: std::fs::File,
@@ -48,33 +48,33 @@ pub struct Bench {
 
 /// What the audit writer was told.
 #[derive(Clone, Default)]
-pub struct Audit {
+pub(crate) struct Audit {
     events: Arc<Mutex<Vec<Value>>>,
     refuses: Arc<AtomicBool>,
 }
 
 impl Setting {
-    pub fn new(policy: impl Into<String>) -> Self {
+    pub(crate) fn new(policy: impl Into<String>) -> Self {
         let upstream = Upstream { allow_addresses: vec!["127.0.0.1/32".to_owned()], ..Upstream::default() };
         Self { policy: policy.into(), upstream, router: None }
     }
 
     /// `name` leads to this machine.
-    pub fn host(self, name: &str) -> Self {
+    pub(crate) fn host(self, name: &str) -> Self {
         self.host_at(name, Ipv4Addr::LOCALHOST.into())
     }
 
-    pub fn host_at(mut self, name: &str, address: IpAddr) -> Self {
+    pub(crate) fn host_at(mut self, name: &str, address: IpAddr) -> Self {
         self.upstream.hosts.insert(name.to_owned(), address);
         self
     }
 
-    pub fn trusting(mut self, pem: &str) -> Self {
+    pub(crate) fn trusting(mut self, pem: &str) -> Self {
         self.upstream.extra_roots_pem.push_str(pem);
         self
     }
 
-    pub fn start(self) -> Bench {
+    pub(crate) fn start(self) -> Bench {
         Bench::start(self)
     }
 }
@@ -137,7 +137,7 @@ impl Bench {
     }
 
     /// What the guest's resolver hears about a name.
-    pub fn ask(&self, name: &str, kind: RecordType) -> Message {
+    pub(crate) fn ask(&self, name: &str, kind: RecordType) -> Message {
         let mut message = Message::query();
         message.metadata.id = 7;
         message.add_query(DnsQuery::query(Name::from_ascii(name).unwrap(), kind));
@@ -147,7 +147,7 @@ impl Bench {
         reply
     }
 
-    pub fn ask_raw(&self, message: Vec<u8>) -> Vec<u8> {
+    pub(crate) fn ask_raw(&self, message: Vec<u8>) -> Vec<u8> {
         let mut names = self.names.lock().unwrap();
         frame::write(&mut *names, &Query { id: 3, subject: curl(), message }).unwrap();
         let reply: Reply = frame::read(&mut *names, frame::SMALL).unwrap();
@@ -156,7 +156,7 @@ impl Bench {
     }
 
     /// The address that stands for an allowed name.
-    pub fn resolve(&self, name: &str) -> Ipv4Addr {
+    pub(crate) fn resolve(&self, name: &str) -> Ipv4Addr {
         let reply = self.ask(name, RecordType::A);
         assert_eq!(reply.metadata.response_code, ResponseCode::NoError, "{name} has no address in the guest");
         match reply.answers.first().map(|answer| &answer.data) {
@@ -166,37 +166,54 @@ impl Bench {
     }
 
     /// A flow as guest-init opens it, by `subject` to `destination`.
-    pub fn flow(&self, destination: SocketAddr, subject: Subject) -> UnixStream {
+    pub(crate) fn flow(&self, destination: SocketAddr, subject: Subject) -> UnixStream {
         let id = FlowId(self.next_flow.fetch_add(1, Ordering::Relaxed));
         let sealed = SealedFlow::seal(&Flow { id, destination, subject }, &self.key).unwrap();
         self.sealed_flow(&sealed)
     }
 
-    pub fn sealed_flow(&self, sealed: &SealedFlow) -> UnixStream {
+    pub(crate) fn sealed_flow(&self, sealed: &SealedFlow) -> UnixStream {
         let mut stream = self.raw_flow();
         frame::write(&mut stream, sealed).unwrap();
         stream
     }
 
-    pub fn raw_flow(&self) -> UnixStream {
+    pub(crate) fn raw_flow(&self) -> UnixStream {
         let stream = UnixStream::connect(self.folder.path().join("2.sock")).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream
     }
 
     /// curl connects to a name.
-    pub fn connect(&self, name: &str, port: u16) -> UnixStream {
+    pub(crate) fn connect(&self, name: &str, port: u16) -> UnixStream {
         self.flow((self.resolve(name), port).into(), curl())
     }
 
+    /// A door for real clients: what connects to the returned address becomes a flow of `subject` to `destination`.
+    pub(crate) fn door(&self, at: SocketAddr, destination: SocketAddr, subject: Subject) -> SocketAddr {
+        let listener = TcpListener::bind(at).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (socket, key) = (self.folder.path().join("2.sock"), self.key.clone());
+        std::thread::spawn(move || {
+            for (client, number) in listener.incoming().zip(1000..) {
+                let client = client.unwrap();
+                let Ok(mut flow) = UnixStream::connect(&socket) else { return };
+                let head = Flow { id: FlowId(number), destination, subject: subject.clone() };
+                frame::write(&mut flow, &SealedFlow::seal(&head, &key).unwrap()).unwrap();
+                bridge(client, flow);
+            }
+        });
+        address
+    }
+
     /// TLS on a stream, by a client that trusts the sandbox's authority alone.
-    pub fn tls(&self, stream: UnixStream, name: &str) -> StreamOwned<ClientConnection, UnixStream> {
+    pub(crate) fn tls(&self, stream: UnixStream, name: &str) -> StreamOwned<ClientConnection, UnixStream> {
         let name = ServerName::try_from(name.to_owned()).unwrap();
         let connection = ClientConnection::new(Arc::new(self.client_config()), name).unwrap();
         StreamOwned::new(connection, stream)
     }
 
-    pub fn client_config(&self) -> ClientConfig {
+    pub(crate) fn client_config(&self) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.authority_pem.as_bytes()).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -208,13 +225,13 @@ impl Bench {
     }
 
     /// Sends raw bytes to `https://name:port` and returns everything that comes back.
-    pub fn https(&self, name: &str, port: u16, bytes: impl AsRef<[u8]>) -> Answer {
+    pub(crate) fn https(&self, name: &str, port: u16, bytes: impl AsRef<[u8]>) -> Answer {
         let mut stream = self.tls(self.connect(name, port), name);
         Answer::of(&mut stream, bytes.as_ref())
     }
 
     /// Sends raw bytes to `http://name:port` and returns everything that comes back.
-    pub fn http(&self, name: &str, port: u16, bytes: impl AsRef<[u8]>) -> Answer {
+    pub(crate) fn http(&self, name: &str, port: u16, bytes: impl AsRef<[u8]>) -> Answer {
         Answer::of(&mut self.connect(name, port), bytes.as_ref())
     }
 }
@@ -253,16 +270,16 @@ impl Audit {
     }
 
     /// From now on nothing is recorded.
-    pub fn fail(&self) {
+    pub(crate) fn fail(&self) {
         self.refuses.store(true, Ordering::Relaxed);
     }
 
-    pub fn events(&self) -> Vec<Value> {
+    pub(crate) fn events(&self) -> Vec<Value> {
         self.events.lock().unwrap().clone()
     }
 
     /// The one event that `wanted` describes, once it is there.
-    pub fn wait_for(&self, wanted: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn wait_for(&self, wanted: impl Fn(&Value) -> bool) -> Value {
         let start = Instant::now();
         loop {
             if let Some(event) = self.events().into_iter().find(&wanted) {
@@ -274,7 +291,7 @@ impl Audit {
     }
 
     /// Waits for a refusal at `level` and returns it; nothing may have been allowed.
-    pub fn denied_at(&self, level: &str) -> Value {
+    pub(crate) fn denied_at(&self, level: &str) -> Value {
         let denied = self.wait_for(|event| event["decision"] == "deny");
         assert_eq!(denied["level"], level, "{denied}");
         let allowed: Vec<Value> =
@@ -286,19 +303,19 @@ impl Audit {
 
 /// What came back for one request.
 #[derive(Debug)]
-pub struct Answer {
-    pub text: String,
+pub(crate) struct Answer {
+    pub(crate) text: String,
 }
 
 impl Answer {
     /// Sends, and reads the response that the bytes ask for: up to its length, or to the end of the stream.
-    pub fn of(stream: &mut (impl Read + Write), bytes: &[u8]) -> Self {
+    pub(crate) fn of(stream: &mut (impl Read + Write), bytes: &[u8]) -> Self {
         // The proxy may refuse and close before it read everything: that is for its answer to tell.
         let _maybe_refused = stream.write_all(bytes).and_then(|()| stream.flush());
         Self::read(stream)
     }
 
-    pub fn read(stream: &mut impl Read) -> Self {
+    pub(crate) fn read(stream: &mut impl Read) -> Self {
         let (mut seen, mut piece) = (Vec::new(), [0; 4096]);
         while !is_complete(&seen) {
             match stream.read(&mut piece) {
@@ -309,24 +326,24 @@ impl Answer {
         Self { text: String::from_utf8_lossy(&seen).into_owned() }
     }
 
-    pub fn status(&self) -> u16 {
+    pub(crate) fn status(&self) -> u16 {
         self.text.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0)
     }
 
-    pub fn body(&self) -> &str {
+    pub(crate) fn body(&self) -> &str {
         self.text.split_once("\r\n\r\n").map_or("", |(_, body)| body)
     }
 
-    pub fn head(&self) -> &str {
+    pub(crate) fn head(&self) -> &str {
         self.text.split_once("\r\n\r\n").map_or(&self.text, |(head, _)| head)
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(self.body()).unwrap_or_else(|error| panic!("{error} in {:?}", self.text))
     }
 
     /// The value of a field.
-    pub fn field(&self, name: &str) -> Option<&str> {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
         self.head().lines().find_map(|line| {
             let (key, value) = line.split_once(':')?;
             key.eq_ignore_ascii_case(name).then(|| value.trim())
@@ -334,16 +351,30 @@ impl Answer {
     }
 }
 
+/// Copies both ways, half-closes included.
+fn bridge(client: TcpStream, flow: UnixStream) {
+    let (mut from_client, mut to_flow) = (client.try_clone().unwrap(), flow.try_clone().unwrap());
+    std::thread::spawn(move || {
+        let _broken = std::io::copy(&mut from_client, &mut to_flow);
+        let _gone = to_flow.shutdown(Shutdown::Write);
+    });
+    let (mut from_flow, mut to_client) = (flow, client);
+    std::thread::spawn(move || {
+        let _broken = std::io::copy(&mut from_flow, &mut to_client);
+        let _gone = to_client.shutdown(Shutdown::Write);
+    });
+}
+
 /// curl, as guest-init describes it.
-pub fn curl() -> Subject {
+pub(crate) fn curl() -> Subject {
     program("/usr/bin/curl")
 }
 
-pub fn program(path: &str) -> Subject {
+pub(crate) fn program(path: &str) -> Subject {
     Subject::Owners(vec![owner(path)])
 }
 
-pub fn owner(path: &str) -> Program {
+pub(crate) fn owner(path: &str) -> Program {
     Program {
         path: path.to_owned(),
         sha256: None,

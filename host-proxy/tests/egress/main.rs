@@ -5,4 +5,13 @@
 mod bench;
 mod upstream;
 
+mod addresses;
+mod clients;
+mod explicit;
+mod flows;
 mod forwarding;
+mod inference;
+mod names;
+mod refused;
+mod responses;
+mod tls;

@@ -10,39 +10,42 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// An authority that the operator trusts.
-pub struct Root {
+pub(crate) struct Root {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
 /// A server.
-pub struct Upstream {
-    pub port: u16,
+pub(crate) struct Upstream {
+    pub(crate) port: u16,
     received: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
 /// What a server does with one request: the bytes of its answer, and whether it then closes.
-pub type Handler = Arc<dyn Fn(&str) -> Response + Send + Sync>;
+pub(crate) type Handler = Arc<dyn Fn(&[u8]) -> Response + Send + Sync>;
 
 /// An answer.
-pub struct Response {
-    pub bytes: Vec<u8>,
-    pub close: bool,
+pub(crate) struct Response {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) close: bool,
 }
 
 impl Root {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::default();
+        // Two roots must not have one name, or a chain to the wrong one looks like a broken signature.
+        let number = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
+        params.distinguished_name.push(rcgen::DnType::CommonName, format!("root {number}"));
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         Self { issuer: CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap() }
     }
 
-    pub fn pem(&self) -> String {
+    pub(crate) fn pem(&self) -> String {
         self.issuer.pem()
     }
 
     /// TLS with a certificate for `names`, changed by `change`.
-    pub fn server_config(
+    pub(crate) fn server_config(
         &self,
         names: &[&str],
         change: impl FnOnce(&mut CertificateParams),
@@ -56,7 +59,7 @@ impl Root {
     }
 }
 
-pub fn server_config(certificate: CertificateDer<'static>, key: &KeyPair) -> Arc<ServerConfig> {
+pub(crate) fn server_config(certificate: CertificateDer<'static>, key: &KeyPair) -> Arc<ServerConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
     let config = ServerConfig::builder_with_provider(provider)
@@ -70,16 +73,16 @@ pub fn server_config(certificate: CertificateDer<'static>, key: &KeyPair) -> Arc
 
 impl Upstream {
     /// A server with TLS for `names`, answering every request with `ok`.
-    pub fn tls(root: &Root, names: &[&str]) -> Self {
+    pub(crate) fn tls(root: &Root, names: &[&str]) -> Self {
         Self::start(Some(root.server_config(names, |_| {})), Arc::new(|_| ok("hello")))
     }
 
     /// A server without TLS.
-    pub fn plain() -> Self {
+    pub(crate) fn plain() -> Self {
         Self::start(None, Arc::new(|_| ok("hello")))
     }
 
-    pub fn start(tls: Option<Arc<ServerConfig>>, handler: Handler) -> Self {
+    pub(crate) fn start(tls: Option<Arc<ServerConfig>>, handler: Handler) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let received = Arc::new(Mutex::new(Vec::new()));
@@ -98,33 +101,38 @@ impl Upstream {
     }
 
     /// All bytes of all connections, in order of the connections.
-    pub fn received(&self) -> String {
+    pub(crate) fn received(&self) -> String {
         let connections = self.received.lock().unwrap();
         connections.iter().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect()
     }
 
+    /// A server without TLS that answers every request with these bytes.
+    pub(crate) fn saying(bytes: &'static str) -> Self {
+        Self::start(None, Arc::new(move |_| raw(bytes)))
+    }
+
     /// How many connections were opened.
-    pub fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.received.lock().unwrap().len()
     }
 
     /// Nobody connected, let alone sent anything.
-    pub fn saw_nothing(&self) {
+    pub(crate) fn saw_nothing(&self) {
         assert_eq!((self.connections(), self.received()), (0, String::new()));
     }
 }
 
-pub fn ok(body: &str) -> Response {
+pub(crate) fn ok(body: &str) -> Response {
     raw(&format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nX-From: upstream\r\n\r\n{body}", body.len()))
 }
 
 /// Exactly these bytes, and the connection stays open.
-pub fn raw(bytes: &str) -> Response {
+pub(crate) fn raw(bytes: &str) -> Response {
     Response { bytes: bytes.as_bytes().to_vec(), close: false }
 }
 
 /// Exactly these bytes, and the connection ends.
-pub fn last(bytes: &str) -> Response {
+pub(crate) fn last(bytes: &str) -> Response {
     Response { close: true, ..raw(bytes) }
 }
 
@@ -159,7 +167,7 @@ fn answer(mut stream: impl Read + Write, index: usize, received: &Mutex<Vec<Vec<
         pending.extend_from_slice(&piece[..count]);
         while let Some(end) = end_of_request(&pending) {
             let request: Vec<u8> = pending.drain(..end).collect();
-            let response = handler(&String::from_utf8_lossy(&request));
+            let response = handler(&request);
             if stream.write_all(&response.bytes).and_then(|()| stream.flush()).is_err() || response.close {
                 return;
             }

@@ -11,7 +11,10 @@ fn raw(bytes: &str) -> Result<Head, HeadError> {
 #[test]
 fn an_ordinary_head() {
     let head = parse("Host: a.example\r\nContent-Length: 3\r\nX-A: 1\r\nX-A: 2\r\n").unwrap();
-    assert_eq!((head.method.as_str(), head.target.as_str(), head.host.as_str()), ("POST", "/x", "a.example"));
+    assert_eq!(
+        (head.method.as_str(), head.target.as_str(), head.host.as_deref()),
+        ("POST", "/x", Some("a.example"))
+    );
     assert_eq!(head.length, Length::Exact(3));
     assert_eq!(head.fields.get_all("x-a").iter().count(), 2);
     assert!(head.persistent && head.chunked_responses && !head.expects_continue);
@@ -56,6 +59,8 @@ fn one_host() {
     for fields in ["", "Host: a\r\nHost: a\r\n", "Host: a\r\nhost: b\r\n"] {
         assert_eq!(parse(fields).unwrap_err(), HeadError::Host, "{fields:?}");
     }
+    assert_eq!(raw("CONNECT a:1 HTTP/1.0\r\n\r\n").unwrap().host, None);
+    assert_eq!(raw("CONNECT a:1 HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n").unwrap_err(), HeadError::Host);
 }
 
 #[test]

@@ -1,0 +1,93 @@
+//! `inference.local`: the one host that is a process of ours.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixListener;
+use std::sync::{Arc, Mutex};
+
+use crate::bench::{Bench, Setting};
+
+fn policy() -> &'static str {
+    "version: 1
+network:
+  - name: models
+    binary: {allow: [curl]}
+    destination: {allow: [inference.local]}
+    method: {allow: [POST]}
+    path: {allow: [/v1/chat/completions]}
+"
+}
+
+/// A proxy, and what its router was sent.
+fn with_router() -> (Bench, Arc<Mutex<String>>, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = UnixListener::bind(folder.path().join("router.sock")).unwrap();
+    let received = Arc::new(Mutex::new(String::new()));
+    let shared = Arc::clone(&received);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, mut piece) = (stream.unwrap(), [0; 8192]);
+            while let Ok(count @ 1..) = stream.read(&mut piece) {
+                let mut seen = shared.lock().unwrap();
+                seen.push_str(&String::from_utf8_lossy(&piece[..count]));
+                if seen.ends_with("hi\"}") {
+                    let answer = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+                    stream
+                        .write_all(format!("{answer}d\r\ndata: hello\n\n\r\n0\r\n\r\n").as_bytes())
+                        .unwrap();
+                }
+            }
+        }
+    });
+    let mut setting = Setting::new(policy());
+    setting.router = Some(folder.path().to_owned());
+    (setting.start(), received, folder)
+}
+
+fn ask(path: &str) -> String {
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: inference.local\r\nX-OpenShell-Sandbox: other\r\nx-openshell-binary: /bin/evil\r\n\
+         X-Openshell-Anything: 1\r\nContent-Length: 15\r\n\r\n{{\"prompt\":\"hi\"}}"
+    )
+}
+
+#[test]
+fn a_prompt_reaches_the_router_with_our_word_and_not_the_guests() {
+    let (bench, received, _folder) = with_router();
+    let answer = bench.https("inference.local", 443, ask("/v1/chat/completions"));
+    assert_eq!(answer.status(), 200, "{}", answer.text);
+    assert!(answer.body().contains("data: hello"), "{}", answer.text);
+    let received = received.lock().unwrap().clone();
+    assert!(received.starts_with("POST /v1/chat/completions HTTP/1.1\r\n"), "{received}");
+    assert!(received.contains("x-openshell-sandbox: test-00000001\r\n"), "{received}");
+    assert!(received.contains("x-openshell-binary: /usr/bin/curl\r\n"), "{received}");
+    let request = bench.audit.wait_for(|event| event["action"] == "network-request")["request"].clone();
+    assert!(
+        received.contains(&format!("x-openshell-request: {}\r\n", request.as_str().unwrap())),
+        "{received}"
+    );
+    assert!(
+        !received.contains("evil") && !received.contains("other") && !received.contains("anything"),
+        "{received}"
+    );
+}
+
+#[test]
+fn what_the_policy_denies_does_not_reach_the_router() {
+    let (bench, received, _folder) = with_router();
+    let answer = bench.https("inference.local", 443, ask("/v1/files"));
+    assert_eq!((answer.status(), &answer.json()["level"]), (403, &"path".into()), "{}", answer.text);
+    bench.audit.denied_at("path");
+    assert_eq!(*received.lock().unwrap(), "");
+}
+
+#[test]
+fn without_a_router_the_cause_is_told() {
+    let bench = Setting::new(policy()).start();
+    let answer = bench.https("inference.local", 443, ask("/v1/chat/completions"));
+    assert_eq!((answer.status(), &answer.json()["level"]), (502, &"upstream".into()), "{}", answer.text);
+    assert!(
+        answer.json()["error"].as_str().unwrap().contains("inference is not available"),
+        "{}",
+        answer.text
+    );
+}
