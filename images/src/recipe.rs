@@ -59,6 +59,10 @@ pub(crate) const ALL: [Recipe; 2] = [
 
 /// Sets up what every recipe uses.
 const IDENTITY: &str = include_str!("../recipes/identity.sh");
+/// Looks beneath the /dev, /proc and /sys that a build has mounted in the new root: their owners are not the image's.
+/// Where binding is not permitted nothing can have been mounted.
+const BENEATH: &str = "mkdir -p \"$out/beneath\"\n\
+    if mount --bind \"$tree\" \"$out/beneath\" 2>/dev/null; then tree=$out/beneath; fi";
 
 impl Recipe {
     /// The built-in recipe of that name.
@@ -83,12 +87,11 @@ impl Recipe {
         let options: Vec<_> =
             erofs::arguments(&layout).iter().map(|option| option.to_string_lossy().into_owned()).collect();
         let (options, body) = (options.join(" "), self.body);
-        // A root-mode build has the host's /dev, /proc and /sys mounted in the new root.
         format!(
             "set -eu\nexport LC_ALL=C\numask 022\nroot=$1 epoch={epoch} out=$1/.openshell\nmkdir -p \"$out\"\n\
-             {IDENTITY}\n{body}\n\
-             '{mkfs}' {options} --exclude-path=.openshell --exclude-regex='^(dev|proc|sys)/.+' \
-             \"$out/image\" \"$tree\"\n"
+             {IDENTITY}\n{body}\n{BENEATH}\n\
+             '{mkfs}' {options} --exclude-path=.openshell --exclude-regex='^dev/.+' \
+             \"$out/image\" \"$tree\"\numount \"$out/beneath\" 2>/dev/null || true\n"
         )
     }
 }

@@ -62,10 +62,47 @@ pub(super) fn remove_abandoned(all: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Removes a folder, but nothing that is mounted inside it: a killed root build may have left `/dev` there.
+/// Removes a folder, unless something is mounted inside it: a root build mounts the host's `/dev` in the new root, and
+/// a file removed there is the host's. Builds run in a mount namespace of their own, so this holds nothing up.
 fn remove(folder: &Path) -> Result<(), tool::ToolError> {
-    if fs::remove_dir(folder).is_ok() {
+    let folder = &folder.canonicalize().unwrap_or_else(|_gone| folder.to_owned());
+    if fs::remove_dir(folder).is_ok() || is_mounted_inside(folder) {
         return Ok(());
     }
     tool::RM.run(["-rf".as_ref(), "--one-file-system".as_ref(), "--".as_ref(), folder.as_os_str()]).map(drop)
+}
+
+fn is_mounted_inside(folder: &Path) -> bool {
+    // A table that cannot be read may name anything.
+    fs::read_to_string("/proc/self/mountinfo").map_or(true, |table| names(&table, folder))
+}
+
+/// Whether a mount table names `folder` or a place in it. The fifth field of a line is the mount point (proc(5)).
+fn names(table: &str, folder: &Path) -> bool {
+    let folder = escaped(folder);
+    let inside = |point: &str| {
+        point.strip_prefix(folder.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    table.lines().filter_map(|line| line.split(' ').nth(4)).any(inside)
+}
+
+/// A path as the mount table writes it: some characters as octal escapes.
+fn escaped(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    text.replace('\\', "\\134").replace(' ', "\\040").replace('\t', "\\011").replace('\n', "\\012")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mounts_inside_a_folder_are_seen() {
+        let table = "25 1 254:0 / / rw - ext4 /dev/vda rw\n\
+                     31 25 0:5 / /cache/my\\040images/work/a/root/dev rw - devtmpfs none rw\n";
+        assert!(names(table, Path::new("/cache/my images/work/a")));
+        assert!(names(table, Path::new("/cache/my images/work/a/root/dev")));
+        assert!(!names(table, Path::new("/cache/my images/work/ab")));
+        assert!(!names(table, Path::new("/cache/my images/work/a/root/dev/pts")));
+    }
 }
