@@ -6,7 +6,6 @@
 //! Everything that needs a descriptor, an ioctl outside the run loop, or a file happens before `confine`;
 //! the guest runs its first instruction after it.
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -22,16 +21,15 @@ use crate::devices::{Backends, DeviceError, Devices};
 use crate::failure::Failure;
 use crate::guest_memory::{GuestMemoryError, GuestRam};
 use crate::kernel::{self, KernelError, Payload};
-use crate::notice::{Notices, notices};
+use crate::notice::notices;
 use crate::phases::Phases;
 use crate::ports::Ports;
 use crate::resources::{ResourceError, Resources};
-use crate::running::Running;
+use crate::running::{Machine, Running};
 use crate::signals;
 use crate::status::{self, Status};
 use crate::vcpu::{Board, Vcpu};
 use crate::vm::{Vm, VmError};
-use crate::worker::Worker;
 
 /// Descriptors that the process may have open: connections of the vsock device, mostly.
 const OPEN_FILES: u64 = 16_384;
@@ -57,18 +55,6 @@ pub(crate) struct Built {
 pub(crate) struct Confined {
     phases: Phases,
     machine: Machine,
-}
-
-/// What runs once threads are started.
-#[derive(Debug)]
-pub(crate) struct Machine {
-    pub(crate) vcpus: Vec<Vcpu>,
-    pub(crate) workers: Vec<Worker>,
-    pub(crate) board: Arc<Board>,
-    pub(crate) notices: Notices,
-    pub(crate) terminate: OwnedFd,
-    /// Kept because the interrupt wires and the memory live as long as it does.
-    pub(crate) vm: Vm,
 }
 
 /// Why a machine could not be built.

@@ -11,7 +11,7 @@ use vmm_sys_util::eventfd::{EFD_CLOEXEC, EFD_NONBLOCK, EventFd};
 use vmm_virtio::block::backend::Disk;
 use vmm_virtio::block::device::Block;
 use vmm_virtio::block::request::Access;
-use vmm_virtio::device::{Device, QueueIndex};
+use vmm_virtio::device::{Device, QueueIndex, Wake};
 use vmm_virtio::interrupt::Interrupt;
 use vmm_virtio::memory::Memory;
 use vmm_virtio::mmio::{QUEUE_NOTIFY, Transport};
@@ -68,6 +68,16 @@ impl Interrupt for Wire {
     }
 }
 
+/// The event that a worker gets when a device of its own is activated.
+#[derive(Clone, Debug)]
+struct Waker(Arc<EventFd>);
+
+impl Wake for Waker {
+    fn wake(&self) {
+        self.0.write(1).expect("an event counter that the worker reads does not overflow");
+    }
+}
+
 impl Devices {
     /// Makes the devices and wires them. Disks have a thread of their own, because their files may make
     /// them wait; everything else shares one.
@@ -103,7 +113,10 @@ impl Devices {
         let window = layout::device_window(index).ok_or(DeviceError::TooMany { asked: count + 1 })?;
         let line = event().map_err(DeviceError::Events)?;
         vm.wire_interrupt(&line, window.gsi)?;
-        let transport = Arc::new(Transport::new(device, Arc::clone(memory), Box::new(Wire(line))));
+        let activated = Waker(Arc::new(event().map_err(DeviceError::Events)?));
+        let wake = Box::new(activated.clone());
+        let transport = Arc::new(Transport::new(device, Arc::clone(memory), Box::new(Wire(line)), wake));
+        worker.watch_activation(&transport, activated.0).map_err(DeviceError::Events)?;
         for queue in 0..transport.queue_count() {
             let notification = event().map_err(DeviceError::Events)?;
             let value = u32::try_from(queue).expect("a device has a handful of queues");

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use jail::host::seccomp::{self, Thread};
 use rustix::event::{PollFd, PollFlags, Timespec};
 
-use crate::builder::Machine;
 use crate::ending::Ending;
 use crate::failure::Failure;
 use crate::notice::{Notice, Notices};
@@ -18,13 +17,25 @@ use crate::signals;
 use crate::status;
 use crate::vcpu::{Board, KVM_RUN, Vcpu};
 use crate::vm::Vm;
-use crate::worker::Working;
+use crate::worker::{Worker, Working};
 
 /// How long a panicking kernel may go on printing before the machine is ended for it.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// Between two kicks of a thread that was not in `KVM_RUN` at the first.
 const KICK_AGAIN: Duration = Duration::from_millis(2);
+
+/// What runs once threads are started.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    pub(crate) vcpus: Vec<Vcpu>,
+    pub(crate) workers: Vec<Worker>,
+    pub(crate) board: Arc<Board>,
+    pub(crate) notices: Notices,
+    pub(crate) terminate: OwnedFd,
+    /// Kept because the interrupt wires and the memory live as long as it does.
+    pub(crate) vm: Vm,
+}
 
 /// Why threads could not be started.
 #[derive(Debug, thiserror::Error)]

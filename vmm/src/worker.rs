@@ -35,6 +35,7 @@ pub(crate) struct Working {
 #[derive(Debug)]
 enum Source {
     Stop,
+    Activation { transport: Arc<Transport>, event: Arc<EventFd> },
     Queue { transport: Arc<Transport>, queue: QueueIndex, notification: EventFd },
     Backend { transport: Arc<Transport>, _events: OwnedFd },
 }
@@ -53,6 +54,17 @@ impl Worker {
         worker.watch(&stop)?;
         worker.sources.push(Source::Stop);
         Ok(worker)
+    }
+
+    /// Serves this device for the first time when its driver is ready.
+    pub(crate) fn watch_activation(
+        &mut self,
+        transport: &Arc<Transport>,
+        event: Arc<EventFd>,
+    ) -> io::Result<()> {
+        self.watch(event.as_ref())?;
+        self.sources.push(Source::Activation { transport: Arc::clone(transport), event });
+        Ok(())
     }
 
     /// Serves this queue when it is notified.
@@ -113,6 +125,10 @@ impl Worker {
         let index = usize::try_from(data).expect("the index of a source");
         match &self.sources[index] {
             Source::Stop => return Next::End,
+            Source::Activation { transport, event } => {
+                let _count = event.read();
+                transport.serve(Event::Activated);
+            }
             Source::Queue { transport, queue, notification } => {
                 // Before the work: what is notified during it must wake the thread again.
                 let _count = notification.read();

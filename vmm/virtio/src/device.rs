@@ -30,10 +30,19 @@ pub struct Activation {
 /// Why a device is asked to work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
+    /// The driver is ready. What it offered before, and what the backend said before, is waiting.
+    Activated,
     /// The driver notified this queue.
     Notified(QueueIndex),
     /// The descriptor of [`Device::backend_events`] is readable.
     Backend,
+}
+
+/// Wakes the thread that serves a device, so that it brings [`Event::Activated`]. A device is activated on a
+/// virtual CPU's thread, which must not do the device's work.
+pub trait Wake: Debug + Send + Sync {
+    /// Wakes it.
+    fn wake(&self);
 }
 
 /// A virtio device. It is idle until activated, and again after a reset.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use vm_memory::{Bytes, GuestAddress};
 
-use crate::device::{Device, Event, QueueIndex};
+use crate::device::{Device, Event, QueueIndex, Wake};
 use crate::interrupt::Interrupt;
 use crate::memory::Memory;
 use crate::mmio::Transport;
@@ -33,6 +33,14 @@ impl Interrupt for Wire {
     fn raise(&self) {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
+}
+
+/// A worker that is woken and sleeps on; tests serve devices by hand.
+#[derive(Debug)]
+struct Asleep;
+
+impl Wake for Asleep {
+    fn wake(&self) {}
 }
 
 /// Rings of one queue.
@@ -130,6 +138,7 @@ impl Driver {
         }
         driver.set(0x70, 15);
         assert_eq!(driver.get(0x70), 15, "the device works");
+        driver.transport.serve(Event::Activated);
         driver
     }
 
@@ -137,7 +146,7 @@ impl Driver {
     pub(crate) fn new(device: Box<dyn Device>) -> Self {
         let memory = memory();
         let wire = Wire::default();
-        let transport = Transport::new(device, Arc::clone(&memory), Box::new(wire.clone()));
+        let transport = Transport::new(device, Arc::clone(&memory), Box::new(wire.clone()), Box::new(Asleep));
         let rings = (0..transport.queue_count())
             .map(|index| Ring {
                 memory: Arc::clone(&memory),

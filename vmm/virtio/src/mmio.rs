@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use virtio_queue::{Queue, QueueT};
 
-use crate::device::{Activation, Device, Event, QueueIndex};
+use crate::device::{Activation, Device, Event, Wake};
 use crate::interrupt::{Interrupt, Line};
 use crate::memory::Memory;
 use crate::queue::VirtQueue;
@@ -48,6 +48,7 @@ struct Registers {
     device: Box<dyn Device>,
     memory: Arc<Memory>,
     line: Arc<Line>,
+    worker: Box<dyn Wake>,
     status: u32,
     device_features_page: u32,
     driver_features_page: u32,
@@ -85,15 +86,21 @@ enum Half {
 }
 
 impl Transport {
-    /// Puts a device behind registers.
+    /// Puts a device behind registers. `worker` is who calls [`Self::serve`].
     #[must_use]
-    pub fn new(device: Box<dyn Device>, memory: Arc<Memory>, wire: Box<dyn Interrupt>) -> Self {
+    pub fn new(
+        device: Box<dyn Device>,
+        memory: Arc<Memory>,
+        wire: Box<dyn Interrupt>,
+        worker: Box<dyn Wake>,
+    ) -> Self {
         let line = Arc::new(Line::new(wire));
         let queues = fresh_queues(device.as_ref());
         let registers = Registers {
             device,
             memory,
             line: Arc::clone(&line),
+            worker,
             status: 0,
             device_features_page: 0,
             driver_features_page: 0,
@@ -326,16 +333,11 @@ impl Registers {
         };
         self.status |= DRIVER_OK;
         self.device.activate(activation);
-        // What the driver offered before it was ready came without a notification that anyone heard, and
-        // what the backend said while the device was broken was not listened to.
-        for index in 0..self.queues.len() {
-            self.serve(Event::Notified(QueueIndex(index)));
-        }
-        self.serve(Event::Backend);
+        self.worker.wake();
     }
 
     fn serve(&mut self, event: Event) {
-        if self.phase() != Phase::Broken && self.device.serve(event).is_err() {
+        if self.device.serve(event).is_err() {
             self.device.misbehaviour().count();
             self.needs_reset();
         }

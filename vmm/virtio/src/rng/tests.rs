@@ -1,6 +1,7 @@
 //! The device as its driver sees it.
 
 use super::device::Rng;
+use crate::device::Event;
 use crate::driver::{DATA, Desc, Driver, END, INDIRECT, NEXT, SIZE, WRITE};
 
 fn driver() -> Driver {
@@ -102,4 +103,16 @@ fn ring_that_offers_more_than_it_has_breaks_the_device_until_reset() {
     assert_eq!(driver.rings[0].used_index(), 0, "it stays still");
     driver.set(0x70, 0);
     assert_eq!(driver.get(0x70), 0);
+}
+
+#[test]
+fn what_was_offered_before_the_device_was_ready_is_answered() {
+    let driver = Driver::new(Box::new(Rng::default()));
+    driver.negotiate();
+    driver.set_up(0, 0x1000);
+    driver.rings[0].offer(&[(DATA, 8, WRITE)]);
+    driver.set(0x70, 15);
+    assert_eq!(driver.rings[0].used_index(), 0, "not by the thread that wrote the register");
+    driver.transport.serve(Event::Activated);
+    assert_eq!(driver.rings[0].used_entry(0), (0, 8));
 }

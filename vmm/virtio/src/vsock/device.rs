@@ -82,8 +82,9 @@ impl Device for Vsock {
     }
 
     fn serve(&mut self, event: Event) -> Result<(), QueueFault> {
-        if event == Event::Backend {
-            self.bridge.on_events();
+        match event {
+            Event::Activated | Event::Backend => self.bridge.on_events(),
+            Event::Notified(_) => {}
         }
         let Some(active) = &mut self.active else { return Ok(()) };
         loop {
