@@ -1,19 +1,35 @@
 //! Reading a client's body: bounded in size and time, plain JSON only.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Largest body. A context of a million tokens is about 4 MiB of text.
 pub const LARGEST: usize = 8 << 20;
 
 const LARGEST_BYTES: u64 = LARGEST as u64;
 
+/// Memory for bodies that wait or are looked at, all connections together, in [`UNIT`]s.
+const ROOM: usize = 8192;
+const UNIT: u64 = 64 * 1024;
+
 /// How long a body may take to arrive.
 const READ_LIMIT: Duration = Duration::from_secs(60);
+
+/// Memory that bodies share. A body gets its room before it is read, by its announced length.
+#[derive(Debug)]
+pub struct Room(Arc<Semaphore>);
+
+/// Room that one body has; given back on drop.
+#[derive(Debug)]
+pub struct Held {
+    _units: OwnedSemaphorePermit,
+}
 
 /// Why a body was not read.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +72,28 @@ pub async fn read(headers: &HeaderMap, body: Incoming) -> Result<Bytes, BodyErro
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge),
         Err(error) => Err(error.downcast::<BodyError>().map_or_else(BodyError::Read, |error| *error)),
+    }
+}
+
+impl Room {
+    /// Room for all of the largest bodies that may come at once, and more of the usual ones.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Arc::new(Semaphore::new(ROOM)))
+    }
+
+    /// Waits for room for `body`.
+    pub async fn hold(&self, body: &Incoming) -> Held {
+        let size = hyper::body::Body::size_hint(body).upper().unwrap_or(LARGEST_BYTES).min(LARGEST_BYTES);
+        let units = u32::try_from(size.div_ceil(UNIT).max(1)).expect("the largest body has 128 units");
+        let units = Arc::clone(&self.0).acquire_many_owned(units).await;
+        Held { _units: units.expect("the semaphore is never closed") }
+    }
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

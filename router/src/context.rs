@@ -64,11 +64,16 @@ mod tests {
 
     #[test]
     fn each_header_must_be_there_once() {
-        let all = [("x-openshell-sandbox", "box-1"), ("x-openshell-request", "r-1"), ("x-openshell-binary", "/opt/ü")];
+        let all = [
+            ("x-openshell-sandbox", "box-1"),
+            ("x-openshell-request", "r-1"),
+            ("x-openshell-binary", "/opt/ü"),
+        ];
         let context = Context::read(&headers(&all)).unwrap();
         assert_eq!((context.sandbox.as_str(), context.binary.as_str()), ("box-1", "/opt/ü"));
         for left_out in 0..3 {
-            let rest: Vec<_> = all.iter().enumerate().filter(|(at, _)| *at != left_out).map(|(_, pair)| *pair).collect();
+            let rest: Vec<_> =
+                all.iter().enumerate().filter(|(at, _)| *at != left_out).map(|(_, pair)| *pair).collect();
             assert_eq!(Context::read(&headers(&rest)).unwrap_err(), ContextError(all[left_out].0));
         }
         let twice = [all[0], all[1], all[2], ("x-openshell-request", "r-2")];

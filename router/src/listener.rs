@@ -24,14 +24,17 @@ pub async fn run(listener: UnixListener, service: Arc<Service>, mut stop: watch:
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
-        let slot = Arc::clone(&slots).acquire_owned().await.expect("the semaphore is never closed");
+        let next = async {
+            let slot = Arc::clone(&slots).acquire_owned().await.expect("the semaphore is never closed");
+            listener.accept().await.map(|(stream, _address)| (stream, slot))
+        };
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = next => accepted,
             _ended = stop.changed() => break,
             Some(_done) = connections.join_next() => continue,
         };
         match accepted {
-            Ok((stream, _address)) => {
+            Ok((stream, slot)) => {
                 let service = Arc::clone(&service);
                 let stop = stop.clone();
                 connections.spawn(async move {

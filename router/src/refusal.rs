@@ -11,7 +11,7 @@ use crate::classify::category::Findings;
 use crate::context::ContextError;
 use crate::decide::Rule;
 use crate::forward::ForwardError;
-use crate::trail::TrailError;
+use crate::trail::{ModelName, TrailError};
 use crate::wire_api::CallError;
 
 /// Why a call got no answer from a model.
@@ -30,7 +30,7 @@ pub struct Known {
     /// What was found.
     pub findings: Findings,
     /// The model asked for.
-    pub model: String,
+    pub model: ModelName,
 }
 
 impl Refusal {

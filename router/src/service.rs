@@ -14,14 +14,14 @@ use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 use wire::router::Sensitive;
 
-use crate::body;
+use crate::body::{self, Room};
 use crate::classify::Classifier;
 use crate::classify::category::Findings;
 use crate::context::Context;
 use crate::decide::{self, Directive, Verdict, Zone};
 use crate::forward::{self, Answer, Witness};
 use crate::refusal::{Known, Refusal};
-use crate::trail::{Chain, Cleared, Subject, Trail};
+use crate::trail::{Chain, Cleared, ModelName, Started, Subject, Trail};
 use crate::upstream::Servers;
 use crate::wire_api::{Call, Endpoint, Target};
 
@@ -35,7 +35,7 @@ pub struct Service {
     sensitive: Sensitive,
     servers: Servers,
     trail: Trail,
-    bodies: Semaphore,
+    room: Room,
     classifying: Semaphore,
 }
 
@@ -43,11 +43,9 @@ pub struct Service {
 struct Classified {
     call: Call,
     findings: Findings,
+    model: ModelName,
     bytes: usize,
 }
-
-/// Bodies that are held at a time: 64 of the largest.
-const BODIES: usize = 64;
 
 impl Service {
     /// A service over `servers` that follows the operator's word about sensitive calls. `workers` calls
@@ -59,7 +57,7 @@ impl Service {
             sensitive,
             servers,
             trail,
-            bodies: Semaphore::new(BODIES),
+            room: Room::new(),
             classifying: Semaphore::new(workers.max(1)),
         }
     }
@@ -108,11 +106,13 @@ impl Service {
         request: Request<Incoming>,
         since: Instant,
     ) -> Result<Reply, Refusal> {
-        let held = self.bodies.acquire().await.expect("the semaphore is never closed");
+        let held = self.room.hold(request.body()).await;
         let classified = self.classify(endpoint, request).await?;
+        let asked = classified.model.clone();
         let (cleared, call) = self.clear(context, classified).await?;
         let zone = cleared.zone();
-        let witness = Witness { trail: self.trail.clone(), caller: context.clone(), zone, since };
+        let started = Started { context: context.clone(), zone, asked, since };
+        let witness = Witness::new(self.trail.clone(), started);
         let reply = self.forward(cleared, call, witness).await;
         drop(held);
         Ok(reply)
@@ -125,7 +125,8 @@ impl Service {
         let work = move || -> Result<Classified, Refusal> {
             let call = Call::read(endpoint, &bytes)?;
             let findings = classifier.classify(call.body(), call.opaque());
-            Ok(Classified { call, findings, bytes: bytes.len() })
+            let model = ModelName::of(call.model(), &classifier);
+            Ok(Classified { call, findings, model, bytes: bytes.len() })
         };
         let turn = self.classifying.acquire().await.expect("the semaphore is never closed");
         let classified = tokio::task::spawn_blocking(work).await;
@@ -134,17 +135,14 @@ impl Service {
     }
 
     async fn clear(&self, context: &Context, classified: Classified) -> Result<(Cleared, Call), Refusal> {
-        let Classified { call, findings, bytes } = classified;
+        let Classified { call, findings, model, bytes } = classified;
         let directive = Directive { sensitive: self.sensitive, zones: self.servers.zones() };
         let permit = match decide::decide(directive, &findings) {
             Verdict::Allow(permit) => permit,
-            Verdict::Refuse(rule) => {
-                let model = call.model().to_owned();
-                return Err(Refusal::by_directive(rule, Known { findings, model }));
-            }
+            Verdict::Refuse(rule) => return Err(Refusal::by_directive(rule, Known { findings, model })),
         };
         let path = call.endpoint().path();
-        let subject = Subject { context, call: path, model: call.model(), findings: &findings, bytes };
+        let subject = Subject { context, call: path, model: &model, findings: &findings, bytes };
         let cleared = self.trail.clear(permit, &subject).await.map_err(|error| {
             tracing::error!(error = %Chain(&error), "nothing is sent without its record");
             Refusal::from(error)
@@ -164,9 +162,8 @@ impl Service {
             Err(error) => {
                 tracing::warn!(zone = zone.as_str(), error = %Chain(&error), "no answer");
                 let refusal = Refusal::from(&error);
-                let request = witness.caller.request.0.clone();
-                witness.failed(refusal.code());
-                refusal.into_response(Some(&request)).map(Either::Left)
+                let request = witness.failed(refusal.code());
+                refusal.into_response(Some(&request.0)).map(Either::Left)
             }
         }
     }

@@ -5,15 +5,17 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use audit::client::{AppendError, Tokio as Writer};
 use audit::{Action, Decision, Event, Inference, Object};
 use tokio::sync::mpsc;
 
+use crate::classify::Classifier;
 use crate::classify::category::Findings;
 use crate::context::Context;
 use crate::decide::{Permit, Zone};
+use crate::json::Node;
 use crate::observe::Observed;
 use crate::refusal::Refusal;
 
@@ -36,7 +38,7 @@ pub struct Subject<'a> {
     /// The call.
     pub call: &'static str,
     /// The model asked for.
-    pub model: &'a str,
+    pub model: &'a ModelName,
     /// What was found.
     pub findings: &'a Findings,
     /// Size of the client's body.
@@ -49,23 +51,32 @@ pub struct Cleared {
     permit: Permit,
 }
 
-/// What came of a call that was let through.
-#[derive(Debug)]
-pub struct Answered {
+/// A model's name, as a record may hold it: a client can write anything where the name belongs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelName(Option<String>);
+
+/// A call that was let through.
+#[derive(Clone, Debug)]
+pub struct Started {
     /// Who asked.
     pub context: Context,
-    /// Who answered.
+    /// Who answers.
     pub zone: Zone,
-    /// How it ended.
-    pub outcome: &'static str,
+    /// The model asked for.
+    pub asked: ModelName,
+    /// When the call came.
+    pub since: Instant,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Ended {
     /// The server's status, if it gave one.
     pub status: Option<u16>,
     /// What the answer said about itself.
     pub observed: Observed,
-    /// From the request to the server's first byte.
+    /// From the call to the server's first byte.
     pub first_byte: Option<Duration>,
-    /// From the request to the end.
-    pub total: Duration,
 }
 
 /// Writes the records.
@@ -80,6 +91,9 @@ const ACK_LIMIT: Duration = Duration::from_secs(10);
 
 /// Longest name of a model that a record holds.
 const LONGEST_NAME: usize = 128;
+
+/// Stands for a name that is not recorded.
+const WITHHELD: &str = "(withheld)";
 
 impl Trail {
     /// A trail on `writer`, and the task that writes what is recorded after the fact: it ends when the
@@ -132,16 +146,17 @@ impl Trail {
     }
 
     /// Records what came of a call, without waiting.
-    pub fn answered(&self, answered: Answered) {
-        let mut event = event(Action::InferenceOutcome, &answered.context);
-        let Observed { model, tokens_in, tokens_out, bytes } = answered.observed;
-        event.reason = Some(answered.outcome.to_owned());
-        event.status = answered.status;
-        event.latency_us = Some(micros(answered.first_byte.unwrap_or(answered.total)));
+    pub fn answered(&self, started: &Started, outcome: &'static str, ended: Ended) {
+        let mut event = event(Action::InferenceOutcome, &started.context);
+        let Observed { model, tokens_in, tokens_out, bytes } = ended.observed;
+        event.reason = Some(outcome.to_owned());
+        event.status = ended.status;
+        event.latency_us = Some(micros(ended.first_byte.unwrap_or_else(|| started.since.elapsed())));
         event.object = Some(Object { bytes_received: Some(bytes), ..Object::default() });
         event.inference = Some(Inference {
-            route: Some(answered.zone.as_str().to_owned()),
-            model_served: model,
+            route: Some(started.zone.as_str().to_owned()),
+            // A server may repeat what it was asked for.
+            model_served: model.filter(|_name| started.asked.0.is_some()),
             tokens_in,
             tokens_out,
             ..Inference::default()
@@ -149,6 +164,17 @@ impl Trail {
         if self.after.send(event).is_err() {
             tracing::error!("an answer came after the trail was closed");
         }
+    }
+}
+
+impl ModelName {
+    /// Withholds a name that is none, or that holds data itself.
+    #[must_use]
+    pub fn of(name: &str, classifier: &Classifier) -> Self {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/@+ ".contains(&byte);
+        let is_name = (1..=LONGEST_NAME).contains(&name.len()) && name.bytes().all(plain);
+        let is_clean = || !classifier.classify(&Node::Text(name.to_owned()), &[]).is_sensitive();
+        Self((is_name && is_clean()).then(|| name.to_owned()))
     }
 }
 
@@ -187,10 +213,10 @@ fn event(action: Action, context: &Context) -> Event {
     Event { request: Some(context.request.clone()), ..Event::new(action) }
 }
 
-fn inference(findings: &Findings, model: &str) -> Inference {
+fn inference(findings: &Findings, model: &ModelName) -> Inference {
     let categories: BTreeMap<String, u32> =
         findings.iter().map(|(category, count)| (category.to_string(), count)).collect();
-    let model = model.chars().take(LONGEST_NAME).collect();
+    let model = model.0.clone().unwrap_or_else(|| WITHHELD.to_owned());
     Inference { categories, model_asked: Some(model), ..Inference::default() }
 }
 

@@ -3,17 +3,16 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Response, header};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::Sleep;
+use wire::id::RequestId;
 
-use crate::context::Context as Caller;
-use crate::decide::Zone;
 use crate::observe::{Form, Observer};
-use crate::trail::{Answered, Trail};
+use crate::trail::{Ended, Started, Trail};
 
 /// How long a server may pause within an answer.
 const PAUSE_LIMIT: Duration = Duration::from_secs(300);
@@ -32,17 +31,13 @@ pub enum AnswerError {
     Silent,
 }
 
-/// Who records what comes of a call.
+/// Records what comes of a call, whatever comes: an answer, a failure, or a client that leaves.
 #[derive(Debug)]
 pub struct Witness {
-    /// Where to.
-    pub trail: Trail,
-    /// Who asked.
-    pub caller: Caller,
-    /// Who answers.
-    pub zone: Zone,
-    /// When the call came.
-    pub since: Instant,
+    trail: Trail,
+    started: Started,
+    ended: Ended,
+    is_recorded: bool,
 }
 
 /// The body of an answer.
@@ -50,45 +45,33 @@ pub struct Witness {
 pub struct Answer {
     inner: Incoming,
     pause: Pin<Box<Sleep>>,
-    record: Option<Open>,
-}
-
-/// The record of an answer that has not ended.
-#[derive(Debug)]
-struct Open {
+    observer: Option<Observer>,
     witness: Witness,
-    observer: Observer,
-    status: u16,
-    first_byte: Duration,
 }
 
 impl Witness {
-    /// Records that a call got no answer.
-    pub fn failed(self, outcome: &'static str) {
-        self.trail.answered(Answered {
-            context: self.caller,
-            zone: self.zone,
-            outcome,
-            status: None,
-            observed: crate::observe::Observed::default(),
-            first_byte: None,
-            total: self.since.elapsed(),
-        });
+    /// For a call that is about to be sent.
+    #[must_use]
+    pub fn new(trail: Trail, started: Started) -> Self {
+        Self { trail, started, ended: Ended::default(), is_recorded: false }
+    }
+
+    /// Records that a call got no answer; gives back its request id.
+    #[must_use]
+    pub fn failed(mut self, outcome: &'static str) -> RequestId {
+        self.record(outcome);
+        self.started.context.request.clone()
     }
 
     /// Makes a server's answer the client's.
     #[must_use]
-    pub fn watch(self, answer: Response<Incoming>) -> Response<Answer> {
+    pub fn watch(mut self, answer: Response<Incoming>) -> Response<Answer> {
         let (head, inner) = answer.into_parts();
-        let form = form(&head.headers);
-        let record = Open {
-            status: head.status.as_u16(),
-            observer: Observer::new(form),
-            first_byte: self.since.elapsed(),
-            witness: self,
-        };
+        self.ended.status = Some(head.status.as_u16());
+        self.ended.first_byte = Some(self.started.since.elapsed());
+        let observer = Some(Observer::new(form(&head.headers)));
         let pause = Box::pin(tokio::time::sleep(PAUSE_LIMIT));
-        let mut response = Response::new(Answer { inner, pause, record: Some(record) });
+        let mut response = Response::new(Answer { inner, pause, observer, witness: self });
         *response.status_mut() = head.status;
         for name in PASSED {
             if let Some(value) = head.headers.get(&name) {
@@ -97,20 +80,26 @@ impl Witness {
         }
         response
     }
+
+    fn record(&mut self, outcome: &'static str) {
+        if !std::mem::replace(&mut self.is_recorded, true) {
+            self.trail.answered(&self.started, outcome, std::mem::take(&mut self.ended));
+        }
+    }
+}
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        self.record("cancelled");
+    }
 }
 
 impl Answer {
     fn end(&mut self, outcome: &'static str) {
-        let Some(open) = self.record.take() else { return };
-        open.witness.trail.clone().answered(Answered {
-            context: open.witness.caller,
-            zone: open.witness.zone,
-            outcome,
-            status: Some(open.status),
-            observed: open.observer.finish(),
-            first_byte: Some(open.first_byte),
-            total: open.witness.since.elapsed(),
-        });
+        if let Some(observer) = self.observer.take() {
+            self.witness.ended.observed = observer.finish();
+            self.witness.record(outcome);
+        }
     }
 }
 
@@ -132,8 +121,8 @@ impl Body for Answer {
             }
             Poll::Ready(Some(Ok(frame))) => {
                 self.pause.as_mut().reset(tokio::time::Instant::now() + PAUSE_LIMIT);
-                if let (Some(open), Some(bytes)) = (self.record.as_mut(), frame.data_ref()) {
-                    open.observer.see(bytes);
+                if let (Some(observer), Some(bytes)) = (self.observer.as_mut(), frame.data_ref()) {
+                    observer.see(bytes);
                 }
                 // A client that has everything may leave before it asks for more.
                 if self.inner.is_end_stream() {

@@ -68,6 +68,21 @@ async fn a_client_that_leaves_ends_the_call_at_the_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_before_the_answer_is_recorded_too() {
+    let gone = Arc::new(Notify::new());
+    let rig =
+        Rig::start(Plan { cloud: Some(Script::Silence { gone: Arc::clone(&gone) }), ..Plan::default() })
+            .await;
+    let stream = ask(&rig).await;
+    rig.record("inference").await;
+    drop(stream);
+    tokio::time::timeout(std::time::Duration::from_secs(10), gone.notified())
+        .await
+        .expect("the server is told");
+    assert_eq!(rig.record("inference-outcome").await["reason"], "cancelled");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_server_must_not_do_is_a_bad_gateway() {
     for (raw, code) in [
         (

@@ -23,6 +23,8 @@ pub(crate) enum Script {
     Document(&'static str),
     /// Whatever is here, head included.
     Raw(&'static str),
+    /// Takes the call and never answers; tells when its client is gone.
+    Silence { gone: Arc<Notify> },
     /// One event, then, when told, the rest; tells when its client is gone.
     Events { go_on: Arc<Notify>, gone: Arc<Notify> },
 }
@@ -110,7 +112,9 @@ impl Rig {
             audit: Fd(6),
             sensitive: plan.sensitive,
             local: local.as_ref().map(|upstream| server(upstream, "http://local.test", "local")),
-            cloud: cloud.as_ref().map(|upstream| server(upstream, &format!("{scheme}://cloud.test"), "cloud")),
+            cloud: cloud
+                .as_ref()
+                .map(|upstream| server(upstream, &format!("{scheme}://cloud.test"), "cloud")),
             extra_roots_pem: plan.cloud_tls.map(|tls| tls.trusted_pem).unwrap_or_default(),
             hosts: ["local.test", "cloud.test"].map(|name| (name.to_owned(), [127, 0, 0, 1].into())).into(),
             user: None,
@@ -265,6 +269,11 @@ async fn answer(
             }
             Script::Raw(text) => {
                 stream.write_all(text.as_bytes()).await.unwrap();
+                return;
+            }
+            Script::Silence { gone } => {
+                assert_eq!(stream.read(&mut [0]).await.unwrap_or(0), 0);
+                gone.notify_one();
                 return;
             }
             Script::Events { go_on, gone } => return events(stream, go_on, gone).await,

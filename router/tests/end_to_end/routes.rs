@@ -83,6 +83,10 @@ async fn a_sensitive_call_never_reaches_the_cloud() {
     let seen = rig.seen_locally();
     assert_eq!(seen.len(), calls.len());
     assert!(seen.iter().all(|seen| seen.head.contains("authorization: Bearer local")));
+    let records = format!("{:?}", rig.records.lock().unwrap());
+    for secret in [CARD, "jane@example.com", "536-22-1234", "DE89"] {
+        assert!(!records.contains(secret), "{secret} in a record");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
