@@ -80,9 +80,10 @@ pub fn decode(text: &str) -> Decoded {
     let mut inner = String::new();
     let bytes = text.as_bytes();
     let mut at = 0;
+    let mut scratch = Vec::new();
     while let Some(run) = next_run(bytes, at) {
         at = run.end;
-        decode_run(&bytes[run], &mut inner, &mut decoded);
+        decode_run(&bytes[run], &mut scratch, &mut decoded, &mut inner);
     }
     if !inner.is_empty() {
         decoded.texts.push(inner);
@@ -92,7 +93,9 @@ pub fn decode(text: &str) -> Decoded {
 
 /// The bytes of one base64 text.
 pub(super) fn text_of_base64(text: &[u8]) -> Vec<u8> {
-    unpack(text, Alphabet::Base64)
+    let mut bytes = Vec::new();
+    unpack(text, Alphabet::Base64, &mut bytes);
+    bytes
 }
 
 /// The next run of base64 characters from `from` on, line breaks of a wrapped run included.
@@ -125,19 +128,19 @@ fn line_break(bytes: &[u8]) -> usize {
     if bytes.get(gap).is_some_and(|byte| sextet(*byte).is_some()) { gap } else { 0 }
 }
 
-fn decode_run(run: &[u8], inner: &mut String, decoded: &mut Decoded) {
+fn decode_run(run: &[u8], scratch: &mut Vec<u8>, decoded: &mut Decoded, inner: &mut String) {
     for alignment in 0..4 {
-        let bytes = unpack(run.get(alignment..).unwrap_or_default(), Alphabet::Base64);
+        unpack(run.get(alignment..).unwrap_or_default(), Alphabet::Base64, scratch);
         if alignment == 0 {
-            note_opaque(run, &bytes, decoded);
+            note_opaque(run, scratch, decoded);
         }
-        decoded.deliberate |= readable(&bytes, inner);
+        decoded.deliberate |= readable(scratch, inner);
     }
     let is_hex = |byte: &u8| byte.is_ascii_hexdigit() || byte.is_ascii_whitespace();
     if run.iter().all(is_hex) {
         for alignment in 0..2 {
-            let bytes = unpack(run.get(alignment..).unwrap_or_default(), Alphabet::Hex);
-            decoded.deliberate |= readable(&bytes, inner);
+            unpack(run.get(alignment..).unwrap_or_default(), Alphabet::Hex, scratch);
+            decoded.deliberate |= readable(scratch, inner);
         }
     }
 }
@@ -162,9 +165,9 @@ fn is_monotonous(run: &[u8]) -> bool {
     seen.iter().filter(|seen| **seen).count() < 10
 }
 
-fn unpack(run: &[u8], alphabet: Alphabet) -> Vec<u8> {
+fn unpack(run: &[u8], alphabet: Alphabet, out: &mut Vec<u8>) {
     let width: u32 = if alphabet == Alphabet::Base64 { 6 } else { 4 };
-    let mut out = Vec::with_capacity(run.len());
+    out.clear();
     let (mut bits, mut held) = (0u32, 0u32);
     for byte in run {
         let value = match alphabet {
@@ -180,7 +183,6 @@ fn unpack(run: &[u8], alphabet: Alphabet) -> Vec<u8> {
             held &= (1 << bits) - 1;
         }
     }
-    out
 }
 
 /// The value of a base64 character, of either alphabet.

@@ -4,6 +4,9 @@
 //! The folded text is a second view, never a replacement: folding may glue together what a detector
 //! needs apart (a Cyrillic word right before a card number), so both views are scanned.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 /// What becomes of a character.
 enum Fold {
     Keep,
@@ -107,12 +110,9 @@ fn fold_char(c: char) -> Fold {
     if is_invisible(code) {
         return Fold::Drop;
     }
-    [digit(code), block(code), punctuation(code)]
-        .into_iter()
-        .flatten()
-        .next()
-        .or_else(|| lookalike(c))
-        .map_or(Fold::Keep, Fold::As)
+    let number = || if c.is_numeric() { digit(code) } else { None };
+    let plain = number().or_else(|| block(code)).or_else(|| punctuation(code)).or_else(|| lookalike(c));
+    plain.map_or(Fold::Keep, Fold::As)
 }
 
 /// Zero-width, combining, directional and variation characters.
@@ -174,7 +174,12 @@ fn punctuation(code: u32) -> Option<u8> {
 }
 
 fn lookalike(c: char) -> Option<u8> {
-    LOOKALIKES.iter().find(|(_, doubles)| doubles.contains(c)).map(|(ascii, _)| *ascii)
+    static BY_DOUBLE: LazyLock<HashMap<char, u8>> = LazyLock::new(|| {
+        let pairs =
+            LOOKALIKES.iter().flat_map(|(ascii, doubles)| doubles.chars().map(|double| (double, *ascii)));
+        pairs.collect()
+    });
+    BY_DOUBLE.get(&c).copied()
 }
 
 #[cfg(test)]

@@ -3,6 +3,12 @@
 /// Most digits of a number that is looked for.
 pub const MOST_DIGITS: usize = 19;
 
+/// Fewest digits of a number that is looked for.
+const FEWEST_DIGITS: usize = 9;
+
+/// Most separators between two groups: ` - `.
+const LONGEST_GAP: usize = 3;
+
 /// A place where a written number may begin: up to [`MOST_DIGITS`] digits from there on, in groups.
 #[derive(Debug)]
 pub struct Window<'a> {
@@ -57,13 +63,17 @@ impl Digits {
     }
 }
 
-/// Every start of a digit group, with the groups that follow.
+/// Every start of a digit group from which on [`FEWEST_DIGITS`] or more stand, with the groups that follow.
 pub fn windows(text: &[u8]) -> impl Iterator<Item = Window<'_>> {
     let mut at = 0;
     std::iter::from_fn(move || {
-        let start = at + text[at..].iter().position(u8::is_ascii_digit)?;
-        at = start + digits_at(text, start);
-        Some(Window::read(text, start))
+        loop {
+            let start = at + text[at..].iter().position(u8::is_ascii_digit)?;
+            at = start + digits_at(text, start);
+            if has_enough(text, start) {
+                return Some(Window::read(text, start));
+            }
+        }
     })
 }
 
@@ -93,25 +103,48 @@ impl<'a> Window<'a> {
     }
 }
 
+/// Most digits in a text are counts and dates: they are passed over without more ado.
+fn has_enough(text: &[u8], start: usize) -> bool {
+    let mut digits = 0;
+    let mut gap = 0;
+    for byte in &text[start..] {
+        if byte.is_ascii_digit() {
+            (digits, gap) = (digits + 1, 0);
+        } else if is_separator(*byte) {
+            gap += 1;
+        } else {
+            return false;
+        }
+        if digits == FEWEST_DIGITS {
+            return true;
+        }
+        if gap > LONGEST_GAP {
+            return false;
+        }
+    }
+    false
+}
+
 fn digits_at(text: &[u8], at: usize) -> usize {
     text[at..].iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len() - at)
 }
 
 fn gap_at(text: &[u8], end: usize) -> (Gap, usize) {
-    let length = text[end..].iter().take(4).take_while(|byte| is_separator(**byte)).count();
+    let length = text[end..].iter().take(LONGEST_GAP + 1).take_while(|byte| is_separator(**byte)).count();
     if !text.get(end + length).is_some_and(u8::is_ascii_digit) {
         return (Gap::End, length);
     }
     match length {
         1 => (Gap::One(text[end]), 1),
-        2 | 3 => (Gap::Several, length),
+        2..=LONGEST_GAP => (Gap::Several, length),
         _ => (Gap::End, length),
     }
 }
 
 fn follows_group(text: &[u8], start: usize) -> bool {
-    let gap = text[..start].iter().rev().take(4).take_while(|byte| is_separator(**byte)).count();
-    (1..=3).contains(&gap) && start > gap && text[start - gap - 1].is_ascii_digit()
+    let gap =
+        text[..start].iter().rev().take(LONGEST_GAP + 1).take_while(|byte| is_separator(**byte)).count();
+    (1..=LONGEST_GAP).contains(&gap) && start > gap && text[start - gap - 1].is_ascii_digit()
 }
 
 fn is_separator(byte: u8) -> bool {
@@ -124,12 +157,13 @@ mod tests {
 
     #[test]
     fn reads_groups() {
-        let windows: Vec<Window<'_>> = windows(b"a 12-345 - 6 x 7").collect();
-        assert_eq!(windows.len(), 4);
-        assert_eq!(windows[0].digits.first(19), b"123456");
-        assert_eq!(windows[0].groups.iter().map(|group| group.size).collect::<Vec<_>>(), [2, 3, 1]);
+        let windows: Vec<Window<'_>> = windows(b"a 12-345 - 6789 x 123456789 7").collect();
+        assert_eq!(windows.len(), 2);
+        assert_eq!(windows[0].digits.first(19), b"123456789");
+        assert_eq!(windows[0].groups.iter().map(|group| group.size).collect::<Vec<_>>(), [2, 3, 4]);
         assert_eq!(windows[0].groups[1].gap, Gap::Several);
-        assert!(windows[0].is_first && !windows[1].is_first && !windows[2].is_first && windows[3].is_first);
+        assert!(windows[0].is_first && windows[1].is_first);
+        assert_eq!(windows[1].groups.last().map(|group| group.total), Some(10));
     }
 
     #[test]

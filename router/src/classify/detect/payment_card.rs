@@ -36,6 +36,10 @@ const ISSUERS: [(u32, u32, usize, usize); 26] = [
     (979_200, 979_299, 16, 16), // Troy
 ];
 
+/// Groups that card numbers are printed in.
+const EMBOSSED: [&[usize]; 6] =
+    [&[4, 4, 4, 4], &[4, 4, 4, 4, 3], &[4, 6, 5], &[4, 6, 4], &[4, 4, 4, 1], &[6, 13]];
+
 /// Reports the card numbers that begin at `window`.
 pub fn check(window: &Window<'_>, found: &mut Found) {
     if is_fraction(window) || is_in_hex(window) {
@@ -53,11 +57,10 @@ pub fn check(window: &Window<'_>, found: &mut Found) {
 /// A number in one piece, in the groups that are embossed on cards, or in any groups if nothing else
 /// numeric stands around it.
 fn is_plausible_writing(window: &Window<'_>, groups: &[Group]) -> bool {
-    let sizes: Vec<usize> = groups.iter().map(|group| group.size).collect();
     let alone = window.is_first && groups.last().is_some_and(|group| group.gap == Gap::End);
-    let embossed =
-        matches!(sizes[..], [4, 4, 4, 4] | [4, 4, 4, 4, 3] | [4, 6, 5] | [4, 6, 4] | [4, 4, 4, 1] | [6, 13]);
-    sizes.len() == 1 || embossed || alone
+    groups.len() == 1
+        || alone
+        || EMBOSSED.iter().any(|sizes| groups.iter().map(|group| &group.size).eq(*sizes))
 }
 
 /// The digits behind a decimal point: `0.4111…` is a measurement.
