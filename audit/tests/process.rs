@@ -90,6 +90,24 @@ async fn when_the_writer_dies_every_append_fails() {
     }
 }
 
+#[test]
+fn told_to_end_it_ends_and_its_clients_hear_it() {
+    let (writer, [socket]) = Writer::start(["manager"]);
+    let mut client = Blocking::new(socket);
+    let receipt = client.append(&event(1)).unwrap();
+    writer.signal(rustix::process::Signal::INT);
+    assert_eq!(
+        client.append(&event(2)).unwrap().sequence,
+        receipt.sequence + 1,
+        "an interrupt is the manager's"
+    );
+    writer.signal(rustix::process::Signal::TERM);
+    while client.append(&event(3)).is_ok() {}
+    let log = writer.log().to_owned();
+    assert!(log::verify(log).unwrap().records >= 2);
+    assert_eq!(writer.wait(), Some(0));
+}
+
 /// A record with a receipt survives a kill at any moment, and the log can be written on.
 #[test]
 fn killed_at_any_moment_nothing_acknowledged_is_lost() {
