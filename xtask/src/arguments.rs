@@ -2,6 +2,8 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::bench::Bench;
+use crate::bench::boot::INSIDE;
 use crate::lab_command::{LabArguments, SMOKE};
 use crate::place::GUEST;
 
@@ -27,6 +29,9 @@ pub(crate) enum Task {
     },
     /// Install what is missing, build and run all tests.
     Test,
+    /// Measure by the lab's deterministic clock.
+    #[command(subcommand)]
+    Bench(Bench),
     /// Install what building and testing need.
     Setup,
     /// The lab's half inside the lab.
@@ -35,6 +40,9 @@ pub(crate) enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// The measurement of boot times, as it runs inside the lab.
+    #[command(name = INSIDE, hide = true)]
+    BenchBootInside { plan: String },
     /// The lab's own check, as it runs inside the lab.
     #[command(name = SMOKE, hide = true)]
     LabSmoke,

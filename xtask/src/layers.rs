@@ -26,7 +26,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
     ("cli", &["manager", "policies", "audit", "images", "wire"]),
     ("lab", &["images"]),
     ("scenarios", &["lab", "wire"]),
-    ("xtask", &["lab"]),
+    ("xtask", &["lab", "images"]),
 ];
 
 /// Foreign packages that a package must stay without, whoever else uses them.

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks through them")]
 
 mod arguments;
+mod bench;
 mod ci;
 mod demo;
 mod dependencies;
@@ -27,6 +28,8 @@ fn main() -> ExitCode {
         Task::Ci { steps } => ci::run(steps),
         Task::Demo => demo::run(),
         Task::Test => ci::run(ci::TESTS.map(str::to_owned).to_vec()),
+        Task::Bench(bench) => bench::run(bench),
+        Task::BenchBootInside { plan } => bench::boot::inside(&plan),
         Task::Setup => setup::run(),
         Task::LabSmoke => lab_command::smoke(),
         Task::LabGuest { arguments } => return lab::guest::enter(&arguments),

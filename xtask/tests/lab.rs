@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -22,7 +23,7 @@ impl Caller {
     fn lab(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
         command.args(["lab", "--force-lab", "--memory", "1024"]).args(arguments);
-        command.env("TMPDIR", self.folder.path()).stdin(Stdio::null());
+        command.env("TMPDIR", self.folder.path()).stdin(Stdio::null()).process_group(0);
         command
     }
 
@@ -59,8 +60,9 @@ impl Caller {
     }
 }
 
+/// To the whole group, as a terminal does it.
 fn signal(child: &Child, name: &str) {
-    let status = Command::new("kill").args(["-s", name, &child.id().to_string()]).status().unwrap();
+    let status = Command::new("kill").args(["-s", name, "--", &format!("-{}", child.id())]).status().unwrap();
     assert!(status.success());
 }
 
@@ -96,7 +98,8 @@ fn kvm_works_inside() {
 #[test]
 fn a_signal_reaches_the_command_and_nothing_is_left() {
     let caller = Caller::new();
-    let child = caller.started("trap 'exit 42' INT; echo up; while :; do sleep 0.1; done");
+    let child =
+        caller.started("trap 'ls /usr/share/doc >&2 && exit 42' INT; echo up; while :; do sleep 0.1; done");
     signal(&child, "INT");
     assert_eq!(end(child).code(), Some(42));
     caller.assert_no_process();

@@ -8,6 +8,9 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+const TREE: &str = "initramfs";
+const ARCHIVE: &str = "initramfs.cpio";
+
 /// The script's fixed part. A step that fails prints its name on the console and powers off, which the host
 /// reports together with the console's last lines.
 const SCRIPT: &str = r#"#!/bin/busybox sh
@@ -44,7 +47,7 @@ trap - EXIT
 
 /// Builds the archive in `folder` and returns its path.
 pub(crate) fn build(folder: &Path, modules: &[PathBuf], guest: &[impl AsRef<OsStr>]) -> io::Result<PathBuf> {
-    let tree = folder.join("initramfs");
+    let tree = folder.join(TREE);
     for name in ["bin", "proc", "host", "layer", "new", "modules", "dev"] {
         fs::create_dir_all(tree.join(name))?;
     }
@@ -59,7 +62,13 @@ pub(crate) fn build(folder: &Path, modules: &[PathBuf], guest: &[impl AsRef<OsSt
     let init = tree.join("init");
     fs::write(&init, script(guest)?)?;
     fs::set_permissions(&init, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
-    pack(&tree, &folder.join("initramfs.cpio"))
+    pack(&tree, &folder.join(ARCHIVE))
+}
+
+/// Removes what [`build`] made; what cannot be removed goes with the folder.
+pub(crate) fn remove(folder: &Path) {
+    let _ = fs::remove_dir_all(folder.join(TREE));
+    let _ = fs::remove_file(folder.join(ARCHIVE));
 }
 
 /// The whole script, which ends in the guest half.

@@ -7,7 +7,7 @@
 //!
 //! Two halves share one channel: [`Lab`] on the host, [`guest`] as the first process inside, and between them the
 //! frames of [`frame`]. The life of a lab: [`Planned`] → [`Lab`] → any number of [`Lab::run`] → dropped, which ends
-//! its two processes and removes its folder. It is no security boundary: root inside could reach the host's files.
+//! its two processes and removes its folder. Even root inside can write none of the host's files; it can read them all.
 
 pub mod frame;
 pub mod guest;

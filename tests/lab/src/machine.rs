@@ -94,6 +94,11 @@ impl Machine {
         Ok((Self { qemu, _files: files, folder }, (stdin, stdout)))
     }
 
+    /// Removes what was only needed to boot: whoever is killed leaves little behind.
+    pub(crate) fn booted(&self) {
+        initramfs::remove(self.folder.path());
+    }
+
     /// The last lines of the processes' messages and of the machine's console; up to a panic, if there was one.
     pub(crate) fn last_words(&self) -> String {
         let text = ["files.log", "qemu.log", "console.log"].map(|name| self.log(name)).concat();

@@ -200,7 +200,10 @@ impl Planned {
         let reader = thread::spawn(move || read_frames(BufReader::new(stdout), &events));
         let limit = self.options.start_limit;
         let failure = match self.events.recv_timeout(limit) {
-            Ok(Event::Guest(Frame::Ready)) => return Ok((machine, stdin, reader)),
+            Ok(Event::Guest(Frame::Ready)) => {
+                machine.booted();
+                return Ok((machine, stdin, reader));
+            }
             Ok(Event::Guest(Frame::Broken(why))) => LabError::Broken(why),
             Ok(Event::Guest(frame)) => unexpected(&frame),
             Ok(Event::Signal(_)) => LabError::Interrupted,

@@ -51,6 +51,14 @@ fn a_lab_runs_commands() {
     assert_eq!(seen.stdout, "hostlab\n");
     assert_eq!(fs::read_to_string(path).unwrap(), "host");
 
+    // Not even by the way that the lab itself takes.
+    let seen = shell(
+        &mut lab,
+        &format!("mkdir /tmp/raw && mount -t virtiofs root /tmp/raw && echo lab >/tmp/raw{path}"),
+    );
+    assert!(seen.stderr.contains("Read-only file system"), "{}", seen.stderr);
+    assert_eq!(fs::read_to_string(path).unwrap(), "host");
+
     // Standard input, of more than one frame, arrives whole and ends.
     let input = Input::Bytes(vec![b'x'; 100_000]);
     let seen = run(&mut lab, &RunOptions { input, ..RunOptions::default() }, &["wc", "-c"]).unwrap();

@@ -58,7 +58,7 @@ fn prepare(command: &Command) -> io::Result<std::process::Command> {
         .split_first()
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no command given"))?;
     let account = match &command.user {
-        User::Root => Account::find("root")?,
+        User::Root => Account::root(),
         User::Named(name) => Account::find(name)?,
     };
     let mut process = if command.user == User::Root {

@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::{io, thread};
@@ -14,8 +15,19 @@ use std::{io, thread};
 use super::{MachineError, dying_with_us, joined};
 
 const SERVER: &str = "/usr/lib/qemu/virtiofsd";
+/// What is served is a read-only view of the tree, which only the server's own mount namespace has. (Not in a
+/// temporary folder, ever: somebody would remove that, and with it what is mounted there.) The lab has its own
+/// `/proc`, `/sys` and `/dev`.
+const READ_ONLY: &str = r#"set -e; mount --rbind / /mnt
+for folder in proc sys dev; do umount --lazy "/mnt/$folder" 2>/dev/null || true; done
+while read -r _ _ _ _ point _; do case $point in
+    /mnt) mount -o remount,bind,ro /mnt ;;
+    /mnt/*) mount -o remount,bind,ro "$(printf %b "$point")" || true ;;
+esac; done </proc/self/mountinfo
+"#;
 /// Under sudo the server opens the socket itself, and leaves a file with its process id behind.
-const UNDER_SUDO: &str = r#"pid=$1; shift; "$@"; rm -f "$pid""#;
+const SERVE_BY_SUDO: &str = r#"pid=$1; shift; "$@"; rm -f "$pid""#;
+const SERVE: &str = r#"exec "$@""#;
 
 /// How the server gets to be root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,12 +75,15 @@ impl FileServer {
     fn start_as_root(socket: PathBuf, log: &Path) -> Result<Self, MachineError> {
         let listener = UnixListener::bind(&socket).map_err(MachineError::Folder)?;
         let log = File::create(log).map_err(MachineError::Folder)?;
-        let process = dying_with_us(SERVER)
-            .arg("--fd=0")
+        let process = dying_with_us(UNSHARE[0])
+            .args(&UNSHARE[1..])
+            .args([&format!("{READ_ONLY}{SERVE}"), "sh", SERVER, "--fd=0"])
             .args(SHARE)
             .stdin(OwnedFd::from(listener))
             .stdout(Stdio::null())
             .stderr(log)
+            // Ctrl-C is not for it.
+            .process_group(0)
             .spawn()
             .map_err(|source| MachineError::Start {
                 program: SERVER,
@@ -82,7 +97,9 @@ impl FileServer {
     fn start_by_sudo(socket: PathBuf) -> Result<Self, MachineError> {
         let group = rustix::process::getegid().as_raw();
         let mut process = Command::new("sudo")
-            .args(["-n", "--", "sh", "-c", UNDER_SUDO, "sh"])
+            .args(["-n", "--"])
+            .args(UNSHARE)
+            .args([&format!("{READ_ONLY}{SERVE_BY_SUDO}"), "sh"])
             .arg(pid_file(&socket))
             .args([SERVER, &format!("--socket-group={}", group_name(group)?)])
             .arg(joined("--socket-path=", socket.clone()))
@@ -90,6 +107,7 @@ impl FileServer {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
+            .process_group(0)
             .spawn()
             .map_err(|source| MachineError::Start { program: SERVER, package: "sudo", source })?;
         let mut lines = BufReader::new(process.stderr.take().expect("stderr was asked for as a pipe"));
@@ -116,10 +134,12 @@ impl Drop for FileServer {
     }
 }
 
-/// In the foreground; the whole tree. The tree does not change under a running lab, so the guest may keep what it
+/// A shell in a mount namespace of its own, which takes nothing back to ours.
+const UNSHARE: [&str; 7] = ["unshare", "--mount", "--propagation", "private", "--", "sh", "-c"];
+/// In the foreground; the whole view. The tree does not change under a running lab, so the guest may keep what it
 /// has read.
 const SHARE: [&str; 9] =
-    ["-f", "-o", "source=/", "-o", "cache=always", "-o", "no_posix_lock", "-o", "sandbox=chroot"];
+    ["-f", "-o", "source=/mnt", "-o", "cache=always", "-o", "no_posix_lock", "-o", "sandbox=chroot"];
 
 /// Where virtiofsd notes its process id when it opens the socket itself.
 fn pid_file(socket: &Path) -> PathBuf {

@@ -1,0 +1,27 @@
+//! `cargo xtask bench`: figures by the lab's deterministic clock, one instruction = one nanosecond.
+
+pub(crate) mod boot;
+mod contender;
+mod stopwatch;
+
+use anyhow::Result;
+use clap::Subcommand;
+use std::process::ExitCode;
+
+/// What can be measured.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(crate) enum Bench {
+    /// Process start to the first line of init, beside QEMU's microvm.
+    Boot {
+        /// Counted runs of each, after one that is not counted.
+        #[arg(long, default_value_t = 7)]
+        runs: u32,
+    },
+}
+
+/// Measures and prints.
+pub(crate) fn run(bench: Bench) -> Result<ExitCode> {
+    match bench {
+        Bench::Boot { runs } => boot::run(runs),
+    }
+}

@@ -1,0 +1,184 @@
+//! Boot time and overhead of our VMM beside QEMU's microvm: same kernel, same initramfs, one virtual CPU,
+//! 256 MiB, same lab, turn by turn.
+
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use images::{Kernel, default_cache};
+use lab::{Clock, Ended, Lab, Options, RunOptions, Stream};
+use serde::{Deserialize, Serialize};
+
+use super::contender::Contender;
+use super::stopwatch::{self, Measured};
+use crate::place::{guest_half, own};
+use crate::workspace::{Workspace, cargo};
+
+/// The subcommand that measures inside the lab.
+pub(crate) const INSIDE: &str = "bench-boot-inside";
+
+const BUSYBOX: &str = "/bin/busybox";
+const QEMU: &str = "/usr/bin/qemu-system-x86_64";
+/// QEMU's firmware for this machine type, and the option ROM that enters a PVH kernel.
+const QEMU_ROMS: [&str; 2] = ["/usr/share/seabios/bios-microvm.bin", "/usr/share/qemu/pvh.bin"];
+const INIT: &str = "#!/bin/busybox sh\necho first-line-of-init\nexec /bin/busybox sleep 1000\n";
+const LIMIT: Duration = Duration::from_secs(40 * 60);
+
+/// What is measured, as the half outside tells the half inside.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Plan {
+    pub(super) vmm: PathBuf,
+    pub(super) kernel: PathBuf,
+    pub(super) initramfs: PathBuf,
+    pub(super) runs: u32,
+}
+
+/// Builds, starts a lab, measures in it, prints.
+pub(super) fn run(runs: u32) -> Result<ExitCode> {
+    let workspace = Workspace::load()?;
+    let status = cargo()
+        .args(["build", "--release", "--locked", "--package", "vmm"])
+        .current_dir(&workspace.root)
+        .status()?;
+    ensure!(status.success(), "openshell-vmm does not build");
+    let folder = tempfile_folder()?;
+    let kernel = Kernel::ensure(&default_cache())?.vmlinux;
+    let plan =
+        Plan { vmm: workspace.release().join("openshell-vmm"), kernel, initramfs: initramfs(&folder)?, runs };
+    let options = Options { clock: Clock::Instructions, ..Options::new(guest_half()?) };
+    let mut lab = Lab::start(&options)?;
+    let mut settled = vec![plan.vmm.clone(), plan.kernel.clone(), plan.initramfs.clone(), QEMU.into()];
+    settled.extend(QEMU_ROMS.map(PathBuf::from));
+    settled.push(own(INSIDE)?.swap_remove(0).into());
+    lab.settle(&settled)?;
+    let measured = measure(&mut lab, &plan)?;
+    ensure!(lab.trouble().is_none(), "the lab's own kernel was in trouble, so the figures count for nothing");
+    print(&measured);
+    std::fs::remove_dir_all(&folder).context("cannot remove the folder of this run")?;
+    Ok(if ours_is_not_slower(&measured) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The half inside: measures and prints one JSON document.
+pub(crate) fn inside(plan: &str) -> Result<ExitCode> {
+    let plan: Plan = serde_json::from_str(plan).context("not a plan")?;
+    let mut measured = Vec::new();
+    for run in 0..=plan.runs {
+        for contender in Contender::ALL {
+            let result = stopwatch::measure(contender, &plan)?;
+            // The first run finds caches cold that no later run does.
+            if run > 0 {
+                measured.push(result);
+            }
+        }
+    }
+    println!("{}", serde_json::to_string(&measured)?);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn measure(lab: &mut Lab, plan: &Plan) -> Result<Vec<Measured>> {
+    let mut argv = own(INSIDE)?;
+    argv.push(serde_json::to_string(plan)?);
+    let mut out = Vec::new();
+    let options = RunOptions { time_limit: LIMIT, cwd: "/".into(), ..RunOptions::default() };
+    let ended = lab.run(&argv, &options, &mut |stream, bytes| match stream {
+        Stream::Stdout => out.extend_from_slice(bytes),
+        Stream::Stderr => drop(std::io::stderr().write_all(bytes)),
+    })?;
+    ensure!(ended == Ended::Exit(0), "the measurement failed: {ended:?}");
+    serde_json::from_slice(&out).context("the measurement said something else than figures")
+}
+
+fn print(measured: &[Measured]) {
+    println!(
+        "exec to first line of init: median (min – max) in virtual ms; overhead = resident less guest memory"
+    );
+    for contender in Contender::ALL {
+        let of: Vec<_> = measured.iter().filter(|run| run.contender == contender).collect();
+        let mut times: Vec<_> = of.iter().map(|run| run.to_init_us).collect();
+        times.sort_unstable();
+        let overhead = of.iter().map(|run| run.overhead_kib).max().unwrap_or_default();
+        println!(
+            "  {:14} {:8.1} ({:.1} – {:.1})  overhead {:6.1} MiB  {} runs",
+            contender.name(),
+            ms(median(&times)),
+            ms(times[0]),
+            ms(times[times.len() - 1]),
+            f64::from(overhead) / 1024.0,
+            times.len(),
+        );
+        let phases = of.first().map(|run| run.phases.as_slice()).unwrap_or_default();
+        for (index, (name, _)) in phases.iter().enumerate() {
+            let mut ends: Vec<_> =
+                of.iter().filter_map(|run| run.phases.get(index)).map(|(_, end)| *end).collect();
+            ends.sort_unstable();
+            println!("      until {name:10} {:8.1}", ms(median(&ends)));
+        }
+    }
+}
+
+fn ours_is_not_slower(measured: &[Measured]) -> bool {
+    let of = |contender| {
+        let mut times: Vec<_> =
+            measured.iter().filter(|run| run.contender == contender).map(|run| run.to_init_us).collect();
+        times.sort_unstable();
+        median(&times)
+    };
+    of(Contender::Ours) <= of(Contender::Qemu)
+}
+
+/// The middle one of sorted figures.
+fn median(sorted: &[u32]) -> u32 {
+    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+}
+
+fn ms(us: u32) -> f64 {
+    f64::from(us) / 1000.0
+}
+
+fn tempfile_folder() -> Result<PathBuf> {
+    let folder = std::env::temp_dir().join(format!("openshell-bench-{}", std::process::id()));
+    std::fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    Ok(folder)
+}
+
+/// A busybox shell and a script that prints one line: small, so that the kernel's own time counts.
+fn initramfs(folder: &Path) -> Result<PathBuf> {
+    let root = folder.join("root");
+    std::fs::create_dir_all(root.join("bin"))?;
+    std::fs::create_dir(root.join("dev"))?;
+    std::fs::copy(BUSYBOX, root.join("bin/busybox")).context("package busybox-static is missing")?;
+    std::fs::write(root.join("init"), INIT)?;
+    std::fs::set_permissions(root.join("init"), std::fs::Permissions::from_mode(0o755))?;
+    // The kernel opens the console before anything could make its node.
+    let made = Command::new("mknod").arg(root.join("dev/console")).args(["c", "5", "1"]).status()?;
+    ensure!(made.success(), "mknod failed: run as root");
+    let archive = folder.join("initramfs");
+    let mut packer = Command::new(BUSYBOX)
+        .args(["cpio", "-o", "-H", "newc"])
+        .current_dir(&root)
+        .stdin(Stdio::piped())
+        .stdout(std::fs::File::create(&archive)?)
+        .stderr(Stdio::null())
+        .spawn()?;
+    packer
+        .stdin
+        .take()
+        .context("a pipe was asked for")?
+        .write_all(b".\nbin\nbin/busybox\ndev\ndev/console\ninit\n")?;
+    ensure!(packer.wait()?.success(), "cpio failed");
+    Ok(archive)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle() {
+        assert_eq!(median(&[1, 2, 9]), 2);
+        assert_eq!(median(&[]), 0);
+    }
+}
