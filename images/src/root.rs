@@ -151,7 +151,7 @@ impl Reference {
         if let Ok(name) = text.parse::<ImageName>() {
             return Ok(Self::Name(name));
         }
-        let path = folder.join(text);
+        let path = folder.join(text.trim_start_matches("./"));
         let metadata = match fs::metadata(&path) {
             Ok(metadata) => metadata,
             Err(source) => return Err(refuse(text, path, source)),

@@ -59,6 +59,12 @@ pub enum ToolError {
         /// The program.
         program: &'static str,
     },
+    /// This user may not make files of other users, by any of the ways that it knows.
+    #[error("this user may not build images: {program} found neither subordinate user ids nor fakechroot")]
+    Unprivileged {
+        /// The program.
+        program: &'static str,
+    },
     /// It was ended by a signal, for instance by Ctrl-C.
     #[error("{program} was interrupted")]
     Interrupted {
@@ -88,6 +94,7 @@ pub(crate) struct Running {
 struct Complaint {
     disk_full: bool,
     interrupted: bool,
+    unprivileged: bool,
     /// The last line that says that it is an error.
     error: Option<String>,
     /// The last line of any kind.
@@ -103,6 +110,11 @@ impl ToolError {
             Self::Start { program, .. } => format!("check that {program} can be executed by this user"),
             Self::DiskFull { .. } => {
                 "free space on the disk that holds the image cache, then try again".into()
+            }
+            Self::Unprivileged { .. } => {
+                "apt-get install uidmap, then `usermod --add-subuids 200000-265535 --add-subgids 200000-265535` \
+                 for this user; or build as root"
+                    .into()
             }
             Self::Interrupted { .. } => "run the command again; nothing half-made was kept".into(),
             Self::Failed { program, .. } if *program == MMDEBSTRAP.program => {
@@ -179,6 +191,9 @@ impl Tool {
         if complaint.interrupted || status.signal().is_some() {
             return Err(ToolError::Interrupted { program });
         }
+        if complaint.unprivileged {
+            return Err(ToolError::Unprivileged { program });
+        }
         let reason = complaint.error.or(complaint.last).unwrap_or_else(|| status.to_string());
         Err(ToolError::Failed { program, reason })
     }
@@ -216,6 +231,8 @@ impl Complaint {
             return;
         }
         self.disk_full |= line.contains("No space left on device");
+        // mmdebstrap, without root, user namespaces and fakechroot
+        self.unprivileged |= line.contains("unable to pick chroot mode");
         // mmdebstrap: "I: main() received signal INT: waiting for setup..."
         self.interrupted |= line.contains("received signal INT") || line.contains("received signal TERM");
         // apt, mmdebstrap: "E: ..."; erofs-utils: "<E> erofs: ..."
@@ -270,6 +287,8 @@ mod tests {
         let full = failure("echo 'write error: No space left on device' >&2; exit 1");
         assert!(matches!(full, ToolError::DiskFull { .. }));
         assert!(matches!(failure("kill -INT $$"), ToolError::Interrupted { .. }));
+        let refused = failure("echo 'E: unable to pick chroot mode automatically' >&2; exit 1");
+        assert!(matches!(refused, ToolError::Unprivileged { .. }));
     }
 
     #[test]

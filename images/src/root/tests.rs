@@ -38,7 +38,7 @@ fn names_are_names_and_paths_are_paths() {
     let bench = bench();
     bench.tree();
     assert_eq!(bench.parse("base").unwrap(), Reference::Name("base".parse().unwrap()));
-    assert_eq!(bench.parse("./rootfs").unwrap(), Reference::Tree(bench.folder.path().join("./rootfs")));
+    assert_eq!(bench.parse("./rootfs").unwrap(), Reference::Tree(bench.folder.path().join("rootfs")));
     let error = bench.open("bsae").unwrap_err();
     assert_eq!(error.to_string(), "there is no image named bsae; there are: base, tiny");
 }
@@ -79,7 +79,7 @@ fn an_erofs_file_is_used_where_it_is_and_a_cut_one_is_refused() {
     bench.tree();
     let path = bench.folder.path().join("given.erofs");
     fs::copy(bench.open("./rootfs").unwrap().path, &path).unwrap();
-    assert_eq!(bench.open("./given.erofs").unwrap().path, bench.folder.path().join("./given.erofs"));
+    assert_eq!(bench.open("./given.erofs").unwrap().path, bench.folder.path().join("given.erofs"));
     let bytes = fs::read(&path).unwrap();
     fs::remove_file(&path).unwrap();
     fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
