@@ -88,8 +88,8 @@ impl Network {
         self.namespace.as_fd()
     }
 
-    /// guest-init's sockets in it; none without egress.
-    pub(crate) fn into_gates(self) -> Option<Gates> {
-        self.gates
+    /// The namespace, and guest-init's sockets in it; none without egress.
+    pub(crate) fn into_parts(self) -> (Namespace, Option<Gates>) {
+        (self.namespace, self.gates)
     }
 }

@@ -4,7 +4,8 @@ use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::process::Pid;
+use rustix::io::Errno;
+use rustix::process::{Pid, Resource, Rlimit};
 use wire::control::{Exit, FromGuest, Setup, Stage};
 use wire::flow::FlowKey;
 
@@ -19,6 +20,9 @@ use crate::{names, relay, sys, trust};
 
 /// The kind of interface that carries the default routes.
 const WAY_OUT: &str = "dummy";
+
+/// Descriptors that guest-init may have open.
+const DESCRIPTORS: u64 = 8192;
 
 /// Why a life ended early.
 enum End {
@@ -93,11 +97,19 @@ fn serve_network(
     key: FlowKey,
     warden: Pid,
 ) -> Result<(), Box<dyn Error>> {
-    let Some(Gates { flows, datagrams, streams, diagnosis }) = network.into_gates() else { return Ok(()) };
+    let (_, Some(gates)) = network.into_parts() else { return Ok(()) };
+    let Gates { flows, datagrams, streams, diagnosis } = gates;
+    allow_descriptors()?;
     let resolver = Arc::new(Resolver::new(diagnosis, warden)?);
     relay::start(flows, Arc::clone(host), key, Arc::clone(&resolver))?;
     names::start(datagrams, streams, Arc::clone(host), resolver)?;
     Ok(())
+}
+
+/// Every flow takes two descriptors, and the kernel starts init with fewer than all flows need.
+pub(crate) fn allow_descriptors() -> Result<(), Errno> {
+    let limit = Rlimit { current: Some(DESCRIPTORS), maximum: Some(DESCRIPTORS) };
+    rustix::process::setrlimit(Resource::Nofile, limit)
 }
 
 /// The clock, the root tree and everything in it.

@@ -17,6 +17,8 @@ mod life;
 mod names;
 mod relay;
 mod sys;
+#[cfg(test)]
+mod testbed;
 mod trust;
 
 use std::process::ExitCode;
