@@ -74,7 +74,7 @@ async fn a_client_that_leaves_before_the_answer_is_recorded_too() {
         Rig::start(Plan { cloud: Some(Script::Silence { gone: Arc::clone(&gone) }), ..Plan::default() })
             .await;
     let stream = ask(&rig).await;
-    rig.record("inference").await;
+    rig.asked_in_cloud().await;
     drop(stream);
     tokio::time::timeout(std::time::Duration::from_secs(10), gone.notified())
         .await

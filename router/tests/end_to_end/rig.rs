@@ -173,6 +173,13 @@ impl Rig {
         self.cloud.as_ref().map(Upstream::requests).unwrap_or_default()
     }
 
+    /// Waits until a request came to the cloud.
+    pub(crate) async fn asked_in_cloud(&self) {
+        while self.seen_in_cloud().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Waits until a record of this action is there.
     pub(crate) async fn record(&self, action: &str) -> Value {
         loop {
