@@ -32,8 +32,8 @@ const PATIENCE: Patience = Patience {
 };
 
 /// How long a client is waited for after the last answer, and how much of what it still sends is read.
-const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES: usize = 256 * 1024;
+const LINGER: Duration = Duration::from_secs(3);
+const LINGER_BYTES: usize = 64 * 1024 * 1024;
 
 /// Where the client believes to be.
 #[derive(Clone, Debug)]
@@ -152,7 +152,11 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S> {
             self.write_refusal(id, &refusal, Body::Sent).await?;
             return Ok(Next::End);
         }
-        self.writer.head(&Response::new(()), Framing::Empty, Close::No).await?;
+        if let Err(refusal) = self.proxy.judge.grant_tunnel(self.asker, id, &authority).await {
+            self.write_refusal(id, &refusal, Body::Sent).await?;
+            return Ok(Next::End);
+        }
+        self.writer.head(&Response::new(()), Framing::Empty, Close::No);
         self.writer.flush().await?;
         Ok(Next::Tunnel(authority))
     }
@@ -219,7 +223,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S> {
         let response = refusal.response(&self.asker.binary, &id.0);
         let length = response.body().len() as u64;
         let framing = if body == Body::Withheld { Framing::Head(length) } else { Framing::Exact(length) };
-        self.writer.head(&response, framing, close).await?;
+        self.writer.head(&response, framing, close);
         self.writer.piece(Bytes::from(response.into_body())).await?;
         self.writer.end().await
     }

@@ -210,3 +210,6 @@ fn certificate_fault(error: &io::Error) -> Option<rustls::Error> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

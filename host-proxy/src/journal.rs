@@ -64,6 +64,12 @@ pub(crate) fn allowed(event: Event, rule: &str) -> Event {
     Event { decision: Some(Decision::Allow), rule: Some(rule.to_owned()), ..event }
 }
 
+/// The event of a granted tunnel. It allows no request: each one inside gets a verdict of its own.
+pub(crate) fn tunnelled(event: Event) -> Event {
+    let reason = "a tunnel; every request in it is decided".to_owned();
+    Event { decision: Some(Decision::Allow), reason: Some(reason), ..event }
+}
+
 /// The event with the verdict that a refusal stands for.
 pub(crate) fn refused(event: Event, refusal: &Refusal) -> Event {
     Event {

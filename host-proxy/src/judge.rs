@@ -136,6 +136,21 @@ impl Judge {
         self.recorded(event, refusal).await
     }
 
+    /// Records that a tunnel was granted.
+    ///
+    /// # Errors
+    /// It cannot be recorded.
+    pub async fn grant_tunnel(
+        &self,
+        asker: &Asker,
+        id: &RequestId,
+        authority: &Authority,
+    ) -> Result<(), Refusal> {
+        let event = journal::of_flow(Action::NetworkFlow, asker, id, Some(authority));
+        let event = journal::tunnelled(event);
+        self.journal.append(&event).await.map_err(|error| unrecorded(&error))
+    }
+
     /// Whether no request of the asker to the destination could be allowed; not recorded.
     pub fn destination(&self, asker: &Asker, authority: &Authority) -> Option<Refusal> {
         let host = authority.host.to_string();

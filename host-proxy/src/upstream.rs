@@ -100,6 +100,9 @@ impl Upstream {
 
 /// The request as it goes out: target, host and method from the permit and the canonical request, the cleaned
 /// fields, and a body framed anew.
+///
+/// # Panics
+/// The permit is another request's: a bug of ours that must not go out.
 #[must_use]
 pub fn outgoing(
     permit: &Permit,
@@ -107,7 +110,12 @@ pub fn outgoing(
     fields: HeaderMap,
     body: Outgoing,
 ) -> Request<Outgoing> {
-    debug_assert_eq!(permit.path(), request.resource.path());
+    let permitted = (permit.method(), permit.port(), permit.path());
+    assert_eq!(
+        permitted,
+        (request.method.as_str(), request.authority.port, request.resource.path()),
+        "another's permit"
+    );
     let mut out = Request::new(body);
     *out.method_mut() = request.method.clone();
     *out.uri_mut() = Uri::from(request.resource.as_target().clone());

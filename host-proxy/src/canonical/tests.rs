@@ -196,3 +196,63 @@ fn a_name_is_written_without_the_schemes_port() {
     assert_eq!(request.authority.to_field(Scheme::Http), "a.example:443");
     assert_eq!(request.to_string(), "GET https://a.example/");
 }
+
+/// A small generator, so that a failure can be repeated: xorshift64.
+struct Noise(u64);
+
+impl Noise {
+    fn next(&mut self, below: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 33).unwrap() % below
+    }
+
+    fn text(&mut self, parts: &[&str]) -> String {
+        let count = self.next(9);
+        (0..count).map(|_| parts[self.next(parts.len())]).collect()
+    }
+}
+
+#[test]
+fn whatever_is_accepted_is_a_fixed_point_without_a_second_reading() {
+    let parts = [
+        "/", "a", "B", ".", "..", "%2e", "%2E", "%2f", "%25", "%41", "%c3%a9", "%C0%AE", ";", "\\", "?", "&",
+        "=", "#", "%", "%00", " ", "~", "+", "@", ":", "_method", "%5f", "\u{e9}", "%3b", "*",
+    ];
+    let mut noise = Noise(0x9e37_79b9_7f4a_7c15);
+    let mut accepted = 0;
+    for _ in 0..200_000 {
+        let target = format!("/{}", noise.text(&parts));
+        let Ok(request) = read("GET", &target, "a.example") else { continue };
+        accepted += 1;
+        let written = request.resource.as_target().as_str();
+        assert_eq!(read("GET", written, "a.example").as_ref(), Ok(&request), "{target:?} became {written:?}");
+        let path = request.resource.path();
+        assert!(path.is_ascii() && !path.contains(['\\', ';', '#', '?', ' ']), "{target:?} became {path:?}");
+        assert!(
+            !path.contains("//") && !path.split('/').any(|part| part == "." || part == ".."),
+            "{target:?}"
+        );
+    }
+    assert!(accepted > 10_000, "{accepted}");
+}
+
+#[test]
+fn whatever_host_is_accepted_is_written_in_one_way() {
+    let parts = [
+        "a", "B", ".", "-", "0", "1", "127", "0x", "_", ":", "443", "80", "[", "]", "::", "1", "@", "%",
+        "xn--", "/", " ", "\u{e9}", "example", "..",
+    ];
+    let mut noise = Noise(0x1234_5678_9abc_def1);
+    let mut accepted = 0;
+    for _ in 0..200_000 {
+        let host = noise.text(&parts);
+        let Ok(request) = read("GET", "/", &host) else { continue };
+        accepted += 1;
+        let written = request.authority.to_string();
+        assert_eq!(written, written.to_ascii_lowercase());
+        assert_eq!(read("GET", "/", &written).as_ref(), Ok(&request), "{host:?} became {written:?}");
+    }
+    assert!(accepted > 1000, "{accepted}");
+}

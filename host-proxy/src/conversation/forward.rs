@@ -62,6 +62,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
         request: &CanonicalRequest,
         head: Head,
     ) -> io::Result<Next> {
+        let tally = Tally::new();
         let kept = self.upstream.take();
         let mut link = match Link::reach(&self.proxy.dialer, permit, request, kept).await {
             Ok(link) => link,
@@ -70,7 +71,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
         if head.expects_continue && head.length != Length::Exact(0) {
             self.writer.carry_on().await?;
         }
-        let tally = Tally::new();
         let relay = Relay {
             writer: &mut self.writer,
             method: &request.method,
@@ -144,14 +144,17 @@ impl<W: AsyncWrite + Unpin> Relay<'_, W> {
         let framing = self.framing(&response);
         fields::clean_response(response.headers_mut());
         let close = if framing == Framing::UntilClose { Close::Yes } else { self.close };
-        self.writer.head(&response, framing, close).await?;
+        self.writer.head(&response, framing, close);
         let body = response.body_mut();
         while let Some(frame) = timeout(UPSTREAM_PATIENCE, body.frame()).await? {
             // Trailers are dropped: a chunked response to a client that did not ask for them has none.
             let Ok(data) = frame?.into_data() else { continue };
             self.tally.received.fetch_add(data.len() as u64, Ordering::Relaxed);
             self.writer.piece(data).await?;
-            self.writer.flush().await?;
+            // What the upstream already ended goes out with its end; everything else at once.
+            if !body.is_end_stream() {
+                self.writer.flush().await?;
+            }
         }
         self.writer.end().await?;
         Ok(())

@@ -38,6 +38,12 @@ pub enum ResolveError {
 }
 
 impl Resolver {
+    /// Answers from `hosts`, and else asks `servers`.
+    #[must_use]
+    pub fn new(hosts: BTreeMap<String, IpAddr>, servers: Option<TokioResolver>) -> Self {
+        Self { hosts, servers }
+    }
+
     /// Reads the host's DNS configuration. Without one, only the operator's names have addresses.
     #[must_use]
     pub fn from_system(hosts: BTreeMap<String, IpAddr>) -> Self {
@@ -47,13 +53,10 @@ impl Resolver {
             options.cache_size = 1024;
             builder.build()
         });
-        match servers {
-            Ok(servers) => Self { hosts, servers: Some(servers) },
-            Err(error) => {
-                tracing::warn!(%error, "no DNS server: only the operator's hosts have addresses");
-                Self { hosts, servers: None }
-            }
-        }
+        let servers = servers.inspect_err(|error| {
+            tracing::warn!(%error, "no DNS server: only the operator's hosts have addresses");
+        });
+        Self::new(hosts, servers.ok())
     }
 
     /// The addresses of `name`; at least one.

@@ -1,17 +1,26 @@
 //! Writes responses to a stream, framed anew: nothing of the upstream's framing reaches the client.
 
 use std::io;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::header::{self, HeaderMap};
 use http::{Response, StatusCode};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
 
-/// Writes responses.
+/// How long a client may leave a piece unread. Longer than any pause of a client that still wants it.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Pieces up to this size are copied behind what precedes them, so that they leave in one write.
+const SMALL: usize = 16 * 1024;
+
+/// Writes responses. A head waits for what follows it, until [`Writer::flush`] or [`Writer::end`].
 #[derive(Debug)]
 pub struct Writer<W> {
     stream: W,
     framing: Framing,
+    waiting: BytesMut,
 }
 
 /// How the response's body is framed.
@@ -32,7 +41,7 @@ pub enum Framing {
 impl<W: AsyncWrite + Unpin> Writer<W> {
     /// Writes to `stream`.
     pub fn new(stream: W) -> Self {
-        Self { stream, framing: Framing::Empty }
+        Self { stream, framing: Framing::Empty, waiting: BytesMut::new() }
     }
 
     /// Tells the client to send its body.
@@ -40,36 +49,26 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
     /// # Errors
     /// The stream failed.
     pub async fn carry_on(&mut self) -> io::Result<()> {
-        self.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
-        self.stream.flush().await
+        self.waiting.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+        self.flush().await
     }
 
     /// Writes a response's head. `close` tells the client that no other response follows.
-    ///
-    /// # Errors
-    /// The stream failed.
-    pub async fn head<B>(
-        &mut self,
-        response: &Response<B>,
-        framing: Framing,
-        close: Close,
-    ) -> io::Result<()> {
-        let mut bytes = BytesMut::with_capacity(1024);
-        write_status(&mut bytes, response.status());
-        write_fields(&mut bytes, response.headers());
+    pub fn head<B>(&mut self, response: &Response<B>, framing: Framing, close: Close) {
+        write_status(&mut self.waiting, response.status());
+        write_fields(&mut self.waiting, response.headers());
         match framing {
             Framing::Exact(length) | Framing::Head(length) => {
-                bytes.extend_from_slice(format!("content-length: {length}\r\n").as_bytes());
+                self.waiting.extend_from_slice(format!("content-length: {length}\r\n").as_bytes());
             }
-            Framing::Chunked => bytes.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+            Framing::Chunked => self.waiting.extend_from_slice(b"transfer-encoding: chunked\r\n"),
             Framing::Empty | Framing::UntilClose => {}
         }
         if close == Close::Yes {
-            bytes.extend_from_slice(b"connection: close\r\n");
+            self.waiting.extend_from_slice(b"connection: close\r\n");
         }
-        bytes.extend_from_slice(b"\r\n");
+        self.waiting.extend_from_slice(b"\r\n");
         self.framing = framing;
-        self.stream.write_all(&bytes).await
     }
 
     /// Writes a piece of the body.
@@ -77,18 +76,23 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
     /// # Errors
     /// The stream failed.
     pub async fn piece(&mut self, piece: Bytes) -> io::Result<()> {
-        match self.framing {
-            Framing::Chunked if !piece.is_empty() => {
-                let size = Bytes::from(format!("{:x}\r\n", piece.len()));
-                let mut chunk = size.chain(piece).chain(&b"\r\n"[..]);
-                while chunk.has_remaining() {
-                    self.stream.write_buf(&mut chunk).await?;
-                }
-                Ok(())
-            }
-            Framing::Exact(_) | Framing::UntilClose => self.stream.write_all(&piece).await,
-            Framing::Chunked | Framing::Empty | Framing::Head(_) => Ok(()),
+        let chunked = match self.framing {
+            Framing::Chunked if !piece.is_empty() => true,
+            Framing::Exact(_) | Framing::UntilClose => false,
+            Framing::Chunked | Framing::Empty | Framing::Head(_) => return Ok(()),
+        };
+        if chunked {
+            self.waiting.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
         }
+        if piece.len() <= SMALL {
+            self.waiting.extend_from_slice(&piece);
+        } else {
+            self.send(piece).await?;
+        }
+        if chunked {
+            self.waiting.extend_from_slice(b"\r\n");
+        }
+        Ok(())
     }
 
     /// Ends the body.
@@ -97,9 +101,9 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
     /// The stream failed.
     pub async fn end(&mut self) -> io::Result<()> {
         if self.framing == Framing::Chunked {
-            self.stream.write_all(b"0\r\n\r\n").await?;
+            self.waiting.extend_from_slice(b"0\r\n\r\n");
         }
-        self.stream.flush().await
+        self.flush().await
     }
 
     /// Hands what was written to the client.
@@ -107,7 +111,8 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
     /// # Errors
     /// The stream failed.
     pub async fn flush(&mut self) -> io::Result<()> {
-        self.stream.flush().await
+        self.send(Bytes::new()).await?;
+        timeout(PATIENCE, self.stream.flush()).await?
     }
 
     /// Tells the client that nothing more comes.
@@ -115,12 +120,23 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
     /// # Errors
     /// The stream failed.
     pub async fn shutdown(&mut self) -> io::Result<()> {
-        self.stream.shutdown().await
+        timeout(PATIENCE, self.stream.shutdown()).await?
     }
 
     /// The stream.
     pub fn into_inner(self) -> W {
         self.stream
+    }
+
+    /// Sends what waits, then `piece`.
+    async fn send(&mut self, piece: Bytes) -> io::Result<()> {
+        let mut all = self.waiting.split().freeze().chain(piece);
+        while all.has_remaining() {
+            if timeout(PATIENCE, self.stream.write_buf(&mut all)).await?? == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+        }
+        Ok(())
     }
 }
 
@@ -164,7 +180,7 @@ mod tests {
             .body(())
             .unwrap();
         let mut writer = Writer::new(Vec::new());
-        writer.head(&response, framing, close).await.unwrap();
+        writer.head(&response, framing, close);
         for piece in pieces {
             writer.piece(Bytes::from_static(piece.as_bytes())).await.unwrap();
         }

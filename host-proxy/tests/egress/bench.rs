@@ -294,8 +294,11 @@ impl Audit {
     pub(crate) fn denied_at(&self, level: &str) -> Value {
         let denied = self.wait_for(|event| event["decision"] == "deny");
         assert_eq!(denied["level"], level, "{denied}");
-        let allowed: Vec<Value> =
-            self.events().into_iter().filter(|event| event["decision"] == "allow").collect();
+        let allowed: Vec<Value> = self
+            .events()
+            .into_iter()
+            .filter(|event| event["decision"] == "allow" && event["action"] != "network-flow")
+            .collect();
         assert!(allowed.is_empty(), "{allowed:?}");
         denied
     }

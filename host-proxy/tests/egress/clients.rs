@@ -150,18 +150,18 @@ fn repository(folder: &Path) -> PathBuf {
 }
 
 fn git(at: &Path, arguments: &[&str]) {
-    let output = run_git(at, arguments);
+    let output = run_git(at, Path::new("/nowhere"), arguments);
     assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
 }
 
-fn run_git(at: &Path, arguments: &[&str]) -> Output {
+/// git without the surroundings' configuration: it trusts the roots in `trust` alone.
+fn run_git(at: &Path, trust: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new("git");
-    command
-        .current_dir(at)
-        .args(arguments)
-        .env("GIT_TERMINAL_PROMPT", "0")
-        .env("GIT_CONFIG_NOSYSTEM", "1")
-        .env("HOME", at);
+    command.current_dir(at).args(arguments).env("HOME", at).env("GIT_SSL_CAINFO", trust);
+    command.env("GIT_TERMINAL_PROMPT", "0").env("GIT_CONFIG_NOSYSTEM", "1");
+    for proxy in ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"] {
+        command.env_remove(proxy);
+    }
     command.output().unwrap()
 }
 
@@ -224,11 +224,12 @@ network:
     let bench = Setting::new(policy).host(NAME).trusting(&root.pem()).start();
     let subject = program("/usr/lib/git-core/git-remote-https");
     bench.door((DOOR, port).into(), (bench.resolve(NAME), port).into(), subject);
-    let trust = format!("http.sslCAInfo={}", authority(&bench).display());
+    let trust = authority(&bench);
     let resolve = format!("http.curloptResolve={NAME}:{port}:{DOOR}");
     let url = format!("https://{NAME}:{port}/v1/repo.git");
-    let options = ["-c", &trust, "-c", &resolve, "-c", "http.proxy="];
-    let clone = run_git(folder.path(), &[&options[..], &["clone", "--quiet", &url, "clone"]].concat());
+    let options = ["-c", &resolve];
+    let clone =
+        run_git(folder.path(), &trust, &[&options[..], &["clone", "--quiet", &url, "clone"]].concat());
     assert!(clone.status.success(), "{}", text(&clone.stderr));
     let clone = folder.path().join("clone");
     assert!(std::fs::read_to_string(clone.join("file")).unwrap().starts_with("content of the repository"));
@@ -246,7 +247,7 @@ network:
             "b",
         ],
     );
-    let push = run_git(&clone, &[&options[..], &["push", "origin", "main"]].concat());
+    let push = run_git(&clone, &trust, &[&options[..], &["push", "origin", "main"]].concat());
     assert!(!push.status.success() && text(&push.stderr).contains("403"), "{}", text(&push.stderr));
     assert!(!upstream.received().contains("POST /v1/repo.git/git-receive-pack"));
     let denied = bench.audit.wait_for(|event| event["decision"] == "deny");

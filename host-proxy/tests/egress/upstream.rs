@@ -93,6 +93,7 @@ impl Upstream {
                 std::thread::spawn(move || {
                     let stream = stream.unwrap();
                     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+                    stream.set_nodelay(true).unwrap();
                     serve(stream, tls, &shared, &handler);
                 });
             }

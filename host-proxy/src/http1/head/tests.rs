@@ -154,3 +154,27 @@ fn expectations() {
     assert_eq!(parse("Host: a\r\nExpect: 200-ok\r\n").unwrap_err(), HeadError::Expect);
     assert_eq!(parse("Host: a\r\nExpect: 100-continue\r\nExpect: x\r\n").unwrap_err(), HeadError::Expect);
 }
+
+/// Breaks a good head in every way of one byte: what is still accepted has exactly one framing and host.
+#[test]
+fn one_changed_byte_never_makes_a_second_reading() {
+    let good = b"POST /v1/a HTTP/1.1\r\nHost: a.example\r\nContent-Length: 5\r\nX-A: b\r\n\r\n";
+    let mut accepted = 0;
+    for at in 0..good.len() {
+        for byte in 0..=255 {
+            let mut bytes = good.to_vec();
+            bytes[at] = byte;
+            let Ok(head) = Head::parse(&bytes) else { continue };
+            accepted += 1;
+            assert!(
+                bytes.windows(2).all(|pair| (pair[1] == b'\n') == (pair[0] == b'\r')),
+                "{}",
+                bytes.escape_ascii()
+            );
+            assert!(!head.fields.contains_key("content-length") && !head.fields.contains_key("host"));
+            let framed = head.fields.keys().any(|name| name.as_str().starts_with("content-lengt"));
+            assert!(matches!(head.length, Length::Exact(0..=99)) || framed, "{}", bytes.escape_ascii());
+        }
+    }
+    assert!(accepted > 1000, "{accepted}");
+}
