@@ -5,6 +5,8 @@
 
 mod body;
 
+use std::time::Duration;
+
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Request, Response, Uri};
 use hyper::body::Incoming;
@@ -12,6 +14,7 @@ use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
 use policies::Permit;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
 
 use crate::canonical::CanonicalRequest;
 use crate::dial::Dialled;
@@ -22,6 +25,9 @@ pub use body::{Feeder, Outgoing};
 /// Most fields in a response, and most bytes of its head.
 const MOST_FIELDS: usize = 200;
 const LONGEST_HEAD: usize = 128 * 1024;
+
+/// How long a kept connection may take to become ready again. One that takes longer is in doubt.
+const SETTLING: Duration = Duration::from_secs(1);
 
 /// An HTTP/1.1 connection that carries one request after the other.
 #[derive(Debug)]
@@ -76,7 +82,7 @@ impl Upstream {
 
     /// Whether a request can be sent: the last response was read whole, and the upstream did not close.
     pub async fn is_ready(&mut self) -> bool {
-        self.sender.ready().await.is_ok()
+        timeout(SETTLING, self.sender.ready()).await.is_ok_and(|ready| ready.is_ok())
     }
 
     /// Whether requests were sent on this connection before.
@@ -119,10 +125,11 @@ pub fn outgoing(
     let mut out = Request::new(body);
     *out.method_mut() = request.method.clone();
     *out.uri_mut() = Uri::from(request.resource.as_target().clone());
-    let headers = out.headers_mut();
-    *headers = fields;
     let host = request.authority.to_field(request.scheme);
+    // First, as RFC 9110 section 7.2 asks: some servers choose the site before they read on.
+    let headers = out.headers_mut();
     headers.insert(header::HOST, HeaderValue::try_from(host).expect("a canonical authority is plain ASCII"));
+    headers.extend(fields);
     out
 }
 

@@ -45,7 +45,7 @@ pub enum ReadError {
     /// The stream ended inside a message.
     #[error("the stream ended inside a message")]
     Truncated,
-    /// The head is over [`LONGEST_HEAD`].
+    /// The head is over 64 KiB.
     #[error("the request head is longer than 64 KiB")]
     TooLong,
     /// The head is refused.
