@@ -1,6 +1,8 @@
 //! Requests that are refused before anything is dialled: each is one attack, sent as raw bytes over TLS.
 
-use crate::forwarding::{NAME, site};
+use crate::bench::{Answer, Setting};
+use crate::forwarding::{NAME, policy, site};
+use crate::upstream::{Root, Upstream};
 
 /// Sends `raw`, in which `HOST` stands for the right authority, and expects the refusal; nobody else sees a byte.
 fn refused(status: u16, level: &str, raw: &str) {
@@ -165,4 +167,60 @@ refused! { 403 "path":
     denied_path_by_escapes: path("/v1/%61dmin/users");
     denied_path_with_query: path("/v1/admin/users?a=b");
     denied_path_with_trailing_slash: path("/v1/admin/users/");
+}
+
+/// Fronting between two sites that are both allowed, each with its own rights.
+#[test]
+fn an_allowed_site_is_no_front_for_another_allowed_site() {
+    let root = Root::new();
+    let upstream = Upstream::tls(&root, &[NAME, "other.test"]);
+    let port = upstream.port;
+    let other = "  - name: other
+    binary: {allow: [curl]}
+    destination: {allow: ['other.test:PORT']}
+    method: {allow: [GET]}
+    path: {allow: ['/**']}
+";
+    let policy = policy(port) + &other.replace("PORT", &port.to_string());
+    let bench = Setting::new(policy).host(NAME).host("other.test").trusting(&root.pem()).start();
+    let get = |host: &str| format!("GET /v2/a HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n");
+    // By the front door it is allowed.
+    assert_eq!(bench.https("other.test", port, get("other.test")).status(), 200);
+    let seen = upstream.received();
+    let fronted = bench.https(NAME, port, get("other.test"));
+    assert_eq!(
+        (fronted.status(), &fronted.json()["level"]),
+        (403, &"destination".into()),
+        "{}",
+        fronted.text
+    );
+    // An absolute target does not help, and neither does TLS for the other name.
+    let absolute = get("other.test").replace("/v2/a", &format!("https://other.test:{port}/v2/a"));
+    assert_eq!(bench.https(NAME, port, absolute).status(), 403);
+    let mut stream = bench.tls(bench.connect(NAME, port), "other.test");
+    assert_eq!(Answer::of(&mut stream, get("other.test").as_bytes()).text, "");
+    assert_eq!(upstream.received(), seen);
+}
+
+/// A flow's port is part of its destination: the same name on another port is another place.
+#[test]
+fn an_allowed_port_is_no_front_for_another_port() {
+    let root = Root::new();
+    let (allowed, denied) = (Upstream::tls(&root, &[NAME]), Upstream::tls(&root, &[NAME]));
+    let bench = Setting::new(policy(allowed.port)).host(NAME).trusting(&root.pem()).start();
+    let get = |port: u16| format!("GET /v1/a HTTP/1.1\r\nHost: {NAME}:{port}\r\n\r\n");
+    for (connected, asked) in
+        [(denied.port, denied.port), (denied.port, allowed.port), (allowed.port, denied.port)]
+    {
+        let answer = bench.https(NAME, connected, get(asked));
+        assert_eq!(
+            (answer.status(), &answer.json()["level"]),
+            (403, &"destination".into()),
+            "{}",
+            answer.text
+        );
+    }
+    bench.audit.denied_at("destination");
+    denied.saw_nothing();
+    allowed.saw_nothing();
 }
