@@ -160,7 +160,13 @@ impl Started {
 
     /// Waits for the end.
     #[must_use]
-    pub fn outcome(mut self) -> Outcome {
+    pub fn outcome(self) -> Outcome {
+        self.finish().1
+    }
+
+    /// Waits for the end, and keeps the session's directory.
+    #[must_use]
+    pub fn finish(mut self) -> (TempDir, Outcome) {
         let begun = Instant::now();
         if let Some(mut stdin) = self.child.stdin.take() {
             let bytes = std::mem::take(&mut self.stdin);
@@ -168,14 +174,15 @@ impl Started {
             std::thread::spawn(move || stdin.write_all(&bytes));
         }
         let output = self.child.wait_with_output().expect("openshell can be waited for");
-        Outcome {
+        let outcome = Outcome {
             code: output.status.code().or(output.status.signal().map(|number| 128 + number)),
             stdout: output.stdout,
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
             leftovers: leftovers(self.home.path()),
             audit: audit(&self.home.path().join("state/openshell/audit")),
             took: begun.elapsed(),
-        }
+        };
+        (self.home, outcome)
     }
 }
 

@@ -1,0 +1,42 @@
+//! Only what is mounted is there, and writes stay in the guest.
+
+use std::fs;
+
+use scenarios::Session;
+
+#[test]
+fn a_read_only_mount_is_read_only_and_a_copy_is_the_agents_own() {
+    let session = Session::new("tiny");
+    let (ro, copy) = (session.dir().join("ro"), session.dir().join("copy"));
+    for dir in [&ro, &copy] {
+        fs::create_dir(dir).unwrap();
+        fs::write(dir.join("file"), "host\n").unwrap();
+    }
+    let outcome = session
+        .yaml("mounts: [{source: ./ro, target: /in, mode: ro}, {source: ./copy, target: /work, mode: copy}]")
+        .script("cat /in/file; echo x > /in/file || echo refused; cat file; echo guest > file; echo new > new; cat file new")
+        .start();
+    let (dir, outcome) = outcome.finish();
+    assert_eq!(outcome.text(), "host\nrefused\nhost\nguest\nnew\n", "{outcome}");
+    for name in ["ro", "copy"] {
+        assert_eq!(fs::read_to_string(dir.path().join(name).join("file")).unwrap(), "host\n");
+    }
+    assert!(!dir.path().join("copy/new").exists());
+}
+
+#[test]
+fn a_live_mount_is_refused_for_now() {
+    let outcome = Session::new("tiny").yaml("mounts: [{source: ., target: /work, mode: rw}]").run();
+    assert_eq!(outcome.code, Some(125), "{outcome}");
+    assert!(outcome.stderr.contains("'rw'") && outcome.stderr.contains("copy"), "{outcome}");
+}
+
+#[test]
+fn nothing_else_of_the_host_is_there() {
+    let secret = "/root/openshell-scenario-secret";
+    fs::write(secret, "host secret").unwrap();
+    let outcome =
+        Session::new("tiny").script(&format!("cat {secret} /etc/shadow 2>/dev/null || echo nothing")).run();
+    fs::remove_file(secret).unwrap();
+    assert_eq!(outcome.text(), "nothing\n", "{outcome}");
+}
