@@ -8,12 +8,15 @@ use images::kernel::KernelError;
 use images::root::Reference;
 use images::tree::{self, Owner};
 use images::{Kernel, Store, initramfs, scratch};
+use wire::spawn::JailUser;
 
 use crate::failure::{Failure, chain};
 use crate::layout::{Layout, Program};
-use crate::prepare::AGENT;
-use crate::sandbox::Options;
+use crate::options::Options;
 use crate::unit::Mebibytes;
+
+/// The agent's user in the guest; images have it.
+pub(crate) const AGENT: JailUser = JailUser { uid: 1000, gid: 1000 };
 
 /// Kernel and initramfs.
 #[derive(Debug)]

@@ -6,12 +6,15 @@
 
 pub mod control;
 pub mod doctor;
+mod event;
 pub mod failure;
 pub mod image;
 pub mod kvm;
 pub mod layout;
+pub mod options;
 pub mod prepare;
 pub mod process;
+mod processes;
 mod record;
 pub mod rundir;
 pub mod sandbox;

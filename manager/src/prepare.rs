@@ -19,21 +19,19 @@ use wire::id::SandboxId;
 use wire::machine::{Disk, DiskAccess, MachineConfig, Vsock};
 use wire::proxy::{ProxyConfig, RouterSocket, Upstream};
 use wire::router::{ModelServer, RouterConfig};
-use wire::spawn::JailUser;
 use wire::vsock;
 
+use crate::event::{Event, Events};
 use crate::failure::{Failure, chain};
-use crate::image;
+use crate::image::{self, AGENT};
 use crate::kvm;
 use crate::layout::{Layout, Program};
+use crate::options::Options;
 use crate::process::{Launch, Process, Resources};
+use crate::processes::Processes;
 use crate::record::Recorder;
 use crate::rundir::{RunDir, give};
-use crate::sandbox::{Event, Events, Options, Processes};
 use crate::spec::{MountMode, Provider, Spec};
-
-/// The agent's user in the guest; images have it.
-pub(crate) const AGENT: JailUser = JailUser { uid: 1000, gid: 1000 };
 
 /// Name of the router's socket in its directory.
 const ROUTER_SOCKET: &str = "router.sock";

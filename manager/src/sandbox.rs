@@ -11,8 +11,7 @@
 
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use wire::audit::AuditEvent;
@@ -22,13 +21,16 @@ use wire::proxy::ProxyEvent;
 use wire::router::RouterEvent;
 
 use crate::control::{self, Heard, Sinks, ToGuestQueue};
+use crate::event::{Event, Events, interrupted};
 use crate::failure::{ExitStatus, Failure, chain};
 use crate::layout::Layout;
+use crate::options::{ConsoleOutput, Options, Tty};
 use crate::prepare::{Prepared, prepare};
-use crate::process::{Process, Report};
+use crate::process::Report;
+use crate::processes::Processes;
 use crate::record::Recorder;
 use crate::serial::Console;
-use crate::signals::{Received, Watch};
+use crate::signals::Received;
 use crate::spec::Spec;
 use crate::terminal;
 
@@ -41,39 +43,6 @@ const POWER_OFF: Duration = Duration::from_secs(5);
 /// How long a child may take to end after it was asked to.
 const CHILD_GRACE: Duration = Duration::from_secs(2);
 
-/// How the user wants the sandbox run.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Whether the agent gets a terminal.
-    pub tty: Tty,
-    /// Where the guest's console goes.
-    pub console: ConsoleOutput,
-    /// How long the guest may take to say hello.
-    pub boot_timeout: Duration,
-    /// A kernel of the operator's own: an ELF `vmlinux` or a bzImage.
-    pub kernel: Option<PathBuf>,
-    /// An initial RAM file system of the operator's own.
-    pub initramfs: Option<PathBuf>,
-}
-
-/// Whether the agent gets a terminal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tty {
-    /// Three pipes.
-    No,
-    /// A terminal, joined to ours.
-    Yes,
-}
-
-/// Where the guest's console goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConsoleOutput {
-    /// Kept, and shown when the boot fails.
-    Kept,
-    /// Also to standard error.
-    Shown,
-}
-
 /// A validated `agent.yaml`.
 #[derive(Debug)]
 pub struct Planned {
@@ -82,34 +51,6 @@ pub struct Planned {
     layout: Layout,
     options: Options,
     events: Events,
-}
-
-/// What happened, in order of arrival.
-#[derive(Debug)]
-pub(crate) enum Event {
-    Machine(Report<MachineEvent>),
-    Proxy(Report<ProxyEvent>),
-    Router(Report<RouterEvent>),
-    Audit(Report<AuditEvent>),
-    Guest(Heard),
-    Signal(Received),
-}
-
-/// The one channel, and the signals that feed it from the first moment.
-#[derive(Debug)]
-pub(crate) struct Events {
-    sender: Sender<Event>,
-    receiver: Receiver<Event>,
-    _signals: Watch,
-}
-
-/// The processes of one sandbox. Fields are dropped in order: the machine first, the log last.
-#[derive(Debug)]
-pub(crate) struct Processes {
-    pub(crate) machine: Process,
-    pub(crate) proxy: Option<Process>,
-    pub(crate) router: Option<Process>,
-    pub(crate) audit: Process,
 }
 
 /// Processes are up; the guest has not been told what to become.
@@ -178,41 +119,6 @@ impl Planned {
         let prepared = prepared.map_err(|failure| events.as_interruption(failure))?;
         let booting = Booting::start(prepared, &layout, options, events)?;
         booting.until_set_up()?.until_ended()
-    }
-}
-
-impl Events {
-    fn watch() -> Result<Self, Failure> {
-        let (sender, receiver) = channel();
-        let signals = sender.clone();
-        // A closed channel means that the sandbox has ended: the signal has nothing left to end.
-        let watch = Watch::start(move |signal| drop(signals.send(Event::Signal(signal))))?;
-        Ok(Self { sender, receiver, _signals: watch })
-    }
-
-    /// A function that passes what `wrap` makes of it to the loop.
-    pub(crate) fn to_loop<T, F: Fn(T) -> Event>(&self, wrap: F) -> impl Fn(T) + use<T, F> {
-        let sender = self.sender.clone();
-        move |item| drop(sender.send(wrap(item)))
-    }
-
-    /// Fails if the user has asked to stop.
-    fn interrupted(&self) -> Result<(), Failure> {
-        match self.receiver.try_recv() {
-            Ok(Event::Signal(signal)) if signal.ends() => Err(interrupted()),
-            Ok(_) | Err(_) => Ok(()),
-        }
-    }
-
-    /// A tool that Ctrl-C ended fails; what the user did is the cause, not the tool.
-    fn as_interruption(&self, failure: Failure) -> Failure {
-        self.interrupted().err().unwrap_or(failure)
-    }
-
-    /// The next event before `deadline`; `None` when it has passed.
-    fn next(&self, deadline: Option<Instant>) -> Option<Event> {
-        let Some(deadline) = deadline else { return self.receiver.recv().ok() };
-        self.receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()
     }
 }
 
@@ -442,54 +348,6 @@ impl Running {
         drop(recorder);
         processes.audit.wait_up_to(CHILD_GRACE);
     }
-}
-
-impl Processes {
-    /// Explains an event that should not have come.
-    fn failure(&mut self, event: Event, console: &Console) -> Failure {
-        const BUG: &str = "this is a fault of openshell: please report it with the lines above";
-        let gone = |process: Option<&mut Process>| {
-            process.map_or_else(|| "a process ended".to_owned(), Process::post_mortem)
-        };
-        match event {
-            Event::Machine(Report::Event(MachineEvent::Failed { cause, remedy })) => {
-                Failure::new(cause, remedy)
-            }
-            Event::Proxy(Report::Event(ProxyEvent::Failed { cause, remedy })) => Failure::new(cause, remedy),
-            Event::Router(Report::Event(RouterEvent::Failed { cause, remedy })) => {
-                Failure::new(cause, remedy)
-            }
-            Event::Audit(Report::Event(AuditEvent::Failed { cause, remedy })) => Failure::new(cause, remedy),
-            Event::Machine(Report::Event(MachineEvent::Panicked { reason })) => Failure::new(
-                format_args!("the guest's kernel panicked: {reason}"),
-                "give the guest more memory (resources.memory), or run again with --console to see the whole report",
-            ),
-            Event::Machine(Report::Event(_)) => Failure::new(
-                format_args!(
-                    "the guest stopped before the agent ended; its last lines: {}",
-                    console.tail(3).join(" | ")
-                ),
-                "run again with --console to see why",
-            ),
-            Event::Guest(Heard::Message(FromGuest::Failed { stage, cause })) => Failure::new(
-                format_args!("guest-init failed ({stage:?}): {cause}"),
-                "run again with --console; a full writable layer needs a larger resources.disk or resources.memory",
-            ),
-            Event::Guest(Heard::Broken(error)) => {
-                Failure::new(format_args!("the guest's control channel: {}", chain(&error)), BUG)
-            }
-            Event::Guest(_) => Failure::new("the guest spoke out of turn", BUG),
-            Event::Machine(Report::Gone) => Failure::new(self.machine.post_mortem(), BUG),
-            Event::Proxy(_) => Failure::new(gone(self.proxy.as_mut()), BUG),
-            Event::Router(_) => Failure::new(gone(self.router.as_mut()), BUG),
-            Event::Audit(_) => Failure::new(self.audit.post_mortem(), BUG),
-            Event::Signal(_) => interrupted(),
-        }
-    }
-}
-
-fn interrupted() -> Failure {
-    Failure::new("interrupted", "nothing is left running").with_status(ExitStatus::Interrupted)
 }
 
 fn tee(output: ConsoleOutput) -> impl FnMut(&[u8]) + Send + 'static {

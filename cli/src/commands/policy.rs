@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use manager::failure::{Failure, chain};
+use policies::confinement::Workspace;
 use policies::{Decision, Destination, Document, LoadErrors, Policy, Request};
 use serde_json::json;
 use wire::subject::{Program, Subject};
@@ -103,7 +104,11 @@ fn load(file: &Path) -> Result<Result<(Document, Policy), LoadErrors>, Failure> 
     } else {
         Document::parse(&text, &name)
     };
-    Ok(document.and_then(|document| Policy::compile(&document).map(|policy| (document, policy))))
+    Ok(document.and_then(|document| {
+        // Both halves are part of the answer; where the agent works does not change whether they are right.
+        document.confinement(&Workspace { uid: 1000, gid: 1000, own: Vec::new(), shared: Vec::new() })?;
+        Policy::compile(&document).map(|policy| (document, policy))
+    }))
 }
 
 /// Only an agent.yaml has a command.

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use manager::failure::Failure;
 use manager::layout::Layout;
+use manager::options::{ConsoleOutput, Options, Tty};
 use manager::rundir;
-use manager::sandbox::{ConsoleOutput, Options, Planned, Tty};
+use manager::sandbox::Planned;
 
 use super::print_json;
 use crate::arguments::{Output, Run, Vm};

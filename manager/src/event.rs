@@ -1,0 +1,73 @@
+//! The one channel of a sandbox: whatever happens, to whomever, becomes an [`Event`] in it.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Instant;
+
+use wire::audit::AuditEvent;
+use wire::machine::MachineEvent;
+use wire::proxy::ProxyEvent;
+use wire::router::RouterEvent;
+
+use crate::control::Heard;
+use crate::failure::{ExitStatus, Failure};
+use crate::process::Report;
+use crate::signals::{Received, Watch};
+
+/// What happened, in order of arrival.
+#[derive(Debug)]
+pub(crate) enum Event {
+    Machine(Report<MachineEvent>),
+    Proxy(Report<ProxyEvent>),
+    Router(Report<RouterEvent>),
+    Audit(Report<AuditEvent>),
+    Guest(Heard),
+    Signal(Received),
+}
+
+/// The one channel, and the signals that feed it from the first moment.
+#[derive(Debug)]
+pub(crate) struct Events {
+    sender: Sender<Event>,
+    receiver: Receiver<Event>,
+    _signals: Watch,
+}
+
+impl Events {
+    pub(crate) fn watch() -> Result<Self, Failure> {
+        let (sender, receiver) = channel();
+        let signals = sender.clone();
+        // A closed channel means that the sandbox has ended: the signal has nothing left to end.
+        let watch = Watch::start(move |signal| drop(signals.send(Event::Signal(signal))))?;
+        Ok(Self { sender, receiver, _signals: watch })
+    }
+
+    /// A function that passes what `wrap` makes of it to the loop.
+    pub(crate) fn to_loop<T, F: Fn(T) -> Event>(&self, wrap: F) -> impl Fn(T) + use<T, F> {
+        let sender = self.sender.clone();
+        move |item| drop(sender.send(wrap(item)))
+    }
+
+    /// Fails if the user has asked to stop.
+    pub(crate) fn interrupted(&self) -> Result<(), Failure> {
+        match self.receiver.try_recv() {
+            Ok(Event::Signal(signal)) if signal.ends() => Err(interrupted()),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// A tool that Ctrl-C ended fails; what the user did is the cause, not the tool.
+    pub(crate) fn as_interruption(&self, failure: Failure) -> Failure {
+        self.interrupted().err().unwrap_or(failure)
+    }
+
+    /// The next event before `deadline`; `None` when it has passed.
+    pub(crate) fn next(&self, deadline: Option<Instant>) -> Option<Event> {
+        let Some(deadline) = deadline else { return self.receiver.recv().ok() };
+        self.receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()
+    }
+}
+
+/// The user asked for the end.
+pub(crate) fn interrupted() -> Failure {
+    Failure::new("interrupted", "nothing is left running").with_status(ExitStatus::Interrupted)
+}

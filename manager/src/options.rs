@@ -1,0 +1,37 @@
+//! How the user wants a sandbox run: what the command line adds to `agent.yaml`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How the user wants the sandbox run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Whether the agent gets a terminal.
+    pub tty: Tty,
+    /// Where the guest's console goes.
+    pub console: ConsoleOutput,
+    /// How long the guest may take to say hello.
+    pub boot_timeout: Duration,
+    /// A kernel of the operator's own: an ELF `vmlinux` or a bzImage.
+    pub kernel: Option<PathBuf>,
+    /// An initial RAM file system of the operator's own.
+    pub initramfs: Option<PathBuf>,
+}
+
+/// Whether the agent gets a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tty {
+    /// Three pipes.
+    No,
+    /// A terminal, joined to ours.
+    Yes,
+}
+
+/// Where the guest's console goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConsoleOutput {
+    /// Kept, and shown when the boot fails.
+    Kept,
+    /// Also to standard error.
+    Shown,
+}

@@ -1,0 +1,66 @@
+//! The processes of one sandbox together, and what it means when one of them says what it should not.
+
+use wire::audit::AuditEvent;
+use wire::control::FromGuest;
+use wire::machine::MachineEvent;
+use wire::proxy::ProxyEvent;
+use wire::router::RouterEvent;
+
+use crate::control::Heard;
+use crate::event::{Event, interrupted};
+use crate::failure::{Failure, chain};
+use crate::process::{Process, Report};
+use crate::serial::Console;
+
+/// The processes of one sandbox. Fields are dropped in order: the machine first, the log last.
+#[derive(Debug)]
+pub(crate) struct Processes {
+    pub(crate) machine: Process,
+    pub(crate) proxy: Option<Process>,
+    pub(crate) router: Option<Process>,
+    pub(crate) audit: Process,
+}
+
+impl Processes {
+    /// Explains an event that should not have come.
+    pub(crate) fn failure(&mut self, event: Event, console: &Console) -> Failure {
+        const BUG: &str = "this is a fault of openshell: please report it with the lines above";
+        let gone = |process: Option<&mut Process>| {
+            process.map_or_else(|| "a process ended".to_owned(), Process::post_mortem)
+        };
+        match event {
+            Event::Machine(Report::Event(MachineEvent::Failed { cause, remedy })) => {
+                Failure::new(cause, remedy)
+            }
+            Event::Proxy(Report::Event(ProxyEvent::Failed { cause, remedy })) => Failure::new(cause, remedy),
+            Event::Router(Report::Event(RouterEvent::Failed { cause, remedy })) => {
+                Failure::new(cause, remedy)
+            }
+            Event::Audit(Report::Event(AuditEvent::Failed { cause, remedy })) => Failure::new(cause, remedy),
+            Event::Machine(Report::Event(MachineEvent::Panicked { reason })) => Failure::new(
+                format_args!("the guest's kernel panicked: {reason}"),
+                "give the guest more memory (resources.memory), or run again with --console to see the whole report",
+            ),
+            Event::Machine(Report::Event(_)) => Failure::new(
+                format_args!(
+                    "the guest stopped before the agent ended; its last lines: {}",
+                    console.tail(3).join(" | ")
+                ),
+                "run again with --console to see why",
+            ),
+            Event::Guest(Heard::Message(FromGuest::Failed { stage, cause })) => Failure::new(
+                format_args!("guest-init failed ({stage:?}): {cause}"),
+                "run again with --console; a full writable layer needs a larger resources.disk or resources.memory",
+            ),
+            Event::Guest(Heard::Broken(error)) => {
+                Failure::new(format_args!("the guest's control channel: {}", chain(&error)), BUG)
+            }
+            Event::Guest(_) => Failure::new("the guest spoke out of turn", BUG),
+            Event::Machine(Report::Gone) => Failure::new(self.machine.post_mortem(), BUG),
+            Event::Proxy(_) => Failure::new(gone(self.proxy.as_mut()), BUG),
+            Event::Router(_) => Failure::new(gone(self.router.as_mut()), BUG),
+            Event::Audit(_) => Failure::new(self.audit.post_mortem(), BUG),
+            Event::Signal(_) => interrupted(),
+        }
+    }
+}
