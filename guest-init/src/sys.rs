@@ -68,6 +68,13 @@ pub(crate) fn leave_network() -> Result<(), Errno> {
     unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }
 }
 
+/// Gives the calling thread a table of descriptors of its own, for the test of who holds a socket in one.
+#[cfg(test)]
+pub(crate) fn leave_descriptors() -> Result<(), Errno> {
+    // SAFETY: the thread that the test makes for this only lets its descriptors be.
+    unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::FILES) }
+}
+
 /// Whether two threads have one table of descriptors. When the kernel does not say, they are taken to have two.
 pub(crate) fn share_descriptors(one: rustix::process::Pid, other: rustix::process::Pid) -> bool {
     const KCMP_FILES: libc::c_int = 2;

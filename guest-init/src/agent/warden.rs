@@ -60,6 +60,8 @@ impl Warden<'_> {
     fn live(&self, inside: Inside<'_>, inner: Inner) -> Result<(), WardenError> {
         let failed = |what| move |error| WardenError::System(what, error);
         sys::hide_memory().map_err(failed("hide its memory"))?;
+        // Without memory the kernel is to end the agent's programs, not the one that tells how they ended.
+        oom_score("-1000").map_err(failed("be spared when memory runs out"))?;
         let children = sys::child_signals().map_err(failed("watch its children"))?;
         let viewed = inside.build_view()?;
         let (inner, master) = self.terminal(inner)?;
@@ -122,6 +124,7 @@ impl Warden<'_> {
         rustix::stdio::dup2_stdin(stdin).map_err(failed("place its standard input"))?;
         rustix::stdio::dup2_stdout(stdout).map_err(failed("place its standard output"))?;
         rustix::stdio::dup2_stderr(stderr).map_err(failed("place its standard error"))?;
+        oom_score("0").map_err(failed("be ended when memory runs out"))?;
         sys::default_signals().map_err(failed("reset signals"))?;
         // As the agent's user would, but before the rules hold: a directory it may not list it may still be in.
         rustix::process::chdir(&self.agent.workdir)
@@ -162,6 +165,12 @@ impl Warden<'_> {
             }
         }
     }
+}
+
+/// How willingly the kernel ends the calling process when memory runs out; children begin with the same.
+fn oom_score(adjustment: &str) -> Result<(), Errno> {
+    std::fs::write("/proc/self/oom_score_adj", adjustment)
+        .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
 }
 
 /// Waits for every child that has ended; returns the agent's status when it is among them.

@@ -42,11 +42,21 @@ pub(crate) struct HygieneError {
     cause: io::Error,
 }
 
+/// What an agent used in the last second stays in memory: rather than reading the same pages of its programs
+/// again and again, a guest without memory gets to the point and ends the agent.
+const WORKING_SET: (&str, &str) = ("/sys/kernel/mm/lru_gen/min_ttl_ms", "1000");
+
 /// Applies them all.
 ///
 /// # Errors
 /// A setting that every kernel has was refused, or one that is there was.
 pub(crate) fn apply() -> Result<(), HygieneError> {
+    let (working_set, age) = WORKING_SET;
+    if let Err(cause) = std::fs::write(working_set, age)
+        && cause.kind() != io::ErrorKind::NotFound
+    {
+        return Err(HygieneError { setting: working_set, cause });
+    }
     for (setting, value, presence) in SETTINGS {
         match std::fs::write(format!("/proc/sys/{setting}"), value) {
             Ok(()) => {}

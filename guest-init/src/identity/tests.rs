@@ -108,7 +108,6 @@ fn a_deleted_program_is_not_the_file_that_replaced_it() {
 }
 
 #[test]
-#[expect(unsafe_code, reason = "nothing safe makes such a thread")]
 fn a_thread_with_descriptors_of_its_own_hides_nothing() {
     let bed = Bed::new(Egress::ToHost);
     let (client, local, remote) = connection(&bed);
@@ -116,9 +115,7 @@ fn a_thread_with_descriptors_of_its_own_hides_nothing() {
     let (ready, wait) = std::sync::mpsc::channel();
     let (done, finish) = std::sync::mpsc::channel::<()>();
     let thread = std::thread::spawn(move || {
-        // SAFETY: the thread uses no descriptor of the table that it leaves, and none of its own but by letting
-        // them be.
-        unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::FILES) }.unwrap();
+        crate::sys::leave_descriptors().unwrap();
         ready.send(()).unwrap();
         let _ = finish.recv();
     });
