@@ -174,9 +174,7 @@ impl From<BuildError> for Failure {
             | BuildError::Kernel(KernelError::Memory(_) | KernelError::DoesNotFit { .. }) => {
                 "set resources.memory to what the image needs"
             }
-            BuildError::Memory(GuestMemoryError::Map { .. }) => {
-                "free memory on this host, or set resources.memory lower"
-            }
+            BuildError::Memory(_) => "free memory on this host, or set resources.memory lower",
             BuildError::Kernel(KernelError::Cmdline(_)) => "shorten or correct the kernel command line",
             BuildError::Kernel(KernelError::Initramfs(_) | KernelError::InitramfsCopy(_)) => {
                 "build the image again"

@@ -1,30 +1,31 @@
 //! Loads kernel and initramfs into guest memory and writes what the kernel is told.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
 
-use linux_loader::loader::elf::PvhBootCapability;
-use linux_loader::loader::{BzImage, Elf, KernelLoader, KernelLoaderResult};
+use linux_loader::loader::{BzImage, KernelLoader};
 use vm_memory::{Bytes, GuestAddress};
 use vmm_arch::blob::Blob;
+use vmm_arch::boot::elf::{self, Elf, ElfError};
 use vmm_arch::boot::{BootInfo, Entry, pvh, zero_page};
 use vmm_arch::cmdline::{Cmdline, CmdlineError};
 use vmm_arch::layout;
 use vmm_arch::memory::{MemoryError, Range};
 use vmm_virtio::memory::Memory;
 
-use crate::guest_memory::GuestRam;
-
-const ELF_MAGIC: [u8; 4] = *b"\x7fELF";
+use crate::guest_memory::{GuestMemoryError, GuestRam};
 
 /// Why a kernel could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KernelError {
     #[error("cannot read the kernel")]
     Read(#[source] std::io::Error),
-    #[error(
-        "the kernel is neither an ELF image nor a bzImage, or it is truncated, or it is larger than the memory"
-    )]
+    #[error(transparent)]
+    Elf(#[from] ElfError),
+    #[error("cannot place a part of the kernel")]
+    Place(#[source] GuestMemoryError),
+    #[error("the kernel is neither an ELF image nor a whole bzImage that fits into the memory")]
     Load(#[source] linux_loader::loader::Error),
     #[error(transparent)]
     ZeroPage(#[from] zero_page::ZeroPageError),
@@ -61,7 +62,7 @@ pub(crate) struct Payload<'a> {
 /// Puts the payload into guest memory; returns where the first virtual CPU starts.
 pub(crate) fn load(ram: &GuestRam, payload: Payload<'_>) -> Result<Entry, KernelError> {
     let cmdline = Cmdline::new(payload.cmdline)?;
-    let loaded = load_kernel(&ram.memory, payload.kernel)?;
+    let loaded = load_kernel(ram, payload.kernel)?;
     if loaded.end > ram.plan.low_end() {
         return Err(KernelError::DoesNotFit { end: loaded.end, limit: ram.plan.low_end() });
     }
@@ -83,29 +84,39 @@ pub(crate) fn load(ram: &GuestRam, payload: Payload<'_>) -> Result<Entry, Kernel
     Ok(loaded.entry)
 }
 
-fn load_kernel(memory: &Memory, kernel: &mut File) -> Result<Loaded, KernelError> {
-    let mut magic = [0; 4];
-    kernel.rewind().map_err(KernelError::Read)?;
-    kernel.read_exact(&mut magic).map_err(KernelError::Read)?;
-    if magic == ELF_MAGIC { load_elf(memory, kernel) } else { load_bzimage(memory, kernel) }
+fn load_kernel(ram: &GuestRam, kernel: &mut File) -> Result<Loaded, KernelError> {
+    let len = kernel.seek(SeekFrom::End(0)).map_err(KernelError::Read)?;
+    let mut head = vec![0; usize::try_from(len).unwrap_or(elf::HEAD).min(elf::HEAD)];
+    kernel.read_exact_at(&mut head, 0).map_err(KernelError::Read)?;
+    if head.starts_with(&elf::MAGIC) {
+        load_elf(ram, kernel, &Elf::parse(&head, len)?)
+    } else {
+        load_bzimage(&ram.memory, kernel)
+    }
 }
 
-fn load_elf(memory: &Memory, kernel: &mut File) -> Result<Loaded, KernelError> {
-    let KernelLoaderResult { kernel_load, kernel_end, pvh_boot_cap, .. } =
-        Elf::load(memory, None, kernel, Some(layout::HIGH_MEMORY)).map_err(KernelError::Load)?;
-    let entry = match pvh_boot_cap {
-        PvhBootCapability::PvhEntryPresent(at) => Entry::Pvh(at),
-        PvhBootCapability::PvhEntryNotPresent | PvhBootCapability::PvhEntryIgnored => {
-            Entry::Linux64(kernel_load)
-        }
-    };
-    Ok(Loaded { entry, end: kernel_end, initramfs_limit: layout::HOLE_START.0, image: None })
+fn load_elf(ram: &GuestRam, kernel: &File, elf: &Elf) -> Result<Loaded, KernelError> {
+    let limit = ram.plan.low_end();
+    if elf.end > limit {
+        return Err(KernelError::DoesNotFit { end: elf.end, limit });
+    }
+    for segment in &elf.segments {
+        ram.place_file(kernel, segment.offset, segment.address, segment.len).map_err(KernelError::Place)?;
+    }
+    let (at, len) = elf.notes.unwrap_or_default();
+    let mut notes = vec![0; len];
+    kernel.read_exact_at(&mut notes, at).map_err(KernelError::Read)?;
+    let entry = elf.entry(&notes);
+    Ok(Loaded { entry, end: elf.end, initramfs_limit: layout::HOLE_START.0, image: None })
 }
 
 fn load_bzimage(memory: &Memory, kernel: &mut File) -> Result<Loaded, KernelError> {
     let result = BzImage::load(memory, None, kernel, Some(layout::HIGH_MEMORY)).map_err(KernelError::Load)?;
     let header = result.setup_header.expect("the loader returns the header of every bzImage");
-    let image = zero_page::BzImage::new(header, result.kernel_load)?;
+    let image = {
+        let len = result.kernel_end - result.kernel_load.0;
+        zero_page::BzImage::new(header, result.kernel_load, len)?
+    };
     let end = result.kernel_end.max(image.end());
     let initramfs_limit = image.initramfs_limit();
     Ok(Loaded { entry: Entry::Linux64(image.entry()), end, initramfs_limit, image: Some(image) })

@@ -5,6 +5,7 @@
 //! | ELF with a PVH note | [`pvh`] | 32-bit protected mode without paging |
 //! | ELF without one, bzImage | [`zero_page`] + [`paging`] | 64-bit mode |
 
+pub mod elf;
 pub mod paging;
 pub mod pvh;
 pub mod zero_page;

@@ -1,5 +1,7 @@
 //! Guests of a few instructions, as ELF kernels with a PVH entry.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 /// Where the code is loaded and entered.
 const LOAD: u32 = 0x10_0000;
 /// Offset of the text within the code.

@@ -22,8 +22,8 @@ pub(crate) const INSIDE: &str = "bench-boot-inside";
 
 const BUSYBOX: &str = "/bin/busybox";
 const QEMU: &str = "/usr/bin/qemu-system-x86_64";
-/// QEMU's firmware for this machine type, and the option ROM that enters a PVH kernel.
-const QEMU_ROMS: [&str; 2] = ["/usr/share/seabios/bios-microvm.bin", "/usr/share/qemu/pvh.bin"];
+/// The firmware that QEMU is given.
+const QEMU_ROM: &str = "/usr/share/qemu/qboot.rom";
 const INIT: &str = "#!/bin/busybox sh\necho first-line-of-init\nexec /bin/busybox sleep 1000\n";
 const LIMIT: Duration = Duration::from_secs(40 * 60);
 
@@ -51,7 +51,7 @@ pub(super) fn run(runs: u32) -> Result<ExitCode> {
     let options = Options { clock: Clock::Instructions, ..Options::new(guest_half()?) };
     let mut lab = Lab::start(&options)?;
     let mut settled = vec![plan.vmm.clone(), plan.kernel.clone(), plan.initramfs.clone(), QEMU.into()];
-    settled.extend(QEMU_ROMS.map(PathBuf::from));
+    settled.push(QEMU_ROM.into());
     settled.push(own(INSIDE)?.swap_remove(0).into());
     lab.settle(&settled)?;
     let measured = measure(&mut lab, &plan)?;

@@ -86,7 +86,9 @@ fn qemu(plan: &Plan) -> Result<Box<dyn FnOnce() -> Result<Started>>> {
     let (console, serial) = std::io::pipe()?;
     let mut command = Command::new("qemu-system-x86_64");
     command
-        // As small as the machine type gets: no firmware tables but ACPI, no timer, no old controllers.
+        // As small and quick as the machine type gets: its own small firmware instead of SeaBIOS (1.2 s of
+        // difference), no timer, no old controllers. ACPI stays, as this kernel has no other way to find the
+        // interrupt controller.
         .args(["-M", "microvm,pit=off,pic=off,rtc=off,acpi=on", "-enable-kvm", "-cpu", "host", "-smp", "1"])
         .args([
             "-m",
@@ -97,7 +99,7 @@ fn qemu(plan: &Plan) -> Result<Box<dyn FnOnce() -> Result<Started>>> {
             "none",
             "-no-reboot",
         ])
-        .args(["-serial", "stdio"])
+        .args(["-bios", "qboot.rom", "-serial", "stdio"])
         .arg("-kernel")
         .arg(&plan.kernel)
         .arg("-initrd")

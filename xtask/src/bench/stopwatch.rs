@@ -76,28 +76,57 @@ fn phases(mut status: impl BufRead) -> Result<Vec<(String, u32)>> {
     Ok(ready.phases.into_iter().map(|phase| (phase.name, phase.end_us)).collect())
 }
 
-/// Resident pages of every mapping but the guest's memory, which is the only one of its size.
+/// Resident pages of every mapping but the guest's memory.
 fn overhead(pid: u32) -> Result<u32> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/smaps"))
         .context("cannot read the process's memory map")?;
-    Ok(resident_beside_guest(&text))
+    resident_beside_guest(&text).context("the guest's memory is not in the process's memory map")
 }
 
-fn resident_beside_guest(smaps: &str) -> u32 {
-    let field = |line: &str, name: &str| -> Option<u32> {
-        line.strip_prefix(name)?.trim().strip_suffix(" kB")?.trim().parse().ok()
-    };
-    let mut guest = false;
-    let mut total = 0;
-    for line in smaps.lines() {
-        if let Some(size) = field(line, "Size:") {
-            guest = size == MEMORY_MIB * 1024;
+/// The guest's memory may be several mappings (a kernel's file is mapped into it), without a gap and of its
+/// size together.
+fn resident_beside_guest(smaps: &str) -> Option<u32> {
+    let mappings = mappings(smaps);
+    let total: u32 = mappings.iter().map(|mapping| mapping.resident_kib).sum();
+    for first in 0..mappings.len() {
+        let (mut size, mut resident, mut end) = (0, 0, mappings[first].start);
+        for mapping in &mappings[first..] {
+            if mapping.start != end || size >= u64::from(MEMORY_MIB) << 20 {
+                break;
+            }
+            size += mapping.end - mapping.start;
+            resident += mapping.resident_kib;
+            end = mapping.end;
         }
-        if let Some(resident) = field(line, "Rss:").filter(|_| !guest) {
-            total += resident;
+        if size == u64::from(MEMORY_MIB) << 20 {
+            return Some(total - resident);
         }
     }
-    total
+    None
+}
+
+struct Mapping {
+    start: u64,
+    end: u64,
+    resident_kib: u32,
+}
+
+fn mappings(smaps: &str) -> Vec<Mapping> {
+    let mut mappings: Vec<Mapping> = Vec::new();
+    for line in smaps.lines() {
+        let range = line.split(' ').next().and_then(|range| range.split_once('-'));
+        let addresses = range.and_then(|(start, end)| {
+            Some((u64::from_str_radix(start, 16).ok()?, u64::from_str_radix(end, 16).ok()?))
+        });
+        if let Some((start, end)) = addresses {
+            mappings.push(Mapping { start, end, resident_kib: 0 });
+        }
+        let resident = line.strip_prefix("Rss:").and_then(|rest| rest.trim().strip_suffix(" kB"));
+        if let (Some(mapping), Some(Ok(kib))) = (mappings.last_mut(), resident.map(str::parse)) {
+            mapping.resident_kib = kib;
+        }
+    }
+    mappings
 }
 
 #[cfg(test)]
@@ -106,9 +135,12 @@ mod tests {
 
     #[test]
     fn the_guests_memory_is_not_overhead() {
-        let smaps =
-            "a\nSize: 262144 kB\nRss: 70000 kB\nb\nSize:    132 kB\nRss:    12 kB\nSize: 4 kB\nRss: 4 kB\n";
-        assert_eq!(resident_beside_guest(smaps), 16);
+        let smaps = "1000-2000 r-xp 0 0:0 0 /bin/x\nSize: 4 kB\nRss:    4 kB\n\
+            10000000-11000000 rw-p 0 0:0 0\nRss: 9000 kB\n\
+            11000000-20000000 rw-p 0 0:0 0 kernel\nRss: 100 kB\n\
+            20000000-20001000 rw-p 0 0:0 0 [stack]\nRss:    12 kB\n";
+        assert_eq!(resident_beside_guest(smaps), Some(16));
+        assert_eq!(resident_beside_guest("1000-2000 r-xp 0 0:0 0\nRss: 4 kB\n"), None);
     }
 
     #[test]

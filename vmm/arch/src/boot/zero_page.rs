@@ -17,6 +17,8 @@ const E820_RAM: u32 = 1;
 const E820_RESERVED: u32 = 2;
 /// The 64-bit entry of a bzImage stands this far after its start.
 const BZIMAGE_ENTRY64: u64 = 0x200;
+/// Unit of the header's `syssize`.
+const CODE_UNIT: u64 = 16;
 /// Set in `xloadflags` when the kernel has a 64-bit entry.
 const HAS_ENTRY64: u16 = 1;
 
@@ -29,6 +31,14 @@ pub enum ZeroPageError {
         /// Boot protocol version.
         version: u16,
     },
+    /// Parts of the file are missing.
+    #[error("the kernel is truncated: it has {len} bytes of code and needs {needed}")]
+    Truncated {
+        /// Bytes after the setup code.
+        len: u64,
+        /// What the header promises.
+        needed: u64,
+    },
 }
 
 /// What a bzImage says about itself.
@@ -39,11 +49,15 @@ pub struct BzImage {
 }
 
 impl BzImage {
-    /// Checks the setup header of an image loaded at `loaded_at`.
+    /// Checks the setup header of an image of which `len` bytes were loaded at `loaded_at`.
     ///
     /// # Errors
-    /// When the kernel cannot be entered in 64-bit mode.
-    pub fn new(header: setup_header, loaded_at: GuestAddress) -> Result<Self, ZeroPageError> {
+    /// When the kernel cannot be entered in 64-bit mode, or is not whole.
+    pub fn new(header: setup_header, loaded_at: GuestAddress, len: u64) -> Result<Self, ZeroPageError> {
+        let needed = u64::from(header.syssize) * CODE_UNIT;
+        if len < needed {
+            return Err(ZeroPageError::Truncated { len, needed });
+        }
         if header.version < 0x020c || header.xloadflags & HAS_ENTRY64 == 0 {
             return Err(ZeroPageError::NoEntry64 { version: header.version });
         }
@@ -129,6 +143,7 @@ mod tests {
         setup_header {
             version: 0x020f,
             xloadflags: HAS_ENTRY64,
+            syssize: 2,
             pref_address: 0x100_0000,
             init_size: 0x300_0000,
             initrd_addr_max: 0x7fff_ffff,
@@ -152,7 +167,7 @@ mod tests {
 
     #[test]
     fn bzimage_says_where_it_starts_and_ends() {
-        let image = BzImage::new(header(), GuestAddress(0x10_0000)).unwrap();
+        let image = BzImage::new(header(), GuestAddress(0x10_0000), 32).unwrap();
         assert_eq!(image.entry(), GuestAddress(0x10_0200));
         assert_eq!(image.end(), 0x400_0000);
         assert_eq!(image.initramfs_limit(), 0x8000_0000);
@@ -163,10 +178,16 @@ mod tests {
     fn kernel_without_64_bit_entry_is_refused() {
         let old = setup_header { version: 0x020a, ..header() };
         assert_eq!(
-            BzImage::new(old, GuestAddress(0x10_0000)),
+            BzImage::new(old, GuestAddress(0x10_0000), 32),
             Err(ZeroPageError::NoEntry64 { version: 0x020a })
         );
         let narrow = setup_header { xloadflags: 0, ..header() };
-        assert!(BzImage::new(narrow, GuestAddress(0x10_0000)).is_err());
+        assert!(BzImage::new(narrow, GuestAddress(0x10_0000), 32).is_err());
+    }
+
+    #[test]
+    fn image_that_is_not_whole_is_refused() {
+        let image = BzImage::new(header(), GuestAddress(0x10_0000), 31);
+        assert_eq!(image, Err(ZeroPageError::Truncated { len: 31, needed: 32 }));
     }
 }

@@ -131,7 +131,7 @@ impl Limits {
     /// The byte at which a transfer starts, if all of it is within the disk.
     fn position(self, sector: u64, len: usize) -> Result<u64, Refusal> {
         let bytes = u64::try_from(len).expect("a length fits in 64 bits");
-        if bytes % SECTOR != 0 {
+        if !bytes.is_multiple_of(SECTOR) {
             return Err(Refusal::NotSectors { len });
         }
         let end = sector.checked_add(bytes / SECTOR).filter(|end| *end <= self.sectors);
