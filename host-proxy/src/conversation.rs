@@ -16,9 +16,9 @@ use tokio::time::timeout;
 use wire::id::RequestId;
 
 use crate::canonical::{Arrived, Authority, CanonicalRequest, NotCanonical, Scheme, canonicalise};
+use crate::flow::Asker;
 use crate::http1::{Close, Framing, Head, Patience, ReadError, Reader, Writer};
-use crate::judge::Asker;
-use crate::listener::Proxy;
+use crate::proxy::Proxy;
 use crate::refusal::Refusal;
 use crate::sniff::Replayed;
 

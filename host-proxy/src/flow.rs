@@ -25,6 +25,17 @@ pub struct Seals {
     seen: Mutex<Window>,
 }
 
+/// Whom a decision is about.
+#[derive(Debug)]
+pub struct Asker {
+    /// The flow.
+    pub flow: FlowId,
+    /// Who opened it.
+    pub subject: Subject,
+    /// The programs of `subject`, for people.
+    pub binary: String,
+}
+
 /// Why a flow is not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum FlowError {
@@ -61,6 +72,14 @@ impl Seals {
         let flow = sealed.open(&self.key)?;
         let fresh = self.seen.lock().unwrap_or_else(PoisonError::into_inner).admit(flow.id.0);
         if fresh { Ok(flow) } else { Err(FlowError::Replayed(flow.id)) }
+    }
+}
+
+impl Asker {
+    /// Whom the flow belongs to.
+    #[must_use]
+    pub fn new(flow: FlowId, subject: Subject) -> Self {
+        Self { flow, binary: binary_of(&subject), subject }
     }
 }
 

@@ -8,12 +8,25 @@ use audit::{Action, Decision, Event, Object, Subject};
 use wire::id::RequestId;
 
 use crate::canonical::{Authority, CanonicalRequest};
-use crate::judge::{Asker, Outcome};
+use crate::flow::Asker;
 use crate::refusal::Refusal;
 
 /// The proxy's connection to the audit writer.
 #[derive(Debug)]
 pub struct Journal(Tokio);
+
+/// What became of an allowed request.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Outcome {
+    /// The response's status, if one came.
+    pub status: Option<u16>,
+    /// Bytes of the request's body that were forwarded.
+    pub sent: u64,
+    /// Bytes of the response's body that were forwarded.
+    pub received: u64,
+    /// Microseconds from the verdict to the response's end.
+    pub latency_us: u64,
+}
 
 impl Journal {
     /// Writes through `client`.

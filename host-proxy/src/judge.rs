@@ -8,24 +8,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use audit::client::AppendError;
 use audit::{Action, Event};
 use policies::{Decision, DestinationDecision, NameDecision, Permit, Policy};
-use wire::id::{FlowId, RequestId};
+use wire::id::RequestId;
 use wire::subject::Subject;
 
 use crate::canonical::{Authority, CanonicalRequest, Name};
-use crate::flow::{FlowError, binary_of};
-use crate::journal::{self, Journal};
+use crate::flow::{Asker, FlowError};
+use crate::journal::{self, Journal, Outcome};
 use crate::refusal::Refusal;
-
-/// Whom a decision is about.
-#[derive(Debug)]
-pub struct Asker {
-    /// The flow.
-    pub flow: FlowId,
-    /// Who opened it.
-    pub subject: Subject,
-    /// The programs of `subject`, for people.
-    pub binary: String,
-}
 
 /// Decides and records.
 #[derive(Debug)]
@@ -34,27 +23,6 @@ pub struct Judge {
     journal: Journal,
     boot: u32,
     requests: AtomicU64,
-}
-
-/// What became of an allowed request.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Outcome {
-    /// The response's status, if one came.
-    pub status: Option<u16>,
-    /// Bytes of the request's body that were forwarded.
-    pub sent: u64,
-    /// Bytes of the response's body that were forwarded.
-    pub received: u64,
-    /// Microseconds from the verdict to the response's end.
-    pub latency_us: u64,
-}
-
-impl Asker {
-    /// Whom the flow belongs to.
-    #[must_use]
-    pub fn new(flow: FlowId, subject: Subject) -> Self {
-        Self { flow, binary: binary_of(&subject), subject }
-    }
 }
 
 impl Judge {

@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod accept;
 pub mod authority;
 pub mod canonical;
 pub mod conversation;
@@ -20,6 +21,7 @@ pub mod journal;
 pub mod judge;
 pub mod listener;
 pub mod names;
+pub mod proxy;
 pub mod refusal;
 pub mod sniff;
 pub mod start;

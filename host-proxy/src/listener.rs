@@ -18,17 +18,15 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use wire::flow::EXPLICIT_PROXY;
-use wire::id::SandboxId;
 
-use crate::authority::Authority as Certificates;
+use crate::accept::accept;
 use crate::canonical::{Authority, Host, Scheme};
 use crate::conversation::{Conversation, Ending, Place};
-use crate::dial::Dialer;
-use crate::flow::Seals;
-use crate::judge::{Asker, Judge};
+use crate::flow::Asker;
 use crate::names::{Lease, Pool};
+use crate::proxy::Proxy;
 use crate::refusal::{Refusal, chain};
 use crate::sniff::{Spoken, sniff};
 
@@ -39,27 +37,6 @@ const MOST_FLOWS: usize = 4096;
 
 /// How long a client may take to show what it speaks. Protocols in which the server speaks first end here.
 const SNIFF_PATIENCE: Duration = Duration::from_secs(10);
-
-/// Pause after a failed accept, which means that descriptors or memory ran out: accepting again at once would
-/// only burn the time in which others could free some.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// Everything that serves one sandbox.
-#[derive(Debug)]
-pub struct Proxy {
-    /// Opens flows.
-    pub seals: Seals,
-    /// What addresses mean.
-    pub names: Arc<Pool>,
-    /// Decides and records.
-    pub judge: Arc<Judge>,
-    /// Certificates for the guest.
-    pub certificates: Certificates,
-    /// Connections to upstreams.
-    pub dialer: Dialer,
-    /// Whose requests these are, for the router.
-    pub sandbox: SandboxId,
-}
 
 /// Where a client connected to, as it understands it.
 enum Destination {
@@ -87,18 +64,6 @@ pub async fn serve(proxy: Arc<Proxy>, listener: UnixListener) -> ! {
             }
             drop(slot);
         });
-    }
-}
-
-/// Accepts, or pauses when that is not possible: running out of descriptors must not end the proxy.
-pub async fn accept(listener: &UnixListener) -> Option<UnixStream> {
-    match listener.accept().await {
-        Ok((stream, _)) => Some(stream),
-        Err(error) => {
-            tracing::error!(%error, "cannot accept");
-            sleep(ACCEPT_PAUSE).await;
-            None
-        }
     }
 }
 

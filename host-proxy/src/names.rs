@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use wire::frame::{self, FrameError};
 use wire::name::{Query, Reply};
 
+use crate::accept::accept;
 use crate::flow::read_frame;
 use crate::judge::Judge;
 
@@ -44,7 +45,7 @@ impl Names {
         let streams = Arc::new(Semaphore::new(MOST_STREAMS));
         loop {
             let slot = Arc::clone(&streams).acquire_owned().await.expect("the semaphore is never closed");
-            let Some(stream) = crate::listener::accept(&listener).await else { continue };
+            let Some(stream) = accept(&listener).await else { continue };
             let (names, judge) = (Arc::clone(&self), Arc::clone(&judge));
             tokio::spawn(async move {
                 if let Err(error) = names.answer_all(stream, &judge).await {

@@ -19,8 +19,9 @@ use crate::dial::{Allowed, Dialer, PrefixError, Resolver, TrustError, client_con
 use crate::flow::Seals;
 use crate::journal::Journal;
 use crate::judge::Judge;
-use crate::listener::{self, Proxy};
+use crate::listener;
 use crate::names::{Names, Pool};
+use crate::proxy::Proxy;
 
 /// Descriptors that are asked for: two for each flow, and some more.
 const OPEN_FILES: u64 = 16_384;

@@ -18,9 +18,10 @@ use super::link::Link;
 use super::{Conversation, Next};
 use crate::canonical::CanonicalRequest;
 use crate::fields;
+use crate::flow::Asker;
 use crate::http1::{Close, Framing, Head, Length, ReadError, Reader, Writer};
-use crate::judge::{Asker, Outcome};
-use crate::listener::Proxy;
+use crate::journal::Outcome;
+use crate::proxy::Proxy;
 use crate::refusal::{Refusal, chain};
 use crate::upstream::{Feeder, Outgoing, announce, outgoing};
 
