@@ -5,6 +5,7 @@
 //! drains a bounded queue. The guest's bytes are never interpreted here.
 
 use std::io::{self, Read, Write};
+use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
@@ -36,7 +37,14 @@ pub struct Sinks<O, E> {
 
 /// The sending half.
 #[derive(Clone, Debug)]
-pub struct ToGuestQueue(SyncSender<ToGuest>);
+pub struct ToGuestQueue(SyncSender<Outgoing>);
+
+/// What the writer does next.
+#[derive(Debug)]
+enum Outgoing {
+    Message(ToGuest),
+    Close,
+}
 
 /// Why a message was not queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,7 +75,14 @@ impl ToGuestQueue {
     /// # Errors
     /// The queue is full or the channel is gone.
     pub fn send(&self, message: ToGuest) -> Result<(), QueueError> {
-        self.0.try_send(message).map_err(|_full_or_gone: TrySendError<ToGuest>| QueueError::Stuck)
+        let queued = self.0.try_send(Outgoing::Message(message));
+        queued.map_err(|_full_or_gone: TrySendError<Outgoing>| QueueError::Stuck)
+    }
+
+    /// Closes the channel: the guest waits for it before it powers off.
+    pub fn close(&self) {
+        // A queue that is full or gone belongs to a guest that is about to be ended by force.
+        let _ended_by_force = self.0.try_send(Outgoing::Close);
     }
 
     /// Copies `input` to the agent's standard input until it ends, on a thread of its own. A thread that
@@ -84,7 +99,7 @@ impl ToGuestQueue {
                 };
                 let last = message == ToGuest::EndOfInput;
                 // A guest that takes no more input makes the reader wait, as a full pipe would.
-                if queue.send(message).is_err() || last {
+                if queue.send(Outgoing::Message(message)).is_err() || last {
                     return;
                 }
             }
@@ -94,7 +109,7 @@ impl ToGuestQueue {
 
 fn accept<O: Write, E: Write>(
     listener: UnixListener,
-    messages: Receiver<ToGuest>,
+    messages: Receiver<Outgoing>,
     sinks: Sinks<O, E>,
     mut heard: impl FnMut(Heard) + Send + 'static,
 ) {
@@ -108,13 +123,15 @@ fn accept<O: Write, E: Write>(
     read(stream, sinks, heard);
 }
 
-fn write(mut stream: UnixStream, messages: &Receiver<ToGuest>) {
-    while let Ok(message) = messages.recv() {
+fn write(mut stream: UnixStream, messages: &Receiver<Outgoing>) {
+    while let Ok(Outgoing::Message(message)) = messages.recv() {
         if frame::write(&mut stream, &message).is_err() {
             // The reader sees the same end and reports it.
             return;
         }
     }
+    // The reader holds the same socket: only a shutdown ends the channel for the guest.
+    let _already_gone = stream.shutdown(Shutdown::Both);
 }
 
 fn read<O: Write, E: Write>(mut stream: UnixStream, mut sinks: Sinks<O, E>, mut heard: impl FnMut(Heard)) {
@@ -161,7 +178,10 @@ mod tests {
         queue.send(ToGuest::Signal(2)).unwrap();
         assert_eq!(frame::read::<ToGuest>(&mut guest, frame::LARGE).unwrap(), ToGuest::Signal(2));
         assert!(UnixStream::connect(&path).is_err(), "a second guest found a listener");
+
         guest.write_all(&[0xff; 8]).unwrap();
         assert!(matches!(received.recv().unwrap(), Heard::Broken(FrameError::TooLong { .. })));
+        queue.close();
+        assert_eq!(guest.read(&mut hi).unwrap(), 0, "the channel is still open");
     }
 }

@@ -336,7 +336,8 @@ impl Running {
     }
 
     fn take_down(self, gently: bool) {
-        let Self { mut processes, recorder, .. } = self;
+        let Self { mut processes, recorder, guest, .. } = self;
+        guest.close();
         if gently {
             processes.machine.wait_up_to(POWER_OFF);
         }
