@@ -286,7 +286,7 @@ mod tests {
     fn a_full_disk_and_a_signal_are_recognised() {
         let full = failure("echo 'write error: No space left on device' >&2; exit 1");
         assert!(matches!(full, ToolError::DiskFull { .. }));
-        assert!(matches!(failure("kill -INT $$"), ToolError::Interrupted { .. }));
+        assert!(matches!(failure("kill -TERM $$"), ToolError::Interrupted { .. }));
         let refused = failure("echo 'E: unable to pick chroot mode automatically' >&2; exit 1");
         assert!(matches!(refused, ToolError::Unprivileged { .. }));
     }

@@ -11,7 +11,7 @@ use crate::report::{Log, Report, count_tests};
 use crate::workspace::{Workspace, cargo};
 
 /// The packages whose tests boot machines.
-const ON_KVM: [&str; 1] = ["scenarios"];
+const ON_KVM: [&str; 2] = ["scenarios", "vmm"];
 /// How long one test program may take.
 const LIMIT: Duration = Duration::from_secs(15 * 60);
 /// Memory of the lab: its own files, the test and a few microVMs.
