@@ -26,6 +26,7 @@ pub mod context;
 pub mod decide;
 pub mod forward;
 pub mod json;
+pub mod known;
 pub mod listener;
 pub mod observe;
 pub mod process;

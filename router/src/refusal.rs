@@ -7,11 +7,11 @@ use http_body_util::Full;
 use serde_json::json;
 
 use crate::body::BodyError;
-use crate::classify::category::Findings;
 use crate::context::ContextError;
 use crate::decide::Rule;
 use crate::forward::ForwardError;
-use crate::trail::{ModelName, TrailError};
+use crate::known::Known;
+use crate::trail::{Denied, TrailError};
 use crate::wire_api::CallError;
 
 /// Why a call got no answer from a model.
@@ -22,15 +22,6 @@ pub struct Refusal {
     message: String,
     hint: &'static str,
     classified: Option<Box<Known>>,
-}
-
-/// What is known of a call that was classified before it was refused.
-#[derive(Debug)]
-pub struct Known {
-    /// What was found.
-    pub findings: Findings,
-    /// The model asked for.
-    pub model: ModelName,
 }
 
 impl Refusal {
@@ -79,16 +70,10 @@ impl Refusal {
         self.code
     }
 
-    /// Its status.
+    /// As its record has it.
     #[must_use]
-    pub fn status(&self) -> StatusCode {
-        self.status
-    }
-
-    /// What is known of the call, if it was classified.
-    #[must_use]
-    pub fn classified(&self) -> Option<&Known> {
-        self.classified.as_deref()
+    pub fn denied(&self) -> Denied<'_> {
+        Denied { code: self.code, status: self.status.as_u16(), known: self.classified.as_deref() }
     }
 
     /// As an answer to `request`.

@@ -20,8 +20,9 @@ use crate::classify::category::Findings;
 use crate::context::Context;
 use crate::decide::{self, Directive, Verdict, Zone};
 use crate::forward::{self, Answer, Witness};
-use crate::refusal::{Known, Refusal};
-use crate::trail::{Chain, Cleared, ModelName, Started, Subject, Trail};
+use crate::known::{Known, ModelName};
+use crate::refusal::Refusal;
+use crate::trail::{Chain, Cleared, Started, Subject, Trail};
 use crate::upstream::Servers;
 use crate::wire_api::{Call, Endpoint, Target};
 
@@ -76,7 +77,7 @@ impl Service {
             Ok(reply) => return Ok(reply),
             Err(refusal) => refusal,
         };
-        if let Err(error) = self.trail.refused(&context, &refusal).await {
+        if let Err(error) = self.trail.refused(&context, &refusal.denied()).await {
             tracing::error!(error = %Chain(&error), "a refusal could not be recorded");
         }
         Ok(refusal.into_response(Some(&context.request.0)).map(Either::Left))

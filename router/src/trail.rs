@@ -11,13 +11,11 @@ use audit::client::{AppendError, Tokio as Writer};
 use audit::{Action, Decision, Event, Inference, Object};
 use tokio::sync::mpsc;
 
-use crate::classify::Classifier;
 use crate::classify::category::Findings;
 use crate::context::Context;
 use crate::decide::{Permit, Zone};
-use crate::json::Node;
+use crate::known::{Known, ModelName};
 use crate::observe::Observed;
-use crate::refusal::Refusal;
 
 /// A record could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -45,15 +43,22 @@ pub struct Subject<'a> {
     pub bytes: usize,
 }
 
+/// A refusal, as its record has it.
+#[derive(Debug)]
+pub struct Denied<'a> {
+    /// Its short name.
+    pub code: &'static str,
+    /// The status that the client gets.
+    pub status: u16,
+    /// What is known of the call, if it was classified.
+    pub known: Option<&'a Known>,
+}
+
 /// A permit whose record is on disk: the only thing that [`crate::forward`] accepts.
 #[derive(Debug)]
 pub struct Cleared {
     permit: Permit,
 }
-
-/// A model's name, as a record may hold it: a client can write anything where the name belongs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ModelName(Option<String>);
 
 /// A call that was let through.
 #[derive(Clone, Debug)]
@@ -88,9 +93,6 @@ pub struct Trail {
 
 /// How long the writer may take.
 const ACK_LIMIT: Duration = Duration::from_secs(10);
-
-/// Longest name of a model that a record holds.
-const LONGEST_NAME: usize = 128;
 
 /// Stands for a name that is not recorded.
 const WITHHELD: &str = "(withheld)";
@@ -132,15 +134,14 @@ impl Trail {
     ///
     /// # Errors
     /// The record is not on disk. The call stays refused.
-    pub async fn refused(&self, context: &Context, refusal: &Refusal) -> Result<(), TrailError> {
+    pub async fn refused(&self, context: &Context, denied: &Denied<'_>) -> Result<(), TrailError> {
         let mut event = event(Action::Inference, context);
         event.decision = Some(Decision::Deny);
-        event.rule = Some(refusal.code().to_owned());
-        event.status = Some(refusal.status().as_u16());
-        let known = refusal.classified();
+        event.rule = Some(denied.code.to_owned());
+        event.status = Some(denied.status);
         event.inference = Some(Inference {
             route: Some("refused".to_owned()),
-            ..known.map(|known| inference(&known.findings, &known.model)).unwrap_or_default()
+            ..denied.known.map(|known| inference(&known.findings, &known.model)).unwrap_or_default()
         });
         append(&self.writer, &event).await
     }
@@ -156,7 +157,7 @@ impl Trail {
         event.inference = Some(Inference {
             route: Some(started.zone.as_str().to_owned()),
             // A server may repeat what it was asked for.
-            model_served: model.filter(|_name| started.asked.0.is_some()),
+            model_served: model.filter(|_name| started.asked.as_deref().is_some()),
             tokens_in,
             tokens_out,
             ..Inference::default()
@@ -164,17 +165,6 @@ impl Trail {
         if self.after.send(event).is_err() {
             tracing::error!("an answer came after the trail was closed");
         }
-    }
-}
-
-impl ModelName {
-    /// Withholds a name that is none, or that holds data itself.
-    #[must_use]
-    pub fn of(name: &str, classifier: &Classifier) -> Self {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/@+ ".contains(&byte);
-        let is_name = (1..=LONGEST_NAME).contains(&name.len()) && name.bytes().all(plain);
-        let is_clean = || !classifier.classify(&Node::Text(name.to_owned()), &[]).is_sensitive();
-        Self((is_name && is_clean()).then(|| name.to_owned()))
     }
 }
 
@@ -216,7 +206,7 @@ fn event(action: Action, context: &Context) -> Event {
 fn inference(findings: &Findings, model: &ModelName) -> Inference {
     let categories: BTreeMap<String, u32> =
         findings.iter().map(|(category, count)| (category.to_string(), count)).collect();
-    let model = model.0.clone().unwrap_or_else(|| WITHHELD.to_owned());
+    let model = model.as_deref().unwrap_or(WITHHELD).to_owned();
     Inference { categories, model_asked: Some(model), ..Inference::default() }
 }
 
