@@ -10,7 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
 use audit::writer::{self, Resources, WriterError};
-use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
+use jail::host::inherited;
 use wire::audit::AuditConfig;
 use wire::spawn::{CONFIG_FD, EXIT_BUG, EXIT_FAILED, Fd, STATUS_FD};
 
@@ -36,12 +36,8 @@ fn prepare() -> Result<(AuditConfig, Resources), WriterError> {
     Ok((config, Resources { log, clients: clients?, status: take(STATUS_FD)? }))
 }
 
-/// The descriptor behind a number, as a duplicate made through a pidfd of this very process: a wrong
-/// number is an error, and no other descriptor is ever closed by mistake.
 fn take(fd: Fd) -> Result<OwnedFd, WriterError> {
-    let duplicate =
-        || pidfd_getfd(pidfd_open(getpid(), PidfdFlags::empty())?, fd.0, PidfdGetfdFlags::empty());
-    duplicate().map_err(|error: rustix::io::Errno| WriterError::Descriptor(fd.0, error.into()))
+    inherited::take(fd).map_err(|error| WriterError::Descriptor(fd.0, error))
 }
 
 /// A panic is a bug of ours; a writer that lost a thread must not go on acknowledging.

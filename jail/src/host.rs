@@ -11,10 +11,12 @@
 //! which gives it the same steps; where the host forbids that, it goes on with what remains (limits,
 //! `no_new_privs`, Landlock, seccomp), and [`Report`] says so.
 //!
-//! This module must never know what a process is for beyond its [`Profile`], and opens nothing itself.
+//! This module must never know what a process is for beyond its [`Profile`], and opens nothing itself;
+//! what the manager left open is taken over through [`inherited`].
 
 mod files;
 mod identity;
+pub mod inherited;
 mod lifeline;
 mod limits;
 mod report;

@@ -5,8 +5,6 @@
 //! Opened ── jail ──▶ Jailed ── runtime ──▶ Serving ── SIGTERM ──▶ Drained
 //! ```
 
-mod inherited;
-
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
@@ -14,11 +12,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use audit::client::Tokio as Writer;
+use jail::host::inherited;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use wire::router::{RouterConfig, RouterEvent};
-use wire::spawn;
+use wire::spawn::{self, Fd};
 
 use crate::listener;
 use crate::service::Service;
@@ -29,8 +28,8 @@ use crate::upstream::{Servers, UpstreamError};
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A descriptor that the manager promised is not there.
-    #[error("descriptor {0} is not open")]
-    Descriptor(i32, #[source] rustix::io::Errno),
+    #[error("descriptor {0} was not inherited")]
+    Descriptor(i32, #[source] std::io::Error),
     /// The config could not be read.
     #[error("cannot read the config")]
     Read(#[source] std::io::Error),
@@ -71,7 +70,7 @@ const OPEN_FILES: u64 = 65_536;
 pub fn main() -> ExitCode {
     abort_on_panic();
     log_to_stderr();
-    let mut status = match inherited::take(spawn::STATUS_FD) {
+    let mut status = match take(spawn::STATUS_FD) {
         Ok(status) => File::from(status),
         Err(error) => {
             tracing::error!(error = %Chain(&error), "nobody to report to");
@@ -113,16 +112,20 @@ fn run(status: &mut File) -> Result<(), StartError> {
 
 fn open() -> Result<Opened, StartError> {
     let mut text = Vec::new();
-    File::from(inherited::take(spawn::CONFIG_FD)?).read_to_end(&mut text).map_err(StartError::Read)?;
+    File::from(take(spawn::CONFIG_FD)?).read_to_end(&mut text).map_err(StartError::Read)?;
     let config: RouterConfig = serde_json::from_slice(&text).map_err(StartError::Config)?;
     if config.version != wire::VERSION {
         return Err(StartError::Version { found: config.version });
     }
-    let listener: OwnedFd = inherited::take(config.listener)?;
-    let audit: OwnedFd = inherited::take(config.audit)?;
+    let listener: OwnedFd = take(config.listener)?;
+    let audit: OwnedFd = take(config.audit)?;
     let servers = Servers::open(&config)?;
     let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get).clamp(2, 16);
     Ok(Opened { config, listener: listener.into(), audit: audit.into(), servers, workers })
+}
+
+fn take(fd: Fd) -> Result<OwnedFd, StartError> {
+    inherited::take(fd).map_err(|error| StartError::Descriptor(fd.0, error))
 }
 
 async fn serve(opened: Opened, status: &mut File) -> Result<(), StartError> {

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read as _, Write as _};
-use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 
 use super::journal::{Journal, StageError};
@@ -78,11 +77,6 @@ impl Client {
         self.outgoing.extend(protocol::reply_frame(&Reply::Refused(why.to_owned())));
         self.open = false;
         self.flush();
-    }
-
-    /// Tells the client that nothing more comes, even while the descriptor it was inherited by is open.
-    pub(crate) fn hang_up(&self) {
-        let _gone = self.socket.shutdown(Shutdown::Both);
     }
 
     /// Length of the replies so far, to return to if the records are not written.

@@ -61,11 +61,9 @@ pub(super) fn serve(
     let result = serve_clients(&mut journal, &mut clients, stop, (&syncer, limits));
     // A failed sync is the cause of whatever failed after it.
     let result = syncer.finish().map_err(|error| JournalError::Sync(error).into()).and(result);
-    for client in &mut clients {
-        if let Err(error) = &result {
-            client.refuse(&error.to_string());
-        }
-        client.hang_up();
+    if let Err(error) = &result {
+        let why = error.to_string();
+        clients.iter_mut().for_each(|client| client.refuse(&why));
     }
     result
 }
@@ -92,13 +90,7 @@ fn serve_clients(
             syncer.note_growth();
         }
         clients.iter_mut().for_each(Client::flush);
-        clients.retain_mut(|client| {
-            let finished = client.is_finished();
-            if finished {
-                client.hang_up();
-            }
-            !finished
-        });
+        clients.retain(|client| !client.is_finished());
         if woken.stop {
             return Ok(());
         }
