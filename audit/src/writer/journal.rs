@@ -100,9 +100,6 @@ impl Journal {
     /// Reads the log to its end. An unfinished last record, which a crash leaves, is taken off, and that
     /// is recorded.
     pub(crate) fn open(file: File, sandbox: SandboxId) -> Result<Self, JournalError> {
-        // The first reading of the clock looks for the kernel's fast way to read it, with a system call
-        // that the jail does not allow: it must happen here, before the jail.
-        let _found = Stamp::now();
         let length = file.metadata().map_err(JournalError::Read)?.len();
         let (summary, unfinished, owner) = verify(&file, length)?;
         if let Some(owner) = owner.filter(|owner| *owner != sandbox) {
