@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 
-use jail::host::{Profile, Root, Settings};
+use jail::host::{Profile, Root, Settings, inherited};
 use wire::id::SandboxId;
 use wire::proxy::{ProxyConfig, ProxyEvent, RouterSocket};
 use wire::spawn::{CONFIG_FD, Fd, STATUS_FD};
@@ -191,10 +191,7 @@ fn read_config() -> Result<ProxyConfig, StartError> {
 
 /// Takes an inherited descriptor by its number.
 fn take(fd: Fd) -> Result<OwnedFd, StartError> {
-    use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
-    let failed = |errno: rustix::io::Errno| StartError::Descriptor(fd, errno.into());
-    let this = pidfd_open(getpid(), PidfdFlags::empty()).map_err(failed)?;
-    pidfd_getfd(this, fd.0, PidfdGetfdFlags::empty()).map_err(failed)
+    inherited::take(fd).map_err(|error| StartError::Descriptor(fd, error))
 }
 
 /// Tells the request ids of two boots apart; a collision would only make a log harder to read.
