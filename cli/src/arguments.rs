@@ -34,7 +34,7 @@ pub(crate) enum Command {
 pub(crate) enum Vm {
     /// Run an agent to its end; the exit code is the agent's own.
     ///
-    /// Other exit codes: 124 timed out, 125 openshell failed, 126 not permitted, 127 command not found in
+    /// Other exit codes: 124 timed out, 125 openshell failed, 126 the command may not be executed, 127 command not found in
     /// the guest, 130 interrupted.
     Run(Run),
     /// List running sandboxes.
@@ -105,7 +105,7 @@ pub(crate) enum Audit {
         #[command(flatten)]
         output: Output,
     },
-    /// Check that no record was changed, removed or reordered; exit code 1 if one was.
+    /// Check that no record was changed, reordered or removed before the last; exit code 1 if one was.
     Verify {
         #[command(flatten)]
         log: Log,

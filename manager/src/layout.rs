@@ -65,7 +65,7 @@ impl Layout {
         }
         Err(Failure::new(
             format_args!("{} is missing", path.display()),
-            "install all of openshell's programs into one directory (./setup builds them), or set OPENSHELL_LIBEXEC",
+            "install all of openshell's programs into one directory (cargo xtask demo builds them), or set OPENSHELL_LIBEXEC",
         ))
     }
 

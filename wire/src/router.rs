@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::spawn::{Fd, JailUser};
 
-/// The router of a host.
+/// The router of a sandbox.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RouterConfig {

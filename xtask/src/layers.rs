@@ -17,15 +17,15 @@ const LAYERS: [(&str, &[&str]); 16] = [
     ("policies", &["wire"]),
     // The writer is a process, and jails itself.
     ("audit", &["jail", "wire"]),
-    ("images", &["wire"]),
+    ("images", &[]),
     ("vmm", &["vmm-arch", "vmm-virtio", "jail", "wire"]),
     ("guest-init", &["jail", "wire"]),
     ("host-proxy", &["policies", "audit", "jail", "wire"]),
-    ("router", &["policies", "audit", "jail", "wire"]),
-    ("manager", &["images", "policies", "audit", "jail", "wire"]),
+    ("router", &["audit", "jail", "wire"]),
+    ("manager", &["images", "policies", "audit", "wire"]),
     ("cli", &["manager", "policies", "audit", "images", "wire"]),
     ("lab", &["images"]),
-    ("scenarios", &["lab", "wire"]),
+    ("scenarios", &[]),
     ("xtask", &["lab", "images"]),
 ];
 

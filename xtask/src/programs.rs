@@ -74,7 +74,8 @@ pub(crate) fn test_on_kvm(workspace: &Workspace, report: &mut Report) {
         match &mut place {
             Some(place) => {
                 report.step(&name, |log| {
-                    let argv = [program.file.display().to_string()];
+                    // One after the other: scenarios count what a run leaves on the machine.
+                    let argv = [program.file.display().to_string(), "--test-threads=1".to_owned()];
                     count_tests(&place.run(&argv, &program.folder, LIMIT, log)?)
                 });
             }

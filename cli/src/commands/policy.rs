@@ -83,7 +83,8 @@ fn show(decision: &Decision, as_json: bool) -> Result<u8, Failure> {
                 });
                 print_json(&answer)?;
             } else {
-                println!("deny at {level}: {}\n  {}", denial.reason(), denial.hint());
+                let rule = rule.map(|rule| format!(", rule {rule}")).unwrap_or_default();
+                println!("deny at {level}{rule}: {}\n  {}", denial.reason(), denial.hint());
             }
             Ok(NO)
         }

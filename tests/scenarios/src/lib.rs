@@ -36,6 +36,7 @@ pub struct Session {
 /// A session that was started.
 #[derive(Debug)]
 pub struct Started {
+    begun: Instant,
     /// The `openshell` process.
     pub child: Child,
     home: TempDir,
@@ -147,7 +148,7 @@ impl Session {
         }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.spawn().expect("openshell is built");
-        Started { child, home: self.home, stdin: self.stdin }
+        Started { begun: Instant::now(), child, home: self.home, stdin: self.stdin }
     }
 }
 
@@ -167,7 +168,6 @@ impl Started {
     /// Waits for the end, and keeps the session's directory.
     #[must_use]
     pub fn finish(mut self) -> (TempDir, Outcome) {
-        let begun = Instant::now();
         if let Some(mut stdin) = self.child.stdin.take() {
             let bytes = std::mem::take(&mut self.stdin);
             // An agent that does not read leaves its input unread.
@@ -180,7 +180,7 @@ impl Started {
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
             leftovers: leftovers(self.home.path()),
             audit: audit(&self.home.path().join("state/openshell/audit")),
-            took: begun.elapsed(),
+            took: self.begun.elapsed(),
         };
         (self.home, outcome)
     }
