@@ -153,7 +153,9 @@ impl Tool {
     /// A command for this program: nothing on stdin, messages in English.
     pub(crate) fn command(self) -> Result<Command, ToolError> {
         let mut command = Command::new(self.path()?);
-        command.env("LC_ALL", "C").stdin(Stdio::null());
+        // The caller's environment may hold secrets; a tool gets what it is configured by.
+        let configuration = std::env::vars_os().filter(|(name, _)| is_configuration(&name.to_string_lossy()));
+        command.env_clear().envs(configuration).env("LC_ALL", "C").stdin(Stdio::null());
         Ok(command)
     }
 
@@ -244,6 +246,16 @@ impl Complaint {
     }
 }
 
+/// Whether a variable says where the tools are, how they reach the network, or where packages come from.
+fn is_configuration(name: &str) -> bool {
+    const NAMES: [&str; 8] =
+        ["PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "SOURCE_DATE_EPOCH", "CARGO_HOME", "APT_CONFIG"];
+    const PREFIXES: [&str; 6] = ["SSL_CERT_", "PIP_", "PYENV_", "NPM_CONFIG_", "npm_config_", "XDG_"];
+    NAMES.contains(&name)
+        || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        || name.to_ascii_lowercase().ends_with("_proxy")
+}
+
 /// Looks in `PATH` and in the system folders that a normal user's `PATH` lacks.
 fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -273,6 +285,14 @@ mod tests {
         let error = Tool { program: "mkfs.nothing", package: "nothing-utils" }.run([""; 0]).unwrap_err();
         assert_eq!(error.to_string(), "mkfs.nothing is not installed");
         assert_eq!(error.remedy(), "install it: apt-get install nothing-utils");
+    }
+
+    #[test]
+    fn a_secret_of_the_caller_is_not_the_tools() {
+        // The test harness sets this variable itself; no tool is configured by it.
+        assert!(std::env::var_os("CARGO_PKG_NAME").is_some());
+        let environment = SH.run(["-c", "env"]).unwrap();
+        assert!(!String::from_utf8_lossy(&environment).contains("CARGO_PKG_NAME"));
     }
 
     #[test]

@@ -80,5 +80,7 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 }
 
 fn one_line(text: &impl fmt::Display) -> String {
-    text.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+    // Part of it may be the guest's words: they must not drive the operator's terminal.
+    let text = text.to_string().replace(|c: char| c.is_control(), " ");
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -8,11 +8,13 @@ use images::kernel::KernelError;
 use images::root::Reference;
 use images::tree::{self, Owner};
 use images::{Kernel, Store, initramfs, scratch};
+use wire::id::SandboxId;
 use wire::spawn::JailUser;
 
 use crate::failure::{Failure, chain};
 use crate::layout::{Layout, Program};
 use crate::options::Options;
+use crate::rundir::private_dir;
 use crate::unit::Mebibytes;
 
 /// The agent's user in the guest; images have it.
@@ -54,19 +56,41 @@ pub(crate) fn root(layout: &Layout, text: &str) -> Result<File, Failure> {
     open(&reference.open(&store, &mut progress).map_err(failed)?.path)
 }
 
-/// A host directory as a read-only image at `path`.
-pub(crate) fn pack(source: &Path, path: &Path) -> Result<File, Failure> {
+/// A host directory as a read-only image that has no name any more.
+pub(crate) fn pack(layout: &Layout, name: &str, source: &Path) -> Result<File, Failure> {
+    let path = &disks(layout)?.join(format!("{name}.erofs"));
     let owner = Owner { uid: AGENT.uid, gid: AGENT.gid };
     tree::pack(source, owner, path).map_err(|error| Failure::new(chain(&error), error.remedy()))?;
-    open(path)
+    let opened = open(path);
+    unnamed(path, opened)
 }
 
-/// The writable layer's disk, in `directory`.
-pub(crate) fn scratch(directory: &Path, size: Mebibytes) -> Result<File, Failure> {
-    let path = directory.join("scratch.ext4");
+/// The writable layer's disk, which has no name any more.
+pub(crate) fn scratch(layout: &Layout, id: &SandboxId, size: Mebibytes) -> Result<File, Failure> {
+    let path = disks(layout)?.join(format!("{id}.ext4"));
     scratch::create(&path, size.0).map_err(|error| Failure::new(chain(&error), error.remedy()))?;
     let opened = File::options().read(true).write(true).open(&path);
-    opened.map_err(|error| unreadable(&path.display(), &error))
+    unnamed(&path, opened.map_err(|error| unreadable(&path.display(), &error)))
+}
+
+/// Where disks are made: on a real file system, as the runtime directory is often memory, and where nobody
+/// else may look, as they hold what the operator mounted.
+fn disks(layout: &Layout) -> Result<PathBuf, Failure> {
+    let directory = layout.state.join("disks");
+    let made = private_dir(&directory).map(|()| directory.clone());
+    made.map_err(|error| {
+        Failure::new(
+            format_args!("cannot make {}: {error}", directory.display()),
+            "make that directory writable for you, or point XDG_STATE_HOME at one that is",
+        )
+    })
+}
+
+/// A disk lives as long as somebody has it open, and is gone with the last one, however that one ends.
+fn unnamed(path: &Path, opened: Result<File, Failure>) -> Result<File, Failure> {
+    let removed = std::fs::remove_file(path);
+    let file = opened?;
+    removed.map(|()| file).map_err(|error| unreadable(&path.display(), &error))
 }
 
 fn stock_initramfs(kernel: &Kernel, layout: &Layout) -> Result<PathBuf, Failure> {

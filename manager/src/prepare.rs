@@ -83,17 +83,14 @@ pub fn prepare(
     let run = RunDir::create(layout, &id)?;
     let mut disks = vec![(root, DiskAccess::ReadOnly)];
     if let Some(size) = spec.resources.disk {
-        disks.push((image::scratch(run.path(), size)?, DiskAccess::ReadWrite));
+        disks.push((image::scratch(layout, &id, size)?, DiskAccess::ReadWrite));
     }
     let mut guest_mounts = Vec::new();
     for (index, mount) in spec.mounts.iter().enumerate() {
         check()?;
         let access = mount.mode.access().expect("Spec::load refuses modes that the guest cannot have");
         guest_mounts.push(Mount { target: mount.target.clone(), device: device_name(disks.len()), access });
-        disks.push((
-            image::pack(&mount.source, &run.path().join(format!("mount-{index}.erofs")))?,
-            DiskAccess::ReadOnly,
-        ));
+        disks.push((image::pack(layout, &format!("{id}-{index}"), &mount.source)?, DiskAccess::ReadOnly));
     }
     let vsock_dir =
         run.directory_for("vsock", run.user(Program::Vmm)).map_err(|error| socket_failure(&error))?;
@@ -142,7 +139,8 @@ impl Prepared {
     ) -> Result<(Processes, Recorder, File), Failure> {
         let (machine, console) = self.launch_machine(layout, events)?;
         let mut clients = Vec::new();
-        let recorder = Recorder::new(client(&mut clients, "manager")?);
+        let recorder =
+            Recorder::new(client(&mut clients, "manager")?).map_err(|error| socket_failure(&error))?;
         let router = self.launch_router(layout, events, &mut clients)?;
         let proxy = self.launch_proxy(layout, events, &mut clients)?;
         let audit = self.launch_audit(layout, events, clients)?;

@@ -24,7 +24,10 @@ use crate::layout::{Layout, Program};
 const MAX_EVENT: u64 = 64 * 1024;
 
 /// How much of a child's log a failure quotes.
-const LOG_TAIL: usize = 300;
+const LOG_TAIL: u64 = 300;
+
+/// How long a child that has nothing more to say may take to end.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// The descriptors that a child inherits beside its config and status.
 #[derive(Debug, Default)]
@@ -99,10 +102,12 @@ impl Process {
 
     /// Why it died, from its exit status and the end of its log.
     pub fn post_mortem(&mut self) -> String {
+        // A process that closed its status channel and lives on is not to be trusted with more time.
+        self.wait_up_to(LAST_WORDS);
+        let _gone = self.child.kill();
         let status = self.child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
-        let log = std::fs::read(&self.log).unwrap_or_default();
-        let tail =
-            String::from_utf8_lossy(&log[log.len().saturating_sub(LOG_TAIL)..]).trim().replace('\n', " | ");
+        let tail = tail(&self.log).unwrap_or_default();
+        let tail = String::from_utf8_lossy(&tail).trim().replace('\n', " | ");
         let name = self.program.file_name();
         if tail.is_empty() {
             format!("{name} ended ({status})")
@@ -168,6 +173,16 @@ impl<C: Serialize> Launch<'_, C> {
         let child = command.spawn()?;
         Ok((Process { program: self.program, child, log: log_path }, status_read.into()))
     }
+}
+
+/// The end of a log, which may be long.
+fn tail(path: &Path) -> io::Result<Vec<u8>> {
+    let mut log = File::open(path)?;
+    let length = log.metadata()?.len();
+    log.seek(io::SeekFrom::Start(length.saturating_sub(LOG_TAIL)))?;
+    let mut end = Vec::new();
+    log.take(LOG_TAIL).read_to_end(&mut end)?;
+    Ok(end)
 }
 
 /// `config` as JSON in an anonymous file: unlike a pipe it takes any length without a reader.

@@ -1,7 +1,9 @@
 //! What the manager itself writes to the audit log: the sandbox's life. Like every other client of the log it
 //! waits until the record is written: what cannot be recorded does not happen.
 
+use std::io;
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use audit::client::Blocking;
 use audit::{Action, Event, Lifecycle, Phase};
@@ -10,13 +12,18 @@ use images::Digest;
 use crate::failure::{ExitStatus, Failure, chain};
 use crate::spec::Spec;
 
+/// How long the writer may take for one record. A log on a disk that hangs must not keep a machine alive.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// The manager's end of the log.
 #[derive(Debug)]
 pub(crate) struct Recorder(Blocking);
 
 impl Recorder {
-    pub(crate) fn new(writer: UnixStream) -> Self {
-        Self(Blocking::new(writer))
+    pub(crate) fn new(writer: UnixStream) -> io::Result<Self> {
+        writer.set_read_timeout(Some(PATIENCE))?;
+        writer.set_write_timeout(Some(PATIENCE))?;
+        Ok(Self(Blocking::new(writer)))
     }
 
     /// The sandbox is about to be told what to become. `network` is the policy that the proxy was given.

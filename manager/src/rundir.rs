@@ -1,19 +1,19 @@
-//! The run directory of one sandbox: its sockets, its temporary images, its lock.
+//! The run directory of one sandbox: its sockets, its logs, its lock. Nothing large: it is often memory.
 //!
 //! ```text
-//! <runtime>/<id>/            0711, held by a lock for the sandbox's life
+//! <runtime>/<id>/            0700, held by a lock for the sandbox's life
 //!   lock
 //!   vsock/                   owned by the VMM's user; its only file system
 //!     1.sock 2.sock 3.sock guest.sock
 //!   router/router.sock       owned by the proxy's user
-//!   mount-0.erofs scratch.ext4 …
-//! <runtime>/slots/<n>        one per running sandbox: gives its processes users of their own
+//! <runtime>/starting         held while a start sweeps and makes its directory
+//! …/slots/<n>                one per running sandbox: gives its processes users of their own
 //! ```
 //! A directory whose lock nobody holds belongs to a manager that was killed; the next start removes it.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use wire::id::SandboxId;
@@ -27,6 +27,9 @@ const FIRST_UID: u32 = 1_610_000_000;
 
 /// User ids per sandbox: one for each kind of process.
 const UIDS_PER_SLOT: u32 = 8;
+
+/// User ids belong to the machine, so root's slots do too, whatever its `XDG_RUNTIME_DIR` says.
+const ROOT_SLOTS: &str = "/run/openshell/slots";
 
 /// Most sandboxes of one user at once.
 const SLOTS: u32 = 4096;
@@ -53,9 +56,12 @@ impl RunDir {
                 "make that directory writable for you, or point XDG_RUNTIME_DIR at one that is",
             )
         };
-        let slots = layout.runtime.join("slots");
-        private_dir(&layout.runtime, 0o711).map_err(failed)?;
-        private_dir(&slots, 0o700).map_err(failed)?;
+        private_dir(&layout.runtime).map_err(failed)?;
+        let slots = slots(layout);
+        private_dir(&slots).map_err(failed)?;
+        // One start at a time: another one's sweep must not find this directory before its lock is held.
+        let starting = private_file(&layout.runtime.join("starting")).map_err(failed)?;
+        starting.lock().map_err(failed)?;
         sweep(&layout.runtime);
         let (slot, slot_lock) = take_slot(&slots).map_err(failed)?.ok_or_else(|| {
             Failure::new(
@@ -64,8 +70,8 @@ impl RunDir {
             )
         })?;
         let path = layout.runtime.join(id.as_str());
-        fs::DirBuilder::new().mode(0o711).create(&path).map_err(failed)?;
-        let lock = File::create(path.join("lock")).map_err(failed)?;
+        fs::DirBuilder::new().mode(0o700).create(&path).map_err(failed)?;
+        let lock = private_file(&path.join("lock")).map_err(failed)?;
         lock.try_lock().map_err(|error| failed(error.into()))?;
         Ok(Self { path, slot, _lock: lock, _slot_lock: slot_lock })
     }
@@ -120,8 +126,9 @@ pub fn give(path: &Path, owner: Option<JailUser>) -> io::Result<()> {
     owner.map_or(Ok(()), |user| chown(path, Some(user.uid), Some(user.gid)))
 }
 
-fn private_dir(path: &Path, mode: u32) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(mode).create(path)?;
+/// A directory that only its owner may enter.
+pub(crate) fn private_dir(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     let metadata = fs::symlink_metadata(path)?;
     let mine = std::os::unix::fs::MetadataExt::uid(&metadata) == rustix::process::geteuid().as_raw();
     if !metadata.is_dir() || !mine {
@@ -130,12 +137,24 @@ fn private_dir(path: &Path, mode: u32) -> io::Result<()> {
             "it exists and is not a directory of yours",
         ));
     }
-    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700))
+}
+
+fn private_file(path: &Path) -> io::Result<File> {
+    File::options().write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+fn slots(layout: &Layout) -> PathBuf {
+    if rustix::process::geteuid().is_root() {
+        PathBuf::from(ROOT_SLOTS)
+    } else {
+        layout.runtime.join("slots")
+    }
 }
 
 fn take_slot(slots: &Path) -> io::Result<Option<(u32, File)>> {
     for slot in 0..SLOTS {
-        let file = File::create(slots.join(slot.to_string()))?;
+        let file = private_file(&slots.join(slot.to_string()))?;
         match file.try_lock() {
             Ok(()) => return Ok(Some((slot, file))),
             Err(TryLockError::WouldBlock) => {}
@@ -157,13 +176,17 @@ pub fn running(layout: &Layout) -> Vec<SandboxId> {
         .collect()
 }
 
-/// Removes the run directories that no living manager holds.
+/// Removes the run directories that no living manager holds. The caller holds `starting`, so a directory
+/// without a lock is one whose manager was killed before it had it.
 fn sweep(runtime: &Path) {
     let Ok(entries) = fs::read_dir(runtime) else { return };
-    for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
-        let Ok(lock) = File::options().write(true).open(path.join("lock")) else { continue };
-        if lock.try_lock().is_ok() {
-            let _held_by_another_sweeper = fs::remove_dir_all(&path);
+    let directories = entries.filter_map(Result::ok).filter(|entry| entry.file_name() != "slots");
+    for path in directories.map(|entry| entry.path()).filter(|path| path.is_dir()) {
+        let held =
+            File::options().write(true).open(path.join("lock")).is_ok_and(|lock| lock.try_lock().is_err());
+        if !held {
+            // What cannot be removed now is tried again by the next start.
+            let _kept = fs::remove_dir_all(&path);
         }
     }
 }

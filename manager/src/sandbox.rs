@@ -245,9 +245,20 @@ impl Running {
             }
         };
         let result = ended.and_then(|exit| self.status(exit));
-        self.recorder.ended(&result)?;
-        self.take_down(result.is_ok());
-        result
+        // The machine first: whatever becomes of the record, the agent does nothing more.
+        self.guest.close();
+        let patience = if result.is_ok() { POWER_OFF } else { Duration::ZERO };
+        let Self { mut processes, mut recorder, .. } = self;
+        processes.machine.wait_up_to(patience);
+        drop(processes.machine);
+        let recorded = recorder.ended(&result);
+        for process in [processes.proxy, processes.router].into_iter().flatten() {
+            process.stop(CHILD_GRACE);
+        }
+        // Without clients the audit writer syncs and ends by itself.
+        drop(recorder);
+        processes.audit.wait_up_to(CHILD_GRACE);
+        recorded.and(result)
     }
 
     fn event(&mut self, event: Event) -> Result<(), Failure> {
@@ -333,21 +344,6 @@ impl Running {
                 "raise resources.memory in agent.yaml",
             )),
         }
-    }
-
-    fn take_down(self, gently: bool) {
-        let Self { mut processes, recorder, guest, .. } = self;
-        guest.close();
-        if gently {
-            processes.machine.wait_up_to(POWER_OFF);
-        }
-        drop(processes.machine);
-        for process in [processes.proxy, processes.router].into_iter().flatten() {
-            process.stop(CHILD_GRACE);
-        }
-        // Without clients the audit writer syncs and ends by itself.
-        drop(recorder);
-        processes.audit.wait_up_to(CHILD_GRACE);
     }
 }
 

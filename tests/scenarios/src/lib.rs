@@ -153,6 +153,12 @@ impl Session {
 }
 
 impl Started {
+    /// The session's directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.home.path()
+    }
+
     /// Sends `openshell` a signal.
     pub fn signal(&self, signal: rustix::process::Signal) {
         rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal)
@@ -230,15 +236,16 @@ pub fn program(name: &str) -> PathBuf {
     test.ancestors().nth(2).expect("tests run from target/<profile>/deps").join(name)
 }
 
-/// Slots are locks, not leftovers: they are made once and used again.
+/// `slots` and `starting` are locks, not leftovers: they are made once and used again.
 fn leftovers(home: &Path) -> Vec<String> {
-    let directories =
-        [home.join("tmp"), home.join("run/openshell")].into_iter().filter_map(|path| fs::read_dir(path).ok());
+    let directories = [home.join("tmp"), home.join("run/openshell"), home.join("state/openshell/disks")]
+        .into_iter()
+        .filter_map(|path| fs::read_dir(path).ok());
     let names = directories
         .flatten()
         .filter_map(Result::ok)
         .map(|entry| entry.file_name().to_string_lossy().into_owned());
-    names.filter(|name| name != "slots").collect()
+    names.filter(|name| !["slots", "starting"].contains(&name.as_str())).collect()
 }
 
 fn audit(directory: &Path) -> Vec<serde_json::Value> {
