@@ -3,12 +3,13 @@
 //! ```text
 //! agent ── TCP, any address ──► nftables redirect ──► listener ──► relay ──► host
 //!       ── port 53 ───────────► nftables redirect ──► stub ─────► names ──► host
+//!       ── explicit proxy ────► listener ──► relay ──► host
 //!       ── loopback ──────────► itself
 //!       ── anything else ─────► refused at once
 //! ```
 //! The interface with the default routes is a dummy: it exists so that programs find a network, and no
 //! packet ever leaves through it. Without an authority there is no egress: then TCP and names are refused
-//! at once like everything else.
+//! at once like everything else, and nobody listens as the explicit proxy.
 
 mod namespace;
 pub(crate) mod netlink;

@@ -98,10 +98,10 @@ fn serve_network(
     warden: Pid,
 ) -> Result<(), Box<dyn Error>> {
     let (_, Some(gates)) = network.into_parts() else { return Ok(()) };
-    let Gates { flows, datagrams, streams, diagnosis } = gates;
+    let Gates { flows, explicit, datagrams, streams, diagnosis } = gates;
     allow_descriptors()?;
     let resolver = Arc::new(Resolver::new(diagnosis, warden)?);
-    relay::start(flows, Arc::clone(host), key, Arc::clone(&resolver))?;
+    relay::start(flows, explicit, Arc::clone(host), key, Arc::clone(&resolver))?;
     names::start(datagrams, streams, Arc::clone(host), resolver)?;
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! Carries every captured connection to the host, with a sealed head that says who opened it.
+//! Carries every captured connection, and every one made to the explicit proxy, to the host, with a sealed
+//! head that says who opened it.
 //!
 //! ```text
 //! accept ──► identify (worker pool) ──► connect to the host ──► seal, then bytes both ways ──► closed
@@ -26,7 +27,7 @@ use wire::id::FlowId;
 
 use crate::host::Host;
 use crate::identity::Resolver;
-use flow::Flow;
+use flow::{Entrance, Flow};
 use identify::{Identified, Pool};
 use table::{Side, Slot, Table, Token};
 
@@ -49,7 +50,7 @@ pub(crate) enum RelayError {
 
 /// The relay's thread.
 struct Relay {
-    listeners: [OwnedFd; 2],
+    listeners: [(OwnedFd, Entrance); 3],
     host: Arc<dyn Host>,
     key: FlowKey,
     epoll: OwnedFd,
@@ -62,12 +63,13 @@ struct Relay {
     scratch: Vec<u8>,
 }
 
-/// Starts to accept and carry connections.
+/// Starts to accept and carry connections: those redirected to `redirected`, and those made to `explicit`.
 ///
 /// # Errors
 /// No descriptors or no threads.
 pub(crate) fn start(
-    listeners: [OwnedFd; 2],
+    redirected: [OwnedFd; 2],
+    explicit: OwnedFd,
     host: Arc<dyn Host>,
     key: FlowKey,
     resolver: Arc<Resolver>,
@@ -77,8 +79,12 @@ pub(crate) fn start(
     let watch = |fd: &OwnedFd, token: Token| {
         epoll::add(&epoll, fd, token.data(), epoll::EventFlags::IN).map_err(RelayError::SetUp)
     };
-    watch(&listeners[0], Token::Listener(0))?;
-    watch(&listeners[1], Token::Listener(1))?;
+    let [v4, v6] = redirected;
+    let listeners =
+        [(v4, Entrance::Redirected), (v6, Entrance::Redirected), (explicit, Entrance::ExplicitProxy)];
+    for (index, (listener, _)) in listeners.iter().enumerate() {
+        watch(listener, Token::Listener(index))?;
+    }
     epoll::add(&epoll, pool.finished(), Token::Identified.data(), epoll::EventFlags::IN)
         .map_err(RelayError::SetUp)?;
     let flows = Table::with_capacity(MAX_FLOWS);
@@ -126,7 +132,7 @@ impl Relay {
 
     /// Accepts all that wait. A connection that failed meanwhile is nobody's any more.
     fn accept(&mut self, index: usize) {
-        let Some(listener) = self.listeners.get(index) else { return };
+        let Some((listener, entrance)) = self.listeners.get(index) else { return };
         let flags = rustix::net::SocketFlags::CLOEXEC | rustix::net::SocketFlags::NONBLOCK;
         loop {
             let client = match rustix::net::accept_with(listener, flags) {
@@ -134,7 +140,7 @@ impl Relay {
                 Err(Errno::INTR | Errno::CONNABORTED) => continue,
                 Err(_nothing_left_or_no_descriptors) => return,
             };
-            let Some(flow) = Flow::accepted(client) else { continue };
+            let Some(flow) = Flow::accepted(client, *entrance) else { continue };
             if self.flows.is_full() {
                 flow.reset();
                 continue;

@@ -1,11 +1,13 @@
-//! guest-init's sockets in the agent's network. Their ports are below 1024, so that no program of the agent
-//! can take them or wants them.
+//! guest-init's sockets in the agent's network. Those of the capture have ports below 1024, so that no program
+//! of the agent can take them or wants them. The explicit proxy has the port that clients are told; it is taken
+//! before the agent exists and never shared.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, netlink};
+use wire::flow::EXPLICIT_PROXY;
 
 use super::{CaptureError, Netlink};
 
@@ -23,6 +25,8 @@ const BACKLOG: i32 = 1024;
 pub(crate) struct Gates {
     /// Listeners for captured connections: IPv4, IPv6.
     pub(crate) flows: [OwnedFd; 2],
+    /// Listener for clients that insist on a proxy.
+    pub(crate) explicit: OwnedFd,
     /// Where names are asked for by datagram: IPv4, IPv6.
     pub(crate) datagrams: [OwnedFd; 2],
     /// Listeners where names are asked for by stream: IPv4, IPv6.
@@ -36,6 +40,7 @@ impl Gates {
     pub(super) fn open() -> Result<Self, CaptureError> {
         Ok(Self {
             flows: both(SocketType::STREAM, LISTENER_PORT)?,
+            explicit: one(SocketType::STREAM, EXPLICIT_PROXY)?,
             datagrams: both(SocketType::DGRAM, STUB_PORT)?,
             streams: both(SocketType::STREAM, STUB_PORT)?,
             diagnosis: Netlink::open(Some(netlink::SOCK_DIAG)).map_err(CaptureError::Diagnosis)?,

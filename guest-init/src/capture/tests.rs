@@ -122,9 +122,18 @@ fn loopback_is_the_agents_own() {
 }
 
 #[test]
+fn nobody_else_can_be_the_explicit_proxy() {
+    let bed = Bed::new(Egress::ToHost);
+    for address in ["127.0.0.1:3128", "0.0.0.0:3128", "[::]:3128"] {
+        let error = bed.inside(|| TcpListener::bind(address)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AddrInUse, "{address}");
+    }
+}
+
+#[test]
 fn without_egress_everything_is_refused_at_once() {
     let bed = Bed::new(Egress::None);
-    for to in ["198.18.0.7:443", "1.1.1.1:53", "[2001:db8::1]:80"] {
+    for to in ["198.18.0.7:443", "1.1.1.1:53", "[2001:db8::1]:80", "127.0.0.1:3128"] {
         let start = Instant::now();
         let error = connect(&bed, to).unwrap_err();
         assert!(start.elapsed() < AT_ONCE, "{to}: {:?}", start.elapsed());

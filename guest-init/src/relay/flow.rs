@@ -1,11 +1,11 @@
-//! One captured connection.
+//! One connection that the relay accepted.
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use rustix::net::sockopt;
-use wire::flow::{FlowKey, SealedFlow};
+use wire::flow::{EXPLICIT_PROXY, FlowKey, SealedFlow};
 use wire::frame;
 use wire::id::FlowId;
 use wire::subject::Subject;
@@ -16,7 +16,16 @@ use super::pipe::{Pipe, Progress};
 use super::table::Side;
 use crate::host::Host;
 
-/// A captured connection.
+/// How connections come to a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Entrance {
+    /// Redirected, from wherever they were made to.
+    Redirected,
+    /// Made to the explicit proxy.
+    ExplicitProxy,
+}
+
+/// An accepted connection.
 #[derive(Debug)]
 pub(crate) struct Flow {
     client: OwnedFd,
@@ -48,15 +57,15 @@ pub(super) enum Turn {
 }
 
 impl Flow {
-    /// A connection that the listener accepted. One that was not redirected there, but made to the listener's
-    /// own port, is no flow and is reset.
-    pub(super) fn accepted(client: OwnedFd) -> Option<Self> {
-        match addresses(&client) {
-            Some(question) if !question.destination.ip().is_loopback() => {
+    /// A connection that a listener accepted. One that should have been redirected there, but was made to the
+    /// listener's own port, is no flow and is reset.
+    pub(super) fn accepted(client: OwnedFd, entrance: Entrance) -> Option<Self> {
+        match addresses(&client, entrance) {
+            Some(question) => {
                 let _ = sockopt::set_tcp_nodelay(&client, true);
                 Some(Self { client, question, state: State::Identifying })
             }
-            Some(_) | None => {
+            None => {
                 reset(&client);
                 None
             }
@@ -146,13 +155,23 @@ impl Flow {
 }
 
 /// The client's own address, and where it wanted to go.
-fn addresses(client: &OwnedFd) -> Option<Question> {
+fn addresses(client: &OwnedFd, entrance: Entrance) -> Option<Question> {
     let address = SocketAddr::try_from(rustix::net::getpeername(client).ok()??).ok()?;
-    let destination = match address {
+    let destination = match entrance {
+        Entrance::Redirected => original_destination(client, address)?,
+        // Its listener has this address and no rule leads to it, so this is where the client connected to.
+        Entrance::ExplicitProxy => EXPLICIT_PROXY,
+    };
+    Some(Question { client: address, destination })
+}
+
+/// Where a connection was made to before it was redirected, if it was.
+fn original_destination(client: &OwnedFd, address: SocketAddr) -> Option<SocketAddr> {
+    let destination: SocketAddr = match address {
         SocketAddr::V4(_) => sockopt::ip_original_dst(client).ok()?.into(),
         SocketAddr::V6(_) => sockopt::ipv6_original_dst(client).ok()?.into(),
     };
-    Some(Question { client: address, destination })
+    (!destination.ip().is_loopback()).then_some(destination)
 }
 
 /// A socket without a peer is not connected yet.

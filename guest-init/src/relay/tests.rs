@@ -3,9 +3,10 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use wire::flow::{Flow, FlowKey, SealedFlow};
+use wire::flow::{EXPLICIT_PROXY, Flow, FlowKey, SealedFlow};
 use wire::frame;
 use wire::subject::Subject;
 use wire::vsock::FLOWS;
@@ -18,7 +19,7 @@ const KEY: FlowKey = FlowKey([9; 32]);
 fn start(bed: &mut Bed) -> UnixListener {
     let listener = bed.listen(FLOWS);
     let gates = bed.gates();
-    super::start(gates.flows, Arc::clone(&bed.host), KEY, bed.resolver()).unwrap();
+    super::start(gates.flows, gates.explicit, Arc::clone(&bed.host), KEY, bed.resolver()).unwrap();
     listener
 }
 
@@ -136,6 +137,59 @@ fn the_listeners_own_port_is_no_destination() {
         .and_then(|mut client| client.read(&mut [0; 1]));
     assert_eq!(outcome.unwrap_err().kind(), ErrorKind::ConnectionReset);
     assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
+}
+
+#[test]
+fn the_explicit_proxy_is_a_destination_of_its_own() {
+    let mut bed = Bed::new(Egress::ToHost);
+    let listener = start(&mut bed);
+    let own = std::env::current_exe().unwrap();
+    let mut client = connect(&bed, "127.0.0.1:3128");
+    let (mut host, flow) = accept(&listener);
+    assert_eq!(flow.destination, EXPLICIT_PROXY);
+    let Subject::Owners(owners) = flow.subject else { panic!("{:?}", flow.subject) };
+    assert_eq!(owners.len(), 1);
+    assert_eq!(owners[0].path, own.to_str().unwrap());
+    assert_eq!(owners[0].pid, std::process::id());
+    client.write_all(b"CONNECT").unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    let mut request = String::new();
+    host.read_to_string(&mut request).unwrap();
+    assert_eq!(request, "CONNECT");
+    host.write_all(b"200").unwrap();
+    drop(host);
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert_eq!(answer, "200");
+}
+
+#[test]
+fn the_explicit_proxys_owner_is_the_client_and_not_who_else_is_there() {
+    let mut bed = Bed::new(Egress::ToHost);
+    let listener = start(&mut bed);
+    // The test program holds a connection too; only the exact pair of addresses tells them apart.
+    let _own = connect(&bed, "127.0.0.1:3128");
+    let _ = accept(&listener);
+    let script = "exec 3<>/dev/tcp/127.0.0.1/3128; read -r -u 3 line";
+    let mut child =
+        bed.inside(|| Command::new("/bin/bash").args(["-c", script]).stdin(Stdio::null()).spawn()).unwrap();
+    let (mut host, flow) = accept(&listener);
+    host.write_all(b"done\n").unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(flow.destination, EXPLICIT_PROXY);
+    let Subject::Owners(owners) = flow.subject else { panic!("{:?}", flow.subject) };
+    assert_eq!(owners.len(), 1);
+    assert_eq!(owners[0].pid, child.id());
+    assert_eq!(owners[0].path, std::fs::canonicalize("/bin/bash").unwrap().to_str().unwrap());
+}
+
+#[test]
+fn a_redirected_connection_to_the_proxys_port_is_a_captured_one() {
+    let mut bed = Bed::new(Egress::ToHost);
+    let listener = start(&mut bed);
+    let _client = connect(&bed, "198.18.0.1:3128");
+    let (_host, flow) = accept(&listener);
+    assert_eq!(flow.destination, "198.18.0.1:3128".parse().unwrap());
 }
 
 #[test]
