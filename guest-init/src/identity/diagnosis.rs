@@ -17,14 +17,18 @@ const UDP: u8 = 17;
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
 const ANY_STATE: u32 = u32::MAX;
+/// `TCP_LISTEN`.
+const LISTENING: u8 = 10;
 const NO_COOKIE: [u8; 8] = [0xff; 8];
 
 /// Where fields lie in the kernel's answer (`struct inet_diag_msg`).
+const STATE: usize = 1;
 const LOCAL_PORT: usize = 4;
 const LOCAL_ADDRESS: usize = 8;
 const INODE: usize = 68;
 
-/// The TCP socket that is connected from `local` to `remote`, exactly.
+/// The TCP socket that is connected from `local` to `remote`, exactly. Where none is, the kernel names who
+/// listens on `local`, whatever states it was asked for: that is not who connected.
 pub(super) fn connection(
     socket: &Netlink,
     local: SocketAddr,
@@ -32,7 +36,7 @@ pub(super) fn connection(
 ) -> Result<Option<Inode>, NetlinkError> {
     let family = if local.is_ipv4() { AF_INET } else { AF_INET6 };
     match socket.query(request(REQUEST, family, TCP, Some((local, remote))), false) {
-        Ok(answers) => Ok(answers.iter().find_map(inode)),
+        Ok(answers) => Ok(answers.iter().filter(|answer| !is_listening(answer)).find_map(inode)),
         Err(NetlinkError::Refused(Errno::NOENT)) => Ok(None),
         Err(error) => Err(error),
     }
@@ -85,6 +89,11 @@ fn address_field(address: IpAddr) -> [u8; 16] {
         }
         IpAddr::V6(address) => address.octets(),
     }
+}
+
+/// Whether the socket waits for connections.
+fn is_listening(answer: &Answer) -> bool {
+    answer.body.get(STATE) == Some(&LISTENING)
 }
 
 /// A socket is closed already, and owned by nobody, when its inode is 0.

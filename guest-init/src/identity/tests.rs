@@ -138,3 +138,15 @@ fn a_closed_socket_has_no_owner() {
     let never = "127.0.0.1:9".parse().unwrap();
     assert!(matches!(bed.resolver().of_connection(never, never), Subject::Unknown(_)));
 }
+
+#[test]
+fn a_listener_on_the_clients_old_address_is_not_the_client() {
+    let bed = Bed::new(Egress::ToHost);
+    let listener = bed.inside(|| TcpListener::bind("127.0.0.1:0")).unwrap();
+    let client = listener.local_addr().unwrap();
+    // A client may be gone before it is looked up, and its port another program's.
+    for remote in ["127.0.0.1:3128", "198.18.0.1:443"] {
+        let subject = bed.resolver().of_connection(client, remote.parse().unwrap());
+        assert!(matches!(subject, Subject::Unknown(_)), "{remote}: {subject:?}");
+    }
+}
