@@ -52,6 +52,9 @@ pub(crate) struct Run {
     /// Show the guest's console on standard error.
     #[arg(long)]
     pub(crate) console: bool,
+    /// Show how long each phase took, as a line of JSON on standard error.
+    #[arg(long)]
+    pub(crate) timings: bool,
     /// Seconds that the guest may take to come up.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) boot_timeout: u64,

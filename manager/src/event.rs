@@ -12,6 +12,7 @@ use crate::control::Heard;
 use crate::failure::{ExitStatus, Failure};
 use crate::process::Report;
 use crate::signals::{Received, Watch};
+use crate::timeline::Timeline;
 
 /// What happened, in order of arrival.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub(crate) struct Events {
     sender: Sender<Event>,
     receiver: Receiver<Event>,
     _signals: Watch,
+    /// When the phases of the run ended.
+    pub(crate) timeline: Timeline,
 }
 
 impl Events {
@@ -38,7 +41,7 @@ impl Events {
         let signals = sender.clone();
         // A closed channel means that the sandbox has ended: the signal has nothing left to end.
         let watch = Watch::start(move |signal| drop(signals.send(Event::Signal(signal))))?;
-        Ok(Self { sender, receiver, _signals: watch })
+        Ok(Self { sender, receiver, _signals: watch, timeline: Timeline::begin() })
     }
 
     /// A function that passes what `wrap` makes of it to the loop.

@@ -22,4 +22,5 @@ pub mod serial;
 pub mod signals;
 pub mod spec;
 pub mod terminal;
+mod timeline;
 pub mod unit;

@@ -10,6 +10,8 @@ pub struct Options {
     pub tty: Tty,
     /// Where the guest's console goes.
     pub console: ConsoleOutput,
+    /// Whether the time of each phase is shown at the end.
+    pub timings: Timings,
     /// How long the guest may take to say hello.
     pub boot_timeout: Duration,
     /// A kernel of the operator's own: an ELF `vmlinux` or a bzImage.
@@ -25,6 +27,15 @@ pub enum Tty {
     No,
     /// A terminal, joined to ours.
     Yes,
+}
+
+/// Whether the time of each phase is shown at the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timings {
+    /// No.
+    Hidden,
+    /// As one line of JSON on standard error.
+    Shown,
 }
 
 /// Where the guest's console goes.

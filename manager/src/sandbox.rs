@@ -24,7 +24,7 @@ use crate::control::{self, Heard, Sinks, ToGuestQueue};
 use crate::event::{Event, Events, interrupted};
 use crate::failure::{ExitStatus, Failure, chain};
 use crate::layout::Layout;
-use crate::options::{ConsoleOutput, Options, Tty};
+use crate::options::{ConsoleOutput, Options, Timings, Tty};
 use crate::prepare::{Prepared, prepare};
 use crate::process::Report;
 use crate::processes::Processes;
@@ -86,6 +86,7 @@ struct Running {
     events: Events,
     deadline: Option<Instant>,
     ending: Option<Ending>,
+    timings: Timings,
     _prepared: Prepared,
     _raw: Option<terminal::Raw>,
 }
@@ -105,8 +106,9 @@ impl Planned {
     /// # Errors
     /// The document is wrong; the failure names file, line, key and remedy.
     pub fn load(path: &Path, layout: Layout, options: Options) -> Result<Self, Failure> {
+        let events = Events::watch()?;
         let spec = Spec::load(path)?;
-        Ok(Self { spec, layout, options, events: Events::watch()? })
+        Ok(Self { spec, layout, options, events })
     }
 
     /// Runs the sandbox from here to its end.
@@ -114,9 +116,10 @@ impl Planned {
     /// # Errors
     /// Everything that is not the agent's own exit status.
     pub fn run(self) -> Result<ExitStatus, Failure> {
-        let Self { spec, layout, options, events } = self;
+        let Self { spec, layout, options, mut events } = self;
         let prepared = prepare(spec, &options, &layout, || events.interrupted());
         let prepared = prepared.map_err(|failure| events.as_interruption(failure))?;
+        events.timeline.mark("prepared");
         let booting = Booting::start(prepared, &layout, options, events)?;
         booting.until_set_up()?.until_ended()
     }
@@ -127,7 +130,7 @@ impl Booting {
         mut prepared: Prepared,
         layout: &Layout,
         options: Options,
-        events: Events,
+        mut events: Events,
     ) -> Result<Self, Failure> {
         let console = Console::default();
         let listener = prepared.take_control_listener();
@@ -135,6 +138,7 @@ impl Booting {
         let guest = control::serve(listener, Sinks { stdout: io::stdout(), stderr: io::stderr() }, heard);
         let (processes, recorder, serial) = prepared.launch(layout, &events)?;
         console.read(serial, tee(options.console));
+        events.timeline.mark("processes started");
         let waiting = Waiting {
             audit: true,
             router: processes.router.is_some(),
@@ -160,9 +164,10 @@ impl Booting {
         let setup = self.prepared.setup(self.waiting.authority_pem.take(), size)?;
         self.guest.send(ToGuest::Setup(Box::new(setup))).map_err(|_stuck| self.silent())?;
         self.guest.feed(io::stdin());
+        self.events.timeline.mark("guest told what to become");
         let deadline =
             self.prepared.spec.resources.timeout.map(|timeout| Instant::now() + timeout.duration());
-        let Self { processes, recorder, console, guest, prepared, events, .. } = self;
+        let Self { processes, recorder, console, guest, prepared, events, options, .. } = self;
         Ok(Running {
             processes,
             recorder,
@@ -171,6 +176,7 @@ impl Booting {
             events,
             deadline,
             ending: None,
+            timings: options.timings,
             _prepared: prepared,
             _raw: raw,
         })
@@ -186,6 +192,7 @@ impl Booting {
             }
             Event::Guest(Heard::Message(FromGuest::Hello { version, .. })) if version == wire::VERSION => {
                 self.waiting.hello = false;
+                self.events.timeline.mark("guest says hello");
             }
             Event::Guest(Heard::Message(FromGuest::Hello { version, .. })) => {
                 return Err(Failure::new(
@@ -245,10 +252,11 @@ impl Running {
             }
         };
         let result = ended.and_then(|exit| self.status(exit));
+        self.events.timeline.mark("agent ended");
         // The machine first: whatever becomes of the record, the agent does nothing more.
         self.guest.close();
         let patience = if result.is_ok() { POWER_OFF } else { Duration::ZERO };
-        let Self { mut processes, mut recorder, .. } = self;
+        let Self { mut processes, mut recorder, mut events, timings, .. } = self;
         processes.machine.wait_up_to(patience);
         drop(processes.machine);
         let recorded = recorder.ended(&result);
@@ -258,12 +266,23 @@ impl Running {
         // Without clients the audit writer syncs and ends by itself.
         drop(recorder);
         processes.audit.wait_up_to(CHILD_GRACE);
+        events.timeline.mark("all taken down");
+        if timings == Timings::Shown {
+            events.timeline.show();
+        }
         recorded.and(result)
     }
 
     fn event(&mut self, event: Event) -> Result<(), Failure> {
         match event {
-            Event::Guest(Heard::Message(FromGuest::Ready { .. } | FromGuest::Started { .. })) => Ok(()),
+            Event::Guest(Heard::Message(FromGuest::Ready { .. })) => {
+                self.events.timeline.mark("guest ready");
+                Ok(())
+            }
+            Event::Guest(Heard::Message(FromGuest::Started { .. })) => {
+                self.events.timeline.mark("agent's first instruction");
+                Ok(())
+            }
             Event::Machine(Report::Event(MachineEvent::Ready { .. })) => Ok(()),
             Event::Signal(Received::Resized) => {
                 // A guest that is too busy to hear of it now shows the old size until the next change.

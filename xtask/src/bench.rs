@@ -2,6 +2,7 @@
 
 pub(crate) mod boot;
 mod contender;
+mod session;
 mod stopwatch;
 
 use anyhow::Result;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use manager::failure::Failure;
 use manager::layout::Layout;
-use manager::options::{ConsoleOutput, Options, Tty};
+use manager::options::{ConsoleOutput, Options, Timings, Tty};
 use manager::rundir;
 use manager::sandbox::Planned;
 
@@ -22,6 +22,7 @@ fn start(arguments: Run, layout: Layout) -> Result<u8, Failure> {
     let options = Options {
         tty: if arguments.tty { Tty::Yes } else { Tty::No },
         console: if arguments.console { ConsoleOutput::Shown } else { ConsoleOutput::Kept },
+        timings: if arguments.timings { Timings::Shown } else { Timings::Hidden },
         boot_timeout: Duration::from_secs(arguments.boot_timeout),
         kernel: arguments.kernel,
         initramfs: arguments.initramfs,

@@ -13,9 +13,12 @@ use lab::{Clock, Ended, Lab, Options, RunOptions, Stream};
 use serde::{Deserialize, Serialize};
 
 use super::contender::Contender;
+use super::session;
 use super::stopwatch::{self, Measured};
 use crate::place::{guest_half, own};
-use crate::workspace::{Workspace, cargo};
+use crate::product;
+use crate::report::Report;
+use crate::workspace::Workspace;
 
 /// The subcommand that measures inside the lab.
 pub(crate) const INSIDE: &str = "bench-boot-inside";
@@ -33,30 +36,40 @@ pub(crate) struct Plan {
     pub(super) vmm: PathBuf,
     pub(super) kernel: PathBuf,
     pub(super) initramfs: PathBuf,
+    /// The whole product, and the agent that it runs.
+    pub(super) openshell: PathBuf,
+    pub(super) agent: PathBuf,
     pub(super) runs: u32,
 }
 
 /// Builds, starts a lab, measures in it, prints.
 pub(super) fn run(runs: u32) -> Result<ExitCode> {
     let workspace = Workspace::load()?;
-    let status = cargo()
-        .args(["build", "--release", "--locked", "--package", "vmm"])
-        .current_dir(&workspace.root)
-        .status()?;
-    ensure!(status.success(), "openshell-vmm does not build");
+    let mut report = Report::new(workspace.target.join("bench"), Vec::new())?;
+    let built = report.step("build", |log| product::build(&workspace, log))
+        && report.step("images", |log| product::images(&workspace, log));
+    ensure!(built, "the product does not build");
     let folder = tempfile_folder()?;
     let kernel = Kernel::ensure(&default_cache())?.vmlinux;
-    let plan =
-        Plan { vmm: workspace.release().join("openshell-vmm"), kernel, initramfs: initramfs(&folder)?, runs };
+    let plan = Plan {
+        vmm: workspace.release().join("openshell-vmm"),
+        kernel,
+        initramfs: initramfs(&folder)?,
+        openshell: product::openshell(&workspace),
+        agent: session::agent(&folder)?,
+        runs,
+    };
     let options = Options { clock: Clock::Instructions, ..Options::new(guest_half()?) };
     let mut lab = Lab::start(&options)?;
     let mut settled = vec![plan.vmm.clone(), plan.kernel.clone(), plan.initramfs.clone(), QEMU.into()];
     settled.push(QEMU_ROM.into());
+    settled.extend(session::files(&workspace.release(), &default_cache()));
     settled.push(own(INSIDE)?.swap_remove(0).into());
     lab.settle(&settled)?;
-    let measured = measure(&mut lab, &plan)?;
+    let (measured, phases) = measure(&mut lab, &plan)?;
     ensure!(lab.trouble().is_none(), "the lab's own kernel was in trouble, so the figures count for nothing");
     print(&measured);
+    print_session(&phases);
     std::fs::remove_dir_all(&folder).context("cannot remove the folder of this run")?;
     Ok(if ours_is_not_slower(&measured) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -65,6 +78,7 @@ pub(super) fn run(runs: u32) -> Result<ExitCode> {
 pub(crate) fn inside(plan: &str) -> Result<ExitCode> {
     let plan: Plan = serde_json::from_str(plan).context("not a plan")?;
     let mut measured = Vec::new();
+    let mut phases = session::Phases::new();
     for run in 0..=plan.runs {
         for contender in Contender::ALL {
             let result = stopwatch::measure(contender, &plan)?;
@@ -74,11 +88,15 @@ pub(crate) fn inside(plan: &str) -> Result<ExitCode> {
             }
         }
     }
-    println!("{}", serde_json::to_string(&measured)?);
+    session::measure(&plan, &mut session::Phases::new())?;
+    for _run in 0..plan.runs {
+        session::measure(&plan, &mut phases)?;
+    }
+    println!("{}", serde_json::to_string(&(measured, phases))?);
     Ok(ExitCode::SUCCESS)
 }
 
-fn measure(lab: &mut Lab, plan: &Plan) -> Result<Vec<Measured>> {
+fn measure(lab: &mut Lab, plan: &Plan) -> Result<(Vec<Measured>, session::Phases)> {
     let mut argv = own(INSIDE)?;
     argv.push(serde_json::to_string(plan)?);
     let mut out = Vec::new();
@@ -116,6 +134,16 @@ fn print(measured: &[Measured]) {
             ends.sort_unstable();
             println!("      until {name:10} {:8.1}", ms(median(&ends)));
         }
+    }
+}
+
+fn print_session(phases: &session::Phases) {
+    println!("openshell vm run, image tiny: median virtual ms until each phase has ended");
+    for (name, ends) in phases {
+        let mut ends = ends.clone();
+        ends.sort_unstable();
+        let (_order, name) = name.split_once(' ').unwrap_or(("", name));
+        println!("      {name:26} {:8.1}  {} runs", ms(median(&ends)), ends.len());
     }
 }
 
