@@ -11,11 +11,10 @@ pub struct Residue {
     mounts: BTreeSet<String>,
     cgroups: BTreeSet<String>,
     namespaces: BTreeSet<String>,
-    temporary: BTreeSet<String>,
 }
 
 impl Residue {
-    /// Counts. Other programs of the machine come and go: only what bears our name counts as ours.
+    /// Counts. Files are the session's own business: it has its own directories for them.
     #[must_use]
     pub fn now() -> Self {
         Self {
@@ -23,10 +22,6 @@ impl Residue {
             mounts: lines("/proc/self/mounts"),
             cgroups: entries(Path::new("/sys/fs/cgroup")),
             namespaces: entries(Path::new("/run/netns")),
-            temporary: entries(&std::env::temp_dir())
-                .into_iter()
-                .filter(|name| name.contains("openshell"))
-                .collect(),
         }
     }
 }
