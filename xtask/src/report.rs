@@ -66,7 +66,8 @@ impl Report {
     /// Prints the summary and turns it into an exit code.
     pub(crate) fn finish(self) -> ExitCode {
         let minutes = self.begun.elapsed().as_secs_f32() / 60.0;
-        println!("{} passed, {} failed in {minutes:.1} min", self.passed, self.failed.len());
+        println!("took {minutes:.1} min");
+        println!("{} passed, {} failed", self.passed, self.failed.len());
         if self.failed.is_empty() {
             return ExitCode::SUCCESS;
         }
