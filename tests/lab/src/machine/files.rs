@@ -17,12 +17,12 @@ use super::{MachineError, dying_with_us, joined};
 const SERVER: &str = "/usr/lib/qemu/virtiofsd";
 /// What is served is a read-only view of the tree, which only the server's own mount namespace has. (Not in a
 /// temporary folder, ever: somebody would remove that, and with it what is mounted there.) The lab has its own
-/// `/proc`, `/sys` and `/dev`.
+/// `/proc`, `/sys` and `/dev`. What is mounted beneath `/mnt` itself is hidden by the view, and so not remounted.
 const READ_ONLY: &str = r#"set -e; mount --rbind / /mnt
 for folder in proc sys dev; do umount --lazy "/mnt/$folder" 2>/dev/null || true; done
 while read -r _ _ _ _ point _; do case $point in
     /mnt) mount -o remount,bind,ro /mnt ;;
-    /mnt/*) mount -o remount,bind,ro "$(printf %b "$point")" || true ;;
+    /mnt/*) mount -o remount,bind,ro "$(printf %b "$point")" 2>/dev/null || true ;;
 esac; done </proc/self/mountinfo
 "#;
 /// Under sudo the server opens the socket itself, and leaves a file with its process id behind.
