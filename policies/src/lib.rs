@@ -14,6 +14,7 @@
 pub mod confinement;
 pub mod decision;
 pub mod document;
+pub mod embedded;
 pub mod place;
 pub mod yaml;
 
