@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use wire::id::RequestId;
 
 use crate::canonical::{Arrived, Authority, CanonicalRequest, NotCanonical, Scheme, canonicalise};
+use crate::fields;
 use crate::flow::Asker;
 use crate::http1::{Close, Framing, Head, Patience, ReadError, Reader, Writer};
 use crate::proxy::Proxy;
@@ -110,7 +111,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S> {
         }
     }
 
-    async fn request(&mut self, head: Head) -> io::Result<Next> {
+    async fn request(&mut self, mut head: Head) -> io::Result<Next> {
         let id = self.proxy.judge.next_id();
         if head.method == "CONNECT" && matches!(self.place, Place::Proxy) {
             return self.tunnel(&head, &id).await;
@@ -134,7 +135,9 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S> {
             let refusal = self.proxy.judge.refuse_request(self.asker, &id, &request, refusal).await;
             return self.answer(&id, &refusal, &request).await;
         }
-        match self.proxy.judge.request(self.asker, &id, &request).await {
+        // What is judged is what is forwarded.
+        fields::clean_request(&mut head.fields);
+        match self.proxy.judge.request(self.asker, &id, &request, &head.fields).await {
             Ok(permit) => self.forward(&id, &permit, &request, head).await,
             Err(refusal) => self.answer_denied(&id, &refusal, &request, &head).await,
         }

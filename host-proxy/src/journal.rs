@@ -5,6 +5,7 @@
 
 use audit::client::{AppendError, Tokio};
 use audit::{Action, Decision, Event, Object, Subject};
+use policies::Permit;
 use wire::id::RequestId;
 
 use crate::canonical::{Authority, CanonicalRequest};
@@ -72,9 +73,16 @@ pub(crate) fn of_name(name: &str, kind: &str, subject: &wire::subject::Subject) 
     }
 }
 
-/// The event with the verdict that a permit stands for.
-pub(crate) fn allowed(event: Event, rule: &str) -> Event {
-    Event { decision: Some(Decision::Allow), rule: Some(rule.to_owned()), ..event }
+/// The event with the verdict that a permit stands for. One by a rule on trial says what would have stopped it.
+pub(crate) fn allowed(event: Event, permit: &Permit) -> Event {
+    let trial = permit.would_deny();
+    Event {
+        decision: Some(Decision::Allow),
+        level: trial.map(|denial| denial.level().as_str().to_owned()),
+        rule: Some(permit.rule().to_owned()),
+        reason: trial.map(|denial| format!("on trial, would be denied: {}", denial.reason())),
+        ..event
+    }
 }
 
 /// The event of a granted tunnel. It allows no request: each one inside gets a verdict of its own.

@@ -4,10 +4,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use audit::client::AppendError;
 use audit::{Action, Event};
-use policies::{Decision, DestinationDecision, NameDecision, Permit, Policy};
+use http::HeaderMap;
+use policies::{Decision, DestinationDecision, NameDecision, Permit, Policy, Timestamp};
 use wire::id::RequestId;
 use wire::subject::Subject;
 
@@ -38,7 +40,7 @@ impl Judge {
         RequestId(format!("{:08x}{number:08x}", self.boot))
     }
 
-    /// Decides one request and records the decision.
+    /// Decides one request, with the header `fields` that will be forwarded, and records the decision.
     ///
     /// # Errors
     /// The policy denies it, or the decision cannot be recorded.
@@ -47,6 +49,7 @@ impl Judge {
         asker: &Asker,
         id: &RequestId,
         request: &CanonicalRequest,
+        fields: &HeaderMap,
     ) -> Result<Permit, Refusal> {
         let host = request.authority.host.to_string();
         let decision = self.policy.decide(&policies::Request {
@@ -54,6 +57,9 @@ impl Judge {
             destination: policies::Destination { host: &host, port: request.authority.port },
             method: request.method.as_str(),
             path: request.resource.path(),
+            query: request.resource.query().unwrap_or_default(),
+            headers: &Fields(fields),
+            now: now(),
         });
         let permit = match decision {
             Decision::Allow(permit) => permit,
@@ -63,7 +69,7 @@ impl Judge {
             }
         };
         let event = journal::of_request(Action::NetworkRequest, asker, id, request);
-        let event = journal::allowed(event, permit.rule());
+        let event = journal::allowed(event, &permit);
         self.journal.append(&event).await.map_err(|error| unrecorded(&error))?;
         Ok(permit)
     }
@@ -123,7 +129,8 @@ impl Judge {
     pub fn destination(&self, asker: &Asker, authority: &Authority) -> Option<Refusal> {
         let host = authority.host.to_string();
         let destination = policies::Destination { host: &host, port: authority.port };
-        match self.policy.decide_destination(&asker.subject, destination) {
+        let asked = policies::Asked { subject: &asker.subject, destination, now: now() };
+        match self.policy.decide_destination(asked) {
             DestinationDecision::Possible => None,
             DestinationDecision::Deny(denial) => Some(Refusal::denied(&denial)),
         }
@@ -131,7 +138,7 @@ impl Judge {
 
     /// Why no request to `name` could be allowed, if so; not recorded.
     pub fn name(&self, name: &Name) -> Option<String> {
-        match self.policy.decide_name(name.as_str()) {
+        match self.policy.decide_name(name.as_str(), now()) {
             NameDecision::Possible => None,
             NameDecision::Deny(denial) => Some(denial.reason()),
         }
@@ -170,6 +177,21 @@ impl Judge {
             Err(error) => unrecorded(&error),
         }
     }
+}
+
+/// The fields of a request, as the policy reads them.
+struct Fields<'a>(&'a HeaderMap);
+
+impl policies::Headers for Fields<'_> {
+    fn each(&self, see: &mut dyn FnMut(&str, &[u8])) {
+        self.0.iter().for_each(|(name, value)| see(name.as_str(), value.as_bytes()));
+    }
+}
+
+/// A clock before 1970 is no clock: rules with a span of time are then not in force.
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
 fn unrecorded(error: &AppendError) -> Refusal {

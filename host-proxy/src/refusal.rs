@@ -20,6 +20,8 @@ pub enum Stopped {
     Method,
     /// The policy's fourth level.
     Path,
+    /// The policy's conditions on query and header fields.
+    Condition,
     /// The request is malformed, ambiguous or late.
     Request,
     /// The request was allowed, but the upstream failed.
@@ -94,6 +96,7 @@ impl Refusal {
             policies::Level::Destination => Stopped::Destination,
             policies::Level::Method => Stopped::Method,
             policies::Level::Path => Stopped::Path,
+            policies::Level::Condition => Stopped::Condition,
         };
         Self {
             status: StatusCode::FORBIDDEN,
@@ -206,6 +209,7 @@ impl Stopped {
             Self::Destination => "destination",
             Self::Method => "method",
             Self::Path => "path",
+            Self::Condition => "condition",
             Self::Request => "request",
             Self::Upstream => "upstream",
             Self::Proxy => "proxy",

@@ -12,6 +12,7 @@ pub mod image;
 pub mod kvm;
 pub mod layout;
 pub mod options;
+pub mod policy;
 pub mod prepare;
 pub mod process;
 mod processes;

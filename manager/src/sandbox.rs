@@ -25,6 +25,7 @@ use crate::event::{Event, Events, interrupted};
 use crate::failure::{ExitStatus, Failure, chain};
 use crate::layout::Layout;
 use crate::options::{ConsoleOutput, Options, Timings, Tty};
+use crate::policy::PolicyFiles;
 use crate::prepare::{Prepared, prepare};
 use crate::process::Report;
 use crate::processes::Processes;
@@ -107,7 +108,7 @@ impl Planned {
     /// The document is wrong; the failure names file, line, key and remedy.
     pub fn load(path: &Path, layout: Layout, options: Options) -> Result<Self, Failure> {
         let events = Events::watch()?;
-        let spec = Spec::load(path)?;
+        let spec = Spec::load(path, &PolicyFiles::default())?;
         Ok(Self { spec, layout, options, events })
     }
 

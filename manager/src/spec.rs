@@ -12,6 +12,7 @@ use wire::control::MountAccess;
 use wire::router::Sensitive;
 
 use crate::failure::Failure;
+use crate::policy::{self, PolicyError, PolicyFiles};
 use crate::unit::{Mebibytes, Seconds};
 
 /// One agent session, as written.
@@ -149,18 +150,21 @@ impl Default for Resources {
 }
 
 impl Spec {
-    /// Reads and validates `path`; relative paths in it become relative to its directory.
+    /// Reads and validates `path`; relative paths in it become relative to its directory, and its policy
+    /// is resolved with what it extends.
     ///
     /// # Errors
     /// The file cannot be read, or something in it is wrong: the failure names file, line and key.
-    pub fn load(path: &Path) -> Result<Self, Failure> {
-        let text = fs::read_to_string(path).map_err(|error| {
-            Failure::new(
-                format_args!("cannot read {}: {error}", path.display()),
-                "name an agent.yaml that exists and is readable",
-            )
-        })?;
-        let mut spec: Self = policies::yaml::parse(&text, &path.display().to_string())
+    pub fn load(path: &Path, files: &PolicyFiles) -> Result<Self, Failure> {
+        let mut spec = Self::parse(path, &policy::read(path)?)?;
+        let document = std::mem::take(&mut spec.policy);
+        spec.policy = policies::compose(document, files).map_err(PolicyError::Mistakes)?;
+        Ok(spec)
+    }
+
+    /// The same with the policy as it is written, from the text of the file.
+    pub(crate) fn parse(path: &Path, text: &str) -> Result<Self, Failure> {
+        let mut spec: Self = policies::yaml::parse(text, &path.display().to_string())
             .map_err(|error| Failure::new(&error, error.remedy()))?;
         spec.policy = spec.policy.named(&path.display().to_string());
         spec.check()

@@ -1,9 +1,11 @@
 //! A document's network part → [`Policy`]. Every mistake is reported, not only the first.
 
+mod extras;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::document::{Document, Lists, RuleEntry};
+use crate::document::{Document, Effect, Enforcement, Lists, RuleEntry};
 use crate::evaluate::Policy;
 use crate::index::{HostIndex, ProgramIndex};
 use crate::pattern::binary::BinaryPattern;
@@ -12,7 +14,7 @@ use crate::pattern::method::MethodPattern;
 use crate::pattern::path::{Kind, PathPattern};
 use crate::pattern::{PatternError, Side};
 use crate::place::{At, Place};
-use crate::rule::{Level, Rule};
+use crate::rule::{Level, RateLimits, Rule};
 use crate::yaml::{LoadError, LoadErrors};
 
 const MAX_NAME: usize = 128;
@@ -22,10 +24,12 @@ impl Policy {
     ///
     /// # Errors
     /// A part that is not enforced, a rule without all four levels, an empty allow list, an entry that
-    /// is not a pattern, a name that is used twice, or a rule whose deny lists leave nothing.
+    /// is not a pattern, a name that is used twice, a rule whose deny lists leave nothing, or a document
+    /// whose `extends` was not resolved.
     pub fn compile(document: &Document) -> Result<Self, LoadErrors> {
         document.check_parts()?;
-        let mut compiler = Compiler { file: document.file(), found: Vec::new(), names: HashSet::new() };
+        document.check_resolved()?;
+        let mut compiler = Compiler { document, found: Vec::new(), names: HashSet::new() };
         let rules: Vec<Arc<Rule>> =
             document.network.iter().filter_map(|entry| compiler.rule(entry)).map(Arc::new).collect();
         LoadErrors::from_found(compiler.found).map_or_else(|| Ok(index(rules)), Err)
@@ -33,9 +37,17 @@ impl Policy {
 }
 
 struct Compiler<'a> {
-    file: &'a str,
+    document: &'a Document,
     found: Vec<LoadError>,
     names: HashSet<&'a str>,
+}
+
+/// The rule that a level stands in.
+#[derive(Clone, Copy)]
+struct Context<'a> {
+    rule: &'a str,
+    place: Place,
+    effect: Effect,
 }
 
 /// One level of one rule: what errors call it, and how its entries are read.
@@ -52,7 +64,9 @@ fn index(rules: Vec<Arc<Rule>>) -> Policy {
     for (number, rule) in rules.iter().enumerate() {
         rule.destination.allow.iter().for_each(|pattern| allowing.insert(number, pattern));
         rule.destination.deny.iter().for_each(|pattern| denying.insert(number, pattern));
-        rule.binary.allow.iter().for_each(|pattern| programs.insert(pattern));
+        if rule.effect == Effect::Grant {
+            rule.binary.allow.iter().for_each(|pattern| programs.insert(pattern));
+        }
     }
     Policy { rules, allowing, denying, programs }
 }
@@ -60,23 +74,49 @@ fn index(rules: Vec<Arc<Rule>>) -> Policy {
 impl<'a> Compiler<'a> {
     fn rule(&mut self, entry: &'a At<RuleEntry>) -> Option<Rule> {
         let place = entry.place;
-        let RuleEntry { name, binary, destination, method, path } = &entry.value;
-        let name = self.name(name.as_ref(), place);
-        let context = (name.unwrap_or("?"), place);
+        let RuleEntry { name, binary, destination, method, path, effect, enforcement, .. } = &entry.value;
+        let name = self.name(name.as_ref(), place, *effect);
+        let context = Context { rule: name.unwrap_or("?"), place, effect: *effect };
         let binary = self.level(context, binary.as_ref(), &BINARY);
         let destination = self.level(context, destination.as_ref(), &DESTINATION);
         let method = self.level(context, method.as_ref(), &METHOD);
         let path = self.level(context, path.as_ref(), &PATH);
-        Some(Rule {
+        let conditions = self.conditions(&entry.value);
+        let validity = self.validity(&entry.value);
+        let limits = self.limits(&entry.value);
+        let rule = Rule {
             name: name?.into(),
             binary: binary?,
             destination: destination?,
             method: method?,
             path: path?,
-        })
+            conditions: conditions?,
+            validity: validity?,
+            limits: limits?,
+            effect: *effect,
+            enforcement: *enforcement,
+        };
+        self.effect(&rule, place);
+        Some(rule)
     }
 
-    fn name(&mut self, name: Option<&'a At<String>>, place: Place) -> Option<&'a str> {
+    /// Refuses what a rule that only denies cannot mean.
+    fn effect(&mut self, rule: &Rule, place: Place) {
+        if rule.effect == Effect::Grant {
+            return;
+        }
+        if !rule.denies_anything() {
+            let reason = format!("rule '{}' only denies, and denies nothing", rule.name);
+            self.refuse(place, "effect", reason, "add a deny list, or remove the rule");
+        }
+        if rule.enforcement == Enforcement::Audit || rule.limits != RateLimits::default() {
+            let reason =
+                format!("rule '{}' only denies: it has no request to limit or to try out", rule.name);
+            self.refuse(place, "effect", reason, "remove 'limits' and 'enforcement' from it");
+        }
+    }
+
+    fn name(&mut self, name: Option<&'a At<String>>, place: Place, effect: Effect) -> Option<&'a str> {
         let Some(At { value, place }) = name else {
             self.refuse(
                 place,
@@ -91,7 +131,7 @@ impl<'a> Compiler<'a> {
             self.refuse(*place, "name", reason, "write a short name");
             return None;
         }
-        if !self.names.insert(value) {
+        if effect == Effect::Grant && !self.names.insert(value) {
             let reason = format!("a rule named '{value}' stands above already");
             self.refuse(*place, "name", reason, "give each rule its own name");
         }
@@ -100,7 +140,7 @@ impl<'a> Compiler<'a> {
 
     fn level<P>(
         &mut self,
-        (rule, place): (&str, Place),
+        Context { rule, place, effect }: Context<'_>,
         lists: Option<&At<Lists>>,
         reader: &LevelReader<P>,
     ) -> Option<Level<P>> {
@@ -126,7 +166,7 @@ impl<'a> Compiler<'a> {
         let dead = |(pattern, text): (&P, &At<String>)| {
             deny.iter().any(|deny| (reader.covers)(deny, pattern, &text.value))
         };
-        if allow.iter().zip(&lists.allow).all(dead) {
+        if effect == Effect::Grant && allow.iter().zip(&lists.allow).all(dead) {
             let reason = format!("rule '{rule}' can never match: '{key}.deny' covers all of '{key}.allow'");
             self.refuse(*place, key, reason, "take the entry out of one of the two lists");
         }
@@ -135,21 +175,13 @@ impl<'a> Compiler<'a> {
 
     fn list<P>(&mut self, entries: &[At<String>], side: Side, reader: &LevelReader<P>) -> Option<Vec<P>> {
         let list = if side == Side::Allow { "allow" } else { "deny" };
-        let parsed: Vec<Option<P>> = entries
-            .iter()
-            .map(|entry| match (reader.parse)(&entry.value, side) {
-                Ok(pattern) => Some(pattern),
-                Err(error) => {
-                    self.refuse(entry.place, &format!("{}.{list}", reader.key), error.reason, error.remedy);
-                    None
-                }
-            })
-            .collect();
-        parsed.into_iter().collect()
+        let key = format!("{}.{list}", reader.key);
+        let read = |entry: &At<String>| self.checked(&key, entry, |text| (reader.parse)(text, side));
+        entries.iter().map(read).collect::<Vec<_>>().into_iter().collect()
     }
 
     fn refuse(&mut self, place: Place, key: &str, reason: impl Into<String>, remedy: impl Into<String>) {
-        self.found.push(LoadError::new(self.file, place, reason, remedy).about(key));
+        self.found.push(self.document.mistake(place, reason, remedy).about(key));
     }
 }
 

@@ -35,22 +35,24 @@ impl Document {
     /// A part that is not enforced, a path that is not absolute and canonical, or a limit out of range.
     pub fn confinement(&self, workspace: &Workspace) -> Result<Confinement, LoadErrors> {
         self.check_parts()?;
+        self.check_resolved()?;
         let mut found = Vec::new();
         let mut paths = Paths::default();
         let section = self.filesystem.clone().unwrap_or_default();
-        if section.baseline == Baseline::Image {
-            paths.add_all(&baseline()?, &mut Vec::new(), "");
+        if section.baseline.as_ref().is_none_or(|written| written.value == Baseline::Image) {
+            paths.add_all(&baseline()?, self, &mut Vec::new());
         }
-        paths.add_all(&section, &mut found, self.file());
+        paths.add_all(&section, self, &mut found);
         workspace.shared.iter().for_each(|path| paths.grant(path, PathAccess::ReadExecute));
         workspace.own.iter().for_each(|path| paths.grant(path, PathAccess::ReadWriteExecute));
         let process = self.process.clone().unwrap_or_default();
-        let limits = limits(&process.limits, &mut found, self.file());
+        let limits = limits(&process.limits, self, &mut found);
         if let Some(errors) = LoadErrors::from_found(found) {
             return Err(errors);
         }
         let (uid, gid) = (workspace.uid, workspace.gid);
-        Ok(Confinement { uid, gid, filesystem: paths.0, seccomp: process.seccomp, limits })
+        let seccomp = process.seccomp.map(|written| written.value).unwrap_or_default();
+        Ok(Confinement { uid, gid, filesystem: paths.0, seccomp, limits })
     }
 }
 
@@ -59,7 +61,7 @@ impl Document {
 struct Paths(Vec<PathRule>);
 
 impl Paths {
-    fn add_all(&mut self, section: &Filesystem, found: &mut Vec<LoadError>, file: &str) {
+    fn add_all(&mut self, section: &Filesystem, document: &Document, found: &mut Vec<LoadError>) {
         let lists = [
             ("read", &section.read, PathAccess::Read),
             ("execute", &section.execute, PathAccess::ReadExecute),
@@ -71,7 +73,7 @@ impl Paths {
                 match check(value) {
                     Ok(path) => self.grant(path, access),
                     Err((reason, remedy)) => {
-                        let error = LoadError::new(file, *place, reason, remedy);
+                        let error = document.mistake(*place, reason, remedy);
                         found.push(error.about(format!("filesystem.{key}")));
                     }
                 }
@@ -119,13 +121,13 @@ fn check(path: &str) -> Result<&str, (String, String)> {
     Ok(plain)
 }
 
-fn limits(written: &document::Limits, found: &mut Vec<LoadError>, file: &str) -> Limits {
+fn limits(written: &document::Limits, document: &Document, found: &mut Vec<LoadError>) -> Limits {
     let standard = Limits::default();
     let mut pick = |key: &str, limit: &Option<At<u64>>, otherwise: u64| {
         let Some(At { value, place }) = limit else { return otherwise };
         if !(1..=MAX_LIMIT).contains(value) {
             let remedy = format!("write a number from 1 to {MAX_LIMIT}");
-            let error = LoadError::new(file, *place, format!("{value} is out of range"), remedy);
+            let error = document.mistake(*place, format!("{value} is out of range"), remedy);
             found.push(error.about(format!("process.limits.{key}")));
         }
         *value

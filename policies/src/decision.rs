@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::rule::Rule;
+use crate::rule::{RateLimits, Rule};
 
-/// The four levels, in the order in which they are evaluated.
+/// The four levels and the conditions after them, in the order in which they are evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
     /// Which program asks.
@@ -16,6 +16,8 @@ pub enum Level {
     Method,
     /// On which path.
     Path,
+    /// With which query and header fields.
+    Condition,
 }
 
 /// The answer to one request.
@@ -57,6 +59,7 @@ pub struct Permit {
     port: u16,
     method: Box<str>,
     path: Box<str>,
+    would_deny: Option<Denial>,
 }
 
 /// Why a request was refused.
@@ -83,7 +86,7 @@ pub(crate) enum Cause {
 }
 
 impl Level {
-    /// `binary`, `destination`, `method` or `path`.
+    /// `binary`, `destination`, `method`, `path` or `condition`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -91,6 +94,7 @@ impl Level {
             Self::Destination => "destination",
             Self::Method => "method",
             Self::Path => "path",
+            Self::Condition => "condition",
         }
     }
 }
@@ -117,7 +121,26 @@ impl Permit {
             port: request.destination.port,
             method: request.method.into(),
             path: request.path.into(),
+            would_deny: None,
         }
+    }
+
+    /// A permit for what a rule on trial would refuse.
+    pub(crate) fn on_trial(denial: Denial, rule: Arc<Rule>, request: &crate::Request<'_>) -> Self {
+        Self { would_deny: Some(denial), ..Self::new(rule, request) }
+    }
+
+    /// Why the request would be refused if its rule were enforced (`enforcement: audit`). `None` for every
+    /// request that the policy allows.
+    #[must_use]
+    pub fn would_deny(&self) -> Option<&Denial> {
+        self.would_deny.as_ref()
+    }
+
+    /// How much the sandbox may do by the rule; whoever acts on the permit counts.
+    #[must_use]
+    pub fn limits(&self) -> RateLimits {
+        self.rule.limits
     }
 
     /// Name of the rule that allowed it.
@@ -177,6 +200,7 @@ impl Denial {
             Level::Destination => "the destination",
             Level::Method => "the method",
             Level::Path => "the path",
+            Level::Condition => "the query or a header field",
         };
         match (self.cause, &self.rule) {
             (Cause::NoRules, _) => "the policy has no network rule: nothing is allowed".to_owned(),
@@ -201,6 +225,9 @@ impl Denial {
             }
             (Cause::NotAllowed, Level::Method, Some(rule)) => {
                 format!("rule '{}' allows {}", rule.name, rule.methods())
+            }
+            (Cause::NotAllowed, Level::Condition, Some(rule)) => {
+                format!("send what 'query' and 'headers' of rule '{}' ask for, and nothing else", rule.name)
             }
             (Cause::NotAllowed, level, Some(rule)) => {
                 format!("the operator can add it to '{level}' of rule '{}'", rule.name)

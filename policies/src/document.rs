@@ -4,9 +4,12 @@
 //! list* is a list of rules, and means a document that has only a `network` part. A part that this
 //! version does not enforce is refused by name: a policy is never half in force.
 
+mod network;
+mod one_or_many;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
@@ -14,7 +17,10 @@ use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use wire::confinement::SeccompProfile;
 
-use crate::place::{At, Place};
+pub use network::{Effect, Enforcement, HeaderLists, Lists, Query, RuleEntry, RuleLimits};
+pub use one_or_many::OneOrMany;
+
+use crate::place::{At, Place, SourceId};
 use crate::yaml::{self, LoadError, LoadErrors};
 
 /// The version that [`Document::parse`] reads.
@@ -27,9 +33,15 @@ pub struct Document {
     /// [`VERSION`]. Required in a file of its own; inside `agent.yaml` it may be left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<At<u32>>,
-    /// Policies that this one builds on. Not enforced by this version: refused.
-    #[serde(default, skip_serializing)]
-    pub extends: Option<At<Unenforced>>,
+    /// Policies that this one builds on, the later over the earlier; [`crate::compose`] resolves them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extends: Option<At<OneOrMany>>,
+    /// What `${NAME}` stands for in destinations and paths, here and in what is extended.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub variables: BTreeMap<String, At<OneOrMany>>,
+    /// Rules of extended policies that grant nothing here. What they deny stays denied.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remove: Vec<At<String>>,
     /// What the agent may do with files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filesystem: Option<Filesystem>,
@@ -48,9 +60,9 @@ pub struct Document {
     /// Rego modules. Not enforced by this version: refused.
     #[serde(default, skip_serializing)]
     pub rego: Option<At<Unenforced>>,
-    /// How errors call the file.
+    /// How errors call the texts that the document was made of: its own, then those it extends.
     #[serde(skip)]
-    file: FileName,
+    pub(crate) sources: Sources,
 }
 
 /// Paths beneath which the agent may do something, in addition to the baseline.
@@ -58,8 +70,8 @@ pub struct Document {
 #[serde(deny_unknown_fields, expecting = "lists of paths under 'read', 'execute', 'write', 'write_execute'")]
 pub struct Filesystem {
     /// Whether the baseline of the base image is granted too (`policies/baseline.yaml`).
-    #[serde(default)]
-    pub baseline: Baseline,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<At<Baseline>>,
     /// Read files and list directories.
     #[serde(default)]
     pub read: Vec<At<String>>,
@@ -90,8 +102,8 @@ pub enum Baseline {
 #[serde(deny_unknown_fields, expecting = "a mapping with 'seccomp' and 'limits'")]
 pub struct Process {
     /// System call filter.
-    #[serde(default)]
-    pub seccomp: SeccompProfile,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seccomp: Option<At<SeccompProfile>>,
     /// Resource limits.
     #[serde(default)]
     pub limits: Limits,
@@ -109,46 +121,13 @@ pub struct Limits {
     pub open_files: Option<At<u64>>,
 }
 
-/// One rule of the network part. All four levels are required; they are optional here only so that
-/// the error for a missing one can name the rule.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a rule: name, binary, destination, method, path")]
-pub struct RuleEntry {
-    /// How denials and the audit log call the rule; unique in the document.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<At<String>>,
-    /// Which programs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub binary: Option<At<Lists>>,
-    /// To which hosts and ports.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub destination: Option<At<Lists>>,
-    /// With which HTTP methods.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub method: Option<At<Lists>>,
-    /// On which paths.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub path: Option<At<Lists>>,
-}
-
-/// The two lists of a level. Deny beats allow.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "lists under 'allow' and 'deny'")]
-pub struct Lists {
-    /// What is allowed; an empty list is an error.
-    #[serde(default)]
-    pub allow: Vec<At<String>>,
-    /// What is denied although it is allowed.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub deny: Vec<At<String>>,
-}
-
 /// A part of a document that this version knows by name only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Unenforced;
 
+/// Names of texts, by [`SourceId`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct FileName(Arc<str>);
+pub(crate) struct Sources(Vec<Arc<str>>);
 
 /// Either form of a policy file.
 struct EitherForm(Document);
@@ -163,13 +142,8 @@ impl Document {
         let document = document.named(file);
         if document.version.is_none() {
             let remedy = format!("start it with 'version: {VERSION}'");
-            return Err(LoadError::new(
-                file,
-                Place { line: 1, column: 1 },
-                "the policy has no version",
-                remedy,
-            )
-            .into());
+            let place = Place::at(1, 1);
+            return Err(LoadError::new(file, place, "the policy has no version", remedy).into());
         }
         document.check_parts()?;
         Ok(document)
@@ -179,14 +153,30 @@ impl Document {
     /// part of another file.
     #[must_use]
     pub fn named(mut self, file: &str) -> Self {
-        self.file = FileName(file.into());
+        self.sources = Sources(vec![file.into()]);
         self
     }
 
     /// How errors call the file.
     #[must_use]
     pub fn file(&self) -> &str {
-        &self.file.0
+        self.sources.name(SourceId::OWN)
+    }
+
+    /// How errors call the text in which a value of this document stands.
+    #[must_use]
+    pub fn source_name(&self, place: Place) -> &str {
+        self.sources.name(place.source)
+    }
+
+    /// A mistake at `place`.
+    pub(crate) fn mistake(
+        &self,
+        place: Place,
+        reason: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> LoadError {
+        LoadError::new(self.source_name(place), place, reason, remedy)
     }
 
     /// The network part as a policy file, for the process that decides requests.
@@ -199,33 +189,48 @@ impl Document {
         serde_saphyr::to_string(&network)
     }
 
+    /// Refuses a document that stands on others which were not read.
+    pub(crate) fn check_resolved(&self) -> Result<(), LoadErrors> {
+        let Some(extends) = &self.extends else { return Ok(()) };
+        let reason = "what this policy extends was not read";
+        Err(self.mistake(extends.place, reason, "resolve it first: 'openshell policy show FILE'").into())
+    }
+
     /// Refuses an unknown version and every part that is not enforced.
     pub(crate) fn check_parts(&self) -> Result<(), LoadErrors> {
         let mut found = Vec::new();
         if let Some(version) = self.version.as_ref().filter(|version| version.value != VERSION) {
             let reason = format!("version {} is not known", version.value);
             let remedy = format!("write 'version: {VERSION}'");
-            found.push(LoadError::new(self.file(), version.place, reason, remedy).about("version"));
+            found.push(self.mistake(version.place, reason, remedy).about("version"));
         }
-        let parts = [
-            ("extends", &self.extends),
-            ("inbound", &self.inbound),
-            ("inference", &self.inference),
-            ("rego", &self.rego),
-        ];
+        let parts = [("inbound", &self.inbound), ("inference", &self.inference), ("rego", &self.rego)];
         for (key, part) in parts {
             let Some(part) = part else { continue };
             let reason = "this part is not enforced by this version, so a policy that has it is refused";
             let remedy = format!("remove '{key}', and write what it grants as rules under 'network'");
-            found.push(LoadError::new(self.file(), part.place, reason, remedy).about(key));
+            found.push(self.mistake(part.place, reason, remedy).about(key));
         }
         LoadErrors::from_found(found).map_or(Ok(()), Err)
     }
 }
 
-impl Default for FileName {
+impl Sources {
+    /// Adds a text and gives its id, or `None` if there are too many.
+    pub(crate) fn add(&mut self, name: &str) -> Option<SourceId> {
+        let id = u16::try_from(self.0.len()).ok()?;
+        self.0.push(name.into());
+        Some(SourceId(id))
+    }
+
+    pub(crate) fn name(&self, source: SourceId) -> &str {
+        self.0.get(usize::from(source.0)).map_or("policy", |name| name)
+    }
+}
+
+impl Default for Sources {
     fn default() -> Self {
-        Self("policy".into())
+        Self(vec!["policy".into()])
     }
 }
 

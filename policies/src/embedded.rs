@@ -20,3 +20,8 @@ pub fn text(name: &str) -> Option<&'static str> {
 pub fn names() -> impl Iterator<Item = &'static str> {
     POLICIES.iter().map(|(name, _text)| *name)
 }
+
+/// Whether a name in `extends` is meant for one of these and not for a file.
+pub(crate) fn is_name(text: &str) -> bool {
+    ["preset/", "tier/", "profile/", "baseline/"].iter().any(|kind| text.starts_with(kind))
+}

@@ -1,13 +1,16 @@
 //! Why it was allowed, or not: one request against the compiled rules.
 //!
-//! Four levels in order: binary → destination → method → path. One rule must allow all four. A deny
-//! list that binds the request (see [`crate::rule`]) beats every rule; of several, the earliest level
-//! is named. Without one, the denial names the first level that fails in the *nearest* rule: of the
+//! Four levels in order: binary → destination → method → path, and then the conditions on query and header
+//! fields. One rule must allow all of it. A deny list that binds the request (see [`crate::rule`]) beats
+//! every rule; of several, the earliest level is named. Without one, the denial names the first level that fails in the *nearest* rule: of the
 //! rules for the destination, the one that got furthest, and the first of those in the document. If no
 //! rule is for the destination, the level is `binary` when no rule names the program at all, and
 //! `destination` otherwise.
 //!
-//! Nothing here reads a clock or allocates before the answer is known.
+//! A rule on trial (`enforcement: audit`) lets pass what its method, path or conditions refuse, unless a
+//! deny list of another rule binds it; a rule that allows the request outright goes before one on trial.
+//!
+//! Nothing here reads a clock; without conditions, nothing allocates before the answer is known.
 
 #[cfg(test)]
 mod tests;
@@ -16,10 +19,13 @@ use std::sync::Arc;
 
 use wire::subject::Subject;
 
+use crate::condition::Headers;
 use crate::decision::{Cause, Decision, Denial, DestinationDecision, Level, NameDecision, Permit};
-use crate::index::{HostIndex, ProgramIndex};
+use crate::document::{Effect, Enforcement};
+use crate::index::{Entry, HostIndex, ProgramIndex};
 use crate::pattern::host;
 use crate::rule::{Answer, Rule};
+use crate::validity::Timestamp;
 
 /// The dynamic half of a policy, compiled.
 #[derive(Debug)]
@@ -40,8 +46,19 @@ pub struct Destination<'a> {
     pub port: u16,
 }
 
-/// One request, in canonical form.
+/// What is known of a flow before its first request.
 #[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Who asks.
+    pub subject: &'a Subject,
+    /// Where the flow goes.
+    pub destination: Destination<'a>,
+    /// When it is decided.
+    pub now: Timestamp,
+}
+
+/// One request, in canonical form.
+#[derive(Clone, Copy)]
 pub struct Request<'a> {
     /// Who asks.
     pub subject: &'a Subject,
@@ -51,6 +68,36 @@ pub struct Request<'a> {
     pub method: &'a str,
     /// Canonical path: what is forwarded, without query.
     pub path: &'a str,
+    /// The query that is forwarded, without its question mark; empty if there is none.
+    pub query: &'a str,
+    /// The header fields that are forwarded.
+    pub headers: &'a dyn Headers,
+    /// When it is decided.
+    pub now: Timestamp,
+}
+
+/// Without query and header fields, which may hold secrets.
+impl std::fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Destination { host, port } = self.destination;
+        write!(f, "{:?} {} {host}:{port} {}", self.subject, self.method, self.path)
+    }
+}
+
+/// What a request that passes passes by.
+#[derive(Clone, Copy, Debug)]
+enum Passage {
+    Rule(usize),
+    /// A rule on trial, which would refuse it at this level.
+    Trial(Trial),
+}
+
+/// What a rule on trial would say.
+#[derive(Clone, Copy, Debug)]
+struct Trial {
+    rule: usize,
+    level: Level,
+    cause: Cause,
 }
 
 /// What one rule says about one request.
@@ -62,6 +109,10 @@ enum Judgement {
     /// A deny list of this level binds it. It is the answer only if some rule allows the program at all:
     /// otherwise the first level that fails is the binary.
     Denied(Level, Answer),
+    /// The rule is on trial, and would refuse it.
+    OnTrial(Level, Cause),
+    /// The rule only denies, and does not deny it.
+    Silent,
 }
 
 /// What the rules said so far.
@@ -72,32 +123,39 @@ struct Findings {
     /// Whether some rule passed the binary level.
     program_passed: bool,
     nearest: Option<(Level, usize)>,
+    trial: Option<Trial>,
 }
 
 impl Policy {
     /// Decides one request.
     pub fn decide(&self, request: &Request<'_>) -> Decision {
-        let found = self.consult(request.subject, request.destination, |rule| judge(rule, request));
-        match found {
-            Ok(rule) => Decision::Allow(Permit::new(Arc::clone(&self.rules[rule]), request)),
+        let asked = Asked { subject: request.subject, destination: request.destination, now: request.now };
+        match self.consult(asked, |rule| judge(rule, request)) {
+            Ok(Passage::Rule(rule)) => Decision::Allow(Permit::new(Arc::clone(&self.rules[rule]), request)),
+            Ok(Passage::Trial(Trial { rule, level, cause })) => {
+                let rule = Arc::clone(&self.rules[rule]);
+                let denial = Denial::new(level, Some(Arc::clone(&rule)), cause);
+                Decision::Allow(Permit::on_trial(denial, rule, request))
+            }
             Err(denial) => Decision::Deny(denial),
         }
     }
 
     /// Decides whether any request of the subject to the destination could be allowed: the first two
     /// levels, for a flow whose requests are not known yet.
-    pub fn decide_destination(&self, subject: &Subject, destination: Destination<'_>) -> DestinationDecision {
-        let found = self.consult(subject, destination, |rule| match rule.binary(subject) {
-            Answer::Allowed => Judgement::Allowed,
-            Answer::NotAllowed => Judgement::Fails(Level::Binary),
-            Answer::Denied => Judgement::Denied(Level::Binary, Answer::Denied),
+    pub fn decide_destination(&self, asked: Asked<'_>) -> DestinationDecision {
+        let found = self.consult(asked, |rule| match (rule.binary(asked.subject), rule.effect) {
+            (Answer::Denied, _) => Judgement::Denied(Level::Binary, Answer::Denied),
+            (_, Effect::DenyOnly) => Judgement::Silent,
+            (Answer::Allowed, Effect::Grant) => Judgement::Allowed,
+            (Answer::NotAllowed, Effect::Grant) => Judgement::Fails(Level::Binary),
         });
-        found.map_or_else(DestinationDecision::Deny, |_rule| DestinationDecision::Possible)
+        found.map_or_else(DestinationDecision::Deny, |_passage| DestinationDecision::Possible)
     }
 
     /// Decides whether any rule could allow a request to the name, on any port and by any program: the
     /// question of a resolver, whose client is often not known.
-    pub fn decide_name(&self, name: &str) -> NameDecision {
+    pub fn decide_name(&self, name: &str, now: Timestamp) -> NameDecision {
         let deny = |rule, cause| NameDecision::Deny(Denial::new(Level::Destination, rule, cause));
         if !host::is_canonical(name) {
             return deny(None, Cause::NotCanonical);
@@ -105,6 +163,9 @@ impl Policy {
         let mut denied = None;
         for entry in self.allowing.entries(name) {
             let rule = &self.rules[entry.rule];
+            if rule.effect == Effect::DenyOnly || !rule.in_force(now) {
+                continue;
+            }
             if !rule.denies_host_wholly(name) {
                 return NameDecision::Possible;
             }
@@ -125,28 +186,27 @@ impl Policy {
     /// Asks every rule for the destination, and every rule that denies it.
     fn consult(
         &self,
-        subject: &Subject,
-        destination: Destination<'_>,
+        Asked { subject, destination: Destination { host, port }, now }: Asked<'_>,
         judge: impl Fn(&Rule) -> Judgement,
-    ) -> Result<usize, Denial> {
-        let Destination { host, port } = destination;
+    ) -> Result<Passage, Denial> {
         if !host::is_canonical(host) {
             return Err(Denial::new(Level::Destination, None, Cause::NotCanonical));
         }
         let mut findings = Findings::default();
-        for entry in self.allowing.entries(host).filter(|entry| entry.ports.contain(port)) {
+        let speaks = |entry: &&Entry| entry.ports.contain(port) && self.rules[entry.rule].in_force(now);
+        for entry in self.allowing.entries(host).filter(speaks) {
             findings.note(entry.rule, judge(&self.rules[entry.rule]));
         }
-        for entry in self.denying.entries(host).filter(|entry| entry.ports.contain(port)) {
+        for entry in self.denying.entries(host).filter(speaks) {
             let rule = &self.rules[entry.rule];
             if rule.binds(subject) {
-                findings.note(entry.rule, Judgement::Denied(Level::Destination, rule.binary(subject)));
+                findings.note(entry.rule, Judgement::Denied(Level::Destination, rule.granted(subject)));
             }
         }
         self.conclude(subject, findings)
     }
 
-    fn conclude(&self, subject: &Subject, findings: Findings) -> Result<usize, Denial> {
+    fn conclude(&self, subject: &Subject, findings: Findings) -> Result<Passage, Denial> {
         let rule = |index: usize| Some(Arc::clone(&self.rules[index]));
         match findings {
             Findings { denied: Some((level, index)), program_passed, .. }
@@ -154,7 +214,8 @@ impl Policy {
             {
                 Err(Denial::new(level, rule(index), Cause::Denied))
             }
-            Findings { allowed: Some(index), .. } => Ok(index),
+            Findings { allowed: Some(index), .. } => Ok(Passage::Rule(index)),
+            Findings { trial: Some(trial), .. } => Ok(Passage::Trial(trial)),
             Findings { nearest: Some((Level::Binary, index)), .. } if is_unknown(subject) => {
                 Err(Denial::new(Level::Binary, rule(index), Cause::UnknownProgram))
             }
@@ -201,6 +262,13 @@ impl Findings {
                     self.nearest = Some((level, rule));
                 }
             }
+            Judgement::OnTrial(level, cause) => {
+                self.program_passed = true;
+                if self.trial.is_none_or(|trial| rule < trial.rule) {
+                    self.trial = Some(Trial { rule, level, cause });
+                }
+            }
+            Judgement::Silent => {}
         }
     }
 }
@@ -212,15 +280,28 @@ fn judge(rule: &Rule, request: &Request<'_>) -> Judgement {
         return Judgement::Denied(Level::Binary, binary);
     }
     if binary == Answer::NotAllowed && !rule.binds(request.subject) {
-        return Judgement::Fails(Level::Binary);
+        return if rule.effect == Effect::Grant {
+            Judgement::Fails(Level::Binary)
+        } else {
+            Judgement::Silent
+        };
     }
-    match (binary, rule.method(request.method), rule.path(request.path)) {
-        (_, Answer::Denied, _) => Judgement::Denied(Level::Method, binary),
-        (_, _, Answer::Denied) => Judgement::Denied(Level::Path, binary),
-        (Answer::NotAllowed, ..) => Judgement::Fails(Level::Binary),
-        (_, Answer::NotAllowed, _) => Judgement::Fails(Level::Method),
-        (_, _, Answer::NotAllowed) => Judgement::Fails(Level::Path),
-        _ => Judgement::Allowed,
+    let answers = [
+        (Level::Method, rule.method(request.method)),
+        (Level::Path, rule.path(request.path)),
+        (Level::Condition, rule.condition(request.query, request.headers)),
+    ];
+    let first = |wanted| answers.iter().find(|(_level, answer)| *answer == wanted).map(|(level, _)| *level);
+    let on_trial = rule.enforcement == Enforcement::Audit && rule.effect == Effect::Grant;
+    match (first(Answer::Denied), binary, first(Answer::NotAllowed)) {
+        (Some(level), Answer::Allowed, _) if on_trial => Judgement::OnTrial(level, Cause::Denied),
+        (Some(_level), ..) if on_trial => Judgement::Fails(Level::Binary),
+        (Some(level), ..) => Judgement::Denied(level, rule.granted(request.subject)),
+        _ if rule.effect == Effect::DenyOnly => Judgement::Silent,
+        (None, Answer::Allowed, None) => Judgement::Allowed,
+        (None, Answer::Allowed, Some(level)) if on_trial => Judgement::OnTrial(level, Cause::NotAllowed),
+        (None, Answer::Allowed, Some(level)) => Judgement::Fails(level),
+        (None, ..) => Judgement::Fails(Level::Binary),
     }
 }
 

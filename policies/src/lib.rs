@@ -1,7 +1,7 @@
 //! Policy: schema, composition, compilation, evaluation, lints.
 //!
 //! ```text
-//! text ──yaml──► Document ──Policy::compile──► Policy ──decide──► Allow(Permit) | Deny(Denial)
+//! text ──yaml──► Document ──compose──► Document ──Policy::compile──► Policy ──decide──► Allow(Permit) | Deny(Denial)
 //!                   └─────Document::confinement──► wire::confinement::Confinement
 //! ```
 //! A document has two halves. The *static* half (filesystem, process) becomes a
@@ -11,20 +11,28 @@
 //! *Invariants:* nothing in this crate reads a file, a clock or the environment; what cannot be
 //! understood is an error and never an allowance; a [`Permit`] can be made by [`Policy::decide`] only.
 
+pub mod compose;
 pub mod confinement;
 pub mod decision;
 pub mod document;
 pub mod embedded;
 pub mod place;
+pub mod table;
 pub mod yaml;
 
 mod compile;
+mod condition;
 mod evaluate;
 mod index;
 mod pattern;
 mod rule;
+mod validity;
 
+pub use compose::{FileText, Files, NoFiles, compose};
+pub use condition::{Headers, NoHeaders};
 pub use decision::{Decision, Denial, DestinationDecision, Level, NameDecision, Permit};
 pub use document::Document;
-pub use evaluate::{Destination, Policy, Request};
+pub use evaluate::{Asked, Destination, Policy, Request};
+pub use rule::RateLimits;
+pub use validity::Timestamp;
 pub use yaml::{LoadError, LoadErrors};

@@ -7,7 +7,9 @@
 pub(crate) mod binary;
 pub(crate) mod host;
 pub(crate) mod method;
+pub(crate) mod pair;
 pub(crate) mod path;
+pub(crate) mod wildcard;
 
 #[cfg(test)]
 pub(crate) mod oracle;

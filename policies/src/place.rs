@@ -1,11 +1,25 @@
-//! Where in its file a value stands, so that an error about its meaning can point at it.
+//! Where in its file a value stands, so that an error about its meaning can point at it, and a resolved
+//! document can say where each line came from.
+
+use std::cell::Cell;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_saphyr::Spanned;
 
+thread_local! {
+    /// The text that is being read. A deserializer has no other way to tell a value where it is read from.
+    static READING: Cell<SourceId> = const { Cell::new(SourceId::OWN) };
+}
+
+/// One of the texts that a document was made of; [`crate::Document::source_name`] names it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourceId(pub(crate) u16);
+
 /// A position in a file; both numbers count from 1, and 0 means that the position is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
+    /// Which text.
+    pub source: SourceId,
     /// Line.
     pub line: u64,
     /// Column, in characters.
@@ -21,9 +35,32 @@ pub struct At<T> {
     pub place: Place,
 }
 
+impl SourceId {
+    /// The document's own text, as opposed to those that it extends.
+    pub const OWN: Self = Self(0);
+
+    /// Runs `read`; every place that it makes is in this source.
+    pub(crate) fn reading<T>(self, read: impl FnOnce() -> T) -> T {
+        /// Puts the outer source back, whichever way `read` ends.
+        struct Outer(SourceId);
+        impl Drop for Outer {
+            fn drop(&mut self) {
+                READING.set(self.0);
+            }
+        }
+        let _outer = Outer(READING.replace(self));
+        read()
+    }
+}
+
 impl Place {
+    /// A place in the text that is being read.
+    pub(crate) fn at(line: u64, column: u64) -> Self {
+        Self { source: READING.get(), line, column }
+    }
+
     pub(crate) fn of(location: serde_saphyr::Location) -> Self {
-        Self { line: location.line(), column: location.column() }
+        Self::at(location.line(), location.column())
     }
 }
 

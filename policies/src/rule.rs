@@ -3,16 +3,20 @@
 //! A rule's *scope* is its binaries and its destinations. Its deny lists hold in the whole scope and
 //! for every rule, with the level of the list itself left out: a denied binary is denied at the rule's
 //! destinations, a denied destination is denied to the rule's binaries, and a denied method or path is
-//! denied to the rule's binaries at its destinations.
+//! denied to the rule's binaries at its destinations. The same holds for the deny lists of its conditions.
+//! A rule that is not in force at the time is as if it were not there, with its deny lists.
 
 use std::sync::Arc;
 
 use wire::subject::{Program, Subject};
 
+use crate::condition::{Conditions, Headers};
+use crate::document::{Effect, Enforcement};
 use crate::pattern::binary::BinaryPattern;
 use crate::pattern::host::DestinationPattern;
 use crate::pattern::method::MethodPattern;
 use crate::pattern::path::PathPattern;
+use crate::validity::{Timestamp, Validity};
 
 #[derive(Debug)]
 pub(crate) struct Rule {
@@ -21,6 +25,20 @@ pub(crate) struct Rule {
     pub(crate) destination: Level<DestinationPattern>,
     pub(crate) method: Level<MethodPattern>,
     pub(crate) path: Level<PathPattern>,
+    pub(crate) conditions: Conditions,
+    pub(crate) validity: Validity,
+    pub(crate) limits: RateLimits,
+    pub(crate) effect: Effect,
+    pub(crate) enforcement: Enforcement,
+}
+
+/// How much a sandbox may do by one rule. The caller counts; `None` is no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RateLimits {
+    /// Requests in any minute.
+    pub requests_per_minute: Option<u32>,
+    /// Bytes of request and response bodies in a day of the host's clock (UTC).
+    pub bytes_per_day: Option<u64>,
 }
 
 /// The compiled lists of one level.
@@ -52,12 +70,35 @@ impl Rule {
         }
     }
 
+    /// What the rule grants the subject at the binary level; nothing, if it only denies.
+    pub(crate) fn granted(&self, subject: &Subject) -> Answer {
+        if self.effect == Effect::DenyOnly { Answer::NotAllowed } else { self.binary(subject) }
+    }
+
     pub(crate) fn method(&self, method: &str) -> Answer {
         self.method.answer(|pattern| pattern.matches(method))
     }
 
     pub(crate) fn path(&self, path: &str) -> Answer {
         self.path.answer(|pattern| pattern.matches(path))
+    }
+
+    pub(crate) fn condition(&self, query: &str, headers: &dyn Headers) -> Answer {
+        self.conditions.answer(query, headers)
+    }
+
+    pub(crate) fn denies_anything(&self) -> bool {
+        let levels = [
+            self.binary.deny.is_empty(),
+            self.destination.deny.is_empty(),
+            self.method.deny.is_empty(),
+            self.path.deny.is_empty(),
+        ];
+        levels.contains(&false) || self.conditions.denies_anything()
+    }
+
+    pub(crate) fn in_force(&self, now: Timestamp) -> bool {
+        self.validity.holds(now)
     }
 
     /// Whether any owner is one of the rule's programs: then the rule's deny lists bind the request.

@@ -175,7 +175,7 @@ fn options() -> Options {
 }
 
 fn explain(error: &Error, file: &str) -> LoadError {
-    let place = error.location().map_or(Place { line: 1, column: 1 }, Place::of);
+    let place = error.location().map_or_else(|| Place::at(1, 1), Place::of);
     let error = innermost(error);
     let report = |reason: String, remedy: String| LoadError::new(file, place, reason, remedy);
     match error {

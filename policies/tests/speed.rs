@@ -6,7 +6,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use policies::{Decision, Destination, Document, Policy, Request};
+use policies::{Decision, Destination, Document, NoHeaders, Policy, Request, Timestamp};
 use wire::subject::{Program, Subject};
 
 const ROUNDS: usize = 20_000;
@@ -44,7 +44,9 @@ fn measure(policy: &Policy, rules: usize, kind: &str) -> (u128, u128) {
     let mut times: Vec<u128> = Vec::with_capacity(ROUNDS);
     for round in 0..ROUNDS {
         let destination = Destination { host: &hosts[round % hosts.len()], port: 443 };
-        let request = Request { subject: &subject, destination, method: "GET", path: "/v1/7/items/8" };
+        let (method, path, query, headers) = ("GET", "/v1/7/items/8", "", &NoHeaders);
+        let now = Timestamp(0);
+        let request = Request { subject: &subject, destination, method, path, query, headers, now };
         let started = Instant::now();
         let decision = black_box(policy.decide(black_box(&request)));
         times.push(started.elapsed().as_nanos());

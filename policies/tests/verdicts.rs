@@ -1,153 +1,160 @@
 //! Tables of requests and the verdicts that their policy must give: `NAME.yaml` is the policy, `NAME.table`
-//! the requests, in `verdicts/` and beside the presets, one to a line:
-//!
-//! `PROGRAM[+PROGRAM…] METHOD HOST[:PORT] PATH  allow RULE | deny LEVEL RULE|-`
-//!
-//! Instead of a program: `(unknown)` guest-init could not tell, `(nobody)` no owner, `(deleted)` a file
-//! that was removed while it ran.
+//! the requests (see [`policies::table`]), in `verdicts/` and beside the policies that come with the product.
 
 #![expect(clippy::unwrap_used, reason = "a broken table is a failed test")]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use policies::{Decision, Destination, DestinationDecision, Document, Level, NameDecision, Policy, Request};
-use wire::subject::{Program, Subject};
+use policies::table::{Row, Table};
+use policies::{
+    Asked, Decision, DestinationDecision, Document, FileText, Files, Level, NameDecision, Policy,
+};
 
-struct Row<'a> {
-    line: usize,
-    subject: Subject,
-    method: &'a str,
-    host: &'a str,
-    port: u16,
-    path: &'a str,
-    expected: String,
+/// Files beside the policy, and the variables of its table.
+struct Beside {
+    folder: PathBuf,
+    variables: BTreeMap<String, Vec<String>>,
 }
 
 #[test]
 fn every_table_holds() {
     let mut rows = 0;
     let mut wrong = Vec::new();
-    for table in tables() {
-        let policy = policy_of(&table);
-        let text = std::fs::read_to_string(&table).unwrap();
-        for row in text.lines().enumerate().filter_map(|(index, line)| Row::parse(index + 1, line)) {
+    for path in tables() {
+        let (policy, table) = load(&path);
+        for row in &table.rows {
             rows += 1;
-            let got = row.decide(&policy);
+            let got = row.verdict(&policy);
             if got != row.expected {
-                wrong.push(format!("{}:{}: {got}, not {}", table.display(), row.line, row.expected));
+                wrong.push(format!("{}:{}: {got}, not {}", path.display(), row.line, row.expected));
             }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(rows >= 150, "only {rows} rows");
+    assert!(rows >= 300, "only {rows} rows");
 }
 
 /// The questions about flows and names must never refuse what a request would be allowed, and must
 /// refuse what fails at its first two levels.
 #[test]
 fn flow_and_name_questions_agree_with_every_row() {
-    for table in tables() {
-        let policy = policy_of(&table);
-        let text = std::fs::read_to_string(&table).unwrap();
-        for row in text.lines().enumerate().filter_map(|(index, line)| Row::parse(index + 1, line)) {
-            let context = format!("{}:{}", table.display(), row.line);
-            let destination = Destination { host: row.host, port: row.port };
-            let flow = policy.decide_destination(&row.subject, destination);
-            match &row.request(&policy) {
-                Decision::Allow(permit) => {
-                    assert!(matches!(flow, DestinationDecision::Possible), "{context}");
-                    assert!(matches!(policy.decide_name(row.host), NameDecision::Possible), "{context}");
-                    let permitted = (permit.host(), permit.port(), permit.method(), permit.path());
-                    assert_eq!(permitted, (row.host, row.port, row.method, row.path), "{context}");
-                }
-                Decision::Deny(denial) => {
-                    assert!(!denial.reason().is_empty() && !denial.hint().is_empty(), "{context}");
-                    let early = denial.level() <= Level::Destination;
-                    let refused = matches!(flow, DestinationDecision::Deny(_));
-                    assert_eq!(refused, early, "{context}: {flow:?}");
-                }
-            }
+    for path in tables() {
+        let (policy, table) = load(&path);
+        table.rows.iter().for_each(|row| agrees(&policy, row, &format!("{}:{}", path.display(), row.line)));
+    }
+}
+
+fn agrees(policy: &Policy, row: &Row, context: &str) {
+    let request = row.request();
+    let (destination, now) = (request.destination, request.now);
+    let flow = policy.decide_destination(Asked { subject: request.subject, destination, now });
+    match policy.decide(&request) {
+        Decision::Allow(permit) => {
+            assert!(matches!(flow, DestinationDecision::Possible), "{context}");
+            assert!(matches!(policy.decide_name(destination.host, now), NameDecision::Possible), "{context}");
+            let permitted = (permit.host(), permit.port(), permit.method(), permit.path());
+            assert_eq!(
+                permitted,
+                (destination.host, destination.port, request.method, request.path),
+                "{context}"
+            );
+        }
+        Decision::Deny(denial) => {
+            assert!(!denial.reason().is_empty() && !denial.hint().is_empty(), "{context}");
+            let early = denial.level() <= Level::Destination;
+            let refused = matches!(flow, DestinationDecision::Deny(_));
+            assert_eq!(refused, early, "{context}: {flow:?}");
         }
     }
 }
 
-impl<'a> Row<'a> {
-    fn parse(line: usize, text: &'a str) -> Option<Self> {
-        let words: Vec<&str> = text.split_whitespace().collect();
-        let [programs, method, destination, path, verdict @ ..] = words.as_slice() else {
-            assert!(words.is_empty() || words[0].starts_with('#'), "line {line}: {text}");
-            return None;
-        };
-        if programs.starts_with('#') {
-            return None;
-        }
-        let port_at = destination.rfind(':').filter(|at| !destination[*at..].contains(']'));
-        let (host, port) = match port_at {
-            Some(at) => (&destination[..at], destination[at + 1..].parse().unwrap()),
-            None => (*destination, 443),
-        };
-        Some(Self { line, subject: subject(programs), method, host, port, path, expected: verdict.join(" ") })
+/// A policy that comes with the product and has no table would be a claim without a test.
+#[test]
+fn every_embedded_policy_has_a_table() {
+    let mut names = 0;
+    for name in policies::embedded::names() {
+        names += 1;
+        let file = file_of(name);
+        assert_eq!(
+            Some(std::fs::read_to_string(&file).unwrap().as_str()),
+            policies::embedded::text(name),
+            "{name}"
+        );
+        let table = std::fs::read_to_string(file.with_extension("table")).unwrap();
+        let [allows, denies] = [" allow ", " deny "].map(|verdict| table.matches(verdict).count());
+        assert!(allows >= 3 && denies >= 10, "{name}: {allows} allowed, {denies} denied");
     }
+    let files = folders().skip(1).flat_map(|folder| files_in(&folder, "yaml")).count();
+    assert_eq!(names, files, "a policy beside the others is not embedded");
+}
 
-    fn request(&self, policy: &Policy) -> Decision {
-        let destination = Destination { host: self.host, port: self.port };
-        policy.decide(&Request { subject: &self.subject, destination, method: self.method, path: self.path })
-    }
+fn here() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
 
-    fn decide(&self, policy: &Policy) -> String {
-        match self.request(policy) {
-            Decision::Allow(permit) => format!("allow {}", permit.rule()),
-            Decision::Deny(denial) => format!("deny {} {}", denial.level(), denial.rule().unwrap_or("-")),
-        }
-    }
+/// Where tables lie: the crate's own tests first, then what comes with the product.
+fn folders() -> impl Iterator<Item = PathBuf> {
+    ["tests/verdicts", "../presets", "tiers", "profiles"].into_iter().map(|folder| here().join(folder))
+}
+
+fn file_of(name: &str) -> PathBuf {
+    let (kind, file) = name.split_once('/').unwrap();
+    let folder = match kind {
+        "preset" => "../presets",
+        "tier" => "tiers",
+        "profile" => "profiles",
+        _ => ".",
+    };
+    here().join(folder).join(file).with_extension("yaml")
+}
+
+fn files_in(folder: &Path, kind: &str) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let files = entries.map(|entry| entry.unwrap().path());
+    files.filter(|path| path.extension().is_some_and(|extension| extension == kind)).collect()
 }
 
 fn tables() -> Vec<PathBuf> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut tables = Vec::new();
-    for folder in [here.join("tests/verdicts"), here.join("../presets")] {
-        let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-        tables.extend(files.filter(|path| path.extension().is_some_and(|extension| extension == "table")));
-    }
+    let mut tables: Vec<PathBuf> = folders().flat_map(|folder| files_in(&folder, "table")).collect();
     tables.sort();
     tables
 }
 
-/// A preset without a table would be a claim without a test.
-#[test]
-fn every_preset_has_a_table() {
-    let presets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../presets");
-    let files: Vec<PathBuf> =
-        std::fs::read_dir(presets).unwrap().map(|entry| entry.unwrap().path()).collect();
-    let policies = files.iter().filter(|path| path.extension().is_some_and(|extension| extension == "yaml"));
-    assert!(policies.clone().count() >= 4);
-    for policy in policies {
-        let table = std::fs::read_to_string(policy.with_extension("table")).unwrap();
-        let [allows, denies] = [" allow ", " deny "].map(|verdict| table.matches(verdict).count());
-        assert!(allows >= 5 && denies >= 10, "{}: {allows} allowed, {denies} denied", policy.display());
-    }
-}
-
-fn policy_of(table: &Path) -> Policy {
+fn load(table: &Path) -> (Policy, Table) {
+    let context = |error: &dyn std::fmt::Display| format!("{}: {error}", table.display());
+    let rows = Table::parse(&std::fs::read_to_string(table).unwrap());
+    let rows = rows.unwrap_or_else(|error| panic!("{}", context(&error)));
     let file = table.with_extension("yaml");
-    let text = std::fs::read_to_string(&file).unwrap();
-    let document = Document::parse(&text, &file.display().to_string()).unwrap();
-    let policy = Policy::compile(&document).unwrap();
+    let document = Document::parse(&std::fs::read_to_string(&file).unwrap(), &file.display().to_string());
+    let document = document.unwrap_or_else(|errors| panic!("{errors}"));
+    let beside = Beside { folder: table.parent().unwrap().to_owned(), variables: rows.variables.clone() };
+    let document = policies::compose(document, &beside).unwrap_or_else(|errors| panic!("{errors}"));
+    let policy = Policy::compile(&document).unwrap_or_else(|errors| panic!("{errors}"));
     // What the proxy gets is the network part written out again: it must mean the same.
     let again = Document::parse(&document.network_text().unwrap(), "written again").unwrap();
-    assert_eq!(Policy::compile(&again).unwrap().rule_count(), policy.rule_count());
-    policy
-}
-
-fn subject(programs: &str) -> Subject {
-    match programs {
-        "(unknown)" => Subject::Unknown("the socket was closed".to_owned()),
-        "(nobody)" => Subject::Owners(Vec::new()),
-        "(deleted)" => Subject::Owners(vec![program("/usr/bin/curl (deleted)")]),
-        _ => Subject::Owners(programs.split('+').map(program).collect()),
+    let again = Policy::compile(&again).unwrap();
+    assert_eq!(again.rule_count(), policy.rule_count());
+    for row in &rows.rows {
+        assert_eq!(
+            row.verdict(&again),
+            row.verdict(&policy),
+            "{}:{}: written again",
+            table.display(),
+            row.line
+        );
     }
+    (policy, rows)
 }
 
-fn program(path: &str) -> Program {
-    Program { path: path.to_owned(), sha256: None, script: None, pid: 7, uid: 1000, parents: Vec::new() }
+impl Files for Beside {
+    fn read(&self, _base: &str, path: &str) -> Result<FileText, String> {
+        let path = self.folder.join(path);
+        let text = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
+        Ok(FileText { name: path.display().to_string(), text })
+    }
+
+    fn variable(&self, name: &str) -> Option<Vec<String>> {
+        self.variables.get(name).cloned()
+    }
 }

@@ -1,11 +1,12 @@
 //! `openshell policy`.
 
-use std::fs;
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use manager::failure::{Failure, chain};
+use manager::policy::{PolicyError, PolicyFiles};
 use policies::confinement::Workspace;
-use policies::{Decision, Destination, Document, LoadErrors, Policy, Request};
+use policies::{Decision, Destination, Document, NoHeaders, Policy, Request, Timestamp};
 use serde_json::json;
 use wire::subject::{Program, Subject};
 
@@ -17,6 +18,7 @@ struct Target {
     host: String,
     port: u16,
     path: String,
+    query: String,
 }
 
 pub(super) fn run(command: arguments::Policy) -> Result<u8, Failure> {
@@ -27,12 +29,13 @@ pub(super) fn run(command: arguments::Policy) -> Result<u8, Failure> {
 }
 
 fn check(file: &Path) -> Result<u8, Failure> {
-    match load(file)? {
+    match load(file) {
         Ok((document, _policy)) => {
             println!("{}: {} network rules, no mistakes", file.display(), document.network.len());
             Ok(0)
         }
-        Err(mistakes) => {
+        Err(PolicyError::File(failure)) => Err(failure),
+        Err(PolicyError::Mistakes(mistakes)) => {
             for mistake in mistakes.iter() {
                 eprintln!("openshell: {mistake}\n  remedy: {}", mistake.remedy());
             }
@@ -42,10 +45,7 @@ fn check(file: &Path) -> Result<u8, Failure> {
 }
 
 fn explain(question: &Explain) -> Result<u8, Failure> {
-    let (_document, policy) = load(&question.file)?.map_err(|mistakes| {
-        let first = mistakes.first();
-        Failure::new(first, first.remedy())
-    })?;
+    let (_document, policy) = load(&question.file)?;
     let target = Target::parse(&question.url)?;
     let subject = Subject::Owners(vec![Program {
         path: question.binary.clone(),
@@ -60,6 +60,9 @@ fn explain(question: &Explain) -> Result<u8, Failure> {
         destination: Destination { host: &target.host, port: target.port },
         method: &question.method,
         path: &target.path,
+        query: &target.query,
+        headers: &NoHeaders,
+        now: now(),
     });
     show(&decision, question.output.json)
 }
@@ -92,29 +95,18 @@ fn show(decision: &Decision, as_json: bool) -> Result<u8, Failure> {
 }
 
 /// The policy in `file`, which may be an agent.yaml.
-fn load(file: &Path) -> Result<Result<(Document, Policy), LoadErrors>, Failure> {
-    let text = fs::read_to_string(file).map_err(|error| {
-        Failure::new(
-            format_args!("cannot read {}: {error}", file.display()),
-            "name a file that exists and is readable",
-        )
-    })?;
-    let name = file.display().to_string();
-    let document = if is_agent(&text) {
-        Ok(manager::spec::Spec::load(file)?.policy)
-    } else {
-        Document::parse(&text, &name)
-    };
-    Ok(document.and_then(|document| {
-        // Both halves are part of the answer; where the agent works does not change whether they are right.
-        document.confinement(&Workspace { uid: 1000, gid: 1000, own: Vec::new(), shared: Vec::new() })?;
-        Policy::compile(&document).map(|policy| (document, policy))
-    }))
+fn load(file: &Path) -> Result<(Document, Policy), PolicyError> {
+    let document = manager::policy::load(file, &PolicyFiles::default())?;
+    // Both halves are part of the answer; where the agent works does not change whether they are right.
+    let nowhere = Workspace { uid: 1000, gid: 1000, own: Vec::new(), shared: Vec::new() };
+    document.confinement(&nowhere).map_err(PolicyError::Mistakes)?;
+    let policy = Policy::compile(&document).map_err(PolicyError::Mistakes)?;
+    Ok((document, policy))
 }
 
-/// Only an agent.yaml has a command.
-fn is_agent(text: &str) -> bool {
-    text.lines().any(|line| line.starts_with("command:"))
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
 impl Target {
@@ -135,7 +127,8 @@ impl Target {
             ),
             None => (authority, default_port),
         };
-        let path = path.split(['?', '#']).next().filter(|path| !path.is_empty()).unwrap_or("/");
-        Ok(Self { host: host.to_owned(), port, path: path.to_owned() })
+        let (path, query) = path.split('#').next().unwrap_or_default().split_once('?').unwrap_or((path, ""));
+        let path = if path.is_empty() { "/" } else { path };
+        Ok(Self { host: host.to_owned(), port, path: path.to_owned(), query: query.to_owned() })
     }
 }

@@ -55,7 +55,7 @@ struct Relay<'a, W> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
-    /// Forwards a permitted request and relays the response.
+    /// Forwards a permitted request and relays the response. The fields of `head` are those that were judged.
     pub(super) async fn forward(
         &mut self,
         id: &RequestId,
@@ -80,9 +80,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
             tally: &tally,
         };
         let (feeder, body) = body_of(head.length);
-        let mut cleaned = head.fields;
-        fields::clean_request(&mut cleaned);
-        let mut out = outgoing(permit, request, cleaned, body);
+        let mut out = outgoing(permit, request, head.fields, body);
         announce(out.headers_mut(), head.length, &request.method);
         if permit.host() == wire::inference::HOST {
             vouch(out.headers_mut(), self.proxy, self.asker, id);

@@ -82,6 +82,9 @@ fn permit(port: u16) -> Permit {
         destination: policies::Destination { host: "a.example", port },
         method: "GET",
         path: "/",
+        query: "",
+        headers: &policies::NoHeaders,
+        now: policies::Timestamp(0),
     };
     match policy.decide(&request) {
         Decision::Allow(permit) => permit,

@@ -4,6 +4,7 @@
 use wire::subject::{Program, Subject};
 
 use super::*;
+use crate::condition::NoHeaders;
 use crate::document::Document;
 use crate::pattern::Side;
 use crate::pattern::oracle::{self, Random};
@@ -197,7 +198,10 @@ fn the_compiled_policy_is_the_slow_reading() {
             let expected = slow_decide(&rules, &owners, (host, port), (method, path));
             let subject = subject(&owners);
             let destination = Destination { host, port };
-            let got = match policy.decide(&Request { subject: &subject, destination, method, path }) {
+            let now = Timestamp(0);
+            let (query, headers) = ("", &NoHeaders);
+            let request = Request { subject: &subject, destination, method, path, query, headers, now };
+            let got = match policy.decide(&request) {
                 Decision::Allow(permit) => Ok(permit.rule().parse().unwrap()),
                 Decision::Deny(denial) => {
                     Err((denial.level(), denial.rule().map(|rule| rule.parse().unwrap())))
@@ -208,10 +212,10 @@ fn the_compiled_policy_is_the_slow_reading() {
                 Ok(_rule) => {
                     allows += 1;
                     assert!(matches!(
-                        policy.decide_destination(&subject, destination),
+                        policy.decide_destination(Asked { subject: &subject, destination, now }),
                         DestinationDecision::Possible
                     ));
-                    assert!(matches!(policy.decide_name(host), NameDecision::Possible));
+                    assert!(matches!(policy.decide_name(host, now), NameDecision::Possible));
                 }
                 Err((level, _rule)) => denies[level as usize] += 1,
             }

@@ -20,6 +20,7 @@
 
 use std::borrow::Cow;
 
+use super::wildcard::{self, Letters};
 use super::{PatternError, Side};
 
 const MAX_PATTERN: usize = 1024;
@@ -49,7 +50,7 @@ enum Segment {
     /// `*` alone.
     Whole,
     /// The pieces between the `*` of a segment; at least two, of which one is not empty.
-    Pieces(Vec<Box<str>>),
+    Pieces(Vec<Box<[u8]>>),
     /// `**`.
     Deep,
 }
@@ -124,51 +125,23 @@ impl PathPattern {
         }
     }
 
+    fn letters(&self) -> Letters {
+        if self.loose { Letters::AnyCase } else { Letters::Exactly }
+    }
+
     fn segment_matches(&self, segment: &Segment, text: &str) -> bool {
         match segment {
-            Segment::Literal(literal) => self.same(literal, text),
+            Segment::Literal(literal) => self.letters().same(literal.as_bytes(), text.as_bytes()),
             Segment::Whole => !text.is_empty() || self.side == Side::Deny,
-            Segment::Pieces(pieces) => self.pieces_match(pieces, text),
+            Segment::Pieces(pieces) => wildcard::matches(pieces, text.as_bytes(), self.letters()),
             Segment::Deep => false,
         }
-    }
-
-    /// The first piece starts the text, the last one ends it, and the others follow each other between.
-    fn pieces_match(&self, pieces: &[Box<str>], text: &str) -> bool {
-        let [first, middle @ .., last] = pieces else { return false };
-        let text = text.as_bytes();
-        let Some((head, tail)) = text.split_at_checked(first.len()) else { return false };
-        if !self.same_bytes(first.as_bytes(), head) {
-            return false;
-        }
-        let Some(inner) = tail.len().checked_sub(last.len()) else { return false };
-        let (mut inner, end) = tail.split_at(inner);
-        for piece in middle {
-            let Some(found) = self.find(piece.as_bytes(), inner) else { return false };
-            inner = &inner[found + piece.len()..];
-        }
-        self.same_bytes(last.as_bytes(), end)
-    }
-
-    fn find(&self, piece: &[u8], text: &[u8]) -> Option<usize> {
-        if piece.is_empty() {
-            return Some(0);
-        }
-        text.windows(piece.len()).position(|window| self.same_bytes(piece, window))
-    }
-
-    fn same(&self, left: &str, right: &str) -> bool {
-        self.same_bytes(left.as_bytes(), right.as_bytes())
-    }
-
-    fn same_bytes(&self, left: &[u8], right: &[u8]) -> bool {
-        if self.loose { left.eq_ignore_ascii_case(right) } else { left == right }
     }
 }
 
 impl Segment {
     fn parse(text: &str, loose: bool) -> Result<Self, PatternError> {
-        let literal = |text: &str| Box::from(if loose { unescape(text) } else { Cow::Borrowed(text) });
+        let literal = |text: &str| Box::<str>::from(if loose { unescape(text) } else { Cow::Borrowed(text) });
         match text {
             "*" => Ok(Self::Whole),
             "**" => Ok(Self::Deep),
@@ -176,7 +149,9 @@ impl Segment {
                 format!("'{text}' has '**' inside a segment"),
                 "let '**' stand alone between slashes, or write one '*'",
             )),
-            _ if text.contains('*') => Ok(Self::Pieces(text.split('*').map(literal).collect())),
+            _ if text.contains('*') => {
+                Ok(Self::Pieces(text.split('*').map(literal).map(str::into_boxed_bytes).collect()))
+            }
             _ => Ok(Self::Literal(literal(text))),
         }
     }

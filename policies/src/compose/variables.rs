@@ -1,0 +1,113 @@
+//! `${NAME}` in destinations and paths.
+//!
+//! A document's own definition goes before those of what it extends, and all of them before the operator's.
+//! A variable with several values makes several entries of one. What a variable holds is a host or a part of
+//! a path, never a pattern: nobody widens a rule by filling it in.
+
+use std::collections::BTreeMap;
+
+use super::Files;
+use crate::document::{Document, Lists, RuleEntry};
+use crate::place::At;
+use crate::yaml::{LoadError, LoadErrors};
+
+/// Most entries that one entry becomes.
+const MAX_ENTRIES: usize = 256;
+
+pub(super) struct Variables<'f> {
+    files: &'f dyn Files,
+    defined: BTreeMap<String, Vec<String>>,
+}
+
+/// What is wrong with an entry: cause and remedy.
+type Wrong = (String, String);
+
+impl<'f> Variables<'f> {
+    /// The variables of all layers; the last layer is the document's own.
+    pub(super) fn of(layers: &[Document], files: &'f dyn Files) -> Self {
+        let mut defined = BTreeMap::new();
+        for (name, values) in layers.iter().flat_map(|layer| &layer.variables) {
+            let values = values.value.0.iter().map(|value| value.value.clone()).collect();
+            defined.insert(name.clone(), values);
+        }
+        Self { files, defined }
+    }
+
+    /// Replaces every variable of the document's rules.
+    pub(super) fn fill(&self, document: &mut Document) -> Result<(), LoadErrors> {
+        let mut found = Vec::new();
+        let mut rules = std::mem::take(&mut document.network);
+        for RuleEntry { destination, path, .. } in rules.iter_mut().map(|rule| &mut rule.value) {
+            let levels = [("destination", destination), ("path", path)];
+            for (key, lists) in levels {
+                let Some(At { value: Lists { allow, deny }, .. }) = lists else { continue };
+                *allow = self.entries(allow, document, key, &mut found);
+                *deny = self.entries(deny, document, key, &mut found);
+            }
+        }
+        document.network = rules;
+        LoadErrors::from_found(found).map_or(Ok(()), Err)
+    }
+
+    fn entries(
+        &self,
+        entries: &mut Vec<At<String>>,
+        document: &Document,
+        key: &str,
+        found: &mut Vec<LoadError>,
+    ) -> Vec<At<String>> {
+        let mut filled = Vec::with_capacity(entries.len());
+        for entry in entries.drain(..) {
+            match self.expand(&entry.value, key) {
+                Ok(texts) => filled.extend(texts.into_iter().map(|value| At { value, place: entry.place })),
+                Err((reason, remedy)) => {
+                    found.push(document.mistake(entry.place, reason, remedy).about(key));
+                }
+            }
+        }
+        filled
+    }
+
+    /// Every text that the entry becomes.
+    fn expand(&self, text: &str, key: &str) -> Result<Vec<String>, Wrong> {
+        let Some((before, rest)) = text.split_once("${") else { return Ok(vec![text.to_owned()]) };
+        let Some((name, after)) = rest.split_once('}') else {
+            return Err((format!("'{text}' has a variable without an end"), "write '${NAME}'".to_owned()));
+        };
+        let tails = self.expand(after, key)?;
+        let mut all = Vec::new();
+        for value in self.values(name)? {
+            check(name, &value, key)?;
+            all.extend(tails.iter().map(|tail| format!("{before}{value}{tail}")));
+        }
+        if all.len() > MAX_ENTRIES {
+            let reason = format!("'{text}' becomes more than {MAX_ENTRIES} entries");
+            return Err((reason, "give its variables fewer values".to_owned()));
+        }
+        Ok(all)
+    }
+
+    fn values(&self, name: &str) -> Result<Vec<String>, Wrong> {
+        let values = self.defined.get(name).cloned().or_else(|| self.files.variable(name));
+        values.filter(|values| !values.is_empty()).ok_or_else(|| {
+            let remedy = format!("add 'variables: {{{name}: …}}' to the policy");
+            (format!("nothing says what '${{{name}}}' stands for"), remedy)
+        })
+    }
+}
+
+/// A value is a host with or without a port, or plain segments of a path.
+fn check(name: &str, value: &str, key: &str) -> Result<(), Wrong> {
+    let marks = if key == "path" { "-._~:@/+" } else { "-.:[]" };
+    let plain = |c: char| c.is_ascii_alphanumeric() || marks.contains(c);
+    let segments = || key != "path" || value.split('/').all(|text| !matches!(text, "" | "." | ".."));
+    if !value.is_empty() && value.chars().all(plain) && segments() {
+        return Ok(());
+    }
+    let reason = format!("'${{{name}}}' stands for '{value}', which cannot be part of a {key}");
+    let remedy = match key {
+        "path" => "write letters, digits and '-._~:@+', with single slashes between",
+        _ => "write a host, without scheme, path or wildcard",
+    };
+    Err((reason, remedy.to_owned()))
+}
