@@ -138,7 +138,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S> {
         // What is judged is what is forwarded.
         fields::clean_request(&mut head.fields);
         match self.proxy.judge.request(self.asker, &id, &request, &head.fields).await {
-            Ok(permit) => self.forward(&id, &permit, &request, head).await,
+            Ok(granted) => self.forward(&id, granted, &request, head).await,
             Err(refusal) => self.answer_denied(&id, &refusal, &request, &head).await,
         }
     }

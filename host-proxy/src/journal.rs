@@ -10,6 +10,7 @@ use wire::id::RequestId;
 
 use crate::canonical::{Authority, CanonicalRequest};
 use crate::flow::Asker;
+use crate::quota::Spent;
 use crate::refusal::Refusal;
 
 /// The proxy's connection to the audit writer.
@@ -27,6 +28,8 @@ pub struct Outcome {
     pub received: u64,
     /// Microseconds from the verdict to the response's end.
     pub latency_us: u64,
+    /// The limit at which a body was broken off.
+    pub spent: Option<Spent>,
 }
 
 impl Journal {
@@ -105,7 +108,8 @@ pub(crate) fn refused(event: Event, refusal: &Refusal) -> Event {
 /// The event with what came of an allowed request.
 pub(crate) fn completed(event: Event, outcome: Outcome) -> Event {
     let object = event.object.map(|object| object.with_bytes(outcome.sent, outcome.received));
-    Event { object, status: outcome.status, latency_us: Some(outcome.latency_us), ..event }
+    let reason = outcome.spent.map(|spent| spent.to_string());
+    Event { object, status: outcome.status, latency_us: Some(outcome.latency_us), reason, ..event }
 }
 
 fn destination(authority: &Authority) -> Object {

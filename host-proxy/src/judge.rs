@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use audit::client::AppendError;
 use audit::{Action, Event};
@@ -16,12 +16,14 @@ use wire::subject::Subject;
 use crate::canonical::{Authority, CanonicalRequest, Name};
 use crate::flow::{Asker, FlowError};
 use crate::journal::{self, Journal, Outcome};
+use crate::quota::{Budget, Moment, Quotas};
 use crate::refusal::Refusal;
 
 /// Decides and records.
 #[derive(Debug)]
 pub struct Judge {
     policy: Arc<Policy>,
+    quotas: Arc<Quotas>,
     journal: Journal,
     boot: u32,
     requests: AtomicU64,
@@ -31,7 +33,8 @@ impl Judge {
     /// A judge of `policy` who writes to `journal`. `boot` tells request ids of two boots apart.
     #[must_use]
     pub fn new(policy: Policy, journal: Journal, boot: u32) -> Self {
-        Self { policy: Arc::new(policy), journal, boot, requests: AtomicU64::new(1) }
+        let quotas = Arc::new(Quotas::default());
+        Self { policy: Arc::new(policy), quotas, journal, boot, requests: AtomicU64::new(1) }
     }
 
     /// A new request id.
@@ -43,14 +46,15 @@ impl Judge {
     /// Decides one request, with the header `fields` that will be forwarded, and records the decision.
     ///
     /// # Errors
-    /// The policy denies it, or the decision cannot be recorded.
+    /// The policy denies it, a limit of its rule is reached, or the decision cannot be recorded.
     pub async fn request(
         &self,
         asker: &Asker,
         id: &RequestId,
         request: &CanonicalRequest,
         fields: &HeaderMap,
-    ) -> Result<Permit, Refusal> {
+    ) -> Result<(Permit, Budget), Refusal> {
+        let now = now();
         let host = request.authority.host.to_string();
         let decision = self.policy.decide(&policies::Request {
             subject: &asker.subject,
@@ -59,7 +63,7 @@ impl Judge {
             path: request.resource.path(),
             query: request.resource.query().unwrap_or_default(),
             headers: &Fields(fields),
-            now: now(),
+            now,
         });
         let permit = match decision {
             Decision::Allow(permit) => permit,
@@ -68,10 +72,18 @@ impl Judge {
                 return Err(self.refuse_request(asker, id, request, refusal).await);
             }
         };
+        let moment = Moment { instant: Instant::now(), time: now };
+        let budget = match self.quotas.request(&permit, moment) {
+            Ok(budget) => budget,
+            Err(spent) => {
+                let refusal = Refusal::spent(permit.rule(), spent);
+                return Err(self.refuse_request(asker, id, request, refusal).await);
+            }
+        };
         let event = journal::of_request(Action::NetworkRequest, asker, id, request);
         let event = journal::allowed(event, &permit);
         self.journal.append(&event).await.map_err(|error| unrecorded(&error))?;
-        Ok(permit)
+        Ok((permit, budget))
     }
 
     /// Records the refusal of a canonical request, and gives it back for the client.
@@ -189,7 +201,7 @@ impl policies::Headers for Fields<'_> {
 }
 
 /// A clock before 1970 is no clock: rules with a span of time are then not in force.
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }

@@ -22,6 +22,7 @@ pub mod judge;
 pub mod listener;
 pub mod names;
 pub mod proxy;
+pub mod quota;
 pub mod refusal;
 pub mod sniff;
 pub mod start;

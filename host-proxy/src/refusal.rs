@@ -4,6 +4,7 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 
 use crate::dial::DialError;
+use crate::quota::Spent;
 
 /// The field that carries the request's id on every answer that the proxy itself gives.
 pub const REQUEST_ID: &str = "x-openshell-request-id";
@@ -22,6 +23,8 @@ pub enum Stopped {
     Path,
     /// The policy's conditions on query and header fields.
     Condition,
+    /// A limit of the rule that allows it.
+    Limit,
     /// The request is malformed, ambiguous or late.
     Request,
     /// The request was allowed, but the upstream failed.
@@ -105,6 +108,14 @@ impl Refusal {
             error: denial.reason(),
             hint: denial.hint(),
         }
+    }
+
+    /// A limit of the rule is reached.
+    #[must_use]
+    pub fn spent(rule: &str, spent: Spent) -> Self {
+        let hint = "wait, or ask the operator to raise the limits of the rule".to_owned();
+        let (status, rule) = (StatusCode::TOO_MANY_REQUESTS, Some(rule.to_owned()));
+        Self { status, level: Stopped::Limit, rule, error: spent.to_string(), hint }
     }
 
     /// A request for another authority than its connection's.
@@ -210,6 +221,7 @@ impl Stopped {
             Self::Method => "method",
             Self::Path => "path",
             Self::Condition => "condition",
+            Self::Limit => "limit",
             Self::Request => "request",
             Self::Upstream => "upstream",
             Self::Proxy => "proxy",

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::pin::pin;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,9 @@ use crate::fields;
 use crate::flow::Asker;
 use crate::http1::{Close, Framing, Head, Length, ReadError, Reader, Writer};
 use crate::journal::Outcome;
+use crate::judge;
 use crate::proxy::Proxy;
+use crate::quota::{Budget, Spent};
 use crate::refusal::{Refusal, chain};
 use crate::upstream::{Feeder, Outgoing, announce, outgoing};
 
@@ -43,6 +46,8 @@ struct Tally {
     status: AtomicU16,
     sent: AtomicU64,
     received: AtomicU64,
+    budget: Budget,
+    spent: OnceLock<Spent>,
 }
 
 /// The way of a response to the client.
@@ -59,13 +64,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
     pub(super) async fn forward(
         &mut self,
         id: &RequestId,
-        permit: &Permit,
+        (permit, budget): (Permit, Budget),
         request: &CanonicalRequest,
         head: Head,
     ) -> io::Result<Next> {
-        let tally = Tally::new();
+        let tally = Tally::new(budget);
         let kept = self.upstream.take();
-        let mut link = match Link::reach(&self.proxy.dialer, permit, request, kept).await {
+        let mut link = match Link::reach(&self.proxy.dialer, &permit, request, kept).await {
             Ok(link) => link,
             Err(refusal) => return self.give_up(id, request, refusal).await,
         };
@@ -80,13 +85,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
             tally: &tally,
         };
         let (feeder, body) = body_of(head.length);
-        let mut out = outgoing(permit, request, head.fields, body);
+        let mut out = outgoing(&permit, request, head.fields, body);
         announce(out.headers_mut(), head.length, &request.method);
         if permit.host() == wire::inference::HOST {
             vouch(out.headers_mut(), self.proxy, self.asker, id);
         }
         let upload = feed(&mut self.reader, feeder, &tally);
         let result = both(upload, relay.run(&mut link, out)).await;
+        let result = result.map_err(|fault| tally.explained(fault, &permit));
         if let Err(Fault::Before(refusal)) = result {
             return self.give_up(id, request, refusal).await;
         }
@@ -148,6 +154,7 @@ impl<W: AsyncWrite + Unpin> Relay<'_, W> {
         while let Some(frame) = timeout(UPSTREAM_PATIENCE, body.frame()).await? {
             // Trailers are dropped: a chunked response to a client that did not ask for them has none.
             let Ok(data) = frame?.into_data() else { continue };
+            self.tally.spend(data.len())?;
             self.tally.received.fetch_add(data.len() as u64, Ordering::Relaxed);
             self.writer.piece(data).await?;
             // What the upstream already ended goes out with its end; everything else at once.
@@ -175,9 +182,24 @@ impl<W: AsyncWrite + Unpin> Relay<'_, W> {
 }
 
 impl Tally {
-    fn new() -> Self {
+    fn new(budget: Budget) -> Self {
         let (status, sent, received) = (AtomicU16::new(0), AtomicU64::new(0), AtomicU64::new(0));
-        Self { started: Instant::now(), status, sent, received }
+        Self { started: Instant::now(), status, sent, received, budget, spent: OnceLock::new() }
+    }
+
+    /// Counts bytes of a body before they go on.
+    fn spend(&self, bytes: usize) -> Result<(), Spent> {
+        self.budget.spend(bytes, judge::now()).inspect_err(|spent| {
+            let _first_is_kept = self.spent.set(*spent);
+        })
+    }
+
+    /// The limit that was reached is what the client must hear, not what came of it.
+    fn explained(&self, fault: Fault, permit: &Permit) -> Fault {
+        match (fault, self.spent.get()) {
+            (Fault::Before(_), Some(spent)) => Fault::Before(Refusal::spent(permit.rule(), *spent)),
+            (fault, _) => fault,
+        }
     }
 
     fn outcome(&self) -> Outcome {
@@ -187,6 +209,7 @@ impl Tally {
             sent: self.sent.load(Ordering::Relaxed),
             received: self.received.load(Ordering::Relaxed),
             latency_us: u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
+            spent: self.spent.get().copied(),
         }
     }
 }
@@ -216,7 +239,7 @@ fn body_of(length: Length) -> (Option<Feeder>, Outgoing) {
 }
 
 /// Reads the client's body and feeds it to the upstream, as fast as the upstream takes it. An upstream that
-/// wants no more ends it early.
+/// wants no more ends it early, and so does a limit.
 async fn feed<R: AsyncRead + Unpin>(
     reader: &mut Reader<R>,
     feeder: Option<Feeder>,
@@ -225,6 +248,10 @@ async fn feed<R: AsyncRead + Unpin>(
     let Some(feeder) = feeder else { return Ok(()) };
     while let Some(piece) = reader.piece().await? {
         let length = piece.len() as u64;
+        if tally.spend(piece.len()).is_err() {
+            // Dropped before its end, the feeder breaks the body off.
+            return Ok(());
+        }
         if !feeder.piece(piece).await {
             return Ok(());
         }

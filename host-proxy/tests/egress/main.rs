@@ -14,4 +14,5 @@ mod inference;
 mod names;
 mod refused;
 mod responses;
+mod rules;
 mod tls;

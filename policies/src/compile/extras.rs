@@ -9,6 +9,9 @@ use crate::place::At;
 use crate::rule::RateLimits;
 use crate::validity::{Timestamp, Validity};
 
+/// What `requests_per_minute` may be; whoever counts keeps the time of each.
+const REQUESTS: std::ops::RangeInclusive<u32> = 1..=60_000;
+
 /// Units of `bytes_per_day`.
 const UNITS: [(&str, u64); 4] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40)];
 
@@ -83,9 +86,12 @@ impl Compiler<'_> {
             self.refuse(*place, "limits", "the limits limit nothing", remedy);
             return None;
         }
-        if let Some(At { value: 0, place }) = requests_per_minute {
-            let remedy = "write at least 1, or remove the rule";
-            self.refuse(*place, "limits.requests_per_minute", "the rule allows no request", remedy);
+        if let Some(At { value, place }) =
+            requests_per_minute.as_ref().filter(|most| !REQUESTS.contains(&most.value))
+        {
+            let reason = format!("{value} requests per minute is out of range");
+            let remedy = format!("write a number from {} to {}", REQUESTS.start(), REQUESTS.end());
+            self.refuse(*place, "limits.requests_per_minute", reason, remedy);
             return None;
         }
         let bytes = match bytes_per_day {

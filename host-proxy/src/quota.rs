@@ -1,0 +1,130 @@
+//! Counts what the sandbox does by each rule that has limits.
+//!
+//! Requests are counted over the minute that ends now: never more than the limit in any minute, wherever it
+//! starts. Bytes are those of both bodies, in a day of the host's clock (UTC); a body that would go over is
+//! broken off at the piece that does. Counts outlive a change of the policy: they belong to the rule's name.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use policies::{Permit, RateLimits, Timestamp};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: i64 = 24 * 60 * 60;
+
+/// The counts of all rules.
+#[derive(Debug, Default)]
+pub struct Quotas(Mutex<HashMap<Box<str>, Account>>);
+
+/// What one request may still send and receive.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    quotas: Arc<Quotas>,
+    /// The rule, and its bytes in a day; `None`: no limit.
+    limit: Option<(Box<str>, u64)>,
+}
+
+/// A limit was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Spent {
+    /// Of requests.
+    #[error("the rule allows {limit} requests in a minute; the next one may go out in {wait} s")]
+    Requests {
+        /// Requests in a minute.
+        limit: u32,
+        /// Seconds until the next one may go out.
+        wait: u64,
+    },
+    /// Of bytes.
+    #[error("the rule allows {limit} bytes in a day, and they are used up")]
+    Bytes {
+        /// Bytes in a day.
+        limit: u64,
+    },
+}
+
+/// When a request is counted, by both clocks.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// For spans.
+    pub instant: Instant,
+    /// For days.
+    pub time: Timestamp,
+}
+
+#[derive(Debug, Default)]
+struct Account {
+    /// When the requests of the last minute went out.
+    requests: VecDeque<Instant>,
+    day: i64,
+    bytes: u64,
+}
+
+impl Quotas {
+    /// Counts one request by the permit's rule.
+    ///
+    /// # Errors
+    /// A limit of the rule is reached; nothing was counted.
+    pub fn request(self: &Arc<Self>, permit: &Permit, now: Moment) -> Result<Budget, Spent> {
+        let limits = permit.limits();
+        let limit = limits.bytes_per_day.map(|bytes| (Box::from(permit.rule()), bytes));
+        if limits != RateLimits::default() {
+            self.accounts().entry(permit.rule().into()).or_default().request(limits, now)?;
+        }
+        Ok(Budget { quotas: Arc::clone(self), limit })
+    }
+
+    fn accounts(&self) -> MutexGuard<'_, HashMap<Box<str>, Account>> {
+        // Counts are whole after every statement: a panic elsewhere leaves nothing half done.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Budget {
+    /// Counts bytes of a body before they go on.
+    ///
+    /// # Errors
+    /// They would go over the limit, and must not go on. They are counted all the same, so that the rule's
+    /// next request finds the limit reached.
+    pub fn spend(&self, bytes: usize, now: Timestamp) -> Result<(), Spent> {
+        let Some((rule, limit)) = &self.limit else { return Ok(()) };
+        let mut accounts = self.quotas.accounts();
+        let account = accounts.entry(rule.clone()).or_default();
+        account.enter(now);
+        account.bytes = account.bytes.saturating_add(bytes as u64);
+        if account.bytes > *limit { Err(Spent::Bytes { limit: *limit }) } else { Ok(()) }
+    }
+}
+
+impl Account {
+    fn request(&mut self, limits: RateLimits, now: Moment) -> Result<(), Spent> {
+        self.enter(now.time);
+        if let Some(limit) = limits.bytes_per_day.filter(|limit| self.bytes >= *limit) {
+            return Err(Spent::Bytes { limit });
+        }
+        let Some(limit) = limits.requests_per_minute else { return Ok(()) };
+        let past = |first: &Instant| now.instant.saturating_duration_since(*first) >= MINUTE;
+        while self.requests.front().is_some_and(past) {
+            self.requests.pop_front();
+        }
+        if self.requests.len() >= limit as usize {
+            let first = self.requests.front().copied().unwrap_or(now.instant);
+            let wait = MINUTE.saturating_sub(now.instant.saturating_duration_since(first));
+            return Err(Spent::Requests { limit, wait: wait.as_secs() + 1 });
+        }
+        self.requests.push_back(now.instant);
+        Ok(())
+    }
+
+    /// Starts the day's count anew on a new day.
+    fn enter(&mut self, now: Timestamp) {
+        let day = now.0.div_euclid(DAY);
+        if day != self.day {
+            (self.day, self.bytes) = (day, 0);
+        }
+    }
+}
