@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::bench::Bench;
 use crate::bench::boot::INSIDE;
+use crate::fuzz::FuzzArguments;
 use crate::lab_command::{LabArguments, SMOKE};
 use crate::place::GUEST;
 
@@ -32,6 +33,8 @@ pub(crate) enum Task {
     /// Measure by the lab's deterministic clock.
     #[command(subcommand)]
     Bench(Bench),
+    /// Fuzz the parsers of foreign bytes; the first finding ends it.
+    Fuzz(FuzzArguments),
     /// Install what building and testing need.
     Setup,
     /// The lab's half inside the lab.

@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use crate::report::{Log, Report};
 use crate::workspace::{Workspace, cargo};
-use crate::{dependencies, layers, product, programs, setup, sources};
+use crate::{dependencies, fuzz, layers, product, programs, setup, sources};
 
 /// The steps of `cargo xtask test`.
 pub(crate) const TESTS: [&str; 5] = ["setup", "tests", "build", "images", "scenarios"];
@@ -36,6 +36,7 @@ pub(crate) fn run(steps: Vec<String>) -> Result<ExitCode> {
         quiet(log, doc, "no warning")
     });
     report.step("tests", |log| programs::test_crates(&workspace, log));
+    report.step("fuzz", |log| fuzz::short(&workspace, log));
     let built = report.step("build", |log| product::build(&workspace, log))
         && report.step("images", |log| product::images(&workspace, log));
     match (report.wants("scenarios"), built) {

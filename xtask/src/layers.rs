@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use crate::workspace::{Package, Workspace};
 
 /// Every package, and the packages of the workspace that it may depend on (in tests too).
-const LAYERS: [(&str, &[&str]); 16] = [
+const LAYERS: [(&str, &[&str]); 17] = [
     ("wire", &[]),
     ("vmm-arch", &[]),
     // For the names and numbers of vsock, which host processes share.
@@ -26,6 +26,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
     ("cli", &["manager", "policies", "audit", "images", "wire"]),
     ("lab", &["images"]),
     ("scenarios", &[]),
+    ("fuzz", &["policies", "wire"]),
     ("xtask", &["lab", "images"]),
 ];
 

@@ -6,6 +6,7 @@ mod bench;
 mod ci;
 mod demo;
 mod dependencies;
+mod fuzz;
 mod lab_command;
 mod layers;
 mod place;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         Task::Test => ci::run(ci::TESTS.map(str::to_owned).to_vec()),
         Task::Bench(bench) => bench::run(bench),
         Task::BenchBootInside { plan } => bench::boot::inside(&plan),
+        Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Setup => setup::run(),
         Task::LabSmoke => lab_command::smoke(),
         Task::LabGuest { arguments } => return lab::guest::enter(&arguments),

@@ -1,0 +1,97 @@
+//! `cargo xtask fuzz`: builds the fuzz targets with coverage and runs them. CI runs the short form.
+//!
+//! The toolchain's stable compiler instruments for coverage through LLVM's own pass; there is no address
+//! sanitizer, which our own code, without `unsafe` in what is fuzzed, does not need.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+
+use crate::report::Log;
+use crate::workspace::{Workspace, cargo};
+
+/// Each target, and the folders of the project whose files are its seeds.
+const TARGETS: [(&str, &[&str]); 2] = [
+    ("policy_text", &["presets", "policies/tests/verdicts", "policies/tiers", "policies/profiles"]),
+    ("policy_match", &[]),
+];
+
+/// What makes LLVM count edges and compare operands, as libFuzzer reads them.
+const INSTRUMENTED: [&str; 6] = [
+    "-Cpasses=sancov-module",
+    "-Cllvm-args=-sanitizer-coverage-level=4",
+    "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
+    "-Cllvm-args=-sanitizer-coverage-pc-table",
+    "-Cllvm-args=-sanitizer-coverage-trace-compares",
+    "-Cdebug-assertions",
+];
+
+/// Seconds for each target in CI.
+const SHORT: u32 = 20;
+
+/// What `cargo xtask fuzz` takes.
+#[derive(Args)]
+pub(crate) struct FuzzArguments {
+    /// Only this target (default: each in turn).
+    target: Option<String>,
+    /// Seconds for each target.
+    #[arg(long, default_value_t = 600)]
+    seconds: u32,
+}
+
+/// Runs what was asked for; the first finding ends it.
+pub(crate) fn run(arguments: &FuzzArguments) -> Result<ExitCode> {
+    let workspace = Workspace::load()?;
+    let wanted = |name: &str| arguments.target.as_deref().is_none_or(|target| target == name);
+    let known = TARGETS.map(|(name, _seeds)| name).join(", ");
+    ensure!(TARGETS.iter().any(|(name, _seeds)| wanted(name)), "no such target; there are {known}");
+    succeed(&mut build(&workspace))?;
+    for (name, seeds) in TARGETS.iter().filter(|(name, _seeds)| wanted(name)) {
+        succeed(&mut target(&workspace, name, seeds, arguments.seconds)?)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// CI's step: every target for a short time.
+pub(crate) fn short(workspace: &Workspace, log: &Log) -> Result<String> {
+    log.run(&mut build(workspace))?;
+    for (name, seeds) in TARGETS {
+        log.run(&mut target(workspace, name, seeds, SHORT)?)?;
+    }
+    Ok(format!("{} targets for {SHORT} s each, no finding", TARGETS.len()))
+}
+
+fn build(workspace: &Workspace) -> Command {
+    let mut build = cargo();
+    build.args(["build", "--release", "--locked", "--package", "fuzz", "--features", "engine"]);
+    // Instrumented code lies apart from the product's; naming the target keeps build scripts out of it.
+    build.args(["--target", "x86_64-unknown-linux-gnu", "--target-dir"]).arg(workspace.target.join("fuzz"));
+    build.env("RUSTFLAGS", INSTRUMENTED.join(" ")).current_dir(&workspace.root);
+    build
+}
+
+fn target(workspace: &Workspace, name: &str, seeds: &[&str], seconds: u32) -> Result<Command> {
+    let folder = workspace.target.join("fuzz");
+    let (corpus, findings) = (folder.join("corpus").join(name), folder.join("findings"));
+    make(&corpus)?;
+    make(&findings)?;
+    let program = folder.join("x86_64-unknown-linux-gnu/release").join(name);
+    let mut run = Command::new(program);
+    run.arg(format!("-max_total_time={seconds}")).args(["-timeout=10", "-rss_limit_mb=2048", "-max_len=8192"]);
+    run.arg(format!("-artifact_prefix={}/{name}-", findings.display())).arg(corpus);
+    run.args(seeds.iter().map(|seed| workspace.root.join(seed)).filter(|folder| folder.is_dir()));
+    Ok(run)
+}
+
+fn make(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))
+}
+
+fn succeed(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("cannot run {command:?}"))?;
+    ensure!(status.success(), "{} failed ({status})", command.get_program().display());
+    Ok(())
+}
