@@ -80,7 +80,11 @@ fn target(workspace: &Workspace, name: &str, seeds: &[&str], seconds: u32) -> Re
     make(&findings)?;
     let program = folder.join("x86_64-unknown-linux-gnu/release").join(name);
     let mut run = Command::new(program);
-    run.arg(format!("-max_total_time={seconds}")).args(["-timeout=10", "-rss_limit_mb=2048", "-max_len=8192"]);
+    run.arg(format!("-max_total_time={seconds}")).args([
+        "-timeout=10",
+        "-rss_limit_mb=2048",
+        "-max_len=8192",
+    ]);
     run.arg(format!("-artifact_prefix={}/{name}-", findings.display())).arg(corpus);
     run.args(seeds.iter().map(|seed| workspace.root.join(seed)).filter(|folder| folder.is_dir()));
     Ok(run)

@@ -78,7 +78,8 @@ fn spellings(path: &str) -> [String; 3] {
 }
 
 fn load(rules: &[&str]) -> Option<Policy> {
-    let document = Document::parse(&format!("version: 1\nnetwork: [{}]\n", rules.join(", ")), "fuzzed").ok()?;
+    let document =
+        Document::parse(&format!("version: 1\nnetwork: [{}]\n", rules.join(", ")), "fuzzed").ok()?;
     Policy::compile(&document).ok()
 }
 
@@ -116,6 +117,7 @@ fn path(input: &mut Unstructured<'_>) -> Result<String> {
 fn subject(input: &mut Unstructured<'_>) -> Result<Subject> {
     let count = input.int_in_range(0..=2)?;
     let program = |path| Program { path, sha256: None, script: None, pid: 1, uid: 1000, parents: Vec::new() };
-    let paths = (0..count).map(|_nth| pick(input, &["/usr/bin/curl", "/usr/bin/node18", "/opt/x", "/a/x/bc"]));
+    let paths =
+        (0..count).map(|_nth| pick(input, &["/usr/bin/curl", "/usr/bin/node18", "/opt/x", "/a/x/bc"]));
     Ok(Subject::Owners(paths.collect::<Result<Vec<String>>>()?.into_iter().map(program).collect()))
 }
