@@ -8,7 +8,6 @@ mod harness;
 mod speed;
 
 use std::io::Write as _;
-use std::time::Instant;
 
 use audit::client::{AppendError, Blocking, Tokio};
 use audit::{Action, Decision, Event, Object, log};
@@ -239,7 +238,6 @@ fn a_client_that_never_reads_holds_up_only_itself() {
     let frame = line_of(&event(1));
     let blocked = (0..200_000).any(|_count| deaf.write_all(&frame).is_err());
     assert!(blocked, "every event was read");
-    let started = Instant::now();
+    // The deaf client stays deaf: only because nobody waits for it does this come back.
     Blocking::new(good).append(&event(2)).unwrap();
-    assert!(started.elapsed().as_secs() < 2);
 }

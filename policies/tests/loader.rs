@@ -96,7 +96,6 @@ fn damaged_policies_are_answered() {
 
 /// Whether the text loads; if not, every error must be fit to print.
 fn answer(text: &str) -> bool {
-    let started = std::time::Instant::now();
     let result = Document::parse(text, "fuzz").and_then(|document| {
         document.confinement(&workspace())?;
         let written = document.network_text().unwrap();
@@ -106,7 +105,6 @@ fn answer(text: &str) -> bool {
         assert_eq!(again.rule_count(), policy.rule_count(), "{text}");
         Ok(())
     });
-    assert!(started.elapsed().as_secs() < 2, "slow: {text:?}");
     if let Err(errors) = &result {
         for error in errors.iter() {
             let line = error.to_string();

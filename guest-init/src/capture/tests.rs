@@ -2,15 +2,11 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::time::{Duration, Instant};
 
 use rustix::net::{RecvFlags, sockopt};
 
 use super::Egress;
 use crate::testbed::{Bed, SOON};
-
-/// A refusal comes at once; anything slower would be a silence.
-const AT_ONCE: Duration = Duration::from_secs(1);
 
 fn connect(bed: &Bed, to: &str) -> io::Result<TcpStream> {
     bed.inside(|| TcpStream::connect_timeout(&to.parse().unwrap(), SOON))
@@ -95,9 +91,7 @@ fn names_asked_anywhere_arrive_at_the_stub() {
 fn other_datagrams_are_refused_at_once() {
     let bed = Bed::new(Egress::ToHost);
     for to in ["1.1.1.1:443", "198.18.0.1:123", "255.255.255.255:67", "[2606:4700::1111]:443"] {
-        let start = Instant::now();
         let error = ask(&bed, to).unwrap_err();
-        assert!(start.elapsed() < AT_ONCE, "{to}: {:?}", start.elapsed());
         assert!(
             matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ConnectionRefused),
             "{to}: {error}"
@@ -134,12 +128,10 @@ fn nobody_else_can_be_the_explicit_proxy() {
 fn without_egress_everything_is_refused_at_once() {
     let bed = Bed::new(Egress::None);
     for to in ["198.18.0.7:443", "1.1.1.1:53", "[2001:db8::1]:80", "127.0.0.1:3128"] {
-        let start = Instant::now();
         let error = connect(&bed, to).unwrap_err();
-        assert!(start.elapsed() < AT_ONCE, "{to}: {:?}", start.elapsed());
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "{to}");
-        assert!(ask(&bed, to).is_err());
-        assert!(start.elapsed() < AT_ONCE, "{to}: {:?}", start.elapsed());
+        let error = ask(&bed, to).unwrap_err();
+        assert!(!matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{to}: {error}");
     }
     assert!(ask(&bed, "127.0.0.1:53").is_err());
     bed.inside(|| {

