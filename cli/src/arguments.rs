@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Gives every AI-agent session its own microVM, and decides on the host what it may reach.
 #[derive(Debug, Parser)]
@@ -78,6 +78,32 @@ pub(crate) enum Policy {
     },
     /// Say whether a request would be allowed, and what decides; exit code 0 allowed, 1 denied.
     Explain(Explain),
+    /// Turn an OpenShell policy (schema version 1) into one of ours; exit code 0 if it was imported, 1 if not.
+    ///
+    /// The policy goes to standard output or OUT, and the report to standard error: every place where it
+    /// does not mean exactly the same. It never allows more than the imported policy.
+    Import(Import),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// The OpenShell policy.
+    pub(crate) file: PathBuf,
+    /// Write the policy to this file instead of standard output.
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: Option<PathBuf>,
+    /// Form of the report.
+    #[arg(long, value_enum, default_value_t = ReportForm::Text)]
+    pub(crate) report: ReportForm,
+}
+
+/// How a report is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportForm {
+    /// Lines for people.
+    Text,
+    /// One JSON object.
+    Json,
 }
 
 #[derive(Debug, Args)]

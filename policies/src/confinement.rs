@@ -70,7 +70,7 @@ impl Paths {
         ];
         for (key, list, access) in lists {
             for At { value, place } in list {
-                match check(value) {
+                match canonical_path(value) {
                     Ok(path) => self.grant(path, access),
                     Err((reason, remedy)) => {
                         let error = document.mistake(*place, reason, remedy);
@@ -104,7 +104,7 @@ fn union(left: PathAccess, right: PathAccess) -> PathAccess {
 }
 
 /// The path in the form that the kernel compares, or why it is none, and what to write.
-fn check(path: &str) -> Result<&str, (String, String)> {
+pub(crate) fn canonical_path(path: &str) -> Result<&str, (String, String)> {
     if path.contains('*') {
         let remedy = "name a directory: the grant covers everything beneath it".to_owned();
         return Err((format!("'{path}' has a wildcard"), remedy));

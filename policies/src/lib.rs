@@ -16,6 +16,7 @@ pub mod confinement;
 pub mod decision;
 pub mod document;
 pub mod embedded;
+pub mod import;
 pub mod place;
 pub mod table;
 pub mod yaml;

@@ -245,7 +245,7 @@ fn one_line(error: &Error) -> String {
 
 /// Text of the file is quoted in messages: what would move a terminal's cursor or turn its direction of
 /// writing must not reach one.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let hidden = |c: char| {
         c.is_control()
             || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')

@@ -1,5 +1,6 @@
 //! Tables of requests and the verdicts that their policy must give: `NAME.yaml` is the policy, `NAME.table`
 //! the requests (see [`policies::table`]), in `verdicts/` and beside the policies that come with the product.
+//! Those in `verdicts/openshell/` are policies of that engine, imported.
 
 #![expect(clippy::unwrap_used, reason = "a broken table is a failed test")]
 
@@ -116,7 +117,8 @@ fn files_in(folder: &Path, kind: &str) -> Vec<PathBuf> {
 }
 
 fn tables() -> Vec<PathBuf> {
-    let mut tables: Vec<PathBuf> = folders().flat_map(|folder| files_in(&folder, "table")).collect();
+    let folders = folders().chain([here().join("tests/verdicts/openshell")]);
+    let mut tables: Vec<PathBuf> = folders.flat_map(|folder| files_in(&folder, "table")).collect();
     tables.sort();
     tables
 }
@@ -126,8 +128,7 @@ fn load(table: &Path) -> (Policy, Table) {
     let rows = Table::parse(&std::fs::read_to_string(table).unwrap());
     let rows = rows.unwrap_or_else(|error| panic!("{}", context(&error)));
     let file = table.with_extension("yaml");
-    let document = Document::parse(&std::fs::read_to_string(&file).unwrap(), &file.display().to_string());
-    let document = document.unwrap_or_else(|errors| panic!("{errors}"));
+    let document = document(&std::fs::read_to_string(&file).unwrap(), &file);
     let beside = Beside { folder: table.parent().unwrap().to_owned(), variables: rows.variables.clone() };
     let document = policies::compose(document, &beside).unwrap_or_else(|errors| panic!("{errors}"));
     let policy = Policy::compile(&document).unwrap_or_else(|errors| panic!("{errors}"));
@@ -145,6 +146,18 @@ fn load(table: &Path) -> (Policy, Table) {
         );
     }
     (policy, rows)
+}
+
+/// Files in `openshell/` are policies of that engine: imported, written out and read again.
+fn document(text: &str, file: &Path) -> Document {
+    let name = file.display().to_string();
+    let read = if file.parent().is_some_and(|folder| folder.ends_with("openshell")) {
+        policies::import::openshell::import(text, &name)
+            .and_then(|imported| Document::parse(&imported.to_yaml().unwrap(), "imported"))
+    } else {
+        Document::parse(text, &name)
+    };
+    read.unwrap_or_else(|errors| panic!("{errors}"))
 }
 
 impl Files for Beside {

@@ -1,5 +1,7 @@
 //! `openshell policy`.
 
+mod import;
+
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -25,6 +27,7 @@ pub(super) fn run(command: arguments::Policy) -> Result<u8, Failure> {
     match command {
         arguments::Policy::Check { file } => check(&file),
         arguments::Policy::Explain(question) => explain(&question),
+        arguments::Policy::Import(what) => import::run(&what),
     }
 }
 

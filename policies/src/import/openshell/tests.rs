@@ -1,0 +1,150 @@
+//! The translation piece by piece. Whole policies stand in `tests/verdicts/openshell`.
+
+use super::glob::{self, Allowed, Denied};
+use super::import;
+use super::selector::{Narrowed, Selector};
+
+#[test]
+fn allow_globs_mean_the_same_or_are_left_out() {
+    for (glob, expected) in [
+        ("/a/b", Some("/a/b")),
+        ("**", Some("/**")),
+        ("/**", Some("/**")),
+        ("**/x", Some("/**/x")),
+        ("/a/*/c", Some("/a/*/c")),
+        ("/bot*/**", Some("/bot*/**")),
+        ("/**secret**/x", Some("/*secret*/x")),
+        ("/a b/é", Some("/a%20b/%C3%A9")),
+        ("/<org>/x", Some("/%3Corg%3E/x")),
+        ("/a:b@c", Some("/a:b@c")),
+        ("a/b", None),
+        ("*", None),
+        ("/a//b", None),
+        ("/a/../b", None),
+        ("/a;v=1", None),
+        ("/a?", None),
+        ("/[ab]", None),
+        ("/{a,b}", None),
+        ("/a\\*", None),
+        ("/a%20b", None),
+    ] {
+        let found = match glob::allowed_path(glob) {
+            Allowed::Pattern(text) => Some(text),
+            Allowed::Never | Allowed::Unsayable(_) => None,
+        };
+        assert_eq!(found.as_deref(), expected, "{glob}");
+    }
+}
+
+#[test]
+fn deny_globs_mean_the_same_or_more() {
+    let same = |text: &str| Denied::Pattern(text.to_owned());
+    let wider = |text: &str| Denied::Wider(text.to_owned());
+    for (glob, expected) in [
+        ("/a/b", same("/a/b")),
+        ("**", same("/**")),
+        ("/a/*", wider("/a/*")),
+        ("/a/[0-9]/b", wider("/a/**")),
+        ("/a/b?", wider("/a/**")),
+        ("/{a,b}/c", wider("/**")),
+        ("/a/b%2Fc", wider("/a/**")),
+        ("a/b", Denied::Never),
+        ("/a;v=1", Denied::Never),
+    ] {
+        assert_eq!(glob::denied_path(glob), expected, "{glob}");
+    }
+}
+
+#[test]
+fn a_binary_without_a_star_is_text() {
+    for (path, expected) in [
+        ("/usr/bin/[", Allowed::Pattern("/usr/bin/[".to_owned())),
+        ("/opt/*/bin/x", Allowed::Pattern("/opt/*/bin/x".to_owned())),
+        ("**", Allowed::Pattern("/**".to_owned())),
+        ("**/node", Allowed::Pattern("/**/node".to_owned())),
+        ("curl", Allowed::Never),
+        ("*", Allowed::Never),
+    ] {
+        assert_eq!(glob::binary(path), expected, "{path}");
+    }
+    assert!(matches!(glob::binary("/usr/bin/py[23]*"), Allowed::Unsayable(_)));
+}
+
+#[test]
+fn a_rule_within_the_path_of_its_endpoint() {
+    let paths = |paths: &[&str]| Narrowed::Paths(paths.iter().map(|path| (*path).to_owned()).collect());
+    for (selector, path, expected) in [
+        ("", "/x", paths(&["/x"])),
+        ("/**", "/x", paths(&["/x"])),
+        ("/v1/**", "/**", paths(&["/v1", "/v1/**"])),
+        ("/v1/**", "/v1/x", paths(&["/v1/x"])),
+        ("/v1/**", "/v1/*/y", paths(&["/v1/*/y"])),
+        ("/v1/**", "/v10/x", Narrowed::Nothing),
+        ("/v1/**", "/*/x", Narrowed::Unsayable),
+        ("/mcp", "/**", paths(&["/mcp"])),
+        ("/mcp", "/other", Narrowed::Nothing),
+        ("/a/*/c", "/**", paths(&["/a/*/c"])),
+        ("/a/*/c", "/a/b/c", Narrowed::Unsayable),
+        ("/a/*/c", "/b/c", Narrowed::Nothing),
+    ] {
+        assert_eq!(Selector::parse(Some(selector)).narrow(path), expected, "{selector} {path}");
+    }
+}
+
+/// What is refused, at its place and with what to write instead.
+#[test]
+fn mistakes_are_refused_by_name() {
+    const ENDPOINT: &str =
+        "version: 1\nnetwork_policies:\n  p:\n    binaries: [{path: /bin/a}]\n    endpoints:\n      - ";
+    let endpoint = |text: &str| format!("{ENDPOINT}{{host: a.example.com, port: 443, {text}}}\n");
+    for (text, line, reason, remedy) in [
+        ("filesystem_policy: {}\n".to_owned(), 1, "'version' is missing", "version"),
+        ("version: 2\n".to_owned(), 1, "version 2 of OpenShell's schema is not known", "version: 1"),
+        (
+            "version: 1\nnetwork_polices: {}\n".to_owned(),
+            2,
+            "unknown key 'network_polices'",
+            "'network_policies'",
+        ),
+        (endpoint("acess: full"), 6, "unknown key 'acess'", "'access'"),
+        (endpoint("protocol: rset"), 6, "unknown value 'rset'", "'rest'"),
+        (endpoint("protocol: rest, access: readonly"), 6, "unknown value 'readonly'", "'read-only'"),
+        (endpoint("enforcement: enforced"), 6, "unknown value 'enforced'", "'enforce'"),
+        (endpoint("tls: off"), 6, "unknown value 'off'", "skip"),
+        (endpoint("allow_encoded_slash: maybe"), 6, "'true' or 'false'", "'true' or 'false'"),
+        (endpoint("rules: [{alow: {method: GET}}]"), 6, "unknown key 'alow'", "'allow'"),
+        (endpoint("rules: [{allow: {methd: GET}}]"), 6, "unknown key 'methd'", "'method'"),
+        (
+            endpoint("protocol: rest, access: full, rules: [{allow: {method: GET, path: /}}]"),
+            6,
+            "'access' and 'rules' stand side by side",
+            "keep one",
+        ),
+        (
+            "version: 1\nnetwork_middlewares:\n  redact: {middleware: openshell/regex}\n".to_owned(),
+            3,
+            "middleware 'redact' has no equivalent, and without it more would pass",
+            "remove it",
+        ),
+        (
+            "version: 1\nlandlock: {compatibility: besteffort}\n".to_owned(),
+            2,
+            "unknown value 'besteffort'",
+            "'best_effort'",
+        ),
+    ] {
+        let errors = import(&text, "x.yaml").expect_err(&text);
+        let error = errors.first();
+        assert_eq!(error.place().line, line, "{text}");
+        assert!(error.reason().contains(reason), "{}", error.reason());
+        assert!(error.remedy().contains(remedy), "{}", error.remedy());
+    }
+}
+
+#[test]
+fn an_empty_policy_reaches_nothing() {
+    let imported = import("version: 1\n", "x.yaml").expect("it is a policy");
+    assert!(imported.document.network.is_empty());
+    let filesystem = imported.document.filesystem.expect("it is always written");
+    assert!(filesystem.execute.is_empty() && filesystem.write_execute.is_empty());
+}
