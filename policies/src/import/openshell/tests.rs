@@ -111,7 +111,7 @@ fn mistakes_are_refused_by_name() {
         (endpoint("protocol: rest, access: readonly"), 6, "unknown value 'readonly'", "'read-only'"),
         (endpoint("enforcement: enforced"), 6, "unknown value 'enforced'", "'enforce'"),
         (endpoint("tls: off"), 6, "unknown value 'off'", "skip"),
-        (endpoint("allow_encoded_slash: maybe"), 6, "'true' or 'false'", "'true' or 'false'"),
+        (endpoint("allow_encoded_slash: maybe"), 6, "true or false expected", "correct the YAML"),
         (endpoint("rules: [{alow: {method: GET}}]"), 6, "unknown key 'alow'", "'allow'"),
         (endpoint("rules: [{allow: {methd: GET}}]"), 6, "unknown key 'methd'", "'method'"),
         (
