@@ -50,6 +50,19 @@ const MAX_ENDPOINTS: usize = 4096;
 /// # Errors
 /// The text is not such a policy, or it has a part that cannot be left out without allowing more.
 pub fn import(text: &str, file: &str) -> Result<Imported, LoadErrors> {
+    let imported = translate(text, file)?;
+    // What an import makes loads; were it not so, nothing would be imported.
+    check(&imported.document)?;
+    Ok(imported)
+}
+
+fn check(document: &Document) -> Result<(), LoadErrors> {
+    Policy::compile(document)?;
+    let nowhere = confinement::Workspace { uid: 1000, gid: 1000, own: Vec::new(), shared: Vec::new() };
+    document.confinement(&nowhere).map(|_confinement| ())
+}
+
+fn translate(text: &str, file: &str) -> Result<Imported, LoadErrors> {
     let policy: PolicyFile = yaml::parse(text, file)?;
     let mut report = Report { file, findings: Vec::new(), mistakes: Vec::new() };
     if policy.version.value != VERSION {
@@ -73,14 +86,6 @@ pub fn import(text: &str, file: &str) -> Result<Imported, LoadErrors> {
     document.version = Some(At::nowhere(VERSION));
     document.filesystem = Some(filesystem);
     document.network = network;
-    // What an import makes loads; were it not so, nothing would be imported.
-    Policy::compile(&document)?;
-    document.confinement(&confinement::Workspace {
-        uid: 1000,
-        gid: 1000,
-        own: Vec::new(),
-        shared: Vec::new(),
-    })?;
     Ok(Imported { document, report: findings })
 }
 

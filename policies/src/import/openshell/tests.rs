@@ -1,8 +1,9 @@
 //! The translation piece by piece. Whole policies stand in `tests/verdicts/openshell`.
 
 use super::glob::{self, Allowed, Denied};
-use super::import;
 use super::selector::{Narrowed, Selector};
+use super::{check, import, translate};
+use crate::document::Document;
 
 #[test]
 fn allow_globs_mean_the_same_or_are_left_out() {
@@ -147,4 +148,43 @@ fn an_empty_policy_reaches_nothing() {
     assert!(imported.document.network.is_empty());
     let filesystem = imported.document.filesystem.expect("it is always written");
     assert!(filesystem.execute.is_empty() && filesystem.write_execute.is_empty());
+}
+
+/// Whole policies with random edits: whatever is translated loads, and means the same when it is written out
+/// and read again.
+#[test]
+fn what_is_translated_loads() {
+    let seeds = [
+        include_str!("../../../tests/verdicts/openshell/agent.yaml"),
+        include_str!("../../../tests/verdicts/openshell/denies.yaml"),
+        include_str!("../../../tests/verdicts/openshell/meeting.yaml"),
+        include_str!("../../../tests/verdicts/openshell/stricter.yaml"),
+    ];
+    const PIECES: [&str; 14] =
+        ["*", "**", "/", "/**/", "?", "[", "$", "%2F", "..", "-", "\u{1b}", ";", "é", "a"];
+    let mut state = 0x5eed_cafe_u64;
+    let mut below = |end: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).expect("31 bits") % end
+    };
+    let mut translated = 0;
+    for round in 0..300 {
+        let mut text = seeds[round % seeds.len()].to_owned();
+        for _edit in 0..=below(3) {
+            let marks: Vec<usize> = text.match_indices(['/', '.', '*']).map(|(at, _)| at + 1).collect();
+            let at = marks[below(marks.len())];
+            text.insert_str(at, PIECES[below(PIECES.len())]);
+        }
+        let Ok(imported) = translate(&text, "edited") else { continue };
+        translated += 1;
+        let clean = imported.report.iter().all(|finding| !finding.to_string().contains(char::is_control));
+        assert!(clean, "{text}");
+        check(&imported.document).unwrap_or_else(|errors| panic!("{errors}\n{text}"));
+        let written = imported.to_yaml().expect("it can be written");
+        let again =
+            Document::parse(&written, "written").unwrap_or_else(|errors| panic!("{errors}\n{written}"));
+        assert_eq!(again.network.len(), imported.document.network.len(), "{text}");
+        check(&again).unwrap_or_else(|errors| panic!("{errors}\n{written}"));
+    }
+    assert!(translated > 75, "{translated}");
 }
