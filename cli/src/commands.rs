@@ -6,7 +6,7 @@ mod image;
 mod policy;
 mod vm;
 
-use manager::failure::Failure;
+use manager::failure::{ExitStatus, Failure};
 use manager::layout::Layout;
 
 use crate::arguments::{Arguments, Command};
@@ -26,9 +26,12 @@ pub(crate) fn run(arguments: Arguments) -> Result<u8, Failure> {
     }
 }
 
-/// Only `vm run` speaks in the exit codes of an agent; the others say 1.
+/// Only `vm run` speaks in the exit codes of an agent; the others say 1, unless the user has ended them.
 fn negative(failure: Failure) -> Failure {
-    failure.with_status(manager::failure::ExitStatus::Agent(NO))
+    match failure.status {
+        ExitStatus::Interrupted => failure,
+        _other => failure.with_status(ExitStatus::Agent(NO)),
+    }
 }
 
 /// Prints `value` as JSON.

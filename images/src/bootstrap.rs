@@ -5,14 +5,14 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use crate::apt::{self, AptError, Archive};
 use crate::digest::Digest;
 use crate::manifest::{self, Manifest, Origin, Package};
 use crate::recipe::{Depth, Recipe};
+use crate::stop::Stop;
 use crate::store::{Image, Store, StoreError, Work};
-use crate::tool::{self, ToolError};
+use crate::tool::{self, Bound, Running, ToolError};
 
 /// Why an image could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +78,7 @@ pub(crate) fn build(
     recipe: &'static Recipe,
     store: &Store,
     progress: &mut dyn FnMut(&str),
+    stop: &Stop,
 ) -> Result<Image, BuildError> {
     let failed = |source| BuildError::Build { image: recipe.name, source };
     // Before anything is fetched: what the script would miss only after the packages are installed.
@@ -89,8 +90,8 @@ pub(crate) fn build(
 
     let script = recipe.script(&mkfs.to_string_lossy(), epoch);
     let command = command(recipe, &archive, &work, &script)?;
-    let running = tool::MMDEBSTRAP.start(command).map_err(failed)?;
-    running.watch(&mut |line| report(line, progress)).map_err(failed)?;
+    let running = Running::start(tool::MMDEBSTRAP, command).map_err(failed)?;
+    running.watch(stop, &mut |line| report(line, progress)).map_err(failed)?;
 
     let manifest = describe(recipe, &archive, &work, epoch)?;
     store.insert(&work.path("image"), manifest).map_err(BuildError::Store)
@@ -101,7 +102,7 @@ fn command(
     archive: &Archive,
     work: &Work,
     script: &str,
-) -> Result<Command, BuildError> {
+) -> Result<Bound, BuildError> {
     let (sources, options) = (work.path("debian.sources"), work.path("apt.conf"));
     fs::write(&sources, &archive.sources).map_err(at(&sources))?;
     // The work folder lies in the user's own cache; passwords in these options are for nobody else.
@@ -112,7 +113,8 @@ fn command(
         Depth::Installed => ("essential", "customize"),
     };
     let failed = |source| BuildError::Build { image: recipe.name, source };
-    let mut command = tool::MMDEBSTRAP.bound_command().map_err(failed)?;
+    let mut bound = tool::MMDEBSTRAP.bound_command().map_err(failed)?;
+    let command = &mut bound.command;
     command.stdin(work.stdin().map_err(BuildError::Store)?);
     command
         .env("TMPDIR", temporary(work))
@@ -135,7 +137,7 @@ fn command(
         command.arg(format!("--{hook}-hook=download /.openshell/{file} '{}'", work.path(file).display()));
     }
     command.arg(&archive.release).arg("/dev/null").arg(&sources);
-    Ok(command)
+    Ok(bound)
 }
 
 /// Where the new root is made. A normal user's build works as other user ids, which cannot look into the user's

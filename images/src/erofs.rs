@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
+use crate::stop::Stop;
 use crate::tool::{self, ToolError};
 
 /// Where the superblock is, and its first four bytes (kernel: `fs/erofs/erofs_fs.h`).
@@ -72,12 +73,12 @@ pub(crate) enum Probe {
     },
 }
 
-/// Packs `tree` into the new file `image`.
-pub(crate) fn pack(tree: &Path, image: &Path, layout: &Layout) -> Result<(), ToolError> {
+/// Packs `tree` into the new file `image`, unless `stop` is asked.
+pub(crate) fn pack(tree: &Path, image: &Path, layout: &Layout, stop: &Stop) -> Result<(), ToolError> {
     let mut arguments = arguments(layout);
     arguments.push(image.into());
     arguments.push(tree.into());
-    tool::MKFS_EROFS.run(arguments).map(drop)
+    tool::MKFS_EROFS.work(arguments, stop)
 }
 
 /// The options of `mkfs.erofs` for a layout; the image and the directory follow them.
@@ -155,7 +156,7 @@ mod tests {
         for compression in [Compression::None, Compression::Lz4hc] {
             let images = ["one", "two"].map(|name| out.path().join(format!("{name}-{compression:?}")));
             for image in &images {
-                pack(tree().path(), image, &layout(compression)).unwrap();
+                pack(tree().path(), image, &layout(compression), &Stop::never()).unwrap();
             }
             assert!(fs::read(&images[0]).unwrap() == fs::read(&images[1]).unwrap(), "{compression:?}");
         }
@@ -165,7 +166,7 @@ mod tests {
     fn a_cut_image_and_a_foreign_file_are_told_apart() {
         let out = tempfile::tempdir().unwrap();
         let image = out.path().join("image");
-        pack(tree().path(), &image, &layout(Compression::None)).unwrap();
+        pack(tree().path(), &image, &layout(Compression::None), &Stop::never()).unwrap();
         assert_eq!(probe(&image).unwrap(), Probe::Erofs);
         let whole = fs::read(&image).unwrap();
         fs::write(&image, &whole[..whole.len() - 1]).unwrap();

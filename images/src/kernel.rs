@@ -18,6 +18,8 @@ pub use bzimage::BzImageError;
 pub use modules::ModuleError;
 pub use package::PackageError;
 
+use crate::stop::Stop;
+
 /// The package whose dependency is the current stock kernel.
 pub const PACKAGE: &str = "linux-image-6.12-cloud-amd64";
 
@@ -69,13 +71,13 @@ impl Kernel {
     /// only in that case. Safe to call from several processes at once.
     ///
     /// # Errors
-    /// The package cannot be fetched or unpacked, or the cache cannot be written.
-    pub fn ensure(cache: &Path) -> Result<Self, KernelError> {
+    /// The package cannot be fetched or unpacked, the cache cannot be written, or `stop` was asked meanwhile.
+    pub fn ensure(cache: &Path, stop: &Stop) -> Result<Self, KernelError> {
         let store = cache.join("kernel");
         fs::create_dir_all(&store).map_err(at(&store))?;
         match newest(&store)? {
             Some(kernel) => Ok(kernel),
-            None => install(&store),
+            None => install(&store, stop),
         }
     }
 
@@ -131,11 +133,11 @@ fn compare(a: &str, b: &str) -> Ordering {
 }
 
 /// Fetches the package and unpacks it into the store.
-fn install(store: &Path) -> Result<Kernel, KernelError> {
+fn install(store: &Path, stop: &Stop) -> Result<Kernel, KernelError> {
     let work = tempfile::Builder::new().prefix(".kernel-").tempdir_in(store).map_err(at(store))?;
-    let package = package::fetch(PACKAGE, work.path()).map_err(KernelError::Package)?;
+    let package = package::fetch(PACKAGE, work.path(), stop).map_err(KernelError::Package)?;
     let tree = work.path().join("tree");
-    package::unpack(&package.file, &tree).map_err(KernelError::Package)?;
+    package::unpack(&package.file, &tree, stop).map_err(KernelError::Package)?;
 
     let (image, version) = image_of(&tree)?;
     let made = work.path().join("made");

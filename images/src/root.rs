@@ -13,6 +13,7 @@ use crate::digest::Digest;
 use crate::erofs::{self, Compression, Layout, Ownership, Probe, Times};
 use crate::manifest::{self, ImageName, Manifest, Origin};
 use crate::recipe::{self, Recipe};
+use crate::stop::Stop;
 use crate::store::{Image, Store, StoreError};
 use crate::tree::{self, TreeError};
 
@@ -184,11 +185,16 @@ impl Reference {
     /// The image, built or packed when the store does not have it yet. `progress` hears what is being done.
     ///
     /// # Errors
-    /// There is no such image, it cannot be made, or the stored one is damaged.
-    pub fn open(&self, store: &Store, progress: &mut dyn FnMut(&str)) -> Result<Root, RootError> {
+    /// There is no such image, it cannot be made, `stop` was asked meanwhile, or the stored one is damaged.
+    pub fn open(
+        &self,
+        store: &Store,
+        progress: &mut dyn FnMut(&str),
+        stop: &Stop,
+    ) -> Result<Root, RootError> {
         match self {
-            Self::Name(name) => named(name, store, progress).map(Root::from),
-            Self::Tree(path) => packed(path, store, progress).map(Root::from),
+            Self::Name(name) => named(name, store, progress, stop).map(Root::from),
+            Self::Tree(path) => packed(path, store, progress, stop).map(Root::from),
             Self::File(path) => Ok(Root { path: path.clone(), manifest: None }),
         }
     }
@@ -203,14 +209,24 @@ impl From<Image> for Root {
 /// Builds a built-in image anew, whether or not the store has one.
 ///
 /// # Errors
-/// There is no recipe of that name, or it cannot be built.
-pub fn build(name: &ImageName, store: &Store, progress: &mut dyn FnMut(&str)) -> Result<Image, RootError> {
+/// There is no recipe of that name, it cannot be built, or `stop` was asked meanwhile.
+pub fn build(
+    name: &ImageName,
+    store: &Store,
+    progress: &mut dyn FnMut(&str),
+    stop: &Stop,
+) -> Result<Image, RootError> {
     let Some(recipe) = Recipe::named(name) else { return Err(unknown(name, store)) };
-    let _building = store.building(name).map_err(RootError::Store)?;
-    bootstrap::build(recipe, store, progress).map_err(RootError::Build)
+    let _building = store.building(name, stop).map_err(RootError::Store)?;
+    bootstrap::build(recipe, store, progress, stop).map_err(RootError::Build)
 }
 
-fn named(name: &ImageName, store: &Store, progress: &mut dyn FnMut(&str)) -> Result<Image, RootError> {
+fn named(
+    name: &ImageName,
+    store: &Store,
+    progress: &mut dyn FnMut(&str),
+    stop: &Stop,
+) -> Result<Image, RootError> {
     let Some(recipe) = Recipe::named(name) else {
         return store.resolve(name).map_err(|error| match error {
             StoreError::Unknown(name) => unknown(&name, store),
@@ -220,11 +236,11 @@ fn named(name: &ImageName, store: &Store, progress: &mut dyn FnMut(&str)) -> Res
     if let Some(image) = current(recipe, name, store)? {
         return Ok(image);
     }
-    let _building = store.building(name).map_err(RootError::Store)?;
+    let _building = store.building(name, stop).map_err(RootError::Store)?;
     // Somebody else may have built it while this process waited.
     match current(recipe, name, store)? {
         Some(image) => Ok(image),
-        None => bootstrap::build(recipe, store, progress).map_err(RootError::Build),
+        None => bootstrap::build(recipe, store, progress, stop).map_err(RootError::Build),
     }
 }
 
@@ -239,10 +255,15 @@ fn current(recipe: &Recipe, name: &ImageName, store: &Store) -> Result<Option<Im
 }
 
 /// A root tree as an image named after its content.
-fn packed(path: &Path, store: &Store, progress: &mut dyn FnMut(&str)) -> Result<Image, RootError> {
-    let content = tree::digest(path).map_err(RootError::Tree)?;
+fn packed(
+    path: &Path,
+    store: &Store,
+    progress: &mut dyn FnMut(&str),
+    stop: &Stop,
+) -> Result<Image, RootError> {
+    let content = tree::digest(path, stop).map_err(RootError::Tree)?;
     let name: ImageName = format!("tree-{content}").parse().expect("a digest is made of name characters");
-    let _building = store.building(&name).map_err(RootError::Store)?;
+    let _building = store.building(&name, stop).map_err(RootError::Store)?;
     match store.resolve(&name) {
         Err(StoreError::Unknown(_)) => {}
         found => return found.map_err(RootError::Store),
@@ -250,7 +271,7 @@ fn packed(path: &Path, store: &Store, progress: &mut dyn FnMut(&str)) -> Result<
     progress("packing the root tree");
     let work = store.work().map_err(RootError::Store)?;
     let image = work.path("image");
-    tree::pack_as(path, &image, &root_layout()).map_err(RootError::Tree)?;
+    tree::pack_as(path, &image, &root_layout(), stop).map_err(RootError::Tree)?;
     let read = |source| RootError::Path { path: image.clone(), source };
     let manifest = Manifest {
         version: manifest::VERSION,

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::stop::Stop;
 use crate::tool::{self, ToolError};
 
 /// Below this ext4 has no room for the guest's first files.
@@ -49,6 +50,9 @@ impl ScratchError {
                 "check that {} is writable and that its disk has space",
                 path.parent().unwrap_or(path).display()
             ),
+            Self::Format { path, source: ToolError::DiskFull { .. } } => {
+                format!("free space on the disk that holds {}", path.parent().unwrap_or(path).display())
+            }
             Self::Format { source, .. } => source.remedy(),
         }
     }
@@ -57,24 +61,23 @@ impl ScratchError {
 /// Makes the new file `path`: `mib` MiB, sparse, an empty ext4 owned by root.
 ///
 /// # Errors
-/// The file exists already, cannot be made or formatted; then it is not left behind.
-pub fn create(path: &Path, mib: u32) -> Result<(), ScratchError> {
+/// The file exists already, cannot be made or formatted, or `stop` was asked; then it is not left behind.
+pub fn create(path: &Path, mib: u32, stop: &Stop) -> Result<(), ScratchError> {
     if mib < SMALLEST_MIB {
         return Err(ScratchError::TooSmall { mib });
     }
     let fail = |source| ScratchError::Create { path: path.to_owned(), source };
     let file = File::options().write(true).create_new(true).open(path).map_err(fail)?;
-    let made = file
-        .set_len(u64::from(mib) << 20)
-        .map_err(fail)
-        .and_then(|()| format(path).map_err(|source| ScratchError::Format { path: path.to_owned(), source }));
+    let made = file.set_len(u64::from(mib) << 20).map_err(fail).and_then(|()| {
+        format(path, stop).map_err(|source| ScratchError::Format { path: path.to_owned(), source })
+    });
     if made.is_err() {
         let _the_first_error_counts = std::fs::remove_file(path);
     }
     made
 }
 
-fn format(path: &Path) -> Result<(), ToolError> {
+fn format(path: &Path, stop: &Stop) -> Result<(), ToolError> {
     // A new sparse file discards at once and reads as zeros then, so mke2fs writes no inode tables and marks them as
     // zeroed: the guest's kernel has nothing to do in the background.
     let options = [
@@ -89,7 +92,7 @@ fn format(path: &Path) -> Result<(), ToolError> {
         "-E",
         "lazy_itable_init=1,root_owner=0:0",
     ];
-    tool::MKE2FS.run(options.iter().map(std::ffi::OsStr::new).chain([path.as_os_str()])).map(drop)
+    tool::MKE2FS.work(options.iter().map(std::ffi::OsStr::new).chain([path.as_os_str()]), stop)
 }
 
 #[cfg(test)]
@@ -103,7 +106,7 @@ mod tests {
     fn a_disk_is_sparse_and_clean() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("scratch");
-        create(&path, 4096).unwrap();
+        create(&path, 4096, &Stop::never()).unwrap();
         let metadata = fs::metadata(&path).unwrap();
         assert_eq!(metadata.len(), 4 << 30);
         assert!(metadata.blocks() * 512 < 4 << 20, "{} bytes on the disk", metadata.blocks() * 512);
@@ -114,8 +117,8 @@ mod tests {
     #[test]
     fn the_smallest_disk_can_be_made_and_a_smaller_one_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        create(&folder.path().join("small"), SMALLEST_MIB).unwrap();
-        let error = create(&folder.path().join("smaller"), SMALLEST_MIB - 1).unwrap_err();
+        create(&folder.path().join("small"), SMALLEST_MIB, &Stop::never()).unwrap();
+        let error = create(&folder.path().join("smaller"), SMALLEST_MIB - 1, &Stop::never()).unwrap_err();
         assert!(matches!(error, ScratchError::TooSmall { mib: 3 }));
     }
 
@@ -124,7 +127,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("scratch");
         fs::write(&path, b"precious").unwrap();
-        assert!(matches!(create(&path, 16), Err(ScratchError::Create { .. })));
+        assert!(matches!(create(&path, 16, &Stop::never()), Err(ScratchError::Create { .. })));
         assert_eq!(fs::read(&path).unwrap(), b"precious");
     }
 }

@@ -15,14 +15,20 @@
 mod blob;
 mod work;
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub(crate) use work::Work;
 
 use crate::digest::Digest;
 use crate::manifest::{self, ImageName, Manifest};
+use crate::stop::Stop;
+
+/// How often a process that waits for another one's build looks whether that has ended. The kernel would tell it, but
+/// only in a wait that cannot be stopped.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// A store in a directory.
 #[derive(Clone, Debug)]
@@ -96,6 +102,9 @@ pub enum StoreError {
         /// Digest it has.
         found: Digest,
     },
+    /// Somebody wished to stop while another process built the image.
+    #[error("waiting for the image {0} was interrupted")]
+    Interrupted(ImageName),
     /// The disk is full.
     #[error("no space left on the disk that holds {path}")]
     DiskFull {
@@ -128,6 +137,7 @@ impl StoreError {
             | Self::Altered { name, .. } => {
                 format!("remove it with `openshell image rm {name}`; the next use makes it again")
             }
+            Self::Interrupted(_) => "run the command again".into(),
             Self::DiskFull { .. } => "free space on that disk, then try again".into(),
             Self::Io { path, .. } => {
                 format!("check that this user may read and write {}", path.display())
@@ -211,10 +221,20 @@ impl Store {
         }
     }
 
-    /// Waits for the right to build `name`.
-    pub(crate) fn building(&self, name: &ImageName) -> Result<Building, StoreError> {
+    /// Waits for the right to build `name`, unless `stop` is asked.
+    pub(crate) fn building(&self, name: &ImageName, stop: &Stop) -> Result<Building, StoreError> {
         let path = self.folder.join("building").join(format!("{name}.lock"));
-        Ok(Building { _lock: locked(&path)? })
+        let file = open_lock(&path)?;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Building { _lock: file }),
+                Err(TryLockError::Error(error)) => return Err(at("lock", &path)(error)),
+                Err(TryLockError::WouldBlock) if stop.is_asked_within(LOOK_AGAIN) => {
+                    return Err(StoreError::Interrupted(name.clone()));
+                }
+                Err(TryLockError::WouldBlock) => {}
+            }
+        }
     }
 
     /// An empty folder for one build, on the file system of the store.

@@ -1,11 +1,16 @@
 //! The programs of the operating system that make images: where they are found, which Debian package brings
 //! them, and what their failure means. Must never know what an image is.
 
+mod running;
+
 use std::ffi::OsStr;
-use std::io::{self, BufRead, BufReader};
+use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
+
+use crate::stop::Stop;
+pub(crate) use running::{Bound, End, Running};
 
 /// A program and the Debian package that brings it.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +27,10 @@ pub(crate) const MKE2FS: Tool = Tool { program: "mke2fs", package: "e2fsprogs" }
 pub(crate) const MMDEBSTRAP: Tool = Tool { program: "mmdebstrap", package: "mmdebstrap" };
 /// Says which package sources this machine uses.
 pub(crate) const APT_GET: Tool = Tool { program: "apt-get", package: "apt" };
+/// Says what a package depends on.
+pub(crate) const APT_CACHE: Tool = Tool { program: "apt-cache", package: "apt" };
+/// Unpacks a package.
+pub(crate) const DPKG_DEB: Tool = Tool { program: "dpkg-deb", package: "dpkg" };
 /// Says how apt is configured.
 pub(crate) const APT_CONFIG: Tool = Tool { program: "apt-config", package: "apt" };
 /// Starts a program that dies with its parent.
@@ -79,14 +88,6 @@ pub enum ToolError {
         /// What it gave as the reason, in one line.
         reason: String,
     },
-}
-
-/// A program that runs, with its messages still to be read.
-#[derive(Debug)]
-pub(crate) struct Running {
-    tool: Tool,
-    child: Child,
-    messages: BufReader<ChildStderr>,
 }
 
 /// What a program wrote on stderr, as far as it may be needed to explain a failure.
@@ -161,25 +162,32 @@ impl Tool {
 
     /// A command for this program that ends when this process ends. As root it also gets mount and process
     /// namespaces of its own, so that nothing that it mounts or starts outlives it.
-    pub(crate) fn bound_command(self) -> Result<Command, ToolError> {
+    pub(crate) fn bound_command(self) -> Result<Bound, ToolError> {
         let program = self.path()?;
         let mut command = SETPRIV.command()?;
         // A namespace dies with its first process. Elsewhere the program gets the time to clean up.
-        if rustix::process::geteuid().is_root() && UNSHARE.run(NAMESPACES.iter().chain(&["true"])).is_ok() {
+        let end = if rustix::process::geteuid().is_root()
+            && UNSHARE.run(NAMESPACES.iter().chain(&["true"])).is_ok()
+        {
             command.args(["--pdeathsig", "KILL"]).arg(UNSHARE.path()?).args(NAMESPACES);
+            End::Killed
         } else {
             command.args(["--pdeathsig", "TERM"]);
-        }
+            End::Asked
+        };
         command.arg(program);
-        Ok(command)
+        Ok(Bound { command, end })
     }
 
-    /// Starts `command`, which [`Tool::bound_command`] made.
-    pub(crate) fn start(self, mut command: Command) -> Result<Running, ToolError> {
-        let start = |source| ToolError::Start { program: self.program, source };
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().map_err(start)?;
-        let stderr = child.stderr.take().expect("stderr was asked for above");
-        Ok(Running { tool: self, child, messages: BufReader::new(stderr) })
+    /// Runs to the end, or until `stop`; for programs that write one file, and are alone.
+    pub(crate) fn work<I, A>(self, arguments: I, stop: &Stop) -> Result<(), ToolError>
+    where
+        I: IntoIterator<Item = A>,
+        A: AsRef<OsStr>,
+    {
+        let mut command = self.command()?;
+        command.args(arguments);
+        Running::start(self, Bound { command, end: End::Killed })?.watch(stop, &mut |_message| {})
     }
 
     fn judge(self, status: ExitStatus, complaint: Complaint) -> Result<(), ToolError> {
@@ -198,31 +206,6 @@ impl Tool {
         }
         let reason = complaint.error.or(complaint.last).unwrap_or_else(|| status.to_string());
         Err(ToolError::Failed { program, reason })
-    }
-}
-
-impl Running {
-    /// Hands every message to `hear` as it comes, until the program ends.
-    pub(crate) fn watch(mut self, hear: &mut dyn FnMut(&str)) -> Result<(), ToolError> {
-        let read = |source| ToolError::Start { program: self.tool.program, source };
-        let mut complaint = Complaint::default();
-        let mut line = Vec::new();
-        while self.messages.read_until(b'\n', &mut line).map_err(read)? > 0 {
-            let text = String::from_utf8_lossy(&line);
-            complaint.hear(text.trim_end());
-            hear(text.trim_end());
-            line.clear();
-        }
-        let status = self.child.wait().map_err(read)?;
-        self.tool.judge(status, complaint)
-    }
-}
-
-impl Drop for Running {
-    /// A program that nobody watches any more does not go on.
-    fn drop(&mut self) {
-        let _already_gone = self.child.kill();
-        let _already_reaped = self.child.wait();
     }
 }
 
@@ -314,25 +297,42 @@ mod tests {
     #[test]
     fn what_a_bound_program_started_ends_with_it() {
         let (reader, writer) = std::io::pipe().unwrap();
-        let mut command = SH.bound_command().unwrap();
+        let mut bound = SH.bound_command().unwrap();
         // The grandchild holds the pipe open for as long as it lives.
-        command.args(["-c", "sleep 600 & echo started >&2; wait"]).stdin(writer);
-        let mut running = SH.start(command).unwrap();
-        let mut line = String::new();
-        running.messages.read_line(&mut line).unwrap();
-        assert_eq!(line, "started\n");
-        drop(running);
-        if rustix::process::geteuid().is_root() {
-            assert_eq!(std::io::Read::read(&mut &reader, &mut [0]).unwrap(), 0, "nobody holds the pipe");
+        bound.command.args(["-c", "sleep 600 & echo started >&2; wait"]).stdin(writer);
+        let stop = Stop::new().unwrap();
+        let mut heard = Vec::new();
+        let ended = Running::start(SH, bound).unwrap().watch(&stop, &mut |line| {
+            heard.push(line.to_owned());
+            stop.ask();
+        });
+        assert!(matches!(ended, Err(ToolError::Interrupted { program: "sh" })), "{ended:?}");
+        assert_eq!(heard, ["started"]);
+        assert_eq!(std::io::Read::read(&mut &reader, &mut [0]).unwrap(), 0, "nobody holds the pipe");
+    }
+
+    #[test]
+    fn a_program_that_says_nothing_can_be_stopped() {
+        let stop = Stop::new().unwrap();
+        let asking = stop.clone();
+        let thread = std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(200));
+            asking.ask();
+        });
+        for script in ["exec sleep 600", "exec 2>&-; exec sleep 600", "printf half >&2; exec sleep 600"] {
+            let ended = SH.work(["-c", script], &stop);
+            assert!(matches!(ended, Err(ToolError::Interrupted { .. })), "{script}: {ended:?}");
         }
+        thread.join().unwrap();
     }
 
     #[test]
     fn messages_arrive_in_order() {
-        let mut command = SH.command().unwrap();
-        command.args(["-c", "echo one >&2; echo two >&2"]);
+        let mut bound = SH.bound_command().unwrap();
+        bound.command.args(["-c", "printf o >&2; echo ne >&2; printf 'two\\nthree' >&2"]);
         let mut heard = Vec::new();
-        SH.start(command).unwrap().watch(&mut |line| heard.push(line.to_owned())).unwrap();
-        assert_eq!(heard, ["one", "two"]);
+        let watched = Running::start(SH, bound).unwrap();
+        watched.watch(&Stop::never(), &mut |line| heard.push(line.to_owned())).unwrap();
+        assert_eq!(heard, ["one", "two", "three"]);
     }
 }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crate::digest::{Digest, Hasher};
 use crate::erofs::{self, Compression, Layout, Ownership, Times};
+use crate::stop::Stop;
 use crate::tool::ToolError;
 
 /// User and group that own every file of a packed directory.
@@ -56,6 +57,12 @@ pub enum TreeError {
         /// The directory.
         source_tree: PathBuf,
     },
+    /// Somebody wished it to stop.
+    #[error("reading {path} was interrupted")]
+    Interrupted {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The image cannot be written.
     #[error("cannot write {path}")]
     Write {
@@ -70,6 +77,8 @@ pub enum TreeError {
     Pack {
         /// The directory.
         path: PathBuf,
+        /// Where the image should go.
+        image: PathBuf,
         /// What went wrong.
         #[source]
         source: ToolError,
@@ -88,6 +97,10 @@ impl TreeError {
                 "give a directory that does not hold openshell's run and cache folders".into()
             }
             Self::Write { .. } => "check that the folder exists, is writable and has space".into(),
+            Self::Interrupted { .. } => "run the command again; nothing half-made was kept".into(),
+            Self::Pack { image, source: ToolError::DiskFull { .. }, .. } => {
+                format!("free space on the disk that holds {}", image.parent().unwrap_or(image).display())
+            }
             Self::Pack { source, .. } => source.remedy(),
         }
     }
@@ -97,9 +110,10 @@ impl TreeError {
 /// its name when it is whole.
 ///
 /// # Errors
-/// Something in `source` cannot be read or has no place in an image, or the image cannot be written.
-pub fn pack(source: &Path, owner: Owner, image: &Path) -> Result<(), TreeError> {
-    examine(source, &mut |_path, _metadata| Ok(()))?;
+/// Something in `source` cannot be read or has no place in an image, the image cannot be written, or `stop` was
+/// asked meanwhile.
+pub fn pack(source: &Path, owner: Owner, image: &Path, stop: &Stop) -> Result<(), TreeError> {
+    examine(source, stop, &mut |_path, _metadata| Ok(()))?;
     let Owner { uid, gid } = owner;
     let layout = Layout {
         // It is read once and thrown away: packing time counts, size does not.
@@ -114,20 +128,23 @@ pub fn pack(source: &Path, owner: Owner, image: &Path) -> Result<(), TreeError> 
     }
     let half = tempfile::Builder::new().prefix(".pack-").tempdir_in(folder).map_err(write)?;
     let made = half.path().join("image");
-    pack_as(source, &made, &layout)?;
+    pack_as(source, &made, &layout, stop)?;
     fs::rename(&made, image).map_err(write)
 }
 
 /// Packs an examined directory.
-pub(crate) fn pack_as(source: &Path, image: &Path, layout: &Layout) -> Result<(), TreeError> {
-    erofs::pack(source, image, layout)
-        .map_err(|error| TreeError::Pack { path: source.to_owned(), source: error })
+pub(crate) fn pack_as(source: &Path, image: &Path, layout: &Layout, stop: &Stop) -> Result<(), TreeError> {
+    erofs::pack(source, image, layout, stop).map_err(|error| TreeError::Pack {
+        path: source.to_owned(),
+        image: image.to_owned(),
+        source: error,
+    })
 }
 
 /// SHA-256 over the tree: names, kinds, modes, owners, link targets and contents, in one fixed order.
-pub(crate) fn digest(tree: &Path) -> Result<Digest, TreeError> {
+pub(crate) fn digest(tree: &Path, stop: &Stop) -> Result<Digest, TreeError> {
     let mut hasher = Hasher::default();
-    examine(tree, &mut |path, metadata| {
+    examine(tree, stop, &mut |path, metadata| {
         let name = path.strip_prefix(tree).unwrap_or(path);
         hasher.field(name.as_os_str().as_bytes());
         for number in [metadata.mode(), metadata.uid(), metadata.gid()] {
@@ -151,6 +168,7 @@ fn content(path: &Path, metadata: &Metadata, hasher: &mut Hasher) -> io::Result<
 /// Visits everything in a directory, the directory first, names in order. Links are not followed.
 fn examine(
     tree: &Path,
+    stop: &Stop,
     visit: &mut dyn FnMut(&Path, &Metadata) -> Result<(), TreeError>,
 ) -> Result<(), TreeError> {
     if !fs::metadata(tree).map_err(unreadable(tree))?.is_dir() {
@@ -159,6 +177,9 @@ fn examine(
     // The last is next: names go in backwards.
     let mut waiting = vec![tree.to_owned()];
     while let Some(path) = waiting.pop() {
+        if stop.is_asked() {
+            return Err(TreeError::Interrupted { path: tree.to_owned() });
+        }
         // The tree itself may be given as a link to a directory; inside, links are what they are.
         let look = if path == tree { fs::metadata } else { fs::symlink_metadata };
         let metadata = look(&path).map_err(unreadable(&path))?;
@@ -227,7 +248,7 @@ mod tests {
     fn everything_belongs_to_the_owner() {
         let (tree, out) = (tree(), tempfile::tempdir().unwrap());
         let image = out.path().join("mount.erofs");
-        pack(tree.path(), AGENT, &image).unwrap();
+        pack(tree.path(), AGENT, &image, &Stop::never()).unwrap();
         let file = dump(&image, &["--path=/folder/file"]);
         assert!(file.contains("Uid: 1000   Gid: 1000"), "{file}");
         assert!(dump(&image, &["--path=/link"]).contains("symlink"));
@@ -238,7 +259,7 @@ mod tests {
     fn a_socket_is_named() {
         let (tree, out) = (tree(), tempfile::tempdir().unwrap());
         let _listener = UnixListener::bind(tree.path().join("folder/socket")).unwrap();
-        let error = pack(tree.path(), AGENT, &out.path().join("image")).unwrap_err();
+        let error = pack(tree.path(), AGENT, &out.path().join("image"), &Stop::never()).unwrap_err();
         assert!(
             error.to_string().ends_with("folder/socket is a socket, which an image cannot hold"),
             "{error}"
@@ -249,23 +270,35 @@ mod tests {
     fn what_is_not_a_directory_or_not_there_is_named() {
         let (tree, out) = (tree(), tempfile::tempdir().unwrap());
         let file = tree.path().join("folder/file");
-        assert!(matches!(pack(&file, AGENT, &out.path().join("i")), Err(TreeError::NotDirectory { .. })));
+        assert!(matches!(
+            pack(&file, AGENT, &out.path().join("i"), &Stop::never()),
+            Err(TreeError::NotDirectory { .. })
+        ));
         let gone = tree.path().join("gone");
-        let error = pack(&gone, AGENT, &out.path().join("i")).unwrap_err();
+        let error = pack(&gone, AGENT, &out.path().join("i"), &Stop::never()).unwrap_err();
         assert_eq!(error.to_string(), format!("cannot read {}", gone.display()));
+    }
+
+    #[test]
+    fn a_wish_to_stop_is_heard_between_files() {
+        let (tree, out, stop) = (tree(), tempfile::tempdir().unwrap(), Stop::new().unwrap());
+        stop.ask();
+        let error = pack(tree.path(), AGENT, &out.path().join("image"), &stop).unwrap_err();
+        assert!(matches!(error, TreeError::Interrupted { .. }), "{error}");
+        assert_eq!(fs::read_dir(out.path()).unwrap().count(), 0);
     }
 
     #[test]
     fn an_image_inside_its_own_directory_is_refused() {
         let tree = tree();
-        let error = pack(tree.path(), AGENT, &tree.path().join("folder/image")).unwrap_err();
+        let error = pack(tree.path(), AGENT, &tree.path().join("folder/image"), &Stop::never()).unwrap_err();
         assert!(matches!(error, TreeError::Inside { .. }), "{error}");
     }
 
     #[test]
     fn the_digest_sees_names_modes_links_and_contents() {
-        let original = digest(tree().path()).unwrap();
-        assert_eq!(digest(tree().path()).unwrap(), original, "the same tree elsewhere");
+        let original = digest(tree().path(), &Stop::never()).unwrap();
+        assert_eq!(digest(tree().path(), &Stop::never()).unwrap(), original, "the same tree elsewhere");
         let changes: [fn(&Path); 4] = [
             |tree| fs::write(tree.join("folder/file"), b"CONTENT").unwrap(),
             |tree| fs::rename(tree.join("folder/file"), tree.join("folder/other")).unwrap(),
@@ -278,7 +311,7 @@ mod tests {
         for change in changes {
             let tree = tree();
             change(tree.path());
-            assert_ne!(digest(tree.path()).unwrap(), original);
+            assert_ne!(digest(tree.path(), &Stop::never()).unwrap(), original);
         }
     }
 }

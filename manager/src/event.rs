@@ -9,9 +9,10 @@ use wire::proxy::ProxyEvent;
 use wire::router::RouterEvent;
 
 use crate::control::Heard;
-use crate::failure::{ExitStatus, Failure};
+use crate::failure::Failure;
+use crate::interruption::Interruption;
 use crate::process::Report;
-use crate::signals::{Received, Watch};
+use crate::signals::Received;
 use crate::timeline::Timeline;
 
 /// What happened, in order of arrival.
@@ -30,7 +31,8 @@ pub(crate) enum Event {
 pub(crate) struct Events {
     sender: Sender<Event>,
     receiver: Receiver<Event>,
-    _signals: Watch,
+    /// For those who cannot wait at the channel.
+    pub(crate) interruption: Interruption,
     /// When the phases of the run ended.
     pub(crate) timeline: Timeline,
 }
@@ -40,8 +42,8 @@ impl Events {
         let (sender, receiver) = channel();
         let signals = sender.clone();
         // A closed channel means that the sandbox has ended: the signal has nothing left to end.
-        let watch = Watch::start(move |signal| drop(signals.send(Event::Signal(signal))))?;
-        Ok(Self { sender, receiver, _signals: watch, timeline: Timeline::begin() })
+        let interruption = Interruption::watch(move |signal| drop(signals.send(Event::Signal(signal))))?;
+        Ok(Self { sender, receiver, interruption, timeline: Timeline::begin() })
     }
 
     /// A function that passes what `wrap` makes of it to the loop.
@@ -50,27 +52,9 @@ impl Events {
         move |item| drop(sender.send(wrap(item)))
     }
 
-    /// Fails if the user has asked to stop.
-    pub(crate) fn interrupted(&self) -> Result<(), Failure> {
-        match self.receiver.try_recv() {
-            Ok(Event::Signal(signal)) if signal.ends() => Err(interrupted()),
-            Ok(_) | Err(_) => Ok(()),
-        }
-    }
-
-    /// A tool that Ctrl-C ended fails; what the user did is the cause, not the tool.
-    pub(crate) fn as_interruption(&self, failure: Failure) -> Failure {
-        self.interrupted().err().unwrap_or(failure)
-    }
-
     /// The next event before `deadline`; `None` when it has passed.
     pub(crate) fn next(&self, deadline: Option<Instant>) -> Option<Event> {
         let Some(deadline) = deadline else { return self.receiver.recv().ok() };
         self.receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()
     }
-}
-
-/// The user asked for the end.
-pub(crate) fn interrupted() -> Failure {
-    Failure::new("interrupted", "nothing is left running").with_status(ExitStatus::Interrupted)
 }

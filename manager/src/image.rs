@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use images::kernel::KernelError;
 use images::root::Reference;
 use images::tree::{self, Owner};
-use images::{Kernel, Store, initramfs, scratch};
+use images::{Kernel, Stop, Store, initramfs, scratch};
 use wire::id::SandboxId;
 use wire::spawn::JailUser;
 
@@ -28,11 +28,11 @@ pub(crate) struct BootFiles {
 }
 
 /// The kernel and initramfs of the product, or the operator's own.
-pub(crate) fn boot_files(layout: &Layout, options: &Options) -> Result<BootFiles, Failure> {
+pub(crate) fn boot_files(layout: &Layout, options: &Options, stop: &Stop) -> Result<BootFiles, Failure> {
     if let (Some(kernel), Some(initramfs)) = (&options.kernel, &options.initramfs) {
         return Ok(BootFiles { kernel: open(kernel)?, initramfs: open(initramfs)? });
     }
-    let stock = Kernel::ensure(&layout.cache).map_err(|error| kernel_failure(&error))?;
+    let stock = Kernel::ensure(&layout.cache, stop).map_err(|error| kernel_failure(&error))?;
     let initramfs = options.initramfs.clone().map_or_else(|| stock_initramfs(&stock, layout), Ok)?;
     let kernel = options.kernel.as_ref().unwrap_or(&stock.vmlinux);
     Ok(BootFiles { kernel: open(kernel)?, initramfs: open(&initramfs)? })
@@ -41,34 +41,39 @@ pub(crate) fn boot_files(layout: &Layout, options: &Options) -> Result<BootFiles
 /// Makes the stock kernel and the initramfs, if they are not there yet.
 ///
 /// # Errors
-/// The kernel's package cannot be fetched, or the cache cannot be written.
-pub fn prepare_boot_files(layout: &Layout) -> Result<(), Failure> {
-    let stock = Kernel::ensure(&layout.cache).map_err(|error| kernel_failure(&error))?;
+/// The kernel's package cannot be fetched, the cache cannot be written, or `stop` was asked meanwhile.
+pub fn prepare_boot_files(layout: &Layout, stop: &Stop) -> Result<(), Failure> {
+    let stock = Kernel::ensure(&layout.cache, stop).map_err(|error| kernel_failure(&error))?;
     stock_initramfs(&stock, layout).map(drop)
 }
 
 /// The root image that `text` of agent.yaml means.
-pub(crate) fn root(layout: &Layout, text: &str) -> Result<File, Failure> {
+pub(crate) fn root(layout: &Layout, text: &str, stop: &Stop) -> Result<File, Failure> {
     let failed = |error: images::root::RootError| Failure::new(chain(&error), error.remedy());
     let store = Store::open(&layout.cache.join("images"))
         .map_err(|error| Failure::new(chain(&error), error.remedy()))?;
     let reference = Reference::parse(text, Path::new("")).map_err(failed)?;
-    open(&reference.open(&store, &mut progress).map_err(failed)?.path)
+    open(&reference.open(&store, &mut progress, stop).map_err(failed)?.path)
 }
 
 /// A host directory as a read-only image that has no name any more.
-pub(crate) fn pack(layout: &Layout, name: &str, source: &Path) -> Result<File, Failure> {
+pub(crate) fn pack(layout: &Layout, name: &str, source: &Path, stop: &Stop) -> Result<File, Failure> {
     let path = &disks(layout)?.join(format!("{name}.erofs"));
     let owner = Owner { uid: AGENT.uid, gid: AGENT.gid };
-    tree::pack(source, owner, path).map_err(|error| Failure::new(chain(&error), error.remedy()))?;
+    tree::pack(source, owner, path, stop).map_err(|error| Failure::new(chain(&error), error.remedy()))?;
     let opened = open(path);
     unnamed(path, opened)
 }
 
 /// The writable layer's disk, which has no name any more.
-pub(crate) fn scratch(layout: &Layout, id: &SandboxId, size: Mebibytes) -> Result<File, Failure> {
+pub(crate) fn scratch(
+    layout: &Layout,
+    id: &SandboxId,
+    size: Mebibytes,
+    stop: &Stop,
+) -> Result<File, Failure> {
     let path = disks(layout)?.join(format!("{id}.ext4"));
-    scratch::create(&path, size.0).map_err(|error| Failure::new(chain(&error), error.remedy()))?;
+    scratch::create(&path, size.0, stop).map_err(|error| Failure::new(chain(&error), error.remedy()))?;
     let opened = File::options().read(true).write(true).open(&path);
     unnamed(&path, opened.map_err(|error| unreadable(&path.display(), &error)))
 }

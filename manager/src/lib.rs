@@ -9,6 +9,7 @@ pub mod doctor;
 mod event;
 pub mod failure;
 pub mod image;
+pub mod interruption;
 pub mod kvm;
 pub mod layout;
 pub mod options;

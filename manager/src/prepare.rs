@@ -8,6 +8,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use images::Stop;
 use policies::confinement::Workspace;
 use policies::{LoadErrors, Policy};
 use rustix::fs::{Mode, OFlags};
@@ -24,6 +25,7 @@ use wire::vsock;
 use crate::event::{Event, Events};
 use crate::failure::{Failure, chain};
 use crate::image::{self, AGENT};
+use crate::interruption::interrupted;
 use crate::kvm;
 use crate::layout::{Layout, Program};
 use crate::options::Options;
@@ -60,37 +62,34 @@ pub struct Prepared {
     run: RunDir,
 }
 
-/// Prepares a sandbox. `check` is asked between steps whether the user still wants it.
+/// Prepares a sandbox, unless `stop` is asked: then nobody wants it any more.
 ///
 /// # Errors
-/// A resource is missing or cannot be made, or `check` failed. Nothing is left behind.
-pub fn prepare(
-    spec: Spec,
-    options: &Options,
-    layout: &Layout,
-    check: impl Fn() -> Result<(), Failure>,
-) -> Result<Prepared, Failure> {
+/// A resource is missing or cannot be made, or `stop` was asked. Nothing is left behind.
+pub fn prepare(spec: Spec, options: &Options, layout: &Layout, stop: &Stop) -> Result<Prepared, Failure> {
+    let check = || if stop.is_asked() { Err(interrupted()) } else { Ok(()) };
     let kvm = kvm::open_for_machine()?;
     let confinement = confinement(&spec)?;
     let network = network(&spec)?;
     let extra_roots_pem = spec.egress.ca.as_deref().map_or(Ok(String::new()), read_pem)?;
     let id = new_id(&spec.name)?;
     check()?;
-    let boot = image::boot_files(layout, options)?;
+    let boot = image::boot_files(layout, options, stop)?;
     check()?;
-    let root = image::root(layout, &spec.image)?;
+    let root = image::root(layout, &spec.image, stop)?;
     check()?;
     let run = RunDir::create(layout, &id)?;
     let mut disks = vec![(root, DiskAccess::ReadOnly)];
     if let Some(size) = spec.resources.disk {
-        disks.push((image::scratch(layout, &id, size)?, DiskAccess::ReadWrite));
+        disks.push((image::scratch(layout, &id, size, stop)?, DiskAccess::ReadWrite));
     }
     let mut guest_mounts = Vec::new();
     for (index, mount) in spec.mounts.iter().enumerate() {
         check()?;
         let access = mount.mode.access().expect("Spec::load refuses modes that the guest cannot have");
         guest_mounts.push(Mount { target: mount.target.clone(), device: device_name(disks.len()), access });
-        disks.push((image::pack(layout, &format!("{id}-{index}"), &mount.source)?, DiskAccess::ReadOnly));
+        let packed = image::pack(layout, &format!("{id}-{index}"), &mount.source, stop)?;
+        disks.push((packed, DiskAccess::ReadOnly));
     }
     let vsock_dir =
         run.directory_for("vsock", run.user(Program::Vmm)).map_err(|error| socket_failure(&error))?;

@@ -7,8 +7,9 @@ use wire::proxy::ProxyEvent;
 use wire::router::RouterEvent;
 
 use crate::control::Heard;
-use crate::event::{Event, interrupted};
+use crate::event::Event;
 use crate::failure::{Failure, chain};
+use crate::interruption::interrupted;
 use crate::process::{Process, Report};
 use crate::serial::Console;
 

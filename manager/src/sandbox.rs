@@ -21,8 +21,9 @@ use wire::proxy::ProxyEvent;
 use wire::router::RouterEvent;
 
 use crate::control::{self, Heard, Sinks, ToGuestQueue};
-use crate::event::{Event, Events, interrupted};
+use crate::event::{Event, Events};
 use crate::failure::{ExitStatus, Failure, chain};
+use crate::interruption::interrupted;
 use crate::layout::Layout;
 use crate::options::{ConsoleOutput, Options, Timings, Tty};
 use crate::policy::PolicyFiles;
@@ -118,8 +119,8 @@ impl Planned {
     /// Everything that is not the agent's own exit status.
     pub fn run(self) -> Result<ExitStatus, Failure> {
         let Self { spec, layout, options, mut events } = self;
-        let prepared = prepare(spec, &options, &layout, || events.interrupted());
-        let prepared = prepared.map_err(|failure| events.as_interruption(failure))?;
+        let prepared = prepare(spec, &options, &layout, events.interruption.stop());
+        let prepared = prepared.map_err(|failure| events.interruption.explain(failure))?;
         events.timeline.mark("prepared");
         let booting = Booting::start(prepared, &layout, options, events)?;
         booting.until_set_up()?.until_ended()

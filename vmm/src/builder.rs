@@ -102,7 +102,7 @@ impl Opened {
             Some(vsock) => (Root::Directory(vsock.directory), Some(vsock.listener)),
             None => (Root::Empty, None),
         };
-        let backends = Backends { disks: resources.disks, vsock_listener };
+        let backends = Backends { disks: resources.disks, vsock_listener, announcer: announcer.clone() };
         let Devices { windows, workers } = Devices::attach(&vm, &ram.memory, backends)?;
         let interrupt = EventFd::new(EFD_NONBLOCK).map_err(BuildError::Events)?;
         vm.wire_interrupt(&interrupt, layout::SERIAL_GSI)?;

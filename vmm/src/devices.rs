@@ -11,7 +11,7 @@ use vmm_sys_util::eventfd::{EFD_CLOEXEC, EFD_NONBLOCK, EventFd};
 use vmm_virtio::block::backend::Disk;
 use vmm_virtio::block::device::Block;
 use vmm_virtio::block::request::Access;
-use vmm_virtio::device::{Device, QueueIndex, Wake};
+use vmm_virtio::device::{Alarm, Device, QueueIndex, Wake};
 use vmm_virtio::interrupt::Interrupt;
 use vmm_virtio::memory::Memory;
 use vmm_virtio::mmio::{QUEUE_NOTIFY, Transport};
@@ -20,6 +20,9 @@ use vmm_virtio::vsock::backend::Bridge;
 use vmm_virtio::vsock::device::Vsock;
 use wire::machine::DiskAccess;
 
+use crate::ending::Ending;
+use crate::failure::Failure;
+use crate::notice::{Announcer, Notice};
 use crate::vm::{Vm, VmError};
 use crate::worker::Worker;
 
@@ -41,6 +44,8 @@ pub(crate) enum DeviceError {
 pub(crate) struct Backends {
     pub(crate) disks: Vec<(File, DiskAccess)>,
     pub(crate) vsock_listener: Option<OwnedFd>,
+    /// Hears when a disk's file fails.
+    pub(crate) announcer: Announcer,
 }
 
 /// The register windows, in order, without gaps.
@@ -78,6 +83,29 @@ impl Wake for Waker {
     }
 }
 
+/// Ends the machine when the host cannot read or write a disk: a guest that goes on does so without what it has
+/// written, and its agent may never hear of it.
+#[derive(Debug)]
+struct DiskAlarm {
+    /// What the operator calls the disk.
+    disk: String,
+    announcer: Announcer,
+}
+
+impl Alarm for DiskAlarm {
+    fn host_failed(&self, error: &io::Error) {
+        let remedy = match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                "free space on the host's disk that holds openshell's state (XDG_STATE_HOME), or set resources.disk lower"
+            }
+            _other => "check the host's disk: its kernel's log (dmesg) says more",
+        };
+        let cause = format!("the host failed to serve {}: {error}", self.disk);
+        let failure = Failure { cause, remedy: remedy.to_owned() };
+        self.announcer.announce(Notice::Ended(Ending::Failed(failure)));
+    }
+}
+
 impl Devices {
     /// Makes the devices and wires them. Disks have a thread of their own, because their files may make
     /// them wait; everything else shares one.
@@ -86,8 +114,9 @@ impl Devices {
         if !backends.disks.is_empty() {
             let mut worker = Worker::new("disks").map_err(DeviceError::Events)?;
             for (index, (file, access)) in backends.disks.into_iter().enumerate() {
+                let alarm = DiskAlarm { disk: title(access, index), announcer: backends.announcer.clone() };
                 let disk = disk(file, access, index).map_err(|source| DeviceError::Disk { index, source })?;
-                devices.add(vm, memory, &mut worker, Box::new(Block::new(disk)))?;
+                devices.add(vm, memory, &mut worker, Box::new(Block::new(disk, Box::new(alarm))))?;
             }
             devices.workers.push(worker);
         }
@@ -170,6 +199,13 @@ fn disk(file: File, access: DiskAccess, index: usize) -> io::Result<Disk> {
         DiskAccess::ReadWrite => Access::ReadWrite,
     };
     Disk::new(file, access, &format!("openshell-disk-{index}"))
+}
+
+fn title(access: DiskAccess, index: usize) -> String {
+    match access {
+        DiskAccess::ReadOnly => format!("the sandbox's read-only disk {index}"),
+        DiskAccess::ReadWrite => "the sandbox's writable disk".to_owned(),
+    }
 }
 
 fn event() -> io::Result<EventFd> {

@@ -1,5 +1,7 @@
 //! How a machine ends.
 
+use crate::failure::Failure;
+
 /// Why the machine no longer runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
@@ -11,4 +13,6 @@ pub(crate) enum Ending {
     Terminated,
     /// The hypervisor cannot go on with this guest.
     Unrunnable(String),
+    /// The host can no longer give the guest what it was promised.
+    Failed(Failure),
 }

@@ -43,6 +43,7 @@ impl Status {
             Ending::Stopped => self.report(&MachineEvent::Stopped),
             Ending::Panicked(reason) => self.report(&MachineEvent::Panicked { reason: reason.clone() }),
             Ending::Terminated => {}
+            Ending::Failed(failure) => return self.failed(failure),
             Ending::Unrunnable(cause) => {
                 let remedy =
                     "run `openshell doctor`: it tells whether this host's KVM can run a Linux kernel";

@@ -1,7 +1,7 @@
 //! Where a program that needs KVM runs: on this machine when it has hardware KVM, in the lab otherwise.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -13,6 +13,9 @@ use crate::report::Log;
 
 /// The subcommand that is the lab's guest half.
 pub(crate) const GUEST: &str = "lab-guest";
+
+/// Says where caches are, openshell's among them.
+const CACHE: &str = "XDG_CACHE_HOME";
 
 /// A machine with a real KVM.
 #[derive(Debug)]
@@ -59,6 +62,7 @@ impl Place {
                     .arg("--kill-after=10")
                     .arg(limit.as_secs().to_string())
                     .args(argv)
+                    .env(CACHE, cache())
                     .current_dir(folder);
                 log.run(&mut command)
             }
@@ -93,6 +97,12 @@ fn as_root(program: &str) -> Command {
     command
 }
 
+/// Where our images are. Root, who runs the tests, would look for its own.
+fn cache() -> PathBuf {
+    let openshell = images::default_cache();
+    openshell.parent().expect("the cache lies in a folder that others share").to_owned()
+}
+
 /// What the capture in the guest is made of: guest-init's tests build it in a namespace of their own.
 fn capture_modules() -> Vec<String> {
     let capture = |name: &&&str| **name == "dummy" || name.starts_with("nf") || name.ends_with("_diag");
@@ -101,7 +111,9 @@ fn capture_modules() -> Vec<String> {
 
 fn run_in(lab: &mut Lab, argv: &[String], folder: &Path, limit: Duration, log: &Log) -> Result<String> {
     let mut file = log.create()?;
-    let options = RunOptions { cwd: folder.to_owned(), time_limit: limit, ..RunOptions::default() };
+    let mut options = RunOptions { cwd: folder.to_owned(), time_limit: limit, ..RunOptions::default() };
+    options.env.retain(|(name, _value)| name != CACHE);
+    options.env.push((CACHE.to_owned(), cache().display().to_string()));
     let mut written = Ok(());
     let ended = lab.run(argv, &options, &mut |_stream, bytes| {
         let write = file.write_all(bytes);

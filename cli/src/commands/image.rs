@@ -1,7 +1,8 @@
 //! `openshell image`.
 
-use images::{ImageName, Store, root};
+use images::{ImageName, Stop, Store, root};
 use manager::failure::{Failure, chain};
+use manager::interruption::Interruption;
 use manager::layout::Layout;
 
 use super::print_json;
@@ -11,7 +12,11 @@ pub(super) fn run(command: Image, layout: &Layout) -> Result<u8, Failure> {
     let store = Store::open(&layout.cache.join("images"))
         .map_err(|error| Failure::new(chain(&error), error.remedy()))?;
     match command {
-        Image::Build { name, force } => build(&name, force, &store, layout),
+        Image::Build { name, force } => {
+            let interruption = Interruption::watch(drop)?;
+            build((&parse(&name)?, force), &store, layout, interruption.stop())
+                .map_err(|failure| interruption.explain(failure))
+        }
         Image::Ls(output) => list(output, &store),
         Image::Rm { name } => {
             store.remove(&parse(&name)?).map_err(|error| Failure::new(chain(&error), error.remedy()))?;
@@ -20,14 +25,18 @@ pub(super) fn run(command: Image, layout: &Layout) -> Result<u8, Failure> {
     }
 }
 
-fn build(name: &str, force: bool, store: &Store, layout: &Layout) -> Result<u8, Failure> {
-    let name = parse(name)?;
-    manager::image::prepare_boot_files(layout)?;
+fn build(
+    (name, force): (&ImageName, bool),
+    store: &Store,
+    layout: &Layout,
+    stop: &Stop,
+) -> Result<u8, Failure> {
+    manager::image::prepare_boot_files(layout, stop)?;
     let mut progress = |step: &str| eprintln!("openshell: {step}");
     let path = if force {
-        root::build(&name, store, &mut progress).map(|image| image.path)
+        root::build(name, store, &mut progress, stop).map(|image| image.path)
     } else {
-        root::Reference::Name(name).open(store, &mut progress).map(|image| image.path)
+        root::Reference::Name(name.clone()).open(store, &mut progress, stop).map(|image| image.path)
     };
     println!("{}", path.map_err(|error| Failure::new(chain(&error), error.remedy()))?.display());
     Ok(0)

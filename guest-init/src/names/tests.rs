@@ -4,13 +4,14 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use wire::frame;
 use wire::name::{Query, Reply};
 use wire::subject::Subject;
 use wire::vsock::NAMES;
 
+use super::PATIENCE;
 use crate::capture::Egress;
 use crate::testbed::{Bed, SOON};
 
@@ -104,7 +105,8 @@ fn no_host_is_a_failure_at_once_and_a_host_that_comes_back_is_asked() {
     let begin = Instant::now();
     client.send(QUESTION).unwrap();
     assert!(is_failure(&receive(&client)));
-    assert!(begin.elapsed() < Duration::from_secs(1));
+    // Not after the time that a silent host is given. How much sooner depends on what else the machine does.
+    assert!(begin.elapsed() < PATIENCE, "{:?}", begin.elapsed());
 
     let listener = bed.listen(NAMES);
     client.send(QUESTION).unwrap();
@@ -131,7 +133,9 @@ fn a_silent_host_is_a_failure_before_the_client_gives_up() {
     let (mut host, _) = listener.accept().unwrap();
     let asked = query(&mut host);
     assert!(is_failure(&receive(&client)));
-    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() >= PATIENCE, "{:?}", begin.elapsed());
+    // Five seconds is what resolvers give a server (resolv.conf(5)).
+    const { assert!(PATIENCE.as_secs() < 5) };
     // What comes after its time answers nothing else.
     reply(&mut host, &asked, b"late");
     client.send(QUESTION).unwrap();

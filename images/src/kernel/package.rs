@@ -4,30 +4,18 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
 use sha2::{Digest, Sha256};
+
+use crate::stop::Stop;
+use crate::tool::{self, Running, ToolError};
 
 /// Why a package cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum PackageError {
-    /// A program of Debian's package tools is missing.
-    #[error("cannot run {program}")]
-    Start {
-        /// The program.
-        program: &'static str,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-    /// The program ran and failed.
-    #[error("{program} failed: {message}")]
-    Failed {
-        /// The program.
-        program: &'static str,
-        /// Its last line on stderr.
-        message: String,
-    },
+    /// A program of Debian's package tools is missing or failed.
+    #[error(transparent)]
+    Tool(#[from] ToolError),
     /// apt said that all was well and there is no file.
     #[error("apt-get downloaded no file for {0} (try: apt-get update)")]
     NoFile(String),
@@ -53,14 +41,13 @@ pub(super) struct Package {
     pub(super) sha256: String,
 }
 
-/// Fetches the package that `meta` depends on into `folder`.
-pub(super) fn fetch(meta: &str, folder: &Path) -> Result<Package, PackageError> {
-    let depends = run(
-        "apt-cache",
-        Command::new("apt-cache").env("LC_ALL", "C").args(["depends", "--important", meta]),
-    )?;
-    let real = first_dependency(&String::from_utf8_lossy(&depends.stdout)).unwrap_or_else(|| meta.to_owned());
-    run("apt-get", Command::new("apt-get").args(["--quiet", "download", &real]).current_dir(folder))?;
+/// Fetches the package that `meta` depends on into `folder`, unless `stop` is asked.
+pub(super) fn fetch(meta: &str, folder: &Path, stop: &Stop) -> Result<Package, PackageError> {
+    let depends = tool::APT_CACHE.run(["depends", "--important", meta])?;
+    let real = first_dependency(&String::from_utf8_lossy(&depends)).unwrap_or_else(|| meta.to_owned());
+    let mut download = tool::APT_GET.bound_command()?;
+    download.command.args(["--quiet", "download", &real]).current_dir(folder);
+    Running::start(tool::APT_GET, download)?.watch(stop, &mut |_message| {})?;
     let file = find_package(folder)?.ok_or(PackageError::NoFile(real))?;
     let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let bytes = fs::read(&file).map_err(|source| PackageError::Read { path: file.clone(), source })?;
@@ -68,9 +55,11 @@ pub(super) fn fetch(meta: &str, folder: &Path) -> Result<Package, PackageError> 
     Ok(Package { file, name, sha256 })
 }
 
-/// Unpacks a package's files into `tree`.
-pub(super) fn unpack(package: &Path, tree: &Path) -> Result<(), PackageError> {
-    run("dpkg-deb", Command::new("dpkg-deb").arg("--extract").arg(package).arg(tree)).map(drop)
+/// Unpacks a package's files into `tree`, unless `stop` is asked.
+pub(super) fn unpack(package: &Path, tree: &Path, stop: &Stop) -> Result<(), PackageError> {
+    let mut unpack = tool::DPKG_DEB.bound_command()?;
+    unpack.command.arg("--extract").arg(package).arg(tree);
+    Ok(Running::start(tool::DPKG_DEB, unpack)?.watch(stop, &mut |_message| {})?)
 }
 
 /// The first plain `Depends:` line of `apt-cache depends`.
@@ -89,17 +78,6 @@ fn find_package(folder: &Path) -> Result<Option<PathBuf>, PackageError> {
     Ok(None)
 }
 
-fn run(program: &'static str, command: &mut Command) -> Result<Output, PackageError> {
-    let output = command.output().map_err(|source| PackageError::Start { program, source })?;
-    if output.status.success() {
-        return Ok(output);
-    }
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    let message =
-        stderr.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no message").trim().to_owned();
-    Err(PackageError::Failed { program, message })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,12 +87,5 @@ mod tests {
         let text = "linux-image-6.12-cloud-amd64\n  Depends: linux-image-6.12.117+deb12-cloud-amd64\n";
         assert_eq!(first_dependency(text).as_deref(), Some("linux-image-6.12.117+deb12-cloud-amd64"));
         assert_eq!(first_dependency("linux-image-amd64\n"), None);
-    }
-
-    #[test]
-    fn a_failing_program_is_quoted() {
-        let error =
-            run("sh", Command::new("sh").args(["-c", "echo first >&2; echo why >&2; exit 3"])).unwrap_err();
-        assert_eq!(error.to_string(), "sh failed: why");
     }
 }

@@ -22,7 +22,7 @@ impl Bench {
     }
 
     fn open(&self, text: &str) -> Result<Root, RootError> {
-        self.parse(text)?.open(&self.store, &mut |_| {})
+        self.parse(text)?.open(&self.store, &mut |_| {}, &Stop::never())
     }
 
     fn tree(&self) {
@@ -92,7 +92,8 @@ fn tiny_is_small_complete_and_the_same_every_time() {
     let name: ImageName = "tiny".parse().unwrap();
     let images = [bench(), bench()].map(|bench| {
         let mut steps = Vec::new();
-        let image = build(&name, &bench.store, &mut |step| steps.push(step.to_owned())).unwrap();
+        let image =
+            build(&name, &bench.store, &mut |step| steps.push(step.to_owned()), &Stop::never()).unwrap();
         assert!(steps.iter().any(|step| step == "packing the image"), "{steps:?}");
         assert_eq!(fs::read_dir(bench.folder.path().join("store/work")).unwrap().count(), 0);
         (bench, image)

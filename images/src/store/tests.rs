@@ -166,7 +166,7 @@ fn one_name_is_built_by_one_at_a_time() {
         for _ in 0..4 {
             scope.spawn(|| {
                 for round in 0..20_u8 {
-                    let _building = store.building(&name("tiny")).unwrap();
+                    let _building = store.building(&name("tiny"), &crate::stop::Stop::never()).unwrap();
                     assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
                     put(&store, "tiny", &[round]);
                     assert_eq!(inside.fetch_sub(1, Ordering::SeqCst), 1);

@@ -11,6 +11,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use images::Stop;
 use images::kernel::{Kernel, KernelError};
 use tempfile::TempDir;
 
@@ -69,7 +70,7 @@ pub(crate) type Channel = (ChildStdin, ChildStdout);
 
 impl Machine {
     pub(crate) fn start(options: &Options) -> Result<(Self, Channel), MachineError> {
-        let kernel = Kernel::ensure(&options.cache).map_err(MachineError::Kernel)?;
+        let kernel = Kernel::ensure(&options.cache, &Stop::never()).map_err(MachineError::Kernel)?;
         let names: Vec<&str> =
             MODULES.into_iter().chain(options.modules.iter().map(String::as_str)).collect();
         let modules = kernel.module_closure(&names).map_err(MachineError::Kernel)?;

@@ -10,6 +10,7 @@
 #![expect(clippy::missing_panics_doc, reason = "a scenario that cannot be set up is a failed test")]
 
 pub mod residue;
+pub mod small_disk;
 
 use std::fmt;
 use std::fs;
@@ -30,6 +31,7 @@ pub struct Session {
     sections: Vec<String>,
     flags: Vec<String>,
     stdin: Vec<u8>,
+    environment: Vec<(String, PathBuf)>,
     user: Option<u32>,
 }
 
@@ -71,6 +73,7 @@ impl Session {
             sections: Vec::new(),
             flags: Vec::new(),
             stdin: Vec::new(),
+            environment: Vec::new(),
             user: None,
         }
     }
@@ -99,6 +102,13 @@ impl Session {
     #[must_use]
     pub fn flag(mut self, flag: impl Into<String>) -> Self {
         self.flags.push(flag.into());
+        self
+    }
+
+    /// A path in the environment of `openshell`.
+    #[must_use]
+    pub fn path(mut self, variable: &str, path: impl Into<PathBuf>) -> Self {
+        self.environment.push((variable.to_owned(), path.into()));
         self
     }
 
@@ -142,7 +152,7 @@ impl Session {
         let file = self.home.path().join("agent.yaml");
         fs::write(&file, yaml).expect("the session's directory is writable");
         let mut command = openshell(self.home.path());
-        command.args(["vm", "run"]).args(&self.flags).arg(&file);
+        command.args(["vm", "run"]).args(&self.flags).arg(&file).envs(self.environment);
         if let Some(uid) = self.user {
             command.uid(uid);
         }
@@ -226,6 +236,14 @@ pub fn openshell(home: &Path) -> Command {
         .env("XDG_RUNTIME_DIR", home.join("run"))
         .env("TMPDIR", temporary);
     command
+}
+
+/// The machine's image cache.
+#[must_use]
+pub fn cache() -> PathBuf {
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home);
+    cache.expect("somebody's home is known").join("openshell")
 }
 
 /// A program of the product, built beside the running test.

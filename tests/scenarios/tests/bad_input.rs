@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use scenarios::residue::Residue;
-use scenarios::{Outcome, Session};
+use scenarios::small_disk::SmallDisk;
+use scenarios::{Outcome, Session, openshell};
 
 /// The failure is explained in two lines, and nothing stays.
 fn refused(before: &Residue, outcome: &Outcome, code: i32, words: &[&str]) {
@@ -91,6 +92,41 @@ fn a_full_writable_layer_is_the_agents_own_error() {
 }
 
 #[test]
+fn a_host_disk_that_fills_up_under_the_sandboxs_disk_ends_the_run_and_keeps_the_log() {
+    let session = Session::new("tiny").yaml("resources: {memory: 256MiB, disk: 256MiB}");
+    let disk = SmallDisk::mount(session.dir().join("state"), 24);
+    let before = Residue::now();
+    let (home, outcome) =
+        session.script("dd if=/dev/zero of=/tmp/fill bs=1M count=200; sync; sleep 1000").start().finish();
+    refused(&before, &outcome, 125, &["writable disk", "No space left on device"]);
+    assert!(outcome.stderr.contains("XDG_STATE_HOME"), "{outcome}");
+    let phases: Vec<&str> =
+        outcome.audit.iter().filter_map(|record| record["lifecycle"]["phase"].as_str()).collect();
+    assert_eq!(phases, ["started", "failed"], "{outcome}");
+    let sandbox = outcome.audit[0]["sandbox"].as_str().unwrap();
+    let verified = openshell(home.path()).args(["audit", "verify", sandbox]).output().unwrap();
+    assert!(verified.status.success(), "{verified:?}");
+    assert!(disk.used_kib() < 1024, "{} KiB of 24 MiB are still in use", disk.used_kib());
+    drop(disk);
+}
+
+#[test]
+fn a_host_disk_that_is_full_already_is_named_with_what_does_not_fit() {
+    for yaml in ["resources: {disk: 64MiB}", "mounts: [{source: ./big, target: /work, mode: copy}]"] {
+        let session = Session::new("tiny").yaml(yaml);
+        fs::create_dir(session.dir().join("big")).unwrap();
+        fs::write(session.dir().join("big/file"), vec![7; 1 << 20]).unwrap();
+        let disk = SmallDisk::mount(session.dir().join("state"), 1);
+        disk.fill();
+        let before = Residue::now();
+        let (home, outcome) = session.start().finish();
+        refused(&before, &outcome, 125, &["no space left"]);
+        assert!(outcome.stderr.contains("state/openshell/disks"), "the remedy says where: {outcome}");
+        drop((disk, home));
+    }
+}
+
+#[test]
 fn a_kernel_that_panics_is_reported_with_its_reason() {
     let before = Residue::now();
     let session = Session::new("tiny");
@@ -114,8 +150,8 @@ fn a_guest_that_never_says_hello_times_out_with_its_last_lines() {
         std::process::Command::new("sh").args(["-c", script]).current_dir(session.dir()).status().unwrap();
     assert!(made.success());
     let initramfs = session.dir().join("silent.cpio").display().to_string();
-    let outcome = session.flag("--initramfs").flag(initramfs).flag("--boot-timeout").flag("12").run();
-    refused(&before, &outcome, 125, &["did not come up within 12 s", "I only sleep"]);
+    let outcome = session.flag("--initramfs").flag(initramfs).flag("--boot-timeout").flag("30").run();
+    refused(&before, &outcome, 125, &["did not come up within 30 s", "I only sleep"]);
 }
 
 #[test]

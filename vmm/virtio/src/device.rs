@@ -1,6 +1,7 @@
 //! What every device is to the transport.
 
 use std::fmt::Debug;
+use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -43,6 +44,14 @@ pub enum Event {
 pub trait Wake: Debug + Send + Sync {
     /// Wakes it.
     fn wake(&self);
+}
+
+/// Hears that the host's side of a device has failed. The guest gets an error for its request as well, but it may
+/// drop that (what a program wrote without waiting for it is gone then, and the program does not hear of it), so
+/// whoever runs the machine decides.
+pub trait Alarm: Debug + Send {
+    /// The host could not do what the guest had every right to ask for.
+    fn host_failed(&self, error: &io::Error);
 }
 
 /// A virtio device. It is idle until activated, and again after a reset.

@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use images::{Kernel, default_cache};
+use images::{Kernel, Stop, default_cache};
 use lab::{Clock, Ended, Lab, Options, RunOptions, Stream};
 use serde::{Deserialize, Serialize};
 
@@ -50,7 +50,7 @@ pub(super) fn run(runs: u32) -> Result<ExitCode> {
         && report.step("images", |log| product::images(&workspace, log));
     ensure!(built, "the product does not build");
     let folder = tempfile_folder()?;
-    let kernel = Kernel::ensure(&default_cache())?.vmlinux;
+    let kernel = Kernel::ensure(&default_cache(), &Stop::never())?.vmlinux;
     let plan = Plan {
         vmm: workspace.release().join("openshell-vmm"),
         kernel,

@@ -19,7 +19,7 @@ pub struct Disk {
 }
 
 /// What became of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Outcome {
     /// Bytes that the device wrote to guest memory, the status included.
     pub written: u32,
@@ -28,14 +28,14 @@ pub struct Outcome {
 }
 
 /// Whose fault it was, if any.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Verdict {
     /// Nobody's.
     Fine,
     /// The guest's: the request made no sense.
     Refused,
     /// The host's: the file could not be read or written.
-    Failed,
+    Failed(io::Error),
 }
 
 impl Disk {
@@ -65,7 +65,7 @@ impl Disk {
         let (status, data, verdict) = match request.operation {
             Ok(operation) => match self.operate(operation) {
                 Ok(data) => (STATUS_OK, data, Verdict::Fine),
-                Err(_file) => (STATUS_ERROR, 0, Verdict::Failed),
+                Err(error) => (STATUS_ERROR, 0, Verdict::Failed(error)),
             },
             Err(super::request::Refusal::Unknown(_)) => (STATUS_UNSUPPORTED, 0, Verdict::Refused),
             Err(_refusal) => (STATUS_ERROR, 0, Verdict::Refused),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::backend::{Disk, Verdict};
 use super::request::{Access, Request};
-use crate::device::{Activation, Device, DeviceType, Event, Misbehaviour};
+use crate::device::{Activation, Alarm, Device, DeviceType, Event, Misbehaviour};
 use crate::memory::Memory;
 use crate::queue::{Buffers, ChainFault, QueueFault, VirtQueue};
 
@@ -24,19 +24,20 @@ const CONFIG_LEN: usize = 16;
 #[derive(Debug)]
 pub struct Block {
     disk: Disk,
+    alarm: Box<dyn Alarm>,
     config: [u8; CONFIG_LEN],
     active: Option<(VirtQueue, Arc<Memory>)>,
     misbehaviour: Misbehaviour,
 }
 
 impl Block {
-    /// A device with this disk.
+    /// A device with this disk; `alarm` hears when the disk's file fails.
     #[must_use]
-    pub fn new(disk: Disk) -> Self {
+    pub fn new(disk: Disk, alarm: Box<dyn Alarm>) -> Self {
         let mut config = [0; CONFIG_LEN];
         config[..8].copy_from_slice(&disk.limits().sectors.to_le_bytes());
         config[12..].copy_from_slice(&MOST_SEGMENTS.to_le_bytes());
-        Self { disk, config, active: None, misbehaviour: Misbehaviour::default() }
+        Self { disk, alarm, config, active: None, misbehaviour: Misbehaviour::default() }
     }
 }
 
@@ -75,7 +76,7 @@ impl Device for Block {
         loop {
             queue.silence(memory)?;
             while let Some((head, chain)) = queue.pop(memory)? {
-                let written = answer(&self.disk, chain, &self.misbehaviour);
+                let written = answer(&self.disk, chain, (self.alarm.as_ref(), &self.misbehaviour));
                 queue.done(memory, head, written)?;
             }
             queue.signal(memory)?;
@@ -90,15 +91,22 @@ impl Device for Block {
     }
 }
 
-/// Does what one chain asks for; returns the bytes written to it.
-fn answer(disk: &Disk, chain: Result<Buffers<'_>, ChainFault>, misbehaviour: &Misbehaviour) -> u32 {
+/// Does what one chain asks for, and tells whoever is concerned when that did not go well; returns the bytes written
+/// to the chain.
+fn answer(
+    disk: &Disk,
+    chain: Result<Buffers<'_>, ChainFault>,
+    (alarm, misbehaviour): (&dyn Alarm, &Misbehaviour),
+) -> u32 {
     let Ok(request) = Request::parse(chain, disk.limits()) else {
         misbehaviour.count();
         return 0;
     };
     let outcome = disk.perform(request);
-    if outcome.verdict == Verdict::Refused {
-        misbehaviour.count();
+    match outcome.verdict {
+        Verdict::Fine => {}
+        Verdict::Refused => misbehaviour.count(),
+        Verdict::Failed(error) => alarm.host_failed(&error),
     }
     outcome.written
 }

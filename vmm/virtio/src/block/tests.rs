@@ -1,12 +1,14 @@
 //! The device as its driver sees it, with a real file behind it.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::backend::Disk;
 use super::device::Block;
 use super::request::Access;
+use crate::device::Alarm;
 use crate::driver::{DATA, Driver, END, WRITE};
 
 const SECTORS: u64 = 8;
@@ -23,10 +25,26 @@ fn file() -> File {
     file
 }
 
+#[derive(Debug)]
+struct Bell(Sender<Option<i32>>);
+
+impl Alarm for Bell {
+    fn host_failed(&self, error: &io::Error) {
+        self.0.send(error.raw_os_error()).unwrap();
+    }
+}
+
 fn driver(access: Access) -> (Driver, File) {
     let file = file();
-    let disk = Disk::new(file.try_clone().unwrap(), access, "the-name-of-the-disk-is-long").unwrap();
-    (Driver::ready(Box::new(Block::new(disk))), file)
+    let (driver, _alarms) = driver_of(file.try_clone().unwrap(), access);
+    (driver, file)
+}
+
+/// A driver for this file, and what the alarm heard.
+fn driver_of(file: File, access: Access) -> (Driver, Receiver<Option<i32>>) {
+    let (bell, alarms) = channel();
+    let disk = Disk::new(file, access, "the-name-of-the-disk-is-long").unwrap();
+    (Driver::ready(Box::new(Block::new(disk, Box::new(Bell(bell))))), alarms)
 }
 
 /// One request with data of this length; returns its status and the used length.
@@ -161,9 +179,24 @@ fn chains_without_header_or_status_are_given_back() {
 }
 
 #[test]
-fn file_that_shrank_gives_an_error() {
-    let (driver, file) = driver(Access::ReadOnly);
+fn file_that_shrank_gives_an_error_and_an_alarm() {
+    let file = file();
+    let (driver, alarms) = driver_of(file.try_clone().unwrap(), Access::ReadOnly);
+    assert_eq!(request(&driver, (0, 0), 1024, WRITE), (0, 1025));
+    assert!(alarms.try_recv().is_err(), "all is well");
     file.set_len(512).unwrap();
     assert_eq!(request(&driver, (0, 0), 1024, WRITE), (1, 1));
     assert_eq!(driver.transport.misbehaviour(), 0, "that is not the guest's doing");
+    alarms.try_recv().unwrap();
+}
+
+#[test]
+fn a_write_that_the_host_cannot_take_gives_an_error_and_an_alarm() {
+    // A sealed memory file refuses to be written, as a full disk does.
+    let sealed = File::from(rustix::fs::memfd_create("disk", rustix::fs::MemfdFlags::ALLOW_SEALING).unwrap());
+    sealed.set_len(SECTORS * 512).unwrap();
+    rustix::fs::fcntl_add_seals(&sealed, rustix::fs::SealFlags::WRITE).unwrap();
+    let (driver, alarms) = driver_of(sealed, Access::ReadWrite);
+    assert_eq!(request(&driver, (1, 0), 512, 0), (1, 1));
+    assert_eq!(alarms.try_recv(), Ok(Some(rustix::io::Errno::PERM.raw_os_error())));
 }
