@@ -11,7 +11,7 @@ struct Need {
     proof: &'static str,
 }
 
-const NEEDS: [Need; 21] = [
+const NEEDS: [Need; 22] = [
     // To build.
     Need { package: "gcc", proof: "cc" },
     Need { package: "libc6-dev", proof: "/usr/include/stdio.h" },
@@ -26,6 +26,8 @@ const NEEDS: [Need; 21] = [
     Need { package: "util-linux", proof: "setpriv" },
     // Images.
     Need { package: "mmdebstrap", proof: "mmdebstrap" },
+    // Who is not root makes files of other users by it.
+    Need { package: "uidmap", proof: "newuidmap" },
     Need { package: "erofs-utils", proof: "mkfs.erofs" },
     Need { package: "e2fsprogs", proof: "mke2fs" },
     Need { package: "debian-archive-keyring", proof: "/usr/share/keyrings/debian-archive-keyring.gpg" },
