@@ -14,6 +14,7 @@ pub mod kvm;
 pub mod layout;
 pub mod options;
 pub mod policy;
+mod policy_files;
 pub mod prepare;
 pub mod process;
 mod processes;

@@ -1,28 +1,12 @@
-//! Policies on disk: reading one with everything that it extends.
+//! Policies on disk: one by its file, resolved with everything that it extends.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use policies::{Document, FileText, Files, LoadErrors};
+use policies::Document;
 
-use crate::failure::Failure;
+use crate::policy_files::read;
+pub use crate::policy_files::{PolicyError, PolicyFiles};
 use crate::spec::Spec;
-
-/// What policies may name beside themselves: files, and variables that the operator set.
-#[derive(Clone, Debug, Default)]
-pub struct PolicyFiles {
-    variables: BTreeMap<String, Vec<String>>,
-}
-
-/// Why a policy did not load.
-#[derive(Debug)]
-pub enum PolicyError {
-    /// Its file cannot be read, or the agent.yaml around it is wrong.
-    File(Failure),
-    /// The policy is wrong.
-    Mistakes(LoadErrors),
-}
 
 /// Reads the policy in `path`, a policy file or an agent.yaml, and resolves what it extends.
 ///
@@ -38,47 +22,7 @@ pub fn load(path: &Path, files: &PolicyFiles) -> Result<Document, PolicyError> {
     policies::compose(document, files).map_err(PolicyError::Mistakes)
 }
 
-/// The text of a file that the user named.
-pub(crate) fn read(path: &Path) -> Result<String, Failure> {
-    fs::read_to_string(path).map_err(|error| {
-        Failure::new(
-            format_args!("cannot read {}: {error}", path.display()),
-            "name a file that exists and is readable",
-        )
-    })
-}
-
 /// Only an agent.yaml has a command.
 fn is_agent(text: &str) -> bool {
     text.lines().any(|line| line.starts_with("command:"))
-}
-
-impl Files for PolicyFiles {
-    fn read(&self, base: &str, path: &str) -> Result<FileText, String> {
-        let path = Path::new(base).parent().unwrap_or(Path::new("")).join(path);
-        // One form for each file, so that a cycle is seen.
-        let path: PathBuf = path.canonicalize().map_err(|error| error.to_string())?;
-        let text = fs::read_to_string(&path).map_err(|error| error.to_string())?;
-        Ok(FileText { name: path.display().to_string(), text })
-    }
-
-    fn variable(&self, name: &str) -> Option<Vec<String>> {
-        self.variables.get(name).cloned()
-    }
-}
-
-impl From<BTreeMap<String, Vec<String>>> for PolicyFiles {
-    fn from(variables: BTreeMap<String, Vec<String>>) -> Self {
-        Self { variables }
-    }
-}
-
-/// The first mistake stands for all: `openshell policy check` lists every one.
-impl From<PolicyError> for Failure {
-    fn from(error: PolicyError) -> Self {
-        match error {
-            PolicyError::File(failure) => failure,
-            PolicyError::Mistakes(errors) => crate::prepare::wrong_policy(&errors),
-        }
-    }
 }

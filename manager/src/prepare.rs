@@ -9,8 +9,8 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use images::Stop;
+use policies::Policy;
 use policies::confinement::Workspace;
-use policies::{LoadErrors, Policy};
 use rustix::fs::{Mode, OFlags};
 use wire::audit::{AuditClient, AuditConfig};
 use wire::confinement::Confinement;
@@ -29,6 +29,7 @@ use crate::interruption::interrupted;
 use crate::kvm;
 use crate::layout::{Layout, Program};
 use crate::options::Options;
+use crate::policy_files::wrong_policy;
 use crate::process::{Launch, Process, Resources};
 use crate::processes::Processes;
 use crate::record::Recorder;
@@ -331,12 +332,6 @@ fn network(spec: &Spec) -> Result<Option<String>, Failure> {
     let text = spec.policy.network_text();
     text.map(Some)
         .map_err(|error| Failure::new(chain(&error), "this is a fault of openshell: please report it"))
-}
-
-/// The first mistake stands for all: `openshell policy check` lists every one.
-pub(crate) fn wrong_policy(errors: &LoadErrors) -> Failure {
-    let first = errors.first();
-    Failure::new(first, first.remedy())
 }
 
 fn client(clients: &mut Clients, name: &str) -> Result<UnixStream, Failure> {

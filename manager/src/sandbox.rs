@@ -26,7 +26,7 @@ use crate::failure::{ExitStatus, Failure, chain};
 use crate::interruption::interrupted;
 use crate::layout::Layout;
 use crate::options::{ConsoleOutput, Options, Timings, Tty};
-use crate::policy::PolicyFiles;
+use crate::policy_files::PolicyFiles;
 use crate::prepare::{Prepared, prepare};
 use crate::process::Report;
 use crate::processes::Processes;

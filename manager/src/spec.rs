@@ -12,7 +12,7 @@ use wire::control::MountAccess;
 use wire::router::Sensitive;
 
 use crate::failure::Failure;
-use crate::policy::{self, PolicyError, PolicyFiles};
+use crate::policy_files::{self, PolicyError, PolicyFiles};
 use crate::unit::{Mebibytes, Seconds};
 
 /// One agent session, as written.
@@ -156,7 +156,7 @@ impl Spec {
     /// # Errors
     /// The file cannot be read, or something in it is wrong: the failure names file, line and key.
     pub fn load(path: &Path, files: &PolicyFiles) -> Result<Self, Failure> {
-        let mut spec = Self::parse(path, &policy::read(path)?)?;
+        let mut spec = Self::parse(path, &policy_files::read(path)?)?;
         let document = std::mem::take(&mut spec.policy);
         spec.policy = policies::compose(document, files).map_err(PolicyError::Mistakes)?;
         Ok(spec)

@@ -1,0 +1,69 @@
+//! What a policy may name beside itself: files, and variables that the operator set.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use policies::{FileText, Files, LoadErrors};
+
+use crate::failure::Failure;
+
+/// What policies may name beside themselves: files, and variables that the operator set.
+#[derive(Clone, Debug, Default)]
+pub struct PolicyFiles {
+    variables: BTreeMap<String, Vec<String>>,
+}
+
+/// Why a policy did not load.
+#[derive(Debug)]
+pub enum PolicyError {
+    /// Its file cannot be read, or the agent.yaml around it is wrong.
+    File(Failure),
+    /// The policy is wrong.
+    Mistakes(LoadErrors),
+}
+
+/// The text of a file that the user named.
+pub(crate) fn read(path: &Path) -> Result<String, Failure> {
+    fs::read_to_string(path).map_err(|error| {
+        Failure::new(
+            format_args!("cannot read {}: {error}", path.display()),
+            "name a file that exists and is readable",
+        )
+    })
+}
+
+impl Files for PolicyFiles {
+    fn read(&self, base: &str, path: &str) -> Result<FileText, String> {
+        let path = Path::new(base).parent().unwrap_or(Path::new("")).join(path);
+        // One form for each file, so that a cycle is seen.
+        let path: PathBuf = path.canonicalize().map_err(|error| error.to_string())?;
+        let text = fs::read_to_string(&path).map_err(|error| error.to_string())?;
+        Ok(FileText { name: path.display().to_string(), text })
+    }
+
+    fn variable(&self, name: &str) -> Option<Vec<String>> {
+        self.variables.get(name).cloned()
+    }
+}
+
+impl From<BTreeMap<String, Vec<String>>> for PolicyFiles {
+    fn from(variables: BTreeMap<String, Vec<String>>) -> Self {
+        Self { variables }
+    }
+}
+
+impl From<PolicyError> for Failure {
+    fn from(error: PolicyError) -> Self {
+        match error {
+            PolicyError::File(failure) => failure,
+            PolicyError::Mistakes(errors) => wrong_policy(&errors),
+        }
+    }
+}
+
+/// The first mistake stands for all: `openshell policy check` lists every one.
+pub(crate) fn wrong_policy(errors: &LoadErrors) -> Failure {
+    let first = errors.first();
+    Failure::new(first, first.remedy())
+}
