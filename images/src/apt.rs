@@ -21,7 +21,7 @@ pub(crate) struct Archive {
     pub(crate) release: String,
     /// The sources, in apt's deb822 format.
     pub(crate) sources: String,
-    /// The hosts in them, for the manifest.
+    /// The hosts in them, with the port where it is not 443, for the manifest.
     pub(crate) hosts: Vec<String>,
     /// How to reach them: apt's `Acquire` options (proxies, certificates), as an apt configuration file. May
     /// hold passwords.
@@ -169,7 +169,7 @@ fn signed_by_in_line(line: &str) -> Option<String> {
 
 fn hosts(sources: &[Source]) -> Vec<String> {
     let mut hosts: Vec<String> =
-        sources.iter().filter_map(|source| crate::registry::host(&source.uri)).collect();
+        sources.iter().filter_map(|source| crate::registry::destination(&source.uri)).collect();
     hosts.sort();
     hosts.dedup();
     hosts

@@ -4,6 +4,7 @@
 //! * [`kernel`] — the stock kernel and its modules, by package name.
 //! * [`initramfs`] — guest-init and modules, as the kernel unpacks them.
 //! * [`root`] — what `image:` in agent.yaml means: a built-in recipe, a root tree, an EROFS file.
+//! * [`registry`] — where this machine's package clients fetch from, for the variables of policies.
 //! * [`store`] — where finished root images are kept, by content.
 //! * [`tree`] and [`scratch`] — the other disks of a sandbox: directories to read, space to write.
 //!
@@ -20,7 +21,7 @@ pub mod initramfs;
 pub mod kernel;
 pub mod manifest;
 mod recipe;
-mod registry;
+pub mod registry;
 pub mod root;
 pub mod scratch;
 mod stop;

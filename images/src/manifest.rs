@@ -40,8 +40,9 @@ pub struct Manifest {
     pub source_date_epoch: u64,
     /// What is installed, by name.
     pub packages: Vec<Package>,
-    /// Where the package clients of the machine that built the image fetch from: `npm`, `pypi`, `debian`,
-    /// `crates` → host names. Presets name registries by these variables.
+    /// Where the package clients of the machine that built the image fetch from: `npm`, `pypi`, `pypi.files`,
+    /// `debian`, `crates`, `go`, `go.sums` → destinations (a host, and its port where it is not 443). Presets name
+    /// registries by these variables.
     pub registries: BTreeMap<String, Vec<String>>,
 }
 

@@ -1,7 +1,9 @@
 //! Where the package clients of this machine fetch from. Presets name registries by variables (`npm`, `pypi`,
-//! `pypi.files`, `debian`, `crates`); their values are read from the clients' own configuration when an image is
-//! built, and stand in its manifest. A client that is not installed, or does not say, leaves its variable out: a
-//! preset that needs it is then refused until the operator sets it.
+//! `pypi.files`, `debian`, `crates`, `go`, `go.sums`); their values are read from the clients' own configuration when
+//! an image is built, and stand in its manifest. A client that is not installed, or does not say, leaves its variable
+//! out: a preset that needs it is then refused until the operator sets it.
+//!
+//! A value is what a policy writes as a destination: a host, and the port where it is not 443.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,9 +13,18 @@ use crate::tool::Tool;
 
 const NPM: Tool = Tool { program: "npm", package: "npm" };
 const PIP: Tool = Tool { program: "pip3", package: "python3-pip" };
+const GO: Tool = Tool { program: "go", package: "golang-go" };
+
+const HTTPS: u16 = 443;
 
 /// A package that every Python index has, used to see which host an index sends its clients to.
 const PYTHON_PACKAGE: &str = "pip";
+
+/// The registries by variable name, as an image that is built now would record them.
+#[must_use]
+pub fn here() -> BTreeMap<String, Vec<String>> {
+    recorded(crate::apt::archive().map(|archive| archive.hosts).unwrap_or_default())
+}
 
 /// The registries by variable name. `debian` is what apt says.
 pub(crate) fn recorded(debian: Vec<String>) -> BTreeMap<String, Vec<String>> {
@@ -29,20 +40,35 @@ pub(crate) fn recorded(debian: Vec<String>) -> BTreeMap<String, Vec<String>> {
     record("pypi", pypi_index());
     record("pypi.files", pypi_files());
     record("crates", crates(&cargo_home()));
+    record("go", ask(GO, &["env", "GOPROXY"]).map(|list| go_proxies(&list)).unwrap_or_default());
+    record("go.sums", ask(GO, &["env", "GOSUMDB"]).map(|text| go_sums(&text)).unwrap_or_default());
     registries
 }
 
-/// The host of a URL: without scheme, user, port and path. Nothing when the text has no host.
-pub(crate) fn host(url: &str) -> Option<String> {
-    let (_scheme, rest) = url.split_once("://")?;
+/// The destination that a URL leads to: its host, and its port unless that is 443. Nothing when the text has no host,
+/// or a scheme whose port is not known.
+pub(crate) fn destination(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next()?;
-    let host = authority.rsplit('@').next()?;
-    let host = host.split(':').next()?;
-    (!host.is_empty()).then(|| host.to_ascii_lowercase())
+    let address = authority.rsplit('@').next()?;
+    let (host, port) = match address.split_once(':') {
+        Some((host, port)) => (host, port.parse::<u16>().ok()?),
+        None => (address, default_port(scheme)?),
+    };
+    let host = Some(host.to_ascii_lowercase()).filter(|host| !host.is_empty())?;
+    Some(if port == HTTPS { host } else { format!("{host}:{port}") })
+}
+
+fn default_port(scheme: &str) -> Option<u16> {
+    match scheme {
+        "https" => Some(HTTPS),
+        "http" => Some(80),
+        _other => None,
+    }
 }
 
 fn npm() -> Vec<String> {
-    ask(NPM, &["config", "get", "registry"]).and_then(|url| host(url.trim())).into_iter().collect()
+    ask(NPM, &["config", "get", "registry"]).and_then(|url| destination(url.trim())).into_iter().collect()
 }
 
 /// pip prints the index that is in force as the default of its option.
@@ -55,7 +81,7 @@ fn default_index(help: &str) -> Vec<String> {
     let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
     let option = words.split_once("--index-url").map(|(_, rest)| rest).unwrap_or_default();
     let url = option.split_once("(default ").and_then(|(_, rest)| rest.split([')', ' ']).next());
-    url.and_then(host).into_iter().collect()
+    url.and_then(destination).into_iter().collect()
 }
 
 /// Resolves a package without fetching it; the report says where it would come from.
@@ -69,7 +95,7 @@ fn pypi_files() -> Vec<String> {
 fn report_hosts(report: &str) -> Vec<String> {
     let report: serde_json::Value = serde_json::from_str(report).unwrap_or_default();
     let installs = report.get("install").and_then(serde_json::Value::as_array);
-    let url = |install: &serde_json::Value| host(install.pointer("/download_info/url")?.as_str()?);
+    let url = |install: &serde_json::Value| destination(install.pointer("/download_info/url")?.as_str()?);
     installs.into_iter().flatten().filter_map(url).collect()
 }
 
@@ -82,11 +108,24 @@ fn crates(home: &Path) -> Vec<String> {
         hosts.extend(name.rsplit_once('-').map(|(host, _hash)| host.to_owned()));
         let config = fs::read(index.path().join("config.json")).unwrap_or_default();
         let config: serde_json::Value = serde_json::from_slice(&config).unwrap_or_default();
-        hosts.extend(["dl", "api"].iter().filter_map(|key| host(config.get(key)?.as_str()?)));
+        hosts.extend(["dl", "api"].iter().filter_map(|key| destination(config.get(key)?.as_str()?)));
     }
     hosts.sort();
     hosts.dedup();
     hosts
+}
+
+/// `GOPROXY`: addresses with commas or bars between them; `direct` and `off` are no addresses.
+fn go_proxies(list: &str) -> Vec<String> {
+    list.trim().split([',', '|']).filter_map(destination).collect()
+}
+
+/// `GOSUMDB`: a name, which may have a key after a plus sign and an address after a space.
+fn go_sums(text: &str) -> Vec<String> {
+    let mut words = text.split_whitespace();
+    let name = words.next().and_then(|word| word.split('+').next()).filter(|name| name.contains('.'));
+    let address = words.next().and_then(destination);
+    address.or_else(|| name.map(str::to_ascii_lowercase)).into_iter().collect()
 }
 
 fn cargo_home() -> PathBuf {
@@ -110,12 +149,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_is_all_that_is_kept_of_a_url() {
-        assert_eq!(host("https://user:secret@Mirror.example:8443/simple/?a#b").unwrap(), "mirror.example");
-        assert_eq!(host("http://mirror.example").unwrap(), "mirror.example");
-        for without in ["/usr/share/wheels", "file:///srv/wheels", "mirror.example", ""] {
-            assert_eq!(host(without), None, "{without}");
+    fn a_destination_is_all_that_is_kept_of_a_url() {
+        for (url, expected) in [
+            ("https://user:secret@Mirror.example:8443/simple/?a#b", "mirror.example:8443"),
+            ("https://mirror.example:443/simple", "mirror.example"),
+            ("https://mirror.example", "mirror.example"),
+            ("http://mirror.example/debian", "mirror.example:80"),
+            ("http://mirror.example:443", "mirror.example"),
+        ] {
+            assert_eq!(destination(url).unwrap(), expected, "{url}");
         }
+        for without in
+            ["/usr/share/wheels", "file:///srv/wheels", "cdrom://disc/", "mirror.example", "https://a:b/", ""]
+        {
+            assert_eq!(destination(without), None, "{without}");
+        }
+    }
+
+    #[test]
+    fn gos_proxies_and_sums_are_found_in_their_settings() {
+        assert_eq!(go_proxies("https://a.example,https://b.example|direct\n"), ["a.example", "b.example"]);
+        assert!(go_proxies("off").is_empty());
+        assert_eq!(go_sums("sums.example\n"), ["sums.example"]);
+        assert_eq!(go_sums("sums.example+033de0ae+Ac4 http://mirror.example/sumdb"), ["mirror.example:80"]);
+        assert!(go_sums("off").is_empty() && go_sums("").is_empty());
     }
 
     #[test]

@@ -231,8 +231,19 @@ impl Complaint {
 
 /// Whether a variable says where the tools are, how they reach the network, or where packages come from.
 fn is_configuration(name: &str) -> bool {
-    const NAMES: [&str; 8] =
-        ["PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "SOURCE_DATE_EPOCH", "CARGO_HOME", "APT_CONFIG"];
+    const NAMES: [&str; 11] = [
+        "PATH",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "TMPDIR",
+        "SOURCE_DATE_EPOCH",
+        "CARGO_HOME",
+        "APT_CONFIG",
+        "GOPROXY",
+        "GOSUMDB",
+        "GOENV",
+    ];
     const PREFIXES: [&str; 6] = ["SSL_CERT_", "PIP_", "PYENV_", "NPM_CONFIG_", "npm_config_", "XDG_"];
     NAMES.contains(&name)
         || PREFIXES.iter().any(|prefix| name.starts_with(prefix))

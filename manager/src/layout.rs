@@ -14,6 +14,8 @@ pub struct Layout {
     pub runtime: PathBuf,
     /// Images and kernels: `$XDG_CACHE_HOME/openshell`.
     pub cache: PathBuf,
+    /// What the operator configures for all agents: `$XDG_CONFIG_HOME/openshell`.
+    pub config: PathBuf,
     /// `openshell-vmm` and its fellows: beside the running program, or `$OPENSHELL_LIBEXEC`.
     pub programs: PathBuf,
 }
@@ -50,8 +52,9 @@ impl Layout {
         };
         let state = under_home("XDG_STATE_HOME", ".local/state")?.join("openshell");
         let cache = under_home("XDG_CACHE_HOME", ".cache")?.join("openshell");
+        let config = under_home("XDG_CONFIG_HOME", ".config")?.join("openshell");
         let runtime = absolute("XDG_RUNTIME_DIR").map_or_else(fallback_runtime, |dir| dir.join("openshell"));
-        Ok(Self { state, runtime, cache, programs: programs()? })
+        Ok(Self { state, runtime, cache, config, programs: programs()? })
     }
 
     /// Path of one of our programs.

@@ -27,3 +27,4 @@ pub mod spec;
 pub mod terminal;
 mod timeline;
 pub mod unit;
+pub mod variables;

@@ -14,12 +14,14 @@ use crate::spec::Spec;
 /// It cannot be read, or has mistakes.
 pub fn load(path: &Path, files: &PolicyFiles) -> Result<Document, PolicyError> {
     let text = read(path).map_err(PolicyError::File)?;
-    let document = if is_agent(&text) {
-        Spec::parse(path, &text).map_err(PolicyError::File)?.policy
+    let (document, files) = if is_agent(&text) {
+        let spec = Spec::parse(path, &text).map_err(PolicyError::File)?;
+        (spec.policy, files.with_image(&spec.image))
     } else {
-        Document::parse(&text, &path.display().to_string()).map_err(PolicyError::Mistakes)?
+        let document = Document::parse(&text, &path.display().to_string()).map_err(PolicyError::Mistakes)?;
+        (document, files.clone())
     };
-    policies::compose(document, files).map_err(PolicyError::Mistakes)
+    policies::compose(document, &files).map_err(PolicyError::Mistakes)
 }
 
 /// Only an agent.yaml has a command.

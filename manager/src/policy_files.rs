@@ -7,11 +7,15 @@ use std::path::{Path, PathBuf};
 use policies::{FileText, Files, LoadErrors};
 
 use crate::failure::Failure;
+use crate::layout::Layout;
+use crate::variables::Variables;
 
-/// What policies may name beside themselves: files, and variables that the operator set.
+/// What policies may name beside themselves: files, and variables. Without a layout, only the variables
+/// that it was made from are known.
 #[derive(Clone, Debug, Default)]
 pub struct PolicyFiles {
     variables: BTreeMap<String, Vec<String>>,
+    known: Option<Variables>,
 }
 
 /// Why a policy did not load.
@@ -33,6 +37,23 @@ pub(crate) fn read(path: &Path) -> Result<String, Failure> {
     })
 }
 
+impl PolicyFiles {
+    /// The variables are those of the operator's file, and the registries of the image `base`.
+    ///
+    /// # Errors
+    /// The operator's file has a mistake.
+    pub fn of(layout: &Layout) -> Result<Self, Failure> {
+        Ok(Self { variables: BTreeMap::new(), known: Some(Variables::load(layout)?) })
+    }
+
+    /// The same with the registries of another image.
+    #[must_use]
+    pub fn with_image(&self, image: &str) -> Self {
+        let known = self.known.as_ref().map(|known| known.with_image(image));
+        Self { variables: self.variables.clone(), known }
+    }
+}
+
 impl Files for PolicyFiles {
     fn read(&self, base: &str, path: &str) -> Result<FileText, String> {
         let path = Path::new(base).parent().unwrap_or(Path::new("")).join(path);
@@ -43,13 +64,13 @@ impl Files for PolicyFiles {
     }
 
     fn variable(&self, name: &str) -> Option<Vec<String>> {
-        self.variables.get(name).cloned()
+        self.variables.get(name).cloned().or_else(|| self.known.as_ref()?.get(name))
     }
 }
 
 impl From<BTreeMap<String, Vec<String>>> for PolicyFiles {
     fn from(variables: BTreeMap<String, Vec<String>>) -> Self {
-        Self { variables }
+        Self { variables, known: None }
     }
 }
 

@@ -200,6 +200,7 @@ mod tests {
             state: runtime.join("state"),
             runtime: runtime.join("run"),
             cache: runtime.join("cache"),
+            config: runtime.join("config"),
             programs: runtime.to_path_buf(),
         }
     }

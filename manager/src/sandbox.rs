@@ -109,7 +109,7 @@ impl Planned {
     /// The document is wrong; the failure names file, line, key and remedy.
     pub fn load(path: &Path, layout: Layout, options: Options) -> Result<Self, Failure> {
         let events = Events::watch()?;
-        let spec = Spec::load(path, &PolicyFiles::default())?;
+        let spec = Spec::load(path, &PolicyFiles::of(&layout)?)?;
         Ok(Self { spec, layout, options, events })
     }
 

@@ -158,7 +158,8 @@ impl Spec {
     pub fn load(path: &Path, files: &PolicyFiles) -> Result<Self, Failure> {
         let mut spec = Self::parse(path, &policy_files::read(path)?)?;
         let document = std::mem::take(&mut spec.policy);
-        spec.policy = policies::compose(document, files).map_err(PolicyError::Mistakes)?;
+        spec.policy =
+            policies::compose(document, &files.with_image(&spec.image)).map_err(PolicyError::Mistakes)?;
         Ok(spec)
     }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use manager::failure::{Failure, chain};
+use manager::layout::Layout;
 use manager::policy::{PolicyError, PolicyFiles};
 use policies::confinement::Workspace;
 use policies::{Decision, Destination, Document, NoHeaders, Policy, Request, Timestamp};
@@ -99,7 +100,8 @@ fn show(decision: &Decision, as_json: bool) -> Result<u8, Failure> {
 
 /// The policy in `file`, which may be an agent.yaml.
 fn load(file: &Path) -> Result<(Document, Policy), PolicyError> {
-    let document = manager::policy::load(file, &PolicyFiles::default())?;
+    let files = Layout::from_env().and_then(|layout| PolicyFiles::of(&layout)).map_err(PolicyError::File)?;
+    let document = manager::policy::load(file, &files)?;
     // Both halves are part of the answer; where the agent works does not change whether they are right.
     let nowhere = Workspace { uid: 1000, gid: 1000, own: Vec::new(), shared: Vec::new() };
     document.confinement(&nowhere).map_err(PolicyError::Mistakes)?;

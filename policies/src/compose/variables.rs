@@ -90,7 +90,8 @@ impl<'f> Variables<'f> {
     fn values(&self, name: &str) -> Result<Vec<String>, Wrong> {
         let values = self.defined.get(name).cloned().or_else(|| self.files.variable(name));
         values.filter(|values| !values.is_empty()).ok_or_else(|| {
-            let remedy = format!("add 'variables: {{{name}: …}}' to the policy");
+            let remedy =
+                format!("add 'variables: {{{name}: …}}' to the policy, or to the operator's config.yaml");
             (format!("nothing says what '${{{name}}}' stands for"), remedy)
         })
     }

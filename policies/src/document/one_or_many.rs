@@ -31,6 +31,15 @@ impl<'de> Deserialize<'de> for OneOrMany {
                 Ok(OneOrMany(vec![At::nowhere(text.to_owned())]))
             }
 
+            /// An id of digits is a text, whether or not it stands in quotes.
+            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<OneOrMany, E> {
+                self.visit_str(&number.to_string())
+            }
+
+            fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<OneOrMany, E> {
+                self.visit_str(&number.to_string())
+            }
+
             fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<OneOrMany, A::Error> {
                 Vec::deserialize(SeqAccessDeserializer::new(list)).map(OneOrMany)
             }
