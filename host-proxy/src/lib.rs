@@ -11,7 +11,6 @@
 
 pub mod accept;
 pub mod authority;
-pub mod canonical;
 pub mod conversation;
 pub mod dial;
 pub mod fields;
@@ -27,3 +26,6 @@ pub mod refusal;
 pub mod sniff;
 pub mod start;
 pub mod upstream;
+
+/// What a request *is*; it lies beneath, so that the tools explain what is judged here.
+pub use policies::canonical;

@@ -4,6 +4,8 @@
 //! text ──yaml──► Document ──compose──► Document ──Policy::compile──► Policy ──decide──► Allow(Permit) | Deny(Denial)
 //!                   └─────Document::confinement──► wire::confinement::Confinement
 //! ```
+//! [`canonical`] is the one reading of what a client asked for: what the proxy judges, and what the tools explain.
+//!
 //! A document has two halves. The *static* half (filesystem, process) becomes a
 //! [`wire::confinement::Confinement`], which the guest performs once. The *dynamic* half (network)
 //! becomes a [`Policy`], which stays on the host and decides every request.
@@ -11,6 +13,7 @@
 //! *Invariants:* nothing in this crate reads a file, a clock or the environment; what cannot be
 //! understood is an error and never an allowance; a [`Permit`] can be made by [`Policy::decide`] only.
 
+pub mod canonical;
 pub mod compose;
 pub mod confinement;
 pub mod decision;

@@ -256,3 +256,27 @@ fn whatever_host_is_accepted_is_written_in_one_way() {
     }
     assert!(accepted > 1000, "{accepted}");
 }
+
+#[test]
+fn a_url_is_the_request_that_a_client_sends_for_it() {
+    let table = [
+        ("https://a.example", "GET https://a.example/"),
+        ("https://A.example:443/x?q=1#part", "GET https://a.example/x"),
+        ("http://a.example:8080?q=1", "GET http://a.example:8080/"),
+        ("https://a.example/%7euser", "GET https://a.example/~user"),
+        ("https://[::1]:80/", "GET https://[::1]:80/"),
+    ];
+    for (url, expected) in table {
+        assert_eq!(of_url("GET", url).unwrap().to_string(), expected, "{url}");
+    }
+    assert_eq!(of_url("GET", "https://a.example?q=1#x").unwrap().resource.query(), Some("q=1"));
+    for url in ["a.example/x", "ftp://a.example/", "/x", "", "https://"] {
+        assert!(of_url("GET", url).is_err(), "{url}");
+    }
+    for url in
+        ["https://u@a.example/", "https://a.example:0/", "https://a.example/a/../b", "https://a.example/%2f"]
+    {
+        assert!(of_url("GET", url).is_err(), "{url}");
+    }
+    assert!(of_url("get", "https://a.example/").is_err());
+}

@@ -97,6 +97,23 @@ pub fn canonicalise(arrived: Arrived<'_>, scheme: Scheme) -> Result<CanonicalReq
     Ok(CanonicalRequest { scheme, authority, method, resource: PathAndQuery::parse(resource)? })
 }
 
+/// The request that a client sends which is given `url`: without its fragment, which is never sent.
+///
+/// # Errors
+/// It is no absolute `http` or `https` URL, or has no reading or more than one.
+pub fn of_url(method: &str, url: &str) -> Result<CanonicalRequest, NotCanonical> {
+    let (scheme, rest) = match url.split_once("://") {
+        Some(("https", rest)) => (Scheme::Https, rest),
+        Some(("http", rest)) => (Scheme::Http, rest),
+        _ => return Err(NotCanonical::Target),
+    };
+    let rest = rest.split('#').next().unwrap_or(rest);
+    let at = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (host, resource) = rest.split_at(at);
+    let target = if resource.starts_with('/') { resource.to_owned() } else { format!("/{resource}") };
+    canonicalise(Arrived { method, target: &target, host }, scheme)
+}
+
 impl Scheme {
     /// The port that is meant when none is written.
     #[must_use]
