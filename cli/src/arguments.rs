@@ -1,8 +1,12 @@
 //! What may be typed: one declaration yields parser, help and completion.
 
+mod policy;
+
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
+
+pub(crate) use policy::{Check, Diff, Explain, Import, Learn, Policy, ReportForm, Show, Test};
 
 /// Gives every AI-agent session its own microVM, and decides on the host what it may reach.
 #[derive(Debug, Parser)]
@@ -67,59 +71,6 @@ pub(crate) struct Run {
     /// Print the resolved document and stop.
     #[arg(long)]
     pub(crate) dry_run: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Policy {
-    /// Check a policy document; exit code 0 if it loads, 1 if not.
-    Check {
-        /// The policy, or an agent.yaml that holds one.
-        file: PathBuf,
-    },
-    /// Say whether a request would be allowed, and what decides; exit code 0 allowed, 1 denied.
-    Explain(Explain),
-    /// Turn an OpenShell policy (schema version 1) into one of ours; exit code 0 if it was imported, 1 if not.
-    ///
-    /// The policy goes to standard output or OUT, and the report to standard error: every place where it
-    /// does not mean exactly the same. It never allows more than the imported policy.
-    Import(Import),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Import {
-    /// The OpenShell policy.
-    pub(crate) file: PathBuf,
-    /// Write the policy to this file instead of standard output.
-    #[arg(short, long, value_name = "OUT")]
-    pub(crate) output: Option<PathBuf>,
-    /// Form of the report.
-    #[arg(long, value_enum, default_value_t = ReportForm::Text)]
-    pub(crate) report: ReportForm,
-}
-
-/// How a report is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ReportForm {
-    /// Lines for people.
-    Text,
-    /// One JSON object.
-    Json,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Explain {
-    /// The policy.
-    pub(crate) file: PathBuf,
-    /// Path of the program in the guest, for example /usr/bin/curl.
-    #[arg(long)]
-    pub(crate) binary: String,
-    /// HTTP method.
-    #[arg(long, default_value = "GET")]
-    pub(crate) method: String,
-    /// What it asks for, for example <https://api.slack.com/api/chat.postMessage>.
-    pub(crate) url: String,
-    #[command(flatten)]
-    pub(crate) output: Output,
 }
 
 #[derive(Debug, Subcommand)]

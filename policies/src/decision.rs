@@ -191,6 +191,12 @@ impl Denial {
         self.rule.as_deref().map(|rule| &*rule.name)
     }
 
+    /// Whether a deny list says so: then nothing that is added to the policy allows the request.
+    #[must_use]
+    pub fn is_by_deny_list(&self) -> bool {
+        self.cause == Cause::Denied
+    }
+
     /// Why, in one line.
     #[must_use]
     pub fn reason(&self) -> String {

@@ -17,10 +17,15 @@ pub mod canonical;
 pub mod compose;
 pub mod confinement;
 pub mod decision;
+pub mod diff;
 pub mod document;
 pub mod embedded;
+pub mod explain;
 pub mod import;
+pub mod learn;
+pub mod lint;
 pub mod place;
+pub mod show;
 pub mod table;
 pub mod yaml;
 
@@ -31,6 +36,7 @@ mod index;
 mod pattern;
 mod rule;
 mod validity;
+mod witness;
 
 pub use compose::{FileText, Files, NoFiles, compose};
 pub use condition::{Headers, NoHeaders};

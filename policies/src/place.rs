@@ -1,15 +1,21 @@
 //! Where in its file a value stands, so that an error about its meaning can point at it, and a resolved
 //! document can say where each line came from.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_saphyr::Spanned;
+use serde_saphyr::{Commented, Spanned};
 
 thread_local! {
     /// The text that is being read. A deserializer has no other way to tell a value where it is read from.
     static READING: Cell<SourceId> = const { Cell::new(SourceId::OWN) };
+    /// How to name a place while a document is written with its origins; a serializer has no other way to
+    /// tell a value either.
+    static NAMING: RefCell<Option<Naming>> = const { RefCell::new(None) };
 }
+
+/// Gives a place the name under which a reader finds it.
+pub(crate) type Naming = Box<dyn Fn(Place) -> String>;
 
 /// One of the texts that a document was made of; [`crate::Document::source_name`] names it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,6 +59,20 @@ impl SourceId {
     }
 }
 
+/// Runs `write`; every single value that it writes as YAML has its origin as a comment.
+pub(crate) fn with_origins<T>(naming: Naming, write: impl FnOnce() -> T) -> T {
+    /// Takes the naming away, whichever way `write` ends.
+    struct Plain;
+    impl Drop for Plain {
+        fn drop(&mut self) {
+            NAMING.take();
+        }
+    }
+    let _plain = Plain;
+    NAMING.replace(Some(naming));
+    write()
+}
+
 impl Place {
     /// A place in the text that is being read.
     pub(crate) fn at(line: u64, column: u64) -> Self {
@@ -80,6 +100,13 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
 
 impl<T: Serialize> Serialize for At<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.value.serialize(serializer)
+        let origin = NAMING.with_borrow(|naming| {
+            let naming = naming.as_ref().filter(|_naming| self.place.line > 0)?;
+            Some(naming(self.place))
+        });
+        match origin {
+            Some(origin) => Commented(&self.value, origin).serialize(serializer),
+            None => self.value.serialize(serializer),
+        }
     }
 }

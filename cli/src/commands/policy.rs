@@ -1,107 +1,46 @@
-//! `openshell policy`.
+//! `openshell policy`: one module per question that can be asked about a policy.
 
+mod check;
+mod diff;
+mod explain;
 mod import;
+mod learn;
+mod show;
+mod test;
 
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use manager::failure::{Failure, chain};
+use manager::failure::Failure;
 use manager::layout::Layout;
 use manager::policy::{PolicyError, PolicyFiles};
 use policies::confinement::Workspace;
-use policies::{Decision, Destination, Document, NoHeaders, Policy, Request, Timestamp};
-use serde_json::json;
-use wire::subject::{Program, Subject};
+use policies::{Document, LoadErrors, Policy, Timestamp, embedded};
 
-use super::{NO, print_json};
-use crate::arguments::{self, Explain};
-
-/// The parts of a URL that a decision is made on.
-struct Target {
-    host: String,
-    port: u16,
-    path: String,
-    query: String,
-}
+use crate::arguments;
 
 pub(super) fn run(command: arguments::Policy) -> Result<u8, Failure> {
     match command {
-        arguments::Policy::Check { file } => check(&file),
-        arguments::Policy::Explain(question) => explain(&question),
+        arguments::Policy::Check(what) => check::run(&what),
+        arguments::Policy::Explain(question) => explain::run(&question),
+        arguments::Policy::Show(what) => show::run(&what),
+        arguments::Policy::Presets(output) => show::presets(output),
+        arguments::Policy::Test(what) => test::run(&what),
+        arguments::Policy::Diff(what) => diff::run(&what),
+        arguments::Policy::Learn(what) => learn::run(&what),
         arguments::Policy::Import(what) => import::run(&what),
     }
 }
 
-fn check(file: &Path) -> Result<u8, Failure> {
-    match load(file) {
-        Ok((document, _policy)) => {
-            println!("{}: {} network rules, no mistakes", file.display(), document.network.len());
-            Ok(0)
-        }
-        Err(PolicyError::File(failure)) => Err(failure),
-        Err(PolicyError::Mistakes(mistakes)) => {
-            for mistake in mistakes.iter() {
-                eprintln!("openshell: {mistake}\n  remedy: {}", mistake.remedy());
-            }
-            Ok(NO)
-        }
-    }
-}
-
-fn explain(question: &Explain) -> Result<u8, Failure> {
-    let (_document, policy) = load(&question.file)?;
-    let target = Target::parse(&question.url)?;
-    let subject = Subject::Owners(vec![Program {
-        path: question.binary.clone(),
-        sha256: None,
-        script: None,
-        pid: 0,
-        uid: 0,
-        parents: Vec::new(),
-    }]);
-    let decision = policy.decide(&Request {
-        subject: &subject,
-        destination: Destination { host: &target.host, port: target.port },
-        method: &question.method,
-        path: &target.path,
-        query: &target.query,
-        headers: &NoHeaders,
-        now: now(),
-    });
-    show(&decision, question.output.json)
-}
-
-fn show(decision: &Decision, as_json: bool) -> Result<u8, Failure> {
-    match decision {
-        Decision::Allow(permit) => {
-            if as_json {
-                print_json(&json!({"decision": "allow", "rule": permit.rule()}))?;
-            } else {
-                println!("allow: rule {}", permit.rule());
-            }
-            Ok(0)
-        }
-        Decision::Deny(denial) => {
-            let (level, rule) = (denial.level().as_str(), denial.rule());
-            if as_json {
-                let answer = json!({
-                    "decision": "deny", "level": level, "rule": rule,
-                    "reason": denial.reason(), "hint": denial.hint(),
-                });
-                print_json(&answer)?;
-            } else {
-                let rule = rule.map(|rule| format!(", rule {rule}")).unwrap_or_default();
-                println!("deny at {level}{rule}: {}\n  {}", denial.reason(), denial.hint());
-            }
-            Ok(NO)
-        }
-    }
-}
-
-/// The policy in `file`, which may be an agent.yaml.
-fn load(file: &Path) -> Result<(Document, Policy), PolicyError> {
-    let files = Layout::from_env().and_then(|layout| PolicyFiles::of(&layout)).map_err(PolicyError::File)?;
-    let document = manager::policy::load(file, &files)?;
+/// The policy in `file`, with everything that it extends: a policy file, an agent.yaml, or the name of a policy
+/// that comes with the product.
+fn load(file: &Path, files: &PolicyFiles) -> Result<(Document, Policy), PolicyError> {
+    let document = match file.to_str().and_then(|name| Some((name, embedded::text(name)?))) {
+        Some((name, text)) => Document::parse(text, name)
+            .and_then(|document| policies::compose(document, files))
+            .map_err(PolicyError::Mistakes)?,
+        None => manager::policy::load(file, files)?,
+    };
     // Both halves are part of the answer; where the agent works does not change whether they are right.
     let nowhere = Workspace { uid: 1000, gid: 1000, own: Vec::new(), shared: Vec::new() };
     document.confinement(&nowhere).map_err(PolicyError::Mistakes)?;
@@ -109,31 +48,36 @@ fn load(file: &Path) -> Result<(Document, Policy), PolicyError> {
     Ok((document, policy))
 }
 
+/// As [`load`], with what the operator set; the first mistake is the failure.
+fn loaded(file: &Path) -> Result<(Document, Policy), Failure> {
+    Ok(load(file, &operators()?)?)
+}
+
+/// What the operator set for policies to name.
+fn operators() -> Result<PolicyFiles, PolicyError> {
+    Layout::from_env().and_then(|layout| PolicyFiles::of(&layout)).map_err(PolicyError::File)
+}
+
+fn show_mistakes(mistakes: &LoadErrors) {
+    for mistake in mistakes.iter() {
+        eprintln!("openshell: {mistake}\n  remedy: {}", mistake.remedy());
+    }
+}
+
 fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
-impl Target {
-    fn parse(url: &str) -> Result<Self, Failure> {
-        let wrong =
-            || Failure::new(format_args!("'{url}' is not an http or https URL"), "write https://host/path");
-        let (default_port, rest) = match url.split_once("://").ok_or_else(wrong)? {
-            ("https", rest) => (443, rest),
-            ("http", rest) => (80, rest),
-            _ => return Err(wrong()),
-        };
-        let at = rest.find(['/', '?']).unwrap_or(rest.len());
-        let (authority, path) = rest.split_at(at);
-        let (host, port) = match authority.rsplit_once(':').filter(|(_, port)| !port.contains(']')) {
-            Some((host, port)) => (
-                host,
-                port.parse().map_err(|error| Failure::new(chain(&error), "write a port from 1 to 65535"))?,
-            ),
-            None => (authority, default_port),
-        };
-        let (path, query) = path.split('#').next().unwrap_or_default().split_once('?').unwrap_or((path, ""));
-        let path = if path.is_empty() { "/" } else { path };
-        Ok(Self { host: host.to_owned(), port, path: path.to_owned(), query: query.to_owned() })
-    }
+/// Whatever should never happen, as a failure.
+fn fault(error: &dyn std::error::Error) -> Failure {
+    Failure::new(manager::failure::chain(error), "this is a fault of openshell: please report it")
+}
+
+/// Writes a file that the user named.
+fn write(path: &Path, text: impl AsRef<[u8]>) -> Result<(), Failure> {
+    std::fs::write(path, text).map_err(|error| {
+        let cause = format!("cannot write {}: {error}", path.display());
+        Failure::new(cause, "name a file in a directory that you may write")
+    })
 }

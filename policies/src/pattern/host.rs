@@ -115,6 +115,14 @@ impl HostPattern {
 impl Ports {
     pub(crate) const EVERY: Self = Self { first: 0, last: u16::MAX };
 
+    pub(crate) fn first(self) -> u16 {
+        self.first
+    }
+
+    pub(crate) fn last(self) -> u16 {
+        self.last
+    }
+
     pub(crate) fn contain(self, port: u16) -> bool {
         (self.first..=self.last).contains(&port)
     }

@@ -19,6 +19,7 @@
 //! anything else would never match, and is refused.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use super::wildcard::{self, Letters};
 use super::{PatternError, Side};
@@ -87,6 +88,39 @@ impl PathPattern {
     pub(crate) fn covers(&self, text: &str) -> bool {
         let crosses = text.contains("**") && self.segments.last() != Some(&Segment::Deep);
         !crosses && self.matches(text)
+    }
+
+    /// Where in the pattern a match can stand before anything of a path was read. Two paths after which every
+    /// pattern stands at the same places are matched alike, whatever follows.
+    pub(crate) fn start(&self) -> BTreeSet<usize> {
+        self.through_deep(BTreeSet::from([0]))
+    }
+
+    /// Where it can stand after one more segment.
+    pub(crate) fn step(&self, places: &BTreeSet<usize>, segment: &str) -> BTreeSet<usize> {
+        let text = if self.loose { unescape(segment) } else { Cow::Borrowed(segment) };
+        let mut next = BTreeSet::new();
+        for at in places {
+            match self.segments.get(*at) {
+                Some(Segment::Deep) if at + 1 == self.segments.len() => next.extend([*at, at + 1]),
+                Some(Segment::Deep) => next.extend([*at]),
+                Some(one) if self.segment_matches(one, &text) => next.extend([at + 1]),
+                _ => {}
+            }
+        }
+        self.through_deep(next)
+    }
+
+    /// A `**` may stand for nothing, but in an allow list not at the end.
+    fn through_deep(&self, mut places: BTreeSet<usize>) -> BTreeSet<usize> {
+        for at in 0..self.segments.len() {
+            let ends = at + 1 == self.segments.len();
+            let passes = self.segments[at] == Segment::Deep && (!ends || self.side == Side::Deny);
+            if passes && places.contains(&at) {
+                places.insert(at + 1);
+            }
+        }
+        places
     }
 
     /// Goes through pattern and path segment by segment. After a mismatch the latest `**` takes one

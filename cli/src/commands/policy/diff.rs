@@ -1,0 +1,44 @@
+//! `openshell policy diff`.
+
+use manager::failure::Failure;
+use policies::diff::{Becomes, Group, Pattern, diff};
+
+use super::{loaded, now};
+use crate::arguments::Diff;
+use crate::commands::{NO, print_json};
+
+pub(super) fn run(what: &Diff) -> Result<u8, Failure> {
+    let (before, _policy) = loaded(&what.before)?;
+    let (after, _policy) = loaded(&what.after)?;
+    let found = diff(&before, &after, now()).map_err(|errors| super::fault(&errors))?;
+    if what.output.json {
+        print_json(&found)?;
+    } else {
+        found.groups.iter().for_each(show);
+        if found.groups.is_empty() {
+            println!("no request is decided differently");
+        }
+    }
+    if !found.complete {
+        eprintln!("openshell: the patterns have too many kinds of requests: not every kind was tried");
+    }
+    Ok(if found.groups.is_empty() { 0 } else { NO })
+}
+
+fn show(group: &Group) {
+    let becomes = match group.becomes {
+        Becomes::Allowed => "+ becomes allowed, by rule",
+        Becomes::Denied => "- becomes denied, was allowed by rule",
+    };
+    let with = group.with.as_ref().map(|with| format!(", {with}")).unwrap_or_default();
+    let together = if group.together { " on one socket" } else { "" };
+    println!("{becomes} {}", group.rule);
+    println!("    {}{together} → {}", listed(&group.binaries), listed(&group.destinations));
+    println!("    {} {}{with}", listed(&group.methods), listed(&group.paths));
+    println!("    for example {}; the other policy: {}", group.example, group.denied_because);
+}
+
+fn listed(patterns: &[Pattern]) -> String {
+    let texts: Vec<String> = patterns.iter().map(ToString::to_string).collect();
+    texts.join(", ")
+}
