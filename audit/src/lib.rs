@@ -23,5 +23,6 @@ mod time;
 pub use chain::ChainHash;
 pub use protocol::{MAX_EVENT, Receipt};
 pub use record::{
-    Action, Decision, Event, Inference, Lifecycle, Object, Owner, Phase, Record, Subject, VERSION,
+    Action, Decision, Edition, Event, Inference, Lifecycle, Object, Owner, Phase, PolicyChange, Record,
+    Subject, VERSION,
 };

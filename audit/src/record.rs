@@ -9,11 +9,11 @@ mod parts;
 mod tests;
 
 use serde::{Deserialize, Serialize};
-use wire::id::{FlowId, RequestId, SandboxId};
+use wire::id::{FlowId, PolicyVersion, RequestId, SandboxId};
 
 use crate::chain::ChainHash;
 
-pub use parts::{Inference, Lifecycle, Object, Owner, Phase, Subject};
+pub use parts::{Edition, Inference, Lifecycle, Object, Owner, Phase, PolicyChange, Subject};
 
 /// Version of the record.
 pub const VERSION: u32 = 1;
@@ -42,6 +42,9 @@ pub struct Event {
     /// Why, in one line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The policy that decided, or was in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicyVersion>,
     /// The request that this is about; what a denial showed to the agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<RequestId>,
@@ -60,6 +63,9 @@ pub struct Event {
     /// A step in the sandbox's life.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifecycle: Option<Lifecycle>,
+    /// The policy that was to take effect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_change: Option<PolicyChange>,
 }
 
 /// What an [`Event`] is about. A request is recorded before it is forwarded; what became of it is a
@@ -81,6 +87,8 @@ pub enum Action {
     InferenceOutcome,
     /// The sandbox went from one state to another.
     Lifecycle,
+    /// An operator replaced the policy, or tried to. It is recorded before it takes effect.
+    PolicyChange,
     /// The writer took an unfinished record off the end of the log.
     LogRepair,
 }
@@ -131,12 +139,14 @@ impl Event {
             level: None,
             rule: None,
             reason: None,
+            policy: None,
             request: None,
             flow: None,
             latency_us: None,
             status: None,
             inference: None,
             lifecycle: None,
+            policy_change: None,
         }
     }
 }
@@ -153,6 +163,7 @@ impl Action {
             Self::Inference => "inference",
             Self::InferenceOutcome => "inference-outcome",
             Self::Lifecycle => "lifecycle",
+            Self::PolicyChange => "policy-change",
             Self::LogRepair => "log-repair",
         }
     }

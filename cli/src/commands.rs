@@ -19,7 +19,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<u8, Failure> {
     let layout = Layout::from_env()?;
     match arguments.command {
         Command::Vm(command) => vm::run(command, layout),
-        Command::Policy(command) => policy::run(command).map_err(negative),
+        Command::Policy(command) => policy::run(command, &layout).map_err(negative),
         Command::Audit(command) => audit::run(command, &layout).map_err(negative),
         Command::Image(command) => image::run(command, &layout).map_err(negative),
         Command::Doctor(output) => doctor::run(output, &layout).map_err(negative),

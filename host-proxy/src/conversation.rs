@@ -1,7 +1,8 @@
 //! One client connection after its protocol is known: requests and responses in turn, each request decided anew.
 //!
 //! States: *waiting* for a head → *judging* → *forwarding* → *relaying* the response → waiting, or *ending*.
-//! Whatever goes wrong ends the connection: after doubt nothing more is read from it.
+//! Whatever goes wrong ends the connection: after doubt nothing more is read from it. So does a new policy that
+//! allows nothing where it leads.
 
 mod forward;
 mod link;
@@ -13,12 +14,13 @@ use bytes::Bytes;
 use http::Response;
 use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
 use tokio::time::timeout;
-use wire::id::RequestId;
+use wire::id::{PolicyVersion, RequestId};
 
 use crate::canonical::{Arrived, Authority, CanonicalRequest, NotCanonical, Scheme, canonicalise};
 use crate::fields;
 use crate::flow::Asker;
 use crate::http1::{Close, Framing, Head, Patience, ReadError, Reader, Writer};
+use crate::judge::Case;
 use crate::proxy::Proxy;
 use crate::refusal::Refusal;
 use crate::sniff::Replayed;
@@ -35,6 +37,9 @@ const PATIENCE: Patience = Patience {
 /// How long a client is waited for after the last answer, and how much of what it still sends is read.
 const LINGER: Duration = Duration::from_secs(3);
 const LINGER_BYTES: usize = 64 * 1024 * 1024;
+
+/// How long the orderly end of a connection that a new policy closed may take.
+const FAREWELL: Duration = Duration::from_millis(50);
 
 /// Where the client believes to be.
 #[derive(Clone, Debug)]
@@ -64,6 +69,8 @@ pub(crate) struct Conversation<'a, S> {
     /// The upstream of the last request, kept for the next one to the same authority.
     upstream: Option<Kept>,
     requests: u64,
+    /// The policy by which the connection was last found in order.
+    conforms: PolicyVersion,
 }
 
 /// What follows a request.
@@ -80,7 +87,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S> {
     pub(crate) fn new(proxy: &'a Proxy, asker: &'a Asker, place: Place, stream: S) -> Self {
         let (read, write) = tokio::io::split(stream);
         let (reader, writer) = (Reader::new(read, PATIENCE), Writer::new(write));
-        Self { proxy, asker, place, reader, writer, upstream: None, requests: 0 }
+        let conforms = proxy.judge.policy();
+        Self { proxy, asker, place, reader, writer, upstream: None, requests: 0, conforms }
     }
 
     /// Serves requests until the connection ends or becomes a tunnel.
@@ -89,7 +97,11 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S> {
     /// The client's stream failed.
     pub(crate) async fn run(mut self) -> io::Result<Ending<S>> {
         loop {
-            let next = match self.reader.head().await {
+            let head = match self.next_head().await {
+                Ok(head) => head,
+                Err(revoked) => return self.revoke(revoked).await.map(|()| Ending::Closed),
+            };
+            let next = match head {
                 Ok(Some(head)) => self.request(head).await?,
                 Ok(None) => {
                     self.record_silence().await;
@@ -109,6 +121,35 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S> {
                 }
             }
         }
+    }
+
+    /// Waits for a request, as long as one could be allowed where the connection leads.
+    async fn next_head(&mut self) -> Result<Result<Option<Head>, ReadError>, Refusal> {
+        let head = self.reader.head();
+        let leads_to = match &self.place {
+            Place::At(_, authority) => Some(authority),
+            Place::Proxy => self.upstream.as_ref().map(Kept::authority),
+        };
+        match leads_to {
+            Some(authority) => {
+                self.proxy.judge.uphold_flow(self.asker, authority, &mut self.conforms, head).await
+            }
+            None => Ok(head.await),
+        }
+    }
+
+    /// Records why the connection is over, and ends it without another word from the client.
+    async fn revoke(&mut self, refusal: Refusal) -> io::Result<()> {
+        let kept = self.upstream.take();
+        let authority = match &self.place {
+            Place::At(_, authority) => Some(authority),
+            Place::Proxy => kept.as_ref().map(Kept::authority),
+        };
+        let id = self.proxy.judge.next_id();
+        let _told_by_closing = self.proxy.judge.refuse_flow(self.asker, &id, authority, refusal).await;
+        // A client that reads learns that the end is one; one that does not learns it anyway.
+        let _or_cut = timeout(FAREWELL, self.writer.shutdown()).await;
+        Ok(())
     }
 
     async fn request(&mut self, mut head: Head) -> io::Result<Next> {
@@ -135,10 +176,12 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S> {
             let refusal = self.proxy.judge.refuse_request(self.asker, &id, &request, refusal).await;
             return self.answer(&id, &refusal, &request).await;
         }
-        // What is judged is what is forwarded.
+        // What is judged is what is forwarded, and what a later policy judges while it is.
         fields::clean_request(&mut head.fields);
-        match self.proxy.judge.request(self.asker, &id, &request, &head.fields).await {
-            Ok(granted) => self.forward(&id, granted, &request, head).await,
+        let fields = head.fields.clone();
+        let case = Case { asker: self.asker, request: &request, fields: &fields };
+        match self.proxy.judge.request(&case, &id).await {
+            Ok(granted) => self.forward(&id, granted, &case, head).await,
             Err(refusal) => self.answer_denied(&id, &refusal, &request, &head).await,
         }
     }

@@ -1,6 +1,7 @@
 //! Decides and records: the policy's verdict on one canonical request, in the audit log before anything follows.
 //!
-//! *Invariant:* a [`Permit`] leaves this module only after its record was acknowledged.
+//! *Invariant:* a [`Permit`] leaves this module only after its record was acknowledged, and with the number of the
+//! policy that gave it: what it permits is done under [`Judge::uphold_request`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,12 +10,13 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use audit::client::AppendError;
 use audit::{Action, Event};
 use http::HeaderMap;
-use policies::{Decision, DestinationDecision, NameDecision, Permit, Policy, Timestamp};
-use wire::id::RequestId;
+use policies::{Decision, Denial, DestinationDecision, NameDecision, Permit, Policy, Timestamp};
+use wire::id::{PolicyVersion, RequestId};
 use wire::subject::Subject;
 
 use crate::canonical::{Authority, CanonicalRequest, Name};
 use crate::flow::{Asker, FlowError};
+use crate::in_force::InForce;
 use crate::journal::{self, Journal, Outcome};
 use crate::quota::{Budget, Moment, Quotas};
 use crate::refusal::Refusal;
@@ -22,19 +24,40 @@ use crate::refusal::Refusal;
 /// Decides and records.
 #[derive(Debug)]
 pub struct Judge {
-    policy: Arc<Policy>,
+    in_force: Arc<InForce>,
     quotas: Arc<Quotas>,
     journal: Journal,
     boot: u32,
     requests: AtomicU64,
 }
 
+/// A request that is judged, and judged again when the policy is replaced.
+#[derive(Clone, Copy, Debug)]
+pub struct Case<'a> {
+    /// Who asks.
+    pub asker: &'a Asker,
+    /// For what.
+    pub request: &'a CanonicalRequest,
+    /// With which header fields: those that are forwarded.
+    pub fields: &'a HeaderMap,
+}
+
+/// A permit, its budget, and the policy that gave it.
+#[derive(Debug)]
+pub struct Granted {
+    /// The permit.
+    pub permit: Permit,
+    /// How much may be sent and received with it.
+    pub budget: Budget,
+    /// The policy.
+    pub policy: PolicyVersion,
+}
+
 impl Judge {
-    /// A judge of `policy` who writes to `journal`. `boot` tells request ids of two boots apart.
+    /// A judge by the policy in force who writes to `journal`. `boot` tells request ids of two boots apart.
     #[must_use]
-    pub fn new(policy: Policy, journal: Journal, boot: u32) -> Self {
-        let quotas = Arc::new(Quotas::default());
-        Self { policy: Arc::new(policy), quotas, journal, boot, requests: AtomicU64::new(1) }
+    pub fn new(in_force: Arc<InForce>, journal: Journal, boot: u32) -> Self {
+        Self { in_force, quotas: Arc::default(), journal, boot, requests: AtomicU64::new(1) }
     }
 
     /// A new request id.
@@ -43,28 +66,17 @@ impl Judge {
         RequestId(format!("{:08x}{number:08x}", self.boot))
     }
 
-    /// Decides one request, with the header `fields` that will be forwarded, and records the decision.
+    /// Decides one request and records the decision.
     ///
     /// # Errors
     /// The policy denies it, a limit of its rule is reached, or the decision cannot be recorded.
-    pub async fn request(
-        &self,
-        asker: &Asker,
-        id: &RequestId,
-        request: &CanonicalRequest,
-        fields: &HeaderMap,
-    ) -> Result<(Permit, Budget), Refusal> {
+    pub async fn request(&self, case: &Case<'_>, id: &RequestId) -> Result<Granted, Refusal> {
+        let Case { asker, request, .. } = *case;
         let now = now();
-        let host = request.authority.host.to_string();
-        let decision = self.policy.decide(&policies::Request {
-            subject: &asker.subject,
-            destination: policies::Destination { host: &host, port: request.authority.port },
-            method: request.method.as_str(),
-            path: request.resource.path(),
-            query: request.resource.query().unwrap_or_default(),
-            headers: &Fields(fields),
-            now,
-        });
+        let (decision, policy) = {
+            let edition = self.in_force.current();
+            (case.decide(&edition.policy, now), edition.version)
+        };
         let permit = match decision {
             Decision::Allow(permit) => permit,
             Decision::Deny(denial) => {
@@ -82,8 +94,50 @@ impl Judge {
         };
         let event = journal::of_request(Action::NetworkRequest, asker, id, request);
         let event = journal::allowed(event, &permit);
+        let event = Event { policy: Some(policy), ..event };
         self.journal.append(&event).await.map_err(|error| unrecorded(&error))?;
-        Ok((permit, budget))
+        Ok(Granted { permit, budget, policy })
+    }
+
+    /// Does what was granted in a case, while every policy that follows allows it too. `conforms` is the policy
+    /// that allowed it last.
+    ///
+    /// # Errors
+    /// A later policy does not allow it, and it was broken off; not recorded.
+    pub async fn uphold_request<T>(
+        &self,
+        case: &Case<'_>,
+        conforms: &mut PolicyVersion,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Refusal> {
+        let forbids = |policy: &Policy| match case.decide(policy, now()) {
+            Decision::Allow(_permit) => None,
+            Decision::Deny(denial) => Some(denial),
+        };
+        let upheld = self.in_force.uphold(conforms, forbids, work).await;
+        upheld.map_err(|denial| Refusal::revoked(&denial))
+    }
+
+    /// Keeps a flow open for `work`, while some request of the asker to the destination could be allowed by every
+    /// policy that follows. `conforms` is the policy by which that was last so.
+    ///
+    /// # Errors
+    /// A later policy allows none; not recorded.
+    pub async fn uphold_flow<T>(
+        &self,
+        asker: &Asker,
+        authority: &Authority,
+        conforms: &mut PolicyVersion,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Refusal> {
+        let forbids = |policy: &Policy| decide_destination(policy, asker, authority);
+        let upheld = self.in_force.uphold(conforms, forbids, work).await;
+        upheld.map_err(|denial| Refusal::revoked(&denial))
+    }
+
+    /// The policy in force.
+    pub fn policy(&self) -> PolicyVersion {
+        self.in_force.version()
     }
 
     /// Records the refusal of a canonical request, and gives it back for the client.
@@ -133,24 +187,19 @@ impl Judge {
         authority: &Authority,
     ) -> Result<(), Refusal> {
         let event = journal::of_flow(Action::NetworkFlow, asker, id, Some(authority));
-        let event = journal::tunnelled(event);
+        let event = Event { policy: Some(self.policy()), ..journal::tunnelled(event) };
         self.journal.append(&event).await.map_err(|error| unrecorded(&error))
     }
 
     /// Whether no request of the asker to the destination could be allowed; not recorded.
     pub fn destination(&self, asker: &Asker, authority: &Authority) -> Option<Refusal> {
-        let host = authority.host.to_string();
-        let destination = policies::Destination { host: &host, port: authority.port };
-        let asked = policies::Asked { subject: &asker.subject, destination, now: now() };
-        match self.policy.decide_destination(asked) {
-            DestinationDecision::Possible => None,
-            DestinationDecision::Deny(denial) => Some(Refusal::denied(&denial)),
-        }
+        decide_destination(&self.in_force.current().policy, asker, authority)
+            .map(|denial| Refusal::denied(&denial))
     }
 
     /// Why no request to `name` could be allowed, if so; not recorded.
     pub fn name(&self, name: &Name) -> Option<String> {
-        match self.policy.decide_name(name.as_str(), now()) {
+        match self.in_force.current().policy.decide_name(name.as_str(), now()) {
             NameDecision::Possible => None,
             NameDecision::Deny(denial) => Some(denial.reason()),
         }
@@ -180,14 +229,42 @@ impl Judge {
         outcome: Outcome,
     ) -> Result<(), AppendError> {
         let event = journal::of_request(Action::NetworkOutcome, asker, id, request);
-        self.journal.append(&journal::completed(event, outcome)).await
+        let event = Event { policy: Some(self.policy()), ..journal::completed(event, outcome) };
+        self.journal.append(&event).await
     }
 
     async fn recorded(&self, event: Event, refusal: Refusal) -> Refusal {
-        match self.journal.append(&journal::refused(event, &refusal)).await {
+        let event = Event { policy: Some(self.policy()), ..journal::refused(event, &refusal) };
+        match self.journal.append(&event).await {
             Ok(()) => refusal,
             Err(error) => unrecorded(&error),
         }
+    }
+}
+
+impl Case<'_> {
+    fn decide(&self, policy: &Policy, now: Timestamp) -> Decision {
+        let host = self.request.authority.host.to_string();
+        policy.decide(&policies::Request {
+            subject: &self.asker.subject,
+            destination: policies::Destination { host: &host, port: self.request.authority.port },
+            method: self.request.method.as_str(),
+            path: self.request.resource.path(),
+            query: self.request.resource.query().unwrap_or_default(),
+            headers: &Fields(self.fields),
+            now,
+        })
+    }
+}
+
+/// Why no request of the asker to the destination could be allowed, if so.
+fn decide_destination(policy: &Policy, asker: &Asker, authority: &Authority) -> Option<Denial> {
+    let host = authority.host.to_string();
+    let destination = policies::Destination { host: &host, port: authority.port };
+    let asked = policies::Asked { subject: &asker.subject, destination, now: now() };
+    match policy.decide_destination(asked) {
+        DestinationDecision::Possible => None,
+        DestinationDecision::Deny(denial) => Some(denial),
     }
 }
 

@@ -2,20 +2,24 @@
 //!
 //! Reading path: [`listener`] (the life of a connection) → [`conversation`] (requests in turn) → [`judge`] (decided and
 //! recorded) → [`dial`] (to a checked address) → [`upstream`] (forwarded as a value). Beside it: [`names`] (what the
-//! guest's DNS hears), [`authority`] (the certificates it trusts), [`canonical`] (what a request *is*).
+//! guest's DNS hears), [`authority`] (the certificates it trusts), [`canonical`] (what a request *is*), [`commands`] (the
+//! manager replaces the policy that is [`in_force`]).
 //!
 //! *Invariants:* every request is decided and recorded before a byte of it leaves; nothing is dialled without a
-//! permit; what is forwarded is written anew from the value that was judged; every failure means less access.
+//! permit; what is forwarded is written anew from the value that was judged; what a new policy does not allow ends
+//! before the new policy is confirmed; every failure means less access.
 
 #![forbid(unsafe_code)]
 
 pub mod accept;
 pub mod authority;
+pub mod commands;
 pub mod conversation;
 pub mod dial;
 pub mod fields;
 pub mod flow;
 pub mod http1;
+pub mod in_force;
 pub mod journal;
 pub mod judge;
 pub mod listener;

@@ -20,6 +20,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use wire::flow::EXPLICIT_PROXY;
+use wire::id::PolicyVersion;
 
 use crate::accept::accept;
 use crate::canonical::{Authority, Host, Scheme};
@@ -48,6 +49,14 @@ enum Destination {
     Nowhere,
 }
 
+/// A flow before its first request.
+struct Opening<'a> {
+    proxy: &'a Proxy,
+    asker: &'a Asker,
+    authority: &'a Authority,
+    conforms: PolicyVersion,
+}
+
 /// Serves flows for ever.
 pub async fn serve(proxy: Arc<Proxy>, listener: UnixListener) -> ! {
     let flows = Arc::new(Semaphore::new(MOST_FLOWS));
@@ -64,6 +73,20 @@ pub async fn serve(proxy: Arc<Proxy>, listener: UnixListener) -> ! {
             }
             drop(slot);
         });
+    }
+}
+
+impl Opening<'_> {
+    /// Takes a step, unless a new policy allows nothing where the flow leads: then it is over, and recorded.
+    async fn uphold<T>(&mut self, step: impl Future<Output = T>) -> Option<T> {
+        let Self { proxy, asker, authority, conforms } = self;
+        match proxy.judge.uphold_flow(asker, authority, conforms, step).await {
+            Ok(done) => Some(done),
+            Err(revoked) => {
+                proxy.refuse(asker, Some(authority), revoked).await;
+                None
+            }
+        }
     }
 }
 
@@ -110,7 +133,12 @@ impl Proxy {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
-        let Ok(sniffed) = timeout(SNIFF_PATIENCE, sniff(stream)).await else {
+        let mut opening =
+            Opening { proxy: self, asker, authority: &authority, conforms: self.judge.policy() };
+        let Some(sniffed) = opening.uphold(timeout(SNIFF_PATIENCE, sniff(stream))).await else {
+            return Ok(());
+        };
+        let Ok(sniffed) = sniffed else {
             return self.not_spoken(asker, &authority, "the client said nothing").await;
         };
         let (spoken, stream) = sniffed?;
@@ -122,13 +150,19 @@ impl Proxy {
                 let place = Place::At(Scheme::Http, authority);
                 self.converse(asker, place, stream).await
             }
-            (Spoken::Tls, _) => match handshake(&self.certificates, &authority.host, stream).await {
-                Ok(stream) => self.converse(asker, Place::At(Scheme::Https, authority), stream).await,
-                Err(error) => {
-                    self.not_secured(asker, &authority, &error).await;
-                    Ok(())
+            (Spoken::Tls, _) => {
+                let secured = handshake(&self.certificates, &authority.host, stream);
+                match opening.uphold(secured).await {
+                    Some(Ok(stream)) => {
+                        self.converse(asker, Place::At(Scheme::Https, authority), stream).await
+                    }
+                    Some(Err(error)) => {
+                        self.not_secured(asker, &authority, &error).await;
+                        Ok(())
+                    }
+                    None => Ok(()),
                 }
-            },
+            }
         }
     }
 

@@ -118,6 +118,13 @@ impl Refusal {
         Self { status, level: Stopped::Limit, rule, error: spent.to_string(), hint }
     }
 
+    /// A denial by a policy that took effect after the request was allowed, or the connection opened.
+    #[must_use]
+    pub fn revoked(denial: &policies::Denial) -> Self {
+        let refusal = Self::denied(denial);
+        Self { error: format!("the policy was replaced: {}", refusal.error), ..refusal }
+    }
+
     /// A request for another authority than its connection's.
     #[must_use]
     pub fn misdirected(asked: &str, connected: &str) -> Self {

@@ -15,8 +15,10 @@ use wire::proxy::{ProxyConfig, ProxyEvent, RouterSocket};
 use wire::spawn::{CONFIG_FD, Fd, STATUS_FD};
 
 use crate::authority::{Authority, AuthorityError};
+use crate::commands;
 use crate::dial::{Allowed, Dialer, PrefixError, Resolver, TrustError, client_config};
 use crate::flow::Seals;
+use crate::in_force::{self, InForce};
 use crate::journal::Journal;
 use crate::judge::Judge;
 use crate::listener;
@@ -68,6 +70,7 @@ pub struct Prepared {
     flows: UnixListener,
     names: UnixListener,
     audit: UnixStream,
+    commands: UnixStream,
     authority_pem: String,
 }
 
@@ -134,8 +137,8 @@ impl Prepared {
     /// Something is missing or malformed.
     pub fn open(config: ProxyConfig) -> Result<Self, StartError> {
         let (flows, names, audit) = (take(config.flows)?, take(config.names)?, take(config.audit)?);
-        let document = policies::Document::parse(&config.policy, "policy").map_err(StartError::Policy)?;
-        let policy = policies::Policy::compile(&document).map_err(StartError::Policy)?;
+        let commands = take(config.commands)?;
+        let policy = in_force::load(&config.policy).map_err(StartError::Policy)?;
         let certificates = Authority::new(config.sandbox.as_str())?;
         let resolver = Resolver::from_system(config.upstream.hosts);
         let allowed = Allowed::parse(config.upstream.allow_addresses.iter().map(String::as_str))?;
@@ -156,6 +159,7 @@ impl Prepared {
             flows: flows.into(),
             names: names.into(),
             audit: audit.into(),
+            commands: commands.into(),
         })
     }
 
@@ -165,8 +169,11 @@ impl Prepared {
         for socket in [&self.flows, &self.names] {
             socket.set_nonblocking(true)?;
         }
+        self.commands.set_nonblocking(true)?;
+        let commands = tokio::net::UnixStream::from_std(self.commands)?;
+        let in_force = Arc::new(InForce::new(policy));
         let journal = Journal::new(audit::client::Tokio::new(self.audit)?);
-        let judge = Arc::new(Judge::new(policy, journal, boot));
+        let judge = Arc::new(Judge::new(Arc::clone(&in_force), journal, boot));
         let pool = Pool::new();
         let answering = Arc::new(Names::new(Arc::clone(&pool)));
         let names = tokio::net::UnixListener::from_std(self.names)?;
@@ -174,7 +181,10 @@ impl Prepared {
         status.report(&ProxyEvent::Ready { authority_pem: self.authority_pem })?;
         tokio::spawn(answering.serve(names, Arc::clone(&judge)));
         let proxy = Arc::new(Proxy { seals, names: pool, judge, certificates, dialer, sandbox });
-        listener::serve(proxy, flows).await
+        tokio::spawn(listener::serve(proxy, flows));
+        commands::serve(commands, &in_force, |event| status.report(event)).await?;
+        // The manager is gone, and with it, at any moment, this process.
+        std::future::pending().await
     }
 }
 

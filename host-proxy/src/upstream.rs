@@ -14,6 +14,7 @@ use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
 use policies::Permit;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use crate::canonical::CanonicalRequest;
@@ -29,11 +30,24 @@ const LONGEST_HEAD: usize = 128 * 1024;
 /// How long a kept connection may take to become ready again. One that takes longer is in doubt.
 const SETTLING: Duration = Duration::from_secs(1);
 
-/// An HTTP/1.1 connection that carries one request after the other.
+/// An HTTP/1.1 connection that carries one request after the other. Dropped inside an exchange, it is cut: what is
+/// already written to it and not yet sent stays here.
 #[derive(Debug)]
 pub struct Upstream {
     sender: SendRequest<Outgoing>,
-    used: bool,
+    connection: AbortHandle,
+    stage: Stage,
+}
+
+/// How far a connection was used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Not yet.
+    New,
+    /// A request is under way.
+    Busy,
+    /// The last response was read whole.
+    Settled,
 }
 
 /// Why no response came.
@@ -72,12 +86,12 @@ impl Upstream {
             .handshake(TokioIo::new(stream))
             .await?;
         // Ends when the sender is dropped or the upstream closes; what went wrong is told to the sender.
-        tokio::spawn(async move {
+        let connection = tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "an upstream connection ended");
             }
         });
-        Ok(Self { sender, used: false })
+        Ok(Self { sender, connection: connection.abort_handle(), stage: Stage::New })
     }
 
     /// Whether a request can be sent: the last response was read whole, and the upstream did not close.
@@ -88,7 +102,12 @@ impl Upstream {
     /// Whether requests were sent on this connection before.
     #[must_use]
     pub fn is_used(&self) -> bool {
-        self.used
+        self.stage != Stage::New
+    }
+
+    /// The exchange is over: whoever drops the connection now closes it in order.
+    pub fn settle(&mut self) {
+        self.stage = Stage::Settled;
     }
 
     /// Sends one request.
@@ -96,11 +115,19 @@ impl Upstream {
     /// # Errors
     /// No response came.
     pub async fn send(&mut self, request: Request<Outgoing>) -> Result<Response<Incoming>, SendError> {
-        self.used = true;
+        self.stage = Stage::Busy;
         self.sender.try_send_request(request).await.map_err(|mut error| match error.take_message() {
             Some(request) => SendError::Unsent(Box::new(request)),
             None => SendError::Failed(error.into_error()),
         })
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        if self.stage == Stage::Busy {
+            self.connection.abort();
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use wire::router::RouterEvent;
 use crate::control::Heard;
 use crate::failure::Failure;
 use crate::interruption::Interruption;
+use crate::operator::Asked;
 use crate::process::Report;
 use crate::signals::Received;
 use crate::timeline::Timeline;
@@ -24,6 +25,7 @@ pub(crate) enum Event {
     Audit(Report<AuditEvent>),
     Guest(Heard),
     Signal(Received),
+    Operator(Asked),
 }
 
 /// The one channel, and the signals that feed it from the first moment.

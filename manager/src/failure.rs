@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use policies::LoadErrors;
+
 /// An error as it is shown: printed once, at the edge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -77,6 +79,12 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         next = source.source();
     }
     text
+}
+
+/// The first mistake stands for all: `openshell policy check` lists every one.
+pub(crate) fn wrong_policy(errors: &LoadErrors) -> Failure {
+    let first = errors.first();
+    Failure::new(first, first.remedy())
 }
 
 fn one_line(text: &impl fmt::Display) -> String {

@@ -1,8 +1,9 @@
 //! The life of a sandbox: from `agent.yaml` to the agent's exit code.
 //!
 //! Reading path: [`sandbox`] tells the whole life; [`spec`] is what the user wrote; [`process`] starts the
-//! jailed processes; [`control`] talks to guest-init. The manager links none of the processes that it
-//! starts: a bug in TLS or in a virtio device is not a bug in here.
+//! jailed processes; [`control`] talks to guest-init; [`operator`] is how a command reaches a running
+//! sandbox. The manager links none of the processes that it starts: a bug in TLS or in a virtio device is
+//! not a bug in here.
 
 pub mod control;
 pub mod doctor;
@@ -12,6 +13,7 @@ pub mod image;
 pub mod interruption;
 pub mod kvm;
 pub mod layout;
+pub mod operator;
 pub mod options;
 pub mod policy;
 mod policy_files;
@@ -19,6 +21,7 @@ pub mod prepare;
 pub mod process;
 mod processes;
 mod record;
+mod reload;
 pub mod rundir;
 pub mod sandbox;
 pub mod serial;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use policies::{FileText, Files, LoadErrors};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, wrong_policy};
 use crate::layout::Layout;
 use crate::variables::Variables;
 
@@ -81,10 +81,4 @@ impl From<PolicyError> for Failure {
             PolicyError::Mistakes(errors) => wrong_policy(&errors),
         }
     }
-}
-
-/// The first mistake stands for all: `openshell policy check` lists every one.
-pub(crate) fn wrong_policy(errors: &LoadErrors) -> Failure {
-    let first = errors.first();
-    Failure::new(first, first.remedy())
 }

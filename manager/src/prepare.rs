@@ -23,16 +23,17 @@ use wire::router::{ModelServer, RouterConfig};
 use wire::vsock;
 
 use crate::event::{Event, Events};
-use crate::failure::{Failure, chain};
+use crate::failure::{Failure, chain, wrong_policy};
 use crate::image::{self, AGENT};
 use crate::interruption::interrupted;
 use crate::kvm;
 use crate::layout::{Layout, Program};
+use crate::operator;
 use crate::options::Options;
-use crate::policy_files::wrong_policy;
 use crate::process::{Launch, Process, Resources};
 use crate::processes::Processes;
 use crate::record::Recorder;
+use crate::reload::Reload;
 use crate::rundir::{RunDir, give};
 use crate::spec::{MountMode, Provider, Spec};
 
@@ -61,6 +62,16 @@ pub struct Prepared {
     control: Option<UnixListener>,
     // Dropped last: the directory that holds all of the above.
     run: RunDir,
+}
+
+/// What [`Prepared::launch`] started.
+#[derive(Debug)]
+pub(crate) struct Launched {
+    pub(crate) processes: Processes,
+    pub(crate) recorder: Recorder,
+    pub(crate) reload: Reload,
+    /// The read end of the guest's console.
+    pub(crate) console: File,
 }
 
 /// Prepares a sandbox, unless `stop` is asked: then nobody wants it any more.
@@ -131,20 +142,29 @@ impl Prepared {
         self.control.take().expect("the control listener is taken once, by Booting::start")
     }
 
-    /// Starts the processes; also returns the read end of the guest's console.
-    pub(crate) fn launch(
-        &mut self,
-        layout: &Layout,
-        events: &Events,
-    ) -> Result<(Processes, Recorder, File), Failure> {
+    /// What may replace the policy later on. `proxy` is the proxy's ear.
+    pub(crate) fn reload(&self, proxy: Option<UnixStream>) -> Result<Reload, Failure> {
+        Reload::new(self.spec.policy.clone(), workspace(&self.spec), self.network(), proxy)
+            .map_err(|error| socket_failure(&error))
+    }
+
+    /// Starts to listen for the operator.
+    pub(crate) fn attend(&self, events: &Events) -> Result<(), Failure> {
+        operator::serve(self.run.path(), events.to_loop(Event::Operator))
+    }
+
+    /// Starts the processes.
+    pub(crate) fn launch(&mut self, layout: &Layout, events: &Events) -> Result<Launched, Failure> {
         let (machine, console) = self.launch_machine(layout, events)?;
         let mut clients = Vec::new();
         let recorder =
             Recorder::new(client(&mut clients, "manager")?).map_err(|error| socket_failure(&error))?;
         let router = self.launch_router(layout, events, &mut clients)?;
-        let proxy = self.launch_proxy(layout, events, &mut clients)?;
+        let (ear, voice) = UnixStream::pair().map_err(|error| socket_failure(&error))?;
+        let proxy = self.launch_proxy(layout, events, (&mut clients, ear))?;
         let audit = self.launch_audit(layout, events, clients)?;
-        Ok((Processes { machine, proxy, router, audit }, recorder, console))
+        let reload = self.reload(proxy.is_some().then_some(voice))?;
+        Ok(Launched { processes: Processes { machine, proxy, router, audit }, recorder, reload, console })
     }
 
     /// What the guest is told to become.
@@ -216,7 +236,7 @@ impl Prepared {
         &self,
         layout: &Layout,
         events: &Events,
-        clients: &mut Clients,
+        (clients, ear): (&mut Clients, UnixStream),
     ) -> Result<Option<Process>, Failure> {
         let Some(policy) = self.network.clone() else { return Ok(None) };
         let directory = self.run.path().join("vsock");
@@ -243,6 +263,7 @@ impl Prepared {
                 Program::Vmm,
             )?),
             audit: resources.add(client(clients, "proxy")?),
+            commands: resources.add(ear),
             router,
             policy,
             upstream: Upstream {
@@ -306,15 +327,19 @@ type Clients = Vec<(String, UnixStream)>;
 
 /// The static half of the policy, compiled.
 fn confinement(spec: &Spec) -> Result<Confinement, Failure> {
+    spec.policy.confinement(&workspace(spec)).map_err(|errors| wrong_policy(&errors))
+}
+
+/// Where the agent works.
+fn workspace(spec: &Spec) -> Workspace {
     let targets =
         |mode| spec.mounts.iter().filter(move |mount| mount.mode == mode).map(|mount| mount.target.clone());
-    let workspace = Workspace {
+    Workspace {
         uid: AGENT.uid,
         gid: AGENT.gid,
         own: targets(MountMode::Copy).chain([spec.workdir.clone()]).collect(),
         shared: targets(MountMode::Ro).collect(),
-    };
-    spec.policy.confinement(&workspace).map_err(|errors| wrong_policy(&errors))
+    }
 }
 
 /// The dynamic half of the policy, checked by compiling it, as text for the proxy.

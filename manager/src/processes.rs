@@ -61,6 +61,7 @@ impl Processes {
             Event::Proxy(_) => Failure::new(gone(self.proxy.as_mut()), BUG),
             Event::Router(_) => Failure::new(gone(self.router.as_mut()), BUG),
             Event::Audit(_) => Failure::new(self.audit.post_mortem(), BUG),
+            Event::Operator(_) => Failure::new("an operator spoke before the agent ran", BUG),
             Event::Signal(_) => interrupted(),
         }
     }

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use audit::client::Blocking;
-use audit::{Action, Event, Lifecycle, Phase};
+use audit::{Action, Decision, Event, Lifecycle, Phase, PolicyChange};
 use images::Digest;
 
 use crate::failure::{ExitStatus, Failure, chain};
@@ -46,9 +46,24 @@ impl Recorder {
         }
     }
 
+    /// The policy is about to be replaced, or is not, for a reason.
+    pub(crate) fn policy_change(
+        &mut self,
+        change: PolicyChange,
+        (decision, reason): (Decision, Option<String>),
+    ) -> Result<(), Failure> {
+        let policy = Some(change.old.version);
+        let event = Event { decision: Some(decision), reason, policy, ..Event::new(Action::PolicyChange) };
+        self.record(&Event { policy_change: Some(change), ..event })
+    }
+
     fn append(&mut self, phase: Phase, code: Option<i32>, detail: Option<String>) -> Result<(), Failure> {
         let lifecycle = Some(Lifecycle { phase, code, detail });
-        let appended = self.0.append(&Event { lifecycle, ..Event::new(Action::Lifecycle) });
+        self.record(&Event { lifecycle, ..Event::new(Action::Lifecycle) })
+    }
+
+    fn record(&mut self, event: &Event) -> Result<(), Failure> {
+        let appended = self.0.append(event);
         appended.map(drop).map_err(|error| {
             Failure::new(
                 format_args!("the audit log cannot be written: {}", chain(&error)),

@@ -3,6 +3,7 @@
 //! ```text
 //! <runtime>/<id>/            0700, held by a lock for the sandbox's life
 //!   lock
+//!   control.sock             0600: the operator speaks here while the agent runs
 //!   vsock/                   owned by the VMM's user; its only file system
 //!     1.sock 2.sock 3.sock guest.sock
 //!   router/router.sock       owned by the proxy's user

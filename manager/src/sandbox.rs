@@ -27,10 +27,11 @@ use crate::interruption::interrupted;
 use crate::layout::Layout;
 use crate::options::{ConsoleOutput, Options, Timings, Tty};
 use crate::policy_files::PolicyFiles;
-use crate::prepare::{Prepared, prepare};
+use crate::prepare::{Launched, Prepared, prepare};
 use crate::process::Report;
 use crate::processes::Processes;
 use crate::record::Recorder;
+use crate::reload::Reload;
 use crate::serial::Console;
 use crate::signals::Received;
 use crate::spec::Spec;
@@ -60,6 +61,7 @@ pub struct Planned {
 pub(crate) struct Booting {
     pub(crate) processes: Processes,
     pub(crate) recorder: Recorder,
+    reload: Reload,
     pub(crate) console: Console,
     pub(crate) guest: ToGuestQueue,
     /// Who has not reported ready yet.
@@ -83,6 +85,7 @@ struct Waiting {
 struct Running {
     processes: Processes,
     recorder: Recorder,
+    reload: Reload,
     console: Console,
     guest: ToGuestQueue,
     events: Events,
@@ -138,7 +141,7 @@ impl Booting {
         let listener = prepared.take_control_listener();
         let heard = events.to_loop(Event::Guest);
         let guest = control::serve(listener, Sinks { stdout: io::stdout(), stderr: io::stderr() }, heard);
-        let (processes, recorder, serial) = prepared.launch(layout, &events)?;
+        let Launched { processes, recorder, reload, console: serial } = prepared.launch(layout, &events)?;
         console.read(serial, tee(options.console));
         events.timeline.mark("processes started");
         let waiting = Waiting {
@@ -148,7 +151,7 @@ impl Booting {
             hello: true,
             authority_pem: None,
         };
-        Ok(Self { processes, recorder, console, guest, waiting, prepared, events, options })
+        Ok(Self { processes, recorder, reload, console, guest, waiting, prepared, events, options })
     }
 
     /// Waits until everybody is there, then tells the guest what to become.
@@ -169,10 +172,12 @@ impl Booting {
         self.events.timeline.mark("guest told what to become");
         let deadline =
             self.prepared.spec.resources.timeout.map(|timeout| Instant::now() + timeout.duration());
-        let Self { processes, recorder, console, guest, prepared, events, options, .. } = self;
+        self.prepared.attend(&self.events)?;
+        let Self { processes, recorder, reload, console, guest, prepared, events, options, .. } = self;
         Ok(Running {
             processes,
             recorder,
+            reload,
             console,
             guest,
             events,
@@ -286,6 +291,18 @@ impl Running {
                 Ok(())
             }
             Event::Machine(Report::Event(MachineEvent::Ready { .. })) => Ok(()),
+            Event::Operator(asked) => {
+                self.reload.asked(asked, &mut self.recorder);
+                Ok(())
+            }
+            Event::Proxy(Report::Event(ProxyEvent::PolicyApplied { version, closed })) => {
+                self.reload.applied(version, closed);
+                Ok(())
+            }
+            Event::Proxy(Report::Event(ProxyEvent::PolicyRefused { version, cause })) => {
+                self.reload.refused(version, cause, &mut self.recorder);
+                Ok(())
+            }
             Event::Signal(Received::Resized) => {
                 // A guest that is too busy to hear of it now shows the old size until the next change.
                 let _busy = self.guest.send(ToGuest::Resize(terminal::size()));

@@ -1,5 +1,6 @@
 //! The static half of a document → [`wire::confinement::Confinement`], which the guest performs once.
 
+mod change;
 #[cfg(test)]
 mod tests;
 

@@ -196,6 +196,15 @@ impl Document {
         Err(self.mistake(extends.place, reason, "resolve it first: 'openshell policy show FILE'").into())
     }
 
+    /// The whole document as a policy file, for a process that cannot look anything up.
+    ///
+    /// # Errors
+    /// The document cannot be written as YAML; a bug.
+    pub fn text(&self) -> Result<String, serde_saphyr::SerializeError> {
+        let version = Some(At::nowhere(VERSION));
+        serde_saphyr::to_string(&Self { version, ..self.clone() })
+    }
+
     /// Refuses an unknown version and every part that is not enforced.
     pub(crate) fn check_parts(&self) -> Result<(), LoadErrors> {
         let mut found = Vec::new();

@@ -17,6 +17,10 @@ pub struct FlowId(pub u64);
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RequestId(pub String);
 
+/// One policy of a running sandbox: counted from [`PolicyVersion::FIRST`] by each replacement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PolicyVersion(pub u64);
+
 /// Why a text is not a [`SandboxId`].
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum IdError {
@@ -30,6 +34,17 @@ impl SandboxId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl PolicyVersion {
+    /// The policy with which a sandbox starts.
+    pub const FIRST: Self = Self(1);
+
+    /// The one that follows.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
     }
 }
 
@@ -50,6 +65,12 @@ impl From<SandboxId> for String {
 impl fmt::Display for SandboxId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for PolicyVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::flow::FlowKey;
-use crate::id::SandboxId;
+use crate::id::{PolicyVersion, SandboxId};
 use crate::spawn::{Fd, JailUser};
 
 /// One sandbox's egress.
@@ -25,9 +25,12 @@ pub struct ProxyConfig {
     pub names: Fd,
     /// Connected Unix socket to the audit writer.
     pub audit: Fd,
+    /// Connected Unix socket on which the manager says [`ProxyCommand`]s.
+    pub commands: Fd,
     /// Where the router listens. `None`: no inference in this sandbox.
     pub router: Option<RouterSocket>,
-    /// The resolved policy document's network part, as YAML of the full policy document.
+    /// The resolved policy document's network part, as YAML of the full policy document:
+    /// [`PolicyVersion::FIRST`].
     pub policy: String,
     /// How upstreams are found and trusted.
     pub upstream: Upstream,
@@ -67,6 +70,20 @@ pub enum ProxyEvent {
         /// Certificate of the sandbox's authority. Its key never leaves the process.
         authority_pem: String,
     },
+    /// The policy that was sent is in force, and nothing goes on that it does not allow.
+    PolicyApplied {
+        /// Which policy.
+        version: PolicyVersion,
+        /// Open flows that it closed.
+        closed: u64,
+    },
+    /// The policy that was sent does not load: the one before stays in force.
+    PolicyRefused {
+        /// Which policy.
+        version: PolicyVersion,
+        /// One line of cause.
+        cause: String,
+    },
     /// Could not start.
     Failed {
         /// One line of cause.
@@ -75,3 +92,19 @@ pub enum ProxyEvent {
         remedy: String,
     },
 }
+
+/// What the manager tells a running `openshell-proxy`, one JSON line each. Each has one answer, a [`ProxyEvent`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum ProxyCommand {
+    /// Replace the policy in force.
+    SetPolicy {
+        /// The new policy's number.
+        version: PolicyVersion,
+        /// As [`ProxyConfig::policy`].
+        policy: String,
+    },
+}
+
+/// Longest line of a [`ProxyCommand`], in bytes.
+pub const MAX_COMMAND: u64 = 32 * 1024 * 1024;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use wire::id::PolicyVersion;
 use wire::subject::Program;
 
 /// Longest text from the guest, in bytes; longer text is cut and ends in `…`.
@@ -122,6 +123,31 @@ pub enum Phase {
     Stopped,
     /// The sandbox failed.
     Failed,
+}
+
+/// A replacement of the policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyChange {
+    /// The policy that was to take effect; `None`: what was sent is no policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new: Option<Edition>,
+    /// The policy in force until then.
+    pub old: Edition,
+    /// How the operator calls the new one: its file.
+    pub source: String,
+    /// The operator's user id on the host.
+    pub uid: u32,
+}
+
+/// One policy of a sandbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Edition {
+    /// Its number.
+    pub version: PolicyVersion,
+    /// SHA-256 of its network part, in hexadecimal.
+    pub sha256: String,
 }
 
 impl From<&wire::subject::Subject> for Subject {

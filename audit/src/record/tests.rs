@@ -48,7 +48,23 @@ fn full() -> Event {
     }
 }
 
-/// The golden file holds a full record, a small one and one of an unknown subject, chained.
+fn change() -> Event {
+    let edition =
+        |number, sha256: &str| Edition { version: PolicyVersion(number), sha256: sha256.to_owned() };
+    Event {
+        decision: Some(Decision::Allow),
+        policy: Some(PolicyVersion(1)),
+        policy_change: Some(PolicyChange {
+            new: Some(edition(2, "cd")),
+            old: edition(1, "ab"),
+            source: "team.yaml".to_owned(),
+            uid: 1000,
+        }),
+        ..Event::new(Action::PolicyChange)
+    }
+}
+
+/// The golden file holds a full record, a small one, one of an unknown subject and a change of policy, chained.
 #[test]
 fn the_golden_file_reads_as_it_was_written() {
     let records: Vec<Record> = Reader::new(GOLDEN.as_bytes()).map(Result::unwrap).collect();
@@ -57,6 +73,7 @@ fn the_golden_file_reads_as_it_was_written() {
         full(),
         Event::new(Action::Lifecycle),
         Event { subject: Some(Subject::from(&unknown)), ..Event::new(Action::NameQuery) },
+        change(),
     ];
     assert_eq!(records.len(), expected.len());
     for (record, event) in records.iter().zip(expected) {
@@ -79,6 +96,7 @@ fn actions_are_called_as_they_are_written() {
         Action::Inference,
         Action::InferenceOutcome,
         Action::Lifecycle,
+        Action::PolicyChange,
         Action::LogRepair,
     ];
     for action in actions {

@@ -27,6 +27,12 @@ pub(crate) enum Policy {
     /// The policy goes to standard output or OUT, and the report to standard error: every place where it
     /// does not mean exactly the same. It never allows more than the imported policy.
     Import(Import),
+    /// Replace the policy of a running sandbox: for its next request, and for every open connection.
+    ///
+    /// With exit code 0 the new policy is in force and nothing is open that it does not allow. With exit code 1
+    /// nothing has changed, unless it says that the sandbox did not confirm. Only the network part can be
+    /// replaced; filesystem and process hold to the sandbox's end.
+    Set(Set),
 }
 
 #[derive(Debug, Args)]
@@ -98,6 +104,16 @@ pub(crate) struct Learn {
     /// Write the policy to this file instead of standard output.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Set {
+    /// The sandbox: its id, or its agent's name if only one runs.
+    pub(crate) sandbox: String,
+    /// The new policy, or an agent.yaml that holds one.
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) output: Output,
 }
 
 #[derive(Debug, Args)]

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use audit::record::Owner;
-use audit::{Decision, Inference, Lifecycle, Object, Phase, Record, Subject, log};
+use audit::{Decision, Inference, Lifecycle, Object, Phase, PolicyChange, Record, Subject, log};
 use manager::failure::{Failure, chain};
 use manager::layout::Layout;
 
@@ -72,6 +72,7 @@ fn line(record: &Record) -> String {
         event.object.as_ref().map(what).unwrap_or_default(),
         event.inference.as_ref().map(model).unwrap_or_default(),
         event.lifecycle.as_ref().map(life).unwrap_or_default(),
+        event.policy_change.as_ref().map(change).unwrap_or_default(),
         event.status.map(|status| format!("status {status}")).unwrap_or_default(),
         event.level.as_ref().map(|level| format!("level {level}")).unwrap_or_default(),
         event.rule.as_ref().map(|rule| format!("rule {rule}")).unwrap_or_default(),
@@ -118,6 +119,15 @@ fn life(lifecycle: &Lifecycle) -> String {
     };
     let code = lifecycle.code.map(|code| format!(" ({code})")).unwrap_or_default();
     format!("{phase}{code} {}", lifecycle.detail.as_deref().unwrap_or_default())
+}
+
+fn change(change: &PolicyChange) -> String {
+    let PolicyChange { new, old, source, uid } = change;
+    let new = new.as_ref().map_or_else(
+        || "no policy".to_owned(),
+        |new| format!("policy {} (sha256 {:.12}…)", new.version, new.sha256),
+    );
+    format!("{new} from {source} for policy {} (sha256 {:.12}…), by user {uid}", old.version, old.sha256)
 }
 
 fn path(log: &Log, layout: &Layout) -> Result<PathBuf, Failure> {

@@ -5,6 +5,7 @@ mod diff;
 mod explain;
 mod import;
 mod learn;
+mod set;
 mod show;
 mod test;
 
@@ -19,7 +20,7 @@ use policies::{Document, LoadErrors, Policy, Timestamp, embedded};
 
 use crate::arguments;
 
-pub(super) fn run(command: arguments::Policy) -> Result<u8, Failure> {
+pub(super) fn run(command: arguments::Policy, layout: &Layout) -> Result<u8, Failure> {
     match command {
         arguments::Policy::Check(what) => check::run(&what),
         arguments::Policy::Explain(question) => explain::run(&question),
@@ -29,6 +30,7 @@ pub(super) fn run(command: arguments::Policy) -> Result<u8, Failure> {
         arguments::Policy::Diff(what) => diff::run(&what),
         arguments::Policy::Learn(what) => learn::run(&what),
         arguments::Policy::Import(what) => import::run(&what),
+        arguments::Policy::Set(wanted) => set::run(&wanted, layout),
     }
 }
 

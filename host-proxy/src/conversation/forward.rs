@@ -3,7 +3,7 @@
 use std::io;
 use std::pin::pin;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use http::header::{self, HeaderMap, HeaderValue};
@@ -11,18 +11,18 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use policies::Permit;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
 use tokio::time::timeout;
 use wire::id::RequestId;
 
-use super::link::Link;
+use super::link::{Kept, Link};
 use super::{Conversation, Next};
 use crate::canonical::CanonicalRequest;
 use crate::fields;
 use crate::flow::Asker;
 use crate::http1::{Close, Framing, Head, Length, ReadError, Reader, Writer};
 use crate::journal::Outcome;
-use crate::judge;
+use crate::judge::{self, Case, Granted};
 use crate::proxy::Proxy;
 use crate::quota::{Budget, Spent};
 use crate::refusal::{Refusal, chain};
@@ -39,10 +39,24 @@ enum Fault {
     During,
 }
 
-/// Counts of one exchange.
+/// One exchange, with what it needs of its conversation.
+struct Exchange<'a, S> {
+    proxy: &'a Proxy,
+    asker: &'a Asker,
+    id: &'a RequestId,
+    permit: &'a Permit,
+    request: &'a CanonicalRequest,
+    reader: &'a mut Reader<ReadHalf<S>>,
+    writer: &'a mut Writer<WriteHalf<S>>,
+    tally: &'a Tally,
+}
+
+/// Counts of one exchange, which outlive it when it is broken off.
 #[derive(Debug)]
 struct Tally {
     started: Instant,
+    /// Whether the client may have a part of an answer, which no other answer can follow.
+    answering: AtomicBool,
     status: AtomicU16,
     sent: AtomicU64,
     received: AtomicU64,
@@ -60,50 +74,49 @@ struct Relay<'a, W> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
-    /// Forwards a permitted request and relays the response. The fields of `head` are those that were judged.
+    /// Forwards a permitted request and relays the response, while the policy in force permits it. The fields of
+    /// `head` are those that were judged.
     pub(super) async fn forward(
         &mut self,
         id: &RequestId,
-        (permit, budget): (Permit, Budget),
-        request: &CanonicalRequest,
+        granted: Granted,
+        case: &Case<'_>,
         head: Head,
     ) -> io::Result<Next> {
+        let Granted { permit, budget, policy } = granted;
         let tally = Tally::new(budget);
-        let kept = self.upstream.take();
-        let mut link = match Link::reach(&self.proxy.dialer, &permit, request, kept).await {
-            Ok(link) => link,
-            Err(refusal) => return self.give_up(id, request, refusal).await,
-        };
-        if head.expects_continue && head.length != Length::Exact(0) {
-            self.writer.carry_on().await?;
-        }
-        let relay = Relay {
+        let persistent = head.persistent;
+        let (proxy, kept) = (self.proxy, self.upstream.take());
+        let Case { asker, request, .. } = *case;
+        let exchange = Exchange {
+            proxy,
+            asker,
+            id,
+            permit: &permit,
+            request,
+            reader: &mut self.reader,
             writer: &mut self.writer,
-            method: &request.method,
-            chunked: head.chunked_responses,
-            close: if head.persistent { Close::No } else { Close::Yes },
             tally: &tally,
         };
-        let (feeder, body) = body_of(head.length);
-        let mut out = outgoing(&permit, request, head.fields, body);
-        announce(out.headers_mut(), head.length, &request.method);
-        if permit.host() == wire::inference::HOST {
-            vouch(out.headers_mut(), self.proxy, self.asker, id);
-        }
-        let upload = feed(&mut self.reader, feeder, &tally);
-        let result = both(upload, relay.run(&mut link, out)).await;
-        let result = result.map_err(|fault| tally.explained(fault, &permit));
+        self.conforms = policy;
+        let work = exchange.run(head, kept);
+        let result = match proxy.judge.uphold_request(case, &mut self.conforms, work).await {
+            Ok(result) => result.map_err(|fault| tally.explained(fault, &permit)),
+            Err(revoked) if !tally.answering.load(Ordering::Relaxed) => Err(Fault::Before(revoked)),
+            Err(revoked) => {
+                let _told_by_breaking_off = proxy.judge.fail_request(asker, id, request, revoked).await;
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
+        };
         if let Err(Fault::Before(refusal)) = result {
             return self.give_up(id, request, refusal).await;
         }
         let recorded = self.proxy.judge.record_outcome(self.asker, id, request, tally.outcome()).await;
-        if result.is_err() {
-            return Err(io::ErrorKind::ConnectionAborted.into());
-        }
-        if recorded.is_err() || !head.persistent || !self.reader.is_between_requests() {
+        let Ok(kept) = result else { return Err(io::ErrorKind::ConnectionAborted.into()) };
+        if recorded.is_err() || !persistent || !self.reader.is_between_requests() {
             return Ok(Next::End);
         }
-        self.upstream = Some(link.keep());
+        self.upstream = Some(kept);
         Ok(Next::Request)
     }
 
@@ -116,6 +129,35 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
     ) -> io::Result<Next> {
         let refusal = self.proxy.judge.fail_request(self.asker, id, request, refusal).await;
         self.answer(id, &refusal, request).await
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
+    /// Sends the request on and relays the response; gives the upstream back for the next request.
+    async fn run(self, head: Head, kept: Option<Kept>) -> Result<Kept, Fault> {
+        let Self { proxy, permit, request, tally, .. } = self;
+        let mut link = Link::reach(&proxy.dialer, permit, request, kept).await.map_err(Fault::Before)?;
+        if head.expects_continue && head.length != Length::Exact(0) {
+            tally.answering.store(true, Ordering::Relaxed);
+            self.writer.carry_on().await.map_err(|_client_is_gone| Fault::During)?;
+            tally.answering.store(false, Ordering::Relaxed);
+        }
+        let relay = Relay {
+            writer: self.writer,
+            method: &request.method,
+            chunked: head.chunked_responses,
+            close: if head.persistent { Close::No } else { Close::Yes },
+            tally,
+        };
+        let (feeder, body) = body_of(head.length);
+        let mut out = outgoing(permit, request, head.fields, body);
+        announce(out.headers_mut(), head.length, &request.method);
+        if permit.host() == wire::inference::HOST {
+            vouch(out.headers_mut(), proxy, self.asker, self.id);
+        }
+        let upload = feed(self.reader, feeder, tally);
+        both(upload, relay.run(&mut link, out)).await?;
+        Ok(link.keep())
     }
 }
 
@@ -136,6 +178,7 @@ impl<W: AsyncWrite + Unpin> Relay<'_, W> {
             let error = "the upstream switched protocols unasked".to_owned();
             return Err(Fault::Before(Refusal::broken_upstream(StatusCode::BAD_GATEWAY, error)));
         }
+        self.tally.answering.store(true, Ordering::Relaxed);
         self.relay(response).await.map_err(|error| {
             tracing::debug!(error = %chain(error.as_ref()), "a response was broken off");
             Fault::During
@@ -184,7 +227,8 @@ impl<W: AsyncWrite + Unpin> Relay<'_, W> {
 impl Tally {
     fn new(budget: Budget) -> Self {
         let (status, sent, received) = (AtomicU16::new(0), AtomicU64::new(0), AtomicU64::new(0));
-        Self { started: Instant::now(), status, sent, received, budget, spent: OnceLock::new() }
+        let (answering, spent) = (AtomicBool::new(false), OnceLock::new());
+        Self { started: Instant::now(), answering, status, sent, received, budget, spent }
     }
 
     /// Counts bytes of a body before they go on.

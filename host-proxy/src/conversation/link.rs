@@ -18,6 +18,13 @@ pub(super) struct Kept {
     upstream: Upstream,
 }
 
+impl Kept {
+    /// Where it leads.
+    pub(super) fn authority(&self) -> &Authority {
+        &self.authority
+    }
+}
+
 /// A connection for one permitted request.
 #[derive(Debug)]
 pub(super) struct Link<'a> {
@@ -70,8 +77,9 @@ impl<'a> Link<'a> {
         }
     }
 
-    /// Keeps the connection for the next request.
-    pub(super) fn keep(self) -> Kept {
+    /// Keeps the connection for the next request: the response was read whole.
+    pub(super) fn keep(mut self) -> Kept {
+        self.upstream.settle();
         Kept { scheme: self.scheme, authority: self.authority, upstream: self.upstream }
     }
 }

@@ -18,9 +18,9 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::Value;
 use wire::flow::{Flow, FlowKey, SealedFlow};
 use wire::frame;
-use wire::id::{FlowId, SandboxId};
+use wire::id::{FlowId, PolicyVersion, SandboxId};
 use wire::name::{Query, Reply};
-use wire::proxy::{ProxyConfig, ProxyEvent, RouterSocket, Upstream};
+use wire::proxy::{ProxyCommand, ProxyConfig, ProxyEvent, RouterSocket, Upstream};
 use wire::spawn::Fd;
 use wire::subject::{Program, Subject};
 
@@ -43,7 +43,14 @@ pub(crate) struct Bench {
     pub(crate) audit: Audit,
     names: Mutex<UnixStream>,
     next_flow: AtomicU64,
-    _status: std::fs::File,
+    manager: Mutex<Manager>,
+}
+
+/// The manager's two ends.
+struct Manager {
+    commands: UnixStream,
+    status: UnixStream,
+    version: PolicyVersion,
 }
 
 /// What the audit writer was told.
@@ -51,6 +58,8 @@ pub(crate) struct Bench {
 pub(crate) struct Audit {
     events: Arc<Mutex<Vec<Value>>>,
     refuses: Arc<AtomicBool>,
+    /// Milliseconds that each record takes.
+    delay: Arc<AtomicU64>,
 }
 
 impl Setting {
@@ -85,11 +94,12 @@ impl Bench {
         let flows = UnixListener::bind(folder.path().join("2.sock")).unwrap();
         let names = UnixListener::bind(folder.path().join("3.sock")).unwrap();
         let (audit, writer) = UnixStream::pair().unwrap();
+        let (ear, commands) = UnixStream::pair().unwrap();
         let key = FlowKey([7; 32]);
         let router = setting
             .router
             .as_ref()
-            .map(|_| RouterSocket { directory: Fd(8), name: "router.sock".to_owned() });
+            .map(|_| RouterSocket { directory: Fd(9), name: "router.sock".to_owned() });
         let config = ProxyConfig {
             version: wire::VERSION,
             sandbox: SandboxId::try_from("test-00000001".to_owned()).unwrap(),
@@ -97,6 +107,7 @@ impl Bench {
             flows: Fd(5),
             names: Fd(6),
             audit: Fd(7),
+            commands: Fd(8),
             router,
             policy: setting.policy,
             upstream: setting.upstream,
@@ -110,10 +121,11 @@ impl Bench {
             FdMapping { parent_fd: flows.into(), child_fd: 5 },
             FdMapping { parent_fd: names.into(), child_fd: 6 },
             FdMapping { parent_fd: audit.into(), child_fd: 7 },
+            FdMapping { parent_fd: ear.into(), child_fd: 8 },
         ];
         if let Some(directory) = setting.router {
             mappings
-                .push(FdMapping { parent_fd: std::fs::File::open(directory).unwrap().into(), child_fd: 8 });
+                .push(FdMapping { parent_fd: std::fs::File::open(directory).unwrap().into(), child_fd: 9 });
         }
         let mut command = Command::new(env!("CARGO_BIN_EXE_openshell-proxy"));
         command.fd_mappings(mappings).unwrap();
@@ -132,8 +144,19 @@ impl Bench {
             audit,
             names,
             next_flow: AtomicU64::new(1),
-            _status: status,
+            manager: Mutex::new(Manager { commands, status, version: PolicyVersion::FIRST }),
         }
+    }
+
+    /// Sends a policy as the manager does; returns what the proxy answers.
+    pub(crate) fn set_policy(&self, policy: &str) -> ProxyEvent {
+        let mut manager = self.manager.lock().unwrap();
+        manager.version = manager.version.next();
+        let command = ProxyCommand::SetPolicy { version: manager.version, policy: policy.to_owned() };
+        let mut line = serde_json::to_vec(&command).unwrap();
+        line.push(b'\n');
+        manager.commands.write_all(&line).unwrap();
+        event(&mut manager.status)
     }
 
     /// What the guest's resolver hears about a name.
@@ -162,6 +185,16 @@ impl Bench {
         match reply.answers.first().map(|answer| &answer.data) {
             Some(RData::A(address)) => address.0,
             other => panic!("no address for {name}: {other:?}"),
+        }
+    }
+
+    /// [`Self::resolve`], for a policy that may be away for a moment.
+    pub(crate) fn resolve_once(&self, name: &str) -> Ipv4Addr {
+        loop {
+            let reply = self.ask(name, RecordType::A);
+            if let Some(RData::A(address)) = reply.answers.first().map(|answer| &answer.data) {
+                return address.0;
+            }
         }
     }
 
@@ -253,6 +286,7 @@ impl Audit {
             while stream.read_exact(&mut length).is_ok() {
                 let mut body = vec![0; u32::from_le_bytes(length) as usize];
                 stream.read_exact(&mut body).unwrap();
+                std::thread::sleep(Duration::from_millis(shared.delay.load(Ordering::Relaxed)));
                 let reply = if shared.refuses.load(Ordering::Relaxed) {
                     b"\0the disk is full".to_vec()
                 } else {
@@ -272,6 +306,11 @@ impl Audit {
     /// From now on nothing is recorded.
     pub(crate) fn fail(&self) {
         self.refuses.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on each record takes so long.
+    pub(crate) fn delay(&self, time: Duration) {
+        self.delay.store(u64::try_from(time.as_millis()).unwrap(), Ordering::Relaxed);
     }
 
     pub(crate) fn events(&self) -> Vec<Value> {
@@ -388,16 +427,23 @@ pub(crate) fn owner(path: &str) -> Program {
     }
 }
 
-fn ready(mut status: UnixStream) -> (String, std::fs::File) {
+fn ready(mut status: UnixStream) -> (String, UnixStream) {
+    match event(&mut status) {
+        ProxyEvent::Ready { authority_pem } => (authority_pem, status),
+        other => panic!("the proxy did not start: {other:?}"),
+    }
+}
+
+/// What the proxy says next.
+fn event(status: &mut UnixStream) -> ProxyEvent {
+    status.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut line = Vec::new();
     let mut byte = [0];
     while status.read(&mut byte).unwrap() == 1 && byte[0] != b'\n' {
         line.push(byte[0]);
     }
-    match serde_json::from_slice(&line) {
-        Ok(ProxyEvent::Ready { authority_pem }) => (authority_pem, std::os::fd::OwnedFd::from(status).into()),
-        other => panic!("the proxy did not start: {other:?} in {:?}", String::from_utf8_lossy(&line)),
-    }
+    serde_json::from_slice(&line)
+        .unwrap_or_else(|error| panic!("{error} in {:?}", String::from_utf8_lossy(&line)))
 }
 
 /// Whether `seen` holds a whole final response. One that ends with its connection is complete by that only.

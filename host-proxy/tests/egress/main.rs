@@ -13,6 +13,7 @@ mod forwarding;
 mod inference;
 mod names;
 mod refused;
+mod reload;
 mod responses;
 mod rules;
 mod tls;

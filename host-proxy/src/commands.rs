@@ -1,0 +1,51 @@
+//! What the manager says to the running proxy, one command after the other.
+
+use std::io;
+
+use policies::LoadErrors;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::net::UnixStream;
+use wire::id::PolicyVersion;
+use wire::proxy::{MAX_COMMAND, ProxyCommand, ProxyEvent};
+
+use crate::in_force::{self, InForce};
+
+/// Does what the manager says, until it says no more; `report` takes each answer.
+///
+/// # Errors
+/// The manager is gone, or does not keep to the protocol.
+pub async fn serve(
+    stream: UnixStream,
+    in_force: &InForce,
+    mut report: impl FnMut(&ProxyEvent) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut lines = BufReader::new(stream);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if (&mut lines).take(MAX_COMMAND).read_until(b'\n', &mut line).await? == 0 {
+            return Ok(());
+        }
+        let answer = match serde_json::from_slice(&line)? {
+            ProxyCommand::SetPolicy { version, policy } => set_policy(in_force, version, policy).await,
+        };
+        report(&answer)?;
+    }
+}
+
+async fn set_policy(in_force: &InForce, version: PolicyVersion, text: String) -> ProxyEvent {
+    let refused = |cause| ProxyEvent::PolicyRefused { version, cause };
+    // A long policy takes milliseconds, for which no flow should wait.
+    match tokio::task::spawn_blocking(move || in_force::load(&text)).await {
+        Ok(Ok(policy)) => {
+            ProxyEvent::PolicyApplied { version, closed: in_force.replace(version, policy).await }
+        }
+        Ok(Err(errors)) => refused(in_one_line(&errors)),
+        Err(error) => refused(error.to_string()),
+    }
+}
+
+/// The first mistake stands for all.
+fn in_one_line(errors: &LoadErrors) -> String {
+    errors.first().to_string().lines().collect::<Vec<_>>().join(" ")
+}

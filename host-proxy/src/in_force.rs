@@ -1,0 +1,116 @@
+//! The policy in force: replaced whole, while requests are decided and responses flow.
+//!
+//! One *edition* is in force at a time, and a request is decided by the edition of that moment. What a decision
+//! allowed then goes on under [`InForce::uphold`], which asks each later edition the same question and drops the work
+//! at the first no. Whoever is in there holds its edition, so the last one to let go of an old edition tells that
+//! nothing goes on by it any more.
+//!
+//! *Invariant:* once [`InForce::replace`] has returned, nothing that the new edition does not allow goes on, and none
+//! of it starts.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use policies::{Denial, LoadErrors, Policy};
+use tokio::sync::{Notify, watch};
+use wire::id::PolicyVersion;
+
+/// The policy in force.
+#[derive(Debug)]
+pub struct InForce(watch::Sender<Arc<Edition>>);
+
+/// One policy, from when it took effect until nobody acts by it any more.
+#[derive(Debug)]
+pub struct Edition {
+    /// Its number.
+    pub version: PolicyVersion,
+    /// What it says.
+    pub policy: Policy,
+    /// How much it ended that an earlier one had allowed.
+    ended: AtomicU64,
+    /// Told when the last holder lets go.
+    gone: Arc<Notify>,
+}
+
+/// Reads a policy as the manager sends it.
+///
+/// # Errors
+/// It does not load.
+pub fn load(text: &str) -> Result<Policy, LoadErrors> {
+    Policy::compile(&policies::Document::parse(text, "policy")?)
+}
+
+impl InForce {
+    /// Begins with `policy`.
+    #[must_use]
+    pub fn new(policy: Policy) -> Self {
+        Self(watch::Sender::new(Arc::new(Edition::new(PolicyVersion::FIRST, policy))))
+    }
+
+    /// The edition of this moment. Who keeps it longer than for one decision delays [`InForce::replace`].
+    #[must_use]
+    pub fn current(&self) -> Arc<Edition> {
+        Arc::clone(&self.0.borrow())
+    }
+
+    /// The number of the edition of this moment.
+    #[must_use]
+    pub fn version(&self) -> PolicyVersion {
+        self.0.borrow().version
+    }
+
+    /// Does `work` while no edition says no. `conforms` is the edition by which the work was last found in order:
+    /// another one is asked before the work begins. It is kept true.
+    ///
+    /// # Errors
+    /// The denial that ended the work, wherever it stood; it is dropped.
+    pub async fn uphold<T>(
+        &self,
+        conforms: &mut PolicyVersion,
+        forbids: impl Fn(&Policy) -> Option<Denial>,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Denial> {
+        let mut editions = self.0.subscribe();
+        let mut work = pin!(work);
+        loop {
+            let edition = Arc::clone(&editions.borrow_and_update());
+            if edition.version != *conforms {
+                if let Some(denial) = forbids(&edition.policy) {
+                    edition.ended.fetch_add(1, Ordering::Relaxed);
+                    return Err(denial);
+                }
+                *conforms = edition.version;
+            }
+            tokio::select! {
+                biased;
+                // The sender lives in `self`: there is always another edition to come.
+                _changed = editions.changed() => {}
+                done = &mut work => return Ok(done),
+            }
+        }
+    }
+
+    /// Puts `policy` in force. Returns, once nothing goes on by an earlier edition, how much was ended.
+    pub async fn replace(&self, version: PolicyVersion, policy: Policy) -> u64 {
+        let next = Arc::new(Edition::new(version, policy));
+        let old = self.0.send_replace(Arc::clone(&next));
+        let gone = Arc::clone(&old.gone);
+        drop(old);
+        gone.notified().await;
+        next.ended.load(Ordering::Relaxed)
+    }
+}
+
+impl Edition {
+    fn new(version: PolicyVersion, policy: Policy) -> Self {
+        Self { version, policy, ended: AtomicU64::new(0), gone: Arc::default() }
+    }
+}
+
+impl Drop for Edition {
+    fn drop(&mut self) {
+        // Kept for who asks later: the last holder may let go before anybody waits.
+        self.gone.notify_one();
+    }
+}

@@ -1,0 +1,149 @@
+//! The operator's way to a running sandbox: commands from outside reach the sandbox's own loop, one at a time.
+//!
+//! *Invariant:* only root and the user whose sandbox it is are heard. The socket's mode says so, and so does the kernel,
+//! which is asked for the caller of each connection.
+
+mod client;
+mod policy;
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use wire::operator::{Answer, Ask, MAX_LINE, Request, Response, SOCKET, VERSION, Versioned};
+
+use crate::failure::{Failure, chain};
+
+pub use policy::{policy_in_force, set_policy};
+
+/// How long a caller may take for its question, and the sandbox for its answer.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A question, and who asks.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) ask: Ask,
+    /// The caller's user on the host.
+    pub(crate) uid: u32,
+    pub(crate) reply: Reply,
+}
+
+/// The way back to who asked.
+#[derive(Clone, Debug)]
+pub(crate) struct Reply(SyncSender<Answer>);
+
+/// Why a line is not one of ours.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LineError {
+    /// The other side went away, or was too slow.
+    #[error("the other side does not answer")]
+    Io(#[from] io::Error),
+    /// It speaks another version.
+    #[error("it speaks version {0} of the protocol, this program {VERSION}")]
+    Version(u32),
+    /// What it says has no meaning.
+    #[error("what it says cannot be understood")]
+    Malformed(#[from] serde_json::Error),
+}
+
+/// Listens in the run directory; `asked` is called for every question, on a thread of its own.
+pub(crate) fn serve(run: &Path, asked: impl Fn(Asked) + Send + 'static) -> Result<(), Failure> {
+    let listener = listen(&run.join(SOCKET)).map_err(|error| {
+        Failure::new(
+            format_args!("cannot listen for the operator in {}: {error}", run.display()),
+            "check the limit on open files and the space in XDG_RUNTIME_DIR",
+        )
+    })?;
+    std::thread::spawn(move || {
+        for stream in listener.incoming().filter_map(Result::ok) {
+            // A caller that goes away has taken its question with it.
+            let _nobody_waits = attend(stream, &asked);
+        }
+    });
+    Ok(())
+}
+
+impl Reply {
+    /// A way for one answer.
+    pub(crate) fn channel() -> (Self, Receiver<Answer>) {
+        let (reply, answer) = sync_channel(1);
+        (Self(reply), answer)
+    }
+
+    /// Answers; a caller that no longer waits misses it.
+    pub(crate) fn send(&self, answer: Answer) {
+        let _nobody_waits = self.0.try_send(answer);
+    }
+}
+
+impl From<Failure> for Answer {
+    fn from(failure: Failure) -> Self {
+        Self::Refused { cause: failure.cause, remedy: failure.remedy }
+    }
+}
+
+/// Nobody else can connect even before the mode is set: the run directory is its owner's alone.
+fn listen(path: &Path) -> io::Result<UnixListener> {
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// One caller: one question, one answer.
+fn attend(stream: UnixStream, asked: &impl Fn(Asked)) -> Result<(), LineError> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let uid = rustix::net::sockopt::socket_peercred(&stream).map_err(io::Error::from)?.uid;
+    let answer = if uid.is_root() || uid == rustix::process::geteuid() {
+        let (reply, answer) = Reply::channel();
+        match read_line::<Request>(&stream) {
+            Ok(Request { ask, .. }) => {
+                asked(Asked { ask, uid: uid.as_raw(), reply });
+                answer.recv_timeout(PATIENCE).unwrap_or_else(|_late| unconfirmed())
+            }
+            Err(LineError::Io(error)) => return Err(error.into()),
+            Err(error) => Answer::from(Failure::new(
+                format_args!("the sandbox does not understand this command: {}", chain(&error)),
+                "use the openshell that started the sandbox, or start the sandbox again",
+            )),
+        }
+    } else {
+        Answer::from(Failure::new("the sandbox is another user's", "ask its user, or be root"))
+    };
+    write_line(&stream, &Response { version: VERSION, answer })
+}
+
+fn unconfirmed() -> Answer {
+    Answer::from(Failure::new(
+        "the sandbox did not confirm the change in time; it may or may not be in force",
+        "look at its audit log, and stop the sandbox if it must not go on",
+    ))
+}
+
+/// Reads one line of the protocol. The version comes first: of another version nothing else is understood.
+pub(crate) fn read_line<T: DeserializeOwned>(stream: &UnixStream) -> Result<T, LineError> {
+    let mut line = Vec::new();
+    BufReader::new(stream.take(MAX_LINE)).read_until(b'\n', &mut line)?;
+    if line.is_empty() {
+        return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+    }
+    let Versioned { version } = serde_json::from_slice(&line)?;
+    if version != VERSION {
+        return Err(LineError::Version(version));
+    }
+    Ok(serde_json::from_slice(&line)?)
+}
+
+/// Writes one line of the protocol.
+pub(crate) fn write_line(mut stream: &UnixStream, message: &impl Serialize) -> Result<(), LineError> {
+    let mut line = serde_json::to_vec(message)?;
+    line.push(b'\n');
+    Ok(stream.write_all(&line)?)
+}
+
+#[cfg(test)]
+mod tests;

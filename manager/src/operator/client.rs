@@ -1,0 +1,76 @@
+//! The caller's side: finds a running sandbox and asks it.
+
+use std::io;
+use std::os::unix::net::UnixStream;
+
+use wire::id::SandboxId;
+use wire::operator::{Answer, Ask, Request, Response, SOCKET, VERSION};
+
+use super::{PATIENCE, read_line, write_line};
+use crate::failure::{Failure, chain};
+use crate::layout::Layout;
+use crate::rundir;
+
+/// The running sandbox that `text` means: its id, or the name of its agent if there is only one.
+pub(crate) fn find(layout: &Layout, text: &str) -> Result<SandboxId, Failure> {
+    let running = rundir::running(layout);
+    if let Some(exact) = running.iter().find(|id| id.as_str() == text) {
+        return Ok(exact.clone());
+    }
+    let named: Vec<&SandboxId> = running.iter().filter(|id| agent(id) == Some(text)).collect();
+    match named.as_slice() {
+        [one] => Ok((*one).clone()),
+        [] => Err(Failure::new(
+            format_args!("no sandbox '{text}' is running"),
+            "openshell vm ps lists those that are",
+        )),
+        several => {
+            let ids: Vec<&str> = several.iter().map(|id| id.as_str()).collect();
+            Err(Failure::new(
+                format_args!("{} sandboxes of agent '{text}' are running", several.len()),
+                format_args!("name one of {}", ids.join(", ")),
+            ))
+        }
+    }
+}
+
+/// Asks a running sandbox. A refusal is a failure.
+pub(crate) fn ask(layout: &Layout, sandbox: &SandboxId, ask: Ask) -> Result<Answer, Failure> {
+    let path = layout.runtime.join(sandbox.as_str()).join(SOCKET);
+    let stream = UnixStream::connect(&path).map_err(|error| not_reached(sandbox, &error))?;
+    // The sandbox answers, if only to say that its own patience is over.
+    let patience = PATIENCE + PATIENCE / 2;
+    let asked = stream
+        .set_read_timeout(Some(patience))
+        .and_then(|()| stream.set_write_timeout(Some(patience)))
+        .map_err(super::LineError::from)
+        .and_then(|()| write_line(&stream, &Request { version: VERSION, ask }));
+    match asked.and_then(|()| read_line::<Response>(&stream)) {
+        Ok(Response { answer: Answer::Refused { cause, remedy }, .. }) => Err(Failure::new(cause, remedy)),
+        Ok(Response { answer, .. }) => Ok(answer),
+        Err(error) => Err(Failure::new(
+            format_args!("sandbox {sandbox}: {}", chain(&error)),
+            "use the openshell that started the sandbox; if it hangs, stop it",
+        )),
+    }
+}
+
+fn not_reached(sandbox: &SandboxId, error: &io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            Failure::new(format_args!("sandbox {sandbox} is another user's"), "ask its user, or be root")
+        }
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+            Failure::new(format_args!("sandbox {sandbox} is starting or ending"), "try again in a moment")
+        }
+        _ => Failure::new(
+            format_args!("sandbox {sandbox} cannot be reached: {error}"),
+            "check the limit on open files",
+        ),
+    }
+}
+
+/// The agent's name: the id without its hyphen and eight digits.
+fn agent(id: &SandboxId) -> Option<&str> {
+    id.as_str().rsplit_once('-').map(|(name, _digits)| name)
+}

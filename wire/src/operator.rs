@@ -1,0 +1,101 @@
+//! What an operator's command says to the manager of a running sandbox, on [`SOCKET`] in the sandbox's run
+//! directory: one [`Request`] as one line of JSON, then one [`Response`] as one line of JSON.
+//!
+//! The two ends may be of different builds, as a sandbox outlives an upgrade: the version is read before
+//! anything else of a line, and a change of these types changes [`VERSION`] and the golden file.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::PolicyVersion;
+
+/// Version of this protocol.
+pub const VERSION: u32 = 1;
+
+/// Name of the socket in a sandbox's run directory.
+pub const SOCKET: &str = "control.sock";
+
+/// Longest line, in bytes.
+pub const MAX_LINE: u64 = 32 * 1024 * 1024;
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// [`VERSION`].
+    pub version: u32,
+    /// The question.
+    pub ask: Ask,
+}
+
+/// A question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Ask {
+    /// Replace the policy in force.
+    SetPolicy {
+        /// The resolved policy document: nothing in it is still to be looked up.
+        policy: String,
+        /// How errors and the audit log call it: the file's name.
+        name: String,
+    },
+    /// Which policy is in force?
+    PolicyInForce,
+}
+
+/// What is answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Response {
+    /// [`VERSION`].
+    pub version: u32,
+    /// The answer.
+    pub answer: Answer,
+}
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Answer {
+    /// The policy that was sent is in force, and nothing goes on that it does not allow.
+    PolicySet(PolicySet),
+    /// The policy in force.
+    PolicyInForce(PolicyInForce),
+    /// Nothing was done.
+    Refused {
+        /// One line of cause.
+        cause: String,
+        /// One line of remedy.
+        remedy: String,
+    },
+}
+
+/// A policy that took effect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicySet {
+    /// Its number.
+    pub version: PolicyVersion,
+    /// SHA-256 of its network part, in hexadecimal.
+    pub digest: String,
+    /// Open flows that it closed.
+    pub closed: u64,
+}
+
+/// The policy in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyInForce {
+    /// Its number.
+    pub version: PolicyVersion,
+    /// SHA-256 of its network part, in hexadecimal.
+    pub digest: String,
+    /// Its network part, as YAML of the full policy document.
+    pub policy: String,
+}
+
+/// The version alone, of a line whose other contents may be another version's.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Versioned {
+    /// The version.
+    pub version: u32,
+}
