@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::Path;
 
+use crate::destination::destination;
 use crate::tool::{self, ToolError};
 
 /// The archive area whose packages are free software, self-contained and supported.
@@ -168,8 +169,7 @@ fn signed_by_in_line(line: &str) -> Option<String> {
 }
 
 fn hosts(sources: &[Source]) -> Vec<String> {
-    let mut hosts: Vec<String> =
-        sources.iter().filter_map(|source| crate::registry::destination(&source.uri)).collect();
+    let mut hosts: Vec<String> = sources.iter().filter_map(|source| destination(&source.uri)).collect();
     hosts.sort();
     hosts.dedup();
     hosts

@@ -15,6 +15,7 @@
 mod apt;
 mod bootstrap;
 mod cpio;
+mod destination;
 mod digest;
 mod erofs;
 pub mod initramfs;

@@ -9,13 +9,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::destination::destination;
 use crate::tool::Tool;
 
 const NPM: Tool = Tool { program: "npm", package: "npm" };
 const PIP: Tool = Tool { program: "pip3", package: "python3-pip" };
 const GO: Tool = Tool { program: "go", package: "golang-go" };
-
-const HTTPS: u16 = 443;
 
 /// A package that every Python index has, used to see which host an index sends its clients to.
 const PYTHON_PACKAGE: &str = "pip";
@@ -43,28 +42,6 @@ pub(crate) fn recorded(debian: Vec<String>) -> BTreeMap<String, Vec<String>> {
     record("go", ask(GO, &["env", "GOPROXY"]).map(|list| go_proxies(&list)).unwrap_or_default());
     record("go.sums", ask(GO, &["env", "GOSUMDB"]).map(|text| go_sums(&text)).unwrap_or_default());
     registries
-}
-
-/// The destination that a URL leads to: its host, and its port unless that is 443. Nothing when the text has no host,
-/// or a scheme whose port is not known.
-pub(crate) fn destination(url: &str) -> Option<String> {
-    let (scheme, rest) = url.split_once("://")?;
-    let authority = rest.split(['/', '?', '#']).next()?;
-    let address = authority.rsplit('@').next()?;
-    let (host, port) = match address.split_once(':') {
-        Some((host, port)) => (host, port.parse::<u16>().ok()?),
-        None => (address, default_port(scheme)?),
-    };
-    let host = Some(host.to_ascii_lowercase()).filter(|host| !host.is_empty())?;
-    Some(if port == HTTPS { host } else { format!("{host}:{port}") })
-}
-
-fn default_port(scheme: &str) -> Option<u16> {
-    match scheme {
-        "https" => Some(HTTPS),
-        "http" => Some(80),
-        _other => None,
-    }
 }
 
 fn npm() -> Vec<String> {
@@ -147,24 +124,6 @@ fn ask(client: Tool, arguments: &[&str]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_destination_is_all_that_is_kept_of_a_url() {
-        for (url, expected) in [
-            ("https://user:secret@Mirror.example:8443/simple/?a#b", "mirror.example:8443"),
-            ("https://mirror.example:443/simple", "mirror.example"),
-            ("https://mirror.example", "mirror.example"),
-            ("http://mirror.example/debian", "mirror.example:80"),
-            ("http://mirror.example:443", "mirror.example"),
-        ] {
-            assert_eq!(destination(url).unwrap(), expected, "{url}");
-        }
-        for without in
-            ["/usr/share/wheels", "file:///srv/wheels", "cdrom://disc/", "mirror.example", "https://a:b/", ""]
-        {
-            assert_eq!(destination(without), None, "{without}");
-        }
-    }
 
     #[test]
     fn gos_proxies_and_sums_are_found_in_their_settings() {
