@@ -79,6 +79,8 @@ pub enum Action {
     Inference,
     /// What became of a routed prompt.
     InferenceOutcome,
+    /// A file was to be executed in the guest.
+    Execution,
     /// The sandbox went from one state to another.
     Lifecycle,
     /// The writer took an unfinished record off the end of the log.
@@ -152,6 +154,7 @@ impl Action {
             Self::NameQuery => "name-query",
             Self::Inference => "inference",
             Self::InferenceOutcome => "inference-outcome",
+            Self::Execution => "execution",
             Self::Lifecycle => "lifecycle",
             Self::LogRepair => "log-repair",
         }

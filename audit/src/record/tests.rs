@@ -78,6 +78,7 @@ fn actions_are_called_as_they_are_written() {
         Action::NameQuery,
         Action::Inference,
         Action::InferenceOutcome,
+        Action::Execution,
         Action::Lifecycle,
         Action::LogRepair,
     ];
