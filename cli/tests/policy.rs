@@ -154,7 +154,7 @@ fn show_prints_what_loads_again_with_its_origins() {
     folder.write("shown.yaml", &shown);
     assert_eq!(
         folder.says(&["diff", "own.yaml", "shown.yaml"]),
-        (0, "no request is decided differently\n".to_owned())
+        (0, "no request is allowed by one and denied by the other\n".to_owned())
     );
     let (_code, found) = folder.json(&["show", "own.yaml", "--json"]);
     assert_eq!(found["policy"]["network"][0]["name"], found["origins"][0]["rule"]);

@@ -80,16 +80,16 @@ impl Judge {
         let permit = match decision {
             Decision::Allow(permit) => permit,
             Decision::Deny(denial) => {
-                let refusal = Refusal::denied(&denial);
-                return Err(self.refuse_request(asker, id, request, refusal).await);
+                let event = journal::of_request(Action::NetworkRequest, asker, id, request);
+                return Err(self.recorded_under(policy, event, Refusal::denied(&denial)).await);
             }
         };
         let moment = Moment { instant: Instant::now(), time: now };
         let budget = match self.quotas.request(&permit, moment) {
             Ok(budget) => budget,
             Err(spent) => {
-                let refusal = Refusal::spent(permit.rule(), spent);
-                return Err(self.refuse_request(asker, id, request, refusal).await);
+                let event = journal::of_request(Action::NetworkRequest, asker, id, request);
+                return Err(self.recorded_under(policy, event, Refusal::spent(permit.rule(), spent)).await);
             }
         };
         let event = journal::of_request(Action::NetworkRequest, asker, id, request);
@@ -234,7 +234,12 @@ impl Judge {
     }
 
     async fn recorded(&self, event: Event, refusal: Refusal) -> Refusal {
-        let event = Event { policy: Some(self.policy()), ..journal::refused(event, &refusal) };
+        self.recorded_under(self.policy(), event, refusal).await
+    }
+
+    /// Records a refusal under the policy that decided it, which may be replaced by now.
+    async fn recorded_under(&self, policy: PolicyVersion, event: Event, refusal: Refusal) -> Refusal {
+        let event = Event { policy: Some(policy), ..journal::refused(event, &refusal) };
         match self.journal.append(&event).await {
             Ok(()) => refusal,
             Err(error) => unrecorded(&error),

@@ -18,7 +18,7 @@ use wire::operator::{Answer, Ask, MAX_LINE, Request, Response, SOCKET, VERSION, 
 
 use crate::failure::{Failure, chain};
 
-pub use policy::{policy_in_force, set_policy};
+pub use policy::set_policy;
 
 /// How long a caller may take for its question, and the sandbox for its answer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);

@@ -18,7 +18,7 @@ mod statics;
 mod tests;
 mod variables;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use crate::document::{Document, OneOrMany, VERSION};
 use crate::embedded;
@@ -177,18 +177,6 @@ impl<'f> Composer<'f> {
 impl Files for NoFiles {
     fn read(&self, _base: &str, _path: &str) -> Result<FileText, String> {
         Err("no file is read here".to_owned())
-    }
-
-    fn variable(&self, _name: &str) -> Option<Vec<String>> {
-        None
-    }
-}
-
-impl Files for BTreeMap<String, String> {
-    /// The map's texts by path, with nothing defined.
-    fn read(&self, _base: &str, path: &str) -> Result<FileText, String> {
-        let text = self.get(path).ok_or("there is no such file")?;
-        Ok(FileText { name: path.to_owned(), text: text.clone() })
     }
 
     fn variable(&self, _name: &str) -> Option<Vec<String>> {

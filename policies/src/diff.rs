@@ -18,8 +18,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use wire::subject::Subject;
 
+use crate::confinement::Workspace;
 use crate::decision::Decision;
-use crate::document::{Document, RuleEntry};
+use crate::document::{Document, Enforcement, RuleEntry, RuleLimits};
 use crate::evaluate::{Destination, Policy, Request};
 use crate::place::At;
 use crate::validity::Timestamp;
@@ -34,6 +35,8 @@ use groups::Difference;
 pub struct Diff {
     /// What differs, in the order of the rules.
     pub groups: Vec<Group>,
+    /// What differs and is no decision of its own: trials, limits, the static half. One line each.
+    pub beside: Vec<String>,
     /// Whether every kind of request was tried: patterns with many wildcards have too many.
     pub complete: bool,
 }
@@ -121,12 +124,53 @@ pub fn diff(before: &Document, after: &Document, now: Timestamp) -> Result<Diff,
         let place = Place { sides, host: &host, cells: &cells, circumstances: &circumstances };
         groups::describe(&host, &cells, place.differences(), &mut found);
     }
-    Ok(Diff { groups: groups::merged(found), complete })
+    Ok(Diff { groups: groups::merged(found), beside: beside(before, after)?, complete })
+}
+
+/// What no request shows as allowed here and denied there.
+fn beside(before: &Document, after: &Document) -> Result<Vec<String>, LoadErrors> {
+    let mut lines = Vec::new();
+    for (rule, earlier) in
+        after.network.iter().filter_map(|rule| Some((&rule.value, named(before, &rule.value)?)))
+    {
+        let name = rule.name.as_ref().map_or("?", |name| &name.value);
+        match (earlier.enforcement, rule.enforcement) {
+            (Enforcement::Enforce, Enforcement::Audit) => lines.push(format!(
+                "rule '{name}' goes on trial: what its method, path and conditions refuse will pass"
+            )),
+            (Enforcement::Audit, Enforcement::Enforce) => {
+                lines.push(format!("rule '{name}' is no longer on trial: what it refuses will be refused"));
+            }
+            _ => {}
+        }
+        let limits = |rule: &RuleEntry| {
+            rule.limits.as_ref().map(|limits| {
+                let RuleLimits { requests_per_minute, bytes_per_day } = &limits.value;
+                let requests = requests_per_minute.as_ref().map(|requests| requests.value);
+                (requests, bytes_per_day.as_ref().map(|bytes| bytes.value.clone()))
+            })
+        };
+        if limits(earlier) != limits(rule) {
+            lines.push(format!("rule '{name}' has other limits"));
+        }
+    }
+    let nowhere = Workspace { uid: 1000, gid: 1000, own: Vec::new(), shared: Vec::new() };
+    let key = before.static_change(after, &nowhere)?;
+    lines.extend(key.map(|key| format!("'{key}' differs, which no request shows")));
+    Ok(lines)
+}
+
+/// The rule of the same name.
+fn named<'a>(document: &'a Document, rule: &RuleEntry) -> Option<&'a RuleEntry> {
+    let name = |rule: &RuleEntry| rule.name.as_ref().map(|name| name.value.clone());
+    document.network.iter().map(|rule| &rule.value).find(|other| name(other) == name(rule))
 }
 
 impl<'a> Side<'a> {
     fn of(document: &'a Document) -> Result<Self, LoadErrors> {
-        let text = |rule: &At<RuleEntry>| serde_saphyr::to_string(&rule.value).unwrap_or_default();
+        let text = |rule: &At<RuleEntry>| {
+            serde_saphyr::to_string(&rule.value).expect("a rule that was read can be written")
+        };
         let texts = document.network.iter().map(text).collect();
         Ok(Self { document, policy: Policy::compile(document)?, texts })
     }

@@ -20,6 +20,7 @@ use crate::pattern::binary::BinaryPattern;
 use crate::pattern::host::{DestinationPattern, HostPattern};
 use crate::pattern::method::MethodPattern;
 use crate::pattern::path::{Kind, PathPattern};
+use crate::yaml::printable;
 
 /// One request, as a log shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -262,9 +263,4 @@ fn rule(name: &str, lists: &Lists, binaries: &BTreeSet<String>, count: &Count) -
         None => text.push_str("    # its query had keys that no condition names: any query is allowed\n"),
     }
     text
-}
-
-/// Text of the guest, in a comment: nothing in it ends the line.
-fn printable(text: &str) -> String {
-    text.replace(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}'), "?")
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use policies::Policy;
 use wire::id::SandboxId;
-use wire::operator::{Answer, Ask, PolicyInForce, PolicySet};
+use wire::operator::{Answer, Ask, PolicySet};
 
 use super::client::{ask, find};
 use crate::failure::{Failure, chain, wrong_policy};
@@ -29,18 +29,6 @@ pub fn set_policy(
     let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned();
     match ask(layout, &sandbox, Ask::SetPolicy { policy, name })? {
         Answer::PolicySet(set) => Ok((sandbox, set)),
-        _ => Err(unasked(&sandbox)),
-    }
-}
-
-/// The policy that is in force in a running sandbox, which `sandbox` names by its id or its agent's name.
-///
-/// # Errors
-/// There is no such sandbox, or it does not answer.
-pub fn policy_in_force(layout: &Layout, sandbox: &str) -> Result<PolicyInForce, Failure> {
-    let sandbox = find(layout, sandbox)?;
-    match ask(layout, &sandbox, Ask::PolicyInForce)? {
-        Answer::PolicyInForce(policy) => Ok(policy),
         _ => Err(unasked(&sandbox)),
     }
 }

@@ -1,9 +1,25 @@
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::table::Table;
 use crate::{Level, Policy};
 
-fn files(texts: &[(&str, &str)]) -> BTreeMap<String, String> {
-    texts.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
+/// Texts by path, with no variable defined.
+struct Texts(BTreeMap<String, String>);
+
+impl Files for Texts {
+    fn read(&self, _base: &str, path: &str) -> Result<FileText, String> {
+        let text = self.0.get(path).ok_or("there is no such file")?;
+        Ok(FileText { name: path.to_owned(), text: text.clone() })
+    }
+
+    fn variable(&self, _name: &str) -> Option<Vec<String>> {
+        None
+    }
+}
+
+fn files(texts: &[(&str, &str)]) -> Texts {
+    Texts(texts.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect())
 }
 
 fn resolved(text: &str, others: &[(&str, &str)]) -> Result<Document, LoadErrors> {
@@ -163,6 +179,17 @@ fn variables_are_filled_and_never_widen() {
         ),
         "{found}"
     );
+}
+
+#[test]
+fn a_variable_where_none_is_filled_is_a_mistake() {
+    for extra in ["query: {deny: [\"token=${t}\"]}", "headers: {deny: [\"x-t: ${t}\"]}"] {
+        let rule = rule("r", "curl", "{allow: [/]}") + &format!("    {extra}\n");
+        let found = mistakes(&policy("variables: {t: x}", &[rule]), &[]);
+        assert!(found.contains("has a variable, and") && found.contains("write the value out"), "{found}");
+    }
+    let found = mistakes(&policy("variables: {t: x}", &[rule("r", "\"/opt/${t}\"", "{allow: [/]}")]), &[]);
+    assert!(found.contains("binary takes none"), "{found}");
 }
 
 #[test]

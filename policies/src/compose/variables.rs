@@ -1,4 +1,5 @@
-//! `${NAME}` in destinations and paths.
+//! `${NAME}` in destinations and paths. Anywhere else it is a mistake: left as it is, an entry would never
+//! match, and a denial that never matches denies nothing.
 //!
 //! A document's own definition goes before those of what it extends, and all of them before the operator's.
 //! A variable with several values makes several entries of one. What a variable holds is a host or a part of
@@ -37,6 +38,12 @@ impl<'f> Variables<'f> {
     pub(super) fn fill(&self, document: &mut Document) -> Result<(), LoadErrors> {
         let mut found = Vec::new();
         let mut rules = std::mem::take(&mut document.network);
+        for rule in &rules {
+            found.extend(unfilled(&rule.value).map(|(key, entry)| {
+                let reason = format!("'{}' has a variable, and {key} takes none", entry.value);
+                document.mistake(entry.place, reason, "write the value out").about(key)
+            }));
+        }
         for RuleEntry { destination, path, .. } in rules.iter_mut().map(|rule| &mut rule.value) {
             let levels = [("destination", destination), ("path", path)];
             for (key, lists) in levels {
@@ -95,6 +102,22 @@ impl<'f> Variables<'f> {
             (format!("nothing says what '${{{name}}}' stands for"), remedy)
         })
     }
+}
+
+/// Entries with a variable where none is filled.
+fn unfilled(rule: &RuleEntry) -> impl Iterator<Item = (&'static str, &At<String>)> {
+    let levels = [("binary", both(rule.binary.as_ref())), ("method", both(rule.method.as_ref()))];
+    let query = rule.query.as_ref().map(|query| [&query.value.allow, &query.value.deny]);
+    let headers = rule.headers.as_ref().map(|headers| [&headers.value.require, &headers.value.deny]);
+    levels
+        .into_iter()
+        .chain([("query", query), ("headers", headers)])
+        .flat_map(|(key, lists)| lists.into_iter().flatten().flatten().map(move |entry| (key, entry)))
+        .filter(|(_key, entry)| entry.value.contains("${"))
+}
+
+fn both(lists: Option<&At<Lists>>) -> Option<[&Vec<At<String>>; 2]> {
+    lists.map(|lists| [&lists.value.allow, &lists.value.deny])
 }
 
 /// A value is a host with or without a port, or plain segments of a path.

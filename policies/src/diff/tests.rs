@@ -259,3 +259,18 @@ fn a_policy_does_not_differ_from_itself() {
         assert_eq!(diff(&document, &document, Timestamp(0)).unwrap().groups, []);
     }
 }
+
+#[test]
+fn what_no_request_shows_is_said_beside() {
+    let plain = rule("r", PLAIN, "");
+    for (more, line) in [
+        ("    enforcement: audit\n", "rule 'r' goes on trial"),
+        ("    limits: {requests_per_minute: 5}\n", "rule 'r' has other limits"),
+    ] {
+        let other = rule("r", PLAIN, more);
+        let found = diff(&document(&plain), &document(&other), Timestamp(0)).unwrap();
+        assert!(found.beside.len() == 1 && found.beside[0].starts_with(line), "{found:?}");
+    }
+    let same = diff(&document(&plain), &document(&plain), Timestamp(0)).unwrap();
+    assert_eq!(same.beside, Vec::<String>::new());
+}

@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-
 use crate::document::Document;
 use crate::{Policy, compose, embedded};
 
@@ -10,8 +8,7 @@ const OWN: &str = "version: 1\nextends: ./base.yaml\nfilesystem:\n  read: [/opt/
                    path: {allow: [\"/b: c\"]}\n";
 
 fn resolved() -> Document {
-    let files = BTreeMap::from([("./base.yaml".to_owned(), BASE.to_owned())]);
-    compose(Document::parse(&OWN.replace("/b: c", "/b"), "own.yaml").unwrap(), &files).unwrap()
+    compose(Document::parse(&OWN.replace("/b: c", "/b"), "own.yaml").unwrap(), &Base).unwrap()
 }
 
 #[test]
@@ -57,6 +54,19 @@ fn rules_are_listed_with_their_origin() {
     let origins = resolved().rule_origins();
     let lines: Vec<String> = origins.iter().map(|rule| format!("{} {}", rule.rule, rule.origin)).collect();
     assert_eq!(lines, ["r ./base.yaml:5", "s own.yaml:6"]);
+}
+
+/// The one file that [`OWN`] extends.
+struct Base;
+
+impl crate::Files for Base {
+    fn read(&self, _base: &str, path: &str) -> Result<crate::FileText, String> {
+        Ok(crate::FileText { name: path.to_owned(), text: BASE.to_owned() })
+    }
+
+    fn variable(&self, _name: &str) -> Option<Vec<String>> {
+        None
+    }
 }
 
 /// Defines every variable.

@@ -6,8 +6,8 @@
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
 use policies::{
-    Asked, Decision, Destination, DestinationDecision, Document, Level, NameDecision, NoHeaders, Policy,
-    Request, Timestamp,
+    Asked, Decision, Denial, Destination, DestinationDecision, Document, Level, NameDecision, NoHeaders,
+    Policy, Request, Timestamp,
 };
 use wire::subject::{Program, Subject};
 
@@ -35,7 +35,7 @@ fn run(input: &mut Unstructured<'_>) -> Result<()> {
         if let Some(stricter) = &stricter {
             assert!(answer.is_ok() || ask(stricter, &path).is_err(), "a deny-only rule allowed {path}");
         }
-        if matches!(&answer, Err((Level::Path, reason)) if reason.contains("is denied by")) {
+        if matches!(&answer, Err(denial) if denial.level() == Level::Path && denial.is_by_deny_list()) {
             for spelling in spellings(&path) {
                 assert!(ask(&policy, &spelling).is_err(), "{path} is denied, {spelling} is not");
             }
@@ -44,13 +44,13 @@ fn run(input: &mut Unstructured<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The level and the reason of a denial.
+/// What the policy says, after the questions that come before a request agreed with it.
 fn verdict(
     policy: &Policy,
     subject: &Subject,
     (host, port): (&str, u16),
     (method, path): (&str, &str),
-) -> std::result::Result<(), (Level, String)> {
+) -> std::result::Result<(), Denial> {
     let (destination, now) = (Destination { host, port }, Timestamp(0));
     let request = Request { subject, destination, method, path, query: "", headers: &NoHeaders, now };
     let flow = policy.decide_destination(Asked { subject, destination, now });
@@ -63,7 +63,7 @@ fn verdict(
         Decision::Deny(denial) => {
             let early = denial.level() <= Level::Destination;
             assert_eq!(matches!(flow, DestinationDecision::Deny(_)), early, "{request:?}: {denial}");
-            Err((denial.level(), denial.reason()))
+            Err(denial)
         }
     }
 }

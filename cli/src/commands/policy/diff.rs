@@ -15,14 +15,15 @@ pub(super) fn run(what: &Diff) -> Result<u8, Failure> {
         print_json(&found)?;
     } else {
         found.groups.iter().for_each(show);
+        found.beside.iter().for_each(|line| println!("! {line}"));
         if found.groups.is_empty() {
-            println!("no request is decided differently");
+            println!("no request is allowed by one and denied by the other");
         }
     }
     if !found.complete {
         eprintln!("openshell: the patterns have too many kinds of requests: not every kind was tried");
     }
-    Ok(if found.groups.is_empty() { 0 } else { NO })
+    Ok(if found.groups.is_empty() && found.beside.is_empty() { 0 } else { NO })
 }
 
 fn show(group: &Group) {

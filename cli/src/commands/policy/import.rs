@@ -24,9 +24,7 @@ pub(super) fn run(import: &Import) -> Result<u8, Failure> {
             Ok(0)
         }
         Err(mistakes) => {
-            for mistake in mistakes.iter() {
-                eprintln!("openshell: {mistake}\n  remedy: {}", mistake.remedy());
-            }
+            super::show_mistakes(&mistakes);
             Ok(NO)
         }
     }
