@@ -7,7 +7,7 @@
 //! ```
 //! *Rules* are merged by name, and the later wins. What the earlier one denied stays denied: its deny lists
 //! go into the later rule, and the earlier rule stays as one that only denies. *Lists of paths* are united.
-//! *Single values* of the static half are the latest; two policies that are extended side by side and
+//! *Single values*, of the static half and of variables, are the latest; two policies that are extended side by side and
 //! disagree on one are a mistake, unless the document that extends them says which holds.
 //!
 //! *Invariant:* nothing is opened here: [`Files`] answers for everything outside the text.
@@ -63,7 +63,7 @@ pub fn compose(document: Document, files: &dyn Files) -> Result<Document, LoadEr
     let mut composer = Composer::new(&document, files);
     let own = composer.layer(document, SourceId::OWN, &mut Vec::new())?;
     let Composer { layers, sources, .. } = composer;
-    let names = variables::Variables::of(&layers, files);
+    let names = variables::Variables::of(&own.variables, &layers, files);
     let mut resolved = Document {
         version: Some(At::nowhere(VERSION)),
         network: merge::rules(&layers, &sources)?,

@@ -33,7 +33,7 @@ pub struct Document {
     /// [`VERSION`]. Required in a file of its own; inside `agent.yaml` it may be left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<At<u32>>,
-    /// Policies that this one builds on, the later over the earlier; [`crate::compose`] resolves them.
+    /// Policies that this one builds on, the later over the earlier; [`crate::compose()`] resolves them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extends: Option<At<OneOrMany>>,
     /// What `${NAME}` stands for in destinations and paths, here and in what is extended.

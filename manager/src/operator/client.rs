@@ -38,6 +38,7 @@ pub(crate) fn find(layout: &Layout, text: &str) -> Result<SandboxId, Failure> {
 pub(crate) fn ask(layout: &Layout, sandbox: &SandboxId, ask: Ask) -> Result<Answer, Failure> {
     let path = layout.runtime.join(sandbox.as_str()).join(SOCKET);
     let stream = UnixStream::connect(&path).map_err(|error| not_reached(sandbox, &error))?;
+    is_ours(&stream, sandbox)?;
     // The sandbox answers, if only to say that its own patience is over.
     let patience = PATIENCE + PATIENCE / 2;
     let asked = stream
@@ -53,6 +54,20 @@ pub(crate) fn ask(layout: &Layout, sandbox: &SandboxId, ask: Ask) -> Result<Answ
             "use the openshell that started the sandbox; if it hangs, stop it",
         )),
     }
+}
+
+/// A stranger who holds the place of a sandbox could take the policy and say that it is in force. Root asks
+/// sandboxes of every user.
+fn is_ours(stream: &UnixStream, sandbox: &SandboxId) -> Result<(), Failure> {
+    let us = rustix::process::geteuid();
+    let peer = rustix::net::sockopt::socket_peercred(stream).map(|peer| peer.uid);
+    if us.is_root() || peer.is_ok_and(|uid| uid == us || uid.is_root()) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        format_args!("what answers for sandbox {sandbox} does not run as you"),
+        "look at who owns the runtime directory ($XDG_RUNTIME_DIR/openshell)",
+    ))
 }
 
 fn not_reached(sandbox: &SandboxId, error: &io::Error) -> Failure {

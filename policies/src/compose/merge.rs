@@ -7,7 +7,7 @@ use crate::yaml::{LoadError, LoadErrors, nearest};
 
 /// Merges by name, in the order of the layers. What an earlier rule denied stays denied.
 pub(super) fn rules(layers: &[Document], sources: &Sources) -> Result<Vec<At<RuleEntry>>, LoadErrors> {
-    let mut merged = Merged { sources, rules: Vec::new(), remains: Vec::new() };
+    let mut merged = Merged { sources, rules: Vec::new(), removed: Vec::new(), remains: Vec::new() };
     let mut found = Vec::new();
     for layer in layers {
         found.extend(layer.remove.iter().filter_map(|name| merged.remove(name)));
@@ -20,6 +20,8 @@ pub(super) fn rules(layers: &[Document], sources: &Sources) -> Result<Vec<At<Rul
 struct Merged<'a> {
     sources: &'a Sources,
     rules: Vec<At<RuleEntry>>,
+    /// Rules that were removed: one of their name that is written again still denies what they did.
+    removed: Vec<At<RuleEntry>>,
     /// What is left of rules that a later one replaced or removed.
     remains: Vec<At<RuleEntry>>,
 }
@@ -31,11 +33,14 @@ impl Merged<'_> {
         let name = name_of(rule);
         let replaced =
             self.rules.iter().take(earlier).position(|known| name.is_some() && name_of(known) == name);
+        let mut rule = rule.clone();
+        for before in self.removed.iter().filter(|before| name.is_some() && name_of(before) == name) {
+            inherit_denials(&before.value, &mut rule.value);
+        }
         let Some(at) = replaced else {
-            self.rules.push(rule.clone());
+            self.rules.push(rule);
             return;
         };
-        let mut rule = rule.clone();
         inherit_denials(&self.rules[at].value, &mut rule.value);
         let before = std::mem::replace(&mut self.rules[at], rule);
         self.keep_denials(before);
@@ -52,6 +57,7 @@ impl Merged<'_> {
             return Some(LoadError::new(file, name.place, reason, remedy).about("remove"));
         };
         let before = self.rules.remove(at);
+        self.removed.push(before.clone());
         self.keep_denials(before);
         None
     }

@@ -1,38 +1,46 @@
-//! The static half over the layers.
+//! What is one value over the layers: the static half, and what variables stand for.
 
 use std::collections::BTreeMap;
 
-use crate::document::{Document, Filesystem, Process};
+use crate::document::{Document, Filesystem, OneOrMany, Process};
 use crate::place::{At, Place};
 
-/// The static half of a document and of what it extends.
+/// What variables stand for.
+pub(super) type Definitions = BTreeMap<String, At<OneOrMany>>;
+
+/// The static half of a document and of what it extends, and their variables.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Statics {
     filesystem: Option<Filesystem>,
     process: Option<Process>,
+    pub(super) variables: Definitions,
 }
 
 /// Two policies side by side that say different things.
 #[derive(Debug)]
 pub(super) struct Conflict {
-    pub(super) key: &'static str,
+    pub(super) key: String,
     pub(super) first: Place,
     pub(super) second: Place,
 }
 
 impl Statics {
     pub(super) fn of(document: &Document) -> Self {
-        Self { filesystem: document.filesystem.clone(), process: document.process.clone() }
+        Self {
+            filesystem: document.filesystem.clone(),
+            process: document.process.clone(),
+            variables: document.variables.clone(),
+        }
     }
 
     /// Lays this one over those that its document extends.
     pub(super) fn over(self, beneath: Vec<Self>) -> Result<Self, Conflict> {
         let own = self.scalars();
-        let mut said: BTreeMap<&'static str, (String, Place)> = BTreeMap::new();
+        let mut said: BTreeMap<String, (String, Place)> = BTreeMap::new();
         for (key, (value, place)) in beneath.iter().flat_map(Self::scalars) {
-            let before = said.insert(key, (value.clone(), place));
+            let before = said.insert(key.clone(), (value.clone(), place));
             let Some((earlier, first)) = before else { continue };
-            if earlier != value && !own.contains_key(key) {
+            if earlier != value && !own.contains_key(&key) {
                 return Err(Conflict { key, first, second: place });
             }
         }
@@ -44,11 +52,15 @@ impl Statics {
     }
 
     /// Every single value that is written, by its key, as text.
-    fn scalars(&self) -> BTreeMap<&'static str, (String, Place)> {
-        let mut all = BTreeMap::new();
-        let mut note = |key, written: Option<(String, Place)>| {
+    fn scalars(&self) -> BTreeMap<String, (String, Place)> {
+        let variable = |(name, At { value: OneOrMany(values), place }): (&String, &At<OneOrMany>)| {
+            let values: Vec<&str> = values.iter().map(|value| value.value.as_str()).collect();
+            (format!("variables.{name}"), (values.join(", "), *place))
+        };
+        let mut all: BTreeMap<String, (String, Place)> = self.variables.iter().map(variable).collect();
+        let mut note = |key: &str, written: Option<(String, Place)>| {
             if let Some(written) = written {
-                all.insert(key, written);
+                all.insert(key.to_owned(), written);
             }
         };
         note("filesystem.baseline", self.filesystem.as_ref().and_then(|f| text(f.baseline.as_ref())));
@@ -64,6 +76,7 @@ impl Statics {
         Self {
             filesystem: merged(self.filesystem, later.filesystem, filesystem),
             process: merged(self.process, later.process, process),
+            variables: self.variables.into_iter().chain(later.variables).collect(),
         }
     }
 }

@@ -181,6 +181,50 @@ fn variables_are_filled_and_never_widen() {
     );
 }
 
+/// A rule that reads everything but what the variable names.
+fn guarded() -> String {
+    policy("variables: {t: admin}", &[rule("r", "curl", "{allow: [\"/**\"], deny: [\"/${t}/**\"]}")])
+}
+
+#[test]
+fn another_value_takes_no_denial_away() {
+    let base = guarded();
+    let own = policy("extends: ./base.yaml\nvariables: {t: other}", &[]);
+    let document = resolved(&own, &[("./base.yaml", &base)]).unwrap();
+    let ask = ["/admin/x", "/other/x", "/x"].map(|path| format!("/usr/bin/curl GET a.example.com {path}"));
+    let ask: Vec<&str> = ask.iter().map(String::as_str).collect();
+    assert_eq!(verdicts(&document, &ask), ["deny path r", "deny path r", "allow r"]);
+}
+
+#[test]
+fn side_by_side_policies_do_not_fill_each_others_variables() {
+    let (base, other) = (guarded(), "version: 1\nvariables: {t: x}\n");
+    let found = mistakes(
+        &policy("extends: [./base.yaml, ./other.yaml]", &[]),
+        &[("./base.yaml", &base), ("./other.yaml", other)],
+    );
+    assert!(found.contains("'variables.t' is set differently by ./base.yaml and by ./other.yaml"), "{found}");
+}
+
+#[test]
+fn a_denied_destination_is_denied_on_every_port_whatever_the_value() {
+    let text = "version: 1\nvariables: {h: \"a.example.com:8443\"}\nnetwork:\n  - name: r\n    binary: {allow: [curl]}\n    \
+                destination: {allow: [\"*.example.com\"], deny: [\"${h}\"]}\n    method: {allow: [GET]}\n    path: {allow: [/]}\n";
+    let document = resolved(text, &[]).unwrap();
+    assert_eq!(verdicts(&document, &["/usr/bin/curl GET a.example.com /"]), ["deny destination r"]);
+    let range = text.replace(":8443", ":1-65535");
+    assert!(mistakes(&range, &[]).contains("cannot be part of a destination"));
+}
+
+#[test]
+fn a_rule_that_is_removed_and_written_again_denies_what_it_did() {
+    let base = policy("", &[rule("r", "curl", "{allow: [\"/**\"], deny: [/admin/*]}")]);
+    let own = policy("extends: ./base.yaml\nremove: [r]", &[rule("r", "node", "{allow: [\"/**\"]}")]);
+    let document = resolved(&own, &[("./base.yaml", &base)]).unwrap();
+    let ask = ["/usr/bin/node GET a.example.com /admin/x", "/usr/bin/node GET a.example.com /x"];
+    assert_eq!(verdicts(&document, &ask), ["deny path r", "allow r"]);
+}
+
 #[test]
 fn a_variable_where_none_is_filled_is_a_mistake() {
     for extra in ["query: {deny: [\"token=${t}\"]}", "headers: {deny: [\"x-t: ${t}\"]}"] {
