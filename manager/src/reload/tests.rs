@@ -43,7 +43,8 @@ impl Scene {
     /// What the proxy is told.
     fn told(&mut self) -> Option<ProxyCommand> {
         let mut line = String::new();
-        self.proxy.read_line(&mut line).ok()?;
+        // Nothing yet, or no proxy any more.
+        self.proxy.read_line(&mut line).ok().filter(|bytes| *bytes > 0)?;
         Some(serde_json::from_str(&line).unwrap())
     }
 
