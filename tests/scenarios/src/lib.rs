@@ -225,13 +225,15 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// `openshell` with state of its own under `home`, and the machine's image cache.
+/// `openshell` with configuration and state of its own under `home`, and the machine's image cache.
 #[must_use]
 pub fn openshell(home: &Path) -> Command {
     let mut command = Command::new(program("openshell"));
     let temporary = home.join("tmp");
     fs::create_dir_all(&temporary).expect("the session's directory is writable");
     command
+        // Whoever runs the test may have variables of his own, in a home that another user cannot read.
+        .env("XDG_CONFIG_HOME", home.join("config"))
         .env("XDG_STATE_HOME", home.join("state"))
         .env("XDG_RUNTIME_DIR", home.join("run"))
         .env("TMPDIR", temporary);
