@@ -14,23 +14,34 @@ use crate::arguments::{Arguments, Command};
 /// Exit code of a command whose answer is no.
 const NO: u8 = 1;
 
+/// Exit code of a command that asks something and got no answer, as of one that was typed wrongly.
+const UNANSWERED: u8 = 2;
+
 /// Runs what was typed.
 pub(crate) fn run(arguments: Arguments) -> Result<u8, Failure> {
     let layout = Layout::from_env()?;
     match arguments.command {
         Command::Vm(command) => vm::run(command, layout),
-        Command::Policy(command) => policy::run(command, &layout).map_err(negative),
-        Command::Audit(command) => audit::run(command, &layout).map_err(negative),
+        Command::Policy(command) => policy::run(command, &layout),
+        Command::Audit(command) => audit::run(command, &layout),
         Command::Image(command) => image::run(command, &layout).map_err(negative),
         Command::Doctor(output) => doctor::run(output, &layout).map_err(negative),
     }
 }
 
-/// Only `vm run` speaks in the exit codes of an agent; the others say 1, unless the user has ended them.
+/// Only `vm run` speaks in the exit codes of an agent; those that do something say 1, unless the user has ended them.
 fn negative(failure: Failure) -> Failure {
     match failure.status {
         ExitStatus::Interrupted => failure,
         _other => failure.with_status(ExitStatus::Agent(NO)),
+    }
+}
+
+/// A question that could not be answered is neither yes nor no.
+fn unanswered(failure: Failure) -> Failure {
+    match failure.status {
+        ExitStatus::Interrupted => failure,
+        _other => failure.with_status(ExitStatus::Agent(UNANSWERED)),
     }
 }
 

@@ -4,8 +4,7 @@ use std::path::Path;
 
 use policies::Document;
 
-use crate::policy_files::read;
-pub use crate::policy_files::{PolicyError, PolicyFiles};
+pub use crate::policy_files::{PolicyError, PolicyFiles, read};
 use crate::spec::Spec;
 
 /// Reads the policy in `path`, a policy file or an agent.yaml, and resolves what it extends.

@@ -1,9 +1,11 @@
 //! What a policy may name beside itself: files, and variables that the operator set.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use policies::yaml::MAX_TEXT;
 use policies::{FileText, Files, LoadErrors};
 
 use crate::failure::{Failure, wrong_policy};
@@ -27,14 +29,24 @@ pub enum PolicyError {
     Mistakes(LoadErrors),
 }
 
-/// The text of a file that the user named.
-pub(crate) fn read(path: &Path) -> Result<String, Failure> {
-    fs::read_to_string(path).map_err(|error| {
+/// The text of a file that the user named: of one that is too long, as much as it takes to say so.
+///
+/// # Errors
+/// It cannot be read, or is no text.
+pub fn read(path: &Path) -> Result<String, Failure> {
+    bounded(path).map_err(|error| {
         Failure::new(
             format_args!("cannot read {}: {error}", path.display()),
             "name a file that exists and is readable",
         )
     })
+}
+
+/// A device or a pipe may have no end.
+fn bounded(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(MAX_TEXT as u64 + 1).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 impl PolicyFiles {
@@ -59,7 +71,7 @@ impl Files for PolicyFiles {
         let path = Path::new(base).parent().unwrap_or(Path::new("")).join(path);
         // One form for each file, so that a cycle is seen.
         let path: PathBuf = path.canonicalize().map_err(|error| error.to_string())?;
-        let text = fs::read_to_string(&path).map_err(|error| error.to_string())?;
+        let text = bounded(&path).map_err(|error| error.to_string())?;
         Ok(FileText { name: path.display().to_string(), text })
     }
 

@@ -5,8 +5,10 @@
 //! ```text
 //! PROGRAM[+PROGRAM…] METHOD HOST[:PORT] PATH[?QUERY] [NAME:VALUE…] [@TIME]   VERDICT
 //! ```
-//! with the verdict `allow RULE`, `audit LEVEL RULE` (passes, because the rule is on trial) or
-//! `deny LEVEL RULE|-`. Instead of a program: `(unknown)` could not be told, `(nobody)` the socket has no
+//! with the verdict `allow RULE`, `audit LEVEL RULE` (passes, because the rule is on trial),
+//! `deny LEVEL RULE|-`, or `refused` (no policy is asked: the request has no reading, or more than one).
+//! A row is read as the proxy reads a request, so `/%61` is `/a`. It is plain HTTP on port 80, and HTTPS on every other.
+//! Instead of a program: `(unknown)` could not be told, `(nobody)` the socket has no
 //! owner, `(deleted)` the file was removed while it ran. `NAME:VALUE` is a header field. A line that starts
 //! with `#` is a comment; `#! variable NAME=VALUE[,VALUE…]` says what a variable of the policy stands for.
 
@@ -17,8 +19,13 @@ use std::collections::BTreeMap;
 
 use wire::subject::{Program, Subject};
 
+use crate::canonical::{Arrived, NotCanonical, Scheme, canonicalise};
 use crate::condition::Headers;
 use crate::{Decision, Destination, Policy, Request, Timestamp};
+
+/// The verdict on what no policy is asked about.
+const REFUSED: &str = "refused";
+const VERDICTS: [&str; 4] = ["allow", "audit", "deny", REFUSED];
 
 /// A table, read.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +52,8 @@ pub struct Row {
     port: u16,
     path: String,
     query: String,
+    /// Nobody is asked about such a request.
+    refused: Option<NotCanonical>,
     headers: Fields,
     now: Timestamp,
 }
@@ -65,11 +74,11 @@ pub struct TableError {
 struct Fields(Vec<(String, String)>);
 
 impl Table {
-    /// Reads a table.
+    /// Reads a table. Rows that name no time are decided at `now`.
     ///
     /// # Errors
     /// A line that is neither a request with a verdict nor a comment.
-    pub fn parse(text: &str) -> Result<Self, TableError> {
+    pub fn parse(text: &str, now: Timestamp) -> Result<Self, TableError> {
         let mut table = Self::default();
         for (index, text) in text.lines().enumerate() {
             let line = index + 1;
@@ -78,7 +87,7 @@ impl Table {
                 let (name, values) = variable(line, directive)?;
                 table.variables.insert(name, values);
             } else if !text.is_empty() && !text.starts_with('#') {
-                table.rows.push(Row::parse(line, text)?);
+                table.rows.push(Row::parse(line, text, now)?);
             }
         }
         Ok(table)
@@ -86,9 +95,9 @@ impl Table {
 }
 
 impl Row {
-    fn parse(line: usize, text: &str) -> Result<Self, TableError> {
+    fn parse(line: usize, text: &str, now: Timestamp) -> Result<Self, TableError> {
         let words: Vec<&str> = text.split_whitespace().collect();
-        let verdict = words.iter().position(|word| matches!(*word, "allow" | "audit" | "deny"));
+        let verdict = words.iter().position(|word| VERDICTS.contains(word));
         let (request, expected) = words.split_at(verdict.unwrap_or(words.len()));
         let [programs, method, destination, target, extras @ ..] = request else {
             return Err(wrong(
@@ -112,11 +121,27 @@ impl Row {
             port,
             path: path.to_owned(),
             query: query.to_owned(),
+            refused: None,
             headers: Fields::default(),
-            now: Timestamp::default(),
+            now,
         };
+        row.canonicalise(target);
         extras.iter().try_for_each(|extra| row.extra(extra))?;
         Ok(row)
+    }
+
+    /// Reads the request as the proxy does.
+    fn canonicalise(&mut self, target: &str) {
+        let scheme = if self.port == 80 { Scheme::Http } else { Scheme::Https };
+        let host = format!("{}:{}", self.host, self.port);
+        match canonicalise(Arrived { method: &self.method, target, host: &host }, scheme) {
+            Ok(request) => {
+                self.host = request.authority.host.to_string();
+                request.resource.path().clone_into(&mut self.path);
+                request.resource.query().unwrap_or_default().clone_into(&mut self.query);
+            }
+            Err(why) => self.refused = Some(why),
+        }
     }
 
     fn extra(&mut self, text: &str) -> Result<(), TableError> {
@@ -128,6 +153,12 @@ impl Row {
             return Err(wrong(self.line, &format!("'{text}' is neither 'NAME:VALUE' nor '@TIME'")));
         }
         Ok(())
+    }
+
+    /// Why the proxy refuses the request before any policy is asked, if it does.
+    #[must_use]
+    pub fn refused(&self) -> Option<&NotCanonical> {
+        self.refused.as_ref()
     }
 
     /// The request.
@@ -147,6 +178,9 @@ impl Row {
     /// What `policy` says, in the words of a verdict.
     #[must_use]
     pub fn verdict(&self, policy: &Policy) -> String {
+        if self.refused.is_some() {
+            return REFUSED.to_owned();
+        }
         match policy.decide(&self.request()) {
             Decision::Allow(permit) => match permit.would_deny() {
                 Some(denial) => format!("audit {} {}", denial.level(), permit.rule()),
@@ -164,7 +198,7 @@ impl Headers for Fields {
 }
 
 fn wrong(line: usize, reason: &str) -> TableError {
-    let remedy = "write 'PROGRAM METHOD HOST PATH allow RULE' or '… deny LEVEL RULE'; '#' starts a comment";
+    let remedy = "write 'PROGRAM METHOD HOST PATH allow RULE' or '… deny LEVEL RULE' or '… refused'; '#' starts a comment";
     TableError { line, reason: reason.to_owned(), remedy: remedy.to_owned() }
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use policies::table::{Row, Table};
 use policies::{
-    Asked, Decision, DestinationDecision, Document, FileText, Files, Level, NameDecision, Policy,
+    Asked, Decision, DestinationDecision, Document, FileText, Files, Level, NameDecision, Policy, Timestamp,
 };
 
 /// Files beside the policy, and the variables of its table.
@@ -47,6 +47,9 @@ fn flow_and_name_questions_agree_with_every_row() {
 }
 
 fn agrees(policy: &Policy, row: &Row, context: &str) {
+    if row.refused().is_some() {
+        return;
+    }
     let request = row.request();
     let (destination, now) = (request.destination, request.now);
     let flow = policy.decide_destination(Asked { subject: request.subject, destination, now });
@@ -116,7 +119,7 @@ fn tables() -> Vec<PathBuf> {
 
 fn load(table: &Path) -> (Policy, Table) {
     let context = |error: &dyn std::fmt::Display| format!("{}: {error}", table.display());
-    let rows = Table::parse(&std::fs::read_to_string(table).unwrap());
+    let rows = Table::parse(&std::fs::read_to_string(table).unwrap(), Timestamp::default());
     let rows = rows.unwrap_or_else(|error| panic!("{}", context(&error)));
     let file = table.with_extension("yaml");
     let document = document(&std::fs::read_to_string(&file).unwrap(), &file);

@@ -9,13 +9,15 @@ use audit::{Decision, Inference, Lifecycle, Object, Phase, PolicyChange, Record,
 use manager::failure::{Failure, chain};
 use manager::layout::Layout;
 
-use super::NO;
+use super::{NO, negative, unanswered};
 use crate::arguments::{Audit, Log, Output};
 
 pub(super) fn run(command: Audit, layout: &Layout) -> Result<u8, Failure> {
     match command {
-        Audit::Tail { log, lines, output } => tail(&path(&log, layout)?, lines, output),
-        Audit::Verify { log } => verify(&path(&log, layout)?),
+        Audit::Tail { log, lines, output } => {
+            path(&log, layout).and_then(|path| tail(&path, lines, output)).map_err(negative)
+        }
+        Audit::Verify { log } => path(&log, layout).and_then(|path| verify(&path)).map_err(unanswered),
     }
 }
 
@@ -48,10 +50,11 @@ fn verify(path: &Path) -> Result<u8, Failure> {
             );
             Ok(0)
         }
-        Err(error) => {
+        Err(error @ LogError::Bad { .. }) => {
             println!("{}: NOT intact: {}", path.display(), chain(&error));
             Ok(NO)
         }
+        Err(error) => Err(bad_log(&error)),
     }
 }
 

@@ -18,19 +18,21 @@ use manager::policy::{PolicyError, PolicyFiles};
 use policies::confinement::Workspace;
 use policies::{Document, LoadErrors, Policy, Timestamp, embedded};
 
+use super::{negative, unanswered};
 use crate::arguments;
 
 pub(super) fn run(command: arguments::Policy, layout: &Layout) -> Result<u8, Failure> {
+    use arguments::Policy::{Check, Diff, Explain, Import, Learn, Presets, Set, Show, Test};
     match command {
-        arguments::Policy::Check(what) => check::run(&what),
-        arguments::Policy::Explain(question) => explain::run(&question),
-        arguments::Policy::Show(what) => show::run(&what),
-        arguments::Policy::Presets(output) => show::presets(output),
-        arguments::Policy::Test(what) => test::run(&what),
-        arguments::Policy::Diff(what) => diff::run(&what),
-        arguments::Policy::Learn(what) => learn::run(&what),
-        arguments::Policy::Import(what) => import::run(&what),
-        arguments::Policy::Set(wanted) => set::run(&wanted, layout),
+        Check(what) => check::run(&what).map_err(unanswered),
+        Explain(question) => explain::run(&question).map_err(unanswered),
+        Test(what) => test::run(&what).map_err(unanswered),
+        Diff(what) => diff::run(&what).map_err(unanswered),
+        Show(what) => show::run(&what).map_err(negative),
+        Presets(output) => show::presets(output).map_err(negative),
+        Learn(what) => learn::run(&what).map_err(negative),
+        Import(what) => import::run(&what).map_err(negative),
+        Set(wanted) => set::run(&wanted, layout).map_err(negative),
     }
 }
 

@@ -2,7 +2,6 @@
 
 mod junit;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use manager::failure::Failure;
@@ -39,14 +38,13 @@ pub(super) fn run(what: &Test) -> Result<u8, Failure> {
 }
 
 fn suite(policy: &Path, path: &Path) -> Result<Suite, Failure> {
-    let text = fs::read_to_string(path).map_err(|error| {
-        let cause = format!("cannot read the table {}: {error}", path.display());
+    let text = manager::policy::read(path).map_err(|failure| {
         Failure::new(
-            cause,
+            failure.cause,
             "name a table that exists, or put one beside the policy: NAME.table for NAME.yaml",
         )
     })?;
-    let table = Table::parse(&text)
+    let table = Table::parse(&text, super::now())
         .map_err(|error| Failure::new(format_args!("{}: {error}", path.display()), &error.remedy))?;
     // A table that says what variables stand for has the same verdicts everywhere.
     let files = match table.variables.is_empty() {
