@@ -2,7 +2,8 @@
 //!
 //! One *edition* is in force at a time, and a request is decided by the edition of that moment. What a decision
 //! allowed then goes on under [`InForce::uphold`], which asks each later edition the same question and drops the work
-//! at the first no. Whoever is in there holds its edition, so the last one to let go of an old edition tells that
+//! at the first no. It asks again, too, whenever a rule of the edition begins or ceases to be in force (`from`, `until`).
+//! Whoever is in there holds its edition, so the last one to let go of an old edition tells that
 //! nothing goes on by it any more.
 //!
 //! *Invariant:* once [`InForce::replace`] has returned, nothing that the new edition does not allow goes on, and none
@@ -11,10 +12,16 @@
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use policies::{Denial, LoadErrors, Policy};
+use policies::{Denial, LoadErrors, Policy, Timestamp};
 use tokio::sync::{Notify, watch};
 use wire::id::PolicyVersion;
+
+use crate::clock::now;
+
+/// Seconds after which the clock is read again, however far the next turn is.
+const LONGEST_WAIT: i64 = 10;
 
 /// The policy in force.
 #[derive(Debug)]
@@ -73,19 +80,22 @@ impl InForce {
     ) -> Result<T, Denial> {
         let mut editions = self.0.subscribe();
         let mut work = pin!(work);
+        let mut turn = None;
         loop {
             let edition = Arc::clone(&editions.borrow_and_update());
-            if edition.version != *conforms {
+            if edition.version != *conforms || turn.is_some_and(|turn| turn <= now()) {
                 if let Some(denial) = forbids(&edition.policy) {
                     edition.ended.fetch_add(1, Ordering::Relaxed);
                     return Err(denial);
                 }
                 *conforms = edition.version;
             }
+            turn = edition.policy.changes_after(now());
             tokio::select! {
                 biased;
                 // The sender lives in `self`: there is always another edition to come.
                 _changed = editions.changed() => {}
+                () = reached(turn) => {}
                 done = &mut work => return Ok(done),
             }
         }
@@ -100,6 +110,14 @@ impl InForce {
         gone.notified().await;
         next.ended.load(Ordering::Relaxed)
     }
+}
+
+/// Waits until the host's clock may show `turn`; for ever, if there is none. The clock may be set meanwhile, so it is
+/// read again from time to time.
+async fn reached(turn: Option<Timestamp>) {
+    let Some(turn) = turn else { return std::future::pending().await };
+    let seconds = turn.0.saturating_sub(now().0).clamp(0, LONGEST_WAIT);
+    tokio::time::sleep(Duration::from_secs(seconds.unsigned_abs())).await;
 }
 
 impl Edition {

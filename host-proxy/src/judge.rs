@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use audit::client::AppendError;
 use audit::{Action, Event};
@@ -15,10 +15,11 @@ use wire::id::{PolicyVersion, RequestId};
 use wire::subject::Subject;
 
 use crate::canonical::{Authority, CanonicalRequest, Name};
+use crate::clock::now;
 use crate::flow::{Asker, FlowError};
 use crate::in_force::InForce;
 use crate::journal::{self, Journal, Outcome};
-use crate::quota::{Budget, Moment, Quotas};
+use crate::quota::{Budget, Exceeded, Moment, Quotas};
 use crate::refusal::Refusal;
 
 /// Decides and records.
@@ -87,9 +88,9 @@ impl Judge {
         let moment = Moment { instant: Instant::now(), time: now };
         let budget = match self.quotas.request(&permit, moment) {
             Ok(budget) => budget,
-            Err(spent) => {
+            Err(Exceeded { rule, spent }) => {
                 let event = journal::of_request(Action::NetworkRequest, asker, id, request);
-                return Err(self.recorded_under(policy, event, Refusal::spent(permit.rule(), spent)).await);
+                return Err(self.recorded_under(policy, event, Refusal::spent(&rule, spent)).await);
             }
         };
         let event = journal::of_request(Action::NetworkRequest, asker, id, request);
@@ -280,12 +281,6 @@ impl policies::Headers for Fields<'_> {
     fn each(&self, see: &mut dyn FnMut(&str, &[u8])) {
         self.0.iter().for_each(|(name, value)| see(name.as_str(), value.as_bytes()));
     }
-}
-
-/// A clock before 1970 is no clock: rules with a span of time are then not in force.
-pub(crate) fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
 fn unrecorded(error: &AppendError) -> Refusal {

@@ -31,5 +31,7 @@ pub mod sniff;
 pub mod start;
 pub mod upstream;
 
+mod clock;
+
 /// What a request *is*; it lies beneath, so that the tools explain what is judged here.
 pub use policies::canonical;

@@ -1,4 +1,5 @@
-//! Counts what the sandbox does by each rule that has limits.
+//! Counts what the sandbox does by each rule that has limits: a request counts for every such rule that allows it,
+//! whichever rule it goes out by.
 //!
 //! Requests are counted over the minute that ends now: never more than the limit in any minute, wherever it
 //! starts. Bytes are those of both bodies, in a day of the host's clock (UTC); a body that would go over is
@@ -24,8 +25,17 @@ pub struct Quotas(Mutex<HashMap<Box<str>, Account>>);
 #[derive(Clone, Debug)]
 pub struct Budget {
     quotas: Arc<Quotas>,
-    /// The rule, and its bytes in a day; `None`: no limit.
-    limit: Option<(Box<str>, u64)>,
+    /// The rules that count its bytes, and how many each has in a day.
+    limits: Vec<(Box<str>, u64)>,
+}
+
+/// A request that is one too many for a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exceeded {
+    /// The rule's name.
+    pub rule: Box<str>,
+    /// Its limit.
+    pub spent: Spent,
 }
 
 /// A limit was reached.
@@ -65,17 +75,31 @@ struct Account {
 }
 
 impl Quotas {
-    /// Counts one request by the permit's rule.
+    /// Counts one request for every rule whose limits the permit names.
     ///
     /// # Errors
-    /// A limit of the rule is reached; nothing was counted.
-    pub fn request(self: &Arc<Self>, permit: &Permit, now: Moment) -> Result<Budget, Spent> {
-        let limits = permit.limits();
-        let limit = limits.bytes_per_day.map(|bytes| (Box::from(permit.rule()), bytes));
-        if limits != RateLimits::default() {
-            self.accounts().entry(permit.rule().into()).or_default().request(limits, now)?;
+    /// A limit of one is reached; nothing was counted, for none.
+    pub fn request(self: &Arc<Self>, permit: &Permit, now: Moment) -> Result<Budget, Exceeded> {
+        self.count(permit.limits().collect(), now)
+    }
+
+    fn count(self: &Arc<Self>, limits: Vec<(&str, RateLimits)>, now: Moment) -> Result<Budget, Exceeded> {
+        let mut budget = Budget { quotas: Arc::clone(self), limits: Vec::new() };
+        if limits.is_empty() {
+            return Ok(budget);
         }
-        Ok(Budget { quotas: Arc::clone(self), limit })
+        let mut accounts = self.accounts();
+        for (rule, limits) in &limits {
+            let account = accounts.entry((*rule).into()).or_default();
+            account.has_room(*limits, now).map_err(|spent| Exceeded { rule: (*rule).into(), spent })?;
+        }
+        for (rule, RateLimits { requests_per_minute, bytes_per_day }) in limits {
+            if requests_per_minute.is_some() {
+                accounts.entry(rule.into()).or_default().requests.push_back(now.instant);
+            }
+            budget.limits.extend(bytes_per_day.map(|bytes| (rule.into(), bytes)));
+        }
+        Ok(budget)
     }
 
     fn accounts(&self) -> MutexGuard<'_, HashMap<Box<str>, Account>> {
@@ -88,20 +112,27 @@ impl Budget {
     /// Counts bytes of a body before they go on.
     ///
     /// # Errors
-    /// They would go over the limit, and must not go on. They are counted all the same, so that the rule's
+    /// They would go over a limit, and must not go on. They are counted all the same, so that the rule's
     /// next request finds the limit reached.
     pub fn spend(&self, bytes: usize, now: Timestamp) -> Result<(), Spent> {
-        let Some((rule, limit)) = &self.limit else { return Ok(()) };
+        if self.limits.is_empty() {
+            return Ok(());
+        }
         let mut accounts = self.quotas.accounts();
-        let account = accounts.entry(rule.clone()).or_default();
-        account.enter(now);
-        account.bytes = account.bytes.saturating_add(bytes as u64);
-        if account.bytes > *limit { Err(Spent::Bytes { limit: *limit }) } else { Ok(()) }
+        let mut over = None;
+        for (rule, limit) in &self.limits {
+            let account = accounts.entry(rule.clone()).or_default();
+            account.enter(now);
+            account.bytes = account.bytes.saturating_add(bytes as u64);
+            over = over.or((account.bytes > *limit).then_some(Spent::Bytes { limit: *limit }));
+        }
+        over.map_or(Ok(()), Err)
     }
 }
 
 impl Account {
-    fn request(&mut self, limits: RateLimits, now: Moment) -> Result<(), Spent> {
+    /// Whether one more request keeps within the limits.
+    fn has_room(&mut self, limits: RateLimits, now: Moment) -> Result<(), Spent> {
         self.enter(now.time);
         if let Some(limit) = limits.bytes_per_day.filter(|limit| self.bytes >= *limit) {
             return Err(Spent::Bytes { limit });
@@ -111,13 +142,12 @@ impl Account {
         while self.requests.front().is_some_and(past) {
             self.requests.pop_front();
         }
-        if self.requests.len() >= limit as usize {
-            let first = self.requests.front().copied().unwrap_or(now.instant);
-            let wait = MINUTE.saturating_sub(now.instant.saturating_duration_since(first));
-            return Err(Spent::Requests { limit, wait: wait.as_secs() + 1 });
+        if self.requests.len() < limit as usize {
+            return Ok(());
         }
-        self.requests.push_back(now.instant);
-        Ok(())
+        let first = self.requests.front().copied().unwrap_or(now.instant);
+        let wait = MINUTE.saturating_sub(now.instant.saturating_duration_since(first));
+        Err(Spent::Requests { limit, wait: wait.as_secs() + 1 })
     }
 
     /// Starts the day's count anew on a new day.

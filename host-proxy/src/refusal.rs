@@ -118,11 +118,12 @@ impl Refusal {
         Self { status, level: Stopped::Limit, rule, error: spent.to_string(), hint }
     }
 
-    /// A denial by a policy that took effect after the request was allowed, or the connection opened.
+    /// A denial after the request was allowed, or the connection opened: by a policy that took effect since, or because
+    /// a rule ceased to be in force.
     #[must_use]
     pub fn revoked(denial: &policies::Denial) -> Self {
         let refusal = Self::denied(denial);
-        Self { error: format!("the policy was replaced: {}", refusal.error), ..refusal }
+        Self { error: format!("no longer allowed: {}", refusal.error), ..refusal }
     }
 
     /// A request for another authority than its connection's.

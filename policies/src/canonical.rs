@@ -15,6 +15,7 @@ use http::Method;
 
 pub use host::{Authority, Host, Name};
 pub use path::PathAndQuery;
+pub(crate) use path::with_plain_slashes;
 
 /// What carries the request, as seen on the wire: never as claimed in the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -5,6 +5,7 @@ mod extras;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use crate::canonical::with_plain_slashes;
 use crate::document::{Document, Effect, Enforcement, Lists, RuleEntry};
 use crate::evaluate::Policy;
 use crate::index::{HostIndex, ProgramIndex};
@@ -53,7 +54,7 @@ struct Context<'a> {
 /// One level of one rule: what errors call it, and how its entries are read.
 struct LevelReader<P> {
     key: &'static str,
-    parse: fn(&str, Side) -> Result<P, PatternError>,
+    parse: fn(&str, Side) -> Result<Vec<P>, PatternError>,
     /// Whether a deny entry leaves nothing of an allow entry.
     covers: fn(&P, &P, &str) -> bool,
 }
@@ -160,21 +161,30 @@ impl<'a> Compiler<'a> {
             );
             return None;
         }
-        let deny = self.list(&lists.deny, Side::Deny, reader);
-        let allow = self.list(&lists.allow, Side::Allow, reader);
+        // What only denies is read as deny lists are: a denial that is narrower than it looks is a hole.
+        let scope = if effect == Effect::DenyOnly { Side::Deny } else { Side::Allow };
+        let deny = self.list(("deny", &lists.deny), Side::Deny, reader);
+        let allow = self.list(("allow", &lists.allow), scope, reader);
         let (allow, deny) = (allow?, deny?);
-        let dead = |(pattern, text): (&P, &At<String>)| {
-            deny.iter().any(|deny| (reader.covers)(deny, pattern, &text.value))
+        let deny: Vec<P> = deny.into_iter().flatten().collect();
+        let dead = |(patterns, text): (&Vec<P>, &At<String>)| {
+            let covered = |pattern| deny.iter().any(|deny| (reader.covers)(deny, pattern, &text.value));
+            patterns.iter().any(covered)
         };
         if effect == Effect::Grant && allow.iter().zip(&lists.allow).all(dead) {
             let reason = format!("rule '{rule}' can never match: '{key}.deny' covers all of '{key}.allow'");
             self.refuse(*place, key, reason, "take the entry out of one of the two lists");
         }
-        Some(Level { allow, deny })
+        Some(Level { allow: allow.into_iter().flatten().collect(), deny })
     }
 
-    fn list<P>(&mut self, entries: &[At<String>], side: Side, reader: &LevelReader<P>) -> Option<Vec<P>> {
-        let list = if side == Side::Allow { "allow" } else { "deny" };
+    /// The patterns of each entry.
+    fn list<P>(
+        &mut self,
+        (list, entries): (&str, &[At<String>]),
+        side: Side,
+        reader: &LevelReader<P>,
+    ) -> Option<Vec<Vec<P>>> {
         let key = format!("{}.{list}", reader.key);
         let read = |entry: &At<String>| self.checked(&key, entry, |text| (reader.parse)(text, side));
         entries.iter().map(read).collect::<Vec<_>>().into_iter().collect()
@@ -187,7 +197,7 @@ impl<'a> Compiler<'a> {
 
 const BINARY: LevelReader<BinaryPattern> = LevelReader {
     key: "binary",
-    parse: BinaryPattern::parse,
+    parse: |text, side| Ok(vec![BinaryPattern::parse(text, side)?]),
     covers: |deny, allow, text| match (deny, allow) {
         (BinaryPattern::Name { name, .. }, BinaryPattern::Name { .. }) => **name == *text,
         (BinaryPattern::Path(deny), BinaryPattern::Path(_)) => deny.covers(text),
@@ -197,18 +207,23 @@ const BINARY: LevelReader<BinaryPattern> = LevelReader {
 
 const DESTINATION: LevelReader<DestinationPattern> = LevelReader {
     key: "destination",
-    parse: DestinationPattern::parse,
+    parse: |text, side| Ok(vec![DestinationPattern::parse(text, side)?]),
     covers: |deny, allow, _text| deny.covers(allow),
 };
 
 const METHOD: LevelReader<MethodPattern> = LevelReader {
     key: "method",
-    parse: |text, _side| MethodPattern::parse(text),
+    parse: |text, _side| Ok(vec![MethodPattern::parse(text)?]),
     covers: |deny, allow, _text| *deny == MethodPattern::Any || deny == allow,
 };
 
 const PATH: LevelReader<PathPattern> = LevelReader {
     key: "path",
-    parse: |text, side| PathPattern::parse(text, Kind::Request, side),
+    // Both readings of a path with escaped slashes have to be allowed; an entry that has some names both.
+    parse: |text, side| {
+        let plain = with_plain_slashes(text);
+        let texts = [text].into_iter().chain(plain.as_deref());
+        texts.map(|text| PathPattern::parse(text, Kind::Request, side)).collect()
+    },
     covers: |deny, _allow, text| deny.covers(text),
 };

@@ -1,14 +1,12 @@
 //! What a rule asks of a request beside its four levels: parameters of the query, and header fields.
 //!
-//! A query is taken apart at `&` and at `;`, because servers differ on the second: what one of them may
-//! take for a parameter of its own is judged as one. Names and values are compared after decoding `%XX`
-//! and `+`. A header field that comes more than once is judged value by value.
+//! A header field that comes more than once is judged value by value. What is denied by name is denied under
+//! every name that some server takes for it.
 
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
-
+use crate::parameter::parameters;
 use crate::pattern::pair::PairPattern;
 use crate::rule::Answer;
 
@@ -120,32 +118,4 @@ impl Headers for &[(&str, &str)] {
     fn each(&self, see: &mut dyn FnMut(&str, &[u8])) {
         self.iter().for_each(|(name, value)| see(name, value.as_bytes()));
     }
-}
-
-/// The parameters of a query, decoded. One without `=` has an empty value.
-pub(crate) fn parameters(query: &str) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [u8]>)> {
-    query.split(['&', ';']).filter(|text| !text.is_empty()).map(|text| {
-        let (name, value) = text.split_once('=').unwrap_or((text, ""));
-        (decoded(name), decoded(value))
-    })
-}
-
-fn decoded(text: &str) -> Cow<'_, [u8]> {
-    if !text.contains(['%', '+']) {
-        return Cow::Borrowed(text.as_bytes());
-    }
-    let mut plain = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        let escape = after.first_chunk::<2>().filter(|_digits| *first == b'%').and_then(byte_of);
-        rest = if escape.is_some() { &after[2..] } else { after };
-        plain.push(escape.unwrap_or(if *first == b'+' { b' ' } else { *first }));
-    }
-    Cow::Owned(plain)
-}
-
-/// The byte that two hexadecimal digits stand for.
-fn byte_of(digits: &[u8; 2]) -> Option<u8> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    Some(digit(digits[0])? << 4 | digit(digits[1])?)
 }

@@ -55,6 +55,8 @@ pub enum NameDecision {
 #[derive(Clone, Debug)]
 pub struct Permit {
     rule: Arc<Rule>,
+    /// The rules with limits that allow the request.
+    limited: Vec<Arc<Rule>>,
     host: Box<str>,
     port: u16,
     method: Box<str>,
@@ -114,9 +116,10 @@ impl Decision {
 }
 
 impl Permit {
-    pub(crate) fn new(rule: Arc<Rule>, request: &crate::Request<'_>) -> Self {
+    pub(crate) fn new(rule: Arc<Rule>, limited: Vec<Arc<Rule>>, request: &crate::Request<'_>) -> Self {
         Self {
             rule,
+            limited,
             host: request.destination.host.into(),
             port: request.destination.port,
             method: request.method.into(),
@@ -125,9 +128,18 @@ impl Permit {
         }
     }
 
-    /// A permit for what a rule on trial would refuse.
-    pub(crate) fn on_trial(denial: Denial, rule: Arc<Rule>, request: &crate::Request<'_>) -> Self {
-        Self { would_deny: Some(denial), ..Self::new(rule, request) }
+    /// The permit for what a rule on trial would refuse.
+    pub(crate) fn on_trial(self, denial: Denial) -> Self {
+        Self { would_deny: Some(denial), ..self }
+    }
+
+    /// The permit for a request that has two readings, given those for both: for the first, under the limits of both.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        let more =
+            other.limited.into_iter().filter(|rule| !self.limited.iter().any(|mine| Arc::ptr_eq(mine, rule)));
+        let more: Vec<Arc<Rule>> = more.collect();
+        self.limited.extend(more);
+        Self { would_deny: self.would_deny.or(other.would_deny), ..self }
     }
 
     /// Why the request would be refused if its rule were enforced (`enforcement: audit`). `None` for every
@@ -137,10 +149,10 @@ impl Permit {
         self.would_deny.as_ref()
     }
 
-    /// How much the sandbox may do by the rule; whoever acts on the permit counts.
-    #[must_use]
-    pub fn limits(&self) -> RateLimits {
-        self.rule.limits
+    /// How much the sandbox may do by each rule that allows the request and has limits: the rule's name and what it
+    /// says. Whoever acts on the permit counts the request for all of them.
+    pub fn limits(&self) -> impl Iterator<Item = (&str, RateLimits)> {
+        self.limited.iter().map(|rule| (&*rule.name, rule.limits))
     }
 
     /// Name of the rule that allowed it.

@@ -10,7 +10,11 @@
 //! A rule on trial (`enforcement: audit`) lets pass what its method, path or conditions refuse, unless a
 //! deny list of another rule binds it; a rule that allows the request outright goes before one on trial.
 //!
-//! Nothing here reads a clock; without conditions, nothing allocates before the answer is known.
+//! A path with escaped slashes is judged twice, as it stands and with plain slashes, because servers differ on
+//! which it is: both must be allowed.
+//!
+//! Nothing here reads a clock; without conditions, limits and escaped slashes, nothing allocates before the
+//! answer is known.
 
 #[cfg(test)]
 mod tests;
@@ -19,12 +23,13 @@ use std::sync::Arc;
 
 use wire::subject::Subject;
 
+use crate::canonical::with_plain_slashes;
 use crate::condition::Headers;
 use crate::decision::{Cause, Decision, Denial, DestinationDecision, Level, NameDecision, Permit};
 use crate::document::{Effect, Enforcement};
 use crate::index::{Entry, HostIndex, ProgramIndex};
 use crate::pattern::host;
-use crate::rule::{Answer, Rule};
+use crate::rule::{Answer, RateLimits, Rule};
 use crate::validity::Timestamp;
 
 /// The dynamic half of a policy, compiled.
@@ -85,8 +90,15 @@ impl std::fmt::Debug for Request<'_> {
 }
 
 /// What a request that passes passes by.
+#[derive(Clone, Debug)]
+struct Passage {
+    by: By,
+    /// The rules with limits that allow it: it counts for each.
+    limited: Vec<usize>,
+}
+
 #[derive(Clone, Copy, Debug)]
-enum Passage {
+enum By {
     Rule(usize),
     /// A rule on trial, which would refuse it at this level.
     Trial(Trial),
@@ -116,9 +128,10 @@ enum Judgement {
 }
 
 /// What the rules said so far.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Findings {
     allowed: Option<usize>,
+    limited: Vec<usize>,
     denied: Option<(Level, usize)>,
     /// Whether some rule passed the binary level.
     program_passed: bool,
@@ -129,16 +142,33 @@ struct Findings {
 impl Policy {
     /// Decides one request.
     pub fn decide(&self, request: &Request<'_>) -> Decision {
-        let asked = Asked { subject: request.subject, destination: request.destination, now: request.now };
-        match self.consult(asked, |rule| judge(rule, request)) {
-            Ok(Passage::Rule(rule)) => Decision::Allow(Permit::new(Arc::clone(&self.rules[rule]), request)),
-            Ok(Passage::Trial(Trial { rule, level, cause })) => {
-                let rule = Arc::clone(&self.rules[rule]);
-                let denial = Denial::new(level, Some(Arc::clone(&rule)), cause);
-                Decision::Allow(Permit::on_trial(denial, rule, request))
-            }
-            Err(denial) => Decision::Deny(denial),
+        let permit = match self.decide_reading(request) {
+            Decision::Allow(permit) => permit,
+            denied @ Decision::Deny(_) => return denied,
+        };
+        let Some(plain) = with_plain_slashes(request.path) else { return Decision::Allow(permit) };
+        match self.decide_reading(&Request { path: &plain, ..*request }) {
+            Decision::Allow(other) => Decision::Allow(permit.and(other)),
+            denied @ Decision::Deny(_) => denied,
         }
+    }
+
+    /// Decides a request by its path as it stands.
+    fn decide_reading(&self, request: &Request<'_>) -> Decision {
+        let asked = Asked { subject: request.subject, destination: request.destination, now: request.now };
+        let Passage { by, limited } = match self.consult(asked, |rule| judge(rule, request)) {
+            Ok(passage) => passage,
+            Err(denial) => return Decision::Deny(denial),
+        };
+        let rule = |index: usize| Arc::clone(&self.rules[index]);
+        let limited = limited.into_iter().map(rule).collect();
+        Decision::Allow(match by {
+            By::Rule(index) => Permit::new(rule(index), limited, request),
+            By::Trial(Trial { rule: index, level, cause }) => {
+                let denial = Denial::new(level, Some(rule(index)), cause);
+                Permit::new(rule(index), limited, request).on_trial(denial)
+            }
+        })
     }
 
     /// Decides whether any request of the subject to the destination could be allowed: the first two
@@ -177,6 +207,14 @@ impl Policy {
         }
     }
 
+    /// The next second at which a rule begins or ceases to be in force: until then, what is asked again is answered
+    /// again. `None`: no rule does.
+    #[must_use]
+    pub fn changes_after(&self, now: Timestamp) -> Option<Timestamp> {
+        let ends = self.rules.iter().flat_map(|rule| [rule.validity.from, rule.validity.until]);
+        ends.flatten().filter(|end| *end > now).min()
+    }
+
     /// Number of rules.
     #[must_use]
     pub fn rule_count(&self) -> usize {
@@ -195,7 +233,12 @@ impl Policy {
         let mut findings = Findings::default();
         let speaks = |entry: &&Entry| entry.ports.contain(port) && self.rules[entry.rule].in_force(now);
         for entry in self.allowing.entries(host).filter(speaks) {
-            findings.note(entry.rule, judge(&self.rules[entry.rule]));
+            let rule = &self.rules[entry.rule];
+            let judgement = judge(rule);
+            if judgement == Judgement::Allowed && rule.limits != RateLimits::default() {
+                findings.limit(entry.rule);
+            }
+            findings.note(entry.rule, judgement);
         }
         for entry in self.denying.entries(host).filter(speaks) {
             let rule = &self.rules[entry.rule];
@@ -214,8 +257,12 @@ impl Policy {
             {
                 Err(Denial::new(level, rule(index), Cause::Denied))
             }
-            Findings { allowed: Some(index), .. } => Ok(Passage::Rule(index)),
-            Findings { trial: Some(trial), .. } => Ok(Passage::Trial(trial)),
+            Findings { allowed: Some(index), limited, .. } => Ok(Passage { by: By::Rule(index), limited }),
+            Findings { trial: Some(trial), .. } => {
+                let limited = self.rules[trial.rule].limits != RateLimits::default();
+                let limited = limited.then_some(trial.rule).into_iter().collect();
+                Ok(Passage { by: By::Trial(trial), limited })
+            }
             Findings { nearest: Some((Level::Binary, index)), .. } if is_unknown(subject) => {
                 Err(Denial::new(Level::Binary, rule(index), Cause::UnknownProgram))
             }
@@ -243,6 +290,13 @@ impl Policy {
 }
 
 impl Findings {
+    /// A rule is asked once for each of its destinations that is the request's.
+    fn limit(&mut self, rule: usize) {
+        if !self.limited.contains(&rule) {
+            self.limited.push(rule);
+        }
+    }
+
     fn note(&mut self, rule: usize, judgement: Judgement) {
         match judgement {
             Judgement::Allowed => {

@@ -33,6 +33,7 @@ mod compile;
 mod condition;
 mod evaluate;
 mod index;
+mod parameter;
 mod pattern;
 mod rule;
 mod validity;

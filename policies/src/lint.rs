@@ -90,15 +90,16 @@ pub struct Lint {
 pub fn lint(document: &Document, policy: &Policy, now: Timestamp) -> Vec<Lint> {
     let mut report = Report { document, found: Vec::new() };
     filesystem(&mut report);
-    let rules: Vec<Linted<'_>> = document
+    let mut rules: Vec<Linted<'_>> = document
         .network
         .iter()
         .zip(&policy.rules)
-        .filter(|(_entry, rule)| rule.effect == Effect::Grant)
         .map(|(At { value, place }, rule)| Linted { entry: value, place: *place, rule })
         .collect();
+    rules.iter().for_each(|rule| levels::life(&mut report, rule, now));
+    rules.retain(|linted| linted.rule.effect == Effect::Grant);
     for rule in &rules {
-        levels::lint(&mut report, rule, now);
+        levels::lint(&mut report, rule);
         tenants::lint(&mut report, rule);
     }
     pairs::lint(&mut report, &rules, policy, now);

@@ -87,6 +87,13 @@ const OVERRIDES: [&str; 8] = [
     "x-override-url",
 ];
 
+/// Whether a server could take the field for the one of this name: CGI and its heirs know one mark only.
+fn reads_as(field: &HeaderName, name: &str) -> bool {
+    let field = field.as_str().as_bytes();
+    let same = |(mine, other): (&u8, u8)| *mine == other || (matches!(mine, b'_' | b'.') && other == b'-');
+    field.len() == name.len() && field.iter().zip(name.bytes()).all(same)
+}
+
 impl Head {
     /// Parses a complete head.
     ///
@@ -124,7 +131,9 @@ impl Head {
         if length != Length::Exact(0) && matches!(method, "GET" | "HEAD" | "TRACE" | "CONNECT") {
             return Err(HeadError::UnexpectedBody(method.to_owned()));
         }
-        if let Some(name) = OVERRIDES.into_iter().find(|name| fields.contains_key(*name)) {
+        if let Some(name) =
+            OVERRIDES.into_iter().find(|name| fields.keys().any(|field| reads_as(field, name)))
+        {
             return Err(HeadError::Override(name));
         }
         let options = connection_options(&fields)?;

@@ -113,7 +113,9 @@ refused! { 400 "request":
     encoded_semicolon: path("/v1/a%3bb");
     empty_segment: path("/v1//a");
     leading_empty_segment: path("//v1/a");
-    encoded_slash: path("/v1/a%2fb");
+    empty_segment_by_encoded_slashes: path("/v1/a%2f%2Fb");
+    empty_segment_half_encoded: path("/v1/%2fa");
+    dot_dot_segment_by_encoded_slashes: path("/v1/a%2f..%2fadmin");
     backslash: path("/v1/a\\b");
     encoded_backslash: path("/v1/a%5cb");
     encoded_nul: path("/v1/a%00");

@@ -7,10 +7,11 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
+use policies::Timestamp;
 use wire::flow::EXPLICIT_PROXY;
 use wire::id::PolicyVersion;
 use wire::proxy::ProxyEvent;
@@ -193,7 +194,7 @@ fn a_response_that_flows_is_broken_off() {
     server.over();
     let outcome = bench.audit.wait_for(|event| event["action"] == "network-outcome");
     assert_eq!((&outcome["decision"], &outcome["policy"]), (&"deny".into(), &2.into()), "{outcome}");
-    assert!(outcome["reason"].as_str().unwrap().starts_with("the policy was replaced: "), "{outcome}");
+    assert!(outcome["reason"].as_str().unwrap().starts_with("no longer allowed: "), "{outcome}");
 }
 
 #[test]
@@ -236,7 +237,7 @@ fn an_upload_ends_and_no_byte_more_arrives() {
     // Nothing was answered yet: the client is told why.
     let answer = Answer::read(&mut stream);
     assert_eq!(answer.status(), 403, "{}", answer.text);
-    assert!(answer.json()["error"].as_str().unwrap().starts_with("the policy was replaced: "));
+    assert!(answer.json()["error"].as_str().unwrap().starts_with("no longer allowed: "));
     drop(stream);
     upload.join().unwrap();
 }
@@ -321,6 +322,20 @@ fn what_stays_allowed_goes_on() {
             assert_ne!(stream.read(&mut piece).unwrap(), 0, "closed by policy {version}");
         }
     }
+}
+
+#[test]
+fn a_response_ends_when_its_rule_does() {
+    let server = Server::events();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let until = Timestamp(i64::try_from(since).unwrap() + 4);
+    let limited = policy(server.port) + &format!("    until: {until}\n");
+    let bench = Setting::new(limited).host(NAME).start();
+    let stream = streaming(&bench, server.port);
+    server.over();
+    end_of(stream);
+    let outcome = bench.audit.wait_for(|event| event["action"] == "network-outcome");
+    assert_eq!((&outcome["decision"], &outcome["policy"]), (&"deny".into(), &1.into()), "{outcome}");
 }
 
 #[test]

@@ -1,9 +1,13 @@
 //! Paths and queries in their only written form.
 
 use super::NotCanonical;
+use crate::parameter::{folded, parameters};
 
 /// Longest path or query in bytes. Upstreams commonly stop at 8 KiB; above this nothing legitimate is known.
 const LONGEST: usize = 16 * 1024;
+
+/// A slash that does not part segments, in its only written form.
+const ESCAPED_SLASH: &str = "%2F";
 
 /// A canonical path, and the query as it was sent: the request target in origin form.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +33,8 @@ impl PathAndQuery {
         http::uri::PathAndQuery::try_from(target).map(Self).map_err(|_invalid| unescaped)
     }
 
-    /// The path: unreserved characters plain, everything else escaped in upper case, no dot segments.
+    /// The path: unreserved characters plain, everything else escaped in upper case, no dot segments, neither as it
+    /// stands nor with its escaped slashes taken for plain ones.
     #[must_use]
     pub fn path(&self) -> &str {
         self.0.path()
@@ -68,7 +73,13 @@ fn path_of(raw: &str) -> Result<String, &'static str> {
     }
     check_decoded(&decoded)?;
     check_written(&written)?;
+    with_plain_slashes(&written).map_or(Ok(()), |plain| check_written(&plain))?;
     Ok(written)
+}
+
+/// What a server may take a path or a pattern of paths for, if it has escaped slashes: the same with plain ones.
+pub(crate) fn with_plain_slashes(path: &str) -> Option<String> {
+    path.contains(ESCAPED_SLASH).then(|| path.replace(ESCAPED_SLASH, "/"))
 }
 
 /// Writes one byte of a path in its only form, or says why it has none.
@@ -76,7 +87,11 @@ fn write_byte(written: &mut String, byte: u8, escaped: bool) -> Result<(), &'sta
     match byte {
         0x00..=0x1f | 0x7f => Err("a control character"),
         b'\\' => Err("a backslash"),
-        b'/' if escaped => Err("an escaped slash"),
+        // Servers differ on it; what is judged is both what it says and what it may be taken for.
+        b'/' if escaped => {
+            written.push_str(ESCAPED_SLASH);
+            Ok(())
+        }
         b';' => Err("a path parameter (';')"),
         b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
             written.push(char::from(byte));
@@ -134,32 +149,19 @@ fn check_query(query: &str) -> Result<(), &'static str> {
         return Err("it is longer than 16 KiB");
     }
     let mut bytes = query.bytes();
-    let mut key = String::new();
-    let mut in_key = true;
     while let Some(byte) = bytes.next() {
-        let value = match byte {
+        match byte {
             b'#' => return Err("a fragment"),
             0x00..=0x20 | 0x7f.. => return Err("a character that a URL must escape"),
-            b'%' => escape(bytes.next(), bytes.next()).ok_or("a broken percent escape")?,
-            plain => plain,
-        };
-        match byte {
-            b'&' | b';' => {
-                check_key(&key)?;
-                key.clear();
-                in_key = true;
+            b'%' => {
+                escape(bytes.next(), bytes.next()).ok_or("a broken percent escape")?;
             }
-            b'=' => in_key = false,
-            _ if in_key && key.len() < 16 => key.push(char::from(value)),
-            _ => {}
+            _plain => {}
         }
     }
-    check_key(&key)
-}
-
-/// Frameworks take the method from this parameter: the rule would judge one method and the server do another.
-fn check_key(key: &str) -> Result<(), &'static str> {
-    if key.eq_ignore_ascii_case("_method") { Err("a '_method' parameter") } else { Ok(()) }
+    // Frameworks take the method from this parameter: the rule would judge one method and the server do another.
+    let overrides = parameters(query).any(|(name, _value)| folded(&name) == b"_method");
+    if overrides { Err("a '_method' parameter") } else { Ok(()) }
 }
 
 fn escape(high: Option<u8>, low: Option<u8>) -> Option<u8> {

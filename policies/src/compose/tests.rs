@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::table::Table;
-use crate::{Level, Policy};
+use crate::{Level, Policy, Timestamp};
 
 /// Texts by path, with no variable defined.
 struct Texts(BTreeMap<String, String>);
@@ -50,7 +50,7 @@ fn policy(extends: &str, rules: &[String]) -> String {
 fn verdicts(document: &Document, requests: &[&str]) -> Vec<String> {
     let policy = Policy::compile(document).unwrap();
     let rows: String = requests.iter().map(|request| format!("{request} allow ?\n")).collect();
-    Table::parse(&rows).unwrap().rows.iter().map(|row| row.verdict(&policy)).collect()
+    Table::parse(&rows, Timestamp::default()).unwrap().rows.iter().map(|row| row.verdict(&policy)).collect()
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn every_parameter_must_be_allowed() {
 
 #[test]
 fn a_denied_parameter_is_denied_however_it_is_written() {
-    let condition = query(&[], &["token", "scope=*push*"], None);
+    let condition = query(&[], &["token", "private_token", "scope=*push*"], None);
     for text in [
         "token=1",
         "token",
@@ -47,6 +47,13 @@ fn a_denied_parameter_is_denied_however_it_is_written() {
         "%74oken=1",
         "a=1&token=1",
         "a=1;token=1",
+        "+token=1",
+        "%20token%09=1",
+        "token[]=1",
+        "token%5B0%5D=1",
+        "private.token=1",
+        "private-token=1",
+        "private+token=1",
         "scope=repository:x:pull,push",
         "scope=repository%3Ax%3Apull%2CPUSH",
         "scope=a&scope=push",
@@ -75,6 +82,9 @@ fn fields_are_required_and_denied_value_by_value() {
     assert_eq!(ask(&good[..1]), Answer::NotAllowed);
     assert_eq!(ask(&[good[0], good[1], ("accept", "text/html")]), Answer::NotAllowed);
     assert_eq!(ask(&[good[0], good[1], ("x-forwarded-for", "1")]), Answer::Denied);
+    assert_eq!(ask(&[good[0], good[1], ("x_forwarded-for", "1")]), Answer::Denied);
+    assert_eq!(ask(&[good[0], good[1], ("x.forwarded_for", "1")]), Answer::Denied);
+    assert_eq!(ask(&[good[0], ("x_team", "a")]), Answer::NotAllowed, "what is required has one name");
     assert_eq!(ask(&[good[0], good[1], ("prefer", "respond-ASYNC")]), Answer::Denied);
     assert_eq!(ask(&[good[0], good[1], ("prefer", "wait=1")]), Answer::Allowed);
     assert_eq!(condition.answer(&NoHeaders), Answer::NotAllowed);

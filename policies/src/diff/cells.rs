@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
+use crate::canonical::with_plain_slashes;
 use crate::document::{Lists, RuleEntry};
 use crate::pattern::Side;
 use crate::pattern::binary::{BinaryPattern, DIRECTORIES, HELPERS};
@@ -152,6 +153,14 @@ fn names(host: &HostPattern) -> Vec<String> {
 impl Vocabulary {
     pub(super) fn of(rules: &[&RuleEntry]) -> Self {
         let path = |text: &str, side| PathPattern::parse(text, Kind::Request, side).ok();
+        let mut paths = words(rules, |rule| rule.path.as_ref(), path);
+        // An entry with escaped slashes stands for the paths with plain ones too, as it does where it is compiled.
+        let plain = |Word { text, side, .. }: &Word<PathPattern>| {
+            let text = with_plain_slashes(text)?;
+            Some(Word { pattern: path(&text, *side)?, text, side: *side })
+        };
+        let more: Vec<_> = paths.iter().filter_map(plain).collect();
+        paths.extend(more);
         Self {
             binaries: words(
                 rules,
@@ -159,7 +168,7 @@ impl Vocabulary {
                 |text, side| BinaryPattern::parse(text, side).ok(),
             ),
             methods: words(rules, |rule| rule.method.as_ref(), |text, _side| MethodPattern::parse(text).ok()),
-            paths: words(rules, |rule| rule.path.as_ref(), path),
+            paths,
         }
     }
 

@@ -224,3 +224,44 @@ fn the_compiled_policy_is_the_slow_reading() {
     // The vocabulary is worth something only if every verdict is common in it.
     assert!(allows > 500 && denies.iter().all(|count| *count > 500), "{allows} {denies:?}");
 }
+
+/// The rules whose limits count, as the permit for `path` names them.
+fn counted(rules: &str, path: &str) -> Vec<String> {
+    let document = Document::parse(&format!("version: 1\nnetwork:\n{rules}"), "p").unwrap();
+    let policy = Policy::compile(&document).unwrap_or_else(|errors| panic!("{errors}"));
+    let request = Request {
+        subject: &subject(&["/usr/bin/curl"]),
+        destination: Destination { host: "a.x.com", port: 443 },
+        method: "GET",
+        path,
+        query: "",
+        headers: &NoHeaders,
+        now: Timestamp::default(),
+    };
+    match policy.decide(&request) {
+        Decision::Allow(permit) => permit.limits().map(|(rule, _limits)| rule.to_owned()).collect(),
+        Decision::Deny(denial) => panic!("{denial}"),
+    }
+}
+
+#[test]
+fn a_request_counts_for_every_rule_with_limits_that_allows_it() {
+    let rule = |name: &str, path: &str, limits: &str| {
+        format!(
+            "  - {{name: {name}, binary: {{allow: [curl]}}, destination: {{allow: [a.x.com, \"*.x.com\"]}}, \
+             method: {{allow: [GET]}}, path: {{allow: [{path}]}}{limits}}}\n"
+        )
+    };
+    let some = ", limits: {requests_per_minute: 1}";
+    let rules = rule("free", "\"/**\"", "")
+        + &rule("limited", "/a", some)
+        + &rule("other", "/b", some)
+        + &rule("tried", "/c", &format!("{some}, enforcement: audit"))
+        + &rule("parts", "\"/d/*\"", some);
+    assert_eq!(counted(&rules, "/x"), [""; 0]);
+    assert_eq!(counted(&rules, "/a"), ["limited"]);
+    assert_eq!(counted(&rules, "/b"), ["other"]);
+    assert_eq!(counted(&rules, "/d%2Fx"), ["parts"], "a path with two readings counts for the rules of both");
+    let on_trial = rule("tried", "/c", &format!("{some}, enforcement: audit"));
+    assert_eq!(counted(&on_trial, "/x"), ["tried"]);
+}

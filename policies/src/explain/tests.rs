@@ -1,6 +1,6 @@
 use super::*;
 use crate::table::Table;
-use crate::{Decision, compose};
+use crate::{Decision, Timestamp, compose};
 
 const POLICY: &str = "version: 1
 network:
@@ -32,7 +32,7 @@ fn loaded(text: &str) -> (Document, Policy) {
 /// What has to change for the request of a table's row.
 fn change_for(request: &str) -> Change {
     let (document, policy) = loaded(POLICY);
-    let table = Table::parse(&format!("{request} deny ?\n")).unwrap();
+    let table = Table::parse(&format!("{request} deny ?\n"), Timestamp::default()).unwrap();
     let request = table.rows[0].request();
     let Decision::Deny(denial) = policy.decide(&request) else { panic!("{request:?} is allowed") };
     change(&document, &policy, &request, &denial)
@@ -62,7 +62,7 @@ fn more_levels_short_is_a_rule_of_its_own_that_allows_exactly_it() {
         asked.replace("wget", "curl"),
     ];
     let rows: String = rows.iter().map(|row| format!("{row} allow ?\n")).collect();
-    let verdicts: Vec<bool> = Table::parse(&rows)
+    let verdicts: Vec<bool> = Table::parse(&rows, Timestamp::default())
         .unwrap()
         .rows
         .iter()
@@ -97,11 +97,14 @@ fn a_rule_that_is_over_and_a_condition_are_named() {
 #[test]
 fn every_program_that_a_liar_could_name_is_named() {
     let (document, policy) = loaded(POLICY);
-    let table = Table::parse("/usr/bin/wget PUT files.example.com /in deny ?\n").unwrap();
+    let table =
+        Table::parse("/usr/bin/wget PUT files.example.com /in deny ?\n", Timestamp::default()).unwrap();
     let found = impostors(&document, &policy, &table.rows[0].request());
     let lines: Vec<String> = found.iter().map(|one| format!("{} {}", one.binary, one.rule)).collect();
     assert_eq!(lines, ["curl upload", "git upload"]);
-    let table = Table::parse("/usr/bin/wget PUT files.example.com /pub/secret deny ?\n").unwrap();
+    let table =
+        Table::parse("/usr/bin/wget PUT files.example.com /pub/secret deny ?\n", Timestamp::default())
+            .unwrap();
     assert!(impostors(&document, &policy, &table.rows[0].request()).is_empty());
 }
 

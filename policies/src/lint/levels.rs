@@ -54,8 +54,8 @@ const COLLECTORS: [&str; 18] = [
     "ping",
 ];
 
-pub(super) fn lint(report: &mut Report<'_>, rule: &Linted<'_>, now: Timestamp) {
-    life(report, rule, now);
+/// Of a rule that grants.
+pub(super) fn lint(report: &mut Report<'_>, rule: &Linted<'_>) {
     binaries(report, rule);
     destinations(report, rule);
     methods(report, rule);
@@ -72,7 +72,8 @@ pub(super) fn writes(rule: &Linted<'_>) -> bool {
     !rule.rule.method.allow.iter().all(reads)
 }
 
-fn life(report: &mut Report<'_>, rule: &Linted<'_>, now: Timestamp) {
+/// Of every rule: a denial that has ended is missed more than a grant.
+pub(super) fn life(report: &mut Report<'_>, rule: &Linted<'_>, now: Timestamp) {
     if rule.rule.enforcement == Enforcement::Audit {
         let cause = "the rule is on trial: what its method, path and conditions refuse passes";
         let advice =
@@ -156,12 +157,18 @@ fn methods(report: &mut Report<'_>, rule: &Linted<'_>) {
         }
     }
     for At { value, place } in allowed(&rule.entry.path) {
-        if value == "/**" && writes(rule) {
+        if is_everything(value) && writes(rule) {
             let cause = "every path can be written to";
             let remedy = "name the paths, or move the writing methods to a rule with fewer paths";
             report.warn(LintName::WritesAnywhere, *place, rule, Advice::new(cause, remedy));
         }
     }
+}
+
+/// Whether a path pattern leaves nothing out but, at most, the shortest paths.
+fn is_everything(pattern: &str) -> bool {
+    let mut segments = pattern.split('/').skip(1);
+    pattern.contains("**") && segments.all(|segment| matches!(segment, "*" | "**"))
 }
 
 /// A host that only collects answers nothing that the agent needs, and what it is sent is what leaks.

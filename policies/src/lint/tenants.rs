@@ -9,22 +9,43 @@ use crate::place::At;
 use crate::rule::Answer;
 
 /// Names beneath which everybody can have one.
-const BENEATH: [&str; 18] = [
+const BENEATH: [&str; 39] = [
     "amazonaws.com",
     "atlassian.net",
+    "azurefd.net",
     "azurewebsites.net",
+    "backblazeb2.com",
     "blob.core.windows.net",
     "cloudfront.net",
+    "digitaloceanspaces.com",
+    "firebaseapp.com",
+    "firebaseio.com",
+    "fly.dev",
     "github.io",
+    "gitlab.io",
     "herokuapp.com",
+    "hf.space",
     "ingest.sentry.io",
+    "myshopify.com",
+    "netlify.app",
     "ngrok-free.app",
+    "ngrok-free.dev",
+    "ngrok.app",
     "ngrok.io",
+    "on.aws",
+    "onrender.com",
     "pages.dev",
+    "r2.cloudflarestorage.com",
+    "r2.dev",
+    "run.app",
     "sentry.io",
+    "sharepoint.com",
     "slack.com",
     "storage.googleapis.com",
+    "supabase.co",
+    "trycloudflare.com",
     "vercel.app",
+    "web.app",
     "webhook.office.com",
     "workers.dev",
     "zendesk.com",
@@ -39,7 +60,7 @@ struct Shared {
     pin: &'static str,
 }
 
-const SHARED: [Shared; 12] = [
+const SHARED: [Shared; 22] = [
     Shared {
         host: "hooks.slack.com",
         strangers: &["/services/T0ZQ7/B0ZQ7/zq7", "/workflows/T0ZQ7/A0ZQ7/7/zq7", "/triggers/T0ZQ7/7/zq7"],
@@ -105,6 +126,56 @@ const SHARED: [Shared; 12] = [
         host: "outlook.office.com",
         strangers: &["/webhook/zq7/IncomingWebhook/zq7/zq7"],
         pin: "the whole path of your own webhook",
+    },
+    Shared {
+        host: "discordapp.com",
+        strangers: &["/api/webhooks/7/zq7", "/api/v10/webhooks/7/zq7"],
+        pin: "discord.com and the path of your own webhook",
+    },
+    Shared {
+        host: "canary.discord.com",
+        strangers: &["/api/webhooks/7/zq7", "/api/v10/webhooks/7/zq7"],
+        pin: "discord.com and the path of your own webhook",
+    },
+    Shared {
+        host: "ptb.discord.com",
+        strangers: &["/api/webhooks/7/zq7", "/api/v10/webhooks/7/zq7"],
+        pin: "discord.com and the path of your own webhook",
+    },
+    Shared {
+        host: "gist.github.com",
+        strangers: &["/zq7/zq7", "/zq7/zq7.git/git-receive-pack"],
+        pin: "'/OWNER/…' for each owner that is meant",
+    },
+    Shared {
+        host: "bitbucket.org",
+        strangers: &["/zq7/zq7", "/zq7/zq7.git/info/refs", "/zq7/zq7.git/git-receive-pack"],
+        pin: "'/WORKSPACE/…'",
+    },
+    Shared {
+        host: "dev.azure.com",
+        strangers: &["/zq7/zq7/_git/zq7", "/zq7/zq7/_apis/git/repositories"],
+        pin: "'/ORGANISATION/…'",
+    },
+    Shared {
+        host: "huggingface.co",
+        strangers: &["/zq7/zq7", "/api/models/zq7/zq7", "/zq7/zq7/resolve/main/zq7"],
+        pin: "'/OWNER/…' for each owner that is meant",
+    },
+    Shared {
+        host: "hooks.zapier.com",
+        strangers: &["/hooks/catch/7/zq7", "/hooks/catch/7/zq7/"],
+        pin: "'/hooks/catch/ACCOUNT/HOOK' of your own",
+    },
+    Shared {
+        host: "maker.ifttt.com",
+        strangers: &["/trigger/zq7/with/key/zq7", "/trigger/zq7/json/with/key/zq7"],
+        pin: "the whole path of your own applet",
+    },
+    Shared {
+        host: "webhook.site",
+        strangers: &["/7f3c2a10-0000-4000-8000-000000000007"],
+        pin: "the whole path of your own, or another host",
     },
 ];
 

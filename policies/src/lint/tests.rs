@@ -183,3 +183,19 @@ fn names_are_written_as_in_json() {
         assert!(json.contains(name.as_str()), "{json}");
     }
 }
+
+#[test]
+fn a_denial_that_has_ended_is_said_too() {
+    let ended = ["effect: deny-only", "path: {allow: [/], deny: [/x]}", "until: 2026-01-01T00:00:00Z"];
+    assert_eq!(of(&ended), [LintName::Expired]);
+    assert_eq!(of(&ended[..2]), []);
+}
+
+#[test]
+fn every_path_may_be_written_in_several_ways() {
+    for path in ["/**", "/**/*", "/*/**", "/**/**"] {
+        let found = of(&["method: {allow: [POST]}", &format!("path: {{allow: [\"{path}\"]}}")]);
+        assert_eq!(found, [LintName::WritesAnywhere], "{path}");
+    }
+    assert_eq!(of(&["method: {allow: [POST]}", "path: {allow: [\"/a/**\", \"/*/*\"]}"]), []);
+}

@@ -1,10 +1,12 @@
 //! Entries of query and header conditions: a name, and what its value must be.
 //!
 //! `*` stands for any characters, in the name and in the value. A name alone is any value. In a deny list
-//! letters match whatever their case; in an allow list the value matches exactly.
+//! letters match whatever their case, and a name matches every name that some server takes for it; in an allow list
+//! the value matches exactly.
 
 use super::wildcard::{self, Letters};
 use super::{PatternError, Side};
+use crate::parameter::folded;
 
 const MAX_PAIR: usize = 1024;
 const MAX_WILDCARDS: usize = 16;
@@ -13,6 +15,8 @@ const MAX_WILDCARDS: usize = 16;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PairPattern {
     name: Vec<Box<[u8]>>,
+    /// In a deny list: the name, folded.
+    folded: Option<Vec<Box<[u8]>>>,
     /// `None`: any value.
     value: Option<Vec<Box<[u8]>>>,
     name_letters: Letters,
@@ -27,7 +31,7 @@ impl PairPattern {
             None => (text, None),
         };
         let letters = if side == Side::Deny { Letters::AnyCase } else { Letters::Exactly };
-        Self::new((name, value), (letters, letters))
+        Self::new((name, value), (letters, letters), side)
     }
 
     /// `NAME` or `NAME: PATTERN`. Names of fields have no case.
@@ -46,11 +50,12 @@ impl PairPattern {
             return Err(PatternError::new(reason, "write the field's name out"));
         }
         let letters = if side == Side::Deny { Letters::AnyCase } else { Letters::Exactly };
-        Self::new((name, value), (Letters::AnyCase, letters))
+        Self::new((name, value), (Letters::AnyCase, letters), side)
     }
 
     pub(crate) fn names(&self, name: &[u8]) -> bool {
-        wildcard::matches(&self.name, name, self.name_letters)
+        let is_folded = |pieces: &Vec<_>| wildcard::matches(pieces, &folded(name), self.name_letters);
+        wildcard::matches(&self.name, name, self.name_letters) || self.folded.as_ref().is_some_and(is_folded)
     }
 
     pub(crate) fn matches(&self, name: &[u8], value: &[u8]) -> bool {
@@ -61,6 +66,7 @@ impl PairPattern {
     fn new(
         (name, value): (&str, Option<&str>),
         (name_letters, value_letters): (Letters, Letters),
+        side: Side,
     ) -> Result<Self, PatternError> {
         let length = name.len() + value.map_or(0, str::len);
         let wildcards = |text: &str| text.matches('*').count();
@@ -71,7 +77,13 @@ impl PairPattern {
         if name.is_empty() {
             return Err(PatternError::new("the entry has no name", "write a name before the value"));
         }
-        let pieces = |text: &str| text.split('*').map(|piece| piece.as_bytes().into()).collect();
-        Ok(Self { name: pieces(name), value: value.map(pieces), name_letters, value_letters })
+        let pieces = |text: &[u8]| text.split(|byte| *byte == b'*').map(Box::from).collect();
+        Ok(Self {
+            name: pieces(name.as_bytes()),
+            folded: (side == Side::Deny).then(|| pieces(&folded(name.as_bytes()))),
+            value: value.map(|value| pieces(value.as_bytes())),
+            name_letters,
+            value_letters,
+        })
     }
 }

@@ -191,7 +191,8 @@ impl Segment {
     }
 }
 
-/// Decodes the visible ASCII characters, slashes aside: what a server may see as the plain character.
+/// Decodes the visible ASCII characters, slashes aside (a path with escaped ones is judged once more with plain ones):
+/// what a server may see as the plain character.
 fn unescape(text: &str) -> Cow<'_, str> {
     if !text.contains('%') {
         return Cow::Borrowed(text);
@@ -273,7 +274,7 @@ fn check_escape(after: &str) -> Result<(), PatternError> {
         let remedy = "write '%' and two of 0-9 A-F; '%25' is a percent sign";
         return Err(PatternError::new(format!("'%{digits}' encodes nothing"), remedy));
     };
-    let refused = matches!(byte, b'/' | b'\\' | b';') || byte.is_ascii_control();
+    let refused = matches!(byte, b'\\' | b';') || byte.is_ascii_control();
     if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
         let reason = format!("'%{digits}' never stands in a canonical path");
         return Err(PatternError::new(reason, format!("write '{}'", char::from(byte))));
