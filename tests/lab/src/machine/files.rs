@@ -18,7 +18,10 @@ const SERVER: &str = "/usr/lib/qemu/virtiofsd";
 /// What is served is a read-only view of the tree, which only the server's own mount namespace has. (Not in a
 /// temporary folder, ever: somebody would remove that, and with it what is mounted there.) The lab has its own
 /// `/proc`, `/sys` and `/dev`. What is mounted beneath `/mnt` itself is hidden by the view, and so not remounted.
-const READ_ONLY: &str = r#"set -e; mount --rbind / /mnt
+///
+/// The server holds a descriptor for every file that the lab remembers. With the 1024 that a user's shell has, files stop
+/// opening, and closing, half way through a test.
+const READ_ONLY: &str = r#"set -e; ulimit -n "$(ulimit -H -n)"; mount --rbind / /mnt
 for folder in proc sys dev; do umount --lazy "/mnt/$folder" 2>/dev/null || true; done
 while read -r _ _ _ _ point _; do case $point in
     /mnt) mount -o remount,bind,ro /mnt ;;
@@ -138,8 +141,20 @@ impl Drop for FileServer {
 const UNSHARE: [&str; 7] = ["unshare", "--mount", "--propagation", "private", "--", "sh", "-c"];
 /// In the foreground; the whole view. The tree does not change under a running lab, so the guest may keep what it
 /// has read.
-const SHARE: [&str; 9] =
-    ["-f", "-o", "source=/mnt", "-o", "cache=always", "-o", "no_posix_lock", "-o", "sandbox=chroot"];
+const SHARE: [&str; 11] = [
+    "-f",
+    "-o",
+    "source=/mnt",
+    "-o",
+    "cache=always",
+    "-o",
+    "no_posix_lock",
+    "-o",
+    "sandbox=chroot",
+    // A directory that is listed opens nothing.
+    "-o",
+    "no_readdirplus",
+];
 
 /// Where virtiofsd notes its process id when it opens the socket itself.
 fn pid_file(socket: &Path) -> PathBuf {
