@@ -18,11 +18,12 @@ use wire::id::RequestId;
 use super::link::{Kept, Link};
 use super::{Conversation, Next};
 use crate::canonical::CanonicalRequest;
+use crate::clock::now;
 use crate::fields;
 use crate::flow::Asker;
 use crate::http1::{Close, Framing, Head, Length, ReadError, Reader, Writer};
 use crate::journal::Outcome;
-use crate::judge::{self, Case, Granted};
+use crate::judge::{Case, Granted};
 use crate::proxy::Proxy;
 use crate::quota::{Budget, Spent};
 use crate::refusal::{Refusal, chain};
@@ -233,7 +234,7 @@ impl Tally {
 
     /// Counts bytes of a body before they go on.
     fn spend(&self, bytes: usize) -> Result<(), Spent> {
-        self.budget.spend(bytes, judge::now()).inspect_err(|spent| {
+        self.budget.spend(bytes, now()).inspect_err(|spent| {
             let _first_is_kept = self.spent.set(*spent);
         })
     }
