@@ -34,6 +34,7 @@ mod condition;
 mod evaluate;
 mod index;
 mod pattern;
+mod quantity;
 mod rule;
 mod validity;
 mod witness;
