@@ -2,6 +2,8 @@
 //! the section, succeeds with every attempt: what stops it is the section and nothing else.
 
 use std::fmt::Write as _;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use scenarios::{Outcome, Session};
 use serde_json::Value;
@@ -10,7 +12,7 @@ use serde_json::Value;
 const ATTEMPTS: &str = include_str!("executables/attempts.py");
 
 /// Attempts to run `whoami`, which no list names.
-const ATTACKS: [&str; 16] = [
+const ATTACKS: [&str; 20] = [
     "directly",
     "by a link",
     "by a copy",
@@ -27,22 +29,33 @@ const ATTACKS: [&str; 16] = [
     "by the loader",
     "by the loader after a failed start of an allowed program",
     "as the interpreter of a script",
+    "by another thread",
+    "by a call that forks and executes",
+    "as one of many at once",
+    "moved to the writable layer",
 ];
 
 /// What a list of paths cannot see, said in the policy language's page.
-const BEYOND: [&str; 3] = [
+const BEYOND: [&str; 4] = [
     "a script given to its interpreter",
     "an allowed file that the agent overwrote",
+    "a library of any name",
     "code in an allowed program",
 ];
 
-const ALLOWED: &str = "allow: [python3, sh, cp, \"/usr/lib/**\", /work/tool]";
+const ALLOWED: &str =
+    "allow: [python3, sh, cp, \"/usr/lib/**\", /work/tool, \"/tools/**\"], deny: [/tools/denied]";
 
 fn attack(executables: &str) -> Outcome {
     let section =
         if executables.is_empty() { String::new() } else { format!("executables: {{{executables}}}") };
-    Session::new("base")
+    let session = Session::new("base");
+    let tools = session.dir().join("tools");
+    std::fs::create_dir(&tools).unwrap();
+    executable(&tools.join("denied"), "#!/bin/sh\necho agent\n");
+    session
         .command(["python3", "-c", ATTEMPTS])
+        .yaml("mounts: [{source: ./tools, target: /tools, mode: copy}]")
         .yaml(&format!("policy: {{process: {{{section}}}}}"))
         .yaml("resources: {memory: 768MiB}")
         .run()
@@ -114,9 +127,7 @@ fn a_digest_allows_that_content_where_the_agent_cannot_write() {
     let tools = session.dir().join("tools");
     std::fs::create_dir(&tools).unwrap();
     for (name, text) in [("good", "#!/bin/sh\necho good ran\n"), ("bad", "#!/bin/sh\necho bad ran\n")] {
-        std::fs::write(tools.join(name), text).unwrap();
-        std::fs::set_permissions(tools.join(name), std::os::unix::fs::PermissionsExt::from_mode(0o755))
-            .unwrap();
+        executable(&tools.join(name), text);
     }
     let digest = sha256(&tools.join("good"));
     let outcome = session
@@ -132,11 +143,16 @@ fn a_digest_allows_that_content_where_the_agent_cannot_write() {
     assert!(refused.contains(&"/tools/bad".into()) && refused.contains(&"/tmp/good".into()), "{outcome}");
 }
 
+fn executable(file: &Path, text: &str) {
+    std::fs::write(file, text).unwrap();
+    std::fs::set_permissions(file, PermissionsExt::from_mode(0o755)).unwrap();
+}
+
 fn executions(outcome: &Outcome) -> Vec<Value> {
     outcome.audit.iter().filter(|record| record["action"] == "execution").cloned().collect()
 }
 
-fn sha256(file: &std::path::Path) -> String {
+fn sha256(file: &Path) -> String {
     let output = std::process::Command::new("sha256sum").arg(file).output().expect("sha256sum is installed");
     String::from_utf8(output.stdout).expect("digits are ASCII")[..64].to_owned()
 }

@@ -1,6 +1,6 @@
 """Tries to run `whoami` (and once `tail`) in every way that a program can be started; one line each: "ran", or why not."""
 
-import os, shutil, subprocess, sys
+import ctypes, os, shutil, subprocess, threading
 
 LOADER = "/lib64/ld-linux-x86-64.so.2"
 TARGET = "/usr/bin/whoami"
@@ -118,6 +118,49 @@ def overwritten():
     os.execv("/work/tool", ["whoami"])
 
 
+def by_a_thread():
+    """The thread that asks is not the process's first; the kernel gives it the process's number when it runs."""
+    thread = threading.Thread(target=run(TARGET))
+    thread.start()
+    thread.join()
+
+
+def spawned():
+    os.waitpid(os.posix_spawn(TARGET, ["whoami"], os.environ), 0)
+
+
+def of_a_crowd():
+    """More questions at once than one answer takes: does one of them get lost, and with it a no?"""
+    copy("/tmp/crowd")
+    reader, gate = os.pipe()
+    said, answers = os.pipe()
+    for _ in range(120):
+        if os.fork() == 0:
+            os.close(gate)
+            os.read(reader, 1)
+            os.dup2(answers, 1)
+            try:
+                os.execv("/tmp/crowd", ["whoami"])
+            finally:
+                os._exit(1)
+    os.close(gate)
+    os.close(answers)
+    if os.read(said, 5) == b"agent":
+        print("agent", flush=True)
+
+
+def changed_by_its_owner():
+    """A file of the image's layer that the agent may write moves to the writable layer when it is opened so."""
+    os.chmod("/tools/denied", 0o755)
+    os.close(os.open("/tools/denied", os.O_RDWR))
+    os.execv("/tools/denied", ["denied"])
+
+
+def library():
+    shutil.copy("/lib/x86_64-linux-gnu/libc.so.6", "/tmp/any.so")
+    ctypes.CDLL("/tmp/any.so").write(1, b"agent\n", 6)
+
+
 def inside():
     import pwd
     print(pwd.getpwuid(os.getuid()).pw_name, flush=True)
@@ -140,6 +183,11 @@ attempt("from memory and no path", lambda: by_no_path(memory(0)))
 attempt("by the loader", run(LOADER, TARGET))
 attempt("by the loader after a failed start of an allowed program", after_failed_start)
 attempt("as the interpreter of a script", run(script("/tmp/interpreted", "/usr/bin/tail -1", "agent\n")))
+attempt("by another thread", by_a_thread)
+attempt("by a call that forks and executes", spawned)
+attempt("as one of many at once", of_a_crowd)
+attempt("moved to the writable layer", changed_by_its_owner)
 attempt("a script given to its interpreter", run("/bin/sh", script("/tmp/script", "/bin/sh", "echo agent\n")))
 attempt("an allowed file that the agent overwrote", overwritten)
+attempt("a library of any name", library)
 attempt("code in an allowed program", inside)
