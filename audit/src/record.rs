@@ -85,6 +85,8 @@ pub enum Action {
     Inference,
     /// What became of a routed prompt.
     InferenceOutcome,
+    /// A file was to be executed in the guest.
+    Execution,
     /// The sandbox went from one state to another.
     Lifecycle,
     /// An operator replaced the policy, or tried to. It is recorded before it takes effect.
@@ -162,6 +164,7 @@ impl Action {
             Self::NameQuery => "name-query",
             Self::Inference => "inference",
             Self::InferenceOutcome => "inference-outcome",
+            Self::Execution => "execution",
             Self::Lifecycle => "lifecycle",
             Self::PolicyChange => "policy-change",
             Self::LogRepair => "log-repair",

@@ -109,7 +109,7 @@ pub(crate) fn poise(setup: &mut Setup, tree: &Path, network: BorrowedFd<'_>) -> 
         }
     };
     drop((inner, theirs));
-    cgroup::enclose(warden).map_err(AgentError::Cgroup)?;
+    cgroup::enclose(warden, &setup.confinement.limits).map_err(AgentError::Cgroup)?;
     let streams = match (channel.receive()?, outer) {
         ((Report::Viewed, Some(master)), _) => Streams::Terminal(master),
         ((Report::Viewed, None), Some(streams)) => streams,

@@ -1,7 +1,7 @@
 //! From the kernel's hand-over to a root tree in which an agent can start.
 //!
 //! ```text
-//! early ──► modules ──► (Setup arrives) ──► clock ──► root ──► mounts ──► files, trust ──► hygiene
+//! early ──► modules ──► (Setup arrives) ──► clock ──► root ──► mounts ──► files, users, trust ──► hygiene
 //! ```
 //! Each step is a module and says what failed. This module must never know what the agent is.
 
@@ -13,3 +13,4 @@ pub(crate) mod modules;
 pub(crate) mod mounts;
 pub(crate) mod power;
 pub(crate) mod root;
+pub(crate) mod users;

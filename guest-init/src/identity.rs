@@ -24,8 +24,9 @@ use wire::subject::{Program, Subject};
 
 use crate::capture::Netlink;
 use diagnosis::Inode;
-use digest::Digests;
 use holders::Agent;
+
+pub(crate) use digest::Digests;
 
 /// How a name question came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,12 +11,12 @@ use wire::flow::FlowKey;
 
 use crate::agent::{self, session};
 use crate::boot::root::{Owner, Tree};
-use crate::boot::{clock, early, files, hygiene, modules, mounts, power, root};
+use crate::boot::{clock, early, files, hygiene, modules, mounts, power, root, users};
 use crate::capture::{Egress, Gates, Network};
 use crate::control::{Control, ControlError};
 use crate::host::{Host, Vsock};
 use crate::identity::Resolver;
-use crate::{names, relay, sys, trust};
+use crate::{executables, names, relay, sys, trust};
 
 /// The kind of interface that carries the default routes.
 const WAY_OUT: &str = "dummy";
@@ -83,11 +83,13 @@ fn serve(host: &Arc<dyn Host>, control: &mut Control, started: u64) -> Result<Ex
         .map_err(|error| failed(Stage::Capture)(error))?;
     crate::control::wipe(&mut setup.flow_key.0);
     hygiene::apply().map_err(|error| failed(Stage::Agent)(error.into()))?;
+    let guard = executables::guard(&setup.confinement, &tree, poised.warden())
+        .map_err(|error| failed(Stage::Agent)(error.into()))?;
     control.send(&FromGuest::Ready { at_ns: clock::since_kernel_start() })?;
     let running = poised.start().map_err(|error| failed(Stage::Agent)(error.into()))?;
     let pid = running.pid.as_raw_nonzero().get().unsigned_abs();
     control.send(&FromGuest::Started { pid, at_ns: clock::since_kernel_start() })?;
-    Ok(session::serve(control, running)?)
+    Ok(session::serve(control, running, guard)?)
 }
 
 /// Starts the threads that carry connections and names, if the sandbox has egress.
@@ -120,11 +122,12 @@ fn build_tree(setup: &mut Setup) -> Result<Tree, End> {
         .map_err(|error| End::Failed(Stage::Files, format!("cannot set the clock: {error}")))?;
     sys::hide_memory().map_err(|error| End::Failed(Stage::Files, format!("cannot hide memory: {error}")))?;
     let (tree, mut scratch) = root::assemble(&setup.root).map_err(mounts_failed)?;
-    let owner = Owner { uid: setup.confinement.uid, gid: setup.confinement.gid };
+    let owner = Owner::agent(&setup.confinement.user);
     for mount in &setup.mounts {
         mounts::attach(mount, &tree, &mut scratch, owner).map_err(mounts_failed)?;
     }
     files::place(setup, &tree).map_err(files_failed)?;
+    users::settle(setup, &tree).map_err(files_failed)?;
     if let Some(pem) = &setup.authority_pem {
         trust::install(pem, &tree).map_err(files_failed)?;
         trust::add_variables(&mut setup.agent.env);

@@ -4,13 +4,15 @@
 //! early mounts, modules → control channel → setup → root tree → network capture → agent, confined
 //!   → relay and names serve → the agent ends → everything is told → power off
 //! ```
-//! Two threads of work run beside the agent's session: the relay of captured connections and the name stub.
+//! Threads of work run beside the agent's session: the relay of captured connections, the name stub, and the
+//! one that says which files may be executed.
 //! guest-init never reads a policy; what it does to the agent came compiled in the setup.
 
 mod agent;
 mod boot;
 mod capture;
 mod control;
+mod executables;
 mod host;
 mod identity;
 mod life;

@@ -5,6 +5,8 @@
     reason = "signal masks, signal descriptors and vsock addresses have no safe wrapper, and unshare has preconditions"
 )]
 
+pub(crate) mod fanotify;
+
 use std::mem::MaybeUninit;
 use std::os::fd::{FromRawFd, OwnedFd};
 

@@ -109,6 +109,18 @@ impl AllowList {
         Ok(self)
     }
 
+    /// Takes calls off the list.
+    pub(crate) fn without(mut self, calls: &[Call]) -> Self {
+        self.rules.retain(|call, _| !calls.contains(call));
+        self
+    }
+
+    /// The calls that are allowed, always or under conditions.
+    #[cfg(test)]
+    pub(crate) fn calls(&self) -> impl Iterator<Item = Call> {
+        self.rules.keys().copied()
+    }
+
     /// Binds the calling thread, and the threads and processes that it starts later, to this list. A call
     /// of another architecture's ABI always ends the process.
     pub(crate) fn install(self, otherwise: Otherwise) -> Result<(), FilterError> {

@@ -39,6 +39,7 @@ use rustix::io::Errno;
 use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 use wire::confinement::{Confinement, SeccompProfile};
 
+use self::view::Anonymous;
 use crate::namespaces;
 pub use crate::namespaces::Split;
 
@@ -80,6 +81,9 @@ pub enum ConfineError {
         #[source]
         cause: Errno,
     },
+    /// The kernel cannot keep files without a name from being executed.
+    #[error("cannot forbid to execute anonymous files")]
+    Anonymous(#[source] std::io::Error),
     /// A resource limit was refused.
     #[error("cannot set the limit on {0}")]
     Limit(&'static str, #[source] Errno),
@@ -163,7 +167,7 @@ impl<'a> Inside<'a> {
         rustix::thread::move_into_link_name_space(network, Some(LinkNameSpaceType::Network))
             .map_err(ConfineError::Network)?;
         rustix::system::sethostname(hostname.as_bytes()).map_err(ConfineError::Hostname)?;
-        view::build(root)?;
+        view::build(root, Anonymous::for_agent(confinement))?;
         Ok(Viewed(confinement))
     }
 }
@@ -185,7 +189,7 @@ impl<'a> Newborn<'a> {
     /// The user that the process will become.
     #[must_use]
     pub fn user(&self) -> u32 {
-        self.0.uid
+        self.0.user.uid
     }
 
     /// Takes every remaining step.
@@ -213,7 +217,7 @@ impl Limited<'_> {
     /// A path that exists could not be opened, or a privilege not be given up.
     pub fn lower(self) -> Result<Lowered, ConfineError> {
         let files = files::open(&self.0.filesystem)?;
-        identity::lower(self.0.uid, self.0.gid)?;
+        identity::lower(self.0.user.uid, self.0.user.gid)?;
         Ok(Lowered { files, profile: self.0.seccomp })
     }
 }

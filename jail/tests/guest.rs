@@ -5,6 +5,9 @@
 #![expect(unsafe_code, reason = "raw system calls are what the confinement is tested with")]
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test program without the test harness")]
 
+#[path = "guest/strict.rs"]
+mod strict;
+
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
@@ -16,9 +19,7 @@ use jail::guest::{NotExecuted, Plan, Program, Split};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags};
 use rustix::process::{Pid, WaitOptions};
-use wire::confinement::{Confinement, Limits, PathAccess, PathRule, SeccompProfile};
-
-const AGENT: u32 = 1000;
+use wire::confinement::{Confinement, Limits, PathAccess, PathRule, SeccompProfile, User};
 
 /// Where the agent's tree is bound; a directory that every machine has, so that none is made or removed.
 const TREE: &str = "/mnt";
@@ -63,6 +64,8 @@ fn main() -> ExitCode {
     bench.killed();
     bench.programs();
     bench.outcomes();
+    bench.limits();
+    strict::run(&mut bench);
     ExitCode::from(u8::try_from(bench.failures).unwrap_or(u8::MAX))
 }
 
@@ -138,6 +141,27 @@ impl Bench {
             let passed = status == Outcome::Status(expected);
             self.report(&format!("outcome {name}"), passed, &format!("{status:?} {output}"));
         }
+    }
+
+    /// Each limit stops what goes beyond it, in one process or in all of them.
+    fn limits(&mut self) {
+        let limits = Limits { file_size: Some(4096), cpu_time: Some(1), ..self.confinement.limits };
+        let before = std::mem::replace(&mut self.confinement.limits, limits);
+        let cases = [
+            (
+                "file size",
+                "head -c 4096 /dev/zero > /tmp/a && ! head -c 4097 /dev/zero > /tmp/b && stat -c %s /tmp/b",
+                "4096",
+            ),
+            ("cpu time", "(while :; do :; done); echo ended by $?", "ended by 152"),
+            ("core files", "ulimit -Hc", "0"),
+        ];
+        for (name, script, expected) in cases {
+            let (status, output) = self.confined(Act::Execute(&["/bin/bash", "-c", script]));
+            let passed = status == Outcome::Status(0) && output.contains(expected);
+            self.report(&format!("limit {name}"), passed, &format!("{status:?} {output}"));
+        }
+        self.confinement.limits = before;
     }
 
     /// The attack by root, in namespaces that an attack may wreck.
@@ -252,11 +276,11 @@ fn confinement() -> Confinement {
     filesystem.extend(["/dev", "/var/tmp"].map(|path| rule(path, PathAccess::ReadWrite)));
     filesystem.push(rule("/tmp", PathAccess::ReadWriteExecute));
     Confinement {
-        uid: AGENT,
-        gid: AGENT,
+        user: User::default(),
         filesystem,
         seccomp: SeccompProfile::Agent,
-        limits: Limits { processes: 512, open_files: 1024 },
+        limits: Limits { processes: 512, open_files: 1024, ..Limits::default() },
+        executables: None,
     }
 }
 

@@ -9,9 +9,15 @@ use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use wire::control::{FromGuest, MAX_CHUNK, Stream, ToGuest};
 use wire::frame::{self, FrameError};
+
+/// How many messages about refused programs are taken at once, and how long it is until one more is. An honest
+/// guest sends one a second; what another one sends waits in its own memory.
+const REFUSALS: u32 = 8;
+const REFUSAL_EVERY: Duration = Duration::from_millis(500);
 
 /// Messages waiting for the guest. Standard input waits when it is full.
 const QUEUE: usize = 32;
@@ -137,6 +143,7 @@ fn write(mut stream: UnixStream, messages: &Receiver<ToGuest>) {
 }
 
 fn read<O: Write, E: Write>(mut stream: UnixStream, mut sinks: Sinks<O, E>, mut heard: impl FnMut(Heard)) {
+    let mut pace = Pace::new(Instant::now());
     loop {
         match frame::read(&mut stream, frame::SMALL) {
             Ok(FromGuest::Output { stream: Stream::Stdout, bytes }) => pass(&mut sinks.stdout, &bytes),
@@ -145,10 +152,33 @@ fn read<O: Write, E: Write>(mut stream: UnixStream, mut sinks: Sinks<O, E>, mut 
             Ok(last @ (FromGuest::Exited(_) | FromGuest::Failed { .. })) => {
                 return heard(Heard::Message(last));
             }
+            Ok(message @ FromGuest::NotExecuted { .. }) => {
+                std::thread::sleep(pace.wait(Instant::now()));
+                heard(Heard::Message(message));
+            }
             Ok(message) => heard(Heard::Message(message)),
             Err(FrameError::Closed) => return heard(Heard::Closed),
             Err(error) => return heard(Heard::Broken(error)),
         }
+    }
+}
+
+/// Lets [`REFUSALS`] through at once and then one every [`REFUSAL_EVERY`].
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    /// When everything that was let through is paid for.
+    paid: Instant,
+}
+
+impl Pace {
+    fn new(now: Instant) -> Self {
+        Self { paid: now }
+    }
+
+    /// How long the next one has to wait.
+    fn wait(&mut self, now: Instant) -> Duration {
+        self.paid = self.paid.max(now) + REFUSAL_EVERY;
+        self.paid.saturating_duration_since(now).saturating_sub(REFUSAL_EVERY * REFUSALS)
     }
 }
 
@@ -162,6 +192,17 @@ mod tests {
     use super::*;
     use std::sync::mpsc::channel;
     use wire::control::Exit;
+
+    #[test]
+    fn a_guest_that_floods_waits() {
+        let start = Instant::now();
+        let mut pace = Pace::new(start);
+        assert!((0..REFUSALS).all(|_| pace.wait(start) == Duration::ZERO));
+        assert_eq!(pace.wait(start), REFUSAL_EVERY);
+        assert_eq!(pace.wait(start + REFUSAL_EVERY), REFUSAL_EVERY);
+        let mut honest = Pace::new(start);
+        assert!((0..100).all(|second| honest.wait(start + Duration::from_secs(second)) == Duration::ZERO));
+    }
 
     #[test]
     fn one_guest_is_served_and_output_is_passed_on() {

@@ -8,17 +8,14 @@ use images::kernel::KernelError;
 use images::root::Reference;
 use images::tree::{self, Owner};
 use images::{Kernel, Stop, Store, initramfs, scratch};
+use wire::confinement::User;
 use wire::id::SandboxId;
-use wire::spawn::JailUser;
 
 use crate::failure::{Failure, chain};
 use crate::layout::{Layout, Program};
 use crate::options::Options;
 use crate::rundir::private_dir;
 use crate::unit::Mebibytes;
-
-/// The agent's user in the guest; images have it.
-pub(crate) const AGENT: JailUser = JailUser { uid: 1000, gid: 1000 };
 
 /// Kernel and initramfs.
 #[derive(Debug)]
@@ -56,10 +53,16 @@ pub(crate) fn root(layout: &Layout, text: &str, stop: &Stop) -> Result<File, Fai
     open(&reference.open(&store, &mut progress, stop).map_err(failed)?.path)
 }
 
-/// A host directory as a read-only image that has no name any more.
-pub(crate) fn pack(layout: &Layout, name: &str, source: &Path, stop: &Stop) -> Result<File, Failure> {
+/// A host directory as a read-only image that has no name any more; everything in it is the agent's.
+pub(crate) fn pack(
+    layout: &Layout,
+    name: &str,
+    source: &Path,
+    agent: &User,
+    stop: &Stop,
+) -> Result<File, Failure> {
     let path = &disks(layout)?.join(format!("{name}.erofs"));
-    let owner = Owner { uid: AGENT.uid, gid: AGENT.gid };
+    let owner = Owner { uid: agent.uid, gid: agent.gid };
     tree::pack(source, owner, path, stop).map_err(|error| Failure::new(chain(&error), error.remedy()))?;
     let opened = open(path);
     unnamed(path, opened)

@@ -13,7 +13,7 @@ use policies::Policy;
 use policies::confinement::Workspace;
 use rustix::fs::{Mode, OFlags};
 use wire::audit::{AuditClient, AuditConfig};
-use wire::confinement::Confinement;
+use wire::confinement::{Confinement, User};
 use wire::control::{Agent, Mount, Root, Scratch, Setup, Size};
 use wire::flow::FlowKey;
 use wire::id::SandboxId;
@@ -24,7 +24,7 @@ use wire::vsock;
 
 use crate::event::{Event, Events};
 use crate::failure::{Failure, chain, wrong_policy};
-use crate::image::{self, AGENT};
+use crate::image;
 use crate::interruption::interrupted;
 use crate::kvm;
 use crate::layout::{Layout, Program};
@@ -100,7 +100,8 @@ pub fn prepare(spec: Spec, options: &Options, layout: &Layout, stop: &Stop) -> R
         check()?;
         let access = mount.mode.access().expect("Spec::load refuses modes that the guest cannot have");
         guest_mounts.push(Mount { target: mount.target.clone(), device: device_name(disks.len()), access });
-        let packed = image::pack(layout, &format!("{id}-{index}"), &mount.source, stop)?;
+        let name = format!("{id}-{index}");
+        let packed = image::pack(layout, &name, &mount.source, &confinement.user, stop)?;
         disks.push((packed, DiskAccess::ReadOnly));
     }
     let vsock_dir =
@@ -130,6 +131,11 @@ impl Prepared {
     #[must_use]
     pub fn id(&self) -> &SandboxId {
         &self.id
+    }
+
+    /// The agent's user id in the guest.
+    pub(crate) fn agent_uid(&self) -> u32 {
+        self.confinement.user.uid
     }
 
     /// The network part of the policy, as the proxy gets it.
@@ -191,7 +197,7 @@ impl Prepared {
             mounts: self.guest_mounts.clone(),
             agent: Agent {
                 command: self.spec.command.clone(),
-                env: environment(&self.spec, terminal),
+                env: environment(&self.spec, &self.confinement.user, terminal),
                 workdir: self.spec.workdir.clone(),
                 terminal,
             },
@@ -335,8 +341,6 @@ fn workspace(spec: &Spec) -> Workspace {
     let targets =
         |mode| spec.mounts.iter().filter(move |mount| mount.mode == mode).map(|mount| mount.target.clone());
     Workspace {
-        uid: AGENT.uid,
-        gid: AGENT.gid,
         own: targets(MountMode::Copy).chain([spec.workdir.clone()]).collect(),
         shared: targets(MountMode::Ro).collect(),
     }
@@ -425,11 +429,12 @@ fn device_name(index: usize) -> String {
     format!("/dev/vd{}", char::from(letter))
 }
 
-fn environment(spec: &Spec, terminal: Option<Size>) -> Vec<(String, String)> {
+fn environment(spec: &Spec, user: &User, terminal: Option<Size>) -> Vec<(String, String)> {
     let fixed = [
         ("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"),
-        ("HOME", "/home/agent"),
-        ("USER", "agent"),
+        ("HOME", user.home.as_str()),
+        ("USER", user.name.as_str()),
+        ("LOGNAME", user.name.as_str()),
         ("LANG", "C.UTF-8"),
     ];
     let terminal = terminal.map(|_size| ("TERM", "xterm-256color"));

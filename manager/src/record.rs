@@ -6,8 +6,9 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use audit::client::Blocking;
-use audit::{Action, Decision, Event, Lifecycle, Phase, PolicyChange};
+use audit::{Action, Decision, Event, Lifecycle, Object, Owner, Phase, PolicyChange, Subject};
 use images::Digest;
+use wire::control::{MAX_REFUSALS, Refusal, RefusalReason};
 
 use crate::failure::{ExitStatus, Failure, chain};
 use crate::spec::Spec;
@@ -57,6 +58,35 @@ impl Recorder {
         self.record(&Event { policy_change: Some(change), ..event })
     }
 
+    /// The guest says that it refused to let the agent, whose user id is `uid`, execute files.
+    pub(crate) fn not_executed(
+        &mut self,
+        refusals: &[Refusal],
+        unlisted: u64,
+        uid: u32,
+    ) -> Result<(), Failure> {
+        for refusal in refusals.iter().take(MAX_REFUSALS) {
+            let caller = Owner::caller(&refusal.caller, refusal.pid, uid);
+            self.refused(Event {
+                subject: Some(Subject::Owners(vec![caller])),
+                object: Some(Object::program(&refusal.program, refusal.times)),
+                reason: Some(reason(refusal.reason).to_owned()),
+                ..Event::new(Action::Execution)
+            })?;
+        }
+        if unlisted == 0 {
+            return Ok(());
+        }
+        let reason = Some("other programs, too many to list".to_owned());
+        let object = Some(Object { times: Some(unlisted), ..Object::default() });
+        self.refused(Event { object, reason, ..Event::new(Action::Execution) })
+    }
+
+    fn refused(&mut self, event: Event) -> Result<(), Failure> {
+        let (decision, level) = (Some(Decision::Deny), Some("executable".to_owned()));
+        self.record(&Event { decision, level, ..event })
+    }
+
     fn append(&mut self, phase: Phase, code: Option<i32>, detail: Option<String>) -> Result<(), Failure> {
         let lifecycle = Some(Lifecycle { phase, code, detail });
         self.record(&Event { lifecycle, ..Event::new(Action::Lifecycle) })
@@ -70,5 +100,15 @@ impl Recorder {
                 "free some space: without a log nothing runs",
             )
         })
+    }
+}
+
+/// What was wrong, as the policy's author would say it.
+fn reason(reason: RefusalReason) -> &'static str {
+    match reason {
+        RefusalReason::NotAllowed => "process.executables does not allow it",
+        RefusalReason::Denied => "process.executables denies it",
+        RefusalReason::Loader => "it is the dynamic loader, which would execute any other file",
+        RefusalReason::Unreadable => "the guest could not look at it",
     }
 }

@@ -92,7 +92,7 @@ struct Running {
     deadline: Option<Instant>,
     ending: Option<Ending>,
     timings: Timings,
-    _prepared: Prepared,
+    prepared: Prepared,
     _raw: Option<terminal::Raw>,
 }
 
@@ -184,7 +184,7 @@ impl Booting {
             deadline,
             ending: None,
             timings: options.timings,
-            _prepared: prepared,
+            prepared,
             _raw: raw,
         })
     }
@@ -290,6 +290,9 @@ impl Running {
                 self.events.timeline.mark("agent's first instruction");
                 Ok(())
             }
+            Event::Guest(Heard::Message(FromGuest::NotExecuted { refusals, unlisted })) => {
+                self.recorder.not_executed(&refusals, unlisted, self.prepared.agent_uid())
+            }
             Event::Machine(Report::Event(MachineEvent::Ready { .. })) => Ok(()),
             Event::Operator(asked) => {
                 self.reload.asked(asked, &mut self.recorder);
@@ -374,7 +377,7 @@ impl Running {
             .with_status(ExitStatus::NotFound)),
             Exit::NotExecutable => Err(Failure::new(
                 "the agent's command may not be executed",
-                "make the file executable, and let policy.filesystem allow to execute it",
+                "make the file executable, and let policy.filesystem and policy.process.executables allow to execute it",
             )
             .with_status(ExitStatus::NotPermitted)),
             Exit::OutOfMemory => Err(Failure::new(

@@ -1,27 +1,23 @@
 //! The static half of a document → [`wire::confinement::Confinement`], which the guest performs once.
 
 mod change;
+mod executables;
+mod process;
 #[cfg(test)]
 mod tests;
 
-use wire::confinement::{Confinement, Limits, PathAccess, PathRule};
+use wire::confinement::{Confinement, PathAccess, PathRule, User};
 
-use crate::document::{self, Baseline, Document, Filesystem};
-use crate::place::At;
+use crate::document::{Baseline, Document, Filesystem};
+use crate::place::{At, Place};
 use crate::yaml::{self, LoadError, LoadErrors};
 
 /// What programs of the base image need; the file says why for each path.
 pub const BASELINE: &str = include_str!("../baseline.yaml");
 
-const MAX_LIMIT: u64 = 1 << 20;
-
 /// What the confinement depends on beside the document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Workspace {
-    /// User id of the agent.
-    pub uid: u32,
-    /// Group id of the agent.
-    pub gid: u32,
     /// Directories that are the agent's own: its working directory, its read-write mounts. It may read,
     /// write and execute beneath them.
     pub own: Vec<String>,
@@ -37,23 +33,38 @@ impl Document {
     pub fn confinement(&self, workspace: &Workspace) -> Result<Confinement, LoadErrors> {
         self.check_parts()?;
         self.check_resolved()?;
-        let mut found = Vec::new();
+        let mut mistakes = Mistakes { document: self, found: Vec::new() };
+        let process = self.process.clone().unwrap_or_default();
+        let user = process::user(process.user.as_ref(), &mut mistakes);
         let mut paths = Paths::default();
         let section = self.filesystem.clone().unwrap_or_default();
         if section.baseline.as_ref().is_none_or(|written| written.value == Baseline::Image) {
-            paths.add_all(&baseline()?, self, &mut Vec::new());
+            paths.add_baseline(&user)?;
         }
-        paths.add_all(&section, self, &mut found);
+        paths.add_all(&section, &mut mistakes);
         workspace.shared.iter().for_each(|path| paths.grant(path, PathAccess::ReadExecute));
         workspace.own.iter().for_each(|path| paths.grant(path, PathAccess::ReadWriteExecute));
-        let process = self.process.clone().unwrap_or_default();
-        let limits = limits(&process.limits, self, &mut found);
-        if let Some(errors) = LoadErrors::from_found(found) {
+        let limits = process::limits(&process.limits, &mut mistakes);
+        let executables =
+            process.executables.as_ref().map(|lists| executables::compile(lists, &mut mistakes));
+        if let Some(errors) = LoadErrors::from_found(mistakes.found) {
             return Err(errors);
         }
-        let (uid, gid) = (workspace.uid, workspace.gid);
-        let seccomp = process.seccomp.map(|written| written.value).unwrap_or_default();
-        Ok(Confinement { uid, gid, filesystem: paths.0, seccomp, limits })
+        let seccomp = process.seccomp.map(|profile| profile.value).unwrap_or_default();
+        Ok(Confinement { user, filesystem: paths.0, seccomp, limits, executables })
+    }
+}
+
+/// What is wrong with the static half.
+struct Mistakes<'a> {
+    document: &'a Document,
+    found: Vec<LoadError>,
+}
+
+impl Mistakes<'_> {
+    fn add(&mut self, key: &str, place: Place, reason: impl Into<String>, remedy: impl Into<String>) {
+        let error = self.document.mistake(place, reason, remedy);
+        self.found.push(error.about(key));
     }
 }
 
@@ -62,20 +73,24 @@ impl Document {
 struct Paths(Vec<PathRule>);
 
 impl Paths {
-    fn add_all(&mut self, section: &Filesystem, document: &Document, found: &mut Vec<LoadError>) {
-        let lists = [
-            ("read", &section.read, PathAccess::Read),
-            ("execute", &section.execute, PathAccess::ReadExecute),
-            ("write", &section.write, PathAccess::ReadWrite),
-            ("write_execute", &section.write_execute, PathAccess::ReadWriteExecute),
-        ];
-        for (key, list, access) in lists {
+    /// The baseline's home directory is that of the standard user; the agent's own takes its place.
+    fn add_baseline(&mut self, user: &User) -> Result<(), LoadError> {
+        let standard = User::default().home;
+        for (_key, list, access) in lists(&baseline()?) {
+            for At { value, .. } in list {
+                self.grant(if *value == standard { &user.home } else { value }, access);
+            }
+        }
+        Ok(())
+    }
+
+    fn add_all(&mut self, section: &Filesystem, mistakes: &mut Mistakes<'_>) {
+        for (key, list, access) in lists(section) {
             for At { value, place } in list {
                 match canonical_path(value) {
                     Ok(path) => self.grant(path, access),
                     Err((reason, remedy)) => {
-                        let error = document.mistake(*place, reason, remedy);
-                        found.push(error.about(format!("filesystem.{key}")));
+                        mistakes.add(&format!("filesystem.{key}"), *place, reason, remedy);
                     }
                 }
             }
@@ -88,6 +103,15 @@ impl Paths {
             None => self.0.push(PathRule { path: path.to_owned(), access }),
         }
     }
+}
+
+fn lists(section: &Filesystem) -> [(&'static str, &[At<String>], PathAccess); 4] {
+    [
+        ("read", &section.read, PathAccess::Read),
+        ("execute", &section.execute, PathAccess::ReadExecute),
+        ("write", &section.write, PathAccess::ReadWrite),
+        ("write_execute", &section.write_execute, PathAccess::ReadWriteExecute),
+    ]
 }
 
 fn baseline() -> Result<Filesystem, LoadError> {
@@ -120,21 +144,4 @@ pub(crate) fn canonical_path(path: &str) -> Result<&str, (String, String)> {
         return Err((reason, "write the path without it".to_owned()));
     }
     Ok(plain)
-}
-
-fn limits(written: &document::Limits, document: &Document, found: &mut Vec<LoadError>) -> Limits {
-    let standard = Limits::default();
-    let mut pick = |key: &str, limit: &Option<At<u64>>, otherwise: u64| {
-        let Some(At { value, place }) = limit else { return otherwise };
-        if !(1..=MAX_LIMIT).contains(value) {
-            let remedy = format!("write a number from 1 to {MAX_LIMIT}");
-            let error = document.mistake(*place, format!("{value} is out of range"), remedy);
-            found.push(error.about(format!("process.limits.{key}")));
-        }
-        *value
-    };
-    Limits {
-        processes: pick("processes", &written.processes, standard.processes),
-        open_files: pick("open_files", &written.open_files, standard.open_files),
-    }
 }

@@ -154,7 +154,7 @@ fn beside(before: &Document, after: &Document) -> Result<Vec<String>, LoadErrors
             lines.push(format!("rule '{name}' has other limits"));
         }
     }
-    let nowhere = Workspace { uid: 1000, gid: 1000, own: Vec::new(), shared: Vec::new() };
+    let nowhere = Workspace { own: Vec::new(), shared: Vec::new() };
     let key = before.static_change(after, &nowhere)?;
     lines.extend(key.map(|key| format!("'{key}' differs, which no request shows")));
     Ok(lines)

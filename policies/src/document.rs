@@ -6,6 +6,7 @@
 
 mod network;
 mod one_or_many;
+mod process;
 #[cfg(test)]
 mod tests;
 
@@ -15,10 +16,10 @@ use std::sync::Arc;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use wire::confinement::SeccompProfile;
 
 pub use network::{Effect, Enforcement, HeaderLists, Lists, Query, RuleEntry, RuleLimits};
 pub use one_or_many::OneOrMany;
+pub use process::{Limits, Process};
 
 use crate::place::{At, Place, SourceId};
 use crate::yaml::{self, LoadError, LoadErrors};
@@ -95,30 +96,6 @@ pub enum Baseline {
     Image,
     /// Nothing: the document names every path.
     None,
-}
-
-/// What the agent's processes may do.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a mapping with 'seccomp' and 'limits'")]
-pub struct Process {
-    /// System call filter.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub seccomp: Option<At<SeccompProfile>>,
-    /// Resource limits.
-    #[serde(default)]
-    pub limits: Limits,
-}
-
-/// Resource limits, as written; what is left out has the default of [`wire::confinement::Limits`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a mapping with 'processes' and 'open_files'")]
-pub struct Limits {
-    /// Most processes and threads at once.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub processes: Option<At<u64>>,
-    /// Most open files for each process.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub open_files: Option<At<u64>>,
 }
 
 /// A part of a document that this version knows by name only.

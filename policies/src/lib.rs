@@ -35,6 +35,7 @@ mod evaluate;
 mod index;
 mod parameter;
 mod pattern;
+mod quantity;
 mod rule;
 mod validity;
 mod witness;

@@ -139,5 +139,5 @@ fn damage(seed: &str, random: &mut Random) -> String {
 }
 
 fn workspace() -> Workspace {
-    Workspace { uid: 1000, gid: 1000, own: vec!["/work".to_owned()], shared: Vec::new() }
+    Workspace { own: vec!["/work".to_owned()], shared: Vec::new() }
 }

@@ -7,6 +7,7 @@
 //!   Ready        ───────────────►           everything is mounted and captured
 //!   Started      ───────────────►           the agent's first instruction is next
 //!   Output …     ───────────────►
+//!   NotExecuted … ──────────────►           programs that were refused
 //!                ◄───────────────  Input, EndOfInput, Signal, Resize …
 //!   Exited       ───────────────►           then the guest powers off
 //! ```
@@ -51,6 +52,13 @@ pub enum FromGuest {
         stream: Stream,
         /// The bytes.
         bytes: Vec<u8>,
+    },
+    /// Files that the agent's processes tried to execute and may not; at most one message a second.
+    NotExecuted {
+        /// What, by whom, how often; at most [`MAX_REFUSALS`].
+        refusals: Vec<Refusal>,
+        /// Attempts beyond those.
+        unlisted: u64,
     },
     /// The agent ended.
     Exited(Exit),
@@ -188,6 +196,35 @@ pub enum Stream {
     Stderr,
 }
 
+/// Attempts to execute one file that may not be executed.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// The file's path in the agent's tree, cut at [`MAX_PATH`] bytes.
+    pub program: String,
+    /// The executable of the process that tried, cut likewise.
+    pub caller: String,
+    /// That process, in guest-init's numbering; the first of them.
+    pub pid: u32,
+    /// Why not.
+    pub reason: RefusalReason,
+    /// How often.
+    pub times: u64,
+}
+
+/// Why a file may not be executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RefusalReason {
+    /// No entry of the allow list names it.
+    NotAllowed,
+    /// An entry of the deny list names it.
+    Denied,
+    /// It is the dynamic loader, which would execute any other file.
+    Loader,
+    /// It could not be looked at.
+    Unreadable,
+}
+
 /// How the agent ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Exit {
@@ -222,6 +259,12 @@ pub enum Stage {
 /// Longest chunk of standard input or output in one message, in bytes.
 pub const MAX_CHUNK: usize = 32 * 1024;
 
+/// Most entries of one [`FromGuest::NotExecuted`].
+pub const MAX_REFUSALS: usize = 16;
+
+/// Longest path in a [`Refusal`], in bytes.
+pub const MAX_PATH: usize = 1024;
+
 macro_rules! redacted_debug {
     ($type:ty, $($pattern:pat => $text:expr),+ $(,)?) => {
         impl fmt::Debug for $type {
@@ -238,6 +281,7 @@ redacted_debug!(FromGuest,
     Self::Ready { at_ns } => format!("Ready {{ at_ns: {at_ns} }}"),
     Self::Started { pid, at_ns } => format!("Started {{ pid: {pid}, at_ns: {at_ns} }}"),
     Self::Output { stream, bytes } => format!("Output {{ {stream:?}, <{} bytes> }}", bytes.len()),
+    Self::NotExecuted { refusals, unlisted } => format!("NotExecuted {{ {}, {unlisted} more }}", refusals.len()),
     Self::Exited(exit) => format!("Exited({exit:?})"),
     Self::Failed { stage, cause } => format!("Failed {{ {stage:?}, {cause:?} }}"),
 );
@@ -248,5 +292,6 @@ redacted_debug!(ToGuest,
     Self::Signal(number) => format!("Signal({number})"),
     Self::Resize(size) => format!("Resize({size:?})"),
 );
+redacted_debug!(Refusal, refusal => format!("Refusal {{ {:?}, {} times }}", refusal.reason, refusal.times));
 redacted_debug!(File, file => format!("File {{ {:?}, <{} bytes> }}", file.path, file.content.len()));
 redacted_debug!(Agent, agent => format!("Agent {{ command: {:?}, env: <redacted>, workdir: {:?} }}", agent.command, agent.workdir));

@@ -57,7 +57,7 @@ pub struct Object {
     /// HTTP method, or the type of a name query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
-    /// Canonical path.
+    /// Canonical path of a request, or the path of a program.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// Keys of the query, in order; never their values.
@@ -69,6 +69,9 @@ pub struct Object {
     /// Bytes of body that came back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes_received: Option<u64>,
+    /// How often it happened, where one record stands for several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<u64>,
 }
 
 /// What was found in a prompt, and where it went.
@@ -174,7 +177,21 @@ impl From<&Program> for Owner {
     }
 }
 
+impl Owner {
+    /// A process that tried to execute a program.
+    #[must_use]
+    pub fn caller(binary: &str, pid: u32, uid: u32) -> Self {
+        Self { binary: cut(binary, MAX_TEXT), sha256: None, script: None, pid, uid, parents: Vec::new() }
+    }
+}
+
 impl Object {
+    /// A file that was to be executed, and how often.
+    #[must_use]
+    pub fn program(path: &str, times: u64) -> Self {
+        Self { path: Some(cut(path, MAX_TEXT)), times: Some(times), ..Self::default() }
+    }
+
     /// A destination.
     #[must_use]
     pub fn destination(host: &str, port: u16) -> Self {

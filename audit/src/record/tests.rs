@@ -95,6 +95,7 @@ fn actions_are_called_as_they_are_written() {
         Action::NameQuery,
         Action::Inference,
         Action::InferenceOutcome,
+        Action::Execution,
         Action::Lifecycle,
         Action::PolicyChange,
         Action::LogRepair,

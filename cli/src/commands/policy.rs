@@ -46,7 +46,7 @@ fn load(file: &Path, files: &PolicyFiles) -> Result<(Document, Policy), PolicyEr
         None => manager::policy::load(file, files)?,
     };
     // Both halves are part of the answer; where the agent works does not change whether they are right.
-    let nowhere = Workspace { uid: 1000, gid: 1000, own: Vec::new(), shared: Vec::new() };
+    let nowhere = Workspace { own: Vec::new(), shared: Vec::new() };
     document.confinement(&nowhere).map_err(PolicyError::Mistakes)?;
     let policy = Policy::compile(&document).map_err(PolicyError::Mistakes)?;
     Ok((document, policy))

@@ -1,20 +1,26 @@
-//! The agent's control group: tells whether the kernel killed for want of memory.
+//! The agent's control group: bounds all of its processes together, and tells whether the kernel killed for
+//! want of memory.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::process::Pid;
+use wire::confinement::Limits;
 
 use crate::boot::early::CGROUPS;
 
-/// Puts the agent's first process, and so everything it starts, into the group. A machine whose control
-/// groups are not mounted (a test outside a guest) has none.
+/// The warden is in the group too, and is not the agent's.
+const WARDEN: u64 = 1;
+
+/// Puts the agent's first process, and so everything it starts, into the group, within its limits. A machine
+/// whose control groups are not mounted (a test outside a guest) has none.
 ///
 /// # Errors
-/// The kernel refused.
-pub(crate) fn enclose(warden: Pid) -> io::Result<()> {
+/// The kernel refused, or there is a limit that nothing would enforce.
+pub(crate) fn enclose(warden: Pid, limits: &Limits) -> io::Result<()> {
     if !Path::new(CGROUPS).join("cgroup.subtree_control").exists() {
-        return Ok(());
+        let unbounded = limits.memory.is_none();
+        return if unbounded { Ok(()) } else { Err(io::ErrorKind::Unsupported.into()) };
     }
     std::fs::write(Path::new(CGROUPS).join("cgroup.subtree_control"), "+memory +pids")?;
     match std::fs::create_dir(group()) {
@@ -22,7 +28,15 @@ pub(crate) fn enclose(warden: Pid) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(error),
     }
-    std::fs::write(group().join("cgroup.procs"), warden.as_raw_nonzero().to_string())
+    set("pids.max", limits.processes.saturating_add(WARDEN))?;
+    if let Some(bytes) = limits.memory {
+        set("memory.max", bytes)?;
+    }
+    set("cgroup.procs", warden.as_raw_nonzero())
+}
+
+fn set(file: &str, value: impl std::fmt::Display) -> io::Result<()> {
+    std::fs::write(group().join(file), value.to_string())
 }
 
 /// Whether the kernel ended a process of the agent because memory ran out.

@@ -5,8 +5,10 @@
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use wire::control::{Exit, FromGuest, MAX_CHUNK, Stream, ToGuest};
 use wire::frame;
@@ -14,6 +16,7 @@ use wire::frame;
 use super::channel::{ChannelError, Order, Report};
 use super::{Running, Streams, cgroup, warden};
 use crate::control::{Control, ControlError};
+use crate::executables::Refusals;
 
 /// Above this many bytes in a queue its source is not read.
 const FULL: usize = 256 * 1024;
@@ -29,6 +32,8 @@ struct Session<'a> {
     /// Output streams that have not ended.
     outputs: Vec<(Stream, OwnedFd)>,
     exit: Option<Exit>,
+    /// What its processes may not execute and tried to; `None`: there is nothing that they may not.
+    refusals: Option<Arc<Refusals>>,
 }
 
 /// Towards the agent's standard input.
@@ -46,13 +51,18 @@ enum Source {
     Channel,
     Stdin,
     Output(usize),
+    Refusals,
 }
 
 /// Serves until the agent has ended and everything it wrote is on its way; returns how it ended.
 ///
 /// # Errors
 /// The control channel failed: nobody is left to serve.
-pub(crate) fn serve(control: &mut Control, running: Running) -> Result<Exit, ControlError> {
+pub(crate) fn serve(
+    control: &mut Control,
+    running: Running,
+    refusals: Option<Arc<Refusals>>,
+) -> Result<Exit, ControlError> {
     let (stdin, outputs) = match running.streams {
         Streams::Pipes { stdin, stdout, stderr } => {
             (Stdin::new(stdin, false), vec![(Stream::Stdout, stdout), (Stream::Stderr, stderr)])
@@ -62,13 +72,14 @@ pub(crate) fn serve(control: &mut Control, running: Running) -> Result<Exit, Con
             (Stdin::new(copy, true), vec![(Stream::Stdout, master)])
         }
     };
-    Session { control, channel: running.channel, stdin, outputs, exit: None }.run()
+    Session { control, channel: running.channel, stdin, outputs, exit: None, refusals }.run()
 }
 
 impl Session<'_> {
     fn run(mut self) -> Result<Exit, ControlError> {
         loop {
             if let (Some(exit), true) = (self.exit, self.outputs.is_empty()) {
+                self.tell_refusals()?;
                 return Ok(exit);
             }
             for (source, events) in self.wait()? {
@@ -77,7 +88,11 @@ impl Session<'_> {
                     Source::Channel => self.on_report(),
                     Source::Stdin => self.stdin.write(),
                     Source::Output(index) => self.on_output(index)?,
+                    Source::Refusals => {}
                 }
+            }
+            if self.next_refusals() == Some(Duration::ZERO) {
+                self.tell_refusals()?;
             }
         }
     }
@@ -104,12 +119,28 @@ impl Session<'_> {
                 watch(Source::Output(index), fd.as_fd(), PollFlags::IN);
             }
         }
-        match rustix::event::poll(&mut poll, None) {
+        let pause = self.next_refusals();
+        if let (Some(refusals), None) = (&self.refusals, pause) {
+            watch(Source::Refusals, refusals.as_fd(), PollFlags::IN);
+        }
+        let pause = pause.and_then(|pause| Timespec::try_from(pause).ok());
+        match rustix::event::poll(&mut poll, pause.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(ControlError::Channel(error)),
         }
         let ready = sources.into_iter().zip(poll.iter().map(PollFd::revents));
         Ok(ready.filter(|(_, events)| !events.is_empty()).collect())
+    }
+
+    /// When refusals may be told; `None` if there are none, or no room for them.
+    fn next_refusals(&self) -> Option<Duration> {
+        let refusals = self.refusals.as_ref().filter(|_| self.control.queued() < FULL)?;
+        refusals.due(Instant::now())
+    }
+
+    fn tell_refusals(&mut self) -> Result<(), ControlError> {
+        let told = self.refusals.as_ref().and_then(|refusals| refusals.take(Instant::now()));
+        told.map_or(Ok(()), |message| self.control.send(&message))
     }
 
     fn on_control(&mut self, events: PollFlags) -> Result<(), ControlError> {

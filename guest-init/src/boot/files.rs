@@ -14,7 +14,7 @@ const RESOLVER: &[u8] = b"nameserver 127.0.0.1\n";
 /// # Errors
 /// What could not be written.
 pub(crate) fn place(setup: &Setup, tree: &Tree) -> Result<(), RootError> {
-    let agent = Owner { uid: setup.confinement.uid, gid: setup.confinement.gid };
+    let agent = Owner::agent(&setup.confinement.user);
     tree.write(Path::new("/etc/resolv.conf"), RESOLVER, 0o644, Owner::ROOT)?;
     tree.write(Path::new("/etc/hostname"), format!("{}\n", setup.hostname).as_bytes(), 0o644, Owner::ROOT)?;
     tree.write(Path::new("/etc/hosts"), hosts(&setup.hostname).as_bytes(), 0o644, Owner::ROOT)?;

@@ -9,7 +9,9 @@ const SETTINGS: &[(&str, &str, Presence)] = &[
     ("kernel/dmesg_restrict", "1", Presence::Always),
     ("kernel/unprivileged_bpf_disabled", "1", Presence::IfBuilt),
     ("net/core/bpf_jit_harden", "2", Presence::IfBuilt),
-    ("kernel/yama/ptrace_scope", "3", Presence::IfBuilt),
+    // Nobody but who holds `CAP_SYS_PTRACE`. With 3, guest-init itself could not see in which part of the kernel a
+    // thread waits, by which it tells a program from its loader.
+    ("kernel/yama/ptrace_scope", "2", Presence::IfBuilt),
     ("kernel/kexec_load_disabled", "1", Presence::IfBuilt),
     ("kernel/perf_event_paranoid", "3", Presence::IfBuilt),
     ("kernel/io_uring_disabled", "2", Presence::IfBuilt),

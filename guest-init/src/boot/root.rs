@@ -9,6 +9,7 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, ResolveFlags, Uid};
 use rustix::io::Errno;
 use rustix::mount::MountFlags;
+use wire::confinement::User;
 use wire::control::{Root, Scratch};
 
 const IMAGE: &str = "/image";
@@ -52,6 +53,11 @@ pub(crate) struct Owner {
 impl Owner {
     /// The superuser.
     pub(crate) const ROOT: Self = Self { uid: 0, gid: 0 };
+
+    /// The agent.
+    pub(crate) fn agent(user: &User) -> Self {
+        Self { uid: user.uid, gid: user.gid }
+    }
 }
 
 impl RootError {

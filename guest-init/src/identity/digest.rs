@@ -26,11 +26,11 @@ struct Version {
 
 /// Digests by file version; the lock is held for a look-up, not while a file is read.
 #[derive(Debug, Default)]
-pub(super) struct Digests(Mutex<HashMap<Version, Digest>>);
+pub(crate) struct Digests(Mutex<HashMap<Version, Digest>>);
 
 impl Digests {
     /// The digest of an open file's content; `None` if it changed meanwhile.
-    pub(super) fn of(&self, file: &mut File) -> io::Result<Option<Digest>> {
+    pub(crate) fn of(&self, file: &mut File) -> io::Result<Option<Digest>> {
         let version = Version::of(&file.metadata()?);
         if let Some(digest) = self.map().get(&version) {
             return Ok(Some(*digest));
@@ -45,6 +45,11 @@ impl Digests {
         }
         map.insert(version, digest);
         Ok(Some(digest))
+    }
+
+    /// The digest of an open file's content, read whatever is remembered.
+    pub(crate) fn afresh(file: &mut File) -> io::Result<Digest> {
+        hash(file)
     }
 
     fn map(&self) -> std::sync::MutexGuard<'_, HashMap<Version, Digest>> {

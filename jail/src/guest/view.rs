@@ -7,6 +7,8 @@ use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags};
 
+use wire::confinement::Confinement;
+
 use super::ConfineError;
 
 const PLAIN: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV).union(MountFlags::NOEXEC);
@@ -61,9 +63,31 @@ const MASKED_DIRECTORIES: &[&str] = &[
 /// Settings: readable, but not writable for anybody.
 const READ_ONLY: &[&str] = &["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys"];
 
-pub(super) fn build(root: &Path) -> Result<(), ConfineError> {
+/// Of the PID namespace: whether files that `memfd_create` makes can be executed. With 2 they cannot, and who
+/// asks for one that can is refused.
+const MEMFD_NOEXEC: &str = "/proc/sys/vm/memfd_noexec";
+
+/// What may be done with files that have no name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Anonymous {
+    /// Execute them.
+    Executable,
+    /// Anything else: where only named programs may be executed, one without a name may not.
+    Data,
+}
+
+impl Anonymous {
+    pub(super) fn for_agent(confinement: &Confinement) -> Self {
+        if confinement.executables.is_some() { Self::Data } else { Self::Executable }
+    }
+}
+
+pub(super) fn build(root: &Path, anonymous: Anonymous) -> Result<(), ConfineError> {
     become_root(root)?;
     mount_proc()?;
+    if anonymous == Anonymous::Data {
+        std::fs::write(MEMFD_NOEXEC, "2").map_err(ConfineError::Anonymous)?;
+    }
     mount_sys()?;
     mount_dev()?;
     mask()

@@ -22,7 +22,7 @@ impl Scene {
         let (proxy, ear) = UnixStream::pair().unwrap();
         ear.set_nonblocking(true).unwrap();
         let (writer, client) = UnixStream::pair().unwrap();
-        let workspace = Workspace { uid: 1000, gid: 1000, own: Vec::new(), shared: Vec::new() };
+        let workspace = Workspace { own: Vec::new(), shared: Vec::new() };
         let document = Document::parse(STARTED_WITH, "agent.yaml").unwrap();
         Self {
             reload: Reload::new(document, workspace, Some("version: 1\n"), Some(proxy)).unwrap(),

@@ -6,14 +6,12 @@ use crate::document::{HeaderLists, Query, RuleEntry, RuleLimits};
 use crate::pattern::pair::PairPattern;
 use crate::pattern::{PatternError, Side};
 use crate::place::At;
+use crate::quantity;
 use crate::rule::RateLimits;
 use crate::validity::{Timestamp, Validity};
 
 /// What `requests_per_minute` may be; whoever counts keeps the time of each.
 const REQUESTS: std::ops::RangeInclusive<u32> = 1..=60_000;
-
-/// Units of `bytes_per_day`.
-const UNITS: [(&str, u64); 4] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40)];
 
 impl Compiler<'_> {
     pub(super) fn conditions(&mut self, entry: &RuleEntry) -> Option<Conditions> {
@@ -115,12 +113,7 @@ impl Compiler<'_> {
 
 /// A positive whole number and its unit, in bytes.
 fn bytes(text: &str) -> Result<u64, PatternError> {
-    let number = || {
-        let (name, factor) = UNITS.iter().find(|(name, _factor)| text.ends_with(name))?;
-        let number: u64 = text.strip_suffix(name)?.trim_end().parse().ok()?;
-        number.checked_mul(*factor).filter(|bytes| *bytes > 0)
-    };
-    number().ok_or_else(|| {
+    quantity::size(text).filter(|bytes| *bytes > 0).ok_or_else(|| {
         let reason = format!("'{text}' is not a size");
         PatternError::new(reason, "write a whole number and KiB, MiB, GiB or TiB, for example 10MiB")
     })

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::document::{Document, Filesystem, OneOrMany, Process};
+use crate::document::{Document, Filesystem, Lists, OneOrMany, Process};
 use crate::place::{At, Place};
 
 /// What variables stand for.
@@ -65,9 +65,13 @@ impl Statics {
         };
         note("filesystem.baseline", self.filesystem.as_ref().and_then(|f| text(f.baseline.as_ref())));
         if let Some(process) = &self.process {
+            note("process.user", text(process.user.as_ref()));
             note("process.seccomp", text(process.seccomp.as_ref()));
             note("process.limits.processes", text(process.limits.processes.as_ref()));
             note("process.limits.open_files", text(process.limits.open_files.as_ref()));
+            note("process.limits.memory", text(process.limits.memory.as_ref()));
+            note("process.limits.file_size", text(process.limits.file_size.as_ref()));
+            note("process.limits.cpu_time", text(process.limits.cpu_time.as_ref()));
         }
         all
     }
@@ -101,12 +105,26 @@ fn filesystem(earlier: Filesystem, later: Filesystem) -> Filesystem {
 fn process(earlier: Process, later: Process) -> Process {
     let (before, after) = (earlier.limits, later.limits);
     Process {
+        user: later.user.or(earlier.user),
         seccomp: later.seccomp.or(earlier.seccomp),
         limits: crate::document::Limits {
             processes: after.processes.or(before.processes),
             open_files: after.open_files.or(before.open_files),
+            memory: after.memory.or(before.memory),
+            file_size: after.file_size.or(before.file_size),
+            cpu_time: after.cpu_time.or(before.cpu_time),
         },
+        executables: merged(earlier.executables, later.executables, executables),
     }
+}
+
+/// What any layer allows and none denies. A layer without the section adds nothing, and does not lift it.
+fn executables(earlier: At<Lists>, later: At<Lists>) -> At<Lists> {
+    let lists = Lists {
+        allow: united(earlier.value.allow, later.value.allow),
+        deny: united(earlier.value.deny, later.value.deny),
+    };
+    At { value: lists, place: later.place }
 }
 
 pub(super) fn united(mut earlier: Vec<At<String>>, later: Vec<At<String>>) -> Vec<At<String>> {

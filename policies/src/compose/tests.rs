@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::place::At;
 use crate::table::Table;
 use crate::{Level, Policy, Timestamp};
 
@@ -155,6 +156,25 @@ fn side_by_side_policies_that_disagree_are_a_mistake_until_settled() {
     assert_eq!(document.process.unwrap().limits.processes.unwrap().value, 5);
     let read = document.filesystem.unwrap().read;
     assert_eq!(read.iter().map(|path| path.value.as_str()).collect::<Vec<_>>(), ["/a", "/b"]);
+}
+
+#[test]
+fn executables_are_united_and_never_lifted() {
+    let one = "version: 1\nprocess: {user: dev, executables: {allow: [sh], deny: [gcc]}}\n";
+    let two = "version: 1\nprocess: {executables: {allow: [python3, sh]}, limits: {memory: 64MiB}}\n";
+    let others = [("./one.yaml", one), ("./two.yaml", two)];
+    let own = "version: 1\nextends: [./one.yaml, ./two.yaml]\nprocess: {limits: {processes: 5}}\n";
+    let process = resolved(own, &others).unwrap().process.unwrap();
+    let lists = process.executables.unwrap().value;
+    let texts = |list: &[At<String>]| list.iter().map(|entry| entry.value.clone()).collect::<Vec<_>>();
+    assert_eq!(
+        (texts(&lists.allow), texts(&lists.deny)),
+        (vec!["sh".into(), "python3".into()], vec!["gcc".into()])
+    );
+    assert_eq!(
+        (process.user.unwrap().value, process.limits.memory.unwrap().value),
+        ("dev".into(), "64MiB".into())
+    );
 }
 
 #[test]

@@ -9,7 +9,7 @@ use wire::confinement::Confinement;
 type TakeOver = fn(&mut Document, &Document);
 
 /// The keys of the static half, in the order in which they are named. The last two catch what has no line of its own.
-const KEYS: [(&str, TakeOver); 10] = [
+const KEYS: [(&str, TakeOver); 15] = [
     ("filesystem.baseline", |to, from| filesystem(to).baseline = filesystem_of(from).baseline),
     ("filesystem.read", |to, from| filesystem(to).read = filesystem_of(from).read),
     ("filesystem.execute", |to, from| filesystem(to).execute = filesystem_of(from).execute),
@@ -22,6 +22,11 @@ const KEYS: [(&str, TakeOver); 10] = [
     ("process.limits.open_files", |to, from| {
         process(to).limits.open_files = process_of(from).limits.open_files;
     }),
+    ("process.user", |to, from| process(to).user = process_of(from).user),
+    ("process.executables", |to, from| process(to).executables = process_of(from).executables),
+    ("process.limits.memory", |to, from| process(to).limits.memory = process_of(from).limits.memory),
+    ("process.limits.file_size", |to, from| process(to).limits.file_size = process_of(from).limits.file_size),
+    ("process.limits.cpu_time", |to, from| process(to).limits.cpu_time = process_of(from).limits.cpu_time),
     ("filesystem", |to, from| to.filesystem.clone_from(&from.filesystem)),
     ("process", |to, from| to.process.clone_from(&from.process)),
 ];
@@ -87,7 +92,7 @@ mod tests {
 
     fn change(new: &str) -> Option<&'static str> {
         let document = |text: &str| Document::parse(text, "p").unwrap();
-        let workspace = Workspace { uid: 1000, gid: 1000, own: Vec::new(), shared: Vec::new() };
+        let workspace = Workspace { own: Vec::new(), shared: Vec::new() };
         document(RUNNING).static_change(&document(new), &workspace).unwrap()
     }
 
@@ -103,6 +108,11 @@ mod tests {
             ("process: {limits: {processes: 65}}\n", "process.limits.processes"),
             ("process: {limits: {processes: 64, open_files: 9}}\n", "process.limits.open_files"),
             ("process: {}\n", "process.limits.processes"),
+            ("process: {user: dev, limits: {processes: 64}}\n", "process.user"),
+            ("process: {limits: {processes: 64, memory: 1GiB}}\n", "process.limits.memory"),
+            ("process: {limits: {processes: 64, file_size: 1GiB}}\n", "process.limits.file_size"),
+            ("process: {limits: {processes: 64, cpu_time: 10m}}\n", "process.limits.cpu_time"),
+            ("process: {executables: {allow: [sh]}, limits: {processes: 64}}\n", "process.executables"),
         ] {
             let new = if new.starts_with('f') {
                 format!("version: 1\n{new}{same_limits}")

@@ -58,7 +58,7 @@ pub fn import(text: &str, file: &str) -> Result<Imported, LoadErrors> {
 
 fn check(document: &Document) -> Result<(), LoadErrors> {
     Policy::compile(document)?;
-    let nowhere = confinement::Workspace { uid: 1000, gid: 1000, own: Vec::new(), shared: Vec::new() };
+    let nowhere = confinement::Workspace { own: Vec::new(), shared: Vec::new() };
     document.confinement(&nowhere).map(|_confinement| ())
 }
 

@@ -1,0 +1,149 @@
+//! Which files the agent's processes may execute: the kernel asks here before each, and waits.
+//!
+//! ```text
+//! execve ──fanotify──► Watch ──► Facts (path, content, who opens) ──► Rules ──► yes | no, EPERM
+//!                                                                        no ──► Refusals ──► the manager
+//! ```
+//! `fanotify` and not a BPF program: both are built into the stock kernel, but here the descriptor that comes with
+//! the question *is* the file, its content can be read before the answer, and nothing is loaded into the kernel.
+//!
+//! One thread answers. If it cannot go on, the machine goes off: a question that nobody answers would wait, and
+//! a watch that ends would let everything pass. This module must never know why a file is listed.
+
+mod facts;
+mod refusals;
+mod rules;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustix::io::Errno;
+use rustix::process::Pid;
+use wire::confinement::Confinement;
+
+use crate::boot::root::Tree;
+use crate::life;
+use crate::sys::fanotify::{Answer, Question, Watch};
+use facts::Opened;
+use rules::{Facts, Rules};
+
+pub(crate) use refusals::Refusals;
+
+/// Why executables cannot be watched.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum GuardError {
+    /// The kernel has no permission events.
+    #[error("cannot be asked before files are executed")]
+    Watch(#[source] Errno),
+    /// The agent's mounts cannot be listed.
+    #[error("cannot list the agent's mounts")]
+    Mounts(#[source] io::Error),
+    /// A file system cannot be watched.
+    #[error("cannot watch {0}")]
+    Mark(String, #[source] Errno),
+    /// The kernel does not say which part of it opens a file.
+    #[error("the kernel does not tell a program from its loader")]
+    Stack(#[source] io::Error),
+    /// No wake-up or no thread.
+    #[error("cannot start the thread that answers")]
+    Thread(#[source] io::Error),
+}
+
+/// From here on the kernel asks about every file that the processes below `warden` execute; what was refused
+/// is in the result. Nothing is watched if the confinement names no executables.
+///
+/// # Errors
+/// What cannot be watched.
+pub(crate) fn guard(
+    confinement: &Confinement,
+    tree: &Tree,
+    warden: Pid,
+) -> Result<Option<Arc<Refusals>>, GuardError> {
+    let Some(executables) = &confinement.executables else { return Ok(None) };
+    // Kernel settings may forbid to read it of another process. Without it every dynamic program would be
+    // refused; better said here than by each of them.
+    std::fs::read(format!("/proc/{}/stack", warden.as_raw_nonzero())).map_err(GuardError::Stack)?;
+    let rules = Rules::new(executables, |path| facts::resolved(tree, path));
+    let watch = Watch::new().map_err(GuardError::Watch)?;
+    let mounts = std::fs::read_to_string(format!("/proc/{}/mountinfo", warden.as_raw_nonzero()));
+    for mount in executable_mounts(&mounts.map_err(GuardError::Mounts)?) {
+        let path = PathBuf::from(format!("/proc/{}/root{mount}", warden.as_raw_nonzero()));
+        watch.file_system_of(&path).map_err(|error| GuardError::Mark(mount, error))?;
+    }
+    let refusals = Arc::new(Refusals::new().map_err(|error| GuardError::Thread(error.into()))?);
+    let guard = Guard { watch, rules, agent: confinement.user.uid, refusals: Arc::clone(&refusals) };
+    std::thread::Builder::new()
+        .name("executables".to_owned())
+        .spawn(move || guard.serve())
+        .map_err(GuardError::Thread)?;
+    Ok(Some(refusals))
+}
+
+/// The thread that answers.
+struct Guard {
+    watch: Watch,
+    rules: Rules,
+    agent: u32,
+    refusals: Arc<Refusals>,
+}
+
+impl Guard {
+    fn serve(mut self) -> ! {
+        let digests = crate::identity::Digests::default();
+        loop {
+            let questions = match self.watch.questions() {
+                Ok(questions) => questions,
+                Err(error) => life::die(&format!("guest-init: nobody asks about executables: {error}")),
+            };
+            for question in &questions {
+                let answer = self.judge(question, &digests);
+                if let Err(error) = self.watch.answer(question, answer) {
+                    life::die(&format!("guest-init: cannot answer about executables: {error}"));
+                }
+            }
+        }
+    }
+
+    fn judge(&mut self, question: &Question, digests: &crate::identity::Digests) -> Answer {
+        let opened = Opened::new(question, digests, self.agent);
+        match self.rules.judge(&opened) {
+            Ok(()) => Answer::Yes,
+            Err(reason) => {
+                let path = opened.path().unwrap_or_default();
+                self.refusals.add(&path, &facts::caller(question.thread), question.thread, reason);
+                Answer::No
+            }
+        }
+    }
+}
+
+/// Where the mounts are from which a program can be executed. Nobody in the agent's namespace can mount or
+/// change a flag.
+fn executable_mounts(mountinfo: &str) -> Vec<String> {
+    let executable = |line: &str| {
+        let mut fields = line.split(' ').skip(4);
+        let (place, options) = (fields.next()?, fields.next()?);
+        let refused = options.split(',').any(|option| option == "noexec");
+        (!refused).then(|| unescape(place))
+    };
+    mountinfo.lines().filter_map(executable).collect()
+}
+
+/// The kernel writes blanks, tabs, line ends and backslashes of a path as three octal digits.
+fn unescape(text: &str) -> String {
+    let mut parts = text.split('\\');
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.get(..3).and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(byte) => {
+                plain.push(char::from(byte));
+                plain.push_str(part.get(3..).unwrap_or_default());
+            }
+            None => plain.push_str(part),
+        }
+    }
+    plain
+}

@@ -1,0 +1,90 @@
+//! What the kernel says about a file that somebody is about to execute, and about who that is.
+
+use std::fs::{self, File};
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags, StatVfsMountFlags};
+use rustix::process::Pid;
+
+use super::rules::{Content, Facts, Hold, Role};
+use crate::boot::root::{TREE, Tree};
+use crate::identity::Digests;
+use crate::sys::fanotify::Question;
+
+/// Longest file that is read for its digest.
+const MAX_CONTENT: u64 = 1 << 30;
+
+/// Write permission of the group and of others. An access list that lets somebody else write shows as the
+/// group's.
+const OTHERS_WRITE: u32 = 0o022;
+
+/// The function of the kernel that starts a program of the usual format; it opens the program's loader. (That
+/// the program itself may be executed was asked before, from elsewhere in the kernel.)
+const STARTS_PROGRAM: &str = "load_elf_binary+";
+
+/// A file that somebody waits to execute.
+#[derive(Debug)]
+pub(super) struct Opened<'a> {
+    question: &'a Question,
+    digests: &'a Digests,
+    agent: u32,
+}
+
+impl<'a> Opened<'a> {
+    pub(super) fn new(question: &'a Question, digests: &'a Digests, agent: u32) -> Self {
+        Self { question, digests, agent }
+    }
+
+    /// A file with somebody else's name on it, that only they may write, or on a file system that nobody writes.
+    fn hold(&self, file: &File) -> Option<Hold> {
+        let metadata = file.metadata().ok()?;
+        let theirs = metadata.uid() != self.agent && metadata.mode() & OTHERS_WRITE == 0;
+        let read_only = rustix::fs::fstatvfs(file).ok()?.f_flag.contains(StatVfsMountFlags::RDONLY);
+        Some(if theirs || read_only { Hold::Lasting } else { Hold::Fleeting })
+    }
+}
+
+impl Facts for Opened<'_> {
+    fn path(&self) -> Option<Vec<u8>> {
+        let link = format!("/proc/self/fd/{}", self.question.file.as_raw_fd());
+        fs::read_link(link).ok().map(|path| path.into_os_string().into_vec())
+    }
+
+    fn content(&self) -> Option<Content> {
+        let mut file = File::from(self.question.file.try_clone().ok()?);
+        let hold = self.hold(&file)?;
+        if file.metadata().ok()?.size() > MAX_CONTENT {
+            return None;
+        }
+        let digest = match hold {
+            Hold::Lasting => self.digests.of(&mut file).ok()??,
+            // Times do not tell two writes of one moment apart: what the agent may write is read every time.
+            Hold::Fleeting => Digests::afresh(&mut file).ok()?,
+        };
+        Some(Content { digest, hold })
+    }
+
+    /// The thread waits in the kernel, and its stack there cannot be forged from outside of it.
+    fn role(&self) -> Role {
+        let stack = format!("/proc/{}/stack", self.question.thread.as_raw_nonzero());
+        let frames = fs::read_to_string(stack).unwrap_or_default();
+        if frames.lines().any(|frame| frame.contains(STARTS_PROGRAM)) { Role::Loader } else { Role::Program }
+    }
+}
+
+/// The executable of the process that tries.
+pub(super) fn caller(thread: Pid) -> Vec<u8> {
+    let link = format!("/proc/{}/exe", thread.as_raw_nonzero());
+    fs::read_link(link).map(|path| path.into_os_string().into_vec()).unwrap_or_default()
+}
+
+/// Where `path` of the agent's tree leads to.
+pub(super) fn resolved(tree: &Tree, path: &str) -> Option<Vec<u8>> {
+    let file = tree.at(Path::new(path), OFlags::PATH, Mode::empty()).ok()?;
+    let inside = fs::read_link(Tree::name(&file)).ok()?;
+    let inside = Path::new("/").join(inside.strip_prefix(TREE).ok()?);
+    Some(inside.into_os_string().into_vec())
+}

@@ -1,0 +1,169 @@
+use std::cell::Cell;
+
+use wire::confinement::{Executable, Executables, Segment};
+use wire::control::{FromGuest, RefusalReason};
+use wire::subject::Digest;
+
+use super::rules::{Content, Facts, Hold, Role, Rules};
+use super::*;
+
+const GOOD: Digest = Digest([1; 32]);
+const BAD: Digest = Digest([2; 32]);
+const LD: &str = "/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2";
+
+struct Fake {
+    path: &'static str,
+    content: Option<Content>,
+    role: Role,
+    looked: Cell<bool>,
+}
+
+impl Facts for Fake {
+    fn path(&self) -> Option<Vec<u8>> {
+        Some(self.path.into()).filter(|path: &Vec<u8>| !path.is_empty())
+    }
+
+    fn content(&self) -> Option<Content> {
+        self.looked.set(true);
+        self.content
+    }
+
+    fn role(&self) -> Role {
+        self.role
+    }
+}
+
+fn file(path: &'static str) -> Fake {
+    Fake { path, content: None, role: Role::Program, looked: Cell::new(false) }
+}
+
+fn with(path: &'static str, digest: Digest, hold: Hold) -> Fake {
+    Fake { content: Some(Content { digest, hold }), ..file(path) }
+}
+
+fn entry(pattern: &str) -> Executable {
+    let part = |part: &str| match part {
+        "**" => Segment::AnyNumber,
+        part => Segment::Like(part.split('*').map(str::to_owned).collect()),
+    };
+    Executable::Path(pattern[1..].split('/').map(part).collect())
+}
+
+fn rules(allow: &[Executable], deny: &[Executable]) -> Rules {
+    let resolve = |path: &str| match path {
+        "/bin/sh" => Some(b"/usr/bin/dash".to_vec()),
+        "/lib64/ld-linux-x86-64.so.2" => Some(LD.into()),
+        _ => None,
+    };
+    Rules::new(&Executables { allow: allow.to_vec(), deny: deny.to_vec() }, resolve)
+}
+
+#[test]
+fn paths_match_part_by_part() {
+    let table: [(&str, &[&str], &[&str]); 7] = [
+        ("/usr/bin/git", &["/usr/bin/git"], &["/usr/bin/gitk", "/bin/git", "/usr/bin/git/x", "usr/bin/git"]),
+        (
+            "/opt/*/bin/t*l",
+            &["/opt/a/bin/tool", "/opt/a/bin/tl"],
+            &["/opt/a/b/bin/tool", "/opt/bin/tool", "/opt/a/bin/t"],
+        ),
+        ("/opt/*", &["/opt/a"], &["/opt", "/opt/a/b"]),
+        ("/opt/**/*", &["/opt/a", "/opt/a/b/c"], &["/opt", "/op/a"]),
+        ("/a/**/b/**/c", &["/a/b/c", "/a/x/b/y/z/c", "/a/b/b/c"], &["/a/c", "/a/b/d", "/b/c"]),
+        ("/**/sh", &["/sh", "/usr/bin/sh", "/tmp/sh"], &["/tmp/sh/x", "/tmp/ssh"]),
+        ("/a/x*y*z", &["/a/xyz", "/a/x1y2z"], &["/a/xz", "/a/xyzz1", "/a/yz"]),
+    ];
+    for (pattern, yes, no) in table {
+        let mut rules = rules(&[entry(pattern)], &[]);
+        yes.iter().for_each(|path| assert_eq!(rules.judge(&file(path)), Ok(()), "{pattern} {path}"));
+        let refused = Err(RefusalReason::NotAllowed);
+        no.iter().for_each(|path| assert_eq!(rules.judge(&file(path)), refused, "{pattern} {path}"));
+    }
+}
+
+#[test]
+fn deny_beats_allow_and_survives_removal() {
+    let mut rules = rules(&[entry("/usr/**/*")], &[entry("/usr/bin/gcc"), entry("/**/nc")]);
+    assert_eq!(rules.judge(&file("/usr/bin/ls")), Ok(()));
+    for denied in ["/usr/bin/gcc", "/usr/local/nc", "/usr/bin/gcc (deleted)", "/tmp/nc"] {
+        assert_eq!(rules.judge(&file(denied)), Err(RefusalReason::Denied), "{denied}");
+    }
+    // What replaced an allowed file is asked about under its own path; the removed one is nobody's.
+    assert_eq!(rules.judge(&file("/usr/bin/ls (deleted)")), Err(RefusalReason::NotAllowed));
+    assert_eq!(rules.judge(&file("")), Err(RefusalReason::Unreadable));
+}
+
+#[test]
+fn an_entry_without_a_wildcard_is_also_what_it_leads_to() {
+    let mut rules = rules(&[entry("/bin/sh")], &[]);
+    assert_eq!(rules.judge(&file("/usr/bin/dash")), Ok(()));
+    assert_eq!(rules.judge(&file("/usr/bin/bash")), Err(RefusalReason::NotAllowed));
+}
+
+#[test]
+fn a_digest_allows_what_cannot_change_and_denies_anything() {
+    let mut pinned = rules(&[Executable::Digest(GOOD)], &[]);
+    assert_eq!(pinned.judge(&with("/work/x", GOOD, Hold::Lasting)), Ok(()));
+    assert_eq!(pinned.judge(&with("/work/x", GOOD, Hold::Fleeting)), Err(RefusalReason::NotAllowed));
+    assert_eq!(pinned.judge(&with("/work/x", BAD, Hold::Lasting)), Err(RefusalReason::NotAllowed));
+    assert_eq!(pinned.judge(&file("/work/x")), Err(RefusalReason::NotAllowed));
+
+    let mut banned = rules(&[entry("/**/*")], &[Executable::Digest(BAD)]);
+    assert_eq!(banned.judge(&with("/x", GOOD, Hold::Fleeting)), Ok(()));
+    assert_eq!(banned.judge(&with("/x", BAD, Hold::Fleeting)), Err(RefusalReason::Denied));
+    assert_eq!(banned.judge(&file("/x")), Err(RefusalReason::Unreadable));
+}
+
+#[test]
+fn content_is_read_only_where_a_digest_is_listed() {
+    let asked = with("/usr/bin/ls", GOOD, Hold::Lasting);
+    assert_eq!(rules(&[entry("/usr/bin/ls")], &[]).judge(&asked), Ok(()));
+    assert!(!asked.looked.get());
+}
+
+#[test]
+fn the_loader_loads_for_programs_and_is_no_program() {
+    let loading = || Fake { role: Role::Loader, ..file(LD) };
+    let mut listed = rules(&[entry("/usr/bin/ls")], &[]);
+    assert_eq!(listed.judge(&file(LD)), Err(RefusalReason::NotAllowed));
+    assert_eq!(listed.judge(&loading()), Ok(()));
+    let mut wide = rules(&[entry("/usr/**/*")], &[]);
+    assert_eq!(wide.judge(&file(LD)), Err(RefusalReason::Loader));
+    assert_eq!(wide.judge(&loading()), Ok(()));
+    let mut other = rules(&[entry("/opt/**/*")], &[]);
+    assert_eq!(other.judge(&file("/opt/ld.so")), Ok(()), "it is not known as a loader yet");
+    assert_eq!(other.judge(&Fake { role: Role::Loader, ..file("/srv/ld.so") }), Ok(()));
+    let mut by_name = rules(&[entry("/lib64/ld-linux-x86-64.so.2")], &[]);
+    assert_eq!(by_name.judge(&file(LD)), Ok(()), "who lists it by name means it");
+    let mut denied = rules(&[entry("/usr/bin/ls")], &[entry("/usr/lib/**")]);
+    assert_eq!(denied.judge(&loading()), Err(RefusalReason::Denied));
+}
+
+#[test]
+fn mounts_that_execute_nothing_need_no_watch() {
+    let mounts = "29 1 0:25 / / rw,nosuid,nodev,relatime shared:1 - overlay overlay rw\n\
+                  30 29 0:26 / /proc rw,nosuid,nodev,noexec - proc proc rw\n\
+                  31 29 0:27 / /dev/shm rw,nosuid,nodev - tmpfs tmpfs rw\n\
+                  32 29 0:28 / /a\\040b\\134c rw - erofs /dev/vdb ro\n";
+    assert_eq!(executable_mounts(mounts), ["/", "/dev/shm", "/a b\\c"]);
+}
+
+#[test]
+fn refusals_are_counted_and_bounded() {
+    let refusals = Refusals::new().unwrap();
+    let start = std::time::Instant::now();
+    assert_eq!((refusals.due(start), refusals.take(start)), (None, None));
+    let add = |path: &str| refusals.add(path.as_bytes(), b"/bin/sh", Pid::INIT, RefusalReason::NotAllowed);
+    (0..1000).for_each(|_| add("/tmp/x"));
+    (0..40).for_each(|n| add(&format!("/tmp/{n}/{}", "long".repeat(1000))));
+    assert_eq!(refusals.due(start), Some(std::time::Duration::ZERO));
+    let Some(FromGuest::NotExecuted { refusals: told, unlisted }) = refusals.take(start) else { panic!() };
+    let times = told.iter().map(|refusal| refusal.times).sum::<u64>();
+    assert_eq!((told.len(), times + unlisted), (16, 1040));
+    assert!(told.iter().any(|refusal| refusal.program == "/tmp/x" && refusal.times == 1000));
+    assert!(told.iter().all(|refusal| refusal.program.len() <= 1024));
+    let bytes = wire::frame::encode(&FromGuest::NotExecuted { refusals: told, unlisted }).unwrap();
+    assert!(bytes.len() <= wire::frame::SMALL, "{}", bytes.len());
+    add("/tmp/x");
+    assert!(refusals.due(start).is_some_and(|pause| pause > std::time::Duration::ZERO));
+}

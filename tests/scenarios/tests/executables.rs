@@ -1,0 +1,158 @@
+//! `process.executables` against an agent that wants to run a program which it may not. The same agent, without
+//! the section, succeeds with every attempt: what stops it is the section and nothing else.
+
+use std::fmt::Write as _;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use scenarios::{Outcome, Session};
+use serde_json::Value;
+
+/// Runs inside; prints one line for each attempt.
+const ATTEMPTS: &str = include_str!("executables/attempts.py");
+
+/// Attempts to run `whoami`, which no list names.
+const ATTACKS: [&str; 20] = [
+    "directly",
+    "by a link",
+    "by a copy",
+    "by a copy with an allowed name",
+    "by a hard link to a copy",
+    "by a renamed copy",
+    "by its open file",
+    "by its open file and no path",
+    "by a removed copy",
+    "by a file that never had a name",
+    "from memory",
+    "from memory that asks to be executable",
+    "from memory and no path",
+    "by the loader",
+    "by the loader after a failed start of an allowed program",
+    "as the interpreter of a script",
+    "by another thread",
+    "by a call that forks and executes",
+    "as one of many at once",
+    "moved to the writable layer",
+];
+
+/// What a list of paths cannot see, said in the policy language's page.
+const BEYOND: [&str; 4] = [
+    "a script given to its interpreter",
+    "an allowed file that the agent overwrote",
+    "a library of any name",
+    "code in an allowed program",
+];
+
+const ALLOWED: &str =
+    "allow: [python3, sh, cp, \"/usr/lib/**\", /work/tool, \"/tools/**\"], deny: [/tools/denied]";
+
+fn attack(executables: &str) -> Outcome {
+    let section =
+        if executables.is_empty() { String::new() } else { format!("executables: {{{executables}}}") };
+    let session = Session::new("base");
+    let tools = session.dir().join("tools");
+    std::fs::create_dir(&tools).unwrap();
+    executable(&tools.join("denied"), "#!/bin/sh\necho agent\n");
+    session
+        .command(["python3", "-c", ATTEMPTS])
+        .yaml("mounts: [{source: ./tools, target: /tools, mode: copy}]")
+        .yaml(&format!("policy: {{process: {{{section}}}}}"))
+        .yaml("resources: {memory: 768MiB}")
+        .run()
+}
+
+fn said(outcome: &Outcome, attempt: &str) -> String {
+    let text = outcome.text();
+    let line =
+        text.lines().find_map(|line| line.strip_prefix(attempt)?.strip_prefix(": ").map(str::to_owned));
+    line.unwrap_or_else(|| panic!("nothing about '{attempt}': {outcome}"))
+}
+
+#[test]
+fn what_no_list_names_does_not_run_whichever_way() {
+    let free = attack("");
+    let held = attack(ALLOWED);
+    let mut wrong = String::new();
+    for attempt in ATTACKS {
+        let (without, with) = (said(&free, attempt), said(&held, attempt));
+        if without != "ran" || with == "ran" {
+            writeln!(wrong, "{attempt}: without the section {without}, with it {with}").unwrap();
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}\n{held}");
+    for attempt in BEYOND {
+        assert_eq!(said(&held, attempt), "ran", "the page says that this is not seen: {attempt}");
+    }
+    let records = executions(&held);
+    let of = |path: &str| records.iter().filter(|record| record["object"]["path"] == path).count();
+    assert!(of("/usr/bin/whoami") > 0 && of("/tmp/copy") > 0, "{held}");
+    let loader =
+        |record: &&Value| record["reason"].as_str().is_some_and(|reason| reason.contains("dynamic loader"));
+    assert!(records.iter().any(|record| loader(&record)), "{held}");
+    assert!(executions(&free).is_empty(), "{free}");
+}
+
+#[test]
+fn repeats_are_counted_and_told_who_tried() {
+    let script = "cp /bin/busybox /tmp/x; for i in $(seq 300); do /tmp/x; done; \
+                  for i in $(seq 40); do cp /tmp/x /tmp/x$i; /tmp/x$i; done";
+    let outcome = Session::new("tiny")
+        .script(script)
+        .yaml("policy: {process: {executables: {allow: [/bin/busybox], deny: [\"/tmp/x3*\"]}}}")
+        .run();
+    let records = executions(&outcome);
+    let times: u64 = records.iter().filter_map(|record| record["object"]["times"].as_u64()).sum();
+    assert_eq!(times, 340, "{outcome}");
+    assert!(records.len() < 100, "{outcome}");
+    let first = &records[0];
+    assert_eq!((&first["decision"], &first["level"]), (&"deny".into(), &"executable".into()), "{outcome}");
+    assert_eq!(first["subject"]["owners"][0]["binary"], "/bin/busybox", "{outcome}");
+    assert_eq!(first["subject"]["owners"][0]["uid"], 1000, "{outcome}");
+}
+
+#[test]
+fn a_command_that_is_not_listed_is_126_and_recorded() {
+    let outcome = Session::new("tiny")
+        .command(["sleep", "1"])
+        .yaml("policy: {process: {executables: {allow: [/usr/bin/other]}}}")
+        .run();
+    assert_eq!(outcome.code, Some(126), "{outcome}");
+    assert!(outcome.stderr.contains("process.executables"), "{outcome}");
+    assert_eq!(executions(&outcome)[0]["object"]["path"], "/bin/busybox", "{outcome}");
+}
+
+#[test]
+fn a_digest_allows_that_content_where_the_agent_cannot_write() {
+    let session = Session::new("tiny");
+    let tools = session.dir().join("tools");
+    std::fs::create_dir(&tools).unwrap();
+    for (name, text) in [("good", "#!/bin/sh\necho good ran\n"), ("bad", "#!/bin/sh\necho bad ran\n")] {
+        executable(&tools.join(name), text);
+    }
+    let digest = sha256(&tools.join("good"));
+    let outcome = session
+        .script("/tools/good; /tools/bad; cp /tools/good /tmp/good; /tmp/good; echo end")
+        .yaml("mounts: [{source: ./tools, target: /tools, mode: ro}]")
+        .yaml(&format!(
+            "policy: {{process: {{executables: {{allow: [/bin/busybox, \"sha256:{digest}\"]}}}}}}"
+        ))
+        .run();
+    assert_eq!(outcome.text(), "good ran\nend\n", "{outcome}");
+    let refused: Vec<_> =
+        executions(&outcome).iter().map(|record| record["object"]["path"].clone()).collect();
+    assert!(refused.contains(&"/tools/bad".into()) && refused.contains(&"/tmp/good".into()), "{outcome}");
+}
+
+fn executable(file: &Path, text: &str) {
+    std::fs::write(file, text).unwrap();
+    std::fs::set_permissions(file, PermissionsExt::from_mode(0o755)).unwrap();
+}
+
+fn executions(outcome: &Outcome) -> Vec<Value> {
+    outcome.audit.iter().filter(|record| record["action"] == "execution").cloned().collect()
+}
+
+fn sha256(file: &Path) -> String {
+    let output = std::process::Command::new("sha256sum").arg(file).output().expect("sha256sum is installed");
+    String::from_utf8(output.stdout).expect("digits are ASCII")[..64].to_owned()
+}
