@@ -4,7 +4,8 @@
 //! early mounts, modules → control channel → setup → root tree → network capture → agent, confined
 //!   → relay and names serve → the agent ends → everything is told → power off
 //! ```
-//! Two threads of work run beside the agent's session: the relay of captured connections and the name stub.
+//! Beside the agent's session run the relay of captured connections, the name stub, and, if a port of the agent is
+//! open to the outside, the threads that take connections to it.
 //! guest-init never reads a policy; what it does to the agent came compiled in the setup.
 
 mod agent;
@@ -13,6 +14,7 @@ mod capture;
 mod control;
 mod host;
 mod identity;
+mod inbound;
 mod life;
 mod names;
 mod relay;
