@@ -2,25 +2,37 @@
 //! sockets of another kind.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use wire::vsock::{HOST_CID, PRIVILEGED_BELOW, Port};
 
-use crate::sys::VsockAddr;
+use crate::sys::{self, VsockAddr};
 
 /// `VMADDR_CID_ANY`: whatever context id this guest has.
 const ANY_CID: u32 = u32::MAX;
 
-/// Opens streams to the host's ports.
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 1024;
+
+/// Opens streams to the host's ports, and takes the host's.
 pub(crate) trait Host: Send + Sync {
     /// Starts to connect; the socket does not block, and becomes writable when it is connected or failed.
     ///
     /// # Errors
     /// No connection could be started.
     fn connect(&self, port: Port) -> io::Result<OwnedFd>;
+
+    /// Listens on a port of the guest; the socket blocks.
+    ///
+    /// # Errors
+    /// The port is taken.
+    fn listen(&self, port: Port) -> io::Result<OwnedFd>;
+
+    /// Whether it is the host that called, and not a process of this guest.
+    fn is_host(&self, caller: BorrowedFd<'_>) -> bool;
 }
 
 /// The host behind the vsock device.
@@ -39,6 +51,18 @@ impl Host for Vsock {
             Ok(()) | Err(Errno::INPROGRESS) => Ok(socket),
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn listen(&self, port: Port) -> io::Result<OwnedFd> {
+        let flags = SocketFlags::CLOEXEC;
+        let socket = rustix::net::socket_with(AddressFamily::VSOCK, SocketType::STREAM, flags, None)?;
+        rustix::net::bind(&socket, &VsockAddr { cid: ANY_CID, port: port.0 })?;
+        rustix::net::listen(&socket, BACKLOG)?;
+        Ok(socket)
+    }
+
+    fn is_host(&self, caller: BorrowedFd<'_>) -> bool {
+        sys::vsock_peer(caller) == Ok(HOST_CID)
     }
 }
 

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit};
 use wire::control::{Exit, FromGuest, Setup, Stage};
-use wire::flow::FlowKey;
 
 use crate::agent::{self, session};
 use crate::boot::root::{Owner, Tree};
@@ -16,7 +15,7 @@ use crate::capture::{Egress, Gates, Network};
 use crate::control::{Control, ControlError};
 use crate::host::{Host, Vsock};
 use crate::identity::Resolver;
-use crate::{executables, names, relay, sys, trust};
+use crate::{executables, inbound, names, relay, sys, trust};
 
 /// The kind of interface that carries the default routes.
 const WAY_OUT: &str = "dummy";
@@ -79,7 +78,7 @@ fn serve(host: &Arc<dyn Host>, control: &mut Control, started: u64) -> Result<Ex
     let network = Network::build(egress, WAY_OUT).map_err(|error| failed(Stage::Capture)(error.into()))?;
     let poised = agent::poise(&mut setup, tree.path(), network.namespace())
         .map_err(|error| failed(Stage::Agent)(error.into()))?;
-    serve_network(network, host, setup.flow_key.clone(), poised.warden())
+    serve_network(network, host, &setup, poised.warden())
         .map_err(|error| failed(Stage::Capture)(error))?;
     crate::control::wipe(&mut setup.flow_key.0);
     hygiene::apply().map_err(|error| failed(Stage::Agent)(error.into()))?;
@@ -92,16 +91,21 @@ fn serve(host: &Arc<dyn Host>, control: &mut Control, started: u64) -> Result<Ex
     Ok(session::serve(control, running, guard)?)
 }
 
-/// Starts the threads that carry connections and names, if the sandbox has egress.
+/// Starts the threads that carry connections and names, if the sandbox has egress, and those that take connections
+/// from outside, if a port is open.
 fn serve_network(
     network: Network,
     host: &Arc<dyn Host>,
-    key: FlowKey,
+    setup: &Setup,
     warden: Pid,
 ) -> Result<(), Box<dyn Error>> {
-    let (_, Some(gates)) = network.into_parts() else { return Ok(()) };
-    let Gates { flows, explicit, datagrams, streams, diagnosis } = gates;
+    let (namespace, gates) = network.into_parts();
     allow_descriptors()?;
+    let key = setup.flow_key.clone();
+    if !setup.inbound.is_empty() {
+        inbound::start(host, &namespace, key.clone(), setup.inbound.clone())?;
+    }
+    let Some(Gates { flows, explicit, datagrams, streams, diagnosis }) = gates else { return Ok(()) };
     let resolver = Arc::new(Resolver::new(diagnosis, warden)?);
     relay::start(flows, explicit, Arc::clone(host), key, Arc::clone(&resolver))?;
     names::start(datagrams, streams, Arc::clone(host), resolver)?;

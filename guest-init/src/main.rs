@@ -4,8 +4,8 @@
 //! early mounts, modules → control channel → setup → root tree → network capture → agent, confined
 //!   → relay and names serve → the agent ends → everything is told → power off
 //! ```
-//! Threads of work run beside the agent's session: the relay of captured connections, the name stub, and the
-//! one that says which files may be executed.
+//! Threads of work run beside the agent's session: the relay of captured connections, the name stub, the one that says
+//! which files may be executed and, if a port of the agent is open to the outside, those that take connections to it.
 //! guest-init never reads a policy; what it does to the agent came compiled in the setup.
 
 mod agent;
@@ -15,6 +15,7 @@ mod control;
 mod executables;
 mod host;
 mod identity;
+mod inbound;
 mod life;
 mod names;
 mod relay;

@@ -12,7 +12,7 @@
 
 mod flow;
 mod identify;
-mod pipe;
+pub(crate) mod pipe;
 mod table;
 #[cfg(test)]
 mod tests;

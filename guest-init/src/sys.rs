@@ -8,7 +8,7 @@
 pub(crate) mod fanotify;
 
 use std::mem::MaybeUninit;
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::net::addr::{SocketAddrArg, SocketAddrLen, SocketAddrOpaque};
@@ -37,6 +37,25 @@ unsafe impl SocketAddrArg for VsockAddr {
             svm_zero: [0; 4],
         };
         f((&raw const address).cast(), LENGTH)
+    }
+}
+
+/// The context id of who connected a vsock stream.
+pub(crate) fn vsock_peer(socket: BorrowedFd<'_>) -> Result<u32, Errno> {
+    let mut address = MaybeUninit::<libc::sockaddr_vm>::zeroed();
+    let mut length = libc::socklen_t::try_from(size_of::<libc::sockaddr_vm>()).map_err(|_large| Errno::INVAL)?;
+    // SAFETY: the kernel writes at most `length` bytes to an address that has them; both live through the call.
+    let outcome =
+        unsafe { libc::getpeername(socket.as_raw_fd(), address.as_mut_ptr().cast(), &raw mut length) };
+    if outcome != 0 {
+        return Err(last_error());
+    }
+    // SAFETY: zeros are an address of this kind, and the kernel wrote over them.
+    let address = unsafe { address.assume_init() };
+    if libc::c_int::from(address.svm_family) == libc::AF_VSOCK {
+        Ok(address.svm_cid)
+    } else {
+        Err(Errno::AFNOSUPPORT)
     }
 }
 

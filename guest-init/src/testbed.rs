@@ -2,8 +2,8 @@
 //! guest-init has it.
 
 use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixListener;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,7 +22,11 @@ pub(crate) const SOON: Duration = Duration::from_secs(10);
 
 /// A host whose ports are Unix sockets in a folder.
 #[derive(Debug)]
-pub(crate) struct UnixHost(PathBuf);
+pub(crate) struct UnixHost {
+    folder: PathBuf,
+    /// Whether its callers are taken for the host.
+    trusted: bool,
+}
 
 /// An agent's network, with nobody in it yet.
 pub(crate) struct Bed {
@@ -42,10 +46,23 @@ impl Host for UnixHost {
     fn connect(&self, port: Port) -> io::Result<OwnedFd> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-        let address = SocketAddrUnix::new(self.0.join(socket_name(port)))?;
+        let address = SocketAddrUnix::new(self.folder.join(socket_name(port)))?;
         rustix::net::connect(&socket, &address)?;
         Ok(socket)
     }
+
+    fn listen(&self, port: Port) -> io::Result<OwnedFd> {
+        UnixListener::bind(self.folder.join(guest_socket(port))).map(Into::into)
+    }
+
+    fn is_host(&self, _caller: BorrowedFd<'_>) -> bool {
+        self.trusted
+    }
+}
+
+/// The guest's ports lie beside the host's.
+fn guest_socket(port: Port) -> String {
+    format!("guest-{}", socket_name(port))
 }
 
 impl Bed {
@@ -57,7 +74,7 @@ impl Bed {
         let network =
             Network::build(egress, "dummy").or_else(|_missing| Network::build(egress, "ifb")).unwrap();
         let (namespace, gates) = network.into_parts();
-        let host = Arc::new(UnixHost(folder.path().to_owned()));
+        let host = Arc::new(UnixHost { folder: folder.path().to_owned(), trusted: true });
         let warden = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn().unwrap();
         Self { namespace, gates, host, folder, warden, _turn: turn }
     }
@@ -65,6 +82,22 @@ impl Bed {
     /// Listens as the host on one of its ports.
     pub(crate) fn listen(&self, port: Port) -> UnixListener {
         UnixListener::bind(self.folder.path().join(socket_name(port))).unwrap()
+    }
+
+    /// Calls a port of the guest as the host.
+    pub(crate) fn call(&self, port: Port) -> UnixStream {
+        UnixStream::connect(self.folder.path().join(guest_socket(port))).unwrap()
+    }
+
+    /// The same network, where nobody who calls is the host.
+    pub(crate) fn among_strangers(mut self) -> Self {
+        self.host = Arc::new(UnixHost { folder: self.folder.path().to_owned(), trusted: false });
+        self
+    }
+
+    /// The agent's network.
+    pub(crate) fn namespace(&self) -> &Namespace {
+        &self.namespace
     }
 
     /// Stops to listen.

@@ -30,6 +30,7 @@ impl Policy {
     pub fn compile(document: &Document) -> Result<Self, LoadErrors> {
         document.check_parts()?;
         document.check_resolved()?;
+        document.open_ports()?;
         let mut compiler = Compiler { document, found: Vec::new(), names: HashSet::new() };
         let rules: Vec<Arc<Rule>> =
             document.network.iter().filter_map(|entry| compiler.rule(entry)).map(Arc::new).collect();

@@ -6,7 +6,8 @@
 //! file ──┘
 //! ```
 //! *Rules* are merged by name, and the later wins. What the earlier one denied stays denied: its deny lists
-//! go into the later rule, and the earlier rule stays as one that only denies. *Lists of paths* are united.
+//! go into the later rule, and the earlier rule stays as one that only denies. *Open ports* are merged by name too,
+//! and the later replaces the earlier. *Lists of paths* are united.
 //! *Single values*, of the static half and of variables, are the latest; two policies that are extended side by side and
 //! disagree on one are a mistake, unless the document that extends them says which holds.
 //!

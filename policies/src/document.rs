@@ -4,6 +4,7 @@
 //! list* is a list of rules, and means a document that has only a `network` part. A part that this
 //! version does not enforce is refused by name: a policy is never half in force.
 
+mod inbound;
 mod network;
 mod one_or_many;
 mod process;
@@ -17,6 +18,7 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub use inbound::{InboundEntry, TokenRule};
 pub use network::{Effect, Enforcement, HeaderLists, Lists, Query, RuleEntry, RuleLimits};
 pub use one_or_many::OneOrMany;
 pub use process::{Limits, Process};
@@ -52,9 +54,9 @@ pub struct Document {
     /// What the agent may reach. Nothing, if there is no rule.
     #[serde(default)]
     pub network: Vec<At<RuleEntry>>,
-    /// Ports that others may reach in the sandbox. Not enforced by this version: refused.
-    #[serde(default, skip_serializing)]
-    pub inbound: Option<At<Unenforced>>,
+    /// Ports of the agent that are open to the outside. None, if there is no entry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inbound: Option<Vec<At<InboundEntry>>>,
     /// Conditions on inference. Not enforced by this version: refused.
     #[serde(default, skip_serializing)]
     pub inference: Option<At<Unenforced>>,
@@ -190,7 +192,7 @@ impl Document {
             let remedy = format!("write 'version: {VERSION}'");
             found.push(self.mistake(version.place, reason, remedy).about("version"));
         }
-        let parts = [("inbound", &self.inbound), ("inference", &self.inference), ("rego", &self.rego)];
+        let parts = [("inference", &self.inference), ("rego", &self.rego)];
         for (key, part) in parts {
             let Some(part) = part else { continue };
             let reason = "this part is not enforced by this version, so a policy that has it is refused";

@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! text ──yaml──► Document ──compose──► Document ──Policy::compile──► Policy ──decide──► Allow(Permit) | Deny(Denial)
-//!                   └─────Document::confinement──► wire::confinement::Confinement
+//!                   ├─────Document::confinement──► wire::confinement::Confinement
+//!                   └─────Document::open_ports───► inbound::OpenPort
 //! ```
 //! [`canonical`] is the one reading of what a client asked for: what the proxy judges, and what the tools explain.
 //!
-//! A document has two halves. The *static* half (filesystem, process) becomes a
-//! [`wire::confinement::Confinement`], which the guest performs once. The *dynamic* half (network)
+//! A document has two halves. The *static* half (filesystem, process, inbound) becomes a
+//! [`wire::confinement::Confinement`], which the guest performs once, and the [`inbound::OpenPort`]s that the host
+//! opens once. The *dynamic* half (network)
 //! becomes a [`Policy`], which stays on the host and decides every request.
 //!
 //! *Invariants:* nothing in this crate reads a file, a clock or the environment; what cannot be
@@ -22,6 +24,7 @@ pub mod document;
 pub mod embedded;
 pub mod explain;
 pub mod import;
+pub mod inbound;
 pub mod learn;
 pub mod lint;
 pub mod place;

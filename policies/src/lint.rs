@@ -13,7 +13,7 @@ mod tests;
 
 use serde::Serialize;
 
-use crate::document::{Document, Effect, RuleEntry};
+use crate::document::{Document, Effect, InboundEntry, RuleEntry, TokenRule};
 use crate::evaluate::Policy;
 use crate::place::{At, Place};
 use crate::rule::Rule;
@@ -61,6 +61,8 @@ pub enum LintName {
     AddressDestination,
     /// A directory in which the agent may write what it then runs.
     WriteExecute,
+    /// A port of the agent that other machines can reach, and anybody among them may use, or listen in.
+    OpenPort,
 }
 
 /// One finding.
@@ -90,6 +92,7 @@ pub struct Lint {
 pub fn lint(document: &Document, policy: &Policy, now: Timestamp) -> Vec<Lint> {
     let mut report = Report { document, found: Vec::new() };
     filesystem(&mut report);
+    inbound(&mut report);
     let mut rules: Vec<Linted<'_>> = document
         .network
         .iter()
@@ -181,6 +184,7 @@ impl LintName {
             Self::PlainHttp => "plain-http",
             Self::AddressDestination => "address-destination",
             Self::WriteExecute => "write-execute",
+            Self::OpenPort => "open-port",
         }
     }
 }
@@ -207,5 +211,33 @@ fn filesystem(report: &mut Report<'_>) {
         let advice =
             Advice::new(cause, "use 'write', and 'execute' for another directory, if nothing is built there");
         report.add(LintName::WriteExecute, *place, None, advice);
+    }
+}
+
+/// Ports on which other machines can reach the agent. The document loads, so their addresses parse.
+fn inbound(report: &mut Report<'_>) {
+    for At { value, place } in report.document.inbound.iter().flatten() {
+        let InboundEntry { name, listen, token, .. } = value;
+        let (Some(name), Some(At { value: listen, .. })) = (name, listen) else { continue };
+        if listen.parse::<std::net::SocketAddr>().is_ok_and(|address| address.ip().is_loopback()) {
+            continue;
+        }
+        let name = &name.value;
+        let secret = token.as_ref().is_some_and(|token| token.value == TokenRule::Required);
+        let advice = if secret {
+            Advice {
+                severity: Severity::Note,
+                ..Advice::new(
+                    format!("the token of '{name}' crosses the network to {listen} in clear"),
+                    "listen on 127.0.0.1 behind something that speaks TLS, if the network is not your own",
+                )
+            }
+        } else {
+            Advice::new(
+                format!("whoever its sources let in may use '{name}' on {listen}: there is no token"),
+                "write 'protocol: http' and 'token: required', or listen on 127.0.0.1",
+            )
+        };
+        report.add(LintName::OpenPort, *place, None, advice);
     }
 }

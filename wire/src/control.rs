@@ -108,6 +108,8 @@ pub struct Setup {
     pub authority_pem: Option<String>,
     /// Seals every flow.
     pub flow_key: FlowKey,
+    /// Ports of the agent that are open to the outside ([`crate::inbound`]).
+    pub inbound: Vec<u16>,
 }
 
 /// Root file system.

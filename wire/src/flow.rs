@@ -52,7 +52,7 @@ pub enum SealError {
 }
 
 impl FlowKey {
-    fn mac(&self, body: &[u8]) -> Hmac<Sha256> {
+    pub(crate) fn mac(&self, body: &[u8]) -> Hmac<Sha256> {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes a key of any length");
         mac.update(body);
         mac

@@ -2,7 +2,7 @@
 //!
 //! Everything that one process of openshell vm says to another is a type of this crate, and this crate
 //! holds nothing else: no I/O beyond reading and writing a frame, no policy, no behaviour. Types that
-//! cross the guest boundary ([`control`], [`flow`], [`name`]) are encoded with postcard inside
+//! cross the guest boundary ([`control`], [`flow`], [`name`], [`inbound`]) are encoded with postcard inside
 //! length-prefixed [`frame`]s, because guest-init must stay small; types between host processes
 //! ([`machine`], [`proxy`], [`router`], [`audit`], [`operator`]) are JSON, because people debug them.
 //!
@@ -14,6 +14,7 @@ pub mod control;
 pub mod flow;
 pub mod frame;
 pub mod id;
+pub mod inbound;
 pub mod inference;
 pub mod machine;
 pub mod name;

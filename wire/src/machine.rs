@@ -58,7 +58,8 @@ pub enum DiskAccess {
 pub struct Vsock {
     /// The directory, opened (`O_PATH`) by the manager: `<port>.sock` files for guest → host connections.
     pub directory: Fd,
-    /// A listening Unix socket for host → guest connections, bound by the manager as `guest.sock`.
+    /// A listening Unix socket for host → guest connections, bound by the manager as `guest.sock`
+    /// in the directory of the process that connects.
     pub listener: Fd,
 }
 

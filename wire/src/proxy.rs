@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::flow::FlowKey;
 use crate::id::{PolicyVersion, SandboxId};
+use crate::inbound::Inbound;
 use crate::spawn::{Fd, JailUser};
 
 /// One sandbox's egress.
@@ -27,8 +28,12 @@ pub struct ProxyConfig {
     pub audit: Fd,
     /// Connected Unix socket on which the manager says [`ProxyCommand`]s.
     pub commands: Fd,
-    /// Where the router listens. `None`: no inference in this sandbox.
-    pub router: Option<RouterSocket>,
+    /// Directory of the sockets that the proxy connects to, opened with `O_PATH`. `None`: it connects to none.
+    pub sockets: Option<Fd>,
+    /// Name of the router's socket in it. `None`: no inference in this sandbox.
+    pub router: Option<String>,
+    /// Ports of the agent that are open to the outside. `None`: none is.
+    pub inbound: Option<Inbound>,
     /// The resolved policy document's network part, as YAML of the full policy document:
     /// [`PolicyVersion::FIRST`].
     pub policy: String,
@@ -36,16 +41,6 @@ pub struct ProxyConfig {
     pub upstream: Upstream,
     /// Who the process becomes.
     pub user: Option<JailUser>,
-}
-
-/// Where the proxy finds the router.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RouterSocket {
-    /// Directory that holds the socket, opened with `O_PATH`.
-    pub directory: Fd,
-    /// Name of the socket in it.
-    pub name: String,
 }
 
 /// How upstreams are found and trusted. The operator's word, from `egress:` in `agent.yaml`.

@@ -1,4 +1,4 @@
-//! Well-known vsock ports on the host (CID 2), and who listens behind each.
+//! Well-known vsock ports on the host (CID 2), and who listens behind each. The guest's one is [`crate::inbound::PORT`].
 
 /// A vsock port number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -23,11 +23,17 @@ pub const NAMES: Port = Port(3);
 /// `CAP_NET_BIND_SERVICE` bind such a guest port, so an agent cannot, whatever its seccomp filter says.
 pub const PRIVILEGED_BELOW: Port = Port(1024);
 
+/// What a host program says first on [`GUEST_SOCKET`]: the guest's port. Then it has a stream to that port.
+#[must_use]
+pub fn greeting(port: Port) -> String {
+    format!("CONNECT {}\n", port.0)
+}
+
 /// The Unix socket in the vsock directory behind a host port.
 #[must_use]
 pub fn socket_name(port: Port) -> String {
     format!("{}.sock", port.0)
 }
 
-/// The Unix socket in the vsock directory on which the VMM accepts host → guest connections.
+/// The Unix socket on which the VMM accepts host → guest connections, in the directory of who connects.
 pub const GUEST_SOCKET: &str = "guest.sock";

@@ -28,7 +28,7 @@ enum State {
 
 /// One direction.
 #[derive(Debug)]
-pub(super) struct Pipe {
+pub(crate) struct Pipe {
     state: State,
     waiting: Vec<u8>,
     written: usize,
@@ -36,7 +36,7 @@ pub(super) struct Pipe {
 
 /// How a turn ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Progress {
+pub(crate) enum Progress {
     /// Nothing more until a socket is ready again.
     Waiting,
     /// There may be more.
@@ -49,12 +49,12 @@ pub(super) enum Progress {
 
 impl Pipe {
     /// An open direction in which `first` is to be written before anything else.
-    pub(super) fn starting_with(first: Vec<u8>) -> Self {
+    pub(crate) fn starting_with(first: Vec<u8>) -> Self {
         Self { state: State::Open, waiting: first, written: 0 }
     }
 
     /// Moves what can be moved.
-    pub(super) fn pump(&mut self, from: &OwnedFd, to: &OwnedFd, scratch: &mut [u8]) -> Progress {
+    pub(crate) fn pump(&mut self, from: &OwnedFd, to: &OwnedFd, scratch: &mut [u8]) -> Progress {
         for _turn in 0..READS_PER_TURN {
             if self.state == State::Ended {
                 return Progress::Ended;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::document::{Document, Filesystem, Lists, OneOrMany, Process};
+use crate::document::{Document, Filesystem, InboundEntry, Lists, OneOrMany, Process};
 use crate::place::{At, Place};
 
 /// What variables stand for.
@@ -13,6 +13,7 @@ pub(super) type Definitions = BTreeMap<String, At<OneOrMany>>;
 pub(super) struct Statics {
     filesystem: Option<Filesystem>,
     process: Option<Process>,
+    inbound: Option<Vec<At<InboundEntry>>>,
     pub(super) variables: Definitions,
 }
 
@@ -29,6 +30,7 @@ impl Statics {
         Self {
             filesystem: document.filesystem.clone(),
             process: document.process.clone(),
+            inbound: document.inbound.clone(),
             variables: document.variables.clone(),
         }
     }
@@ -48,7 +50,8 @@ impl Statics {
     }
 
     pub(super) fn into_document(self) -> Document {
-        Document { filesystem: self.filesystem, process: self.process, ..Document::default() }
+        let Self { filesystem, process, inbound, .. } = self;
+        Document { filesystem, process, inbound, ..Document::default() }
     }
 
     /// Every single value that is written, by its key, as text.
@@ -80,6 +83,7 @@ impl Statics {
         Self {
             filesystem: merged(self.filesystem, later.filesystem, filesystem),
             process: merged(self.process, later.process, process),
+            inbound: merged(self.inbound, later.inbound, inbound),
             variables: self.variables.into_iter().chain(later.variables).collect(),
         }
     }
@@ -125,6 +129,14 @@ fn executables(earlier: At<Lists>, later: At<Lists>) -> At<Lists> {
         deny: united(earlier.value.deny, later.value.deny),
     };
     At { value: lists, place: later.place }
+}
+
+/// By name, and the later wins as a whole: an earlier entry's sources would otherwise widen it.
+fn inbound(mut earlier: Vec<At<InboundEntry>>, later: Vec<At<InboundEntry>>) -> Vec<At<InboundEntry>> {
+    let name = |entry: &At<InboundEntry>| entry.value.name.as_ref().map(|name| name.value.clone());
+    earlier.retain(|entry| !later.iter().any(|other| name(other).is_some() && name(other) == name(entry)));
+    earlier.extend(later);
+    earlier
 }
 
 pub(super) fn united(mut earlier: Vec<At<String>>, later: Vec<At<String>>) -> Vec<At<String>> {

@@ -2,6 +2,7 @@
 
 use super::Workspace;
 use crate::document::{Document, Filesystem, Process};
+use crate::inbound::OpenPort;
 use crate::yaml::LoadErrors;
 use wire::confinement::Confinement;
 
@@ -45,6 +46,7 @@ impl Document {
         let old = sorted(self.confinement(workspace)?);
         // As a whole, so that every mistake of the new document is found before its changes.
         new.confinement(workspace)?;
+        new.open_ports()?;
         for (key, take_over) in KEYS {
             let absent =
                 if key.starts_with("filesystem") { new.filesystem.is_none() } else { new.process.is_none() };
@@ -57,8 +59,15 @@ impl Document {
                 return Ok(Some(key));
             }
         }
-        Ok(None)
+        let changes_ports = new.inbound.is_some() && by_set(new.open_ports()?) != by_set(self.open_ports()?);
+        Ok(changes_ports.then_some("inbound"))
     }
+}
+
+/// The order of sources means nothing.
+fn by_set(mut ports: Vec<OpenPort>) -> Vec<OpenPort> {
+    ports.iter_mut().for_each(|port| port.sources.sort());
+    ports
 }
 
 /// The order of grants means nothing.

@@ -199,3 +199,21 @@ fn every_path_may_be_written_in_several_ways() {
     }
     assert_eq!(of(&["method: {allow: [POST]}", "path: {allow: [\"/a/**\", \"/*/*\"]}"]), []);
 }
+
+#[test]
+fn a_port_that_other_machines_reach_is_told() {
+    let entry = |listen: &str, more: &str| {
+        let text = format!(
+            "version: 1\ninbound:\n - {{name: web, port: 8080, listen: \"{listen}\", protocol: http, \
+             sources: [10.0.0.0/8]{more}}}\n"
+        );
+        lints(&text).iter().map(|lint| (lint.name, lint.severity, lint.line)).collect::<Vec<_>>()
+    };
+    assert_eq!(entry("127.0.0.1:80", ""), []);
+    assert_eq!(entry("[::1]:80", ""), []);
+    for listen in ["0.0.0.0:80", "[::]:80", "10.0.0.1:80"] {
+        assert_eq!(entry(listen, ""), [(LintName::OpenPort, Severity::Warning, 3)]);
+        assert_eq!(entry(listen, ", token: none"), [(LintName::OpenPort, Severity::Warning, 3)]);
+        assert_eq!(entry(listen, ", token: required"), [(LintName::OpenPort, Severity::Note, 3)]);
+    }
+}
