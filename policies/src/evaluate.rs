@@ -10,6 +10,9 @@
 //! A rule on trial (`enforcement: audit`) lets pass what its method, path or conditions refuse, unless a
 //! deny list of another rule binds it; a rule that allows the request outright goes before one on trial.
 //!
+//! Rego modules come after all rules: those that extend are asked about what no rule allows and no deny list
+//! binds, and those that narrow about everything that would pass.
+//!
 //! Nothing here reads a clock; without conditions, nothing allocates before the answer is known.
 
 #[cfg(test)]
@@ -24,6 +27,7 @@ use crate::decision::{Cause, Decision, Denial, DestinationDecision, Level, NameD
 use crate::document::{Effect, Enforcement};
 use crate::index::{Entry, HostIndex, ProgramIndex};
 use crate::pattern::host;
+use crate::rego::Gates;
 use crate::rule::{Answer, Rule};
 use crate::validity::Timestamp;
 
@@ -34,6 +38,7 @@ pub struct Policy {
     pub(crate) allowing: HostIndex,
     pub(crate) denying: HostIndex,
     pub(crate) programs: ProgramIndex,
+    pub(crate) gates: Gates,
 }
 
 /// Where a request goes.
@@ -85,15 +90,29 @@ impl std::fmt::Debug for Request<'_> {
 }
 
 /// What a request that passes passes by.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Passage {
     Rule(usize),
     /// A rule on trial, which would refuse it at this level.
     Trial(Trial),
 }
 
+/// A refusal by the rules.
+#[derive(Clone, Debug)]
+struct Refusal {
+    denial: Denial,
+    bound: Bound,
+}
+
+/// Whether some deny list binds the request, so that nothing may extend it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bound {
+    Yes,
+    No,
+}
+
 /// What a rule on trial would say.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Trial {
     rule: usize,
     level: Level,
@@ -101,7 +120,7 @@ struct Trial {
 }
 
 /// What one rule says about one request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Judgement {
     Allowed,
     /// The first level that does not allow it.
@@ -116,7 +135,7 @@ enum Judgement {
 }
 
 /// What the rules said so far.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Findings {
     allowed: Option<usize>,
     denied: Option<(Level, usize)>,
@@ -129,15 +148,30 @@ struct Findings {
 impl Policy {
     /// Decides one request.
     pub fn decide(&self, request: &Request<'_>) -> Decision {
+        match self.by_rules(request) {
+            Ok(permit) => match self.gates.object(request) {
+                Some(denial) => Decision::Deny(denial),
+                None => Decision::Allow(permit),
+            },
+            Err(denial) => Decision::Deny(denial),
+        }
+    }
+
+    /// What the rules say, and the modules that extend them.
+    fn by_rules(&self, request: &Request<'_>) -> Result<Permit, Denial> {
         let asked = Asked { subject: request.subject, destination: request.destination, now: request.now };
         match self.consult(asked, |rule| judge(rule, request)) {
-            Ok(Passage::Rule(rule)) => Decision::Allow(Permit::new(Arc::clone(&self.rules[rule]), request)),
+            Ok(Passage::Rule(rule)) => Ok(Permit::new(Arc::clone(&self.rules[rule]), request)),
             Ok(Passage::Trial(Trial { rule, level, cause })) => {
                 let rule = Arc::clone(&self.rules[rule]);
                 let denial = Denial::new(level, Some(Arc::clone(&rule)), cause);
-                Decision::Allow(Permit::on_trial(denial, rule, request))
+                Ok(Permit::on_trial(denial, rule, request))
             }
-            Err(denial) => Decision::Deny(denial),
+            Err(Refusal { denial, bound: Bound::No }) => match self.gates.extend(request) {
+                Some(rule) => Ok(Permit::new(rule, request)),
+                None => Err(denial),
+            },
+            Err(Refusal { denial, bound: Bound::Yes }) => Err(denial),
         }
     }
 
@@ -150,7 +184,15 @@ impl Policy {
             (Answer::Allowed, Effect::Grant) => Judgement::Allowed,
             (Answer::NotAllowed, Effect::Grant) => Judgement::Fails(Level::Binary),
         });
-        found.map_or_else(DestinationDecision::Deny, |_passage| DestinationDecision::Possible)
+        match found {
+            Ok(_passage) => DestinationDecision::Possible,
+            Err(Refusal { bound: Bound::No, .. })
+                if !is_unknown(asked.subject) && self.gates.reach(asked.destination) =>
+            {
+                DestinationDecision::Possible
+            }
+            Err(Refusal { denial, .. }) => DestinationDecision::Deny(denial),
+        }
     }
 
     /// Decides whether any rule could allow a request to the name, on any port and by any program: the
@@ -172,6 +214,7 @@ impl Policy {
             denied = denied.or_else(|| Some(Arc::clone(rule)));
         }
         match denied {
+            _ if self.gates.reach_name(name) => NameDecision::Possible,
             Some(rule) => deny(Some(rule), Cause::Denied),
             None => deny(None, self.nothing_allows()),
         }
@@ -188,9 +231,10 @@ impl Policy {
         &self,
         Asked { subject, destination: Destination { host, port }, now }: Asked<'_>,
         judge: impl Fn(&Rule) -> Judgement,
-    ) -> Result<Passage, Denial> {
+    ) -> Result<Passage, Refusal> {
         if !host::is_canonical(host) {
-            return Err(Denial::new(Level::Destination, None, Cause::NotCanonical));
+            let denial = Denial::new(Level::Destination, None, Cause::NotCanonical);
+            return Err(Refusal { denial, bound: Bound::Yes });
         }
         let mut findings = Findings::default();
         let speaks = |entry: &&Entry| entry.ports.contain(port) && self.rules[entry.rule].in_force(now);
@@ -203,7 +247,8 @@ impl Policy {
                 findings.note(entry.rule, Judgement::Denied(Level::Destination, rule.granted(subject)));
             }
         }
-        self.conclude(subject, findings)
+        let bound = if findings.denied.is_some() { Bound::Yes } else { Bound::No };
+        self.conclude(subject, findings).map_err(|denial| Refusal { denial, bound })
     }
 
     fn conclude(&self, subject: &Subject, findings: Findings) -> Result<Passage, Denial> {
@@ -264,7 +309,7 @@ impl Findings {
             }
             Judgement::OnTrial(level, cause) => {
                 self.program_passed = true;
-                if self.trial.is_none_or(|trial| rule < trial.rule) {
+                if self.trial.as_ref().is_none_or(|trial| rule < trial.rule) {
                     self.trial = Some(Trial { rule, level, cause });
                 }
             }

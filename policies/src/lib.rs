@@ -25,8 +25,10 @@ pub mod import;
 pub mod learn;
 pub mod lint;
 pub mod place;
+pub mod rego;
 pub mod show;
 pub mod table;
+pub mod translate;
 pub mod yaml;
 
 mod compile;
