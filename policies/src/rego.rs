@@ -1,17 +1,20 @@
 //! User Rego: modules that narrow what the rules allow, or extend it at named destinations.
 //!
 //! A module is a program that somebody wrote, run on what an agent sent. So it is read in a form that can
-//! only be pure, small and without recursion ([`lint`], [`functions`]), run with a time limit and behind a
-//! guard ([`module`]), and only a plain `true` counts as a yes: an error, no value, another value, the end
+//! only be pure, small and without recursion ([`lint`], [`functions`]), and of which no single step can be
+//! long ([`growth`]), run with a time limit between steps and behind a guard ([`module`]), and only a plain `true` counts as a yes: an error, no value, another value, the end
 //! of the time and a panic are all a no, each with its cause.
 
 mod functions;
 mod gate;
+mod growth;
 mod guard;
 mod input;
 mod lint;
 mod module;
+mod numbers;
 mod shape;
+mod size;
 mod source;
 #[cfg(test)]
 mod tests;

@@ -88,13 +88,15 @@ fn both_readings_agree() {
     let pairs = number("AGREE_PAIRS", PAIRS);
     let mut random = Random::new(u64::try_from(number("AGREE_SEED", 1)).unwrap());
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    let (mut asked, mut policies) = (0, 0);
+    let mut features: BTreeMap<&str, usize> = BTreeMap::new();
+    let (mut asked, mut policies, mut owners) = (0, 0, 0);
     while asked < pairs {
         let policy = random.policy();
         let Some(forms) = Forms::of(&policy) else { continue };
         policies += 1;
+        policy.features().into_iter().for_each(|feature| *features.entry(feature).or_default() += 1);
         for _request in 0..REQUESTS_PER_POLICY.min(pairs - asked) {
-            let request = random.request();
+            let request = random.request(&policy);
             let [native, interpreted] = forms.ask(&request);
             if native != interpreted {
                 let (policy, request) = shrink(policy.clone(), request);
@@ -102,10 +104,17 @@ fn both_readings_agree() {
                 panic!("native and Rego: {answers:#?}\n{}\n{request:#?}", policy.text());
             }
             asked += 1;
+            owners += usize::from(request.owners.len() > 1);
             *seen.entry(kind(&native)).or_default() += 1;
         }
     }
-    println!("{asked} pairs of {policies} policies: no disagreement; {seen:?}");
+    println!("{asked} pairs of {policies} policies: no disagreement; {seen:?}; {owners} with several owners");
+    println!("rules that use: {features:?}");
+    let passed = ["allow", "trial"].iter().filter_map(|kind| seen.get(*kind)).sum::<usize>();
+    assert!(passed * 4 > asked, "too few are allowed: {seen:?}");
+    assert_eq!(features.len(), 13, "{features:?}");
+    assert!(features.values().all(|rules| rules * 50 > policies), "too seldom: {features:?}");
+    assert!(owners * 10 > asked, "{owners}");
     for kind in ["allow", "trial", "binary", "destination", "method", "path", "condition"] {
         assert!(seen.get(kind).is_some_and(|count| count * 1000 > pairs), "too few of {kind}: {seen:?}");
     }

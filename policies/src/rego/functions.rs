@@ -15,7 +15,7 @@ pub(crate) enum Function {
     Refused(&'static str, &'static str),
 }
 
-const PURE: [&str; 82] = [
+const PURE: [&str; 79] = [
     "abs",
     "all",
     "any",
@@ -58,10 +58,8 @@ const PURE: [&str; 82] = [
     "is_set",
     "is_string",
     "json.filter",
-    "json.is_valid",
     "json.marshal",
     "json.remove",
-    "json.unmarshal",
     "lower",
     "max",
     "min",
@@ -74,7 +72,6 @@ const PURE: [&str; 82] = [
     "object.subset",
     "object.union",
     "object.union_n",
-    "product",
     "regex.find_n",
     "regex.is_valid",
     "regex.match",
@@ -99,7 +96,7 @@ const PURE: [&str; 82] = [
     "type_name",
     "union",
 ];
-const PURE_TOO: [&str; 4] = ["units.parse", "units.parse_bytes", "upper", "walk"];
+const PURE_TOO: [&str; 1] = ["upper"];
 
 const CLOCK: &str = "compare 'input.now', in seconds since 1970-01-01 00:00 UTC";
 
@@ -127,6 +124,14 @@ pub(crate) fn known(name: &str) -> Function {
             "numbers.range" | "numbers.range_step" | "bits.lsh" | "strings.replace_n" | "net.cidr_expand",
             _,
         ) => Function::Refused("its answer can be far larger than its arguments", "write the values out"),
+        ("product", _) => Function::Refused(
+            "its answer can be far larger than its arguments",
+            "multiply by numbers written out",
+        ),
+        ("walk", _) => Function::Refused("its answer can be far larger than its arguments", "name the parts"),
+        ("json.unmarshal" | "json.is_valid" | "units.parse" | "units.parse_bytes", _) => {
+            Function::Refused("a short text such as 1e999999999 can be an endless number", "use to_number")
+        }
         ("print" | "trace", _) => Function::Refused("a decision has no output", "remove it"),
         _ if PURE.contains(&name) || PURE_TOO.contains(&name) => Function::Pure,
         _ => Function::Refused("no such function can be called here", "see 'Rego' in policies/README.md"),

@@ -18,6 +18,9 @@ pub(crate) struct Gates {
     extending: Vec<(Gate, Vec<DestinationPattern>)>,
 }
 
+/// What the modules are asked about one request.
+type Inputs = Result<Vec<regorus::Value>, input::TooLong>;
+
 /// A module, and a rule that has its name and nothing else, for permits and denials.
 #[derive(Debug)]
 struct Gate {
@@ -76,7 +79,10 @@ impl Gates {
 
 impl Gate {
     /// Why the request must not pass: every program that holds the socket must be allowed.
-    fn objection(&self, inputs: &[regorus::Value], deadline: Instant) -> Option<Box<str>> {
+    fn objection(&self, inputs: &Inputs, deadline: Instant) -> Option<Box<str>> {
+        let Ok(inputs) = inputs else {
+            return Some("the request is too long for the budget of a module".into());
+        };
         if inputs.is_empty() {
             return Some("the program is not known".into());
         }
@@ -87,7 +93,7 @@ impl Gate {
             Opinion::Denied(None) => Some("its 'deny' is true".into()),
             Opinion::NotBoolean(rule) => Some(format!("its '{rule}' is neither true nor false").into()),
             Opinion::Failed(error) => Some(format!("it failed ({error})").into()),
-            Opinion::Overrun => Some(format!("it took longer than {} ms", BUDGET.as_millis()).into()),
+            Opinion::Overrun => Some(format!("it exceeds its budget of {} ms", BUDGET.as_millis()).into()),
             Opinion::Panicked => Some("the Rego engine failed on it".into()),
         })
     }

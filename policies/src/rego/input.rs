@@ -9,11 +9,32 @@ use crate::condition::parameters;
 use crate::evaluate::Request;
 use crate::pattern::binary::DIRECTORIES;
 
+/// Longest path of a program or a script that a module is asked about, in bytes.
+pub(super) const PROGRAM: usize = 4096;
+/// Programs that hold one socket.
+pub(super) const PROGRAMS: usize = 64;
+/// Longest path, in bytes.
+pub(super) const PATH: usize = 8192;
+/// Longest query.
+pub(super) const QUERY: usize = 8192;
+/// Names and values of all header fields together.
+pub(super) const HEADERS: usize = 32 * 1024;
+/// Header fields, and parameters of the query.
+pub(super) const FIELDS: usize = 128;
+/// Longest host and method.
+const NAME: usize = 255;
+const METHOD: usize = 63;
+
+/// The request is longer than a module can be asked about in its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TooLong;
+
 /// One `input` for each program that holds the socket; none, if it is not known.
-pub(crate) fn of(request: &Request<'_>) -> Vec<Value> {
-    let Subject::Owners(owners) = request.subject else { return Vec::new() };
+pub(crate) fn of(request: &Request<'_>) -> Result<Vec<Value>, TooLong> {
+    let Subject::Owners(owners) = request.subject else { return Ok(Vec::new()) };
+    check(request, owners)?;
     let shared = shared(request, owners);
-    owners
+    let inputs = owners
         .iter()
         .map(|owner| {
             let mut fields = shared.clone();
@@ -27,7 +48,30 @@ pub(crate) fn of(request: &Request<'_>) -> Vec<Value> {
             }
             Value::from(fields)
         })
-        .collect()
+        .collect();
+    Ok(inputs)
+}
+
+/// What [`super::size::of_input`] promises.
+fn check(request: &Request<'_>, owners: &[Program]) -> Result<(), TooLong> {
+    let (mut fields, mut bytes) = (0, 0);
+    request.headers.each(&mut |name, value| {
+        fields += 1;
+        bytes += name.len() + value.len();
+    });
+    let long = |owner: &Program| {
+        owner.path.len() > PROGRAM || owner.script.as_ref().is_some_and(|script| script.len() > PROGRAM)
+    };
+    let fits = owners.len() <= PROGRAMS
+        && !owners.iter().any(long)
+        && request.destination.host.len() <= NAME
+        && request.method.len() <= METHOD
+        && request.path.len() <= PATH
+        && request.query.len() <= QUERY
+        && parameters(request.query).count() <= FIELDS
+        && fields <= FIELDS
+        && bytes <= HEADERS;
+    if fits { Ok(()) } else { Err(TooLong) }
 }
 
 fn shared(request: &Request<'_>, owners: &[Program]) -> BTreeMap<Value, Value> {

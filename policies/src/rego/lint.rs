@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::Mistake;
 use super::functions::{Function, known};
 use super::shape::{Kind, Path, Shape, path};
+use super::{Mistake, growth};
 use crate::document::RegoMode as Mode;
 
 /// Levels of the syntax tree on the longest way from rule to rule: what bounds the stack of an evaluation.
@@ -24,7 +24,7 @@ pub(crate) struct Learned {
 }
 
 /// Checks a syntax tree.
-pub(crate) fn check(tree: &Value, mode: Mode) -> Result<(String, Learned), Vec<Mistake>> {
+pub(crate) fn check(tree: &Value, mode: Mode, text: &str) -> Result<(String, Learned), Vec<Mistake>> {
     let shape = Shape::of(tree).map_err(|mistake| vec![mistake])?;
     let mut walker = Walker { shape: &shape, uses: BTreeMap::new(), rule: "", found: Vec::new() };
     walker.verdicts(mode);
@@ -38,6 +38,7 @@ pub(crate) fn check(tree: &Value, mode: Mode) -> Result<(String, Learned), Vec<M
         walker.found.push(mistake);
     }
     if walker.found.is_empty() {
+        growth::check(&shape, text)?;
         let package = format!("data.{}", shape.package.join("."));
         Ok((package, Learned { has_deny: shape.rules.contains_key("deny") }))
     } else {

@@ -13,13 +13,14 @@ use regorus::{Engine, LimitError, Value};
 
 use super::lint::{self, Learned};
 use super::source::Source;
-use super::{Mistake, guard};
+use super::{Mistake, guard, numbers};
 use crate::document::RegoMode as Mode;
 
 /// Time that all modules have for one decision.
 pub(crate) const BUDGET: Duration = Duration::from_millis(50);
-/// Steps between two looks at the time.
-const STEPS: NonZeroU32 = NonZeroU32::new(32).expect("32 is not 0");
+/// Steps between two looks at the time. Each step is bounded by [`super::growth`], and the next can take as
+/// long as all before it together.
+const STEPS: NonZeroU32 = NonZeroU32::MIN;
 /// The parser and what walks its tree recurse once for each term of a sum.
 const PARSER_STACK: usize = 128 * 1024 * 1024;
 /// How the parser calls the text; it stands before the place in its messages.
@@ -112,7 +113,7 @@ fn read(source: &Source, mode: Mode) -> Result<Module, Vec<Mistake>> {
         }
     };
     let tree = tree(&engine).map_err(|mistake| vec![mistake])?;
-    let (package, Learned { has_deny }) = lint::check(&tree, mode).map_err(|mut found| {
+    let (package, Learned { has_deny }) = lint::check(&tree, mode, &source.text).map_err(|mut found| {
         found.iter_mut().for_each(|mistake| mistake.column = source.column(mistake.line, mistake.column));
         found
     })?;
@@ -133,6 +134,8 @@ fn parse(source: &Source, version: Version) -> Result<Engine, Mistake> {
     engine.set_rego_v0(version == Version::Zero);
     engine.set_strict_builtin_errors(true);
     engine.set_gather_prints(true);
+    numbers::replace_parser(&mut engine)
+        .map_err(|error| Mistake::new(0, 0, error.to_string(), "report this"))?;
     match engine.add_policy(FILE.to_owned(), source.text.clone()) {
         Ok(_package) => Ok(engine),
         Err(error) => Err(explain(source, &error.to_string())),

@@ -9,6 +9,10 @@ use super::Mistake;
 pub(crate) const MAX_TEXT: usize = 64 * 1024;
 /// Brackets of any kind that may be open at once.
 const MAX_NESTING: usize = 10;
+/// Digits of a number.
+const MAX_DIGITS: usize = 18;
+/// Operators and parts of names in one expression: each is a level of the syntax tree.
+const MAX_PARTS: usize = 100;
 /// What stands before a module that does not name its package. It adds no line.
 const PACKAGE: &str = "package policy ";
 
@@ -41,6 +45,8 @@ impl Source {
             return Err(Mistake::new(0, 0, reason, "split it into several modules"));
         }
         let first_word = check_nesting(text)?;
+        check_numbers(text)?;
+        check_length(text)?;
         if first_word == "package" {
             return Ok(Self { text: text.to_owned(), added: 0 });
         }
@@ -82,6 +88,74 @@ fn check_nesting(text: &str) -> Result<&str, Mistake> {
     }
     let code = first.map_or("", |at| &text[at..]);
     Ok(code.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default())
+}
+
+/// What the engine writes of a syntax tree grows with the square of its depth.
+fn check_length(text: &str) -> Result<(), Mistake> {
+    let (mut state, mut parts, mut last) = (State::Code, 0_usize, ' ');
+    let (mut line, mut column) = (1, 0);
+    for character in text.chars() {
+        column += 1;
+        if state == State::Code && !(character.is_whitespace() && character != '\n') {
+            let goes_on = "+-*/%&|.[=".contains(last);
+            match character {
+                '+' | '-' | '*' | '/' | '%' | '&' | '|' | '.' | '[' | '(' => parts += 1,
+                ';' | ',' | '{' | '}' => parts = 0,
+                '\n' if !goes_on => parts = 0,
+                _ => {}
+            }
+            if character != '\n' {
+                last = character;
+            }
+        }
+        if parts > MAX_PARTS {
+            let reason = format!("an expression has more than {MAX_PARTS} parts");
+            return Err(Mistake::new(line, column, reason, "split it into several rules"));
+        }
+        state = state.after(character);
+        if character == '\n' {
+            (line, column) = (line + 1, 0);
+        }
+    }
+    Ok(())
+}
+
+/// The parser makes a number of a billion digits out of `1e999999999`.
+fn check_numbers(text: &str) -> Result<(), Mistake> {
+    let (mut state, mut word) = (State::Code, String::new());
+    let (mut line, mut column) = (1, 0);
+    for character in text.chars().chain(['\n']) {
+        let inside = state == State::Code && (character.is_ascii_alphanumeric() || "_.".contains(character));
+        if inside {
+            word.push(character);
+        } else {
+            check_number(&word).map_err(|reason| {
+                let remedy = format!("write a number of at most {MAX_DIGITS} digits, without an exponent");
+                Mistake::new(line, column, reason, remedy)
+            })?;
+            word.clear();
+        }
+        column += 1;
+        state = state.after(character);
+        if character == '\n' {
+            (line, column) = (line + 1, 0);
+        }
+    }
+    Ok(())
+}
+
+fn check_number(word: &str) -> Result<(), &'static str> {
+    let digits = word.trim_start_matches('.');
+    if !digits.starts_with(|c: char| c.is_ascii_digit()) {
+        return Ok(());
+    }
+    if digits.contains(['e', 'E']) {
+        return Err("a number has an exponent");
+    }
+    if digits.len() > MAX_DIGITS {
+        return Err("a number is too long");
+    }
+    Ok(())
 }
 
 impl State {

@@ -1,4 +1,6 @@
-use std::time::{Duration, Instant};
+mod budget;
+
+use std::time::Instant;
 
 use regorus::Value;
 
@@ -61,31 +63,6 @@ fn only_a_plain_true_is_a_yes() {
         ("allow { input.x with input as {\"x\": true} }", Opinion::Yes),
     ] {
         assert_eq!(ask(text, SLACK), expected, "{text}");
-    }
-}
-
-/// Modules that would take for ever end in time, on the stack of an ordinary thread.
-#[test]
-fn an_endless_module_is_stopped() {
-    let letters = "l := [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20]\n";
-    let seven = ["l[_]"; 9].join(" + ");
-    let doubled: String = (0..40).map(|n| format!("x{} := array.concat(x{n}, x{n})\n", n + 1)).collect();
-    let squared: String = (0..40).map(|n| format!("x{} := x{n} * x{n}\n", n + 1)).collect();
-    for text in [
-        format!("{letters}allow {{ {seven} == 1000 }}"),
-        format!("{letters}allow {{ count([1 | {seven} > 0]) == 7 }}"),
-        format!(
-            "{letters}allow {{ count({{[a,b,c,d,e,f,g] | a := l[_]; b := l[_]; c := l[_]; d := l[_]; e := l[_]; f := l[_]; g := l[_]}}) == 7 }}"
-        ),
-        format!("allow {{ x0 := [1]\n{doubled}count(x40) == 1 }}"),
-        format!("allow {{ x0 := 77\n{squared}x40 == 1 }}"),
-        format!("{letters}allow = true\ndeny {{ {seven} == 1000 }}"),
-    ] {
-        let module = load(&text);
-        let started = Instant::now();
-        let opinion = module.ask(Value::new_object(), started + BUDGET);
-        assert_eq!(opinion, Opinion::Overrun, "{text}");
-        assert!(started.elapsed() < Duration::from_secs(2), "{:?}: {text}", started.elapsed());
     }
 }
 
@@ -156,10 +133,8 @@ fn what_is_too_large_is_refused_at_load() {
         (chain(1000), "too many deep"),
         (format!("allow = true\n#{}", "x".repeat(70_000)), "more than 65536"),
     ] {
-        let started = Instant::now();
         let found = Module::load(&text, Mode::Narrow).expect_err(&text[..40]);
         assert!(format!("{found:?}").contains(expected), "{}\n{found:?}", &text[..40]);
-        assert!(started.elapsed() < Duration::from_secs(5), "{:?}: {}", started.elapsed(), &text[..40]);
     }
     // The deepest that is accepted runs on a small stack.
     let nested = "[x | x := [x | x := [x | x := [x | x := [x | x := [x | x := 1][_]][_]][_]][_]][_]][0]";

@@ -181,7 +181,10 @@ impl Random {
         let mut list = |level: usize, least: usize, most: usize| -> Vec<String> {
             (0..least + self.below(most)).map(|_entry| self.entry(level)).collect()
         };
-        let plain = [0, 1, 2, 3].map(|level| [list(level, 1, 3), list(level, 0, 2)]);
+        let plain = [0, 1, 2, 3].map(|level| {
+            let denied = if list(level, 0, 4).is_empty() { 2 } else { 1 };
+            [list(level, 1, 3), list(level, 0, denied)]
+        });
         let mut condition = |level| {
             if list(level, 0, 3).len() > 1 {
                 [list(level, 0, 3), list(level, 0, 2)]
@@ -204,7 +207,48 @@ impl Random {
         PolicyModel((0..self.below(6)).map(|number| self.rule(number)).collect())
     }
 
-    pub(crate) fn request(&mut self) -> RequestModel {
+    /// Most requests are made for a rule of the policy; of those, most levels are as the rule allows.
+    pub(crate) fn request(&mut self, policy: &PolicyModel) -> RequestModel {
+        let mut request = self.stray_request();
+        if !policy.0.is_empty() && self.below(8) != 0 {
+            self.aim(&mut request, &policy.0[self.below(policy.0.len())]);
+        }
+        request
+    }
+
+    fn aim(&mut self, request: &mut RequestModel, rule: &RuleModel) {
+        let mut wanted = |level: usize| -> Option<String> {
+            let [allow, _deny] = &rule.levels[level];
+            (!allow.is_empty() && self.below(24) != 0).then(|| allow[self.below(allow.len())].clone())
+        };
+        let [binary, destination, method, path] = [0, 1, 2, 3].map(&mut wanted);
+        if let Some(binary) = binary {
+            let count = request.owners.len().max(1);
+            let program = match binary.starts_with('/') {
+                true => filled(&binary),
+                false => format!("/usr/bin/{binary}"),
+            };
+            request.owners = vec![program; count];
+        }
+        if let Some(destination) = destination {
+            (request.host, request.port) = reached(&destination);
+        }
+        if let Some(method) = method.filter(|method| method != "*") {
+            request.method = method;
+        }
+        if let Some(path) = path {
+            request.path = filled(&path);
+        }
+        // A query that is allowed has nothing else in it; a required field may have company.
+        let [query, fields] = [4, 5].map(|level| rule.levels[level][0].clone());
+        if self.below(8) != 0 {
+            let known = query.iter().map(|entry| entry.replace('*', "b")).collect::<Vec<_>>();
+            request.query = if self.below(2) == 0 { String::new() } else { known.join("&") };
+            request.fields = fields.iter().map(|entry| field(entry)).collect();
+        }
+    }
+
+    fn stray_request(&mut self) -> RequestModel {
         let owners = match self.below(12) {
             0 => 0,
             1 | 2 => 2,
@@ -227,7 +271,60 @@ impl Random {
     }
 }
 
+/// A text that the pattern matches.
+fn filled(pattern: &str) -> String {
+    pattern.replace("**", "a/b").replace('*', "a")
+}
+
+/// A destination that the pattern matches.
+fn reached(pattern: &str) -> (String, u16) {
+    let (host, port) = match PORTS.iter().find(|port| !port.is_empty() && pattern.ends_with(**port)) {
+        Some(port) => {
+            (pattern.strip_suffix(port).unwrap(), port[1..].split('-').next().unwrap().parse().unwrap())
+        }
+        None => (pattern, 443),
+    };
+    (host.replace("**.", "x.y.").replace("*.", "a."), port)
+}
+
+/// A header field that the pattern matches.
+fn field(pattern: &str) -> (String, String) {
+    let (name, value) = pattern.split_once(": ").unwrap_or((pattern, "*"));
+    (name.to_owned(), value.replace('*', "a"))
+}
+
 impl PolicyModel {
+    /// What the rules make use of, by name.
+    pub(crate) fn features(&self) -> Vec<&'static str> {
+        let mut all = Vec::new();
+        for rule in &self.0 {
+            let some = |level: usize, side: usize, what: &str| {
+                rule.levels[level][side].iter().any(|entry| entry.contains(what))
+            };
+            let lists = |levels: std::ops::Range<usize>, side: usize| {
+                levels.into_iter().any(|level| !rule.levels[level][side].is_empty())
+            };
+            let extra = |key: &str| rule.extras.iter().any(|extra| extra.starts_with(key));
+            let uses = [
+                ("ports", some(1, 0, ":80")),
+                ("wildcard hosts", some(1, 0, "*")),
+                ("wildcard paths", some(3, 0, "*")),
+                ("denied binaries", lists(0..1, 1)),
+                ("denied destinations", lists(1..2, 1)),
+                ("denied methods", lists(2..3, 1)),
+                ("denied paths", lists(3..4, 1)),
+                ("query", lists(4..5, 0) || lists(4..5, 1)),
+                ("headers", lists(5..6, 0) || lists(5..6, 1)),
+                ("deny-only", extra("effect")),
+                ("audit", extra("enforcement")),
+                ("from", extra("from")),
+                ("until", extra("until")),
+            ];
+            all.extend(uses.into_iter().filter_map(|(feature, used)| used.then_some(feature)));
+        }
+        all
+    }
+
     pub(crate) fn text(&self) -> String {
         if self.0.is_empty() {
             return "version: 1\n".to_owned();
