@@ -1,6 +1,7 @@
 //! A document's network part → [`Policy`]. Every mistake is reported, not only the first.
 
 mod extras;
+mod modules;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,7 +16,9 @@ use crate::pattern::method::MethodPattern;
 use crate::pattern::path::{Kind, PathPattern};
 use crate::pattern::{PatternError, Side};
 use crate::place::{At, Place};
+use crate::rego::Gates;
 use crate::rule::{Level, RateLimits, Rule};
+use crate::validity::Timestamp;
 use crate::yaml::{LoadError, LoadErrors};
 
 const MAX_NAME: usize = 128;
@@ -25,8 +28,8 @@ impl Policy {
     ///
     /// # Errors
     /// A part that is not enforced, a rule without all four levels, an empty allow list, an entry that
-    /// is not a pattern, a name that is used twice, a rule whose deny lists leave nothing, or a document
-    /// whose `extends` was not resolved.
+    /// is not a pattern, a name that is used twice, a rule whose deny lists leave nothing, a Rego module that
+    /// cannot be run safely, or a document whose `extends` was not resolved.
     pub fn compile(document: &Document) -> Result<Self, LoadErrors> {
         document.check_parts()?;
         document.check_resolved()?;
@@ -34,7 +37,8 @@ impl Policy {
         let mut compiler = Compiler { document, found: Vec::new(), names: HashSet::new() };
         let rules: Vec<Arc<Rule>> =
             document.network.iter().filter_map(|entry| compiler.rule(entry)).map(Arc::new).collect();
-        LoadErrors::from_found(compiler.found).map_or_else(|| Ok(index(rules)), Err)
+        let gates = compiler.gates();
+        LoadErrors::from_found(compiler.found).map_or_else(|| Ok(index(rules, gates)), Err)
     }
 }
 
@@ -60,7 +64,7 @@ struct LevelReader<P> {
     covers: fn(&P, &P, &str) -> bool,
 }
 
-fn index(rules: Vec<Arc<Rule>>) -> Policy {
+fn index(rules: Vec<Arc<Rule>>, gates: Gates) -> Policy {
     let (mut allowing, mut denying) = (HostIndex::default(), HostIndex::default());
     let mut programs = ProgramIndex::default();
     for (number, rule) in rules.iter().enumerate() {
@@ -70,7 +74,10 @@ fn index(rules: Vec<Arc<Rule>>) -> Policy {
             rule.binary.allow.iter().for_each(|pattern| programs.insert(pattern));
         }
     }
-    Policy { rules, allowing, denying, programs }
+    let ends = rules.iter().flat_map(|rule| [rule.validity.from, rule.validity.until]);
+    let mut turns: Vec<Timestamp> = ends.flatten().collect();
+    turns.sort_unstable();
+    Policy { rules, allowing, denying, programs, gates, turns }
 }
 
 impl<'a> Compiler<'a> {

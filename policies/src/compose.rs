@@ -14,6 +14,7 @@
 //! *Invariant:* nothing is opened here: [`Files`] answers for everything outside the text.
 
 mod merge;
+mod modules;
 mod statics;
 #[cfg(test)]
 mod tests;
@@ -55,19 +56,22 @@ pub struct FileText {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoFiles;
 
-/// Resolves `extends`, `remove` and `variables`.
+/// Resolves `extends`, `remove` and `variables`, and reads the files of Rego modules.
 ///
 /// # Errors
 /// A policy that is not there or does not load, a cycle, values that disagree, a variable that nothing
 /// defines, a rule to remove that no extended policy has.
-pub fn compose(document: Document, files: &dyn Files) -> Result<Document, LoadErrors> {
+pub fn compose(mut document: Document, files: &dyn Files) -> Result<Document, LoadErrors> {
     let mut composer = Composer::new(&document, files);
+    let own = document.file().to_owned();
+    modules::inline(&mut document, &own, &mut composer.sources, files)?;
     let own = composer.layer(document, SourceId::OWN, &mut Vec::new())?;
     let Composer { layers, sources, .. } = composer;
     let names = variables::Variables::of(&own.variables, &layers, files);
     let mut resolved = Document {
         version: Some(At::nowhere(VERSION)),
         network: merge::rules(&layers, &sources)?,
+        rego: modules::united(&layers, &sources)?,
         ..own.into_document()
     };
     resolved.sources = sources;
@@ -145,7 +149,8 @@ impl<'f> Composer<'f> {
             .sources
             .add(&name)
             .ok_or_else(|| refuse("too many policies are extended".to_owned(), "extend fewer".to_owned()))?;
-        let document = source.reading(|| Document::parse(&text, &name))?;
+        let mut document = source.reading(|| Document::parse(&text, &name))?;
+        modules::inline(&mut document, &name, &mut self.sources, self.files)?;
         let statics = self.layer(document, source, chain)?;
         self.seen.insert(name, statics.clone());
         Ok(statics)

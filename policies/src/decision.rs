@@ -73,7 +73,7 @@ pub struct Denial {
 }
 
 /// What about the level failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
     /// The policy has no rule at all.
     NoRules,
@@ -85,6 +85,8 @@ pub(crate) enum Cause {
     UnknownProgram,
     /// The host is not in canonical form.
     NotCanonical,
+    /// A Rego module does not agree, and why.
+    Rego(Box<str>),
 }
 
 impl Level {
@@ -209,6 +211,11 @@ impl Denial {
         self.cause == Cause::Denied
     }
 
+    /// Whether a Rego module says so: then a rule that is added does not help either.
+    pub(crate) fn is_by_module(&self) -> bool {
+        matches!(self.cause, Cause::Rego(_))
+    }
+
     /// Why, in one line.
     #[must_use]
     pub fn reason(&self) -> String {
@@ -220,10 +227,11 @@ impl Denial {
             Level::Path => "the path",
             Level::Condition => "the query or a header field",
         };
-        match (self.cause, &self.rule) {
+        match (&self.cause, &self.rule) {
             (Cause::NoRules, _) => "the policy has no network rule: nothing is allowed".to_owned(),
             (Cause::UnknownProgram, _) => "the program behind the connection could not be told".to_owned(),
             (Cause::NotCanonical, _) => "the host is not a name or an address in canonical form".to_owned(),
+            (Cause::Rego(why), _) => format!("module '{rule}' does not allow it: {why}"),
             (Cause::Denied, _) => format!("{what} is denied by rule '{rule}'"),
             (Cause::NotAllowed, Some(_)) => format!("{what} is not allowed by rule '{rule}'"),
             (Cause::NotAllowed, None) => format!("{what} is not allowed by any rule"),
@@ -233,11 +241,14 @@ impl Denial {
     /// What could be done instead, in one line.
     #[must_use]
     pub fn hint(&self) -> String {
-        match (self.cause, self.level, &self.rule) {
+        match (&self.cause, self.level, &self.rule) {
             (Cause::UnknownProgram, ..) => {
                 "let one program that a rule names open the connection, and keep it running".to_owned()
             }
             (Cause::NotCanonical, ..) => "write the host in lower case, without a dot at the end".to_owned(),
+            (Cause::Rego(_why), _, Some(rule)) => {
+                format!("the operator can change the module '{}'", rule.name)
+            }
             (Cause::Denied, _, Some(rule)) => {
                 format!("a deny list beats every rule; the operator can change '{}'", rule.name)
             }

@@ -37,7 +37,8 @@ pub struct Diff {
     pub groups: Vec<Group>,
     /// What differs and is no decision of its own: trials, limits, the static half. One line each.
     pub beside: Vec<String>,
-    /// Whether every kind of request was tried: patterns with many wildcards have too many.
+    /// Whether every kind of request was tried: patterns with many wildcards have too many, and what a Rego
+    /// module tells apart is not known.
     pub complete: bool,
 }
 
@@ -106,13 +107,14 @@ pub fn diff(before: &Document, after: &Document, now: Timestamp) -> Result<Diff,
     let sides = [Side::of(before)?, Side::of(after)?];
     let rules: Vec<&RuleEntry> =
         sides.iter().flat_map(|side| side.document.network.iter().map(|rule| &rule.value)).collect();
-    let mut complete = true;
+    // What a module asks for is not in the patterns.
+    let mut complete = before.rego.is_empty() && after.rego.is_empty();
     let mut found = BTreeMap::new();
     for host in cells::hosts(&rules) {
         let relevant = sides.each_ref().map(|side| side.relevant(&host));
         let (sides, relevant) = (&sides, &relevant);
         let texts = |which: usize| relevant[which].iter().map(move |rule| &sides[which].texts[*rule]);
-        if texts(0).eq(texts(1)) {
+        if before.rego == after.rego && texts(0).eq(texts(1)) {
             continue;
         }
         let entries: Vec<&RuleEntry> =

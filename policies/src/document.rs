@@ -8,6 +8,7 @@ mod inbound;
 mod network;
 mod one_or_many;
 mod process;
+mod rego;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,7 @@ pub use inbound::{InboundEntry, TokenRule};
 pub use network::{Effect, Enforcement, HeaderLists, Lists, Query, RuleEntry, RuleLimits};
 pub use one_or_many::OneOrMany;
 pub use process::{Limits, Process};
+pub use rego::{RegoEntries, RegoEntry, RegoMode};
 
 use crate::place::{At, Place, SourceId};
 use crate::yaml::{self, LoadError, LoadErrors};
@@ -60,9 +62,9 @@ pub struct Document {
     /// Conditions on inference. Not enforced by this version: refused.
     #[serde(default, skip_serializing)]
     pub inference: Option<At<Unenforced>>,
-    /// Rego modules. Not enforced by this version: refused.
-    #[serde(default, skip_serializing)]
-    pub rego: Option<At<Unenforced>>,
+    /// Rego modules, which narrow or extend what the rules allow.
+    #[serde(default, skip_serializing_if = "RegoEntries::is_empty")]
+    pub rego: RegoEntries,
     /// How errors call the texts that the document was made of: its own, then those it extends.
     #[serde(skip)]
     pub(crate) sources: Sources,
@@ -164,7 +166,8 @@ impl Document {
     /// The rules cannot be written as YAML; a bug.
     pub fn network_text(&self) -> Result<String, serde_saphyr::SerializeError> {
         let version = Some(At::nowhere(VERSION));
-        let network = Self { version, network: self.network.clone(), ..Self::default() };
+        let (network, rego) = (self.network.clone(), self.rego.clone());
+        let network = Self { version, network, rego, ..Self::default() };
         serde_saphyr::to_string(&network)
     }
 
@@ -192,7 +195,7 @@ impl Document {
             let remedy = format!("write 'version: {VERSION}'");
             found.push(self.mistake(version.place, reason, remedy).about("version"));
         }
-        let parts = [("inference", &self.inference), ("rego", &self.rego)];
+        let parts = [("inference", &self.inference)];
         for (key, part) in parts {
             let Some(part) = part else { continue };
             let reason = "this part is not enforced by this version, so a policy that has it is refused";

@@ -13,7 +13,10 @@
 //! A path with escaped slashes is judged twice, as it stands and with plain slashes, because servers differ on
 //! which it is: both must be allowed.
 //!
-//! Nothing here reads a clock; without conditions, limits and escaped slashes, nothing allocates before the
+//! Rego modules come after all rules: those that extend are asked about what no rule allows and no deny list
+//! binds, and those that narrow about everything that would pass.
+//!
+//! Nothing here reads a clock; without conditions, limits, modules and escaped slashes, nothing allocates before the
 //! answer is known.
 
 #[cfg(test)]
@@ -29,6 +32,7 @@ use crate::decision::{Cause, Decision, Denial, DestinationDecision, Level, NameD
 use crate::document::{Effect, Enforcement};
 use crate::index::{Entry, HostIndex, ProgramIndex};
 use crate::pattern::host;
+use crate::rego::Gates;
 use crate::rule::{Answer, RateLimits, Rule};
 use crate::validity::Timestamp;
 
@@ -39,6 +43,9 @@ pub struct Policy {
     pub(crate) allowing: HostIndex,
     pub(crate) denying: HostIndex,
     pub(crate) programs: ProgramIndex,
+    pub(crate) gates: Gates,
+    /// When rules begin or cease to be in force, in order.
+    pub(crate) turns: Vec<Timestamp>,
 }
 
 /// Where a request goes.
@@ -97,15 +104,29 @@ struct Passage {
     limited: Vec<usize>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum By {
     Rule(usize),
     /// A rule on trial, which would refuse it at this level.
     Trial(Trial),
 }
 
+/// A refusal by the rules.
+#[derive(Clone, Debug)]
+struct Refusal {
+    denial: Denial,
+    bound: Bound,
+}
+
+/// Whether some deny list binds the request, so that nothing may extend it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bound {
+    Yes,
+    No,
+}
+
 /// What a rule on trial would say.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Trial {
     rule: usize,
     level: Level,
@@ -113,7 +134,7 @@ struct Trial {
 }
 
 /// What one rule says about one request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Judgement {
     Allowed,
     /// The first level that does not allow it.
@@ -155,14 +176,29 @@ impl Policy {
 
     /// Decides a request by its path as it stands.
     fn decide_reading(&self, request: &Request<'_>) -> Decision {
+        match self.by_rules(request) {
+            Ok(permit) => match self.gates.object(request) {
+                Some(denial) => Decision::Deny(denial),
+                None => Decision::Allow(permit),
+            },
+            Err(denial) => Decision::Deny(denial),
+        }
+    }
+
+    /// What the rules say, and the modules that extend them.
+    fn by_rules(&self, request: &Request<'_>) -> Result<Permit, Denial> {
         let asked = Asked { subject: request.subject, destination: request.destination, now: request.now };
         let Passage { by, limited } = match self.consult(asked, |rule| judge(rule, request)) {
             Ok(passage) => passage,
-            Err(denial) => return Decision::Deny(denial),
+            Err(Refusal { denial, bound: Bound::No }) => {
+                let extended = self.gates.extend(request).ok_or(denial)?;
+                return Ok(Permit::new(extended, Vec::new(), request));
+            }
+            Err(Refusal { denial, bound: Bound::Yes }) => return Err(denial),
         };
         let rule = |index: usize| Arc::clone(&self.rules[index]);
         let limited = limited.into_iter().map(rule).collect();
-        Decision::Allow(match by {
+        Ok(match by {
             By::Rule(index) => Permit::new(rule(index), limited, request),
             By::Trial(Trial { rule: index, level, cause }) => {
                 let denial = Denial::new(level, Some(rule(index)), cause);
@@ -180,7 +216,15 @@ impl Policy {
             (Answer::Allowed, Effect::Grant) => Judgement::Allowed,
             (Answer::NotAllowed, Effect::Grant) => Judgement::Fails(Level::Binary),
         });
-        found.map_or_else(DestinationDecision::Deny, |_passage| DestinationDecision::Possible)
+        match found {
+            Ok(_passage) => DestinationDecision::Possible,
+            Err(Refusal { bound: Bound::No, .. })
+                if !is_unknown(asked.subject) && self.gates.reach(asked.destination) =>
+            {
+                DestinationDecision::Possible
+            }
+            Err(Refusal { denial, .. }) => DestinationDecision::Deny(denial),
+        }
     }
 
     /// Decides whether any rule could allow a request to the name, on any port and by any program: the
@@ -202,6 +246,7 @@ impl Policy {
             denied = denied.or_else(|| Some(Arc::clone(rule)));
         }
         match denied {
+            _ if self.gates.reach_name(name) => NameDecision::Possible,
             Some(rule) => deny(Some(rule), Cause::Denied),
             None => deny(None, self.nothing_allows()),
         }
@@ -211,8 +256,7 @@ impl Policy {
     /// again. `None`: no rule does.
     #[must_use]
     pub fn changes_after(&self, now: Timestamp) -> Option<Timestamp> {
-        let ends = self.rules.iter().flat_map(|rule| [rule.validity.from, rule.validity.until]);
-        ends.flatten().filter(|end| *end > now).min()
+        self.turns.get(self.turns.partition_point(|turn| *turn <= now)).copied()
     }
 
     /// Number of rules.
@@ -226,9 +270,10 @@ impl Policy {
         &self,
         Asked { subject, destination: Destination { host, port }, now }: Asked<'_>,
         judge: impl Fn(&Rule) -> Judgement,
-    ) -> Result<Passage, Denial> {
+    ) -> Result<Passage, Refusal> {
         if !host::is_canonical(host) {
-            return Err(Denial::new(Level::Destination, None, Cause::NotCanonical));
+            let denial = Denial::new(Level::Destination, None, Cause::NotCanonical);
+            return Err(Refusal { denial, bound: Bound::Yes });
         }
         let mut findings = Findings::default();
         let speaks = |entry: &&Entry| entry.ports.contain(port) && self.rules[entry.rule].in_force(now);
@@ -246,7 +291,8 @@ impl Policy {
                 findings.note(entry.rule, Judgement::Denied(Level::Destination, rule.granted(subject)));
             }
         }
-        self.conclude(subject, findings)
+        let bound = if findings.denied.is_some() { Bound::Yes } else { Bound::No };
+        self.conclude(subject, findings).map_err(|denial| Refusal { denial, bound })
     }
 
     fn conclude(&self, subject: &Subject, findings: Findings) -> Result<Passage, Denial> {
@@ -318,7 +364,7 @@ impl Findings {
             }
             Judgement::OnTrial(level, cause) => {
                 self.program_passed = true;
-                if self.trial.is_none_or(|trial| rule < trial.rule) {
+                if self.trial.as_ref().is_none_or(|trial| rule < trial.rule) {
                     self.trial = Some(Trial { rule, level, cause });
                 }
             }

@@ -38,9 +38,13 @@ pub struct Impostor {
     pub rule: String,
 }
 
-/// Where the rule of that name stands: `FILE:LINE`.
+/// Where the rule or the module (`rego/NAME`) of that name stands: `FILE:LINE`.
 #[must_use]
 pub fn origin(document: &Document, rule: &str) -> Option<String> {
+    if let Some(module) = rule.strip_prefix("rego/") {
+        let mut names = document.rego.0.iter().filter_map(|entry| entry.value.name.as_ref());
+        return names.find(|name| name.value == module).map(|name| document.origin(name.place));
+    }
     let is = |entry: &&At<RuleEntry>| entry.value.name.as_ref().is_some_and(|name| name.value == rule);
     document.network.iter().find(is).map(|entry| document.origin(entry.place))
 }
@@ -66,6 +70,12 @@ pub fn impostors(document: &Document, policy: &Policy, request: &Request<'_>) ->
 pub fn change(document: &Document, policy: &Policy, request: &Request<'_>, denial: &Denial) -> Change {
     if denial.is_by_deny_list() {
         return taken_out(document, policy, request, denial);
+    }
+    if denial.is_by_module() {
+        let name = denial.rule().unwrap_or_default();
+        let at = origin(document, name).unwrap_or_default();
+        let what = format!("change module '{name}' ({at}): what the rules allow, it must allow too");
+        return Change { rule: Some(name.to_owned()), what, yaml: String::new() };
     }
     let near = policy.rules.iter().filter(|rule| rule.effect == Effect::Grant).filter_map(|rule| {
         let failing = failing(rule, request);

@@ -28,8 +28,10 @@ pub mod inbound;
 pub mod learn;
 pub mod lint;
 pub mod place;
+pub mod rego;
 pub mod show;
 pub mod table;
+pub mod translate;
 pub mod yaml;
 
 mod compile;

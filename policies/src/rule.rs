@@ -57,6 +57,25 @@ pub(crate) enum Answer {
 }
 
 impl Rule {
+    /// What permits and denials of a Rego module name: no request is ever compared with it.
+    pub(crate) fn of_module(name: &str) -> Self {
+        fn nothing<P>() -> Level<P> {
+            Level { allow: Vec::new(), deny: Vec::new() }
+        }
+        Self {
+            name: format!("rego/{name}").into(),
+            binary: nothing(),
+            destination: nothing(),
+            method: nothing(),
+            path: nothing(),
+            conditions: Conditions::default(),
+            validity: Validity::default(),
+            limits: RateLimits::default(),
+            effect: Effect::Grant,
+            enforcement: Enforcement::Enforce,
+        }
+    }
+
     /// What the binary level says about the subject. Every owner of the socket must be allowed; one
     /// that is denied is enough to deny.
     pub(crate) fn binary(&self, subject: &Subject) -> Answer {

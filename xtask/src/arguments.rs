@@ -30,7 +30,16 @@ pub(crate) enum Task {
     },
     /// Install what is missing, build and run all tests.
     Test,
-    /// Measure by the lab's deterministic clock.
+    /// Compare the compiled policy with the same rules in Rego, on generated policies and requests.
+    Agree {
+        /// Pairs of a policy and a request.
+        #[arg(long, default_value_t = 1_000_000)]
+        pairs: u64,
+        /// Which policies and requests.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// Measure.
     #[command(subcommand)]
     Bench(Bench),
     /// Fuzz the parsers of foreign bytes; the first finding ends it.

@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: figures by the lab's deterministic clock, one instruction = one nanosecond.
+//! `cargo xtask bench`: figures by the lab's deterministic clock, one instruction = one nanosecond, and those
+//! of policy decisions by this machine's.
 
 pub(crate) mod boot;
 mod contender;
@@ -9,6 +10,8 @@ use anyhow::Result;
 use clap::Subcommand;
 use std::process::ExitCode;
 
+use crate::policy;
+
 /// What can be measured.
 #[derive(Clone, Copy, Debug, Subcommand)]
 pub(crate) enum Bench {
@@ -18,11 +21,14 @@ pub(crate) enum Bench {
         #[arg(long, default_value_t = 7)]
         runs: u32,
     },
+    /// One policy decision: compiled rules, the same rules in Rego, and Rego that goes over all rules.
+    Policy,
 }
 
 /// Measures and prints.
 pub(crate) fn run(bench: Bench) -> Result<ExitCode> {
     match bench {
         Bench::Boot { runs } => boot::run(runs),
+        Bench::Policy => policy::bench(),
     }
 }

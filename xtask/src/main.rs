@@ -10,6 +10,7 @@ mod fuzz;
 mod lab_command;
 mod layers;
 mod place;
+mod policy;
 mod product;
 mod programs;
 mod report;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Task::Ci { steps } => ci::run(steps),
         Task::Demo => demo::run(),
         Task::Test => ci::run(ci::TESTS.map(str::to_owned).to_vec()),
+        Task::Agree { pairs, seed } => policy::agree(pairs, seed),
         Task::Bench(bench) => bench::run(bench),
         Task::BenchBootInside { plan } => bench::boot::inside(&plan),
         Task::Fuzz(arguments) => fuzz::run(&arguments),

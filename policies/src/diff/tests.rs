@@ -40,6 +40,18 @@ fn lines(before: &str, after: &str) -> Vec<String> {
 }
 
 #[test]
+fn a_module_shows_by_example_and_never_as_complete() {
+    let plain = document(&rule("r", PLAIN, ""));
+    let mut narrowed = plain.clone();
+    let module = "version: 1\nrego: {name: m, mode: narrow, text: 'allow { input.binary == \"git\" }'}\n";
+    narrowed.rego = Document::parse(module, "m").unwrap().rego;
+    let found = diff(&plain, &narrowed, Timestamp(0)).unwrap();
+    assert_eq!(found.groups.len(), 1);
+    assert_eq!(found.groups[0].becomes, Becomes::Denied);
+    assert!(!found.complete);
+}
+
+#[test]
 fn the_same_decisions_in_other_words_are_no_difference() {
     let one = rule(
         "r",

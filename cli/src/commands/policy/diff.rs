@@ -21,7 +21,7 @@ pub(super) fn run(what: &Diff) -> Result<u8, Failure> {
         }
     }
     if !found.complete {
-        eprintln!("openshell: the patterns have too many kinds of requests: not every kind was tried");
+        eprintln!("openshell: not every kind of request was tried: there are too many, or Rego modules");
     }
     Ok(if found.groups.is_empty() && found.beside.is_empty() { 0 } else { NO })
 }
