@@ -9,6 +9,7 @@ use wire::id::PolicyVersion;
 use wire::proxy::{MAX_COMMAND, ProxyCommand, ProxyEvent};
 
 use crate::in_force::{self, InForce};
+use crate::upstream::Pool;
 
 /// Does what the manager says, until it says no more; `report` takes each answer.
 ///
@@ -16,7 +17,7 @@ use crate::in_force::{self, InForce};
 /// The manager is gone, or does not keep to the protocol.
 pub async fn serve(
     stream: UnixStream,
-    in_force: &InForce,
+    (in_force, connections): (&InForce, &Pool),
     mut report: impl FnMut(&ProxyEvent) -> io::Result<()>,
 ) -> io::Result<()> {
     let mut lines = BufReader::new(stream);
@@ -27,18 +28,27 @@ pub async fn serve(
             return Ok(());
         }
         let answer = match serde_json::from_slice(&line)? {
-            ProxyCommand::SetPolicy { version, policy } => set_policy(in_force, version, policy).await,
+            ProxyCommand::SetPolicy { version, policy } => {
+                set_policy((in_force, connections), version, policy).await
+            }
         };
         report(&answer)?;
     }
 }
 
-async fn set_policy(in_force: &InForce, version: PolicyVersion, text: String) -> ProxyEvent {
+async fn set_policy(
+    (in_force, connections): (&InForce, &Pool),
+    version: PolicyVersion,
+    text: String,
+) -> ProxyEvent {
     let refused = |cause| ProxyEvent::PolicyRefused { version, cause };
     // A long policy takes milliseconds, for which no flow should wait.
     match tokio::task::spawn_blocking(move || in_force::load(&text)).await {
         Ok(Ok(policy)) => {
-            ProxyEvent::PolicyApplied { version, closed: in_force.replace(version, policy).await }
+            let closed = in_force.replace(version, policy).await;
+            // What nobody uses any more closes; it belongs to a policy that is gone.
+            connections.clear();
+            ProxyEvent::PolicyApplied { version, closed }
         }
         Ok(Err(errors)) => refused(in_one_line(&errors)),
         Err(error) => refused(error.to_string()),

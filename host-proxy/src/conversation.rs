@@ -1,31 +1,24 @@
-//! One client connection after its protocol is known: requests and responses in turn, each request decided anew.
+//! One client connection after its protocol is known, each request decided anew: in turn with HTTP/1.1 ([`one`]), side
+//! by side with HTTP/2 ([`two`]).
 //!
-//! States: *waiting* for a head → *judging* → *forwarding* → *relaying* the response → waiting, or *ending*.
-//! Whatever goes wrong ends the connection: after doubt nothing more is read from it. So does a new policy that
-//! allows nothing where it leads.
+//! What both share is here: what a request is at its place, and the [`exchange`] with the upstream after it was allowed.
+//! Whatever goes wrong ends at least the request: after doubt nothing more is read of it.
 
-mod forward;
+mod exchange;
 mod link;
+mod one;
+mod socket;
+pub(crate) mod two;
 
-use std::io;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::Response;
-use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
-use tokio::time::timeout;
-use wire::id::{PolicyVersion, RequestId};
+use wire::id::RequestId;
 
 use crate::canonical::{Arrived, Authority, CanonicalRequest, NotCanonical, Scheme, canonicalise};
-use crate::fields;
-use crate::flow::Asker;
-use crate::http1::{Close, Framing, Head, Patience, ReadError, Reader, Writer};
-use crate::judge::Case;
-use crate::proxy::Proxy;
+use crate::http1::{Head, Patience};
 use crate::refusal::Refusal;
-use crate::sniff::Replayed;
 
-use link::Kept;
+pub(crate) use one::{Conversation, Ending};
 
 /// What a client may take.
 const PATIENCE: Patience = Patience {
@@ -33,10 +26,6 @@ const PATIENCE: Patience = Patience {
     idle: Duration::from_secs(300),
     body: Duration::from_secs(120),
 };
-
-/// How long a client is waited for after the last answer, and how much of what it still sends is read.
-const LINGER: Duration = Duration::from_secs(3);
-const LINGER_BYTES: usize = 64 * 1024 * 1024;
 
 /// How long the orderly end of a connection that a new policy closed may take.
 const FAREWELL: Duration = Duration::from_millis(50);
@@ -50,260 +39,38 @@ pub enum Place {
     Proxy,
 }
 
-/// How a conversation ended.
-#[derive(Debug)]
-pub enum Ending<S> {
-    /// The connection is over.
-    Closed,
-    /// A tunnel to this authority was granted; what comes next on the stream is a new flow.
-    Tunnel(Authority, Replayed<S>),
+/// Why a head asks for nothing that could be judged.
+enum Unheard {
+    /// It has no or more than one reading.
+    Malformed(NotCanonical),
+    /// It names another authority than its connection.
+    Misdirected(Box<CanonicalRequest>, Refusal),
 }
 
-/// One connection.
-pub(crate) struct Conversation<'a, S> {
-    proxy: &'a Proxy,
-    asker: &'a Asker,
-    place: Place,
-    reader: Reader<ReadHalf<S>>,
-    writer: Writer<WriteHalf<S>>,
-    /// The upstream of the last request, kept for the next one to the same authority.
-    upstream: Option<Kept>,
-    requests: u64,
-    /// The policy by which the connection was last found in order.
-    conforms: PolicyVersion,
-}
-
-/// What follows a request.
-enum Next {
-    /// The next request.
-    Request,
-    /// The end of the connection.
-    End,
-    /// A tunnel.
-    Tunnel(Authority),
-}
-
-impl<'a, S: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S> {
-    pub(crate) fn new(proxy: &'a Proxy, asker: &'a Asker, place: Place, stream: S) -> Self {
-        let (read, write) = tokio::io::split(stream);
-        let (reader, writer) = (Reader::new(read, PATIENCE), Writer::new(write));
-        let conforms = proxy.judge.policy();
-        Self { proxy, asker, place, reader, writer, upstream: None, requests: 0, conforms }
-    }
-
-    /// Serves requests until the connection ends or becomes a tunnel.
-    ///
-    /// # Errors
-    /// The client's stream failed.
-    pub(crate) async fn run(mut self) -> io::Result<Ending<S>> {
-        loop {
-            let head = match self.next_head().await {
-                Ok(head) => head,
-                Err(revoked) => return self.revoke(revoked).await.map(|()| Ending::Closed),
-            };
-            let next = match head {
-                Ok(Some(head)) => self.request(head).await?,
-                Ok(None) => {
-                    self.record_silence().await;
-                    Next::End
-                }
-                Err(ReadError::Io(error)) => return Err(error),
-                Err(error) => self.refuse_unread(&error).await?,
-            };
-            self.requests += 1;
-            match next {
-                Next::Request => {}
-                Next::End => return self.close().await.map(|()| Ending::Closed),
-                Next::Tunnel(authority) => {
-                    let (read, before) = self.reader.into_parts();
-                    let stream = read.unsplit(self.writer.into_inner());
-                    return Ok(Ending::Tunnel(authority, Replayed::new(before, stream)));
-                }
-            }
-        }
-    }
-
-    /// Waits for a request, as long as one could be allowed where the connection leads.
-    async fn next_head(&mut self) -> Result<Result<Option<Head>, ReadError>, Refusal> {
-        let head = self.reader.head();
-        let leads_to = match &self.place {
-            Place::At(_, authority) => Some(authority),
-            Place::Proxy => self.upstream.as_ref().map(Kept::authority),
-        };
-        match leads_to {
-            Some(authority) => {
-                self.proxy.judge.uphold_flow(self.asker, authority, &mut self.conforms, head).await
-            }
-            None => Ok(head.await),
-        }
-    }
-
-    /// Records why the connection is over, and ends it without another word from the client.
-    async fn revoke(&mut self, refusal: Refusal) -> io::Result<()> {
-        let kept = self.upstream.take();
-        let authority = match &self.place {
-            Place::At(_, authority) => Some(authority),
-            Place::Proxy => kept.as_ref().map(Kept::authority),
-        };
-        let id = self.proxy.judge.next_id();
-        let _told_by_closing = self.proxy.judge.refuse_flow(self.asker, &id, authority, refusal).await;
-        // A client that reads learns that the end is one; one that does not learns it anyway.
-        let _or_cut = timeout(FAREWELL, self.writer.shutdown()).await;
-        Ok(())
-    }
-
-    async fn request(&mut self, mut head: Head) -> io::Result<Next> {
-        let id = self.proxy.judge.next_id();
-        if head.method == "CONNECT" && matches!(self.place, Place::Proxy) {
-            return self.tunnel(&head, &id).await;
-        }
-        let scheme = match &self.place {
-            Place::At(scheme, _) => *scheme,
-            Place::Proxy => Scheme::Http,
+impl Place {
+    /// What a head asks for here.
+    fn hear(&self, head: &Head) -> Result<CanonicalRequest, Unheard> {
+        let scheme = match self {
+            Self::At(scheme, _) => *scheme,
+            Self::Proxy => Scheme::Http,
         };
         let host = head.host.as_deref().unwrap_or_default();
         let arrived = Arrived { method: &head.method, target: &head.target, host };
-        let request = match canonicalise(arrived, scheme) {
-            Ok(request) => request,
-            Err(error) => {
-                return self.refuse_malformed(&id, Refusal::malformed(&error), head.method == "HEAD").await;
+        let request = canonicalise(arrived, scheme).map_err(Unheard::Malformed)?;
+        match self {
+            Self::At(_, authority) if *authority != request.authority => {
+                let refusal = Refusal::misdirected(&request.authority.to_string(), &authority.to_string());
+                Err(Unheard::Misdirected(Box::new(request), refusal))
             }
-        };
-        if let Place::At(_, authority) = &self.place
-            && *authority != request.authority
-        {
-            let refusal = Refusal::misdirected(&request.authority.to_string(), &authority.to_string());
-            let refusal = self.proxy.judge.refuse_request(self.asker, &id, &request, refusal).await;
-            return self.answer(&id, &refusal, &request).await;
+            _ => Ok(request),
         }
-        // What is judged is what is forwarded, and what a later policy judges while it is.
-        fields::clean_request(&mut head.fields);
-        let fields = head.fields.clone();
-        let case = Case { asker: self.asker, request: &request, fields: &fields };
-        match self.proxy.judge.request(&case, &id).await {
-            Ok(granted) => self.forward(&id, granted, &case, head).await,
-            Err(refusal) => self.answer_denied(&id, &refusal, &request, &head).await,
-        }
-    }
-
-    /// A tunnel through the explicit proxy: granted if some request to the authority could be allowed. What
-    /// goes through it is a connection like every other; inside it there is no other tunnel.
-    async fn tunnel(&mut self, head: &Head, id: &RequestId) -> io::Result<Next> {
-        let authority = match tunnelled(head) {
-            Ok(authority) => authority,
-            Err(error) => return self.refuse_malformed(id, Refusal::malformed(&error), false).await,
-        };
-        if let Some(refusal) = self.proxy.judge.destination(self.asker, &authority) {
-            let refusal = self.proxy.judge.refuse_flow(self.asker, id, Some(&authority), refusal).await;
-            self.write_refusal(id, &refusal, Body::Sent).await?;
-            return Ok(Next::End);
-        }
-        if let Err(refusal) = self.proxy.judge.grant_tunnel(self.asker, id, &authority).await {
-            self.write_refusal(id, &refusal, Body::Sent).await?;
-            return Ok(Next::End);
-        }
-        self.writer.head(&Response::new(()), Framing::Empty, Close::No);
-        self.writer.flush().await?;
-        Ok(Next::Tunnel(authority))
-    }
-
-    /// A connection to a forbidden destination on which nothing was asked is recorded all the same.
-    async fn record_silence(&self) {
-        let Place::At(_, authority) = &self.place else { return };
-        if self.requests > 0 {
-            return;
-        }
-        if let Some(refusal) = self.proxy.judge.destination(self.asker, authority) {
-            let id = self.proxy.judge.next_id();
-            let _already_told = self.proxy.judge.refuse_flow(self.asker, &id, Some(authority), refusal).await;
-        }
-    }
-
-    /// What cannot be read is refused, and ends the connection: where the next request begins is not known.
-    async fn refuse_unread(&mut self, error: &ReadError) -> io::Result<Next> {
-        let id = self.proxy.judge.next_id();
-        self.refuse_malformed(&id, Refusal::malformed(error), false).await
-    }
-
-    async fn refuse_malformed(&mut self, id: &RequestId, refusal: Refusal, head: bool) -> io::Result<Next> {
-        let authority = match &self.place {
-            Place::At(_, authority) => Some(authority),
-            Place::Proxy => None,
-        };
-        let refusal = self.proxy.judge.refuse_flow(self.asker, id, authority, refusal).await;
-        self.write_refusal(id, &refusal, if head { Body::Withheld } else { Body::Sent }).await?;
-        Ok(Next::End)
-    }
-
-    /// Answers a refusal after which the connection ends.
-    async fn answer(
-        &mut self,
-        id: &RequestId,
-        refusal: &Refusal,
-        request: &CanonicalRequest,
-    ) -> io::Result<Next> {
-        self.write_refusal(id, refusal, Body::to(request)).await?;
-        Ok(Next::End)
-    }
-
-    /// Answers a denial. The client may go on, if it has no body that would have to be read first.
-    async fn answer_denied(
-        &mut self,
-        id: &RequestId,
-        refusal: &Refusal,
-        request: &CanonicalRequest,
-        head: &Head,
-    ) -> io::Result<Next> {
-        let next =
-            if head.persistent && self.reader.is_between_requests() { Next::Request } else { Next::End };
-        let close = if matches!(next, Next::Request) { Close::No } else { Close::Yes };
-        self.write(id, refusal, Body::to(request), close).await?;
-        Ok(next)
-    }
-
-    async fn write_refusal(&mut self, id: &RequestId, refusal: &Refusal, body: Body) -> io::Result<()> {
-        self.write(id, refusal, body, Close::Yes).await
-    }
-
-    async fn write(&mut self, id: &RequestId, refusal: &Refusal, body: Body, close: Close) -> io::Result<()> {
-        let response = refusal.response(&self.asker.binary, &id.0);
-        let length = response.body().len() as u64;
-        let framing = if body == Body::Withheld { Framing::Head(length) } else { Framing::Exact(length) };
-        self.writer.head(&response, framing, close);
-        self.writer.piece(Bytes::from(response.into_body())).await?;
-        self.writer.end().await
-    }
-
-    /// Says goodbye, and reads what is under way: a reset would take our last answer from the client.
-    async fn close(&mut self) -> io::Result<()> {
-        self.writer.shutdown().await?;
-        let _or_gives_up = timeout(LINGER, self.reader.drain(LINGER_BYTES)).await;
-        Ok(())
     }
 }
 
-/// Whom a `CONNECT` asks for: its target, with a port, and a `Host` field that agrees if there is one.
-fn tunnelled(head: &Head) -> Result<Authority, NotCanonical> {
-    if !head.target.contains(':') {
-        return Err(NotCanonical::Target);
-    }
-    let authority = Authority::parse(&head.target, Scheme::Https)?;
-    match head.host.as_deref().map(|host| Authority::parse(host, Scheme::Https)).transpose()? {
-        Some(host) if host.host != authority.host => Err(NotCanonical::AuthorityMismatch),
-        _ => Ok(authority),
-    }
-}
-
-/// Whether a response's body is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Body {
-    Sent,
-    /// The request was `HEAD`.
-    Withheld,
-}
-
-impl Body {
-    fn to(request: &CanonicalRequest) -> Self {
-        if request.method == http::Method::HEAD { Self::Withheld } else { Self::Sent }
-    }
+/// A decided request, as the rest of its life names it.
+#[derive(Clone, Copy)]
+struct Named<'a> {
+    proxy: &'a crate::proxy::Proxy,
+    case: &'a crate::judge::Case<'a>,
+    id: &'a RequestId,
 }

@@ -41,7 +41,17 @@ pub struct Dialer {
     resolver: Resolver,
     allowed: Allowed,
     tls: Arc<ClientConfig>,
+    tls_either: Arc<ClientConfig>,
     router: Option<String>,
+}
+
+/// What is offered to an upstream with TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaks {
+    /// HTTP/1.1.
+    One,
+    /// HTTP/2 rather than HTTP/1.1.
+    Either,
 }
 
 /// An open connection to the host that a permit names.
@@ -107,7 +117,9 @@ impl Dialer {
     /// A dialer with the operator's word on where names lead, what may be dialled and whom to trust.
     #[must_use]
     pub fn new(resolver: Resolver, allowed: Allowed, tls: ClientConfig) -> Self {
-        Self { resolver, allowed, tls: Arc::new(tls), router: None }
+        let mut either = tls.clone();
+        either.alpn_protocols.insert(0, b"h2".to_vec());
+        Self { resolver, allowed, tls: Arc::new(tls), tls_either: Arc::new(either), router: None }
     }
 
     /// Where the router listens: a path relative to the working directory, which is all that the jail leaves.
@@ -120,7 +132,7 @@ impl Dialer {
     ///
     /// # Errors
     /// The host has no address, an address of it may not be dialled, nothing accepts, or TLS fails.
-    pub async fn dial(&self, permit: &Permit, scheme: Scheme) -> Result<Dialled, DialError> {
+    pub async fn dial(&self, permit: &Permit, scheme: Scheme, speaks: Speaks) -> Result<Dialled, DialError> {
         if permit.host() == wire::inference::HOST {
             return self.dial_router().await;
         }
@@ -130,7 +142,7 @@ impl Dialer {
         let _best_effort = stream.set_nodelay(true);
         match scheme {
             Scheme::Http => Ok(Dialled::Plain(stream)),
-            Scheme::Https => self.secure(permit.host(), stream).await,
+            Scheme::Https => self.secure(permit.host(), stream, speaks).await,
         }
     }
 
@@ -165,11 +177,15 @@ impl Dialer {
         }
     }
 
-    async fn secure(&self, host: &str, stream: TcpStream) -> Result<Dialled, DialError> {
+    async fn secure(&self, host: &str, stream: TcpStream, speaks: Speaks) -> Result<Dialled, DialError> {
+        let config = match speaks {
+            Speaks::One => &self.tls,
+            Speaks::Either => &self.tls_either,
+        };
         let failed = |source| DialError::Tls { host: host.to_owned(), source };
         let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let name = ServerName::try_from(bare).map_err(|error| failed(io::Error::other(error)))?;
-        let handshake = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream);
+        let handshake = TlsConnector::from(Arc::clone(config)).connect(name, stream);
         match timeout(HANDSHAKE_PATIENCE, handshake).await {
             Err(_elapsed) => Err(failed(io::ErrorKind::TimedOut.into())),
             Ok(Ok(stream)) => Ok(Dialled::Tls(Box::new(stream))),

@@ -32,6 +32,20 @@ const FORWARDING: [&str; 8] = [
 /// Fields of a response that would lead the client around the proxy.
 const EVASIVE: [&str; 2] = ["alt-svc", "alt-used"];
 
+/// Fields of which no trailer may speak (RFC 9110 section 6.5.1): framing, routing, and what changes how the rest is
+/// read.
+const HEAD_ONLY: [&str; 9] = [
+    "content-length",
+    "content-encoding",
+    "content-type",
+    "content-range",
+    "host",
+    "set-cookie",
+    "location",
+    "cache-control",
+    "www-authenticate",
+];
+
 /// Removes from a request what must not reach the upstream.
 pub fn clean_request(fields: &mut HeaderMap) {
     remove_nominated(fields);
@@ -47,6 +61,12 @@ pub fn clean_response(fields: &mut HeaderMap) {
     remove(fields, &HOP_BY_HOP);
     remove(fields, &EVASIVE);
     remove_ours(fields);
+}
+
+/// Removes from trailers what must not reach the client, and what only a head may say.
+pub fn clean_trailers(fields: &mut HeaderMap) {
+    clean_response(fields);
+    remove(fields, &HEAD_ONLY);
 }
 
 /// Removes what the `Connection` fields name.

@@ -10,6 +10,8 @@ mod reader;
 mod writer;
 
 pub use body::BodyError;
+pub(crate) use head::MOST_FIELDS;
 pub use head::{Head, HeadError, Length};
+pub(crate) use reader::LONGEST_HEAD;
 pub use reader::{Patience, ReadError, Reader};
 pub use writer::{Close, Framing, Writer};

@@ -10,7 +10,6 @@ use wire::id::RequestId;
 
 use crate::canonical::{Authority, CanonicalRequest};
 use crate::flow::Asker;
-use crate::quota::Spent;
 use crate::refusal::Refusal;
 
 /// The proxy's connection to the audit writer.
@@ -18,7 +17,7 @@ use crate::refusal::Refusal;
 pub struct Journal(Tokio);
 
 /// What became of an allowed request.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Outcome {
     /// The response's status, if one came.
     pub status: Option<u16>,
@@ -28,8 +27,8 @@ pub struct Outcome {
     pub received: u64,
     /// Microseconds from the verdict to the response's end.
     pub latency_us: u64,
-    /// The limit at which a body was broken off.
-    pub spent: Option<Spent>,
+    /// The limit at which a body was broken off, or what else there is to say.
+    pub note: Option<String>,
 }
 
 impl Journal {
@@ -108,8 +107,8 @@ pub(crate) fn refused(event: Event, refusal: &Refusal) -> Event {
 /// The event with what came of an allowed request.
 pub(crate) fn completed(event: Event, outcome: Outcome) -> Event {
     let object = event.object.map(|object| object.with_bytes(outcome.sent, outcome.received));
-    let reason = outcome.spent.map(|spent| spent.to_string());
-    Event { object, status: outcome.status, latency_us: Some(outcome.latency_us), reason, ..event }
+    let (status, latency_us) = (outcome.status, Some(outcome.latency_us));
+    Event { object, status, latency_us, reason: outcome.note, ..event }
 }
 
 fn destination(authority: &Authority) -> Object {

@@ -153,16 +153,17 @@ impl Judge {
         self.recorded(event, refusal).await
     }
 
-    /// Records that an allowed request came to nothing, and gives the refusal back for the client.
+    /// Records why an allowed request came to nothing, or was broken off, and how far it came; gives the refusal back
+    /// for the client.
     pub async fn fail_request(
         &self,
         asker: &Asker,
         id: &RequestId,
         request: &CanonicalRequest,
-        refusal: Refusal,
+        (refusal, outcome): (Refusal, Outcome),
     ) -> Refusal {
         let event = journal::of_request(Action::NetworkOutcome, asker, id, request);
-        self.recorded(event, refusal).await
+        self.recorded(journal::completed(event, outcome), refusal).await
     }
 
     /// Records the refusal of something that never became a canonical request.

@@ -1,6 +1,6 @@
 //! The egress proxy, one process per sandbox: the only way out of a microVM.
 //!
-//! Reading path: [`listener`] (the life of a connection) → [`conversation`] (requests in turn) → [`judge`] (decided and
+//! Reading path: [`listener`] (the life of a connection) → [`conversation`] (requests in turn or side by side) → [`judge`] (decided and
 //! recorded) → [`dial`] (to a checked address) → [`upstream`] (forwarded as a value). Beside it: [`names`] (what the
 //! guest's DNS hears), [`authority`] (the certificates it trusts), [`canonical`] (what a request *is*), [`commands`] (the
 //! manager replaces the policy that is [`in_force`]).
@@ -19,6 +19,7 @@ pub mod dial;
 pub mod fields;
 pub mod flow;
 pub mod http1;
+pub mod http2;
 pub mod in_force;
 pub mod journal;
 pub mod judge;
@@ -30,6 +31,7 @@ pub mod refusal;
 pub mod sniff;
 pub mod start;
 pub mod upstream;
+pub mod websocket;
 
 mod clock;
 

@@ -17,14 +17,13 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use wire::flow::EXPLICIT_PROXY;
 use wire::id::PolicyVersion;
 
 use crate::accept::accept;
 use crate::canonical::{Authority, Host, Scheme};
-use crate::conversation::{Conversation, Ending, Place};
+use crate::conversation::{Conversation, Ending, Place, two};
 use crate::flow::Asker;
 use crate::names::{Lease, Pool};
 use crate::proxy::Proxy;
@@ -33,8 +32,8 @@ use crate::sniff::{Spoken, sniff};
 
 use handshake::{HandshakeError, handshake};
 
-/// Flows at once. A client that opens more is refused at once rather than left waiting.
-const MOST_FLOWS: usize = 4096;
+/// Flows, and streams in them, at once.
+pub(crate) const MOST_FLOWS: usize = 4096;
 
 /// How long a client may take to show what it speaks. Protocols in which the server speaks first end here.
 const SNIFF_PATIENCE: Duration = Duration::from_secs(10);
@@ -59,10 +58,9 @@ struct Opening<'a> {
 
 /// Serves flows for ever.
 pub async fn serve(proxy: Arc<Proxy>, listener: UnixListener) -> ! {
-    let flows = Arc::new(Semaphore::new(MOST_FLOWS));
     loop {
         let Some(stream) = accept(&listener).await else { continue };
-        let Ok(slot) = Arc::clone(&flows).try_acquire_owned() else {
+        let Ok(slot) = Arc::clone(&proxy.flows).try_acquire_owned() else {
             tracing::warn!("{MOST_FLOWS} flows are open: another one is refused");
             continue;
         };
@@ -91,7 +89,7 @@ impl Opening<'_> {
 }
 
 impl Proxy {
-    async fn connection(&self, mut stream: UnixStream) -> io::Result<()> {
+    async fn connection(self: &Arc<Self>, mut stream: UnixStream) -> io::Result<()> {
         let flow = match self.seals.open(&mut stream).await {
             Ok(flow) => flow,
             Err(error) => {
@@ -99,7 +97,7 @@ impl Proxy {
                 return Ok(());
             }
         };
-        let asker = Asker::new(flow.id, flow.subject);
+        let asker = Arc::new(Asker::new(flow.id, flow.subject));
         match self.destination(flow.destination) {
             Destination::Authority(authority, _lease) => self.captured(&asker, authority, stream).await,
             Destination::ExplicitProxy => self.explicit(&asker, stream).await,
@@ -129,7 +127,12 @@ impl Proxy {
     }
 
     /// A connection that the client believes to be with `authority`.
-    async fn captured<S>(&self, asker: &Asker, authority: Authority, stream: S) -> io::Result<()>
+    async fn captured<S>(
+        self: &Arc<Self>,
+        asker: &Arc<Asker>,
+        authority: Authority,
+        stream: S,
+    ) -> io::Result<()>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
@@ -153,6 +156,9 @@ impl Proxy {
             (Spoken::Tls, _) => {
                 let secured = handshake(&self.certificates, &authority.host, stream);
                 match opening.uphold(secured).await {
+                    Some(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
+                        two::serve(Arc::clone(self), Arc::clone(asker), authority, stream).await
+                    }
                     Some(Ok(stream)) => {
                         self.converse(asker, Place::At(Scheme::Https, authority), stream).await
                     }
@@ -167,7 +173,7 @@ impl Proxy {
     }
 
     /// A client that uses the explicit proxy: plain requests, or a tunnel in which everything starts again.
-    async fn explicit(&self, asker: &Asker, stream: UnixStream) -> io::Result<()> {
+    async fn explicit(self: &Arc<Self>, asker: &Arc<Asker>, stream: UnixStream) -> io::Result<()> {
         match Conversation::new(self, asker, Place::Proxy, stream).run().await? {
             Ending::Closed => Ok(()),
             Ending::Tunnel(authority, stream) => self.captured(asker, authority, stream).await,

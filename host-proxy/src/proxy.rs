@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use wire::id::SandboxId;
 
 use crate::authority::Authority;
 use crate::dial::Dialer;
 use crate::flow::Seals;
 use crate::judge::Judge;
-use crate::names::Pool;
+use crate::names::Pool as Names;
+use crate::upstream::Pool;
 
 /// Everything that serves one sandbox.
 #[derive(Debug)]
@@ -16,13 +18,17 @@ pub struct Proxy {
     /// Opens flows.
     pub seals: Seals,
     /// What addresses mean.
-    pub names: Arc<Pool>,
+    pub names: Arc<Names>,
     /// Decides and records.
     pub judge: Arc<Judge>,
     /// Certificates for the guest.
     pub certificates: Authority,
     /// Connections to upstreams.
     pub dialer: Dialer,
+    /// Those that are shared.
+    pub pool: Arc<Pool>,
+    /// Flows and streams at once. One that is over the limit is refused at once rather than left waiting.
+    pub flows: Arc<Semaphore>,
     /// Whose requests these are, for the router.
     pub sandbox: SandboxId,
 }

@@ -196,6 +196,13 @@ impl Refusal {
         Self { status, level: Stopped::Upstream, rule: None, error, hint }
     }
 
+    /// What came from the upstream is not what it should speak.
+    #[must_use]
+    pub fn unspoken(error: &dyn std::error::Error) -> Self {
+        let error = format!("the upstream's answer is not valid: {}", chain(error));
+        Self::broken_upstream(StatusCode::BAD_GATEWAY, error)
+    }
+
     /// The response for the client.
     #[must_use]
     pub fn response(&self, binary: &str, request_id: &str) -> Response<Vec<u8>> {
@@ -217,6 +224,39 @@ impl Refusal {
             .body(text)
             .expect("a request id is hexadecimal")
     }
+}
+
+impl Refusal {
+    /// The response for a client of gRPC, which reads the status of a call in the head of an answer without a body.
+    #[must_use]
+    pub fn of_call(&self, request_id: &str) -> Response<()> {
+        let status = match self.status {
+            StatusCode::BAD_REQUEST => 3,
+            StatusCode::GATEWAY_TIMEOUT => 4,
+            StatusCode::FORBIDDEN | StatusCode::MISDIRECTED_REQUEST => 7,
+            StatusCode::TOO_MANY_REQUESTS => 8,
+            _ => 14,
+        };
+        Response::builder()
+            .header("content-type", "application/grpc")
+            .header("grpc-status", status)
+            .header("grpc-message", percent_encoded(&format!("{}; {}", self.error, self.hint)))
+            .header(REQUEST_ID, request_id)
+            .body(())
+            .expect("escaped text and a hexadecimal id are plain ASCII")
+    }
+}
+
+/// As gRPC writes messages: printable ASCII without the percent sign is itself.
+fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'%' | ..b' ' | 0x7f.. => encoded.push_str(&format!("%{byte:02X}")),
+            _ => encoded.push(char::from(byte)),
+        }
+    }
+    encoded
 }
 
 impl Stopped {

@@ -10,6 +10,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 
 use jail::host::{Profile, Root, Settings, inherited};
+use tokio::sync::Semaphore;
 use wire::id::SandboxId;
 use wire::proxy::{ProxyConfig, ProxyEvent, RouterSocket};
 use wire::spawn::{CONFIG_FD, Fd, STATUS_FD};
@@ -24,6 +25,7 @@ use crate::judge::Judge;
 use crate::listener;
 use crate::names::{Names, Pool};
 use crate::proxy::Proxy;
+use crate::upstream;
 
 /// Descriptors that are asked for: two for each flow, and some more.
 const OPEN_FILES: u64 = 16_384;
@@ -177,12 +179,16 @@ impl Prepared {
         let pool = Pool::new();
         let answering = Arc::new(Names::new(Arc::clone(&pool)));
         let names = tokio::net::UnixListener::from_std(self.names)?;
-        let flows = tokio::net::UnixListener::from_std(self.flows)?;
+        let arriving = tokio::net::UnixListener::from_std(self.flows)?;
         status.report(&ProxyEvent::Ready { authority_pem: self.authority_pem })?;
         tokio::spawn(answering.serve(names, Arc::clone(&judge)));
-        let proxy = Arc::new(Proxy { seals, names: pool, judge, certificates, dialer, sandbox });
-        tokio::spawn(listener::serve(proxy, flows));
-        commands::serve(commands, &in_force, |event| status.report(event)).await?;
+        let shared = Arc::new(upstream::Pool::default());
+        let connections = Arc::clone(&shared);
+        let flows = Arc::new(Semaphore::new(listener::MOST_FLOWS));
+        let proxy = Proxy { seals, names: pool, judge, certificates, dialer, pool: shared, flows, sandbox };
+        let proxy = Arc::new(proxy);
+        tokio::spawn(listener::serve(proxy, arriving));
+        commands::serve(commands, (&in_force, &connections), |event| status.report(event)).await?;
         // The manager is gone, and with it, at any moment, this process.
         std::future::pending().await
     }

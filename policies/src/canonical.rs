@@ -68,6 +68,14 @@ pub enum NotCanonical {
     /// An absolute URL whose authority is not the `Host` field's.
     #[error("the request target and the Host field name different authorities")]
     AuthorityMismatch,
+    /// Plain HTTP to the port of TLS, or the other way round: it would go to another service than is meant.
+    #[error("{} is not spoken on port {port}", .scheme.as_str())]
+    Port {
+        /// What carries the request.
+        scheme: Scheme,
+        /// The other scheme's port.
+        port: u16,
+    },
     /// The authority has another or no reading.
     #[error("the host '{text}' is not canonical: {why}")]
     Host {
@@ -91,6 +99,9 @@ pub enum NotCanonical {
 pub fn canonicalise(arrived: Arrived<'_>, scheme: Scheme) -> Result<CanonicalRequest, NotCanonical> {
     let method = method(arrived.method)?;
     let authority = Authority::parse(arrived.host, scheme)?;
+    if authority.port == scheme.other().default_port() {
+        return Err(NotCanonical::Port { scheme, port: authority.port });
+    }
     let resource = match arrived.target.as_bytes().first() {
         Some(b'/') => arrived.target,
         _ => absolute(arrived.target, scheme, &authority)?,
@@ -122,6 +133,13 @@ impl Scheme {
         match self {
             Self::Http => 80,
             Self::Https => 443,
+        }
+    }
+
+    fn other(self) -> Self {
+        match self {
+            Self::Http => Self::Https,
+            Self::Https => Self::Http,
         }
     }
 

@@ -1,14 +1,15 @@
-//! The way to the upstream of one request: a connection that is kept between requests of one client, never shared
-//! with another, and left at the first doubt.
+//! The way to the upstream of one request: a connection that is kept between requests of one client and left at the
+//! first doubt, or a share of one of HTTP/2.
 
-use http::{Method, Request, Response, StatusCode};
+use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use policies::Permit;
+use wire::id::PolicyVersion;
 
 use crate::canonical::{Authority, CanonicalRequest, Scheme};
-use crate::dial::Dialer;
-use crate::refusal::{Refusal, chain};
-use crate::upstream::{Outgoing, SendError, Upstream};
+use crate::dial::{Dialer, Speaks};
+use crate::refusal::Refusal;
+use crate::upstream::{Outbound, Outgoing, Pool, SendError, Upstream};
 
 /// A connection that was in order after its last response.
 #[derive(Debug)]
@@ -25,90 +26,91 @@ impl Kept {
     }
 }
 
-/// A connection for one permitted request.
+/// Where ways to upstreams come from, for one permitted request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ways<'a> {
+    pub(super) dialer: &'a Dialer,
+    pub(super) pool: &'a Pool,
+    pub(super) permit: &'a Permit,
+    pub(super) request: &'a CanonicalRequest,
+    /// The policy that gave the permit.
+    pub(super) policy: PolicyVersion,
+}
+
+/// A way for one permitted request.
 #[derive(Debug)]
 pub(super) struct Link<'a> {
-    dialer: &'a Dialer,
-    permit: &'a Permit,
-    scheme: Scheme,
-    authority: Authority,
+    ways: Ways<'a>,
     upstream: Upstream,
 }
 
-impl<'a> Link<'a> {
-    /// The kept connection if it leads to the same authority and is in order, else a new one.
-    pub(super) async fn reach(
-        dialer: &'a Dialer,
-        permit: &'a Permit,
-        request: &CanonicalRequest,
-        kept: Option<Kept>,
-    ) -> Result<Self, Refusal> {
-        let (scheme, authority) = (request.scheme, request.authority.clone());
-        let kept = kept.filter(|kept| kept.scheme == scheme && kept.authority == authority);
-        let upstream = match kept {
+impl<'a> Ways<'a> {
+    /// The kept connection if it leads to the same authority and is in order, else another one.
+    pub(super) async fn reach(self, kept: Option<Kept>) -> Result<Link<'a>, Refusal> {
+        let Self { request, .. } = self;
+        let fits = |kept: &Kept| kept.scheme == request.scheme && kept.authority == request.authority;
+        let upstream = match kept.filter(fits) {
             Some(Kept { mut upstream, .. }) => match upstream.is_ready().await {
                 true => upstream,
-                false => open(dialer, permit, scheme).await?,
+                false => self.another().await?,
             },
-            None => open(dialer, permit, scheme).await?,
+            None => self.another().await?,
         };
-        Ok(Self { dialer, permit, scheme, authority, upstream })
+        Ok(Link { ways: self, upstream })
     }
 
-    /// Sends the request. A kept connection that the upstream closed meanwhile is replaced once, if the request
+    /// A connection of HTTP/1.1 for this request alone, which may become something else.
+    pub(super) async fn alone(self) -> Result<Link<'a>, Refusal> {
+        let dialled = self.dialer.dial(self.permit, self.request.scheme, Speaks::One).await;
+        let dialled = dialled.map_err(|error| Refusal::unreachable(&error))?;
+        let upstream = Upstream::open(dialled).await.map_err(|error| Refusal::unspoken(&error))?;
+        Ok(Link { ways: self, upstream })
+    }
+
+    async fn another(self) -> Result<Upstream, Refusal> {
+        self.pool.reach(self.dialer, self.permit, (self.request, self.policy)).await
+    }
+}
+
+impl Link<'_> {
+    /// Sends the request. A used connection that the upstream closed meanwhile is replaced once, if the request
     /// was not sent, or has no body and may be sent twice.
-    pub(super) async fn send(&mut self, request: Request<Outgoing>) -> Result<Response<Incoming>, Refusal> {
+    pub(super) async fn send(
+        &mut self,
+        request: &Outbound,
+        body: Outgoing,
+    ) -> Result<Response<Incoming>, Refusal> {
         let reused = self.upstream.is_used();
-        let spare = repeatable(&request);
-        let again = match self.upstream.send(request).await {
+        let body = match self.upstream.send(request, body).await {
             Ok(response) => return Ok(response),
-            Err(SendError::Unsent(request)) if reused => *request,
-            Err(SendError::Failed(error)) => match spare {
-                Some(request) if reused && !error.is_parse() => request,
-                _ => return Err(broken(&error)),
-            },
-            Err(SendError::Unsent(_)) => return Err(closed()),
+            Err(SendError::Unsent(body)) if reused => body,
+            Err(SendError::Failed(error)) if reused && !error.is_parse() && request.is_repeatable() => {
+                tracing::debug!(%error, "a kept connection was gone");
+                Outgoing::Nothing
+            }
+            Err(error) => return Err(error.into()),
         };
-        self.upstream = open(self.dialer, self.permit, self.scheme).await?;
-        match self.upstream.send(again).await {
-            Ok(response) => Ok(response),
-            Err(SendError::Unsent(_)) => Err(closed()),
-            Err(SendError::Failed(error)) => Err(broken(&error)),
+        self.upstream = self.ways.another().await?;
+        Ok(self.upstream.send(request, body).await?)
+    }
+
+    /// Keeps the connection for the next request of this client, if it is this client's: the response was read whole.
+    pub(super) fn keep(mut self) -> Option<Kept> {
+        self.upstream.settle();
+        let (scheme, authority) = (self.ways.request.scheme, self.ways.request.authority.clone());
+        let exclusive = self.upstream.is_exclusive();
+        exclusive.then_some(Kept { scheme, authority, upstream: self.upstream })
+    }
+}
+
+impl From<SendError> for Refusal {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Unsent(_) => {
+                let error = "the upstream closed the connection".to_owned();
+                Self::broken_upstream(StatusCode::BAD_GATEWAY, error)
+            }
+            SendError::Failed(error) => Self::unspoken(&error),
         }
     }
-
-    /// Keeps the connection for the next request: the response was read whole.
-    pub(super) fn keep(mut self) -> Kept {
-        self.upstream.settle();
-        Kept { scheme: self.scheme, authority: self.authority, upstream: self.upstream }
-    }
-}
-
-async fn open(dialer: &Dialer, permit: &Permit, scheme: Scheme) -> Result<Upstream, Refusal> {
-    let dialled = dialer.dial(permit, scheme).await.map_err(|error| Refusal::unreachable(&error))?;
-    Upstream::open(dialled).await.map_err(|error| broken(&error))
-}
-
-/// A copy of a request that may be sent twice: a safe method and no body.
-fn repeatable(request: &Request<Outgoing>) -> Option<Request<Outgoing>> {
-    let safe = [Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method());
-    if !safe || !matches!(request.body(), Outgoing::Nothing) {
-        return None;
-    }
-    let mut copy = Request::new(Outgoing::Nothing);
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    Some(copy)
-}
-
-fn broken(error: &hyper::Error) -> Refusal {
-    Refusal::broken_upstream(
-        StatusCode::BAD_GATEWAY,
-        format!("the upstream's answer is not valid: {}", chain(error)),
-    )
-}
-
-fn closed() -> Refusal {
-    Refusal::broken_upstream(StatusCode::BAD_GATEWAY, "the upstream closed the connection".to_owned())
 }

@@ -99,7 +99,7 @@ fn a(address: [u8; 4]) -> RData {
 /// The class for which the name is refused.
 async fn refused(zone: impl Fn(usize, RecordType) -> Vec<RData> + Send + Sync + 'static) -> Class {
     let (dialer, _) = dialer(Arc::new(zone), &[]).await;
-    match dialer.dial(&permit(9), Scheme::Http).await {
+    match dialer.dial(&permit(9), Scheme::Http, Speaks::One).await {
         Err(DialError::Refused { class, .. }) => class,
         other => panic!("{other:?}"),
     }
@@ -148,7 +148,7 @@ async fn the_address_that_was_checked_is_the_one_that_is_dialled() {
         _ => Vec::new(),
     };
     let (dialer, asked) = dialer(Arc::new(zone), &["127.0.0.1"]).await;
-    let dialled = dialer.dial(&permit(port), Scheme::Http).await.unwrap();
+    let dialled = dialer.dial(&permit(port), Scheme::Http, Speaks::One).await.unwrap();
     let Dialled::Plain(stream) = dialled else { panic!("{dialled:?}") };
     assert_eq!(stream.peer_addr().unwrap().ip(), IpAddr::from([127, 0, 0, 1]));
     // One question for each family and not one more: nothing is asked between the check and the dial.
@@ -167,16 +167,16 @@ async fn a_name_that_changes_is_checked_again_at_the_next_dial() {
         _ => Vec::new(),
     };
     let (dialer, _) = dialer(Arc::new(zone), &["127.0.0.1"]).await;
-    dialer.dial(&permit(port), Scheme::Http).await.unwrap();
+    dialer.dial(&permit(port), Scheme::Http, Speaks::One).await.unwrap();
     moved.store(1, Ordering::Relaxed);
-    let second = dialer.dial(&permit(port), Scheme::Http).await;
+    let second = dialer.dial(&permit(port), Scheme::Http, Speaks::One).await;
     assert!(matches!(second, Err(DialError::Refused { class: Class::Private, .. })), "{second:?}");
 }
 
 #[tokio::test]
 async fn a_name_without_an_address_is_told() {
     let (dialer, _) = dialer(Arc::new(|_, _| Vec::new()), &[]).await;
-    assert!(matches!(dialer.dial(&permit(9), Scheme::Http).await, Err(DialError::Resolve(_))));
+    assert!(matches!(dialer.dial(&permit(9), Scheme::Http, Speaks::One).await, Err(DialError::Resolve(_))));
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ pub enum TrustError {
     Provider(#[source] rustls::Error),
 }
 
-/// TLS 1.2 and 1.3 towards upstreams, HTTP/1.1, no early data; sessions are resumed per server name.
+/// TLS 1.2 and 1.3 towards upstreams, for HTTP/1.1 alone, no early data; sessions are resumed per server name.
 ///
 /// # Errors
 /// The operator's roots cannot be used. A broken root among the system's is skipped, as every client does.

@@ -26,6 +26,8 @@ pub struct Head {
     pub expects_continue: bool,
     /// Whether the client understands chunked responses (HTTP/1.1).
     pub chunked_responses: bool,
+    /// Whether the client reads trailers of a response.
+    pub accepts_trailers: bool,
 }
 
 /// How a body is framed.
@@ -46,6 +48,12 @@ pub enum HeadError {
     /// Not HTTP/1 syntax.
     #[error("malformed request head: {0}")]
     Syntax(String),
+    /// HTTP/2 without having agreed on it.
+    #[error("HTTP/2 without TLS, or without having agreed on it in TLS, is not spoken here")]
+    PriorKnowledge,
+    /// The pseudo-header fields of HTTP/2 name nothing.
+    #[error("{0}")]
+    Pseudo(&'static str),
     /// Neither HTTP/1.0 nor HTTP/1.1.
     #[error("the request is not HTTP/1.1")]
     Version,
@@ -101,6 +109,9 @@ impl Head {
     /// The head is not one that every server frames and reads alike.
     pub fn parse(bytes: &[u8]) -> Result<Self, HeadError> {
         check_line_ends(bytes)?;
+        if bytes.starts_with(b"PRI * HTTP/2") {
+            return Err(HeadError::PriorKnowledge);
+        }
         let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
         let mut request = httparse::Request::new(&mut fields);
         match request.parse(bytes) {
@@ -121,16 +132,18 @@ impl Head {
         Self::from_fields((method, target), minor == 1, all)
     }
 
-    fn from_fields(line: (&str, &str), eleven: bool, mut fields: HeaderMap) -> Result<Self, HeadError> {
+    /// Takes framing and host out of the fields.
+    pub(crate) fn from_fields(
+        line: (&str, &str),
+        eleven: bool,
+        mut fields: HeaderMap,
+    ) -> Result<Self, HeadError> {
         let (method, target) = line;
         let host = host_of(&mut fields)?;
         if host.is_none() && method != "CONNECT" {
             return Err(HeadError::Host);
         }
         let length = length_of(&mut fields, eleven)?;
-        if length != Length::Exact(0) && matches!(method, "GET" | "HEAD" | "TRACE" | "CONNECT") {
-            return Err(HeadError::UnexpectedBody(method.to_owned()));
-        }
         if let Some(name) =
             OVERRIDES.into_iter().find(|name| fields.keys().any(|field| reads_as(field, name)))
         {
@@ -139,7 +152,7 @@ impl Head {
         let options = connection_options(&fields)?;
         let close = options.iter().any(|option| option == "close");
         let keep = options.iter().any(|option| option == "keep-alive");
-        Ok(Self {
+        let head = Self {
             method: method.to_owned(),
             target: target.to_owned(),
             host,
@@ -148,7 +161,18 @@ impl Head {
             length,
             persistent: !close && (eleven || keep),
             chunked_responses: eleven,
-        })
+            accepts_trailers: false,
+        };
+        head.checked()
+    }
+
+    /// The head, unless it announces a body where servers disagree whether there is one.
+    pub(crate) fn checked(self) -> Result<Self, HeadError> {
+        let bodiless = matches!(self.method.as_str(), "GET" | "HEAD" | "TRACE" | "CONNECT");
+        match bodiless && self.length != Length::Exact(0) {
+            true => Err(HeadError::UnexpectedBody(self.method)),
+            false => Ok(self),
+        }
     }
 }
 

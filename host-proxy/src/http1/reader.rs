@@ -108,6 +108,16 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         self.decoder == Decoder::Done
     }
 
+    /// Whether everything that was read belongs to the last request.
+    pub fn is_drained(&self) -> bool {
+        self.is_between_requests() && self.buffer.is_empty()
+    }
+
+    /// The stream, for what follows the last request and is none, and the buffer for it.
+    pub fn parts_mut(&mut self) -> (&mut R, &mut BytesMut) {
+        (&mut self.stream, &mut self.buffer)
+    }
+
     /// The stream, and what was read from it beyond the last request.
     pub fn into_parts(self) -> (R, Bytes) {
         (self.stream, self.buffer.freeze())

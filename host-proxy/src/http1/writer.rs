@@ -71,6 +71,22 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
         self.framing = framing;
     }
 
+    /// Writes the head of a response after which the connection is a WebSocket.
+    ///
+    /// # Errors
+    /// The stream failed.
+    pub async fn switch<B>(&mut self, response: &Response<B>) -> io::Result<()> {
+        write_status(&mut self.waiting, StatusCode::SWITCHING_PROTOCOLS);
+        write_fields(&mut self.waiting, response.headers());
+        self.waiting.extend_from_slice(b"connection: Upgrade\r\nupgrade: websocket\r\n\r\n");
+        self.flush().await
+    }
+
+    /// The stream, after everything that was written was flushed.
+    pub fn stream_mut(&mut self) -> &mut W {
+        &mut self.stream
+    }
+
     /// Writes a piece of the body.
     ///
     /// # Errors

@@ -171,3 +171,15 @@ fn other_schemes_in_absolute_form_are_refused() {
     }
     upstream.saw_nothing();
 }
+
+#[test]
+fn plain_http_to_the_port_of_tls_is_refused() {
+    // Judged as port 443, it would be dialled in clear.
+    let bench = Setting::new(policy(443)).host(NAME).start();
+    for (url, host) in [("http://api.test:443/v1/a", "api.test:443"), ("/v1/a", "api.test:443")] {
+        let request = format!("GET {url} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        let answer = Answer::of(&mut proxy(&bench), request.as_bytes());
+        assert_eq!((answer.status(), &answer.json()["level"]), (400, &"request".into()), "{}", answer.text);
+    }
+    bench.audit.denied_at("request");
+}

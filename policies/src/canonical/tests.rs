@@ -273,7 +273,7 @@ fn a_url_is_the_request_that_a_client_sends_for_it() {
         ("https://A.example:443/x?q=1#part", "GET https://a.example/x"),
         ("http://a.example:8080?q=1", "GET http://a.example:8080/"),
         ("https://a.example/%7euser", "GET https://a.example/~user"),
-        ("https://[::1]:80/", "GET https://[::1]:80/"),
+        ("https://[::1]:81/", "GET https://[::1]:81/"),
     ];
     for (url, expected) in table {
         assert_eq!(of_url("GET", url).unwrap().to_string(), expected, "{url}");
@@ -288,4 +288,16 @@ fn a_url_is_the_request_that_a_client_sends_for_it() {
         assert!(of_url("GET", url).is_err(), "{url}");
     }
     assert!(of_url("get", "https://a.example/").is_err());
+}
+
+#[test]
+fn a_scheme_is_not_spoken_on_the_others_port() {
+    for (scheme, host, port) in [(Scheme::Http, "a.example:443", 443), (Scheme::Https, "a.example:80", 80)] {
+        let arrived = Arrived { method: "GET", target: "/", host };
+        assert_eq!(canonicalise(arrived, scheme), Err(NotCanonical::Port { scheme, port }), "{host}");
+    }
+    assert_eq!(
+        of_url("GET", "http://a.example:443/"),
+        Err(NotCanonical::Port { scheme: Scheme::Http, port: 443 })
+    );
 }

@@ -1,0 +1,388 @@
+//! An allowed request: to the upstream, and its response back to the client, both as they come.
+//!
+//! It knows a client only as somebody who sends a body ([`Upload`]) and takes an answer ([`Reply`]).
+
+use std::io;
+use std::pin::pin;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{Method, Response, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Incoming};
+use policies::Permit;
+use tokio::time::timeout;
+use wire::id::{PolicyVersion, RequestId};
+
+use super::Named;
+use super::link::{Kept, Link, Ways};
+use crate::clock::now;
+use crate::fields;
+use crate::flow::Asker;
+use crate::http1::{Head, Length, ReadError};
+use crate::journal::Outcome;
+use crate::judge::Granted;
+use crate::proxy::Proxy;
+use crate::quota::{Budget, Spent};
+use crate::refusal::{Refusal, chain};
+use crate::upstream::{Feeder, Outbound, Outgoing, Trailers};
+
+/// How long an upstream may be silent. A model may think for minutes before its first word.
+pub(super) const UPSTREAM_PATIENCE: Duration = Duration::from_secs(15 * 60);
+
+/// The body that a client sends.
+pub(super) trait Upload: Send {
+    /// The next piece, or `None` at its end.
+    fn piece(&mut self) -> impl Future<Output = Result<Option<Bytes>, ReadError>> + Send;
+}
+
+/// A client's end of an answer.
+pub(super) trait Reply: Send {
+    /// Tells the client to send its body.
+    fn carry_on(&mut self) -> impl Future<Output = io::Result<()>> + Send;
+    /// Begins the answer.
+    fn head(&mut self, response: &Response<()>, extent: Extent) -> io::Result<()>;
+    /// Goes on with it; [`More::Soon`]: what follows is there already.
+    fn piece(&mut self, data: Bytes, more: More) -> impl Future<Output = io::Result<()>> + Send;
+    /// Ends it.
+    fn end(&mut self, trailers: Option<HeaderMap>) -> impl Future<Output = io::Result<()>> + Send;
+    /// Returns when the client wants the answer no more.
+    fn unwanted(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+/// How long an answer's body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// There is none, by the status.
+    None,
+    /// There is none, because it answers a `HEAD`; the length that it would have, if that is known.
+    Head(Option<u64>),
+    /// So many bytes.
+    Exact(u64),
+    /// That shows.
+    Unknown,
+}
+
+/// Whether more of an answer is there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum More {
+    /// It is.
+    Soon,
+    /// Who knows: what there is should reach the client now.
+    Later,
+}
+
+/// What went wrong between the upstream and the client.
+pub(super) enum Fault {
+    /// Nothing was sent to the client yet: it gets this refusal.
+    Before(Refusal),
+    /// The response is under way: it can only be broken off.
+    During,
+}
+
+/// What became of an allowed request; it stands in the log.
+pub(super) enum Done<T> {
+    /// It is answered.
+    Over(T),
+    /// It is answered, and the log did not take it: the connection must end.
+    Unrecorded,
+    /// It is not answered: the client gets this.
+    Refused(Refusal),
+    /// The answer was broken off.
+    BrokenOff,
+}
+
+/// One exchange.
+pub(super) struct Exchange<'a, U, D> {
+    pub(super) named: Named<'a>,
+    pub(super) ways: Ways<'a>,
+    pub(super) upload: &'a mut U,
+    pub(super) reply: &'a mut D,
+    pub(super) tally: &'a Tally,
+}
+
+/// Counts of one exchange, which outlive it when it is broken off.
+#[derive(Debug)]
+pub(super) struct Tally {
+    started: Instant,
+    /// Whether the client may have a part of an answer, which no other answer can follow.
+    pub(super) answering: AtomicBool,
+    pub(super) status: AtomicU16,
+    pub(super) sent: AtomicU64,
+    pub(super) received: AtomicU64,
+    budget: Budget,
+    spent: OnceLock<Spent>,
+    /// What else there is to say of it in the end.
+    pub(super) note: OnceLock<String>,
+}
+
+/// The way of a response to the client.
+struct Relay<'a, D> {
+    reply: &'a mut D,
+    method: &'a Method,
+    tally: &'a Tally,
+}
+
+/// Does `work` while the policy in force permits it, and records what came of it. `conforms` becomes the policy that
+/// permitted it last.
+pub(super) async fn see_through<T>(
+    named: Named<'_>,
+    (permit, tally): (&Permit, &Tally),
+    conforms: &mut PolicyVersion,
+    work: impl Future<Output = Result<T, Fault>>,
+) -> Done<T> {
+    let Named { proxy, case, id } = named;
+    let refuse = async |refusal| {
+        let judge = &proxy.judge;
+        judge.fail_request(case.asker, id, case.request, (refusal, tally.outcome())).await
+    };
+    let result = match proxy.judge.uphold_request(case, conforms, work).await {
+        Ok(result) => result.map_err(|fault| tally.explained(fault, permit)),
+        Err(revoked) if !tally.answering.load(Ordering::Relaxed) => Err(Fault::Before(revoked)),
+        Err(revoked) => {
+            let _told_by_breaking_off = refuse(revoked).await;
+            return Done::BrokenOff;
+        }
+    };
+    if let Err(Fault::Before(refusal)) = result {
+        return Done::Refused(refuse(refusal).await);
+    }
+    let recorded = proxy.judge.record_outcome(case.asker, id, case.request, tally.outcome()).await;
+    match (result, recorded) {
+        (Err(_), _) => Done::BrokenOff,
+        (Ok(_), Err(_)) => Done::Unrecorded,
+        (Ok(done), Ok(())) => Done::Over(done),
+    }
+}
+
+impl<'a> Named<'a> {
+    /// Where a way for this request comes from.
+    pub(super) fn ways(self, granted: &'a Granted) -> Ways<'a> {
+        let Proxy { dialer, pool, .. } = self.proxy;
+        let (permit, policy) = (&granted.permit, granted.policy);
+        Ways { dialer, pool, permit, request: self.case.request, policy }
+    }
+
+    /// The request as it goes out. The fields of `head` are those that were judged.
+    pub(super) fn outbound(self, permit: &Permit, head: Head) -> Outbound {
+        let trailers = if head.accepts_trailers { Trailers::Wanted } else { Trailers::Unwanted };
+        let mut out = Outbound::new(permit, self.case.request, head.fields, head.length);
+        if permit.host() == wire::inference::HOST {
+            vouch(out.fields_mut(), self.proxy, self.case.asker, self.id);
+        }
+        out.with_trailers(trailers)
+    }
+}
+
+impl<U: Upload, D: Reply> Exchange<'_, U, D> {
+    /// Sends the request on and relays the response; gives the upstream back for the next request.
+    pub(super) async fn run(self, head: Head, kept: Option<Kept>) -> Result<Option<Kept>, Fault> {
+        let Self { named, ways, tally, .. } = self;
+        let mut link = ways.reach(kept).await.map_err(Fault::Before)?;
+        if head.expects_continue && head.length != Length::Exact(0) {
+            tally.answering.store(true, Ordering::Relaxed);
+            self.reply.carry_on().await.map_err(|_client_is_gone| Fault::During)?;
+            tally.answering.store(false, Ordering::Relaxed);
+        }
+        let (feeder, body) = body_of(head.length);
+        let out = named.outbound(ways.permit, head);
+        let relay = Relay { reply: self.reply, method: &named.case.request.method, tally };
+        let upload = feed(self.upload, feeder, tally);
+        both(upload, relay.run(&mut link, (&out, body))).await?;
+        Ok(link.keep())
+    }
+}
+
+/// Relays a response that was not followed by what the request asked for.
+pub(super) async fn relay_answer<D: Reply>(
+    response: Response<Incoming>,
+    reply: &mut D,
+    (method, tally): (&Method, &Tally),
+) -> Result<(), Fault> {
+    Relay { reply, method, tally }.answer(response).await
+}
+
+impl<D: Reply> Relay<'_, D> {
+    /// Sends the request and relays the response.
+    async fn run(self, link: &mut Link<'_>, (out, body): (&Outbound, Outgoing)) -> Result<(), Fault> {
+        let answered = tokio::select! {
+            answered = timeout(UPSTREAM_PATIENCE, link.send(out, body)) => answered,
+            () = self.reply.unwanted() => return Err(Fault::During),
+        };
+        match answered {
+            Ok(Ok(response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                let error = "the upstream switched protocols unasked".to_owned();
+                self.tally.status.store(response.status().as_u16(), Ordering::Relaxed);
+                Err(Fault::Before(Refusal::broken_upstream(StatusCode::BAD_GATEWAY, error)))
+            }
+            Ok(Ok(response)) => self.answer(response).await,
+            Ok(Err(refusal)) => Err(Fault::Before(refusal)),
+            Err(_elapsed) => {
+                let error = "the upstream did not answer in time".to_owned();
+                Err(Fault::Before(Refusal::broken_upstream(StatusCode::GATEWAY_TIMEOUT, error)))
+            }
+        }
+    }
+
+    async fn answer(self, response: Response<Incoming>) -> Result<(), Fault> {
+        self.tally.status.store(response.status().as_u16(), Ordering::Relaxed);
+        self.tally.answering.store(true, Ordering::Relaxed);
+        self.relay(response).await.map_err(|error| {
+            tracing::debug!(error = %chain(error.as_ref()), "a response was broken off");
+            Fault::During
+        })
+    }
+
+    async fn relay(
+        self,
+        response: Response<Incoming>,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let extent = self.extent(&response);
+        let (mut parts, mut body) = response.into_parts();
+        fields::clean_response(&mut parts.headers);
+        self.reply.head(&Response::from_parts(parts, ()), extent)?;
+        let mut trailers = None;
+        loop {
+            let frame = tokio::select! {
+                frame = timeout(UPSTREAM_PATIENCE, body.frame()) => frame?,
+                () = self.reply.unwanted() => return Err("the client wants it no more".into()),
+            };
+            let Some(frame) = frame.transpose()? else { break };
+            match frame.into_data() {
+                Ok(data) => {
+                    self.tally.spend(data.len())?;
+                    self.tally.received.fetch_add(data.len() as u64, Ordering::Relaxed);
+                    // What the upstream already ended goes out with its end; everything else at once.
+                    let more = if body.is_end_stream() { More::Soon } else { More::Later };
+                    self.reply.piece(data, more).await?;
+                }
+                Err(frame) => trailers = frame.into_trailers().ok(),
+            }
+        }
+        if let Some(trailers) = &mut trailers {
+            fields::clean_trailers(trailers);
+        }
+        self.reply.end(trailers).await?;
+        Ok(())
+    }
+
+    fn extent(&self, response: &Response<Incoming>) -> Extent {
+        let announced = response
+            .headers()
+            .get(header::CONTENT_LENGTH)
+            .and_then(|value| value.to_str().ok()?.parse().ok());
+        match (response.status(), response.body().size_hint().exact()) {
+            (StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED, _) => Extent::None,
+            _ if self.method == Method::HEAD => Extent::Head(announced),
+            (_, Some(length)) => Extent::Exact(length),
+            (_, None) => Extent::Unknown,
+        }
+    }
+}
+
+impl Tally {
+    pub(super) fn new(budget: Budget) -> Self {
+        let (status, sent, received) = (AtomicU16::new(0), AtomicU64::new(0), AtomicU64::new(0));
+        let (answering, spent, note) = (AtomicBool::new(false), OnceLock::new(), OnceLock::new());
+        Self { started: Instant::now(), answering, status, sent, received, budget, spent, note }
+    }
+
+    /// Counts bytes of a body before they go on.
+    pub(super) fn spend(&self, bytes: usize) -> Result<(), Spent> {
+        self.budget.spend(bytes, now()).inspect_err(|spent| {
+            let _first_is_kept = self.spent.set(*spent);
+        })
+    }
+
+    /// The limit that was reached is what the client must hear, not what came of it.
+    fn explained(&self, fault: Fault, permit: &Permit) -> Fault {
+        match (fault, self.spent.get()) {
+            (Fault::Before(_), Some(spent)) => Fault::Before(Refusal::spent(permit.rule(), *spent)),
+            (fault, _) => fault,
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        let status = self.status.load(Ordering::Relaxed);
+        let notes = [self.spent.get().map(ToString::to_string), self.note.get().cloned()];
+        let notes: Vec<String> = notes.into_iter().flatten().collect();
+        Outcome {
+            status: (status != 0).then_some(status),
+            sent: self.sent.load(Ordering::Relaxed),
+            received: self.received.load(Ordering::Relaxed),
+            latency_us: u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
+            note: (!notes.is_empty()).then(|| notes.join("; ")),
+        }
+    }
+}
+
+/// Tells the router whose request this is. The guest's own fields of these names were removed before.
+fn vouch(fields: &mut HeaderMap, proxy: &Proxy, asker: &Asker, id: &RequestId) {
+    let claims = [
+        (wire::inference::SANDBOX, proxy.sandbox.as_str()),
+        (wire::inference::REQUEST, id.0.as_str()),
+        (wire::inference::BINARY, asker.binary.as_str()),
+    ];
+    for (name, value) in claims {
+        let value = value.escape_default().to_string();
+        fields.insert(name, HeaderValue::try_from(value).expect("escaped text is plain ASCII"));
+    }
+}
+
+/// A body for the upstream, and what feeds it.
+fn body_of(length: Length) -> (Option<Feeder>, Outgoing) {
+    let announced = match length {
+        Length::Exact(0) => return (None, Outgoing::Nothing),
+        Length::Exact(bytes) => Some(bytes),
+        Length::Chunked => None,
+    };
+    let (feeder, body) = Outgoing::fed(announced);
+    (Some(feeder), body)
+}
+
+/// Reads the client's body and feeds it to the upstream, as fast as the upstream takes it. An upstream that
+/// wants no more ends it early, and so does a limit.
+async fn feed<U: Upload>(upload: &mut U, feeder: Option<Feeder>, tally: &Tally) -> Result<(), ReadError> {
+    let Some(feeder) = feeder else { return Ok(()) };
+    while let Some(piece) = upload.piece().await? {
+        let length = piece.len() as u64;
+        if tally.spend(piece.len()).is_err() {
+            // Dropped before its end, the feeder breaks the body off.
+            return Ok(());
+        }
+        if !feeder.piece(piece).await {
+            return Ok(());
+        }
+        tally.sent.fetch_add(length, Ordering::Relaxed);
+    }
+    let _or_unwanted = feeder.end().await;
+    Ok(())
+}
+
+/// Runs both ways at once until the response is relayed; what is then left of the body is nobody's.
+async fn both(
+    upload: impl Future<Output = Result<(), ReadError>>,
+    download: impl Future<Output = Result<(), Fault>>,
+) -> Result<(), Fault> {
+    let (mut upload, mut download) = (pin!(upload), pin!(download));
+    let mut cause = None;
+    let mut uploading = true;
+    let result = loop {
+        tokio::select! {
+            biased;
+            result = &mut download => break result,
+            result = &mut upload, if uploading => {
+                uploading = false;
+                cause = result.err();
+            }
+        }
+    };
+    match (result, cause) {
+        // The upstream failed because the client's body did: that is what the client must hear.
+        (Err(Fault::Before(_)), Some(cause)) => Err(Fault::Before(Refusal::malformed(&cause))),
+        (result, _) => result,
+    }
+}

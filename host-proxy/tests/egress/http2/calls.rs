@@ -1,0 +1,99 @@
+//! Calls of gRPC: a path for a method, messages both ways, a status in the trailers.
+
+use super::{Bytes, NAME, Reply, Request, SendRequest, Server, begin, connect, get, read, run};
+use crate::forwarding::policy;
+
+fn call(port: u16, path: &str) -> Request<()> {
+    Request::post(format!("https://{NAME}:{port}{path}"))
+        .header("content-type", "application/grpc+proto")
+        .header("te", "trailers")
+        .body(())
+        .unwrap()
+}
+
+async fn denied(client: &SendRequest<Bytes>, request: Request<()>) -> Reply {
+    let (response, mut body) = begin(client, request, false).await;
+    let _maybe_refused = body.send_data(Bytes::from_static(b"\0\0\0\0\0"), true);
+    read(response).await
+}
+
+#[test]
+fn messages_go_both_ways_as_they_come() {
+    let server = Server::start();
+    let bench = server.bench();
+    run(async {
+        let client = connect(&bench, server.port).await;
+        let (response, mut sends) = begin(&client, call(server.port, "/v1/echo"), false).await;
+        let mut receives = response.await.unwrap().into_body();
+        for message in [&b"\0\0\0\0\x01a"[..], b"\0\0\0\0\x02bc", b"\0\0\0\0\0"] {
+            sends.send_data(Bytes::from_static(message), false).unwrap();
+            let data = receives.data().await.unwrap().unwrap();
+            let _release = receives.flow_control().release_capacity(data.len());
+            assert_eq!(data, message, "each is there before the next is sent");
+        }
+        sends.send_data(Bytes::new(), true).unwrap();
+        assert!(receives.data().await.is_none());
+        let trailers = receives.trailers().await.unwrap().unwrap();
+        assert_eq!(trailers.get("grpc-status").unwrap(), "0");
+        // What only a head may say, or only we: not from an upstream's trailers.
+        assert_eq!(trailers.len(), 1, "{trailers:?}");
+    });
+    let asked = &server.seen()[0];
+    assert!(asked.contains("te: trailers") && asked.contains("application/grpc+proto"), "{asked}");
+    let outcome = bench.audit.wait_for(|event| event["action"] == "network-outcome");
+    assert_eq!(
+        (&outcome["object"]["bytes_sent"], &outcome["status"]),
+        (&18.into(), &200.into()),
+        "{outcome}"
+    );
+}
+
+#[test]
+fn a_denial_is_a_status_of_the_call() {
+    let server = Server::start();
+    let bench = server.bench();
+    run(async {
+        let client = connect(&bench, server.port).await;
+        let reply = denied(&client, call(server.port, "/v1/admin/Delete")).await;
+        assert_eq!((reply.status, reply.field("grpc-status")), (200, "7"), "{reply:?}");
+        assert!(reply.field("grpc-message").contains("rule 'api'"), "{reply:?}");
+        assert_eq!(reply.field("content-type"), "application/grpc");
+        let id = reply.field("x-openshell-request-id").to_owned();
+        let event = bench.audit.wait_for(|event| event["decision"] == "deny");
+        assert_eq!((&event["request"], &event["level"]), (&id.into(), &"path".into()), "{event}");
+        // For browsers it is a response like every other.
+        let mut web = call(server.port, "/v1/admin/Delete");
+        web.headers_mut().insert("content-type", "application/grpc-web+proto".parse().unwrap());
+        assert_eq!(denied(&client, web).await.status, 403);
+    });
+    assert!(server.seen().is_empty());
+}
+
+#[test]
+fn a_limit_is_a_status_of_the_call() {
+    let server = Server::start();
+    let bench = server.under(policy(server.port) + "    limits: {requests_per_minute: 1}\n");
+    run(async {
+        let client = connect(&bench, server.port).await;
+        assert_eq!(super::ask(&client, get(server.port, "/v1/a")).await.status, 200);
+        let reply = denied(&client, call(server.port, "/v1/echo")).await;
+        assert_eq!((reply.status, reply.field("grpc-status")), (200, "8"), "{reply:?}");
+    });
+}
+
+#[test]
+fn trailers_of_a_request_are_refused() {
+    let server = Server::start();
+    let bench = server.bench();
+    run(async {
+        let client = connect(&bench, server.port).await;
+        let (response, mut body) = begin(&client, call(server.port, "/v1/items"), false).await;
+        body.send_data(Bytes::from_static(b"abc"), false).unwrap();
+        let mut trailers = http::HeaderMap::new();
+        trailers.insert("x-http-method-override", "DELETE".parse().unwrap());
+        body.send_trailers(trailers).unwrap();
+        // The upstream may have answered before; it never sees the trailers.
+        let _either = read(response).await;
+    });
+    assert!(!server.seen().iter().any(|seen| seen.contains("override")), "{:?}", server.seen());
+}
