@@ -134,7 +134,7 @@ def of_a_crowd():
     copy("/tmp/crowd")
     reader, gate = os.pipe()
     said, answers = os.pipe()
-    for _ in range(120):
+    for _ in range(70):
         if os.fork() == 0:
             os.close(gate)
             os.read(reader, 1)
@@ -145,7 +145,10 @@ def of_a_crowd():
                 os._exit(1)
     os.close(gate)
     os.close(answers)
-    if os.read(said, 5) == b"agent":
+    everything = b""
+    while piece := os.read(said, 4096):
+        everything += piece
+    if everything:
         print("agent", flush=True)
 
 
