@@ -14,7 +14,7 @@ use crate::quota::Spent;
 use crate::refusal::Refusal;
 
 /// The proxy's connection to the audit writer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Journal(Tokio);
 
 /// What became of an allowed request.

@@ -274,7 +274,9 @@ mod tests {
 
     #[test]
     fn what_is_no_range_is_refused() {
-        for text in ["", "10.0.0.0/33", "::/129", "10.0.0.0/+8", "10.0.0.0/", "10.0.0/8", "a/8", "10.0.0.1/8 ", "1/8"] {
+        for text in
+            ["", "10.0.0.0/33", "::/129", "10.0.0.0/+8", "10.0.0.0/", "10.0.0/8", "a/8", "10.0.0.1/8 ", "1/8"]
+        {
             assert!(matches!(text.parse::<Network>(), Err(NetworkError::Malformed(_))), "{text}");
         }
         let error = "10.1.2.3/8".parse::<Network>().unwrap_err();
