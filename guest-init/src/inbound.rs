@@ -148,8 +148,7 @@ fn answer(caller: &mut File, answer: Answer) -> Result<(), frame::FrameError> {
 
 /// The agent's program that listens on `port`, on either loopback address.
 fn connect(port: u16) -> Option<TcpStream> {
-    let addresses: [SocketAddr; 2] =
-        [(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()];
+    let addresses: [SocketAddr; 2] = [(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()];
     let stream = addresses.iter().find_map(|address| TcpStream::connect_timeout(address, PATIENCE).ok())?;
     // A connection to a port on which nobody listens may meet itself.
     let itself = stream.local_addr().ok() == stream.peer_addr().ok();

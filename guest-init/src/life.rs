@@ -78,8 +78,7 @@ fn serve(host: &Arc<dyn Host>, control: &mut Control, started: u64) -> Result<Ex
     let network = Network::build(egress, WAY_OUT).map_err(|error| failed(Stage::Capture)(error.into()))?;
     let poised = agent::poise(&mut setup, tree.path(), network.namespace())
         .map_err(|error| failed(Stage::Agent)(error.into()))?;
-    serve_network(network, host, &setup, poised.warden())
-        .map_err(|error| failed(Stage::Capture)(error))?;
+    serve_network(network, host, &setup, poised.warden()).map_err(|error| failed(Stage::Capture)(error))?;
     crate::control::wipe(&mut setup.flow_key.0);
     hygiene::apply().map_err(|error| failed(Stage::Agent)(error.into()))?;
     control.send(&FromGuest::Ready { at_ns: clock::since_kernel_start() })?;

@@ -41,7 +41,8 @@ unsafe impl SocketAddrArg for VsockAddr {
 /// The context id of who connected a vsock stream.
 pub(crate) fn vsock_peer(socket: BorrowedFd<'_>) -> Result<u32, Errno> {
     let mut address = MaybeUninit::<libc::sockaddr_vm>::zeroed();
-    let mut length = libc::socklen_t::try_from(size_of::<libc::sockaddr_vm>()).map_err(|_large| Errno::INVAL)?;
+    let mut length =
+        libc::socklen_t::try_from(size_of::<libc::sockaddr_vm>()).map_err(|_large| Errno::INVAL)?;
     // SAFETY: the kernel writes at most `length` bytes to an address that has them; both live through the call.
     let outcome =
         unsafe { libc::getpeername(socket.as_raw_fd(), address.as_mut_ptr().cast(), &raw mut length) };

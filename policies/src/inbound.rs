@@ -76,7 +76,9 @@ impl Reader<'_> {
             "add 'protocol: http' (every request is checked) or 'protocol: tcp'",
         );
         let sources = self.sources(entry, place, listen);
-        if let (Some(Protocol::Tcp), Some(At { value: TokenRule::Required, place })) = (protocol, &entry.token) {
+        if let (Some(Protocol::Tcp), Some(At { value: TokenRule::Required, place })) =
+            (protocol, &entry.token)
+        {
             let reason = "a token is carried by HTTP requests, and the protocol is tcp";
             self.refuse(*place, "token", reason, "write 'protocol: http', or remove 'token'");
         }

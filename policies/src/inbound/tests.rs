@@ -7,8 +7,13 @@ use crate::{Document, FileText, Files, NoFiles, Policy, compose};
 
 /// An entry that loads, with `changes` (each `KEY: VALUE`, or `KEY:` to leave the key out) in place of its lines.
 fn entry(changes: &[&str]) -> String {
-    let standard =
-        ["name: web", "port: 8080", "listen: \"127.0.0.1:18080\"", "protocol: http", "sources: [127.0.0.1/32]"];
+    let standard = [
+        "name: web",
+        "port: 8080",
+        "listen: \"127.0.0.1:18080\"",
+        "protocol: http",
+        "sources: [127.0.0.1/32]",
+    ];
     let key = |line: &str| line.split(':').next().unwrap_or_default().to_owned();
     let kept = standard.iter().filter(|line| changes.iter().all(|change| key(change) != key(line)));
     let lines = kept.chain(changes).filter(|line| !line.ends_with(':'));
@@ -41,7 +46,10 @@ fn nothing_is_open_unless_it_is_written() {
 #[test]
 fn an_entry_says_it_all() {
     let open = &ports(&[entry(&["sources: [10.0.0.0/8, \"::1\"]", "token: required"])])[0];
-    assert_eq!((open.name.as_str(), open.port, open.listen.to_string()), ("web", 8080, "127.0.0.1:18080".to_owned()));
+    assert_eq!(
+        (open.name.as_str(), open.port, open.listen.to_string()),
+        ("web", 8080, "127.0.0.1:18080".to_owned())
+    );
     assert_eq!((open.protocol, open.token), (Protocol::Http, TokenRule::Required));
     let sources: Vec<String> = open.sources.iter().map(ToString::to_string).collect();
     assert_eq!(sources, ["10.0.0.0/8", "::1/128"]);
@@ -55,7 +63,10 @@ fn on_loopback_the_sources_are_this_host() {
             assert!(open.sources.iter().any(|source| source.contains(inside.parse().unwrap())), "{inside}");
         }
         for outside in ["128.0.0.1", "10.0.0.1", "::2"] {
-            assert!(!open.sources.iter().any(|source| source.contains(outside.parse().unwrap())), "{outside}");
+            assert!(
+                !open.sources.iter().any(|source| source.contains(outside.parse().unwrap())),
+                "{outside}"
+            );
         }
     }
 }
@@ -79,7 +90,10 @@ fn every_mistake_has_its_place_its_key_and_a_remedy() {
         (&["listen: \"[::ffff:127.0.0.1]:80\""], "is no address of one host"),
         (&["protocol:"], "inbound.protocol: 'protocol' is missing"),
         (&["protocol: https"], "unknown value 'https'"),
-        (&["sources:", "listen: \"0.0.0.0:80\""], "inbound.sources: 'sources' is missing, and 0.0.0.0:80 can be"),
+        (
+            &["sources:", "listen: \"0.0.0.0:80\""],
+            "inbound.sources: 'sources' is missing, and 0.0.0.0:80 can be",
+        ),
         (&["sources:", "listen: \"[::]:80\""], "inbound.sources: 'sources' is missing"),
         (&["sources:", "listen: \"192.0.2.1:80\""], "inbound.sources: 'sources' is missing"),
         (&["sources: []"], "inbound.sources: nobody may connect"),
@@ -110,7 +124,8 @@ fn names_and_addresses_are_used_once() {
     assert!(twice.len() == 1 && twice[0].contains("'web' listens on 127.0.0.1:18080 already"), "{twice:?}");
     let free = ["listen: \"127.0.0.1:0\"", "name: other"];
     assert_eq!(ports(&[entry(&free[..1]), entry(&free)]).len(), 2);
-    let many: Vec<String> = (0..33).map(|n| entry(&[&format!("name: n{n}"), "listen: \"127.0.0.1:0\""])).collect();
+    let many: Vec<String> =
+        (0..33).map(|n| entry(&[&format!("name: n{n}"), "listen: \"127.0.0.1:0\""])).collect();
     assert!(mistakes(&many)[0].contains("more than 32 ports"));
     assert_eq!(ports(&many[..32]).len(), 32);
 }
@@ -170,7 +185,10 @@ fn a_running_sandbox_keeps_its_ports() {
         (document(&[entry(&["sources:", "port: 8081"])]).unwrap(), Some("inbound")),
         (document(&[entry(&["sources: [127.0.0.0/9, \"::1\"]"])]).unwrap(), Some("inbound")),
         (document(&[entry(&["sources:", "token: required"])]).unwrap(), Some("inbound")),
-        (document(&[entry(&["sources:"]), entry(&["name: b", "listen: \"127.0.0.1:0\""])]).unwrap(), Some("inbound")),
+        (
+            document(&[entry(&["sources:"]), entry(&["name: b", "listen: \"127.0.0.1:0\""])]).unwrap(),
+            Some("inbound"),
+        ),
     ] {
         assert_eq!(change(&new), changed, "{new:?}");
     }
