@@ -8,6 +8,8 @@ mod parts;
 #[cfg(test)]
 mod tests;
 
+use std::net::SocketAddr;
+
 use serde::{Deserialize, Serialize};
 use wire::id::{FlowId, PolicyVersion, RequestId, SandboxId};
 
@@ -27,6 +29,9 @@ pub struct Event {
     /// Who did it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Subject>,
+    /// From where on the network, for what came from outside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SocketAddr>,
     /// To what.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<Object>,
@@ -91,6 +96,12 @@ pub enum Action {
     Lifecycle,
     /// An operator replaced the policy, or tried to. It is recorded before it takes effect.
     PolicyChange,
+    /// A connection from outside was let in to a port of the agent, or refused.
+    InboundConnection,
+    /// A request from outside was let in, or refused.
+    InboundRequest,
+    /// What became of a connection or a request from outside that was let in.
+    InboundOutcome,
     /// The writer took an unfinished record off the end of the log.
     LogRepair,
 }
@@ -136,6 +147,7 @@ impl Event {
         Self {
             action,
             subject: None,
+            source: None,
             object: None,
             decision: None,
             level: None,
@@ -167,6 +179,9 @@ impl Action {
             Self::Execution => "execution",
             Self::Lifecycle => "lifecycle",
             Self::PolicyChange => "policy-change",
+            Self::InboundConnection => "inbound-connection",
+            Self::InboundRequest => "inbound-request",
+            Self::InboundOutcome => "inbound-outcome",
             Self::LogRepair => "log-repair",
         }
     }

@@ -13,7 +13,7 @@ use crate::flow::Asker;
 use crate::refusal::Refusal;
 
 /// The proxy's connection to the audit writer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Journal(Tokio);
 
 /// What became of an allowed request.

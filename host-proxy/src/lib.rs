@@ -1,9 +1,9 @@
-//! The egress proxy, one process per sandbox: the only way out of a microVM.
+//! The proxy, one process per sandbox: the only way out of a microVM, and the only way in.
 //!
 //! Reading path: [`listener`] (the life of a connection) → [`conversation`] (requests in turn or side by side) → [`judge`] (decided and
 //! recorded) → [`dial`] (to a checked address) → [`upstream`] (forwarded as a value). Beside it: [`names`] (what the
 //! guest's DNS hears), [`authority`] (the certificates it trusts), [`canonical`] (what a request *is*), [`commands`] (the
-//! manager replaces the policy that is [`in_force`]).
+//! manager replaces the policy that is [`in_force`]), [`inbound`] (what comes from outside to the agent's open ports).
 //!
 //! *Invariants:* every request is decided and recorded before a byte of it leaves; nothing is dialled without a
 //! permit; what is forwarded is written anew from the value that was judged; what a new policy does not allow ends
@@ -21,6 +21,7 @@ pub mod flow;
 pub mod http1;
 pub mod http2;
 pub mod in_force;
+pub mod inbound;
 pub mod journal;
 pub mod judge;
 pub mod listener;

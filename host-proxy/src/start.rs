@@ -5,14 +5,16 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 
 use jail::host::{Profile, Root, Settings, inherited};
 use tokio::sync::Semaphore;
+use wire::flow::FlowKey;
 use wire::id::SandboxId;
-use wire::proxy::{ProxyConfig, ProxyEvent, RouterSocket};
+use wire::proxy::{ProxyConfig, ProxyEvent};
 use wire::spawn::{CONFIG_FD, Fd, STATUS_FD};
 
 use crate::authority::{Authority, AuthorityError};
@@ -20,6 +22,7 @@ use crate::commands;
 use crate::dial::{Allowed, Dialer, PrefixError, Resolver, TrustError, client_config};
 use crate::flow::Seals;
 use crate::in_force::{self, InForce};
+use crate::inbound::Inbound;
 use crate::journal::Journal;
 use crate::judge::Judge;
 use crate::listener;
@@ -73,6 +76,7 @@ pub struct Prepared {
     names: UnixListener,
     audit: UnixStream,
     commands: UnixStream,
+    inbound: Option<Inbound>,
     authority_pem: String,
 }
 
@@ -97,8 +101,8 @@ pub struct Status(File);
 /// It could not start.
 pub fn run(status: &mut Status) -> Result<std::convert::Infallible, StartError> {
     let config = read_config()?;
-    let root = match &config.router {
-        Some(RouterSocket { directory, .. }) => Root::Directory(take(*directory)?),
+    let root = match config.sockets {
+        Some(directory) => Root::Directory(take(directory)?),
         None => Root::Empty,
     };
     let user = config.user;
@@ -146,8 +150,9 @@ impl Prepared {
         let allowed = Allowed::parse(config.upstream.allow_addresses.iter().map(String::as_str))?;
         let mut dialer = Dialer::new(resolver, allowed, client_config(&config.upstream.extra_roots_pem)?);
         if let Some(router) = config.router {
-            dialer = dialer.with_router(router.name);
+            dialer = dialer.with_router(router);
         }
+        let inbound = config.inbound.map(|inbound| open_inbound(inbound, &config.flow_key)).transpose()?;
         Ok(Self {
             authority_pem: certificates.pem(),
             proxy: Parts {
@@ -162,6 +167,7 @@ impl Prepared {
             names: names.into(),
             audit: audit.into(),
             commands: commands.into(),
+            inbound,
         })
     }
 
@@ -175,7 +181,10 @@ impl Prepared {
         let commands = tokio::net::UnixStream::from_std(self.commands)?;
         let in_force = Arc::new(InForce::new(policy));
         let journal = Journal::new(audit::client::Tokio::new(self.audit)?);
-        let judge = Arc::new(Judge::new(Arc::clone(&in_force), journal, boot));
+        let judge = Arc::new(Judge::new(Arc::clone(&in_force), journal.clone(), boot));
+        if let Some(inbound) = self.inbound {
+            inbound.serve(&judge, journal)?;
+        }
         let pool = Pool::new();
         let answering = Arc::new(Names::new(Arc::clone(&pool)));
         let names = tokio::net::UnixListener::from_std(self.names)?;
@@ -203,6 +212,13 @@ fn read_config() -> Result<ProxyConfig, StartError> {
     } else {
         Err(StartError::Version { given: config.version })
     }
+}
+
+/// Takes the listeners of the open ports.
+fn open_inbound(inbound: wire::inbound::Inbound, key: &FlowKey) -> Result<Inbound, StartError> {
+    let listeners = inbound.openings.iter().map(|opening| take(opening.listener).map(TcpListener::from));
+    let listeners = listeners.collect::<Result<_, _>>()?;
+    Ok(Inbound::new(inbound.openings, listeners, (inbound.guest, key.clone())))
 }
 
 /// Takes an inherited descriptor by its number.

@@ -10,6 +10,7 @@ pub mod doctor;
 mod event;
 pub mod failure;
 pub mod image;
+mod inbound;
 pub mod interruption;
 pub mod kvm;
 pub mod layout;

@@ -5,12 +5,12 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use images::Stop;
-use policies::Policy;
 use policies::confinement::Workspace;
+use policies::{Document, Policy};
 use rustix::fs::{Mode, OFlags};
 use wire::audit::{AuditClient, AuditConfig};
 use wire::confinement::{Confinement, User};
@@ -18,13 +18,14 @@ use wire::control::{Agent, Mount, Root, Scratch, Setup, Size};
 use wire::flow::FlowKey;
 use wire::id::SandboxId;
 use wire::machine::{Disk, DiskAccess, MachineConfig, Vsock};
-use wire::proxy::{ProxyConfig, RouterSocket, Upstream};
+use wire::proxy::{ProxyConfig, Upstream};
 use wire::router::{ModelServer, RouterConfig};
 use wire::vsock;
 
 use crate::event::{Event, Events};
 use crate::failure::{Failure, chain, wrong_policy};
 use crate::image;
+use crate::inbound::{self, BoundPort, OpenPorts};
 use crate::interruption::interrupted;
 use crate::kvm;
 use crate::layout::{Layout, Program};
@@ -37,7 +38,10 @@ use crate::reload::Reload;
 use crate::rundir::{RunDir, give};
 use crate::spec::{MountMode, Provider, Spec};
 
-/// Name of the router's socket in its directory.
+/// Directory of the sockets that the proxy connects to: the router's, and the guest's.
+const PROXY_SOCKETS: &str = "proxy";
+
+/// Name of the router's socket in it.
 const ROUTER_SOCKET: &str = "router.sock";
 
 /// Kernel messages below errors cost time on a serial console and tell the operator nothing.
@@ -53,6 +57,10 @@ pub struct Prepared {
     confinement: Confinement,
     /// The network part of the policy, for the proxy; `None`: the sandbox has no egress.
     network: Option<String>,
+    /// The ports of the agent that are open to the outside, until the proxy has them.
+    inbound: Vec<BoundPort>,
+    /// What is told of them.
+    ports: OpenPorts,
     extra_roots_pem: String,
     kvm: File,
     kernel: File,
@@ -83,6 +91,7 @@ pub fn prepare(spec: Spec, options: &Options, layout: &Layout, stop: &Stop) -> R
     let kvm = kvm::open_for_machine()?;
     let confinement = confinement(&spec)?;
     let network = network(&spec)?;
+    let inbound = inbound::bind(&spec.policy, &spec.inbound)?;
     let extra_roots_pem = spec.egress.ca.as_deref().map_or(Ok(String::new()), read_pem)?;
     let id = new_id(&spec.name)?;
     check()?;
@@ -106,6 +115,7 @@ pub fn prepare(spec: Spec, options: &Options, layout: &Layout, stop: &Stop) -> R
     }
     let vsock_dir =
         run.directory_for("vsock", run.user(Program::Vmm)).map_err(|error| socket_failure(&error))?;
+    run.directory_for(PROXY_SOCKETS, run.user(Program::Proxy)).map_err(|error| socket_failure(&error))?;
     let control = Some(listen(&vsock_dir, &vsock::socket_name(vsock::CONTROL), &run, Program::Vmm)?);
     let flow_key = new_key()?;
     let (kernel, initramfs) = (boot.kernel, boot.initramfs);
@@ -115,6 +125,8 @@ pub fn prepare(spec: Spec, options: &Options, layout: &Layout, stop: &Stop) -> R
         flow_key,
         confinement,
         network,
+        ports: OpenPorts::of(&inbound),
+        inbound,
         extra_roots_pem,
         kvm,
         kernel,
@@ -167,9 +179,10 @@ impl Prepared {
             Recorder::new(client(&mut clients, "manager")?).map_err(|error| socket_failure(&error))?;
         let router = self.launch_router(layout, events, &mut clients)?;
         let (ear, voice) = UnixStream::pair().map_err(|error| socket_failure(&error))?;
-        let proxy = self.launch_proxy(layout, events, (&mut clients, ear))?;
+        let openings = std::mem::take(&mut self.inbound);
+        let proxy = self.launch_proxy(layout, events, (&mut clients, ear), openings)?;
         let audit = self.launch_audit(layout, events, clients)?;
-        let reload = self.reload(proxy.is_some().then_some(voice))?;
+        let reload = self.reload(self.network.is_some().then_some(voice))?;
         Ok(Launched { processes: Processes { machine, proxy, router, audit }, recorder, reload, console })
     }
 
@@ -202,15 +215,26 @@ impl Prepared {
                 terminal,
             },
             confinement: self.confinement.clone(),
-            authority_pem,
+            // A sandbox without network rules has no egress, also when its proxy serves what comes in.
+            authority_pem: authority_pem.filter(|_pem| self.network.is_some()),
             flow_key: self.flow_key.clone(),
+            inbound: self.ports.guest.clone(),
         })
+    }
+
+    /// Where the open ports can be reached, one line for each.
+    pub(crate) fn open_ports(&self) -> &[String] {
+        &self.ports.lines
+    }
+
+    fn proxy_sockets(&self) -> PathBuf {
+        self.run.path().join(PROXY_SOCKETS)
     }
 
     fn launch_machine(&mut self, layout: &Layout, events: &Events) -> Result<(Process, File), Failure> {
         let user = self.run.user(Program::Vmm);
         let directory = self.run.path().join("vsock");
-        let guest = listen(&directory, vsock::GUEST_SOCKET, &self.run, Program::Vmm)?;
+        let guest = listen(&self.proxy_sockets(), vsock::GUEST_SOCKET, &self.run, Program::Proxy)?;
         let (console, serial) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
             .map_err(|e| socket_failure(&e.into()))?;
         let mut resources = Resources::default();
@@ -243,15 +267,15 @@ impl Prepared {
         layout: &Layout,
         events: &Events,
         (clients, ear): (&mut Clients, UnixStream),
+        ports: Vec<BoundPort>,
     ) -> Result<Option<Process>, Failure> {
-        let Some(policy) = self.network.clone() else { return Ok(None) };
+        let policy = match &self.network {
+            Some(policy) => policy.clone(),
+            None if ports.is_empty() => return Ok(None),
+            None => no_rules()?,
+        };
         let directory = self.run.path().join("vsock");
         let mut resources = Resources::default();
-        let router = self.spec.inference.as_ref().map(|_inference| -> Result<_, Failure> {
-            let directory = open_directory(&self.run.path().join("router"))?;
-            Ok(RouterSocket { directory: resources.add(directory), name: ROUTER_SOCKET.to_owned() })
-        });
-        let router = router.transpose()?;
         let config = ProxyConfig {
             version: wire::VERSION,
             sandbox: self.id.clone(),
@@ -270,7 +294,9 @@ impl Prepared {
             )?),
             audit: resources.add(client(clients, "proxy")?),
             commands: resources.add(ear),
-            router,
+            sockets: Some(resources.add(open_directory(&self.proxy_sockets())?)),
+            router: self.spec.inference.as_ref().map(|_inference| ROUTER_SOCKET.to_owned()),
+            inbound: inbound::hand_over(ports, &mut resources),
             policy,
             upstream: Upstream {
                 hosts: self.spec.egress.hosts.clone(),
@@ -290,10 +316,7 @@ impl Prepared {
         clients: &mut Clients,
     ) -> Result<Option<Process>, Failure> {
         let Some(inference) = &self.spec.inference else { return Ok(None) };
-        let directory = self
-            .run
-            .directory_for("router", self.run.user(Program::Proxy))
-            .map_err(|error| socket_failure(&error))?;
+        let directory = self.proxy_sockets();
         let mut resources = Resources::default();
         let server = |provider: &Option<Provider>| provider.as_ref().map(model_server).transpose();
         let config = RouterConfig {
@@ -326,6 +349,13 @@ impl Prepared {
         let launch = Launch { program: Program::Audit, config, resources, logs: self.run.path() };
         Process::start(layout, launch, events.to_loop(Event::Audit))
     }
+}
+
+/// A policy that allows nothing, for a proxy that only serves what comes in.
+fn no_rules() -> Result<String, Failure> {
+    Document::default()
+        .network_text()
+        .map_err(|error| Failure::new(chain(&error), "this is a fault of openshell: please report it"))
 }
 
 /// The audit writer's ends of its clients' sockets, with the clients' names.

@@ -27,11 +27,21 @@ impl Recorder {
         Ok(Self(Blocking::new(writer)))
     }
 
-    /// The sandbox is about to be told what to become. `network` is the policy that the proxy was given.
-    pub(crate) fn started(&mut self, spec: &Spec, network: Option<&str>) -> Result<(), Failure> {
+    /// The sandbox is about to be told what to become. `network` is the policy that the proxy was given, `open_ports`
+    /// are lines of what can be reached from outside.
+    pub(crate) fn started(
+        &mut self,
+        spec: &Spec,
+        network: Option<&str>,
+        open_ports: &[String],
+    ) -> Result<(), Failure> {
         let policy =
             network.map_or_else(|| "none".to_owned(), |text| Digest::of_bytes(text.as_bytes()).to_string());
-        let detail = format!("agent {}, image {}, network policy {policy}", spec.name, spec.image);
+        let mut detail = format!("agent {}, image {}, network policy {policy}", spec.name, spec.image);
+        for line in open_ports {
+            detail.push_str("; ");
+            detail.push_str(line);
+        }
         self.append(Phase::Started, None, Some(detail))
     }
 

@@ -5,8 +5,9 @@
 //!   lock
 //!   control.sock             0600: the operator speaks here while the agent runs
 //!   vsock/                   owned by the VMM's user; its only file system
-//!     1.sock 2.sock 3.sock guest.sock
-//!   router/router.sock       owned by the proxy's user
+//!     1.sock 2.sock 3.sock
+//!   proxy/                   owned by the proxy's user; its only file system
+//!     router.sock guest.sock
 //! <runtime>/starting         held while a start sweeps and makes its directory
 //! …/slots/<n>                one per running sandbox: gives its processes users of their own
 //! ```

@@ -163,7 +163,8 @@ impl Booting {
                 None => return Err(self.silent()),
             }
         }
-        self.recorder.started(&self.prepared.spec, self.prepared.network())?;
+        self.recorder.started(&self.prepared.spec, self.prepared.network(), self.prepared.open_ports())?;
+        show(self.prepared.open_ports());
         let raw = (self.options.tty == Tty::Yes).then(terminal::Raw::enter).transpose()?;
         let size = raw.as_ref().map(|_raw| terminal::size());
         let setup = self.prepared.setup(self.waiting.authority_pem.take(), size)?;
@@ -385,6 +386,14 @@ impl Running {
                 "raise resources.memory in agent.yaml",
             )),
         }
+    }
+}
+
+/// Whoever wants to connect must know where to.
+#[expect(clippy::print_stderr, reason = "an address with port 0 is known only now, and only here")]
+fn show(open_ports: &[String]) {
+    for line in open_ports {
+        eprintln!("openshell: {line}");
     }
 }
 

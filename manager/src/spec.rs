@@ -45,6 +45,9 @@ pub struct Spec {
     /// How upstreams are found and trusted.
     #[serde(default)]
     pub egress: Egress,
+    /// What the open ports of `policy.inbound` need from the operator.
+    #[serde(default)]
+    pub inbound: Inbound,
     /// Model servers behind `https://inference.local`.
     #[serde(default)]
     pub inference: Option<Inference>,
@@ -98,6 +101,14 @@ pub struct Egress {
     pub allow_addresses: Vec<String>,
     /// PEM file of certificates trusted beside the system's.
     pub ca: Option<PathBuf>,
+}
+
+/// What open ports need from the operator. Which ports are open, the policy says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Inbound {
+    /// Where the bearer tokens come from, by the name of the entry; the agent never sees them.
+    pub tokens: BTreeMap<String, SecretSource>,
 }
 
 /// Model servers.
@@ -248,8 +259,9 @@ impl Spec {
         }
         let providers =
             self.inference.iter_mut().flat_map(|i| [&mut i.providers.local, &mut i.providers.cloud]);
-        for provider in providers.flatten() {
-            if let Some(SecretSource::File(path)) = &mut provider.api_key {
+        let keys = providers.flatten().filter_map(|provider| provider.api_key.as_mut());
+        for secret in keys.chain(self.inbound.tokens.values_mut()) {
+            if let SecretSource::File(path) = secret {
                 *path = base.join(&path);
             }
         }

@@ -98,6 +98,9 @@ fn actions_are_called_as_they_are_written() {
         Action::Execution,
         Action::Lifecycle,
         Action::PolicyChange,
+        Action::InboundConnection,
+        Action::InboundRequest,
+        Action::InboundOutcome,
         Action::LogRepair,
     ];
     for action in actions {

@@ -19,8 +19,9 @@ use serde_json::Value;
 use wire::flow::{Flow, FlowKey, SealedFlow};
 use wire::frame;
 use wire::id::{FlowId, PolicyVersion, SandboxId};
+use wire::inbound::{Inbound, Opening};
 use wire::name::{Query, Reply};
-use wire::proxy::{ProxyCommand, ProxyConfig, ProxyEvent, RouterSocket, Upstream};
+use wire::proxy::{ProxyCommand, ProxyConfig, ProxyEvent, Upstream};
 use wire::spawn::Fd;
 use wire::subject::{Program, Subject};
 
@@ -32,6 +33,13 @@ pub(crate) struct Setting {
     pub(crate) policy: String,
     pub(crate) upstream: Upstream,
     pub(crate) router: Option<PathBuf>,
+    pub(crate) inbound: Option<Doors>,
+}
+
+/// Open ports, and the folder of the guest's socket.
+pub(crate) struct Doors {
+    pub(crate) folder: PathBuf,
+    pub(crate) openings: Vec<(Opening, TcpListener)>,
 }
 
 /// A running proxy.
@@ -65,7 +73,7 @@ pub(crate) struct Audit {
 impl Setting {
     pub(crate) fn new(policy: impl Into<String>) -> Self {
         let upstream = Upstream { allow_addresses: vec!["127.0.0.1/32".to_owned()], ..Upstream::default() };
-        Self { policy: policy.into(), upstream, router: None }
+        Self { policy: policy.into(), upstream, router: None, inbound: None }
     }
 
     /// `name` leads to this machine.
@@ -88,6 +96,15 @@ impl Setting {
     }
 }
 
+impl Doors {
+    /// The config, its folder and the listeners, which are numbered from 10.
+    fn into_parts(self) -> (Option<(PathBuf, Inbound)>, Vec<TcpListener>) {
+        let (mut openings, listeners): (Vec<Opening>, Vec<TcpListener>) = self.openings.into_iter().unzip();
+        openings.iter_mut().zip(10..).for_each(|(opening, number)| opening.listener = Fd(number));
+        (Some((self.folder, Inbound { openings, guest: "guest.sock".to_owned() })), listeners)
+    }
+}
+
 impl Bench {
     fn start(setting: Setting) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -96,10 +113,11 @@ impl Bench {
         let (audit, writer) = UnixStream::pair().unwrap();
         let (ear, commands) = UnixStream::pair().unwrap();
         let key = FlowKey([7; 32]);
-        let router = setting
-            .router
-            .as_ref()
-            .map(|_| RouterSocket { directory: Fd(9), name: "router.sock".to_owned() });
+        let (doors, listeners) = setting.inbound.map_or((None, Vec::new()), Doors::into_parts);
+        let (folder_of_sockets, inbound) = match doors {
+            Some((folder, inbound)) => (Some(folder), Some(inbound)),
+            None => (setting.router.clone(), None),
+        };
         let config = ProxyConfig {
             version: wire::VERSION,
             sandbox: SandboxId::try_from("test-00000001".to_owned()).unwrap(),
@@ -108,7 +126,9 @@ impl Bench {
             names: Fd(6),
             audit: Fd(7),
             commands: Fd(8),
-            router,
+            sockets: folder_of_sockets.as_ref().map(|_| Fd(9)),
+            router: setting.router.map(|_| "router.sock".to_owned()),
+            inbound,
             policy: setting.policy,
             upstream: setting.upstream,
             user: None,
@@ -123,10 +143,12 @@ impl Bench {
             FdMapping { parent_fd: audit.into(), child_fd: 7 },
             FdMapping { parent_fd: ear.into(), child_fd: 8 },
         ];
-        if let Some(directory) = setting.router {
+        if let Some(directory) = folder_of_sockets {
             mappings
                 .push(FdMapping { parent_fd: std::fs::File::open(directory).unwrap().into(), child_fd: 9 });
         }
+        let numbered = listeners.into_iter().zip(10..);
+        mappings.extend(numbered.map(|(fd, child_fd)| FdMapping { parent_fd: fd.into(), child_fd }));
         let mut command = Command::new(env!("CARGO_BIN_EXE_openshell-proxy"));
         command.fd_mappings(mappings).unwrap();
         let child = command.spawn().unwrap();

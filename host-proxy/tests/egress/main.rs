@@ -1,4 +1,4 @@
-//! The egress path from outside: the real binary between a hostile guest and servers that remember every byte.
+//! The proxy from outside: the real binary between a hostile guest and servers that remember every byte.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -11,6 +11,7 @@ mod explicit;
 mod flows;
 mod forwarding;
 mod http2;
+mod inbound;
 mod inference;
 mod names;
 mod refused;

@@ -1,0 +1,155 @@
+//! Connections from outside to the agent's open ports: who may come in is decided here, before the guest hears of it.
+//!
+//! ```text
+//! accept ─► place left? ─► source listed? ─┬─ tcp ──► recorded ─► guest ─► bytes both ways
+//!             │ no           │ no          └─ http ─► each request: head ─► token ─► recorded ─► guest ─► response
+//!             ▼              ▼
+//!           reset and recorded
+//! ```
+//! *Invariants:* what is let in is recorded before a byte of it reaches the guest; a token never leaves this process;
+//! a connection to the guest carries one connection or one request from outside, and none after it.
+//!
+//! Inbound has places of its own, and shares none with the flows of the sandbox: neither can use up the other's.
+
+mod guest;
+mod http;
+mod record;
+mod tcp;
+mod token;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdTcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use wire::flow::FlowKey;
+use wire::inbound::{MOST_CONNECTIONS, Network, Opening, Protocol};
+
+use crate::accept::accept_tcp;
+use crate::journal::Journal;
+use crate::judge::Judge;
+use crate::refusal::chain;
+
+use guest::Guest;
+use record::Refused;
+use token::Expected;
+
+/// The open ports of a sandbox.
+#[derive(Debug)]
+pub struct Inbound {
+    doors: Vec<(Door, StdTcpListener)>,
+    guest: Guest,
+}
+
+/// One open port.
+#[derive(Debug)]
+struct Door {
+    name: String,
+    port: u16,
+    protocol: Protocol,
+    sources: Vec<Network>,
+    token: Option<Expected>,
+}
+
+/// What every connection needs.
+#[derive(Debug)]
+struct Hall {
+    guest: Guest,
+    judge: Arc<Judge>,
+    journal: Journal,
+    places: Arc<Semaphore>,
+}
+
+/// One connection from outside, through one door.
+#[derive(Clone, Copy)]
+struct Visit<'a> {
+    hall: &'a Hall,
+    door: &'a Door,
+    source: SocketAddr,
+}
+
+impl Inbound {
+    /// The ports in `openings`, whose listeners are `listeners`. `socket` is the guest's, relative to the root.
+    #[must_use]
+    pub fn new(
+        openings: Vec<Opening>,
+        listeners: Vec<StdTcpListener>,
+        (socket, key): (String, FlowKey),
+    ) -> Self {
+        let door = |Opening { name, port, protocol, sources, token, .. }| Door {
+            name,
+            port,
+            protocol,
+            sources,
+            token: token.map(Expected::new),
+        };
+        let doors = openings.into_iter().map(door).zip(listeners).collect();
+        Self { doors, guest: Guest::new(socket, key) }
+    }
+
+    /// Serves them for ever. Must be called within a runtime.
+    ///
+    /// # Errors
+    /// A listener cannot be registered with the runtime.
+    pub fn serve(self, judge: &Arc<Judge>, journal: Journal) -> io::Result<()> {
+        let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+        let hall = Arc::new(Hall { guest: self.guest, judge: Arc::clone(judge), journal, places });
+        for (door, listener) in self.doors {
+            listener.set_nonblocking(true)?;
+            let listener = TcpListener::from_std(listener)?;
+            tokio::spawn(watch(Arc::clone(&hall), Arc::new(door), listener));
+        }
+        Ok(())
+    }
+}
+
+/// Serves one door for ever.
+async fn watch(hall: Arc<Hall>, door: Arc<Door>, listener: TcpListener) -> ! {
+    loop {
+        let Some((stream, source)) = accept_tcp(&listener).await else { continue };
+        let source = SocketAddr::new(source.ip().to_canonical(), source.port());
+        let visit = Visit { hall: &hall, door: &door, source };
+        // Refused one after the other: whoever floods the door waits for the log, and nobody else does.
+        let Ok(place) = Arc::clone(&hall.places).try_acquire_owned() else {
+            visit.turn_away(stream, Refused::full()).await;
+            continue;
+        };
+        if !door.sources.iter().any(|network| network.contains(source.ip())) {
+            visit.turn_away(stream, Refused::source(source.ip())).await;
+            continue;
+        }
+        let (hall, door) = (Arc::clone(&hall), Arc::clone(&door));
+        tokio::spawn(async move {
+            let visit = Visit { hall: &hall, door: &door, source };
+            if let Err(error) = visit.receive(stream).await {
+                tracing::debug!(error = %chain(&error), "a connection from outside ended");
+            }
+            drop(place);
+        });
+    }
+}
+
+impl Visit<'_> {
+    async fn receive(self, stream: TcpStream) -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        match self.door.protocol {
+            Protocol::Tcp => self.tcp(stream).await,
+            Protocol::Http => self.http(stream).await,
+        }
+    }
+
+    /// Records why, and resets.
+    async fn turn_away(self, stream: TcpStream, refused: Refused) {
+        let id = self.hall.judge.next_id();
+        let _told_by_the_reset = self.refuse_connection(&id, refused).await;
+        reset(stream);
+    }
+}
+
+/// With no time to linger a close resets the connection.
+fn reset(stream: TcpStream) {
+    let _closed_anyway = rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO));
+    drop(stream);
+}
