@@ -26,18 +26,23 @@ suffixes := [concat(".", array.slice(labels, start + 1, count(labels))) | some s
 
 port := format_int(input.port, 10)
 
-nodes(index) := array.concat(
-	array.concat(
-		[node | node := index.exactly[input.host]],
-		[node | node := index.one_label_before[suffixes[0]]],
-	),
-	[node | some suffix in suffixes; node := index.any_depth_before[suffix]],
-)
+# Each comprehension stands in a rule of its own: in regorus' virtual machine (0.14.1) a comprehension that
+# loops over an empty list empties those after it in the same body.
+named_node(index) := [node | node := index.exactly[input.host]]
 
-at_port(node) := array.concat(
-	array.concat([id | some id in node.ports[port]], [id | some id in node.every]),
-	[range[2] | some range in node.ranges; range[0] <= input.port; input.port <= range[1]],
-)
+parent_node(index) := [node | node := index.one_label_before[suffixes[0]]]
+
+ancestor_nodes(index) := [node | some suffix in suffixes; node := index.any_depth_before[suffix]]
+
+nodes(index) := array.concat(array.concat(named_node(index), parent_node(index)), ancestor_nodes(index))
+
+at_this_port(node) := [id | some id in node.ports[port]]
+
+at_every_port(node) := [id | some id in node.every]
+
+in_range(node) := [range[2] | some range in node.ranges; range[0] <= input.port; input.port <= range[1]]
+
+at_port(node) := array.concat(array.concat(at_this_port(node), at_every_port(node)), in_range(node))
 
 speaking(index) := {id | some node in nodes(index); some id in at_port(node)}
 
@@ -202,7 +207,11 @@ else := "not allowed"
 # ---- what follows from it
 
 # A number, not a condition, so that nothing hangs on how an engine treats a function without a value.
-out_of_force(rule) := count([first | some first in rule.from; first > input.now]) + count([last | some last in rule.until; last <= input.now])
+out_of_force(rule) := not_begun(rule) + over(rule)
+
+not_begun(rule) := count([first | some first in rule.from; first > input.now])
+
+over(rule) := count([last | some last in rule.until; last <= input.now])
 
 in_force(ids) := {id | some id in ids; out_of_force(data.rules[id]) == 0}
 
@@ -219,21 +228,23 @@ of_kind(kind) := [[said.level, id] | some id, said in judged; said.kind == kind]
 
 allowed := [id | some id, said in judged; said.kind == "allowed"]
 
-denied := array.concat(of_kind("denied"), [[1, here.id] | some here in refused_here])
+destination_denied := [[1, here.id] | some here in refused_here]
+
+denied := array.concat(of_kind("denied"), destination_denied)
 
 failed := of_kind("fails")
 
 on_trial := [[id, said.level] | some id, said in judged; said.kind == "trial"]
 
+failed_later := [failure | some failure in failed; failure[0] > 0]
+
+program_allowed := [id | some id, said in judged; said.program == "allowed"]
+
+program_allowed_here := [here.id | some here in refused_here; here.program == "allowed"]
+
 programs_passed := array.concat(
-	array.concat(
-		array.concat(allowed, on_trial),
-		[failure | some failure in failed; failure[0] > 0],
-	),
-	array.concat(
-		[id | some id, said in judged; said.program == "allowed"],
-		[here.id | some here in refused_here; here.program == "allowed"],
-	),
+	array.concat(array.concat(allowed, on_trial), failed_later),
+	array.concat(program_allowed, program_allowed_here),
 )
 
 furthest := max([failure[0] | some failure in failed])

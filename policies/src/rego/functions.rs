@@ -130,7 +130,7 @@ pub(crate) fn known(name: &str) -> Function {
         ),
         ("walk", _) => Function::Refused("its answer can be far larger than its arguments", "name the parts"),
         ("json.unmarshal" | "json.is_valid" | "units.parse" | "units.parse_bytes", _) => {
-            Function::Refused("a short text such as 1e999999999 can be an endless number", "use to_number")
+            Function::Refused("a short text such as 1e300 is a long number", "use to_number")
         }
         ("print" | "trace", _) => Function::Refused("a decision has no output", "remove it"),
         _ if PURE.contains(&name) || PURE_TOO.contains(&name) => Function::Pure,

@@ -1,4 +1,5 @@
-//! Numbers from texts: the engine's own reader makes a number of a billion digits out of `1e999999999`.
+//! Numbers from texts, as short as [`super::size`] takes every number to be. The engine's own reader makes a
+//! number of three hundred digits out of `1e300`.
 
 use regorus::{Engine, Value};
 

@@ -120,7 +120,7 @@ fn check_length(text: &str) -> Result<(), Mistake> {
     Ok(())
 }
 
-/// The parser makes a number of a billion digits out of `1e999999999`.
+/// Numbers are as short as [`super::size`] takes them to be: `1e300` has three hundred digits.
 fn check_numbers(text: &str) -> Result<(), Mistake> {
     let (mut state, mut word) = (State::Code, String::new());
     let (mut line, mut column) = (1, 0);

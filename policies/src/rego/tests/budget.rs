@@ -1,5 +1,11 @@
 //! Attacks on the budget of a decision: modules and requests that would keep the engine busy, within one of
-//! its steps or over many, or fill the memory. Each was seen to do so without its defence.
+//! its steps or over many, or fill the memory.
+//!
+//! With the engine alone, a limit of 50 ms and a look at the time after every step, these were seen to run on
+//! after 15 s: comparing, and writing out, lists that share their members, also when functions make them; and
+//! `numbers.range` took all memory that it was given. `product` took ten times the limit. With a look after
+//! every 32 steps, doubling a list or a text ran on after 15 s, and squaring took ten times the limit. The
+//! other tests are of what the bounds count on: numbers, patterns and requests are short.
 
 use super::{Mode, load};
 use std::time::Instant;
@@ -51,19 +57,18 @@ fn a_function_that_multiplies_its_own_answers_is_refused() {
 }
 
 #[test]
-fn a_number_that_is_short_to_write_and_long_to_hold_is_refused() {
+fn a_number_that_is_long_is_refused() {
     refused("allow { true }\nx := 1e999999999", 2, "a number has an exponent");
     refused("allow { true }\nx := [-1E+9]", 2, "a number has an exponent");
     refused(&format!("allow {{ true }}\nx := {}", "9".repeat(19)), 2, "a number is too long");
     load("e9 := 7\nallow { x := \"1e9\"; e9 == 7; input.x1e9 != x; 0.5 < 1 } # 1e9");
     for call in ["json.unmarshal(input.path)", "json.is_valid(input.path)", "units.parse(input.path)"] {
-        refused(&format!("allow {{ {call} }}"), 1, "can be an endless number");
+        refused(&format!("allow {{ {call} }}"), 1, "is a long number");
     }
 }
 
-/// The request brings the number.
 #[test]
-fn a_request_that_brings_an_endless_number_is_denied() {
+fn a_request_that_brings_a_long_number_is_denied() {
     let module = load("allow { to_number(input.query.n[0]) > 7 }");
     let ask = |text: &str| {
         let input = format!("{{\"query\": {{\"n\": [\"{text}\"]}}}}");
