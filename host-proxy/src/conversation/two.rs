@@ -51,7 +51,7 @@ struct Streams {
 
 /// What happens on a connection.
 enum Happens {
-    Stream(Request<RecvStream>, SendResponse<Bytes>),
+    Stream(Box<Request<RecvStream>>, SendResponse<Bytes>),
     /// A stream is over.
     Over,
     /// Nothing for too long.
@@ -99,7 +99,7 @@ impl Streams {
             match judge.uphold_flow(&self.asker, &self.authority, &mut conforms, next).await {
                 Ok(Happens::Stream(request, respond)) => {
                     requests += 1;
-                    self.admit(request, respond, &mut tasks);
+                    self.admit(*request, respond, &mut tasks);
                 }
                 Ok(Happens::Over) => {}
                 Ok(Happens::Silence) => break self.part(connection, &mut tasks).await,
@@ -258,7 +258,7 @@ async fn next<S: AsyncRead + AsyncWrite + Unpin>(
     let idle = tasks.is_empty();
     tokio::select! {
         accepted = connection.accept() => match accepted {
-            Some(Ok((request, respond))) => Happens::Stream(request, respond),
+            Some(Ok((request, respond))) => Happens::Stream(Box::new(request), respond),
             Some(Err(error)) => Happens::End(Some(error)),
             None => Happens::End(None),
         },

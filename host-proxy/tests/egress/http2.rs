@@ -39,21 +39,14 @@ impl Server {
         let port = listener.local_addr().unwrap().port();
         let (seen, connections) = (Arc::<Mutex<Vec<String>>>::default(), Arc::<AtomicUsize>::default());
         let (log, count) = (Arc::clone(&seen), Arc::clone(&connections));
+        let acceptor = TlsAcceptor::from(Arc::new(config));
         std::thread::spawn(move || {
             run(async move {
                 let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                let acceptor = TlsAcceptor::from(Arc::new(config));
                 loop {
                     let (stream, _) = listener.accept().await.unwrap();
-                    let (acceptor, log) = (acceptor.clone(), Arc::clone(&log));
                     count.fetch_add(1, Ordering::Relaxed);
-                    tokio::spawn(async move {
-                        let Ok(stream) = acceptor.accept(stream).await else { return };
-                        let Ok(mut connection) = h2::server::handshake(stream).await else { return };
-                        while let Some(Ok((request, respond))) = connection.accept().await {
-                            tokio::spawn(answer(request, respond, Arc::clone(&log)));
-                        }
-                    });
+                    tokio::spawn(serve(acceptor.clone(), stream, Arc::clone(&log)));
                 }
             });
         });
@@ -70,6 +63,15 @@ impl Server {
 
     fn seen(&self) -> Vec<String> {
         self.seen.lock().unwrap().clone()
+    }
+}
+
+/// Serves one connection.
+async fn serve(acceptor: TlsAcceptor, stream: tokio::net::TcpStream, log: Arc<Mutex<Vec<String>>>) {
+    let Ok(stream) = acceptor.accept(stream).await else { return };
+    let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+    while let Some(Ok((request, respond))) = connection.accept().await {
+        tokio::spawn(answer(request, respond, Arc::clone(&log)));
     }
 }
 
@@ -124,6 +126,11 @@ async fn answer(
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             log.lock().unwrap().push("drip over".to_owned());
+        }
+        "/v1/missing" => {
+            let mut head = head;
+            head.headers_mut().insert("grpc-status", "12".parse().unwrap());
+            let _reset = respond.send_response(head, true);
         }
         "/v1/reset" => respond.send_reset(Reason::INTERNAL_ERROR),
         _ => {
@@ -310,6 +317,24 @@ fn from_a_client_of_http_1_it_goes_as_http_2() {
     assert_eq!(seen[0], format!("GET https://{host}/v1/a x-a: 1"));
     assert_eq!(seen[1..], [format!("POST https://{host}/v1/echo content-length: 3"), "abc".to_owned()]);
     assert_eq!(server.connections.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn a_client_that_waits_to_be_asked_for_its_body_is_asked() {
+    let server = Server::start();
+    let bench = server.bench();
+    run(async {
+        let client = connect(&bench, server.port).await;
+        let post = Request::post(format!("https://{NAME}:{}/v1/echo", server.port));
+        let post = post.header("expect", "100-continue").body(()).unwrap();
+        let (response, mut body) = begin(&client, post, false).await;
+        bench.audit.wait_for(|event| event["action"] == "network-request");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        body.send_data(Bytes::from_static(b"abc"), true).unwrap();
+        let reply = read(response).await;
+        assert_eq!((reply.status, reply.body.as_str()), (200, "abc"), "{reply:?}");
+    });
+    assert!(!server.seen()[0].contains("expect"), "{:?}", server.seen());
 }
 
 #[test]

@@ -143,10 +143,11 @@ impl Reply for Answer {
         *head.status_mut() = response.status();
         *head.headers_mut() = response.headers().clone();
         head.headers_mut().remove(header::CONTENT_LENGTH);
-        if let Extent::Exact(length) | Extent::Head(Some(length)) = extent {
+        if let Extent::Exact(length @ 1..) | Extent::Head(Some(length)) = extent {
             head.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         }
-        let over = matches!(extent, Extent::None | Extent::Head(_));
+        // A call of gRPC that failed at once has its status in a head that ends the stream, and not before an empty body.
+        let over = matches!(extent, Extent::None | Extent::Head(_) | Extent::Exact(0));
         let stream = self.respond.send_response(head, over).map_err(failed)?;
         self.state = if over { State::Over } else { State::Begun(stream) };
         Ok(())

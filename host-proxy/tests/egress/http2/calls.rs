@@ -70,6 +70,19 @@ fn a_denial_is_a_status_of_the_call() {
 }
 
 #[test]
+fn a_status_in_a_head_that_ends_the_stream_stays_there() {
+    let server = Server::start();
+    let bench = server.bench();
+    run(async {
+        let client = connect(&bench, server.port).await;
+        let (response, _body) = begin(&client, call(server.port, "/v1/missing"), true).await;
+        let response = response.await.unwrap();
+        assert_eq!(response.headers().get("grpc-status").unwrap(), "12");
+        assert!(response.body().is_end_stream(), "clients of gRPC take no empty body for the end");
+    });
+}
+
+#[test]
 fn a_limit_is_a_status_of_the_call() {
     let server = Server::start();
     let bench = server.under(policy(server.port) + "    limits: {requests_per_minute: 1}\n");
