@@ -211,7 +211,8 @@ impl Random {
     pub(crate) fn request(&mut self, policy: &PolicyModel) -> RequestModel {
         let mut request = self.stray_request();
         if !policy.0.is_empty() && self.below(8) != 0 {
-            self.aim(&mut request, &policy.0[self.below(policy.0.len())]);
+            let rule = self.below(policy.0.len());
+            self.aim(&mut request, &policy.0[rule]);
         }
         request
     }
