@@ -255,6 +255,25 @@ impl Outbound {
         }
     }
 
+    /// A request from outside, as it goes in to a program of the agent: no upstream, so no permit.
+    #[must_use]
+    pub fn inward(
+        (method, target): (&Method, &PathAndQuery),
+        host: HeaderValue,
+        fields: HeaderMap,
+        length: Length,
+    ) -> Self {
+        Self {
+            method: method.clone(),
+            scheme: Scheme::Http,
+            host,
+            target: target.clone(),
+            fields,
+            length,
+            trailers: Trailers::Unwanted,
+        }
+    }
+
     /// Tells the upstream whether trailers are read, where the protocol can say so.
     #[must_use]
     pub fn with_trailers(self, trailers: Trailers) -> Self {

@@ -17,9 +17,9 @@ use regorus::{Engine, Value};
 use serde::Serialize;
 use wire::subject::Subject;
 
-use crate::condition::parameters;
 use crate::document::{Document, Effect, Enforcement, HeaderLists, Lists, Query, RuleEntry};
 use crate::evaluate::{Policy, Request};
+use crate::parameter::parameters;
 use crate::pattern::Side;
 use crate::pattern::wildcard::Letters;
 use crate::place::At;

@@ -50,7 +50,7 @@ fn verify(path: &Path) -> Result<u8, Failure> {
             );
             Ok(0)
         }
-        Err(error @ LogError::Bad { .. }) => {
+        Err(error @ log::LogError::Bad { .. }) => {
             println!("{}: NOT intact: {}", path.display(), chain(&error));
             Ok(NO)
         }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
-use http::{Method, Request, Response, StatusCode, Uri};
+use http::{Method, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use serde::Serialize;
@@ -26,7 +26,7 @@ use super::record::{Line, Outcome, Refused};
 use crate::fields;
 use crate::http1::{Close, Framing, Head, Length, Patience, ReadError, Reader, Writer};
 use crate::refusal::{REQUEST_ID, chain};
-use crate::upstream::{Feeder, Outgoing, SendError, Upstream, announce};
+use crate::upstream::{Feeder, Outbound, Outgoing, SendError, Upstream};
 
 /// What a client may take.
 const PATIENCE: Patience =
@@ -52,7 +52,7 @@ struct Session<'a> {
 /// A request that was let in.
 struct Admitted<'a> {
     method: &'a Method,
-    out: Request<Outgoing>,
+    out: (Outbound, Outgoing),
     feeder: Option<Feeder>,
     chunked: bool,
     close: Close,
@@ -185,12 +185,9 @@ impl Session<'_> {
         let (expects, chunked) =
             (head.expects_continue && length != Length::Exact(0), head.chunked_responses);
         let (feeder, body) = body_of(length);
-        let mut out = Request::new(body);
-        *out.method_mut() = method.clone();
-        *out.uri_mut() = Uri::from(target.clone());
-        *out.headers_mut() = outgoing(head, source.ip().to_string())
-            .ok_or_else(|| Fault::Before(Refused::malformed("the Host field is malformed".to_owned())))?;
-        announce(out.headers_mut(), length, method);
+        let malformed = || Fault::Before(Refused::malformed("the Host field is malformed".to_owned()));
+        let (host, fields) = outgoing(head, source.ip().to_string()).ok_or_else(malformed)?;
+        let out = (Outbound::inward((method, target), host, fields, length), body);
         if expects {
             self.writer.carry_on().await.map_err(|_client_is_gone| Fault::During)?;
         }
@@ -252,9 +249,9 @@ struct Relay<'a> {
 }
 
 impl Relay<'_> {
-    async fn run(self, program: &mut Upstream, out: Request<Outgoing>) -> Result<(), Fault> {
+    async fn run(self, program: &mut Upstream, (out, body): (Outbound, Outgoing)) -> Result<(), Fault> {
         let before = |status, error: &str| Fault::Before(Refused::no_response(status, error.to_owned()));
-        let response = match timeout(PROGRAM_PATIENCE, program.send(out)).await {
+        let response = match timeout(PROGRAM_PATIENCE, program.send(&out, body)).await {
             Ok(Ok(response)) => response,
             Ok(Err(SendError::Failed(error))) => return Err(before(StatusCode::BAD_GATEWAY, &chain(&error))),
             Ok(Err(SendError::Unsent(_))) => {
@@ -353,14 +350,12 @@ fn read_line(head: &Head) -> Result<(Method, PathAndQuery), String> {
     Ok((method, target))
 }
 
-/// The fields that go in: the client's one host, its other fields, and where it is.
-fn outgoing(head: Head, source: String) -> Option<HeaderMap> {
-    let mut fields = HeaderMap::with_capacity(head.fields.len() + 3);
-    fields.insert(header::HOST, HeaderValue::try_from(head.host?).ok()?);
-    fields.extend(head.fields);
+/// What goes in: the client's one host; its other fields, and where it is.
+fn outgoing(head: Head, source: String) -> Option<(HeaderValue, HeaderMap)> {
+    let mut fields = head.fields;
     fields.insert(FORWARDED_FOR, HeaderValue::try_from(source).ok()?);
     fields.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    Some(fields)
+    Some((HeaderValue::try_from(head.host?).ok()?, fields))
 }
 
 /// A body for the program, and what feeds it.

@@ -98,7 +98,8 @@ fn a_rule_that_is_over_and_a_condition_are_named() {
 fn a_module_that_does_not_agree_is_what_has_to_change() {
     let module = "rego:\n  - name: hours\n    mode: narrow\n    text: 'allow { input.method == \"PUT\" }'\n";
     let (document, policy) = loaded(&format!("{POLICY}{module}"));
-    let table = Table::parse("/usr/bin/curl GET files.example.com /pub/x deny ?\n").unwrap();
+    let table =
+        Table::parse("/usr/bin/curl GET files.example.com /pub/x deny ?\n", Timestamp::default()).unwrap();
     let request = table.rows[0].request();
     let Decision::Deny(denial) = policy.decide(&request) else { panic!("the module was not asked") };
     let found = change(&document, &policy, &request, &denial);

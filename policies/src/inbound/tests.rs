@@ -174,7 +174,7 @@ fn mistakes_of_an_extended_policy_name_its_file() {
 
 #[test]
 fn a_running_sandbox_keeps_its_ports() {
-    let workspace = Workspace { uid: 1000, gid: 1000, own: Vec::new(), shared: Vec::new() };
+    let workspace = Workspace { own: Vec::new(), shared: Vec::new() };
     let running = document(&[entry(&["sources:"])]).unwrap();
     let change = |new: &Document| running.static_change(new, &workspace).unwrap();
     let parse = |text: &str| Document::parse(text, "new").unwrap();

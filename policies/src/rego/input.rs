@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use regorus::Value;
 use wire::subject::{Program, Subject};
 
-use crate::condition::parameters;
 use crate::evaluate::Request;
+use crate::parameter::parameters;
 use crate::pattern::binary::DIRECTORIES;
 
 /// Longest path of a program or a script that a module is asked about, in bytes.
