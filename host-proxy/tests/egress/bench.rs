@@ -105,6 +105,13 @@ impl Doors {
     }
 }
 
+/// Starts the proxy with these descriptors; our side of them is closed.
+fn spawn(mappings: Vec<FdMapping>) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_openshell-proxy"));
+    command.fd_mappings(mappings).unwrap();
+    command.spawn().unwrap()
+}
+
 impl Bench {
     fn start(setting: Setting) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -149,10 +156,7 @@ impl Bench {
         }
         let numbered = listeners.into_iter().zip(10..);
         mappings.extend(numbered.map(|(fd, child_fd)| FdMapping { parent_fd: fd.into(), child_fd }));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_openshell-proxy"));
-        command.fd_mappings(mappings).unwrap();
-        let child = command.spawn().unwrap();
-        drop(command);
+        let child = spawn(mappings);
         config_in.write_all(&serde_json::to_vec(&config).unwrap()).unwrap();
         drop(config_in);
         let (authority_pem, status) = ready(status_in);

@@ -51,7 +51,7 @@ fn attack(executables: &str) -> Outcome {
         if executables.is_empty() { String::new() } else { format!("executables: {{{executables}}}") };
     let session = Session::new("base");
     let tools = session.dir().join("tools");
-    std::fs::create_dir(&tools).unwrap();
+    std::fs::create_dir(&tools).expect("the session directory is writable");
     executable(&tools.join("denied"), "#!/bin/sh\necho agent\n");
     session
         .command(["python3", "-c", ATTEMPTS])
@@ -144,8 +144,8 @@ fn a_digest_allows_that_content_where_the_agent_cannot_write() {
 }
 
 fn executable(file: &Path, text: &str) {
-    std::fs::write(file, text).unwrap();
-    std::fs::set_permissions(file, PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::write(file, text).expect("the session directory is writable");
+    std::fs::set_permissions(file, PermissionsExt::from_mode(0o755)).expect("the file is ours");
 }
 
 fn executions(outcome: &Outcome) -> Vec<Value> {
