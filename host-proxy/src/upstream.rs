@@ -245,7 +245,7 @@ impl Outbound {
         );
         let host = request.authority.to_field(request.scheme);
         Self {
-            method: request.method.clone(),
+            method: request.sent_method(),
             scheme: request.scheme,
             host: HeaderValue::try_from(host).expect("a canonical authority is plain ASCII"),
             target: request.resource.as_target().clone(),

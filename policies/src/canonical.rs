@@ -17,6 +17,10 @@ pub use host::{Authority, Host, Name};
 pub use path::PathAndQuery;
 pub(crate) use path::with_plain_slashes;
 
+/// What rules and records call the handshake of a WebSocket. It is sent as a `GET`, but what may read one resource may
+/// not therefore exchange messages in both directions.
+const WEBSOCKET: &str = "WEBSOCKET";
+
 /// What carries the request, as seen on the wire: never as claimed in the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Scheme {
@@ -56,7 +60,7 @@ pub enum NotCanonical {
     /// Not 1 to 32 of `A-Z` and `-`.
     #[error("the method must be 1 to 32 upper-case letters or hyphens")]
     Method,
-    /// `TRACE`, `TRACK` and `CONNECT` are not requests for a resource.
+    /// `TRACE`, `TRACK` and `CONNECT` are not requests for a resource, and `WEBSOCKET` is not sent as a method.
     #[error("the method {0} is never forwarded")]
     ForbiddenMethod(String),
     /// Neither `/path` nor `scheme://authority/path`.
@@ -109,21 +113,52 @@ pub fn canonicalise(arrived: Arrived<'_>, scheme: Scheme) -> Result<CanonicalReq
     Ok(CanonicalRequest { scheme, authority, method, resource: PathAndQuery::parse(resource)? })
 }
 
+/// As [`canonicalise`], with the method as a rule names it: `WEBSOCKET` is the handshake of one.
+///
+/// # Errors
+/// As of [`canonicalise`].
+pub fn named(arrived: Arrived<'_>, scheme: Scheme) -> Result<CanonicalRequest, NotCanonical> {
+    if arrived.method == WEBSOCKET {
+        return canonicalise(Arrived { method: "GET", ..arrived }, scheme)
+            .map(CanonicalRequest::into_handshake);
+    }
+    canonicalise(arrived, scheme)
+}
+
 /// The request that a client sends which is given `url`: without its fragment, which is never sent.
 ///
 /// # Errors
-/// It is no absolute `http` or `https` URL, or has no reading or more than one.
+/// It is no absolute `http`, `https`, `ws` or `wss` URL, or has no reading or more than one.
 pub fn of_url(method: &str, url: &str) -> Result<CanonicalRequest, NotCanonical> {
-    let (scheme, rest) = match url.split_once("://") {
-        Some(("https", rest)) => (Scheme::Https, rest),
-        Some(("http", rest)) => (Scheme::Http, rest),
+    let (scheme, method, rest) = match (url.split_once("://"), method) {
+        (Some(("https", rest)), _) => (Scheme::Https, method, rest),
+        (Some(("http", rest)), _) => (Scheme::Http, method, rest),
+        (Some(("wss", rest)), "GET" | WEBSOCKET) => (Scheme::Https, WEBSOCKET, rest),
+        (Some(("ws", rest)), "GET" | WEBSOCKET) => (Scheme::Http, WEBSOCKET, rest),
         _ => return Err(NotCanonical::Target),
     };
     let rest = rest.split('#').next().unwrap_or(rest);
     let at = rest.find(['/', '?']).unwrap_or(rest.len());
     let (host, resource) = rest.split_at(at);
     let target = if resource.starts_with('/') { resource.to_owned() } else { format!("/{resource}") };
-    canonicalise(Arrived { method, target: &target, host }, scheme)
+    named(Arrived { method, target: &target, host }, scheme)
+}
+
+impl CanonicalRequest {
+    /// The same as the handshake of a WebSocket, which a rule has to allow by name.
+    ///
+    /// # Panics
+    /// Never: the name is a method.
+    #[must_use]
+    pub fn into_handshake(self) -> Self {
+        Self { method: Method::from_bytes(WEBSOCKET.as_bytes()).expect("letters are a method"), ..self }
+    }
+
+    /// The method as it is sent.
+    #[must_use]
+    pub fn sent_method(&self) -> Method {
+        if self.method.as_str() == WEBSOCKET { Method::GET } else { self.method.clone() }
+    }
 }
 
 impl Scheme {
@@ -166,7 +201,7 @@ fn method(text: &str) -> Result<Method, NotCanonical> {
     if text.is_empty() || text.len() > 32 || !letters {
         return Err(NotCanonical::Method);
     }
-    if matches!(text, "TRACE" | "TRACK" | "CONNECT") {
+    if matches!(text, "TRACE" | "TRACK" | "CONNECT" | WEBSOCKET) {
         return Err(NotCanonical::ForbiddenMethod(text.to_owned()));
     }
     Method::from_bytes(text.as_bytes()).map_err(|_unreachable| NotCanonical::Method)

@@ -12,7 +12,8 @@
 //! opens once. The *dynamic* half (network)
 //! becomes a [`Policy`], which stays on the host and decides every request.
 //!
-//! *Invariants:* nothing in this crate reads a file, a clock or the environment; what cannot be
+//! *Invariants:* nothing in this crate reads a file, the environment, or a clock but the one that ends a Rego module
+//! (the time that a rule is judged by is given); what cannot be
 //! understood is an error and never an allowance; a [`Permit`] can be made by [`Policy::decide`] only.
 
 pub mod canonical;

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 
 use wire::subject::{Program, Subject};
 
-use crate::canonical::{Arrived, NotCanonical, Scheme, canonicalise};
+use crate::canonical::{Arrived, NotCanonical, Scheme, named};
 use crate::condition::Headers;
 use crate::{Decision, Destination, Policy, Request, Timestamp};
 
@@ -134,7 +134,7 @@ impl Row {
     fn canonicalise(&mut self, target: &str) {
         let scheme = if self.port == 80 { Scheme::Http } else { Scheme::Https };
         let host = format!("{}:{}", self.host, self.port);
-        match canonicalise(Arrived { method: &self.method, target, host: &host }, scheme) {
+        match named(Arrived { method: &self.method, target, host: &host }, scheme) {
             Ok(request) => {
                 self.host = request.authority.host.to_string();
                 request.resource.path().clone_into(&mut self.path);

@@ -3,7 +3,6 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener};
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
 
 use wire::flow::{Flow, FlowKey, SealedFlow};
 use wire::frame;
@@ -136,7 +135,7 @@ fn whoever_is_not_the_host_is_not_heard() {
 
 #[test]
 fn two_hundred_connections_at_once() {
-    let bed = Arc::new(start(Egress::ToHost, &[9000]));
+    let bed = start(Egress::ToHost, &[9000]);
     echo(&bed, "127.0.0.1:9000");
     let streams: Vec<UnixStream> = (0..200)
         .map(|_| {

@@ -156,6 +156,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<'a, S> {
                 return self.answer(&id, &refusal, &request).await;
             }
         };
+        let request = if offer.is_some() { request.into_handshake() } else { request };
         // What is judged is what is forwarded, and what a later policy judges while it is.
         fields::clean_request(&mut head.fields);
         let fields = head.fields.clone();

@@ -10,7 +10,7 @@ use host_proxy::websocket::accept_of;
 use wire::proxy::ProxyEvent;
 
 use crate::bench::{Answer, Bench, PATIENCE, Setting};
-use crate::forwarding::{NAME, policy};
+use crate::forwarding::{self, NAME};
 
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
@@ -133,6 +133,11 @@ impl<S: Read + Write> Wire<S> {
     fn send(&mut self, first: u8, payload: &[u8]) {
         let _gone = self.stream.write_all(&unmasked(first, payload));
     }
+}
+
+/// What is allowed elsewhere, and WebSockets.
+fn policy(port: u16) -> String {
+    forwarding::policy(port).replace("allow: [GET, ", "allow: [WEBSOCKET, ")
 }
 
 fn unmasked(first: u8, payload: &[u8]) -> Vec<u8> {
@@ -274,13 +279,16 @@ fn a_handshake_is_decided_and_nothing_behind_it_is_read() {
 }
 
 #[test]
-fn a_rule_can_allow_the_path_and_no_socket() {
+fn what_allows_a_get_allows_no_socket() {
     let server = Server::echo();
-    let strict = policy(server.port) + "    headers: {deny: [sec-websocket-version]}\n";
-    let bench = Setting::new(strict).host(NAME).start();
+    let bench = Setting::new(forwarding::policy(server.port)).host(NAME).start();
     let answer = bench.http(NAME, server.port, handshake(server.port, "/v1/ws", ""));
-    assert_eq!((answer.status(), &answer.json()["level"]), (403, &"condition".into()), "{}", answer.text);
-    bench.audit.denied_at("condition");
+    assert_eq!((answer.status(), &answer.json()["level"]), (403, &"method".into()), "{}", answer.text);
+    let denied = bench.audit.denied_at("method");
+    assert_eq!(denied["object"]["method"], "WEBSOCKET", "{denied}");
+    // And the name of the handshake is no method that can be sent.
+    let named = handshake(server.port, "/v1/ws", "").replacen("GET", "WEBSOCKET", 1);
+    assert_eq!(bench.http(NAME, server.port, named).status(), 400);
     assert_eq!(server.received(), "");
 }
 

@@ -1,10 +1,12 @@
-//! HTTP methods: registered names in capital letters, compared exactly. `*` is any method.
+//! HTTP methods: registered names in capital letters, compared exactly. `WEBSOCKET` is the handshake of one, which no
+//! `GET` stands for. `*` is any method.
 
 use super::PatternError;
 use crate::yaml::nearest;
 
-/// The registered methods, less `CONNECT` (a tunnel is decided by destination) and `PRI` (not a request).
-const REGISTERED: [&str; 38] = [
+/// The registered methods, less `CONNECT` (a tunnel is decided by destination) and `PRI` (not a request), and the
+/// handshake of a WebSocket.
+const REGISTERED: [&str; 39] = [
     "GET",
     "HEAD",
     "POST",
@@ -43,6 +45,7 @@ const REGISTERED: [&str; 38] = [
     "UPDATE",
     "UPDATEREDIRECTREF",
     "VERSION-CONTROL",
+    "WEBSOCKET",
 ];
 
 /// One entry of a method list.

@@ -122,11 +122,12 @@ impl Draft {
         self.rules(endpoint, report);
     }
 
-    /// Upgrades are not relayed, and messages not inspected: a path is granted only if its messages are.
+    /// Messages are not inspected: a path is granted only if its messages are, and then without the upgrade.
     fn websocket(&mut self, endpoint: &schema::Endpoint, report: &mut Report<'_>) {
         self.role = Role::Inspected;
-        let message = "upgrades are not relayed by this version: only plain GET requests are imported";
-        report.note(&self.site, Lint::WebsocketNotRelayed, message, "use an HTTP interface of the service");
+        let message = "only plain GET requests are imported: here an upgrade grants messages of every kind";
+        let remedy = "add the method WEBSOCKET to the rule if they may pass, in both directions";
+        report.note(&self.site, Lint::WebsocketNotRelayed, message, remedy);
         let get = Methods::these(["GET", "HEAD"]);
         match report.choose("access", endpoint.access.as_ref(), &PRESETS) {
             Some("read-only") => {

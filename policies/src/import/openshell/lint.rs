@@ -31,7 +31,7 @@ pub enum Lint {
     RulesWithoutProtocol,
     /// A protocol whose content this version does not inspect: the endpoint is left out.
     ProtocolLeftOut,
-    /// A WebSocket endpoint: its plain requests are imported, upgrades are not relayed.
+    /// A WebSocket endpoint: its plain requests are imported, upgrades are not.
     WebsocketNotRelayed,
     /// A method that is left out.
     MethodLeftOut,
