@@ -126,7 +126,7 @@ fn explain_names_what_decides_and_what_would_have_to_change() {
     assert!(text.contains("it is allowed to curl (rule files)"), "{text}");
     let refused =
         folder.policy(&["explain", "policy.yaml", "--binary", "curl", "https://files.example.com/a/../b"]);
-    assert_eq!(refused.status.code(), Some(1));
+    assert_eq!(refused.status.code(), Some(2), "neither yes nor no");
     assert!(String::from_utf8(refused.stderr).unwrap().contains("dot segment"), "the proxy refuses it too");
 }
 
@@ -179,7 +179,7 @@ fn test_counts_and_writes_what_a_build_server_reads() {
     assert!(xml.contains("failures=\"2\"") && xml.contains("&lt;&amp;&gt;") && !xml.contains("<&>"), "{xml}");
     folder.write("empty.table", "# nothing\n");
     assert_eq!(folder.says(&["test", "policy.yaml", "empty.table"]).0, 1, "an empty table tests nothing");
-    assert_eq!(folder.says(&["test", "policy.yaml", "none.table"]).0, 1);
+    assert_eq!(folder.says(&["test", "policy.yaml", "none.table"]).0, 2, "no answer");
 }
 
 #[test]

@@ -148,7 +148,7 @@ impl<'a> Crossing<'a> {
     /// Tells both ends that the policy does not allow it any more, unless a frame is under way to them.
     pub(super) async fn revoke<W: AsyncWrite + Unpin>(&mut self, writer: &mut Writer<W>) {
         let Some(over) = &mut self.over else { return };
-        let why = (code::POLICY, "the policy was replaced");
+        let why = (code::POLICY, "the policy does not allow it any more");
         let Over { server_reads, to_server, to_client, .. } = over;
         // What still waits was allowed once, and is not any more.
         let client = async {

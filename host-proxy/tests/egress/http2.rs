@@ -376,7 +376,7 @@ fn streams_that_servers_read_differently_are_refused() {
         ("a trailing dot", at(&format!("https://{NAME}.:{}/v1/a", server.port)), true),
         ("dots", at("https://HOST/v1/../v2"), true),
         ("encoded dots", at("https://HOST/v1/%2e%2e/v2"), true),
-        ("a slash in disguise", at("https://HOST/v1/a%2fb"), true),
+        ("slashes in disguise", at("https://HOST/v1/a%2f%2fb"), true),
         ("a double slash", at("https://HOST/v1//a"), true),
         ("a parameter", at("https://HOST/v1/a;b"), true),
         ("a lower-case method", good().method("get"), true),

@@ -459,7 +459,7 @@ fn a_new_policy_closes_both_ends_at_once() {
     let outcome = outcome(&bench);
     assert_eq!((&outcome["decision"], &outcome["level"]), (&"deny".into(), &"path".into()), "{outcome}");
     assert_eq!((&outcome["policy"], &outcome["object"]["bytes_sent"]), (&3.into(), &5.into()), "{outcome}");
-    assert!(outcome["reason"].as_str().unwrap().starts_with("the policy was replaced: "), "{outcome}");
+    assert!(outcome["reason"].as_str().unwrap().starts_with("no longer allowed: "), "{outcome}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Generated policies and requests, as lists of texts that can be made smaller.
 
-use policies::Headers;
+use policies::{Document, Headers, Policy};
 use wire::subject::{Program, Subject};
 
 /// A generator with a seed: a disagreement can be repeated.
@@ -204,7 +204,24 @@ impl Random {
     }
 
     pub(crate) fn policy(&mut self) -> PolicyModel {
-        PolicyModel((0..self.below(6)).map(|number| self.rule(number)).collect())
+        let rules = if self.below(32) == 0 { 0 } else { 1 + self.below(5) };
+        PolicyModel((0..rules).map(|number| self.loadable(number)).collect())
+    }
+
+    /// A rule that is one: a generated one may deny all that it allows. Were those left to the policies, only the
+    /// shortest would remain.
+    fn loadable(&mut self, number: usize) -> RuleModel {
+        loop {
+            let alone = PolicyModel(vec![self.rule(number)]);
+            let loads = |text: &str| {
+                Document::parse(text, "generated").and_then(|read| Policy::compile(&read)).is_ok()
+            };
+            if loads(&alone.text())
+                && let Some(rule) = alone.0.into_iter().next()
+            {
+                return rule;
+            }
+        }
     }
 
     /// Most requests are made for a rule of the policy; of those, most levels are as the rule allows.
