@@ -4,8 +4,8 @@
 # patterns as regular expressions, and their numbers by host and port. So this module looks only at the
 # rules that speak about the request's destination, whatever the size of the policy.
 #
-# input: {owners: [path], host, port, method, path, parameters: [[name, value]], query_length,
-# fields: [[name, value]], now}. `decision` is the answer: {allow, rule, level}; a permit with a level is for
+# input: {owners: [path], host, port, method, path, parameters: [[name, value, folded name]], query_length,
+# fields: [[name, value, folded name]], now}. `decision` is the answer: {allow, rule, level}; a permit with a level is for
 # a request that its rule would refuse if it were not on trial.
 package openshell.decide
 
@@ -102,6 +102,12 @@ path_denied(rule) if {
 
 pair_matches(pattern, pair) if {
 	regex.match(pattern.name, pair[0])
+	regex.match(pattern.value, pair[1])
+}
+
+# What is denied by name is denied under every name that folds to it; only deny lists have a folded one.
+pair_matches(pattern, pair) if {
+	regex.match(pattern.folded, pair[2])
 	regex.match(pattern.value, pair[1])
 }
 

@@ -17,9 +17,10 @@ use regorus::{Engine, Value};
 use serde::Serialize;
 use wire::subject::Subject;
 
+use crate::canonical::with_plain_slashes;
 use crate::document::{Document, Effect, Enforcement, HeaderLists, Lists, Query, RuleEntry};
 use crate::evaluate::{Policy, Request};
-use crate::parameter::parameters;
+use crate::parameter::{folded, parameters};
 use crate::pattern::Side;
 use crate::pattern::wildcard::Letters;
 use crate::place::At;
@@ -79,6 +80,9 @@ struct HeaderData {
 #[derive(Debug, Serialize)]
 struct Pair {
     name: String,
+    /// In a deny list: for the folded name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    folded: Option<String>,
     value: String,
 }
 
@@ -180,8 +184,10 @@ impl Translation {
 
     fn add(&mut self, entry: &RuleEntry) {
         let number = self.rules.len();
+        // What only denies is read as deny lists are.
+        let scope = if entry.effect == Effect::DenyOnly { Side::Deny } else { Side::Allow };
         let destination = texts(entry.destination.as_ref());
-        destination.allow.iter().for_each(|text| self.allowing.insert(number, text, Side::Allow));
+        destination.allow.iter().for_each(|text| self.allowing.insert(number, text, scope));
         destination.deny.iter().for_each(|text| self.denying.insert(number, text, Side::Deny));
         let binary = texts(entry.binary.as_ref());
         if entry.effect == Effect::Grant {
@@ -190,15 +196,17 @@ impl Translation {
         let path = texts(entry.path.as_ref());
         let all =
             |texts: &[String], side| texts.iter().flat_map(|text| expression::program(text, side)).collect();
-        let paths =
-            |texts: &[String], side| texts.iter().map(|text| expression::request_path(text, side)).collect();
+        let paths = |texts: &[String], side| {
+            let readings = texts.iter().flat_map(|text| [Some(text.clone()), with_plain_slashes(text)]);
+            readings.flatten().map(|text| expression::request_path(&text, side)).collect()
+        };
         self.rules.push(RuleData {
             name: entry.name.as_ref().map(|name| name.value.clone()).unwrap_or_default(),
             grants: entry.effect == Effect::Grant,
             trial: entry.enforcement == Enforcement::Audit,
             from: times(entry.from.as_ref()),
             until: times(entry.until.as_ref()),
-            binary: Patterns { allow: all(&binary.allow, Side::Allow), deny: all(&binary.deny, Side::Deny) },
+            binary: Patterns { allow: all(&binary.allow, scope), deny: all(&binary.deny, Side::Deny) },
             method: texts(entry.method.as_ref()),
             path: Patterns { allow: paths(&path.allow, Side::Allow), deny: paths(&path.deny, Side::Deny) },
             query: entry.query.as_ref().map(|query| QueryData::of(&query.value)).unwrap_or_default(),
@@ -209,13 +217,14 @@ impl Translation {
 
 impl QueryData {
     fn of(query: &Query) -> Self {
-        let pairs = |entries: &[At<String>], letters| {
-            entries.iter().map(|entry| Pair::of(&entry.value, '=', (letters, letters))).collect::<Vec<_>>()
+        let pairs = |entries: &[At<String>], letters, side| {
+            let pair = |entry: &At<String>| Pair::of(&entry.value, '=', (letters, letters), side);
+            entries.iter().map(pair).collect::<Vec<_>>()
         };
-        let allow = pairs(&query.allow, Letters::Exactly);
+        let allow = pairs(&query.allow, Letters::Exactly, Side::Allow);
         Self {
             allow: if allow.is_empty() { Vec::new() } else { vec![allow] },
-            deny: pairs(&query.deny, Letters::AnyCase),
+            deny: pairs(&query.deny, Letters::AnyCase, Side::Deny),
             max_length: query.max_length.iter().map(|length| length.value).collect(),
         }
     }
@@ -223,21 +232,27 @@ impl QueryData {
 
 impl HeaderData {
     fn of(headers: &HeaderLists) -> Self {
-        let pairs = |entries: &[At<String>], letters| {
-            entries.iter().map(|entry| Pair::of(&entry.value, ':', (Letters::AnyCase, letters))).collect()
+        let pairs = |entries: &[At<String>], letters, side| {
+            let pair = |entry: &At<String>| Pair::of(&entry.value, ':', (Letters::AnyCase, letters), side);
+            entries.iter().map(pair).collect()
         };
         Self {
-            require: pairs(&headers.require, Letters::Exactly),
-            deny: pairs(&headers.deny, Letters::AnyCase),
+            require: pairs(&headers.require, Letters::Exactly, Side::Allow),
+            deny: pairs(&headers.deny, Letters::AnyCase, Side::Deny),
         }
     }
 }
 
 impl Pair {
-    fn of(text: &str, separator: char, (of_name, of_value): (Letters, Letters)) -> Self {
+    fn of(text: &str, separator: char, (of_name, of_value): (Letters, Letters), side: Side) -> Self {
         let (name, value) = text.split_once(separator).unwrap_or((text, "*"));
         let value = if separator == ':' { value.trim() } else { value };
-        Self { name: expression::wildcards(name, of_name), value: expression::wildcards(value, of_value) }
+        let fold = || String::from_utf8_lossy(&folded(name.as_bytes())).into_owned();
+        Self {
+            name: expression::wildcards(name, of_name),
+            folded: (side == Side::Deny).then(|| expression::wildcards(&fold(), of_name)),
+            value: expression::wildcards(value, of_value),
+        }
     }
 }
 
@@ -261,10 +276,12 @@ impl Interpreter {
     /// # Errors
     /// The evaluation failed; a bug.
     pub fn decide(&self, request: &Request<'_>) -> Result<Verdict, TranslationError> {
-        let mut engine = self.engine.clone();
-        engine.set_input(input(request));
-        let value = engine.eval_rule(DECISION.to_owned());
-        verdict(&value.map_err(|error| TranslationError(error.to_string()))?)
+        both_readings(request, |request| {
+            let mut engine = self.engine.clone();
+            engine.set_input(input(request));
+            let value = engine.eval_rule(DECISION.to_owned());
+            verdict(&value.map_err(|error| TranslationError(error.to_string()))?)
+        })
     }
 }
 
@@ -274,9 +291,27 @@ impl Machine {
     /// # Errors
     /// The evaluation failed; a bug.
     pub fn decide(&mut self, request: &Request<'_>) -> Result<Verdict, TranslationError> {
-        self.machine.set_input(input(request));
-        let value = self.machine.execute_entry_point_by_name(DECISION);
-        verdict(&value.map_err(|error| TranslationError(error.to_string()))?)
+        both_readings(request, |request| {
+            self.machine.set_input(input(request));
+            let value = self.machine.execute_entry_point_by_name(DECISION);
+            verdict(&value.map_err(|error| TranslationError(error.to_string()))?)
+        })
+    }
+}
+
+/// A path with escaped slashes is asked about twice, and both answers must be yes.
+fn both_readings(
+    request: &Request<'_>,
+    mut ask: impl FnMut(&Request<'_>) -> Result<Verdict, TranslationError>,
+) -> Result<Verdict, TranslationError> {
+    let first = ask(request)?;
+    let Some(plain) = with_plain_slashes(request.path).filter(|_path| first.is_allowed()) else {
+        return Ok(first);
+    };
+    match (first, ask(&Request { path: &plain, ..*request })?) {
+        (_, denied @ Verdict::Deny(..)) => Ok(denied),
+        (Verdict::Allow(rule), Verdict::Trial(level, _other)) => Ok(Verdict::Trial(level, rule)),
+        (first, _) => Ok(first),
     }
 }
 
@@ -304,7 +339,7 @@ fn input(request: &Request<'_>) -> Value {
 
 fn pair(name: &[u8], value: &[u8]) -> Value {
     let text = |bytes: &[u8]| Value::from(String::from_utf8_lossy(bytes).as_ref());
-    Value::from(vec![text(name), text(value)])
+    Value::from(vec![text(name), text(value), text(&folded(name))])
 }
 
 fn verdict(value: &Value) -> Result<Verdict, TranslationError> {
