@@ -215,7 +215,7 @@ impl Prepared {
                 terminal,
             },
             confinement: self.confinement.clone(),
-            // A sandbox without network rules has no egress, also when its proxy serves what comes in.
+            // A sandbox without network rules and modules has no egress, also when its proxy serves what comes in.
             authority_pem: authority_pem.filter(|_pem| self.network.is_some()),
             flow_key: self.flow_key.clone(),
             inbound: self.ports.guest.clone(),
@@ -379,7 +379,8 @@ fn workspace(spec: &Spec) -> Workspace {
 /// The dynamic half of the policy, checked by compiling it, as text for the proxy.
 fn network(spec: &Spec) -> Result<Option<String>, Failure> {
     Policy::compile(&spec.policy).map_err(|errors| wrong_policy(&errors))?;
-    if spec.policy.network.is_empty() {
+    // A module that extends opens a way without any rule.
+    if spec.policy.network.is_empty() && spec.policy.rego.is_empty() {
         if spec.inference.is_some() {
             return Err(Failure::new(
                 "inference is configured, but no rule of policy.network allows the agent to reach inference.local",

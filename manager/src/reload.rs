@@ -118,7 +118,7 @@ impl Reload {
         }
         let Some(proxy) = &mut self.proxy else {
             return Err(Failure::new(
-                "the sandbox was started without network rules, so it has no egress that a policy could open",
+                "the sandbox was started without network rules or modules, so it has no egress that a policy could open",
                 "start the sandbox again with the new policy",
             ));
         };

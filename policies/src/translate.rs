@@ -1,7 +1,8 @@
 //! The network part of a policy in Rego: [`MODULE`], which is the same for every policy, and data.
 //!
-//! This is what the compiled matcher is compared with, and what `explain` can show beside it. It follows
-//! the tables of the language, not the code of the matcher; where the two disagree, one of them is wrong.
+//! This is what the compiled matcher is compared with. It follows the tables of the language; only how a query is taken
+//! apart, names are folded, slashes unescaped and helpers listed is shared with the matcher, and a mistake there is not
+//! seen. Where the two disagree, one of them is wrong.
 //! The data are indexed by host and port, so an evaluation looks at the rules of one destination only.
 
 mod expression;

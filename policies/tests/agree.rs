@@ -1,8 +1,8 @@
 //! The compiled matcher and the rules in Rego must say the same about every request: allowed by the same rule,
 //! or denied at the same level by the same rule.
 //!
-//! The rules are interpreted. The engine's virtual machine is not asked: it names a rule that is out of force
-//! where its interpreter does not.
+//! The rules are interpreted, as modules are. The engine's virtual machine is not asked: a comprehension over an empty
+//! list empties those after it there.
 //!
 //! `cargo xtask agree` runs this on many more pairs than a test run does (`AGREE_PAIRS`, `AGREE_SEED`).
 

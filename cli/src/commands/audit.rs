@@ -80,6 +80,7 @@ fn line(record: &Record) -> String {
         event.level.as_ref().map(|level| format!("level {level}")).unwrap_or_default(),
         event.rule.as_ref().map(|rule| format!("rule {rule}")).unwrap_or_default(),
         event.reason.clone().unwrap_or_default(),
+        event.source.map(|source| format!("from {source}")).unwrap_or_default(),
     ];
     let words: Vec<&str> = words.iter().map(String::as_str).filter(|word| !word.is_empty()).collect();
     words.join("  ").replace(|c: char| c.is_control(), "?")
@@ -97,7 +98,9 @@ fn what(object: &Object) -> String {
     let host = object.host.as_deref().unwrap_or_default();
     let port = object.port.map(|port| format!(":{port}")).unwrap_or_default();
     let method = object.method.as_ref().map(|method| format!("{method} ")).unwrap_or_default();
-    format!("{method}{host}{port}{}", object.path.as_deref().unwrap_or_default())
+    let times =
+        object.times.filter(|times| *times > 1).map(|times| format!("  ×{times}")).unwrap_or_default();
+    format!("{method}{host}{port}{}{times}", object.path.as_deref().unwrap_or_default())
 }
 
 fn model(inference: &Inference) -> String {

@@ -127,11 +127,11 @@ impl Draft {
         self.role = Role::Inspected;
         let message = "only plain GET requests are imported: here an upgrade grants messages of every kind";
         let remedy = "add the method WEBSOCKET to the rule if they may pass, in both directions";
-        report.note(&self.site, Lint::WebsocketNotRelayed, message, remedy);
+        report.note(&self.site, Lint::WebsocketNotImported, message, remedy);
         let get = Methods::these(["GET", "HEAD"]);
         match report.choose("access", endpoint.access.as_ref(), &PRESETS) {
             Some("read-only") => {
-                self.left_out(Lint::WebsocketNotRelayed, "upgrades without messages cannot be said", report);
+                self.left_out(Lint::WebsocketNotImported, "upgrades without messages cannot be said", report);
             }
             Some(_messages_too) => self.grant(&get, EVERYTHING, report),
             None => {}
@@ -153,7 +153,7 @@ impl Draft {
             if matcher.query.0.is_empty() && matchers().any(sends) && !matchers().any(Matcher::looks_inside) {
                 self.grant_glob(&get, written, report);
             } else {
-                self.left_out(Lint::WebsocketNotRelayed, "upgrades without messages cannot be said", report);
+                self.left_out(Lint::WebsocketNotImported, "upgrades without messages cannot be said", report);
             }
         }
         for rule in &endpoint.deny_rules {

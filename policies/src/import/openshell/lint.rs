@@ -32,7 +32,7 @@ pub enum Lint {
     /// A protocol whose content this version does not inspect: the endpoint is left out.
     ProtocolLeftOut,
     /// A WebSocket endpoint: its plain requests are imported, upgrades are not.
-    WebsocketNotRelayed,
+    WebsocketNotImported,
     /// A method that is left out.
     MethodLeftOut,
     /// A path that is left out.
@@ -87,7 +87,7 @@ impl Lint {
             Self::TlsTerminated => "tls-terminated",
             Self::RulesWithoutProtocol => "rules-without-protocol",
             Self::ProtocolLeftOut => "protocol-left-out",
-            Self::WebsocketNotRelayed => "websocket-not-relayed",
+            Self::WebsocketNotImported => "websocket-not-imported",
             Self::MethodLeftOut => "method-left-out",
             Self::PathLeftOut => "path-left-out",
             Self::QueryLeftOut => "query-left-out",
