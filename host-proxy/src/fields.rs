@@ -18,7 +18,7 @@ const HOP_BY_HOP: [&str; 11] = [
 ];
 
 /// Fields by which a proxy speaks of its client: the guest is no proxy.
-const FORWARDING: [&str; 8] = [
+const FORWARDING: [&str; 10] = [
     "forwarded",
     "x-forwarded-for",
     "x-forwarded-host",
@@ -27,6 +27,8 @@ const FORWARDING: [&str; 8] = [
     "x-forwarded-server",
     "x-real-ip",
     "x-host",
+    "x-client-ip",
+    "true-client-ip",
 ];
 
 /// Fields of a response that would lead the client around the proxy.
@@ -84,9 +86,18 @@ fn remove_nominated(fields: &mut HeaderMap) {
 }
 
 fn remove(fields: &mut HeaderMap, names: &[&str]) {
-    for name in names {
-        fields.remove(*name);
+    let is_named = |field: &&HeaderName| names.iter().any(|name| reads_as(field, name));
+    let found: Vec<HeaderName> = fields.keys().filter(is_named).cloned().collect();
+    for name in found {
+        fields.remove(name);
     }
+}
+
+/// Whether a server could take the field for the one of this name: CGI and its heirs know one mark only.
+pub(crate) fn reads_as(field: &HeaderName, name: &str) -> bool {
+    let field = field.as_str().as_bytes();
+    let same = |(mine, other): (&u8, u8)| *mine == other || (matches!(mine, b'_' | b'.') && other == b'-');
+    field.len() == name.len() && field.iter().zip(name.bytes()).all(same)
 }
 
 /// Removes fields in our own name: only this process and the router write them.
@@ -121,6 +132,9 @@ mod tests {
             ("proxy-authorization", "Basic eDp5"),
             ("forwarded", "for=1.2.3.4"),
             ("x-forwarded-host", "evil.example"),
+            ("x_forwarded_for", "127.0.0.1"),
+            ("x_forwarded-host", "evil.example"),
+            ("true-client-ip", "127.0.0.1"),
             ("x-openshell-sandbox", "other"),
             ("x-openshell-anything", "1"),
             ("authorization", "Bearer a"),

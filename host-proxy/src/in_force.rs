@@ -83,14 +83,18 @@ impl InForce {
         let mut turn = None;
         loop {
             let edition = Arc::clone(&editions.borrow_and_update());
-            if edition.version != *conforms || turn.is_some_and(|turn| turn <= now()) {
+            // One look at the clock for both: a rule may end between two. What was decided before may have been so before
+            // a rule ended, too, and is asked about once more.
+            let at = now();
+            let turned = edition.policy.has_turns() && turn.is_none_or(|turn| turn <= at);
+            if edition.version != *conforms || turned {
                 if let Some(denial) = forbids(&edition.policy) {
                     edition.ended.fetch_add(1, Ordering::Relaxed);
                     return Err(denial);
                 }
                 *conforms = edition.version;
             }
-            turn = edition.policy.changes_after(now());
+            turn = edition.policy.changes_after(at);
             tokio::select! {
                 biased;
                 // The sender lives in `self`: there is always another edition to come.

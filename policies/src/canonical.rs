@@ -19,7 +19,7 @@ pub(crate) use path::with_plain_slashes;
 
 /// What rules and records call the handshake of a WebSocket. It is sent as a `GET`, but what may read one resource may
 /// not therefore exchange messages in both directions.
-const WEBSOCKET: &str = "WEBSOCKET";
+pub(crate) const WEBSOCKET: &str = "WEBSOCKET";
 
 /// What carries the request, as seen on the wire: never as claimed in the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -6,7 +6,7 @@ mod modules;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::canonical::with_plain_slashes;
+use crate::canonical::{WEBSOCKET, with_plain_slashes};
 use crate::document::{Document, Effect, Enforcement, Lists, RuleEntry};
 use crate::evaluate::Policy;
 use crate::index::{HostIndex, ProgramIndex};
@@ -221,7 +221,11 @@ const DESTINATION: LevelReader<DestinationPattern> = LevelReader {
 
 const METHOD: LevelReader<MethodPattern> = LevelReader {
     key: "method",
-    parse: |text, _side| Ok(vec![MethodPattern::parse(text)?]),
+    // A handshake is sent as a `GET`: what denies one denies the other.
+    parse: |text, side| {
+        let handshake = (side == Side::Deny && text == "GET").then_some(WEBSOCKET);
+        [text].into_iter().chain(handshake).map(MethodPattern::parse).collect()
+    },
     covers: |deny, allow, _text| *deny == MethodPattern::Any || deny == allow,
 };
 

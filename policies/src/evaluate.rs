@@ -259,6 +259,12 @@ impl Policy {
         self.turns.get(self.turns.partition_point(|turn| *turn <= now)).copied()
     }
 
+    /// Whether any rule begins or ceases to be in force at some time.
+    #[must_use]
+    pub fn has_turns(&self) -> bool {
+        !self.turns.is_empty()
+    }
+
     /// Number of rules.
     #[must_use]
     pub fn rule_count(&self) -> usize {

@@ -14,14 +14,15 @@ pub(crate) fn parameters(query: &str) -> impl Iterator<Item = (Cow<'_, [u8]>, Co
 }
 
 /// A name as the most generous server reads it: without white space around it, without an index (`token[]`), with
-/// one mark for `-`, `.`, `_` and a space. PHP reads parameters so, and CGI and its heirs read header fields so.
+/// one mark for `-`, `.`, `_`, a space and a bracket that is not closed. PHP reads parameters so, and CGI and its heirs read header fields so.
 /// Two names that fold to the same are one name to somebody.
 pub(crate) fn folded(name: &[u8]) -> Vec<u8> {
     let name = name.trim_ascii();
-    let index = name.iter().position(|byte| *byte == b'[').filter(|at| *at > 0);
+    let index =
+        name.iter().position(|byte| *byte == b'[').filter(|at| *at > 0 && name[*at..].contains(&b']'));
     let name = &name[..index.unwrap_or(name.len())];
     let fold = |byte: &u8| match byte {
-        b'-' | b'.' | b' ' => b'_',
+        b'-' | b'.' | b' ' | b'[' => b'_',
         other => other.to_ascii_lowercase(),
     };
     name.iter().map(fold).collect()
@@ -59,7 +60,8 @@ mod tests {
             assert_eq!(folded(name.as_bytes()), b"private_token", "{name}");
         }
         assert_ne!(folded(b"privatetoken"), folded(b"private_token"));
-        assert_eq!(folded(b"[x]"), b"[x]");
+        assert_eq!(folded(b"token[x"), b"token_x");
+        assert_eq!(folded(b"[x]"), b"_x]");
         assert_eq!(folded(b" "), b"");
     }
 }

@@ -18,7 +18,7 @@ use regorus::{Engine, Value};
 use serde::Serialize;
 use wire::subject::Subject;
 
-use crate::canonical::with_plain_slashes;
+use crate::canonical::{WEBSOCKET, with_plain_slashes};
 use crate::document::{Document, Effect, Enforcement, HeaderLists, Lists, Query, RuleEntry};
 use crate::evaluate::{Policy, Request};
 use crate::parameter::{folded, parameters};
@@ -195,6 +195,11 @@ impl Translation {
             binary.allow.iter().for_each(|text| self.programs.add(text));
         }
         let path = texts(entry.path.as_ref());
+        let mut method = texts(entry.method.as_ref());
+        // A handshake is sent as a `GET`.
+        if method.deny.iter().any(|denied| denied == "GET") {
+            method.deny.push(WEBSOCKET.to_owned());
+        }
         let all =
             |texts: &[String], side| texts.iter().flat_map(|text| expression::program(text, side)).collect();
         let paths = |texts: &[String], side| {
@@ -208,7 +213,7 @@ impl Translation {
             from: times(entry.from.as_ref()),
             until: times(entry.until.as_ref()),
             binary: Patterns { allow: all(&binary.allow, scope), deny: all(&binary.deny, Side::Deny) },
-            method: texts(entry.method.as_ref()),
+            method,
             path: Patterns { allow: paths(&path.allow, Side::Allow), deny: paths(&path.deny, Side::Deny) },
             query: entry.query.as_ref().map(|query| QueryData::of(&query.value)).unwrap_or_default(),
             headers: entry.headers.as_ref().map(|headers| HeaderData::of(&headers.value)).unwrap_or_default(),

@@ -88,7 +88,7 @@ impl Session<'_> {
                     Source::Channel => self.on_report(),
                     Source::Stdin => self.stdin.write(),
                     Source::Output(index) => self.on_output(index)?,
-                    Source::Refusals => {}
+                    Source::Refusals => self.hear_refusals(),
                 }
             }
             if self.next_refusals() == Some(Duration::ZERO) {
@@ -120,7 +120,10 @@ impl Session<'_> {
             }
         }
         let pause = self.next_refusals();
-        if let (Some(refusals), None) = (&self.refusals, pause) {
+        // While there is no room, nothing would be done about it.
+        if let (Some(refusals), None) =
+            (self.refusals.as_ref().filter(|_| self.control.queued() < FULL), pause)
+        {
             watch(Source::Refusals, refusals.as_fd(), PollFlags::IN);
         }
         let pause = pause.and_then(|pause| Timespec::try_from(pause).ok());
@@ -136,6 +139,13 @@ impl Session<'_> {
     fn next_refusals(&self) -> Option<Duration> {
         let refusals = self.refusals.as_ref().filter(|_| self.control.queued() < FULL)?;
         refusals.due(Instant::now())
+    }
+
+    /// What woke the session is in the counts, or was told already.
+    fn hear_refusals(&self) {
+        if let Some(refusals) = &self.refusals {
+            refusals.heard();
+        }
     }
 
     fn tell_refusals(&mut self) -> Result<(), ControlError> {

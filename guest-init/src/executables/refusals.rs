@@ -73,9 +73,14 @@ impl Refusals {
         Some(counts.told.map_or(Duration::ZERO, |told| (told + PAUSE).saturating_duration_since(now)))
     }
 
+    /// Waits for the next refusal to wake: what woke is about to be looked at.
+    pub(crate) fn heard(&self) {
+        let _ = rustix::io::read(&self.wake, &mut [0; 8]);
+    }
+
     /// What has not been told.
     pub(crate) fn take(&self, now: Instant) -> Option<FromGuest> {
-        let _ = rustix::io::read(&self.wake, &mut [0; 8]);
+        self.heard();
         let mut counts = self.counts();
         if counts.kinds.is_empty() {
             return None;

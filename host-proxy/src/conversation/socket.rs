@@ -26,8 +26,8 @@ use crate::quota::Spent;
 use crate::refusal::Refusal;
 use crate::upstream::Outgoing;
 use crate::websocket::{
-    Control, Event, Masks, NoRandomness, Offer, Parser, Piece, Sender, Violation, code, write_close,
-    write_control, write_piece,
+    Control, Event, Masks, NoRandomness, Offer, Parser, Piece, Sender, SwitchError, Violation, code,
+    write_close, write_control, write_piece,
 };
 
 /// How long an end may leave frames unread.
@@ -130,10 +130,15 @@ impl<'a> Crossing<'a> {
         let answered = timeout(UPSTREAM_PATIENCE, link.send(&out, Outgoing::Nothing)).await;
         let mut response = answered.map_err(|_elapsed| Fault::Before(late()))?.map_err(Fault::Before)?;
         self.tally.status.store(response.status().as_u16(), Ordering::Relaxed);
-        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        let unspoken = |error: &dyn std::error::Error| Fault::Before(Refusal::unspoken(error));
+        let status = response.status();
+        // A server that knows no WebSocket serves the resource, which nobody allowed to read.
+        if status.is_success() || status.is_redirection() {
+            return Err(unspoken(&SwitchError::Answered));
+        }
+        if status != StatusCode::SWITCHING_PROTOCOLS {
             return relay_answer(response, &mut Answer::last(writer), (&Method::GET, self.tally)).await;
         }
-        let unspoken = |error: &dyn std::error::Error| Fault::Before(Refusal::unspoken(error));
         offer.check(&response).map_err(|error| unspoken(&error))?;
         let upgraded = hyper::upgrade::on(&mut response).await.map_err(|error| unspoken(&error))?;
         fields::clean_response(response.headers_mut());

@@ -2,6 +2,8 @@
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
+use crate::fields::reads_as;
+
 /// Most header fields in one message.
 pub(crate) const MOST_FIELDS: usize = 100;
 
@@ -94,13 +96,6 @@ const OVERRIDES: [&str; 8] = [
     "x-rewrite-url",
     "x-override-url",
 ];
-
-/// Whether a server could take the field for the one of this name: CGI and its heirs know one mark only.
-fn reads_as(field: &HeaderName, name: &str) -> bool {
-    let field = field.as_str().as_bytes();
-    let same = |(mine, other): (&u8, u8)| *mine == other || (matches!(mine, b'_' | b'.') && other == b'-');
-    field.len() == name.len() && field.iter().zip(name.bytes()).all(same)
-}
 
 impl Head {
     /// Parses a complete head.

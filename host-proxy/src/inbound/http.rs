@@ -30,7 +30,7 @@ use crate::upstream::{Feeder, Outbound, Outgoing, SendError, Upstream};
 
 /// What a client may take.
 const PATIENCE: Patience =
-    Patience { head: Duration::from_secs(10), idle: Duration::from_secs(60), body: Duration::from_secs(60) };
+    Patience { head: Duration::from_secs(10), idle: Duration::from_secs(15), body: Duration::from_secs(60) };
 
 /// How long the agent's program may be silent. It may have to ask a model first.
 const PROGRAM_PATIENCE: Duration = Duration::from_secs(15 * 60);

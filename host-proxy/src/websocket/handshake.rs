@@ -58,6 +58,9 @@ pub enum HandshakeError {
 /// Why a server's answer does not switch the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SwitchError {
+    /// It answers the `GET` that the handshake is to it.
+    #[error("the upstream answered as to a GET instead of switching")]
+    Answered,
     /// It switches to something else.
     #[error("the upstream switched to another protocol than WebSocket")]
     Other,

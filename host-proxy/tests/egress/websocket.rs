@@ -320,6 +320,28 @@ fn a_request_behind_a_refusal_of_the_upstream_is_not_read() {
     assert_eq!(outcome(&bench)["status"], 403);
 }
 
+#[test]
+fn a_resource_that_is_served_instead_is_not_relayed() {
+    for head in ["200 OK", "206 Partial Content", "302 Found\r\nLocation: /private"] {
+        let answer = format!("HTTP/1.1 {head}\r\nContent-Length: 7\r\n\r\nprivate");
+        let server = Server::start(move |_| answer.clone(), |_| {});
+        let bench = server.bench();
+        let answer = bench.http(NAME, server.port, handshake(server.port, "/v1/ws", ""));
+        assert_eq!((answer.status(), &answer.json()["level"]), (502, &"upstream".into()), "{}", answer.text);
+        assert!(!answer.text.contains("private"), "{}", answer.text);
+    }
+}
+
+#[test]
+fn what_denies_a_get_denies_the_handshake() {
+    let server = Server::echo();
+    let denying = policy(server.port).replace("HEAD, POST, OPTIONS, PUT]", "HEAD], deny: [GET]");
+    let bench = Setting::new(denying.replace("[WEBSOCKET, HEAD]", "['*']")).host(NAME).start();
+    let answer = bench.http(NAME, server.port, handshake(server.port, "/v1/ws", ""));
+    assert_eq!((answer.status(), &answer.json()["level"]), (403, &"method".into()), "{}", answer.text);
+    assert_eq!(server.received(), "");
+}
+
 /// A server's answer that is no answer to our handshake: the client hears of a broken upstream, and nothing that the
 /// server says behind it.
 fn faked(answer: impl Fn(&str) -> String + Send + Sync + 'static) {

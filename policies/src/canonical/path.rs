@@ -160,8 +160,16 @@ fn check_query(query: &str) -> Result<(), &'static str> {
         }
     }
     // Frameworks take the method from this parameter: the rule would judge one method and the server do another.
-    let overrides = parameters(query).any(|(name, _value)| folded(&name) == b"_method");
-    if overrides { Err("a '_method' parameter") } else { Ok(()) }
+    for (name, _value) in parameters(query) {
+        // A server of C strings reads no further than a NUL.
+        if name.iter().any(u8::is_ascii_control) {
+            return Err("a control character in a parameter's name");
+        }
+        if folded(&name) == b"_method" {
+            return Err("a '_method' parameter");
+        }
+    }
+    Ok(())
 }
 
 fn escape(high: Option<u8>, low: Option<u8>) -> Option<u8> {

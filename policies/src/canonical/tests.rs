@@ -105,6 +105,8 @@ fn queries_with_two_readings_are_refused() {
         "/a?\"",
         "/a?_method=PUT",
         "/a?.method=PUT",
+        "/a?_method%00=PUT",
+        "/a?b=c&d%0ae=f",
         "/a?++++++++++++++++++++_method=PUT",
         "/a?b=c;%20_Method%5B%5D=PUT",
         "/a?x=1&%5fmethod=PUT",
