@@ -36,8 +36,11 @@ fn config_that_is_none() {
 
 #[test]
 fn config_of_another_version() {
-    let other = Vmm::default().document().replace(r#""version":1"#, r#""version":2"#);
-    assert_failed(&Vmm::default().run_with(&other), "version 2", "one version");
+    let (ours, another) = (wire::VERSION, wire::VERSION + 1);
+    let text = Vmm::default().document();
+    let other = text.replace(&format!(r#""version":{ours}"#), &format!(r#""version":{another}"#));
+    assert_ne!(other, text);
+    assert_failed(&Vmm::default().run_with(&other), &format!("version {another}"), "one version");
 }
 
 #[test]
