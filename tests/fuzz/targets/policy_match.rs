@@ -71,7 +71,9 @@ fn verdict(
 /// Other ways to write what some servers take for the same path.
 fn spellings(path: &str) -> [String; 3] {
     let slashed = path.strip_suffix('/').map_or_else(|| format!("{path}/"), str::to_owned);
-    [path.to_ascii_uppercase(), path.to_ascii_lowercase(), slashed].map(|path| match path.is_empty() {
+    // An escaped slash is one in capitals only: that is how a canonical path has it.
+    let lower = path.to_ascii_lowercase().replace("%2f", "%2F");
+    [path.to_ascii_uppercase(), lower, slashed].map(|path| match path.is_empty() {
         true => "/".to_owned(),
         false => path,
     })
