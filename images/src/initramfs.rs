@@ -1,5 +1,7 @@
 //! The initramfs: guest-init as `/init`, the kernel modules that it loads, and `/modules.list`, which names them in
 //! loading order. Uncompressed: the kernel then only copies it, which under emulation is much cheaper than unpacking.
+//! Modules come without their signatures: the host has them from a package that it verified, the archive with its
+//! `/init` is trusted as a whole, and checking 26 RSA signatures took longer than everything else after the kernel.
 //!
 //! Owns `<cache>/initramfs/<key>.cpio`. The key covers everything that goes in (kernel version, module names, and
 //! guest-init's identity as a file), so a file that is there is what a new build would make, and a start of a
@@ -38,7 +40,9 @@ pub const MODULES: &[&str] = &[
 ];
 
 /// Raised when the archive's layout changes, so that older files are not taken for new ones.
-const LAYOUT: u32 = 1;
+const LAYOUT: u32 = 2;
+/// The last bytes of a signed module.
+const SIGNED: &[u8] = b"~Module signature appended~\n";
 /// Files that nobody used for so long are removed when a new one is made.
 const KEEP: Duration = Duration::from_hours(7 * 24);
 
@@ -165,11 +169,25 @@ fn archive(init: &Path, modules: &[PathBuf]) -> Result<Vec<u8>, InitramfsError> 
         let content =
             fs::read(module).map_err(|source| InitramfsError::Module { path: module.clone(), source })?;
         let name = module.file_name().unwrap_or_default().to_string_lossy();
-        archive.file(&format!("modules/{name}"), 0o644, &content).map_err(InitramfsError::TooLarge)?;
+        archive
+            .file(&format!("modules/{name}"), 0o644, unsigned(&content))
+            .map_err(InitramfsError::TooLarge)?;
         list += &format!("/modules/{name}\n");
     }
     archive.file("modules.list", 0o644, list.as_bytes()).map_err(InitramfsError::TooLarge)?;
     Ok(archive.finish())
+}
+
+/// A module without the signature at its end: the signature, what describes it (12 bytes, of which the last four
+/// are the signature's length), and a mark (the kernel's `struct module_signature`).
+fn unsigned(module: &[u8]) -> &[u8] {
+    let cut = || {
+        let (before, description) = module.strip_suffix(SIGNED)?.split_last_chunk::<12>()?;
+        let [.., a, b, c, d] = *description;
+        let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).ok()?;
+        before.get(..before.len().checked_sub(length)?)
+    };
+    cut().unwrap_or(module)
 }
 
 /// Whether a file is an x86-64 ELF executable without an interpreter (ELF specification, program headers).

@@ -31,7 +31,10 @@ fn tool(log: &Log) -> Result<PathBuf> {
     let ours = root.join("bin/cargo-deny");
     if !is_right(&ours) {
         let mut install = cargo();
-        install.args(["install", "cargo-deny", "--locked", "--version", VERSION, "--root"]).arg(&root);
+        // Unoptimised: building it well takes minutes, and what it does with our few files takes seconds either way.
+        install
+            .args(["install", "cargo-deny", "--debug", "--locked", "--version", VERSION, "--root"])
+            .arg(&root);
         // A folder of its own: what it is built from has nothing to do with the product.
         install.env("CARGO_TARGET_DIR", root.join("build"));
         log.run(&mut install).context("cannot install cargo-deny")?;

@@ -131,3 +131,15 @@ fn a_missing_or_dynamic_guest_init_is_refused() {
     assert!(matches!(bench.build(), Err(InitramfsError::Init { .. })));
     assert_eq!(fs::read_dir(bench.folder.path().join("cache/initramfs")).unwrap().count(), 0);
 }
+
+#[test]
+fn modules_go_in_without_their_signatures() {
+    let description = |length: u32| [&[0; 8][..], &length.to_be_bytes()].concat();
+    let signed = |length: u32| [&b"\x7fELFmodule"[..], b"sig", &description(length), SIGNED].concat();
+    assert_eq!(unsigned(&signed(3)), b"\x7fELFmodule");
+    // What is no signature stays: the kernel says better than we what is wrong with it.
+    let odd = signed(1000);
+    assert_eq!(unsigned(&odd), odd);
+    assert_eq!(unsigned(SIGNED), SIGNED);
+    assert_eq!(unsigned(b"\x7fELFmodule"), b"\x7fELFmodule");
+}
