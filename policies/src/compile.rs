@@ -6,6 +6,8 @@ mod modules;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use wire::inference::Conditions;
+
 use crate::canonical::{WEBSOCKET, with_plain_slashes};
 use crate::document::{Document, Effect, Enforcement, Lists, RuleEntry};
 use crate::evaluate::Policy;
@@ -38,7 +40,8 @@ impl Policy {
         let rules: Vec<Arc<Rule>> =
             document.network.iter().filter_map(|entry| compiler.rule(entry)).map(Arc::new).collect();
         let gates = compiler.gates();
-        LoadErrors::from_found(compiler.found).map_or_else(|| Ok(index(rules, gates)), Err)
+        let inference = document.conditions()?;
+        LoadErrors::from_found(compiler.found).map_or_else(|| Ok(index(rules, gates, inference)), Err)
     }
 }
 
@@ -64,7 +67,7 @@ struct LevelReader<P> {
     covers: fn(&P, &P, &str) -> bool,
 }
 
-fn index(rules: Vec<Arc<Rule>>, gates: Gates) -> Policy {
+fn index(rules: Vec<Arc<Rule>>, gates: Gates, inference: Conditions) -> Policy {
     let (mut allowing, mut denying) = (HostIndex::default(), HostIndex::default());
     let mut programs = ProgramIndex::default();
     for (number, rule) in rules.iter().enumerate() {
@@ -77,7 +80,7 @@ fn index(rules: Vec<Arc<Rule>>, gates: Gates) -> Policy {
     let ends = rules.iter().flat_map(|rule| [rule.validity.from, rule.validity.until]);
     let mut turns: Vec<Timestamp> = ends.flatten().collect();
     turns.sort_unstable();
-    Policy { rules, allowing, denying, programs, gates, turns }
+    Policy { rules, allowing, denying, programs, gates, inference, turns }
 }
 
 impl<'a> Compiler<'a> {

@@ -7,7 +7,7 @@
 //! ```
 //! *Rules* are merged by name, and the later wins. What the earlier one denied stays denied: its deny lists
 //! go into the later rule, and the earlier rule stays as one that only denies. *Open ports* are merged by name too,
-//! and the later replaces the earlier. *Lists of paths* are united.
+//! and the later replaces the earlier. *Lists of paths* are united. *Conditions on model calls* hold all together.
 //! *Single values*, of the static half and of variables, are the latest; two policies that are extended side by side and
 //! disagree on one are a mistake, unless the document that extends them says which holds.
 //!
@@ -72,6 +72,7 @@ pub fn compose(mut document: Document, files: &dyn Files) -> Result<Document, Lo
         version: Some(At::nowhere(VERSION)),
         network: merge::rules(&layers, &sources)?,
         rego: modules::united(&layers, &sources)?,
+        inference: merge::inference(&layers),
         ..own.into_document()
     };
     resolved.sources = sources;

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use wire::inference::Conditions;
+
 use crate::rule::{RateLimits, Rule};
 
 /// The four levels and the conditions after them, in the order in which they are evaluated.
@@ -61,6 +63,7 @@ pub struct Permit {
     port: u16,
     method: Box<str>,
     path: Box<str>,
+    inference: Conditions,
     would_deny: Option<Denial>,
 }
 
@@ -126,8 +129,14 @@ impl Permit {
             port: request.destination.port,
             method: request.method.into(),
             path: request.path.into(),
+            inference: Conditions::default(),
             would_deny: None,
         }
+    }
+
+    /// The same under what the policy asks of model calls.
+    pub(crate) fn under(self, inference: Conditions) -> Self {
+        Self { inference, ..self }
     }
 
     /// The permit for what a rule on trial would refuse.
@@ -185,6 +194,12 @@ impl Permit {
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// What is asked if it is a model call.
+    #[must_use]
+    pub fn inference(&self) -> Conditions {
+        self.inference
     }
 }
 

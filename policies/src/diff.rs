@@ -156,6 +156,10 @@ fn beside(before: &Document, after: &Document) -> Result<Vec<String>, LoadErrors
             lines.push(format!("rule '{name}' has other limits"));
         }
     }
+    let [asked, asks] = [before.conditions()?, after.conditions()?];
+    if asked != asks {
+        lines.push(format!("model calls are allowed under '{asks}', not '{asked}'"));
+    }
     let nowhere = Workspace { own: Vec::new(), shared: Vec::new() };
     let key = before.static_change(after, &nowhere)?;
     lines.extend(key.map(|key| format!("'{key}' differs, which no request shows")));

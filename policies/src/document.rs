@@ -1,10 +1,10 @@
 //! The policy document as it is written: every accepted key, and nothing that was decided from them.
 //!
 //! Two forms are read. The *full document* is a mapping that starts with `version: 1`. The *bare rule
-//! list* is a list of rules, and means a document that has only a `network` part. A part that this
-//! version does not enforce is refused by name: a policy is never half in force.
+//! list* is a list of rules, and means a document that has only a `network` part.
 
 mod inbound;
+mod inference;
 mod network;
 mod one_or_many;
 mod process;
@@ -16,10 +16,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use wire::inference::Conditions;
 
 pub use inbound::{InboundEntry, TokenRule};
+pub use inference::{Inference, Provider};
 pub use network::{Effect, Enforcement, HeaderLists, Lists, Query, RuleEntry, RuleLimits};
 pub use one_or_many::OneOrMany;
 pub use process::{Limits, Process};
@@ -59,9 +61,9 @@ pub struct Document {
     /// Ports of the agent that are open to the outside. None, if there is no entry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inbound: Option<Vec<At<InboundEntry>>>,
-    /// Conditions on inference. Not enforced by this version: refused.
-    #[serde(default, skip_serializing)]
-    pub inference: Option<At<Unenforced>>,
+    /// What is asked of model calls, beside what the operator configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inference: Option<At<Inference>>,
     /// Rego modules, which narrow or extend what the rules allow.
     #[serde(default, skip_serializing_if = "RegoEntries::is_empty")]
     pub rego: RegoEntries,
@@ -102,10 +104,6 @@ pub enum Baseline {
     None,
 }
 
-/// A part of a document that this version knows by name only.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Unenforced;
-
 /// Names of texts, by [`SourceId`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Sources(Vec<Arc<str>>);
@@ -117,7 +115,7 @@ impl Document {
     /// Reads a policy file, in either form. `file` is how errors call it; nothing is opened.
     ///
     /// # Errors
-    /// The text is not a policy, or it has a part that this version does not enforce.
+    /// The text is not a policy, or one of a version that is not known.
     pub fn parse(text: &str, file: &str) -> Result<Self, LoadErrors> {
         let EitherForm(document) = yaml::parse(text, file)?;
         let document = document.named(file);
@@ -160,14 +158,14 @@ impl Document {
         LoadError::new(self.source_name(place), place, reason, remedy)
     }
 
-    /// The network part as a policy file, for the process that decides requests.
+    /// The dynamic half as a policy file, for the process that decides requests.
     ///
     /// # Errors
     /// The rules cannot be written as YAML; a bug.
     pub fn network_text(&self) -> Result<String, serde_saphyr::SerializeError> {
         let version = Some(At::nowhere(VERSION));
-        let (network, rego) = (self.network.clone(), self.rego.clone());
-        let network = Self { version, network, rego, ..Self::default() };
+        let Self { network, rego, inference, .. } = self.clone();
+        let network = Self { version, network, rego, inference, ..Self::default() };
         serde_saphyr::to_string(&network)
     }
 
@@ -187,7 +185,21 @@ impl Document {
         serde_saphyr::to_string(&Self { version, ..self.clone() })
     }
 
-    /// Refuses an unknown version and every part that is not enforced.
+    /// What the document asks of model calls.
+    ///
+    /// # Errors
+    /// No provider is left that a call could go to.
+    pub(crate) fn conditions(&self) -> Result<Conditions, LoadError> {
+        let Some(At { value, place }) = &self.inference else { return Ok(Conditions::default()) };
+        value.conditions().ok_or_else(|| {
+            let reason = "no provider is left that a model call could go to";
+            let remedy =
+                "name 'local', 'cloud' or both; to allow no call, remove the rules for inference.local";
+            self.mistake(*place, reason, remedy).about("inference")
+        })
+    }
+
+    /// Refuses an unknown version, and conditions that no call could meet.
     pub(crate) fn check_parts(&self) -> Result<(), LoadErrors> {
         let mut found = Vec::new();
         if let Some(version) = self.version.as_ref().filter(|version| version.value != VERSION) {
@@ -195,13 +207,7 @@ impl Document {
             let remedy = format!("write 'version: {VERSION}'");
             found.push(self.mistake(version.place, reason, remedy).about("version"));
         }
-        let parts = [("inference", &self.inference)];
-        for (key, part) in parts {
-            let Some(part) = part else { continue };
-            let reason = "this part is not enforced by this version, so a policy that has it is refused";
-            let remedy = format!("remove '{key}', and write what it grants as rules under 'network'");
-            found.push(self.mistake(part.place, reason, remedy).about(key));
-        }
+        found.extend(self.conditions().err());
         LoadErrors::from_found(found).map_or(Ok(()), Err)
     }
 }
@@ -222,18 +228,6 @@ impl Sources {
 impl Default for Sources {
     fn default() -> Self {
         Self(vec!["policy".into()])
-    }
-}
-
-impl<'de> Deserialize<'de> for Unenforced {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        IgnoredAny::deserialize(deserializer).map(|_content| Self)
-    }
-}
-
-impl Serialize for Unenforced {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_unit()
     }
 }
 

@@ -24,6 +24,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use wire::inference::Conditions;
 use wire::subject::Subject;
 
 use crate::canonical::with_plain_slashes;
@@ -44,6 +45,7 @@ pub struct Policy {
     pub(crate) denying: HostIndex,
     pub(crate) programs: ProgramIndex,
     pub(crate) gates: Gates,
+    pub(crate) inference: Conditions,
     /// When rules begin or cease to be in force, in order.
     pub(crate) turns: Vec<Timestamp>,
 }
@@ -164,7 +166,7 @@ impl Policy {
     /// Decides one request.
     pub fn decide(&self, request: &Request<'_>) -> Decision {
         let permit = match self.decide_reading(request) {
-            Decision::Allow(permit) => permit,
+            Decision::Allow(permit) => permit.under(self.inference),
             denied @ Decision::Deny(_) => return denied,
         };
         let Some(plain) = with_plain_slashes(request.path) else { return Decision::Allow(permit) };

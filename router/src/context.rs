@@ -4,7 +4,7 @@
 
 use http::HeaderMap;
 use wire::id::{RequestId, SandboxId};
-use wire::inference;
+use wire::inference::{self, Conditions};
 
 /// The call's origin.
 #[derive(Clone, Debug)]
@@ -15,6 +15,8 @@ pub struct Context {
     pub request: RequestId,
     /// The program that asked, as the guest's kernel claims.
     pub binary: String,
+    /// What the policy asks of the call.
+    pub conditions: Conditions,
 }
 
 /// A header is absent, twice there, or no text.
@@ -31,8 +33,11 @@ impl Context {
         let sandbox = one(headers, inference::SANDBOX)?;
         let sandbox = SandboxId::try_from(sandbox);
         let Ok(sandbox) = sandbox else { return Err(ContextError(inference::SANDBOX)) };
+        let conditions = one(headers, inference::CONDITIONS)?.parse();
+        let Ok(conditions) = conditions else { return Err(ContextError(inference::CONDITIONS)) };
         Ok(Self {
             sandbox,
+            conditions,
             request: RequestId(one(headers, inference::REQUEST)?),
             binary: one(headers, inference::BINARY)?,
         })
@@ -68,17 +73,24 @@ mod tests {
             ("x-openshell-sandbox", "box-1"),
             ("x-openshell-request", "r-1"),
             ("x-openshell-binary", "/opt/ü"),
+            ("x-openshell-conditions", "sensitive=block providers=local"),
         ];
         let context = Context::read(&headers(&all)).unwrap();
         assert_eq!((context.sandbox.as_str(), context.binary.as_str()), ("box-1", "/opt/ü"));
-        for left_out in 0..3 {
+        assert_eq!(context.conditions.as_str(), all[3].1);
+        for left_out in 0..4 {
             let rest: Vec<_> =
                 all.iter().enumerate().filter(|(at, _)| *at != left_out).map(|(_, pair)| *pair).collect();
             assert_eq!(Context::read(&headers(&rest)).unwrap_err(), ContextError(all[left_out].0));
         }
-        let twice = [all[0], all[1], all[2], ("x-openshell-request", "r-2")];
+        let twice = [all[0], all[1], all[2], all[3], ("x-openshell-request", "r-2")];
         assert!(Context::read(&headers(&twice)).is_err());
-        assert!(Context::read(&headers(&[("x-openshell-sandbox", "Not A Label"), all[1], all[2]])).is_err());
-        assert!(Context::read(&headers(&[all[0], ("x-openshell-request", ""), all[2]])).is_err());
+        assert!(
+            Context::read(&headers(&[("x-openshell-sandbox", "Not A Label"), all[1], all[2], all[3]]))
+                .is_err()
+        );
+        let odd = ("x-openshell-conditions", "sensitive=allow");
+        assert!(Context::read(&headers(&[all[0], all[1], all[2], odd])).is_err());
+        assert!(Context::read(&headers(&[all[0], ("x-openshell-request", ""), all[2], all[3]])).is_err());
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! *Invariant:* a sensitive call gets a permit for [`Zone::Local`] or none.
 
+use wire::inference::{Conditions, Providers};
 use wire::router::Sensitive;
 
 use crate::classify::category::Findings;
@@ -15,13 +16,15 @@ pub enum Zone {
     Cloud,
 }
 
-/// The operator's word.
+/// The operator's word, and the policy's.
 #[derive(Clone, Copy, Debug)]
 pub struct Directive {
     /// What happens to a sensitive call.
     pub sensitive: Sensitive,
     /// The zones that have a server.
     pub zones: Zones,
+    /// What the policy asks beside: it narrows both.
+    pub conditions: Conditions,
 }
 
 /// Which zones have a server.
@@ -58,35 +61,40 @@ pub enum Verdict {
 pub enum Rule {
     /// Nothing sensitive was found, and there is a cloud server.
     PlainToCloud,
-    /// There is no cloud server.
+    /// There is no cloud server, or the policy does not name it.
     LocalIsAll,
     /// Sensitive, and the directive says local.
     SensitiveToLocal,
     /// Sensitive, and the directive says block.
     SensitiveBlocked,
-    /// Sensitive, and there is no local server.
+    /// Sensitive, and there is no local server, or the policy does not name it.
     SensitiveWithoutLocal,
     /// There is no server at all.
     NoServer,
+    /// There is one, and the policy does not name it.
+    NotPermitted,
 }
 
 /// Decides.
 #[must_use]
 pub fn decide(directive: Directive, findings: &Findings) -> Verdict {
-    if directive.zones == Zones::Neither {
+    let Directive { sensitive, zones, conditions } = directive;
+    if zones == Zones::Neither {
         return Verdict::Refuse(Rule::NoServer);
     }
+    let zones = zones.among(conditions.providers);
     if findings.is_sensitive() {
-        return sensitive(directive);
+        return for_sensitive(sensitive.max(conditions.sensitive), zones);
     }
-    match directive.zones {
-        Zones::LocalOnly | Zones::Neither => allow(Zone::Local, Rule::LocalIsAll),
+    match zones {
+        Zones::Neither => Verdict::Refuse(Rule::NotPermitted),
+        Zones::LocalOnly => allow(Zone::Local, Rule::LocalIsAll),
         Zones::CloudOnly | Zones::Both => allow(Zone::Cloud, Rule::PlainToCloud),
     }
 }
 
-fn sensitive(directive: Directive) -> Verdict {
-    match (directive.sensitive, directive.zones) {
+fn for_sensitive(sensitive: Sensitive, zones: Zones) -> Verdict {
+    match (sensitive, zones) {
         (Sensitive::Block, _) => Verdict::Refuse(Rule::SensitiveBlocked),
         (Sensitive::Local, Zones::LocalOnly | Zones::Both) => allow(Zone::Local, Rule::SensitiveToLocal),
         (Sensitive::Local, Zones::CloudOnly | Zones::Neither) => Verdict::Refuse(Rule::SensitiveWithoutLocal),
@@ -122,6 +130,28 @@ impl Zones {
             (Some(_), Some(_)) => Self::Both,
         }
     }
+
+    /// Those of them that are named.
+    #[must_use]
+    pub fn among(self, named: Providers) -> Self {
+        match (self, named) {
+            (zones, Providers::Both) => zones,
+            (Self::LocalOnly | Self::Both, Providers::Local) => Self::LocalOnly,
+            (Self::CloudOnly | Self::Both, Providers::Cloud) => Self::CloudOnly,
+            _ => Self::Neither,
+        }
+    }
+
+    /// Whether the zone is one of them.
+    #[must_use]
+    pub fn contain(self, zone: Zone) -> bool {
+        match self {
+            Self::Both => true,
+            Self::Neither => false,
+            Self::LocalOnly => zone == Zone::Local,
+            Self::CloudOnly => zone == Zone::Cloud,
+        }
+    }
 }
 
 impl Zone {
@@ -146,6 +176,7 @@ impl Rule {
             Self::SensitiveBlocked => "sensitive-blocked",
             Self::SensitiveWithoutLocal => "sensitive-without-local",
             Self::NoServer => "no-server",
+            Self::NotPermitted => "provider-not-permitted",
         }
     }
 }
@@ -155,12 +186,18 @@ mod tests {
     use super::*;
     use crate::classify::category::{Category, Found};
 
-    fn route(sensitive: Sensitive, zones: Zones, is_sensitive: bool) -> Result<Zone, Rule> {
+    fn route(
+        sensitive: Sensitive,
+        zones: Zones,
+        conditions: Conditions,
+        is_sensitive: bool,
+    ) -> Result<Zone, Rule> {
         let mut found = Found::default();
         if is_sensitive {
             found.add_anonymous(Category::personal("x"));
         }
-        match decide(Directive { sensitive, zones }, &found.into_findings()) {
+        let directive = Directive { sensitive, zones, conditions };
+        match decide(directive, &found.into_findings()) {
             Verdict::Allow(permit) => Ok(permit.zone()),
             Verdict::Refuse(rule) => Err(rule),
         }
@@ -179,8 +216,45 @@ mod tests {
             (Block, Zones::CloudOnly, Ok(Zone::Cloud), Err(Rule::SensitiveBlocked)),
             (Block, Zones::Neither, Err(Rule::NoServer), Err(Rule::NoServer)),
         ] {
-            assert_eq!(route(sensitive, zones, false), plain, "{sensitive:?} {zones:?}");
-            assert_eq!(route(sensitive, zones, true), secret, "{sensitive:?} {zones:?}");
+            let open = Conditions::default();
+            assert_eq!(route(sensitive, zones, open, false), plain, "{sensitive:?} {zones:?}");
+            assert_eq!(route(sensitive, zones, open, true), secret, "{sensitive:?} {zones:?}");
+        }
+    }
+
+    #[test]
+    fn a_policy_narrows_and_never_widens() {
+        use Sensitive::{Block, Local};
+        let under = |sensitive, providers| Conditions { sensitive, providers };
+        for (operator, zones, conditions, plain, secret) in [
+            (Local, Zones::Both, under(Local, Providers::Local), Ok(Zone::Local), Ok(Zone::Local)),
+            (
+                Local,
+                Zones::Both,
+                under(Local, Providers::Cloud),
+                Ok(Zone::Cloud),
+                Err(Rule::SensitiveWithoutLocal),
+            ),
+            (Local, Zones::Both, under(Block, Providers::Both), Ok(Zone::Cloud), Err(Rule::SensitiveBlocked)),
+            (Block, Zones::Both, under(Local, Providers::Both), Ok(Zone::Cloud), Err(Rule::SensitiveBlocked)),
+            (
+                Local,
+                Zones::CloudOnly,
+                under(Local, Providers::Local),
+                Err(Rule::NotPermitted),
+                Err(Rule::SensitiveWithoutLocal),
+            ),
+            (
+                Local,
+                Zones::LocalOnly,
+                under(Local, Providers::Cloud),
+                Err(Rule::NotPermitted),
+                Err(Rule::SensitiveWithoutLocal),
+            ),
+            (Local, Zones::Neither, under(Block, Providers::Local), Err(Rule::NoServer), Err(Rule::NoServer)),
+        ] {
+            assert_eq!(route(operator, zones, conditions, false), plain, "{zones:?} {conditions}");
+            assert_eq!(route(operator, zones, conditions, true), secret, "{zones:?} {conditions}");
         }
     }
 }

@@ -47,6 +47,12 @@ impl Refusal {
             Rule::SensitiveWithoutLocal => {
                 forbidden("the prompt holds sensitive data, and there is no local model server for it")
             }
+            Rule::NotPermitted => Self::new(
+                StatusCode::FORBIDDEN,
+                rule.as_str(),
+                "the policy names no model server of this host",
+            )
+            .hint("ask the operator: `inference.providers` in the policy, and in agent.yaml"),
             _ => Self::new(StatusCode::SERVICE_UNAVAILABLE, rule.as_str(), "no model server is configured")
                 .hint("the operator must name a server under `inference.providers`"),
         }

@@ -93,7 +93,7 @@ impl Service {
             Target::Call(endpoint) => self.call(context, endpoint, request, since).await,
             target => {
                 body::refuse(request.body())?;
-                let listed = models::list(&self.servers).await;
+                let listed = models::list(&self.servers, context.conditions.providers).await;
                 let document = models::document(&target, &listed).ok_or_else(Refusal::no_such_model)?;
                 Ok(json_reply(StatusCode::OK, document))
             }
@@ -137,7 +137,8 @@ impl Service {
 
     async fn clear(&self, context: &Context, classified: Classified) -> Result<(Cleared, Call), Refusal> {
         let Classified { call, findings, model, bytes } = classified;
-        let directive = Directive { sensitive: self.sensitive, zones: self.servers.zones() };
+        let conditions = context.conditions;
+        let directive = Directive { sensitive: self.sensitive, zones: self.servers.zones(), conditions };
         let permit = match decide::decide(directive, &findings) {
             Verdict::Allow(permit) => permit,
             Verdict::Refuse(rule) => return Err(Refusal::by_directive(rule, Known { findings, model })),

@@ -29,10 +29,12 @@ pub struct RouterConfig {
 }
 
 /// What happens to a prompt that holds classified data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The later, the stricter: of two, the greater holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sensitive {
     /// It goes to the local server; without one it is refused.
+    #[default]
     Local,
     /// It is refused.
     Block,

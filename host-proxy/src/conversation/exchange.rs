@@ -171,9 +171,24 @@ impl<'a> Named<'a> {
         let trailers = if head.accepts_trailers { Trailers::Wanted } else { Trailers::Unwanted };
         let mut out = Outbound::new(permit, self.case.request, head.fields, head.length);
         if permit.host() == wire::inference::HOST {
-            vouch(out.fields_mut(), self.proxy, self.case.asker, self.id);
+            self.vouch(out.fields_mut(), permit);
         }
         out.with_trailers(trailers)
+    }
+
+    /// Tells the router whose request this is, and under what it is allowed. The guest's own fields of these names
+    /// were removed before.
+    fn vouch(self, fields: &mut HeaderMap, permit: &Permit) {
+        let claims = [
+            (wire::inference::SANDBOX, self.proxy.sandbox.as_str()),
+            (wire::inference::REQUEST, self.id.0.as_str()),
+            (wire::inference::BINARY, self.case.asker.binary.as_str()),
+            (wire::inference::CONDITIONS, permit.inference().as_str()),
+        ];
+        for (name, value) in claims {
+            let value = value.escape_default().to_string();
+            fields.insert(name, HeaderValue::try_from(value).expect("escaped text is plain ASCII"));
+        }
     }
 }
 
@@ -316,19 +331,6 @@ impl Tally {
             latency_us: u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
             note: (!notes.is_empty()).then(|| notes.join("; ")),
         }
-    }
-}
-
-/// Tells the router whose request this is. The guest's own fields of these names were removed before.
-fn vouch(fields: &mut HeaderMap, proxy: &Proxy, asker: &Asker, id: &RequestId) {
-    let claims = [
-        (wire::inference::SANDBOX, proxy.sandbox.as_str()),
-        (wire::inference::REQUEST, id.0.as_str()),
-        (wire::inference::BINARY, asker.binary.as_str()),
-    ];
-    for (name, value) in claims {
-        let value = value.escape_default().to_string();
-        fields.insert(name, HeaderValue::try_from(value).expect("escaped text is plain ASCII"));
     }
 }
 

@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
 use std::sync::{Arc, Mutex};
 
+use wire::proxy::ProxyEvent;
+
 use crate::bench::{Bench, Setting};
 
 fn policy() -> &'static str {
@@ -46,7 +48,7 @@ fn with_router() -> (Bench, Arc<Mutex<String>>, tempfile::TempDir) {
 fn ask(path: &str) -> String {
     format!(
         "POST {path} HTTP/1.1\r\nHost: inference.local\r\nX-OpenShell-Sandbox: other\r\nx-openshell-binary: /bin/evil\r\n\
-         X-Openshell-Anything: 1\r\nContent-Length: 15\r\n\r\n{{\"prompt\":\"hi\"}}"
+         X-OpenShell-Conditions: sensitive=evil\r\nX-Openshell-Anything: 1\r\nContent-Length: 15\r\n\r\n{{\"prompt\":\"hi\"}}"
     )
 }
 
@@ -60,6 +62,10 @@ fn a_prompt_reaches_the_router_with_our_word_and_not_the_guests() {
     assert!(received.starts_with("POST /v1/chat/completions HTTP/1.1\r\n"), "{received}");
     assert!(received.contains("x-openshell-sandbox: test-00000001\r\n"), "{received}");
     assert!(received.contains("x-openshell-binary: /usr/bin/curl\r\n"), "{received}");
+    assert!(
+        received.contains("x-openshell-conditions: sensitive=local providers=local,cloud\r\n"),
+        "{received}"
+    );
     let request = bench.audit.wait_for(|event| event["action"] == "network-request")["request"].clone();
     assert!(
         received.contains(&format!("x-openshell-request: {}\r\n", request.as_str().unwrap())),
@@ -69,6 +75,17 @@ fn a_prompt_reaches_the_router_with_our_word_and_not_the_guests() {
         !received.contains("evil") && !received.contains("other") && !received.contains("anything"),
         "{received}"
     );
+}
+
+#[test]
+fn the_router_hears_the_conditions_of_the_policy_in_force() {
+    let (bench, received, _folder) = with_router();
+    let narrowed = format!("{}inference: {{sensitive: block, providers: [local]}}\n", policy());
+    assert!(matches!(bench.set_policy(&narrowed), ProxyEvent::PolicyApplied { .. }));
+    let answer = bench.https("inference.local", 443, ask("/v1/chat/completions"));
+    assert_eq!(answer.status(), 200, "{}", answer.text);
+    let received = received.lock().unwrap().clone();
+    assert!(received.contains("x-openshell-conditions: sensitive=block providers=local\r\n"), "{received}");
 }
 
 #[test]

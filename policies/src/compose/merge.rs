@@ -1,7 +1,9 @@
 //! The rules of the layers → one list.
 
 use super::statics::united;
-use crate::document::{Document, Effect, Enforcement, HeaderLists, Lists, Query, RuleEntry, Sources};
+use crate::document::{
+    Document, Effect, Enforcement, HeaderLists, Inference, Lists, Query, RuleEntry, Sources,
+};
 use crate::place::At;
 use crate::yaml::{LoadError, LoadErrors, nearest};
 
@@ -15,6 +17,12 @@ pub(super) fn rules(layers: &[Document], sources: &Sources) -> Result<Vec<At<Rul
         own.iter().for_each(|rule| merged.lay(rule, earlier));
     }
     LoadErrors::from_found(found).map_or_else(|| Ok(merged.into_rules()), Err)
+}
+
+/// What all layers together ask of model calls; it stands where the last of them says something.
+pub(super) fn inference(layers: &[Document]) -> Option<At<Inference>> {
+    let asked = layers.iter().filter_map(|layer| layer.inference.clone());
+    asked.reduce(|all, next| At { value: all.value.and(&next.value), place: next.place })
 }
 
 struct Merged<'a> {

@@ -266,3 +266,25 @@ fn an_unresolved_document_does_not_compile() {
     assert_eq!(document.source_name(document.network[0].place), "preset/slack");
     assert!(Level::Path < Level::Condition);
 }
+
+#[test]
+fn conditions_on_model_calls_hold_together() {
+    let asking = |inference: &str| format!("version: 1\ninference: {inference}\n");
+    let both = |base: &str, own: &str| {
+        let own = format!("{}extends: ./base.yaml\n", asking(own));
+        resolved(&own, &[("./base.yaml", &asking(base))])
+    };
+    let asked = |base: &str, own: &str| both(base, own).unwrap().conditions().unwrap().to_string();
+    assert_eq!(asked("{sensitive: block}", "{sensitive: local}"), "sensitive=block providers=local,cloud");
+    assert_eq!(asked("{}", "{sensitive: block}"), "sensitive=block providers=local,cloud");
+    assert_eq!(
+        asked("{providers: [local]}", "{providers: [local, cloud]}"),
+        "sensitive=local providers=local"
+    );
+    let alone =
+        resolved("version: 1\nextends: ./base.yaml\n", &[("./base.yaml", &asking("{sensitive: block}"))]);
+    assert_eq!(alone.unwrap().conditions().unwrap().to_string(), "sensitive=block providers=local,cloud");
+    let own = format!("{}extends: ./base.yaml\n", asking("{providers: [cloud]}"));
+    let found = mistakes(&own, &[("./base.yaml", &asking("{providers: [local]}"))]);
+    assert!(found.starts_with("own.yaml:2:12: inference: no provider is left"), "{found}");
+}

@@ -283,6 +283,10 @@ fn what_no_request_shows_is_said_beside() {
         let found = diff(&document(&plain), &document(&other), Timestamp(0)).unwrap();
         assert!(found.beside.len() == 1 && found.beside[0].starts_with(line), "{found:?}");
     }
+    let blocking = document(&format!("{plain}inference: {{sensitive: block}}\n"));
+    let found = diff(&document(&plain), &blocking, Timestamp(0)).unwrap();
+    let line = "model calls are allowed under 'sensitive=block providers=local,cloud', not ";
+    assert!(found.beside.len() == 1 && found.beside[0].starts_with(line), "{found:?}");
     let same = diff(&document(&plain), &document(&plain), Timestamp(0)).unwrap();
     assert_eq!(same.beside, Vec::<String>::new());
 }

@@ -29,11 +29,32 @@ fn the_standard_rule_loads() {
 }
 
 #[test]
-fn parts_that_are_not_enforced_are_refused() {
-    let found = mistakes("version: 1\ninference: {}\n");
-    let expected = "inference: this part is not enforced by this version";
-    assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
-    assert!(found[0].starts_with("p:2:"), "{found:?}");
+fn conditions_on_model_calls_load() {
+    let conditions = |text: &str| {
+        let text = format!("version: 1\ninference: {text}\n");
+        let document = Document::parse(&text, "p").unwrap();
+        // The proxy, which decides, gets the same.
+        let sent = Document::parse(&document.network_text().unwrap(), "sent").unwrap();
+        assert_eq!(sent.conditions(), document.conditions());
+        document.conditions().unwrap().to_string()
+    };
+    assert_eq!(conditions("{}"), "sensitive=local providers=local,cloud");
+    assert_eq!(conditions("{sensitive: block}"), "sensitive=block providers=local,cloud");
+    assert_eq!(conditions("{sensitive: local, providers: [local]}"), "sensitive=local providers=local");
+    assert_eq!(conditions("{providers: [cloud, local]}"), "sensitive=local providers=local,cloud");
+}
+
+#[test]
+fn conditions_that_no_model_call_meets_are_a_mistake() {
+    let mistake = |text: &str| mistakes(&format!("version: 1\ninference: {text}\n")).concat();
+    assert!(mistake("{providers: []}").starts_with("p:2:12: inference: no provider is left"));
+    assert!(
+        mistake("{sensitive: allow}").contains("unknown value 'allow'"),
+        "{}",
+        mistake("{sensitive: allow}")
+    );
+    assert!(mistake("{providers: [locl]}").contains("did you mean 'local'?"));
+    assert!(mistake("{provider: [local]}").contains("did you mean 'providers'?"));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http_body_util::{BodyExt, Limited};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use wire::inference::Providers;
 
 use crate::forward;
 use crate::trail::Chain;
@@ -33,10 +34,11 @@ struct Entry {
     id: String,
 }
 
-/// What the servers offer. A server that does not answer offers nothing.
-pub(super) async fn list(servers: &Servers) -> Vec<Offer> {
+/// What the servers offer that may be used; the others are not asked. A server that does not answer offers nothing.
+pub(super) async fn list(servers: &Servers, named: Providers) -> Vec<Offer> {
+    let zones = servers.zones().among(named);
     let mut offers: Vec<Offer> = Vec::new();
-    for server in servers.iter() {
+    for server in servers.iter().filter(|server| zones.contain(server.zone())) {
         for id in ids(server).await {
             if offers.iter().all(|offer| offer.id != id) {
                 offers.push(Offer { id, zone: server.zone().as_str() });

@@ -193,9 +193,15 @@ impl Rig {
     }
 }
 
-/// What the proxy adds.
+/// What the proxy adds, for a policy that asks nothing of model calls.
 pub(crate) const CONTEXT: &str = "host: inference.local\r\nconnection: close\r\nx-openshell-sandbox: box-1\r\n\
-     x-openshell-request: req-1\r\nx-openshell-binary: /usr/bin/python3.11\r\n";
+     x-openshell-request: req-1\r\nx-openshell-binary: /usr/bin/python3.11\r\n\
+     x-openshell-conditions: sensitive=local providers=local,cloud\r\n";
+
+/// What the proxy adds under other conditions.
+pub(crate) fn context_under(conditions: &str) -> String {
+    CONTEXT.replace("sensitive=local providers=local,cloud", conditions)
+}
 
 impl Upstream {
     pub(crate) fn requests(&self) -> Vec<Seen> {

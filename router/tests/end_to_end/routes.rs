@@ -4,7 +4,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wire::router::Sensitive;
 
-use crate::rig::{CONTEXT, Plan, Rig, Script};
+use crate::rig::{CONTEXT, Plan, Reply, Rig, Script, context_under};
 
 const CARD: &str = "4111111111111111";
 
@@ -207,4 +207,45 @@ async fn too_large_a_body_is_refused() {
     let reply = rig.chat(&content).await;
     assert_eq!(reply.status, 413, "{}", reply.head);
     assert_eq!(rig.seen_in_cloud().len(), 0);
+}
+
+async fn chat_under(rig: &Rig, conditions: &str, content: &str) -> Reply {
+    let body = json!({"model":"m","messages":[{"role":"user","content":content}]}).to_string();
+    let (context, length) = (context_under(conditions), body.len());
+    let json = "content-type: application/json";
+    rig.raw(&format!(
+        "POST /v1/chat/completions HTTP/1.1\r\n{context}{json}\r\ncontent-length: {length}\r\n\r\n{body}"
+    ))
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_policys_conditions_hold_for_the_call_that_carries_them() {
+    let rig = Rig::start(Plan::default()).await;
+    let pan = format!("pay {CARD}");
+    let cases = [
+        ("sensitive=local providers=local", "hello", 200, ""),
+        ("sensitive=block providers=local,cloud", &*pan, 403, "sensitive-blocked"),
+        ("sensitive=local providers=cloud", &pan, 403, "sensitive-without-local"),
+        ("sensitive=local providers=cloud", "hello", 200, ""),
+        ("sensitive=allow providers=local,cloud", "hello", 400, "no-context"),
+        ("", "hello", 400, "no-context"),
+    ];
+    for (conditions, content, status, code) in cases {
+        let reply = chat_under(&rig, conditions, content).await;
+        assert_eq!((reply.status, &*reply.code()), (status, code), "{conditions}: {reply:?}");
+    }
+    assert_eq!((rig.seen_locally().len(), rig.seen_in_cloud().len()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_the_policy_does_not_name_is_not_spoken_to() {
+    let rig = Rig::start(Plan { local: None, ..Plan::default() }).await;
+    let reply = chat_under(&rig, "sensitive=local providers=local", "hello").await;
+    assert_eq!((reply.status, &*reply.code()), (403, "provider-not-permitted"), "{reply:?}");
+    assert!(reply.body.contains("inference.providers"), "{}", reply.body);
+    let context = context_under("sensitive=local providers=local");
+    let models = rig.raw(&format!("GET /v1/models HTTP/1.1\r\n{context}\r\n")).await;
+    assert_eq!((models.status, models.body.contains("cloud-model")), (200, false), "{}", models.body);
+    assert!(rig.seen_in_cloud().is_empty());
 }
