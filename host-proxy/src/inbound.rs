@@ -1,21 +1,23 @@
 //! Connections from outside to the agent's open ports: who may come in is decided here, before the guest hears of it.
 //!
 //! ```text
-//! accept ─► place left? ─► source listed? ─┬─ tcp ──► recorded ─► guest ─► bytes both ways
+//! accept ─► source listed? ─► place left? ─┬─ tcp ──► recorded ─► guest ─► bytes both ways
 //!             │ no           │ no          └─ http ─► each request: head ─► token ─► recorded ─► guest ─► response
 //!             ▼              ▼
-//!           reset and recorded
+//!       reset, and recorded or counted
 //! ```
 //! *Invariants:* what is let in is recorded before a byte of it reaches the guest; a token never leaves this process;
 //! a connection to the guest carries one connection or one request from outside, and none after it.
 //!
-//! Inbound has places of its own, and shares none with the flows of the sandbox: neither can use up the other's.
+//! Inbound has places of its own, and shares none with the flows of the sandbox: neither can use up the other's. Each door
+//! has its share of them.
 
 mod guest;
 mod http;
 mod record;
 mod tcp;
 mod token;
+mod turned;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdTcpListener};
@@ -23,7 +25,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
 use wire::flow::FlowKey;
 use wire::inbound::{MOST_CONNECTIONS, Network, Opening, Protocol};
 
@@ -35,6 +38,7 @@ use crate::refusal::chain;
 use guest::Guest;
 use record::Refused;
 use token::Expected;
+use turned::{More, Turned};
 
 /// The open ports of a sandbox.
 #[derive(Debug)]
@@ -51,6 +55,8 @@ struct Door {
     protocol: Protocol,
     sources: Vec<Network>,
     token: Option<Expected>,
+    /// Connections that may be open through it.
+    places: Arc<Semaphore>,
 }
 
 /// What every connection needs.
@@ -59,7 +65,6 @@ struct Hall {
     guest: Guest,
     judge: Arc<Judge>,
     journal: Journal,
-    places: Arc<Semaphore>,
 }
 
 /// One connection from outside, through one door.
@@ -78,12 +83,14 @@ impl Inbound {
         listeners: Vec<StdTcpListener>,
         (socket, key): (String, FlowKey),
     ) -> Self {
+        let share = (MOST_CONNECTIONS / openings.len().max(1)).max(1);
         let door = |Opening { name, port, protocol, sources, token, .. }| Door {
             name,
             port,
             protocol,
             sources,
             token: token.map(Expected::new),
+            places: Arc::new(Semaphore::new(share)),
         };
         let doors = openings.into_iter().map(door).zip(listeners).collect();
         Self { doors, guest: Guest::new(socket, key) }
@@ -94,8 +101,7 @@ impl Inbound {
     /// # Errors
     /// A listener cannot be registered with the runtime.
     pub fn serve(self, judge: &Arc<Judge>, journal: Journal) -> io::Result<()> {
-        let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-        let hall = Arc::new(Hall { guest: self.guest, judge: Arc::clone(judge), journal, places });
+        let hall = Arc::new(Hall { guest: self.guest, judge: Arc::clone(judge), journal });
         for (door, listener) in self.doors {
             listener.set_nonblocking(true)?;
             let listener = TcpListener::from_std(listener)?;
@@ -107,19 +113,29 @@ impl Inbound {
 
 /// Serves one door for ever.
 async fn watch(hall: Arc<Hall>, door: Arc<Door>, listener: TcpListener) -> ! {
+    let mut turned = Turned::default();
     loop {
-        let Some((stream, source)) = accept_tcp(&listener).await else { continue };
-        let source = SocketAddr::new(source.ip().to_canonical(), source.port());
-        let visit = Visit { hall: &hall, door: &door, source };
-        // Refused one after the other: whoever floods the door waits for the log, and nobody else does.
-        let Ok(place) = Arc::clone(&hall.places).try_acquire_owned() else {
-            visit.turn_away(stream, Refused::full()).await;
-            continue;
-        };
-        if !door.sources.iter().any(|network| network.contains(source.ip())) {
-            visit.turn_away(stream, Refused::source(source.ip())).await;
-            continue;
+        while let Some(More { source, refused, times }) = turned.take(Instant::now()) {
+            Visit { hall: &hall, door: &door, source }.record_more(refused, times).await;
         }
+        let next = accept_tcp(&listener);
+        let next = match turned.due() {
+            Some(at) => timeout_at(at, next).await.ok().flatten(),
+            None => next.await,
+        };
+        let Some((stream, source)) = next else { continue };
+        let source = SocketAddr::new(source.ip().to_canonical(), source.port());
+        let place = match door.place(source) {
+            Ok(place) => place,
+            Err(refused) => {
+                // One after the other: whoever floods the door waits for the log, and nobody else does.
+                if turned.is_first(source, &refused, Instant::now()) {
+                    Visit { hall: &hall, door: &door, source }.record_refusal(refused).await;
+                }
+                reset(stream);
+                continue;
+            }
+        };
         let (hall, door) = (Arc::clone(&hall), Arc::clone(&door));
         tokio::spawn(async move {
             let visit = Visit { hall: &hall, door: &door, source };
@@ -131,6 +147,16 @@ async fn watch(hall: Arc<Hall>, door: Arc<Door>, listener: TcpListener) -> ! {
     }
 }
 
+impl Door {
+    /// A place for a connection from `source`. Strangers take none.
+    fn place(&self, source: SocketAddr) -> Result<OwnedSemaphorePermit, Refused> {
+        if !self.sources.iter().any(|network| network.contains(source.ip())) {
+            return Err(Refused::source(source.ip()));
+        }
+        Arc::clone(&self.places).try_acquire_owned().map_err(|_taken| Refused::full())
+    }
+}
+
 impl Visit<'_> {
     async fn receive(self, stream: TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
@@ -138,13 +164,6 @@ impl Visit<'_> {
             Protocol::Tcp => self.tcp(stream).await,
             Protocol::Http => self.http(stream).await,
         }
-    }
-
-    /// Records why, and resets.
-    async fn turn_away(self, stream: TcpStream, refused: Refused) {
-        let id = self.hall.judge.next_id();
-        let _told_by_the_reset = self.refuse_connection(&id, refused).await;
-        reset(stream);
     }
 }
 

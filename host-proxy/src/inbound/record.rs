@@ -95,9 +95,20 @@ impl Visit<'_> {
         self.append(event).await
     }
 
-    /// Records that the connection is refused; gives the refusal that holds.
-    pub(super) async fn refuse_connection(self, id: &RequestId, refused: Refused) -> Refused {
-        self.refuse(self.event(Action::InboundConnection, id, None), refused).await
+    /// Records that the connection is refused.
+    pub(super) async fn record_refusal(self, refused: Refused) {
+        self.record_refusals(refused, None).await;
+    }
+
+    /// Records that so many connections were refused, of which this was the last.
+    pub(super) async fn record_more(self, refused: Refused, times: u64) {
+        self.record_refusals(refused, Some(times)).await;
+    }
+
+    async fn record_refusals(self, refused: Refused, times: Option<u64>) {
+        let event = self.event(Action::InboundConnection, &self.hall.judge.next_id(), None);
+        let object = event.object.map(|object| Object { times, ..object });
+        let _told_by_the_reset = self.refuse(Event { object, ..event }, refused).await;
     }
 
     /// Records that the request is let in.

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wire::flow::FlowKey;
 use wire::frame;
@@ -223,6 +223,28 @@ fn another_source_is_reset_and_the_guest_hears_nothing() {
             .audit
             .wait_for(|event| event["source"].as_str().is_some_and(|text| text.contains("127.0.0.1:")));
     }
+}
+
+#[test]
+fn a_flood_of_strangers_is_counted_in_few_records() {
+    const STRANGERS: u64 = 300;
+    let site = Door { sources: &["127.0.0.1/32"], ..Door::TCP }.to(sink);
+    for _one in 0..STRANGERS {
+        drop(from(Ipv4Addr::new(127, 0, 0, 2), site.address));
+    }
+    let times = |event: &serde_json::Value| event["object"]["times"].as_u64().unwrap_or(1);
+    let told = || {
+        let events = site.bench.audit.events();
+        let refusals = events.iter().filter(|event| event["level"] == "source").map(times);
+        refusals.fold((0, 0), |(records, strangers), times| (records + 1, strangers + times))
+    };
+    let since = Instant::now();
+    while told().1 < STRANGERS && since.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let (records, strangers) = told();
+    assert_eq!(strangers, STRANGERS);
+    assert!((1..STRANGERS / 10).contains(&records), "{records}");
 }
 
 /// A connection from one of this host's own addresses.
