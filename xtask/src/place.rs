@@ -17,6 +17,9 @@ pub(crate) const GUEST: &str = "lab-guest";
 /// Says where caches are, openshell's among them.
 const CACHE: &str = "XDG_CACHE_HOME";
 
+/// More would wait for each other's disk.
+const MOST_LABS: usize = 4;
+
 /// A machine with a real KVM.
 #[derive(Debug)]
 pub(crate) enum Place {
@@ -27,23 +30,22 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    /// Finds one; starts a lab with `memory_mib` when it must.
-    pub(crate) fn find(memory_mib: u32) -> Result<Self> {
-        match Support::detect() {
-            Support::Hardware => Ok(Self::Here),
-            _no_hardware => {
-                let options =
-                    Options { memory_mib, modules: capture_modules(), ..Options::new(guest_half()?) };
-                Ok(Self::Lab(Box::new(Lab::start(&options)?)))
-            }
+    /// This machine if it has hardware KVM; else as many labs with `memory_mib` as it has processors and memory for.
+    pub(crate) fn find(memory_mib: u32) -> Result<Vec<Self>> {
+        if matches!(Support::detect(), Support::Hardware) {
+            return Ok(vec![Self::Here]);
         }
+        let options = Options { memory_mib, modules: capture_modules(), ..Options::new(guest_half()?) };
+        let start = |_number| Ok(Self::Lab(Box::new(Lab::start(&options)?)));
+        (0..labs(memory_mib)).map(start).collect()
     }
 
-    /// In words.
-    pub(crate) fn name(&self) -> &'static str {
-        match self {
-            Self::Here => "on this machine's KVM",
-            Self::Lab(_) => "in the KVM lab",
+    /// All of them, in words.
+    pub(crate) fn names(places: &[Self]) -> String {
+        match places {
+            [Self::Here] => "on this machine's KVM".to_owned(),
+            [_one] => "in the KVM lab".to_owned(),
+            labs => format!("in {} KVM labs side by side", labs.len()),
         }
     }
 
@@ -69,6 +71,20 @@ impl Place {
             Self::Lab(lab) => run_in(lab, argv, folder, limit, log),
         }
     }
+}
+
+/// How many labs fit: emulation keeps a processor busy, and each may use all of its memory.
+fn labs(memory_mib: u32) -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let fit = available_mib().unwrap_or(0) / u64::from(memory_mib);
+    usize::try_from(fit).unwrap_or(MOST_LABS).clamp(1, processors.min(MOST_LABS))
+}
+
+/// Memory that could be used, as the kernel estimates it.
+fn available_mib() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? / 1024)
 }
 
 /// A subcommand of this binary, as a command line.

@@ -1,13 +1,14 @@
 //! The test programs: those of single crates run here, those that need a real KVM run where one is.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use serde::Deserialize;
 
 use crate::place::Place;
-use crate::report::{Log, Report, count_tests};
+use crate::report::{Log, Report, Step, count_tests};
 use crate::workspace::{Workspace, cargo};
 
 /// The packages whose tests boot machines, or need root and what the guest's kernel has.
@@ -54,7 +55,8 @@ pub(crate) fn test_crates(workspace: &Workspace, log: &Log) -> Result<String> {
     count_tests(&log.run(test.current_dir(&workspace.root))?)
 }
 
-/// Builds the tests that need KVM and runs each as one step of the report.
+/// Builds the tests that need KVM and runs each as one step of the report: one after the other on this machine's KVM,
+/// whose processes and mounts scenarios count; side by side in as many labs as the machine has room for.
 pub(crate) fn test_on_kvm(workspace: &Workspace, report: &mut Report) {
     let mut programs = Vec::new();
     report.step("scenarios built", |log| {
@@ -62,25 +64,54 @@ pub(crate) fn test_on_kvm(workspace: &Workspace, report: &mut Report) {
         ensure!(!programs.is_empty(), "there are none");
         Ok(format!("{} programs", programs.len()))
     });
-    let mut place = None;
+    let mut places = Vec::new();
     report.step("scenarios machine", |_| {
-        let found = Place::find(LAB_MEMORY)?;
-        let name = found.name().to_owned();
-        place = Some(found);
-        Ok(format!("scenarios run {name}"))
+        places = Place::find(LAB_MEMORY)?;
+        Ok(format!("scenarios run {}", Place::names(&places)))
     });
-    for program in &programs {
-        let name = format!("scenarios {}", program.name);
-        match &mut place {
-            Some(place) => {
-                report.step(&name, |log| {
-                    // One after the other: scenarios count what a run leaves on the machine.
-                    let argv = [program.file.display().to_string(), "--test-threads=1".to_owned()];
-                    count_tests(&place.run(&argv, &program.folder, LIMIT, log)?)
-                });
-            }
-            None => report.missed(&name, "there is no machine with KVM"),
+    let steps: Vec<(Step, Program)> = programs
+        .into_iter()
+        .filter_map(|program| Some((report.plan(&program.step())?, program)))
+        .rev()
+        .collect();
+    if places.is_empty() {
+        steps.iter().for_each(|(_step, program)| {
+            report.missed(&program.step(), "there is no machine with KVM");
+        });
+        return;
+    }
+    let waiting = Mutex::new(steps);
+    std::thread::scope(|scope| {
+        let (sender, taken) = mpsc::channel();
+        for mut place in places {
+            let (sender, waiting) = (sender.clone(), &waiting);
+            scope.spawn(move || {
+                let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop();
+                while let Some((step, program)) = next() {
+                    let _reported_to_the_end = sender.send(step.take(|log| program.run(&mut place, log)));
+                }
+            });
         }
+        drop(sender);
+        for step in taken {
+            report.note(step);
+        }
+    });
+}
+
+impl Program {
+    /// What its step is called.
+    fn step(&self) -> String {
+        match self.folder.file_name().and_then(|folder| folder.to_str()) {
+            Some("scenarios") | None => format!("scenarios {}", self.name),
+            Some(package) => format!("scenarios {package} {}", self.name),
+        }
+    }
+
+    fn run(&self, place: &mut Place, log: &Log) -> Result<String> {
+        // One after the other: scenarios count what a run leaves on the machine.
+        let argv = [self.file.display().to_string(), "--test-threads=1".to_owned()];
+        count_tests(&place.run(&argv, &self.folder, LIMIT, log)?)
     }
 }
 
@@ -90,7 +121,9 @@ fn build(workspace: &Workspace, log: &Log) -> Result<Vec<Program>> {
     let mut test = cargo();
     test.args(["test", "--release", "--workspace", "--locked", "--no-run", "--message-format=json"]);
     let built = log.run(test.current_dir(&workspace.root))?;
-    Ok(built.lines().filter_map(program).filter(needs_kvm).collect())
+    let mut programs: Vec<Program> = built.lines().filter_map(program).filter(needs_kvm).collect();
+    programs.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(programs)
 }
 
 /// Whether it is of a package of [`ON_KVM`]; a package lies in a folder of its name.
@@ -117,6 +150,7 @@ mod tests {
             "profile":{"test":true,"opt_level":"3"},"executable":"/t/run-1"}"#;
         let expected = Program { name: "run".into(), file: "/t/run-1".into(), folder: "/w/s".into() };
         assert!(!needs_kvm(&expected));
+        assert_eq!(expected.step(), "scenarios s run");
         assert_eq!(program(line), Some(expected));
         assert_eq!(program(&line.replace("true", "false")), None);
         assert!(program(&line.replace("/w/s/", "/w/vmm/")).is_some_and(|program| needs_kvm(&program)));

@@ -31,12 +31,20 @@ impl Report {
 
     /// Does one step and reports it. Returns whether it went well, or was not asked for.
     pub(crate) fn step(&mut self, name: &str, work: impl FnOnce(&Log) -> Result<String>) -> bool {
-        if !self.wants(name) {
-            return true;
+        match self.plan(name) {
+            Some(step) => self.note(step.take(work)),
+            None => true,
         }
-        let begun = Instant::now();
-        let outcome = work(&Log { path: self.logs.join(format!("{}.log", name.replace(' ', "-"))) });
-        let seconds = begun.elapsed().as_secs_f32();
+    }
+
+    /// A step that can be taken anywhere, if it was asked for.
+    pub(crate) fn plan(&self, name: &str) -> Option<Step> {
+        let path = self.logs.join(format!("{}.log", name.replace(' ', "-")));
+        self.wants(name).then(|| Step { name: name.to_owned(), log: Log { path } })
+    }
+
+    /// Reports a step that was taken. Returns whether it went well.
+    pub(crate) fn note(&mut self, Taken { name, seconds, outcome }: Taken) -> bool {
         match outcome {
             Ok(line) => {
                 println!("  ok   {seconds:7.1} s  {name}: {line}");
@@ -45,7 +53,7 @@ impl Report {
             }
             Err(error) => {
                 println!("  FAIL {seconds:7.1} s  {name}: {error:#}");
-                self.failed.push(name.to_owned());
+                self.failed.push(name);
                 false
             }
         }
@@ -73,6 +81,30 @@ impl Report {
         }
         println!("failed: {} (full output in {})", self.failed.join(", "), self.logs.display());
         ExitCode::FAILURE
+    }
+}
+
+/// A step to take.
+#[derive(Debug)]
+pub(crate) struct Step {
+    name: String,
+    log: Log,
+}
+
+/// What came of a step.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    name: String,
+    seconds: f32,
+    outcome: Result<String>,
+}
+
+impl Step {
+    /// Takes it.
+    pub(crate) fn take(self, work: impl FnOnce(&Log) -> Result<String>) -> Taken {
+        let begun = Instant::now();
+        let outcome = work(&self.log);
+        Taken { name: self.name, seconds: begun.elapsed().as_secs_f32(), outcome }
     }
 }
 

@@ -15,13 +15,12 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use policies::Permit;
 use tokio::time::timeout;
-use wire::id::{PolicyVersion, RequestId};
+use wire::id::PolicyVersion;
 
 use super::Named;
 use super::link::{Kept, Link, Ways};
 use crate::clock::now;
 use crate::fields;
-use crate::flow::Asker;
 use crate::http1::{Head, Length, ReadError};
 use crate::journal::Outcome;
 use crate::judge::Granted;
