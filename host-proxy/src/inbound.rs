@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 use wire::flow::FlowKey;
 use wire::inbound::{MOST_CONNECTIONS, Network, Opening, Protocol};
@@ -128,11 +129,12 @@ async fn watch(hall: Arc<Hall>, door: Arc<Door>, listener: TcpListener) -> ! {
         let place = match door.place(source) {
             Ok(place) => place,
             Err(refused) => {
-                // One after the other: whoever floods the door waits for the log, and nobody else does.
-                if turned.is_first(source, &refused, Instant::now()) {
+                if turned.is_told_now(source, &refused, Instant::now()) {
                     Visit { hall: &hall, door: &door, source }.record_refusal(refused).await;
                 }
                 reset(stream);
+                // One after the other, and everybody else before the next: the proxy has one thread.
+                yield_now().await;
                 continue;
             }
         };

@@ -100,19 +100,20 @@ impl Judge {
         Ok(Granted { permit, budget, policy })
     }
 
-    /// Does what was granted in a case, while every policy that follows allows it too. `conforms` is the policy
-    /// that allowed it last.
+    /// Does what was granted in a case by `permit`, while every policy that follows allows it too, and asks no more of
+    /// it. `conforms` is the policy that allowed it last.
     ///
     /// # Errors
     /// A later policy does not allow it, and it was broken off; not recorded.
     pub async fn uphold_request<T>(
         &self,
         case: &Case<'_>,
+        permit: &Permit,
         conforms: &mut PolicyVersion,
         work: impl Future<Output = T>,
     ) -> Result<T, Refusal> {
         let forbids = |policy: &Policy| match case.decide(policy, now()) {
-            Decision::Allow(_permit) => None,
+            Decision::Allow(now) => now.asks_more_than(permit),
             Decision::Deny(denial) => Some(denial),
         };
         let upheld = self.in_force.uphold(conforms, forbids, work).await;

@@ -46,7 +46,8 @@ const ROUTER_SOCKET: &str = "router.sock";
 
 /// What a start need not wait for. Kernel messages below errors cost time on a serial console and tell the operator
 /// nothing. The other words pass over work without use in a guest: reading the certificates of a module signer (the
-/// modules come unsigned), and self-tests of ciphers and of a source of randomness (the host gives one by virtio).
+/// modules come unsigned), self-tests of ciphers, and the jitter source of randomness, which tests itself for long (the
+/// kernel's own generator never asks it, and the host gives randomness by virtio).
 const CMDLINE: &str =
     "quiet loglevel=3 cryptomgr.notests initcall_blacklist=load_system_certificate_list,jent_mod_init";
 
@@ -357,7 +358,7 @@ impl Prepared {
 /// A policy that allows nothing, for a proxy that only serves what comes in.
 fn no_rules() -> Result<String, Failure> {
     Document::default()
-        .network_text()
+        .dynamic_text()
         .map_err(|error| Failure::new(chain(&error), "this is a fault of openshell: please report it"))
 }
 
@@ -392,7 +393,7 @@ fn network(spec: &Spec) -> Result<Option<String>, Failure> {
         }
         return Ok(None);
     }
-    let text = spec.policy.network_text();
+    let text = spec.policy.dynamic_text();
     text.map(Some)
         .map_err(|error| Failure::new(chain(&error), "this is a fault of openshell: please report it"))
 }

@@ -1,4 +1,4 @@
-//! Replacing the policy of a running sandbox: the network half, whole, at once, and on the record first.
+//! Replacing the policy of a running sandbox: the dynamic half, whole, at once, and on the record first.
 //!
 //! ```text
 //! Settled ── new policy: it loads, its static half is the old one, it is recorded ──► sent to the proxy
@@ -149,7 +149,7 @@ impl Reload {
         }
         Policy::compile(&document).map_err(wrong)?;
         document
-            .network_text()
+            .dynamic_text()
             .map_err(|error| Failure::new(chain(&error), "this is a fault of openshell: please report it"))
     }
 

@@ -29,7 +29,7 @@ impl Policy {
     /// Compiles the document's network part.
     ///
     /// # Errors
-    /// A part that is not enforced, a rule without all four levels, an empty allow list, an entry that
+    /// Conditions that no model call could meet, a rule without all four levels, an empty allow list, an entry that
     /// is not a pattern, a name that is used twice, a rule whose deny lists leave nothing, a Rego module that
     /// cannot be run safely, or a document whose `extends` was not resolved.
     pub fn compile(document: &Document) -> Result<Self, LoadErrors> {

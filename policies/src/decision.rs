@@ -88,6 +88,8 @@ pub(crate) enum Cause {
     UnknownProgram,
     /// The host is not in canonical form.
     NotCanonical,
+    /// More is asked of model calls than when this one was sent on.
+    Inference,
     /// A Rego module does not agree, and why.
     Rego(Box<str>),
 }
@@ -121,7 +123,12 @@ impl Decision {
 }
 
 impl Permit {
-    pub(crate) fn new(rule: Arc<Rule>, limited: Vec<Arc<Rule>>, request: &crate::Request<'_>) -> Self {
+    pub(crate) fn new(
+        rule: Arc<Rule>,
+        limited: Vec<Arc<Rule>>,
+        request: &crate::Request<'_>,
+        inference: Conditions,
+    ) -> Self {
         Self {
             rule,
             limited,
@@ -129,14 +136,9 @@ impl Permit {
             port: request.destination.port,
             method: request.method.into(),
             path: request.path.into(),
-            inference: Conditions::default(),
+            inference,
             would_deny: None,
         }
-    }
-
-    /// The same under what the policy asks of model calls.
-    pub(crate) fn under(self, inference: Conditions) -> Self {
-        Self { inference, ..self }
     }
 
     /// The permit for what a rule on trial would refuse.
@@ -196,6 +198,14 @@ impl Permit {
         &self.path
     }
 
+    /// Why what goes on by an earlier permit may not go on by this one: it is a model call, which was sent on under
+    /// conditions that do not cover those of now.
+    #[must_use]
+    pub fn asks_more_than(&self, earlier: &Self) -> Option<Denial> {
+        let goes_on = *self.host != *wire::inference::HOST || earlier.inference.cover(self.inference);
+        (!goes_on).then(|| Denial::new(Level::Condition, Some(Arc::clone(&self.rule)), Cause::Inference))
+    }
+
     /// What is asked if it is a model call.
     #[must_use]
     pub fn inference(&self) -> Conditions {
@@ -246,6 +256,7 @@ impl Denial {
             (Cause::NoRules, _) => "the policy has no network rule: nothing is allowed".to_owned(),
             (Cause::UnknownProgram, _) => "the program behind the connection could not be told".to_owned(),
             (Cause::NotCanonical, _) => "the host is not a name or an address in canonical form".to_owned(),
+            (Cause::Inference, _) => "the policy asks more of model calls now".to_owned(),
             (Cause::Rego(why), _) => format!("module '{rule}' does not allow it: {why}"),
             (Cause::Denied, _) => format!("{what} is denied by rule '{rule}'"),
             (Cause::NotAllowed, Some(_)) => format!("{what} is not allowed by rule '{rule}'"),
@@ -264,6 +275,7 @@ impl Denial {
             (Cause::Rego(_why), _, Some(rule)) => {
                 format!("the operator can change the module '{}'", rule.name)
             }
+            (Cause::Inference, ..) => "send the call again: it will be judged by the new policy".to_owned(),
             (Cause::Denied, _, Some(rule)) => {
                 format!("a deny list beats every rule; the operator can change '{}'", rule.name)
             }

@@ -162,7 +162,7 @@ impl Document {
     ///
     /// # Errors
     /// The rules cannot be written as YAML; a bug.
-    pub fn network_text(&self) -> Result<String, serde_saphyr::SerializeError> {
+    pub fn dynamic_text(&self) -> Result<String, serde_saphyr::SerializeError> {
         let version = Some(At::nowhere(VERSION));
         let Self { network, rego, inference, .. } = self.clone();
         let network = Self { version, network, rego, inference, ..Self::default() };

@@ -166,7 +166,7 @@ impl Policy {
     /// Decides one request.
     pub fn decide(&self, request: &Request<'_>) -> Decision {
         let permit = match self.decide_reading(request) {
-            Decision::Allow(permit) => permit.under(self.inference),
+            Decision::Allow(permit) => permit,
             denied @ Decision::Deny(_) => return denied,
         };
         let Some(plain) = with_plain_slashes(request.path) else { return Decision::Allow(permit) };
@@ -194,17 +194,17 @@ impl Policy {
             Ok(passage) => passage,
             Err(Refusal { denial, bound: Bound::No }) => {
                 let extended = self.gates.extend(request).ok_or(denial)?;
-                return Ok(Permit::new(extended, Vec::new(), request));
+                return Ok(Permit::new(extended, Vec::new(), request, self.inference));
             }
             Err(Refusal { denial, bound: Bound::Yes }) => return Err(denial),
         };
         let rule = |index: usize| Arc::clone(&self.rules[index]);
         let limited = limited.into_iter().map(rule).collect();
         Ok(match by {
-            By::Rule(index) => Permit::new(rule(index), limited, request),
+            By::Rule(index) => Permit::new(rule(index), limited, request, self.inference),
             By::Trial(Trial { rule: index, level, cause }) => {
                 let denial = Denial::new(level, Some(rule(index)), cause);
-                Permit::new(rule(index), limited, request).on_trial(denial)
+                Permit::new(rule(index), limited, request, self.inference).on_trial(denial)
             }
         })
     }

@@ -98,7 +98,7 @@ fn damaged_policies_are_answered() {
 fn answer(text: &str) -> bool {
     let result = Document::parse(text, "fuzz").and_then(|document| {
         document.confinement(&workspace())?;
-        let written = document.network_text().unwrap();
+        let written = document.dynamic_text().unwrap();
         let policy = Policy::compile(&document)?;
         // What loads is written out again as the same policy.
         let again = Policy::compile(&Document::parse(&written, "again")?)?;

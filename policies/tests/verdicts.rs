@@ -127,7 +127,7 @@ fn load(table: &Path) -> (Policy, Table) {
     let document = policies::compose(document, &beside).unwrap_or_else(|errors| panic!("{errors}"));
     let policy = Policy::compile(&document).unwrap_or_else(|errors| panic!("{errors}"));
     // What the proxy gets is the network part written out again: it must mean the same.
-    let again = Document::parse(&document.network_text().unwrap(), "written again").unwrap();
+    let again = Document::parse(&document.dynamic_text().unwrap(), "written again").unwrap();
     let again = Policy::compile(&again).unwrap();
     assert_eq!(again.rule_count(), policy.rule_count());
     for row in &rows.rows {

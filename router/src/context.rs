@@ -21,7 +21,7 @@ pub struct Context {
 
 /// A header is absent, twice there, or no text.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("header {0} must be there once")]
+#[error("header {0} must be there once, and well formed")]
 pub struct ContextError(&'static str);
 
 impl Context {
@@ -77,7 +77,7 @@ mod tests {
         ];
         let context = Context::read(&headers(&all)).unwrap();
         assert_eq!((context.sandbox.as_str(), context.binary.as_str()), ("box-1", "/opt/ü"));
-        assert_eq!(context.conditions.as_str(), all[3].1);
+        assert_eq!(context.conditions.to_string(), all[3].1);
         for left_out in 0..4 {
             let rest: Vec<_> =
                 all.iter().enumerate().filter(|(at, _)| *at != left_out).map(|(_, pair)| *pair).collect();

@@ -42,17 +42,13 @@ impl Refusal {
             refusal.classified = Some(Box::new(known));
             refusal.hint("remove the data that the categories name from the prompt, or ask the operator")
         };
+        let without_local =
+            "the prompt holds sensitive data, and there is no local model server for it that may be used";
         match rule {
             Rule::SensitiveBlocked => forbidden("the prompt holds sensitive data, which the operator blocks"),
-            Rule::SensitiveWithoutLocal => {
-                forbidden("the prompt holds sensitive data, and there is no local model server for it")
-            }
-            Rule::NotPermitted => Self::new(
-                StatusCode::FORBIDDEN,
-                rule.as_str(),
-                "the policy names no model server of this host",
-            )
-            .hint("ask the operator: `inference.providers` in the policy, and in agent.yaml"),
+            Rule::SensitiveWithoutLocal => forbidden(without_local),
+            Rule::NotPermitted => forbidden("the policy names no provider that is configured")
+                .hint("ask the operator: `inference.providers` in the policy, and in agent.yaml"),
             _ => Self::new(StatusCode::SERVICE_UNAVAILABLE, rule.as_str(), "no model server is configured")
                 .hint("the operator must name a server under `inference.providers`"),
         }

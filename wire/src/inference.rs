@@ -52,33 +52,45 @@ pub enum Providers {
 pub struct NoConditions;
 
 impl Conditions {
-    /// Every value, and how a header says it.
-    const SAID: [(Self, &str); 6] = {
-        use {Providers as P, Sensitive as S};
-        const fn under(sensitive: S, providers: P) -> Conditions {
-            Conditions { sensitive, providers }
-        }
-        [
-            (under(S::Local, P::Both), "sensitive=local providers=local,cloud"),
-            (under(S::Local, P::Local), "sensitive=local providers=local"),
-            (under(S::Local, P::Cloud), "sensitive=local providers=cloud"),
-            (under(S::Block, P::Both), "sensitive=block providers=local,cloud"),
-            (under(S::Block, P::Local), "sensitive=block providers=local"),
-            (under(S::Block, P::Cloud), "sensitive=block providers=cloud"),
-        ]
-    };
-
-    /// As a header's value.
+    /// Whether what meets these meets `others` too.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
-        let said = Self::SAID.iter().find(|(conditions, _text)| *conditions == self);
-        said.map(|(_conditions, text)| *text).expect("the table holds every value")
+    pub fn cover(self, others: Self) -> bool {
+        let providers = others.providers == Providers::Both || others.providers == self.providers;
+        self.sensitive >= others.sensitive && providers
     }
 }
 
+impl Providers {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Both => "local,cloud",
+            Self::Local => "local",
+            Self::Cloud => "cloud",
+        }
+    }
+
+    fn of(word: &str) -> Option<Self> {
+        [Self::Both, Self::Local, Self::Cloud].into_iter().find(|providers| providers.word() == word)
+    }
+}
+
+impl Sensitive {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Block => "block",
+        }
+    }
+
+    fn of(word: &str) -> Option<Self> {
+        [Self::Local, Self::Block].into_iter().find(|sensitive| sensitive.word() == word)
+    }
+}
+
+/// As a header's value: `sensitive=local providers=local,cloud`.
 impl fmt::Display for Conditions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        write!(f, "sensitive={} providers={}", self.sensitive.word(), self.providers.word())
     }
 }
 
@@ -86,8 +98,11 @@ impl FromStr for Conditions {
     type Err = NoConditions;
 
     fn from_str(text: &str) -> Result<Self, NoConditions> {
-        let said = Self::SAID.iter().find(|(_conditions, said)| *said == text);
-        said.map(|(conditions, _text)| *conditions).ok_or(NoConditions)
+        let read = || {
+            let (sensitive, providers) = text.strip_prefix("sensitive=")?.split_once(" providers=")?;
+            Some(Self { sensitive: Sensitive::of(sensitive)?, providers: Providers::of(providers)? })
+        };
+        read().ok_or(NoConditions)
     }
 }
 
@@ -100,12 +115,22 @@ mod tests {
         for sensitive in [Sensitive::Local, Sensitive::Block] {
             for providers in [Providers::Both, Providers::Local, Providers::Cloud] {
                 let conditions = Conditions { sensitive, providers };
-                assert_eq!(conditions.as_str().parse(), Ok(conditions));
+                assert_eq!(conditions.to_string().parse(), Ok(conditions));
             }
         }
         for text in ["", "sensitive=local", "sensitive=block providers=", "SENSITIVE=local providers=local"] {
             assert_eq!(text.parse::<Conditions>(), Err(NoConditions), "{text:?}");
         }
-        assert!(Sensitive::Local < Sensitive::Block);
+    }
+
+    #[test]
+    fn what_is_stricter_covers() {
+        let of = |text: &str| text.parse::<Conditions>().unwrap();
+        let open = of("sensitive=local providers=local,cloud");
+        let strict = of("sensitive=block providers=local");
+        assert!(strict.cover(open) && strict.cover(strict) && open.cover(open));
+        assert!(!open.cover(strict));
+        assert!(!of("sensitive=block providers=cloud").cover(strict));
+        assert!(!of("sensitive=local providers=local").cover(strict));
     }
 }

@@ -19,6 +19,8 @@ const CACHE: &str = "XDG_CACHE_HOME";
 
 /// More would wait for each other's disk.
 const MOST_LABS: usize = 4;
+/// What a lab uses beside its machine's memory, in MiB: translated code, mostly.
+const BESIDE: u64 = 1024;
 
 /// A machine with a real KVM.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub(crate) enum Place {
     Here,
     /// An emulated one.
     Lab(Box<Lab>),
+    /// What was an emulated one, and failed: what it would say now means nothing.
+    Lost,
 }
 
 impl Place {
@@ -36,8 +40,23 @@ impl Place {
             return Ok(vec![Self::Here]);
         }
         let options = Options { memory_mib, modules: capture_modules(), ..Options::new(guest_half()?) };
-        let start = |_number| Ok(Self::Lab(Box::new(Lab::start(&options)?)));
-        (0..labs(memory_mib)).map(start).collect()
+        let (mut started, mut failed) = (Vec::new(), None);
+        for _lab in 0..labs(memory_mib) {
+            match Lab::start(&options) {
+                Ok(lab) => started.push(Self::Lab(Box::new(lab))),
+                Err(error) => failed = Some(error),
+            }
+        }
+        // One that stayed silent is made up for by the others.
+        match failed {
+            Some(error) if started.is_empty() => Err(error.into()),
+            _ => Ok(started),
+        }
+    }
+
+    /// Whether nothing can be run there any more.
+    pub(crate) fn is_lost(&self) -> bool {
+        matches!(self, Self::Lost)
     }
 
     /// All of them, in words.
@@ -68,23 +87,33 @@ impl Place {
                     .current_dir(folder);
                 log.run(&mut command)
             }
-            Self::Lab(lab) => run_in(lab, argv, folder, limit, log),
+            Self::Lost => bail!("the lab failed before"),
+            Self::Lab(lab) => match run_in(lab, argv, folder, limit, log) {
+                Ok(text) => text,
+                Err(error) => {
+                    *self = Self::Lost;
+                    Err(error)
+                }
+            },
         }
     }
 }
 
-/// How many labs fit: emulation keeps a processor busy, and each may use all of its memory.
+/// How many labs fit: each may use all of its memory, and keeps one processor busy of the two that it emulates.
 fn labs(memory_mib: u32) -> usize {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let fit = available_mib().unwrap_or(0) / u64::from(memory_mib);
+    let fit = available_mib().unwrap_or(0) / (u64::from(memory_mib) + BESIDE);
     usize::try_from(fit).unwrap_or(MOST_LABS).clamp(1, processors.min(MOST_LABS))
 }
 
-/// Memory that could be used, as the kernel estimates it.
+/// Memory that could be used, as the kernel estimates it, and at most what a container is given.
 fn available_mib() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? / 1024)
+    let available = line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? >> 10;
+    let given = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
+    let given = given.and_then(|text| text.trim().parse::<u64>().ok()).map(|bytes| bytes >> 20);
+    Some(given.map_or(available, |given| given.min(available)))
 }
 
 /// A subcommand of this binary, as a command line.
@@ -125,7 +154,14 @@ fn capture_modules() -> Vec<String> {
     images::initramfs::MODULES.iter().filter(capture).map(|name| (*name).to_owned()).collect()
 }
 
-fn run_in(lab: &mut Lab, argv: &[String], folder: &Path, limit: Duration, log: &Log) -> Result<String> {
+/// Runs a program. The outer error is one of the lab, the inner one the program's.
+fn run_in(
+    lab: &mut Lab,
+    argv: &[String],
+    folder: &Path,
+    limit: Duration,
+    log: &Log,
+) -> Result<Result<String>> {
     let mut file = log.create()?;
     let mut options = RunOptions { cwd: folder.to_owned(), time_limit: limit, ..RunOptions::default() };
     options.env.retain(|(name, _value)| name != CACHE);
@@ -139,9 +175,9 @@ fn run_in(lab: &mut Lab, argv: &[String], folder: &Path, limit: Duration, log: &
     if let Some(line) = lab.trouble() {
         bail!(log.failure(&format!("the lab's own kernel was in trouble: {line}")));
     }
-    match ended {
+    Ok(match ended {
         Ended::Exit(0) => log.text(),
-        Ended::Exit(code) => bail!(log.failure(&format!("exit code {code}"))),
-        Ended::TimeLimit => bail!(log.failure(&format!("ended at its time limit of {} s", limit.as_secs()))),
-    }
+        Ended::Exit(code) => Err(log.failure(&format!("exit code {code}"))),
+        Ended::TimeLimit => Err(log.failure(&format!("ended at its time limit of {} s", limit.as_secs()))),
+    })
 }

@@ -1,14 +1,16 @@
 //! The test programs: those of single crates run here, those that need a real KVM run where one is.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+use std::vec::IntoIter;
 
 use anyhow::{Result, ensure};
 use serde::Deserialize;
 
 use crate::place::Place;
-use crate::report::{Log, Report, Step, count_tests};
+use crate::report::{Log, Report, Step, Taken, count_tests};
 use crate::workspace::{Workspace, cargo};
 
 /// The packages whose tests boot machines, or need root and what the guest's kernel has.
@@ -69,34 +71,33 @@ pub(crate) fn test_on_kvm(workspace: &Workspace, report: &mut Report) {
         places = Place::find(LAB_MEMORY)?;
         Ok(format!("scenarios run {}", Place::names(&places)))
     });
-    let steps: Vec<(Step, Program)> = programs
-        .into_iter()
-        .filter_map(|program| Some((report.plan(&program.step())?, program)))
-        .rev()
-        .collect();
-    if places.is_empty() {
-        steps.iter().for_each(|(_step, program)| {
-            report.missed(&program.step(), "there is no machine with KVM");
-        });
-        return;
-    }
-    let waiting = Mutex::new(steps);
+    let steps: Vec<(Step, Program)> =
+        programs.into_iter().filter_map(|program| Some((report.plan(&program.step())?, program))).collect();
+    let waiting = Mutex::new(steps.into_iter());
     std::thread::scope(|scope| {
         let (sender, taken) = mpsc::channel();
-        for mut place in places {
+        for place in places {
             let (sender, waiting) = (sender.clone(), &waiting);
-            scope.spawn(move || {
-                let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop();
-                while let Some((step, program)) = next() {
-                    let _reported_to_the_end = sender.send(step.take(|log| program.run(&mut place, log)));
-                }
-            });
+            scope.spawn(move || work(place, waiting, &sender));
         }
         drop(sender);
         for step in taken {
             report.note(step);
         }
     });
+    for (_step, program) in waiting.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        report.missed(&program.step(), "no machine with KVM is left");
+    }
+}
+
+/// Takes steps that wait, in one place, while there are some and the place can be used.
+fn work(mut place: Place, waiting: &Mutex<IntoIter<(Step, Program)>>, taken: &Sender<Taken>) {
+    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+    while !place.is_lost()
+        && let Some((step, program)) = next()
+    {
+        let _reported_to_the_end = taken.send(step.take(|log| program.run(&mut place, log)));
+    }
 }
 
 impl Program {

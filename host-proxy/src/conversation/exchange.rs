@@ -138,7 +138,7 @@ pub(super) async fn see_through<T>(
         let judge = &proxy.judge;
         judge.fail_request(case.asker, id, case.request, (refusal, tally.outcome())).await
     };
-    let result = match proxy.judge.uphold_request(case, conforms, work).await {
+    let result = match proxy.judge.uphold_request(case, permit, conforms, work).await {
         Ok(result) => result.map_err(|fault| tally.explained(fault, permit)),
         Err(revoked) if !tally.answering.load(Ordering::Relaxed) => Err(Fault::Before(revoked)),
         Err(revoked) => {
@@ -178,11 +178,12 @@ impl<'a> Named<'a> {
     /// Tells the router whose request this is, and under what it is allowed. The guest's own fields of these names
     /// were removed before.
     fn vouch(self, fields: &mut HeaderMap, permit: &Permit) {
+        let conditions = permit.inference().to_string();
         let claims = [
             (wire::inference::SANDBOX, self.proxy.sandbox.as_str()),
             (wire::inference::REQUEST, self.id.0.as_str()),
             (wire::inference::BINARY, self.case.asker.binary.as_str()),
-            (wire::inference::CONDITIONS, permit.inference().as_str()),
+            (wire::inference::CONDITIONS, &conditions),
         ];
         for (name, value) in claims {
             let value = value.escape_default().to_string();

@@ -1,5 +1,5 @@
 //! Who was turned away at a door: told at once, and while it goes on once a second with how many more there were. So a
-//! flood costs the log a line a second, and nobody is turned away without being counted.
+//! flood costs the log a line a second, and every one is counted but those of the proxy's last second.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -33,8 +33,8 @@ pub(super) struct More {
 }
 
 impl Turned {
-    /// Whether this one is to be told now; otherwise it is counted.
-    pub(super) fn is_first(&mut self, source: SocketAddr, refused: &Refused, now: Instant) -> bool {
+    /// Whether this one is to be told now; if not, it is counted from now on.
+    pub(super) fn is_told_now(&mut self, source: SocketAddr, refused: &Refused, now: Instant) -> bool {
         let Some(reason) = self.0.iter_mut().find(|reason| reason.level == refused.level) else {
             self.0.push(Reason { level: refused.level, told: now, more: None });
             return true;
@@ -71,13 +71,13 @@ mod tests {
         let after = |millis| start + Duration::from_millis(millis);
         let (stranger, full) = (Refused::source(source.ip()), Refused::full());
         let mut turned = Turned::default();
-        assert!(turned.is_first(source, &stranger, start));
-        assert!(turned.is_first(source, &full, start));
+        assert!(turned.is_told_now(source, &stranger, start));
+        assert!(turned.is_told_now(source, &full, start));
         assert_eq!(turned.due(), None);
         for _one in 0..3 {
-            assert!(!turned.is_first(source, &stranger, after(500)));
+            assert!(!turned.is_told_now(source, &stranger, after(500)));
         }
-        assert!(!turned.is_first(source, &full, after(600)));
+        assert!(!turned.is_told_now(source, &full, after(600)));
         assert_eq!(turned.due(), Some(after(1000)));
         assert!(turned.take(after(999)).is_none());
         let mut told: Vec<(&str, u64)> = Vec::new();
@@ -85,10 +85,10 @@ mod tests {
             told.push((more.refused.level, more.times));
         }
         assert_eq!(told, [("source", 3), ("limit", 1)]);
-        assert!(!turned.is_first(source, &stranger, after(1999)));
+        assert!(!turned.is_told_now(source, &stranger, after(1999)));
         // What was counted is told before anything new is, however long it took.
-        assert!(!turned.is_first(source, &stranger, after(5000)));
+        assert!(!turned.is_told_now(source, &stranger, after(5000)));
         assert_eq!(turned.take(after(5000)).unwrap().times, 2);
-        assert!(turned.is_first(source, &stranger, after(6000)));
+        assert!(turned.is_told_now(source, &stranger, after(6000)));
     }
 }

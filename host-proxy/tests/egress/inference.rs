@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use wire::proxy::ProxyEvent;
 
-use crate::bench::{Bench, Setting};
+use crate::bench::{Answer, Bench, Setting};
 
 fn policy() -> &'static str {
     "version: 1
@@ -86,6 +86,35 @@ fn the_router_hears_the_conditions_of_the_policy_in_force() {
     assert_eq!(answer.status(), 200, "{}", answer.text);
     let received = received.lock().unwrap().clone();
     assert!(received.contains("x-openshell-conditions: sensitive=block providers=local\r\n"), "{received}");
+}
+
+#[test]
+fn a_call_under_way_ends_when_more_is_asked_of_it() {
+    let (bench, received, _folder) = with_router();
+    let under = |inference: &str| format!("{}inference: {inference}\n", policy());
+    let closed = |policy: &str| match bench.set_policy(policy) {
+        ProxyEvent::PolicyApplied { closed, .. } => closed,
+        other => panic!("{other:?}"),
+    };
+    closed(&under("{providers: [cloud, local]}"));
+    let mut stream = bench.tls(bench.connect("inference.local", 443), "inference.local");
+    let request = ask("/v1/chat/completions");
+    let (begun, rest) = request.split_at(request.len() - 5);
+    stream.write_all(begun.as_bytes()).unwrap();
+    bench.audit.wait_for(|event| event["action"] == "network-request");
+    // The same in other words, and less than before, end nothing.
+    assert_eq!(closed(policy()), 0);
+    assert_eq!(closed(&under("{sensitive: block, providers: [local]}")), 1);
+    let _too_late = stream.write_all(rest.as_bytes());
+    let answer = Answer::read(&mut stream);
+    assert_eq!(
+        (answer.status(), answer.json()["level"].as_str()),
+        (403, Some("condition")),
+        "{}",
+        answer.text
+    );
+    assert!(answer.text.contains("asks more of model calls now"), "{}", answer.text);
+    assert!(!received.lock().unwrap().ends_with("hi\"}"), "the prompt was completed");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The rules of the layers → one list.
+//! The rules of the layers → one list; what they ask of model calls → one set of conditions.
 
 use super::statics::united;
 use crate::document::{

@@ -1,6 +1,6 @@
 //! The `inference` part, as written: what the policy asks of model calls.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use wire::inference::{Conditions, Providers};
 use wire::router::Sensitive;
 
@@ -14,7 +14,7 @@ pub struct Inference {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sensitive: Option<At<Sensitive>>,
     /// Where prompts may go. Without it, wherever the operator has a server.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "written", skip_serializing_if = "Option::is_none")]
     pub providers: Option<Vec<At<Provider>>>,
 }
 
@@ -60,4 +60,9 @@ impl Inference {
         };
         Self { sensitive: strictest(self.sensitive), providers }
     }
+}
+
+/// A list that is written: a key with nothing after it is none, and must not mean what leaving it out means.
+fn written<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<At<Provider>>>, D::Error> {
+    Vec::deserialize(deserializer).map(Some)
 }

@@ -34,7 +34,7 @@ fn conditions_on_model_calls_load() {
         let text = format!("version: 1\ninference: {text}\n");
         let document = Document::parse(&text, "p").unwrap();
         // The proxy, which decides, gets the same.
-        let sent = Document::parse(&document.network_text().unwrap(), "sent").unwrap();
+        let sent = Document::parse(&document.dynamic_text().unwrap(), "sent").unwrap();
         assert_eq!(sent.conditions(), document.conditions());
         document.conditions().unwrap().to_string()
     };
@@ -47,6 +47,7 @@ fn conditions_on_model_calls_load() {
 #[test]
 fn conditions_that_no_model_call_meets_are_a_mistake() {
     let mistake = |text: &str| mistakes(&format!("version: 1\ninference: {text}\n")).concat();
+    assert!(!mistake("{providers: }").is_empty());
     assert!(mistake("{providers: []}").starts_with("p:2:12: inference: no provider is left"));
     assert!(
         mistake("{sensitive: allow}").contains("unknown value 'allow'"),

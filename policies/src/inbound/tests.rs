@@ -199,7 +199,7 @@ fn a_running_sandbox_keeps_its_ports() {
 #[test]
 fn the_proxy_is_given_no_ports_with_its_rules() {
     let document = compose(document(&[entry(&[])]).unwrap(), &NoFiles).unwrap();
-    assert!(!document.network_text().unwrap().contains("inbound"));
+    assert!(!document.dynamic_text().unwrap().contains("inbound"));
     assert!(Policy::compile(&document).is_ok());
 }
 

@@ -29,7 +29,7 @@ fn every_entry_says_where_it_was_written() {
             "{line}\n{text}"
         );
     }
-    assert!(!resolved().network_text().unwrap().contains('#'), "origins are not written elsewhere");
+    assert!(!resolved().dynamic_text().unwrap().contains('#'), "origins are not written elsewhere");
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn what_is_shown_loads_again_as_the_same_policy() {
         let again = Document::parse(&shown, "shown.yaml")
             .unwrap_or_else(|errors| panic!("{name}: {errors}\n{shown}"));
         Policy::compile(&again).unwrap_or_else(|errors| panic!("{name}: {errors}"));
-        assert_eq!(again.network_text().unwrap(), document.network_text().unwrap(), "{name}");
+        assert_eq!(again.dynamic_text().unwrap(), document.dynamic_text().unwrap(), "{name}");
     }
     let again = Document::parse(&resolved().with_origins().unwrap(), "shown.yaml").unwrap();
     assert_eq!(again.filesystem.unwrap().read.len(), 2);

@@ -19,7 +19,7 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     match load(text) {
         Ok((document, policy)) => {
-            let again = document.network_text().expect("a document that loads can be written");
+            let again = document.dynamic_text().expect("a document that loads can be written");
             let (_document, again) = load(&again).expect("what was written loads");
             assert_eq!(again.rule_count(), policy.rule_count());
             let asked = Table::parse(ASKED, Timestamp(0)).expect("the table is right");
