@@ -10,7 +10,7 @@
 //! a connection to the guest carries one connection or one request from outside, and none after it.
 //!
 //! Inbound has places of its own, and shares none with the flows of the sandbox: neither can use up the other's. Each door
-//! has its share of them.
+//! has some of them to itself, and all doors share the rest.
 
 mod guest;
 mod http;
@@ -29,7 +29,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 use wire::flow::FlowKey;
-use wire::inbound::{MOST_CONNECTIONS, Network, Opening, Protocol};
+use wire::inbound::{MOST_CONNECTIONS, MOST_OPENINGS, Network, Opening, Protocol};
 
 use crate::accept::accept_tcp;
 use crate::journal::Journal;
@@ -40,6 +40,10 @@ use guest::Guest;
 use record::Refused;
 use token::Expected;
 use turned::{More, Turned};
+
+/// Connections through one door that those through the others cannot keep out. All doors that a policy can have
+/// together keep within [`MOST_CONNECTIONS`].
+const OWN_PLACES: usize = MOST_CONNECTIONS / MOST_OPENINGS;
 
 /// The open ports of a sandbox.
 #[derive(Debug)]
@@ -56,8 +60,8 @@ struct Door {
     protocol: Protocol,
     sources: Vec<Network>,
     token: Option<Expected>,
-    /// Connections that may be open through it.
-    places: Arc<Semaphore>,
+    /// Places of its own, then those of all doors.
+    places: [Arc<Semaphore>; 2],
 }
 
 /// What every connection needs.
@@ -84,14 +88,15 @@ impl Inbound {
         listeners: Vec<StdTcpListener>,
         (socket, key): (String, FlowKey),
     ) -> Self {
-        let share = (MOST_CONNECTIONS / openings.len().max(1)).max(1);
+        let rest = MOST_CONNECTIONS.saturating_sub(OWN_PLACES * openings.len());
+        let rest = Arc::new(Semaphore::new(rest));
         let door = |Opening { name, port, protocol, sources, token, .. }| Door {
             name,
             port,
             protocol,
             sources,
             token: token.map(Expected::new),
-            places: Arc::new(Semaphore::new(share)),
+            places: [Arc::new(Semaphore::new(OWN_PLACES)), Arc::clone(&rest)],
         };
         let doors = openings.into_iter().map(door).zip(listeners).collect();
         Self { doors, guest: Guest::new(socket, key) }
@@ -155,7 +160,8 @@ impl Door {
         if !self.sources.iter().any(|network| network.contains(source.ip())) {
             return Err(Refused::source(source.ip()));
         }
-        Arc::clone(&self.places).try_acquire_owned().map_err(|_taken| Refused::full())
+        let free = self.places.iter().find_map(|places| Arc::clone(places).try_acquire_owned().ok());
+        free.ok_or_else(Refused::full)
     }
 }
 

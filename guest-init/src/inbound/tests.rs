@@ -135,6 +135,7 @@ fn whoever_is_not_the_host_is_not_heard() {
 
 #[test]
 fn two_hundred_connections_at_once() {
+    crate::life::allow_descriptors().unwrap();
     let bed = start(Egress::ToHost, &[9000]);
     echo(&bed, "127.0.0.1:9000");
     // Each is answered before the next comes: a program that accepts slowly has a queue of 128, and no more.
