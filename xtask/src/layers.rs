@@ -27,7 +27,7 @@ const LAYERS: [(&str, &[&str]); 17] = [
     ("lab", &["images"]),
     ("scenarios", &[]),
     ("fuzz", &["policies", "wire"]),
-    ("xtask", &["lab", "images"]),
+    ("xtask", &["lab", "images", "wire"]),
 ];
 
 /// Foreign packages that a package must stay without, whoever else uses them.

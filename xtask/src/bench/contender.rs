@@ -67,7 +67,7 @@ fn ours(plan: &Plan) -> Result<Box<dyn FnOnce() -> Result<Started>>> {
         serial.into(),
     ];
     let document = serde_json::json!({
-        "version": 1, "vcpus": 1, "memory_mib": MEMORY_MIB, "kvm": 5, "kernel": 6, "initramfs": 7,
+        "version": wire::VERSION, "vcpus": 1, "memory_mib": MEMORY_MIB, "kvm": 5, "kernel": 6, "initramfs": 7,
         "cmdline": CMDLINE, "disks": [], "vsock": null, "serial": 8, "user": null,
     });
     config.write_all(document.to_string().as_bytes())?;
