@@ -59,10 +59,11 @@ pub struct Permit {
     rule: Arc<Rule>,
     /// The rules with limits that allow the request.
     limited: Vec<Arc<Rule>>,
-    host: Box<str>,
+    /// Host, method and path, in one piece: a decision allocates once.
+    words: Box<str>,
+    host_ends: usize,
+    method_ends: usize,
     port: u16,
-    method: Box<str>,
-    path: Box<str>,
     inference: Conditions,
     would_deny: Option<Denial>,
 }
@@ -129,13 +130,14 @@ impl Permit {
         request: &crate::Request<'_>,
         inference: Conditions,
     ) -> Self {
+        let crate::Destination { host, port } = request.destination;
         Self {
             rule,
             limited,
-            host: request.destination.host.into(),
-            port: request.destination.port,
-            method: request.method.into(),
-            path: request.path.into(),
+            words: [host, request.method, request.path].concat().into(),
+            host_ends: host.len(),
+            method_ends: host.len() + request.method.len(),
+            port,
             inference,
             would_deny: None,
         }
@@ -177,7 +179,7 @@ impl Permit {
     /// The host that may be dialled.
     #[must_use]
     pub fn host(&self) -> &str {
-        &self.host
+        &self.words[..self.host_ends]
     }
 
     /// The port that may be dialled.
@@ -189,20 +191,20 @@ impl Permit {
     /// The method that may be sent.
     #[must_use]
     pub fn method(&self) -> &str {
-        &self.method
+        &self.words[self.host_ends..self.method_ends]
     }
 
     /// The canonical path that may be sent.
     #[must_use]
     pub fn path(&self) -> &str {
-        &self.path
+        &self.words[self.method_ends..]
     }
 
     /// Why what goes on by an earlier permit may not go on by this one: it is a model call, which was sent on under
     /// conditions that do not cover those of now.
     #[must_use]
     pub fn asks_more_than(&self, earlier: &Self) -> Option<Denial> {
-        let goes_on = *self.host != *wire::inference::HOST || earlier.inference.cover(self.inference);
+        let goes_on = self.host() != wire::inference::HOST || earlier.inference.cover(self.inference);
         (!goes_on).then(|| Denial::new(Level::Condition, Some(Arc::clone(&self.rule)), Cause::Inference))
     }
 

@@ -285,20 +285,20 @@ impl Policy {
         }
         let mut findings = Findings::default();
         let speaks = |entry: &&Entry| entry.ports.contain(port) && self.rules[entry.rule].in_force(now);
-        for entry in self.allowing.entries(host).filter(speaks) {
+        self.allowing.entries(host).filter(speaks).for_each(|entry| {
             let rule = &self.rules[entry.rule];
             let judgement = judge(rule);
             if judgement == Judgement::Allowed && rule.limits != RateLimits::default() {
                 findings.limit(entry.rule);
             }
             findings.note(entry.rule, judgement);
-        }
-        for entry in self.denying.entries(host).filter(speaks) {
+        });
+        self.denying.entries(host).filter(speaks).for_each(|entry| {
             let rule = &self.rules[entry.rule];
             if rule.binds(subject) {
                 findings.note(entry.rule, Judgement::Denied(Level::Destination, rule.granted(subject)));
             }
-        }
+        });
         let bound = if findings.denied.is_some() { Bound::Yes } else { Bound::No };
         self.conclude(subject, findings).map_err(|denial| Refusal { denial, bound })
     }

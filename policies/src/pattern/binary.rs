@@ -60,7 +60,8 @@ impl BinaryPattern {
 }
 
 fn name_matches(name: &str, side: Side, path: &str) -> bool {
-    let Some((directory, file)) = path.rsplit_once('/') else { return false };
+    let Some(slash) = path.bytes().rposition(|byte| byte == b'/') else { return false };
+    let (directory, file) = (&path[..slash], &path[slash + 1..]);
     if is_version_of(name, file) && (side == Side::Deny || DIRECTORIES.contains(&directory)) {
         return true;
     }

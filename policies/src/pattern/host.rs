@@ -238,21 +238,27 @@ fn check_name(name: &str) -> Result<(), PatternError> {
     Ok(())
 }
 
+/// Labels of 1 to 63 of `a-z`, `0-9` and `-`, which start and end with another than `-`, and dots between them. One pass:
+/// every decision asks.
 fn is_name(name: &str) -> bool {
-    name.len() <= MAX_NAME && name.split('.').all(is_label)
-}
-
-fn is_label(label: &str) -> bool {
-    let bytes = label.as_bytes();
-    let inner = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-';
-    (1..=MAX_LABEL).contains(&bytes.len())
-        && bytes.iter().all(inner)
-        && bytes.first() != Some(&b'-')
-        && bytes.last() != Some(&b'-')
+    let mut label = 0;
+    let mut before = b'.';
+    let fits = name.bytes().all(|byte| {
+        label = if byte == b'.' { 0 } else { label + 1 };
+        let follows = match byte {
+            b'a'..=b'z' | b'0'..=b'9' => true,
+            b'-' => before != b'.',
+            b'.' => !matches!(before, b'.' | b'-'),
+            _ => false,
+        };
+        before = byte;
+        follows && label <= MAX_LABEL
+    });
+    fits && name.len() <= MAX_NAME && !matches!(before, b'.' | b'-')
 }
 
 /// A name whose last label starts with a digit could be read as an address by somebody.
 fn ends_in_number(name: &str) -> bool {
-    let last = name.rsplit('.').next().unwrap_or(name);
-    last.bytes().next().is_some_and(|b| b.is_ascii_digit())
+    let last = name.as_bytes().rsplit(|byte| *byte == b'.').next();
+    last.and_then(<[u8]>::first).is_some_and(u8::is_ascii_digit)
 }

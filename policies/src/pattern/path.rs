@@ -194,7 +194,7 @@ impl Segment {
 /// Decodes the visible ASCII characters, slashes aside (a path with escaped ones is judged once more with plain ones):
 /// what a server may see as the plain character.
 fn unescape(text: &str) -> Cow<'_, str> {
-    if !text.contains('%') {
+    if !text.bytes().any(|byte| byte == b'%') {
         return Cow::Borrowed(text);
     }
     let mut parts = text.split('%');
@@ -221,7 +221,10 @@ fn decode(digits: &str) -> Option<u8> {
 }
 
 fn split(path: &str) -> (&str, Option<&str>) {
-    path.split_once('/').map_or((path, None), |(first, rest)| (first, Some(rest)))
+    match path.bytes().position(|byte| byte == b'/') {
+        Some(slash) => (&path[..slash], Some(&path[slash + 1..])),
+        None => (path, None),
+    }
 }
 
 /// Refuses what a canonical path never holds: such a pattern would never match, or not what it seems to.
