@@ -47,6 +47,9 @@ pub struct Event {
     /// Why, in one line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Names of the credentials that the request carries, or that this is about; the agent never had them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub credentials: Vec<String>,
     /// The policy that decided, or was in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicyVersion>,
@@ -96,6 +99,8 @@ pub enum Action {
     Lifecycle,
     /// An operator replaced the policy, or tried to. It is recorded before it takes effect.
     PolicyChange,
+    /// An operator had the sources of credentials read again. It is recorded before the new secrets go out.
+    CredentialChange,
     /// A connection from outside was let in to a port of the agent, or refused.
     InboundConnection,
     /// A request from outside was let in, or refused.
@@ -153,6 +158,7 @@ impl Event {
             level: None,
             rule: None,
             reason: None,
+            credentials: Vec::new(),
             policy: None,
             request: None,
             flow: None,
@@ -179,6 +185,7 @@ impl Action {
             Self::Execution => "execution",
             Self::Lifecycle => "lifecycle",
             Self::PolicyChange => "policy-change",
+            Self::CredentialChange => "credential-change",
             Self::InboundConnection => "inbound-connection",
             Self::InboundRequest => "inbound-request",
             Self::InboundOutcome => "inbound-outcome",

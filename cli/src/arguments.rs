@@ -43,6 +43,11 @@ pub(crate) enum Vm {
     Run(Run),
     /// List running sandboxes.
     Ps(Output),
+    /// Read the sources of a sandbox's credentials again: every request from then on carries what they give.
+    RefreshCredentials {
+        /// The sandbox's id, or its agent's name if only one of it is running.
+        sandbox: String,
+    },
 }
 
 #[derive(Debug, Args)]

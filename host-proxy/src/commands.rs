@@ -7,8 +7,11 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::UnixStream;
 use wire::id::PolicyVersion;
 use wire::proxy::{MAX_COMMAND, ProxyCommand, ProxyEvent};
+use zeroize::{Zeroize, Zeroizing};
 
+use crate::credentials::Credentials;
 use crate::in_force::{self, InForce};
+use crate::refusal::chain;
 use crate::upstream::Pool;
 
 /// Does what the manager says, until it says no more; `report` takes each answer.
@@ -17,13 +20,14 @@ use crate::upstream::Pool;
 /// The manager is gone, or does not keep to the protocol.
 pub async fn serve(
     stream: UnixStream,
-    (in_force, connections): (&InForce, &Pool),
+    (in_force, credentials, connections): (&InForce, &Credentials, &Pool),
     mut report: impl FnMut(&ProxyEvent) -> io::Result<()>,
 ) -> io::Result<()> {
     let mut lines = BufReader::new(stream);
-    let mut line = Vec::new();
+    // It may hold secrets.
+    let mut line = Zeroizing::new(Vec::new());
     loop {
-        line.clear();
+        line.zeroize();
         if (&mut lines).take(MAX_COMMAND).read_until(b'\n', &mut line).await? == 0 {
             return Ok(());
         }
@@ -31,6 +35,10 @@ pub async fn serve(
             ProxyCommand::SetPolicy { version, policy } => {
                 set_policy((in_force, connections), version, policy).await
             }
+            ProxyCommand::SetCredentials { credentials: new } => match credentials.replace(new) {
+                Ok(()) => ProxyEvent::CredentialsApplied,
+                Err(error) => ProxyEvent::CredentialsRefused { cause: chain(&error) },
+            },
         };
         report(&answer)?;
     }

@@ -71,6 +71,12 @@ pub fn clean_trailers(fields: &mut HeaderMap) {
     remove(fields, &HEAD_ONLY);
 }
 
+/// Whether a request's field of this name never goes on.
+pub(crate) fn is_cleaned(name: &HeaderName) -> bool {
+    let listed = HOP_BY_HOP.iter().chain(&FORWARDING).chain(&EVASIVE).any(|other| reads_as(name, other));
+    listed || name.as_str().starts_with(wire::inference::PREFIX)
+}
+
 /// Removes what the `Connection` fields name.
 fn remove_nominated(fields: &mut HeaderMap) {
     let nominated: Vec<HeaderName> = fields
@@ -85,7 +91,8 @@ fn remove_nominated(fields: &mut HeaderMap) {
     }
 }
 
-fn remove(fields: &mut HeaderMap, names: &[&str]) {
+/// Removes every field that a server could take for one of these names.
+pub(crate) fn remove(fields: &mut HeaderMap, names: &[&str]) {
     let is_named = |field: &&HeaderName| names.iter().any(|name| reads_as(field, name));
     let found: Vec<HeaderName> = fields.keys().filter(is_named).cloned().collect();
     for name in found {

@@ -16,6 +16,7 @@ use wire::subject::Subject;
 
 use crate::canonical::{Authority, CanonicalRequest, Name};
 use crate::clock::now;
+use crate::credentials::{Carried, Credentials};
 use crate::flow::{Asker, FlowError};
 use crate::in_force::InForce;
 use crate::journal::{self, Journal, Outcome};
@@ -27,6 +28,7 @@ use crate::refusal::Refusal;
 pub struct Judge {
     in_force: Arc<InForce>,
     quotas: Arc<Quotas>,
+    credentials: Arc<Credentials>,
     journal: Journal,
     boot: u32,
     requests: AtomicU64,
@@ -52,13 +54,15 @@ pub struct Granted {
     pub budget: Budget,
     /// The policy.
     pub policy: PolicyVersion,
+    /// The credentials that it carries.
+    pub carried: Carried,
 }
 
 impl Judge {
     /// A judge by the policy in force who writes to `journal`. `boot` tells request ids of two boots apart.
     #[must_use]
-    pub fn new(in_force: Arc<InForce>, journal: Journal, boot: u32) -> Self {
-        Self { in_force, quotas: Arc::default(), journal, boot, requests: AtomicU64::new(1) }
+    pub fn new(in_force: Arc<InForce>, credentials: Arc<Credentials>, journal: Journal, boot: u32) -> Self {
+        Self { in_force, quotas: Arc::default(), credentials, journal, boot, requests: AtomicU64::new(1) }
     }
 
     /// A new request id.
@@ -70,7 +74,8 @@ impl Judge {
     /// Decides one request and records the decision.
     ///
     /// # Errors
-    /// The policy denies it, a limit of its rule is reached, or the decision cannot be recorded.
+    /// The policy denies it, a credential is misplaced, a limit of its rule is reached, or the decision cannot be
+    /// recorded.
     pub async fn request(&self, case: &Case<'_>, id: &RequestId) -> Result<Granted, Refusal> {
         let Case { asker, request, .. } = *case;
         let now = now();
@@ -85,6 +90,13 @@ impl Judge {
                 return Err(self.recorded_under(policy, event, Refusal::denied(&denial)).await);
             }
         };
+        let carried = match self.credentials.place(request, case.fields) {
+            Ok(carried) => carried,
+            Err(misplaced) => {
+                let event = journal::of_request(Action::NetworkRequest, asker, id, request);
+                return Err(self.recorded_under(policy, event, Refusal::misplaced(&misplaced)).await);
+            }
+        };
         let moment = Moment { instant: Instant::now(), time: now };
         let budget = match self.quotas.request(&permit, moment) {
             Ok(budget) => budget,
@@ -95,9 +107,9 @@ impl Judge {
         };
         let event = journal::of_request(Action::NetworkRequest, asker, id, request);
         let event = journal::allowed(event, &permit);
-        let event = Event { policy: Some(policy), ..event };
+        let event = Event { policy: Some(policy), credentials: carried.names(), ..event };
         self.journal.append(&event).await.map_err(|error| unrecorded(&error))?;
-        Ok(Granted { permit, budget, policy })
+        Ok(Granted { permit, budget, policy, carried })
     }
 
     /// Does what was granted in a case by `permit`, while every policy that follows allows it too, and asks no more of
@@ -135,6 +147,11 @@ impl Judge {
         let forbids = |policy: &Policy| decide_destination(policy, asker, authority);
         let upheld = self.in_force.uphold(conforms, forbids, work).await;
         upheld.map_err(|denial| Refusal::revoked(&denial))
+    }
+
+    /// The sandbox's credentials.
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
     }
 
     /// The policy in force.

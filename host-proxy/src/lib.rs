@@ -15,6 +15,7 @@ pub mod accept;
 pub mod authority;
 pub mod commands;
 pub mod conversation;
+pub mod credentials;
 pub mod dial;
 pub mod fields;
 pub mod flow;

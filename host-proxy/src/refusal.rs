@@ -3,6 +3,7 @@
 use http::{Response, StatusCode};
 use serde::Serialize;
 
+use crate::credentials::Misplaced;
 use crate::dial::DialError;
 use crate::quota::Spent;
 
@@ -25,6 +26,8 @@ pub enum Stopped {
     Condition,
     /// A limit of the rule that allows it.
     Limit,
+    /// A credential's placeholder stands where it is not used, or a credential cannot go out.
+    Credential,
     /// The request is malformed, ambiguous or late.
     Request,
     /// The request was allowed, but the upstream failed.
@@ -116,6 +119,13 @@ impl Refusal {
         let hint = "wait, or ask the operator to raise the limits of the rule".to_owned();
         let (status, rule) = (StatusCode::TOO_MANY_REQUESTS, Some(rule.to_owned()));
         Self { status, level: Stopped::Limit, rule, error: spent.to_string(), hint }
+    }
+
+    /// A credential is not used as the operator bound it.
+    #[must_use]
+    pub fn misplaced(misplaced: &Misplaced) -> Self {
+        let (error, hint) = (misplaced.to_string(), misplaced.hint().to_owned());
+        Self { status: StatusCode::FORBIDDEN, level: Stopped::Credential, rule: None, error, hint }
     }
 
     /// A denial after the request was allowed, or the connection opened: by a policy that took effect since, or because
@@ -270,6 +280,7 @@ impl Stopped {
             Self::Path => "path",
             Self::Condition => "condition",
             Self::Limit => "limit",
+            Self::Credential => "credential",
             Self::Request => "request",
             Self::Upstream => "upstream",
             Self::Proxy => "proxy",

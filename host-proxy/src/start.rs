@@ -16,9 +16,11 @@ use wire::flow::FlowKey;
 use wire::id::SandboxId;
 use wire::proxy::{ProxyConfig, ProxyEvent};
 use wire::spawn::{CONFIG_FD, Fd, STATUS_FD};
+use zeroize::Zeroizing;
 
 use crate::authority::{Authority, AuthorityError};
 use crate::commands;
+use crate::credentials::{CredentialError, Credentials};
 use crate::dial::{Allowed, Dialer, PrefixError, Resolver, TrustError, client_config};
 use crate::flow::Seals;
 use crate::in_force::{self, InForce};
@@ -54,6 +56,9 @@ pub enum StartError {
     /// `upstream.allow_addresses` does not parse.
     #[error("upstream.allow_addresses")]
     Addresses(#[from] PrefixError),
+    /// A credential is malformed.
+    #[error("credentials")]
+    Credentials(#[from] CredentialError),
     /// No trusted roots.
     #[error("upstream.extra_roots_pem")]
     Trust(#[from] TrustError),
@@ -85,6 +90,7 @@ pub struct Prepared {
 struct Parts {
     seals: Seals,
     policy: policies::Policy,
+    credentials: Credentials,
     certificates: Authority,
     dialer: Dialer,
     boot: u32,
@@ -145,6 +151,7 @@ impl Prepared {
         let (flows, names, audit) = (take(config.flows)?, take(config.names)?, take(config.audit)?);
         let commands = take(config.commands)?;
         let policy = in_force::load(&config.policy).map_err(StartError::Policy)?;
+        let credentials = Credentials::new(config.credentials)?;
         let certificates = Authority::new(config.sandbox.as_str())?;
         let resolver = Resolver::from_system(config.upstream.hosts);
         let allowed = Allowed::parse(config.upstream.allow_addresses.iter().map(String::as_str))?;
@@ -158,6 +165,7 @@ impl Prepared {
             proxy: Parts {
                 seals: Seals::new(config.flow_key),
                 policy,
+                credentials,
                 certificates,
                 dialer,
                 boot: boot_number(),
@@ -173,15 +181,17 @@ impl Prepared {
 
     /// Serves for ever, after saying so.
     async fn serve(self, status: &mut Status) -> Result<std::convert::Infallible, StartError> {
-        let Parts { seals, policy, certificates, dialer, boot, sandbox } = self.proxy;
+        let Parts { seals, policy, credentials, certificates, dialer, boot, sandbox } = self.proxy;
         for socket in [&self.flows, &self.names] {
             socket.set_nonblocking(true)?;
         }
         self.commands.set_nonblocking(true)?;
         let commands = tokio::net::UnixStream::from_std(self.commands)?;
         let in_force = Arc::new(InForce::new(policy));
+        let credentials = Arc::new(credentials);
         let journal = Journal::new(audit::client::Tokio::new(self.audit)?);
-        let judge = Arc::new(Judge::new(Arc::clone(&in_force), journal.clone(), boot));
+        let judge =
+            Arc::new(Judge::new(Arc::clone(&in_force), Arc::clone(&credentials), journal.clone(), boot));
         if let Some(inbound) = self.inbound {
             inbound.serve(&judge, journal)?;
         }
@@ -197,14 +207,16 @@ impl Prepared {
         let proxy = Proxy { seals, names: pool, judge, certificates, dialer, pool: shared, flows, sandbox };
         let proxy = Arc::new(proxy);
         tokio::spawn(listener::serve(proxy, arriving));
-        commands::serve(commands, (&in_force, &connections), |event| status.report(event)).await?;
+        commands::serve(commands, (&in_force, &credentials, &connections), |event| status.report(event))
+            .await?;
         // The manager is gone, and with it, at any moment, this process.
         std::future::pending().await
     }
 }
 
 fn read_config() -> Result<ProxyConfig, StartError> {
-    let mut text = String::new();
+    // It holds secrets.
+    let mut text = Zeroizing::new(String::new());
     File::from(take(CONFIG_FD)?).read_to_string(&mut text)?;
     let config: ProxyConfig = serde_json::from_str(&text).map_err(StartError::Config)?;
     if config.version == wire::VERSION {

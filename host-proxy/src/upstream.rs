@@ -285,6 +285,17 @@ impl Outbound {
         &mut self.fields
     }
 
+    /// Path and query as they go out.
+    #[must_use]
+    pub fn target(&self) -> &PathAndQuery {
+        &self.target
+    }
+
+    /// Replaces path and query by the same with a credential in them.
+    pub fn set_target(&mut self, target: PathAndQuery) {
+        self.target = target;
+    }
+
     /// Whether it may be sent twice: a safe method and no body.
     #[must_use]
     pub fn is_repeatable(&self) -> bool {

@@ -9,6 +9,7 @@ use wire::proxy::ProxyEvent;
 use wire::router::RouterEvent;
 
 use crate::control::Heard;
+use crate::credentials::Reread;
 use crate::failure::Failure;
 use crate::interruption::Interruption;
 use crate::operator::Asked;
@@ -26,6 +27,7 @@ pub(crate) enum Event {
     Guest(Heard),
     Signal(Received),
     Operator(Asked),
+    Credentials(Reread),
 }
 
 /// The one channel, and the signals that feed it from the first moment.

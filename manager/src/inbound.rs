@@ -7,12 +7,14 @@ use std::net::{SocketAddr, TcpListener};
 use policies::Document;
 use policies::document::TokenRule;
 use policies::inbound::OpenPort;
-use wire::inbound::{Opening, TOKEN_LENGTH, Token};
+use wire::inbound::{Opening, TOKEN_LENGTH};
+use wire::secret::Secret;
 use wire::vsock::GUEST_SOCKET;
 
 use crate::failure::{Failure, wrong_policy};
 use crate::process::Resources;
-use crate::spec::{Inbound, SecretSource};
+use crate::secret::SecretSource;
+use crate::spec::Inbound;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
@@ -21,7 +23,7 @@ const BACKLOG: i32 = 1024;
 #[derive(Debug)]
 pub(crate) struct BoundPort {
     port: OpenPort,
-    token: Option<Token>,
+    token: Option<Secret>,
     listener: TcpListener,
     /// Where it can be reached, which port 0 does not say.
     address: SocketAddr,
@@ -96,7 +98,7 @@ impl BoundPort {
     }
 }
 
-fn token(name: &str, source: Option<&SecretSource>) -> Result<Token, Failure> {
+fn token(name: &str, source: Option<&SecretSource>) -> Result<Secret, Failure> {
     let source = source.ok_or_else(|| {
         Failure::new(
             format_args!("entry '{name}' of policy.inbound asks for a token, and agent.yaml names none"),
@@ -106,8 +108,10 @@ fn token(name: &str, source: Option<&SecretSource>) -> Result<Token, Failure> {
         )
     })?;
     let text = source.read()?;
-    if TOKEN_LENGTH.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Ok(Token(text));
+    if TOKEN_LENGTH.contains(&text.expose().len())
+        && text.expose().bytes().all(|byte| byte.is_ascii_graphic())
+    {
+        return Ok(text);
     }
     Err(Failure::new(
         format_args!("the token of inbound.tokens.{name} is unfit"),
@@ -181,7 +185,7 @@ mod tests {
         let asks = format!("{FREE}, token: required");
         let (_folder, good) = file("correct-horse-battery\n");
         let bound = open(&asks, &[("web", good.clone())]).unwrap();
-        assert_eq!(bound[0].token, Some(Token("correct-horse-battery".to_owned())));
+        assert_eq!(bound[0].token, Some(Secret::new("correct-horse-battery".to_owned())));
         assert!(!format!("{bound:?}{}", bound[0].describe()).contains("horse"));
         let missing = open(&asks, &[]).unwrap_err();
         assert!(missing.remedy.contains("{tokens: {web: {env: NAME}}}"), "{}", missing.remedy);

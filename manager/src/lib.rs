@@ -6,6 +6,7 @@
 //! not a bug in here.
 
 pub mod control;
+pub mod credentials;
 pub mod doctor;
 mod event;
 pub mod failure;
@@ -25,6 +26,7 @@ mod record;
 mod reload;
 pub mod rundir;
 pub mod sandbox;
+pub mod secret;
 pub mod serial;
 pub mod signals;
 pub mod spec;

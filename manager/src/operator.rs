@@ -4,6 +4,7 @@
 //! which is asked for the caller of each connection.
 
 mod client;
+mod credentials;
 mod policy;
 
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -18,6 +19,7 @@ use wire::operator::{Answer, Ask, MAX_LINE, Request, Response, SOCKET, VERSION, 
 
 use crate::failure::{Failure, chain};
 
+pub use credentials::refresh_credentials;
 pub use policy::set_policy;
 
 /// How long a caller may take for its question, and the sandbox for its answer.

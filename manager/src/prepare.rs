@@ -1,6 +1,7 @@
 //! Everything that must exist before the first process starts: kernel, images, disks, sockets. And the
 //! descriptors with which each process starts.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -13,8 +14,9 @@ use policies::confinement::Workspace;
 use policies::{Document, Policy};
 use rustix::fs::{Mode, OFlags};
 use wire::audit::{AuditClient, AuditConfig};
-use wire::confinement::{Confinement, User};
+use wire::confinement::Confinement;
 use wire::control::{Agent, Mount, Root, Scratch, Setup, Size};
+use wire::credential::Credential;
 use wire::flow::FlowKey;
 use wire::id::SandboxId;
 use wire::machine::{Disk, DiskAccess, MachineConfig, Vsock};
@@ -22,6 +24,7 @@ use wire::proxy::{ProxyConfig, Upstream};
 use wire::router::{ModelServer, RouterConfig};
 use wire::vsock;
 
+use crate::credentials::{self, Placeholder, Refresh};
 use crate::event::{Event, Events};
 use crate::failure::{Failure, chain, wrong_policy};
 use crate::image;
@@ -36,6 +39,7 @@ use crate::processes::Processes;
 use crate::record::Recorder;
 use crate::reload::Reload;
 use crate::rundir::{RunDir, give};
+use crate::secret::SecretSource;
 use crate::spec::{MountMode, Provider, Spec};
 
 /// Directory of the sockets that the proxy connects to: the router's, and the guest's.
@@ -65,6 +69,10 @@ pub struct Prepared {
     inbound: Vec<BoundPort>,
     /// What is told of them.
     ports: OpenPorts,
+    /// What the agent's requests carry, until the proxy has it.
+    credentials: Vec<Credential>,
+    /// What the agent has in its stead.
+    placeholders: Vec<Placeholder>,
     extra_roots_pem: String,
     kvm: File,
     kernel: File,
@@ -82,6 +90,7 @@ pub(crate) struct Launched {
     pub(crate) processes: Processes,
     pub(crate) recorder: Recorder,
     pub(crate) reload: Reload,
+    pub(crate) refresh: Refresh,
     /// The read end of the guest's console.
     pub(crate) console: File,
 }
@@ -96,6 +105,8 @@ pub fn prepare(spec: Spec, options: &Options, layout: &Layout, stop: &Stop) -> R
     let confinement = confinement(&spec)?;
     let network = network(&spec)?;
     let inbound = inbound::bind(&spec.policy, &spec.inbound)?;
+    let placeholders = credentials::placeholders(&spec.credentials)?;
+    let credentials = credentials::read(&spec.credentials, &placeholders)?;
     let extra_roots_pem = spec.egress.ca.as_deref().map_or(Ok(String::new()), read_pem)?;
     let id = new_id(&spec.name)?;
     check()?;
@@ -131,6 +142,8 @@ pub fn prepare(spec: Spec, options: &Options, layout: &Layout, stop: &Stop) -> R
         network,
         ports: OpenPorts::of(&inbound),
         inbound,
+        credentials,
+        placeholders,
         extra_roots_pem,
         kvm,
         kernel,
@@ -183,11 +196,16 @@ impl Prepared {
             Recorder::new(client(&mut clients, "manager")?).map_err(|error| socket_failure(&error))?;
         let router = self.launch_router(layout, events, &mut clients)?;
         let (ear, voice) = UnixStream::pair().map_err(|error| socket_failure(&error))?;
-        let openings = std::mem::take(&mut self.inbound);
-        let proxy = self.launch_proxy(layout, events, (&mut clients, ear), openings)?;
+        let given = (std::mem::take(&mut self.inbound), std::mem::take(&mut self.credentials));
+        let proxy = self.launch_proxy(layout, events, (&mut clients, ear), given)?;
         let audit = self.launch_audit(layout, events, clients)?;
-        let reload = self.reload(self.network.is_some().then_some(voice))?;
-        Ok(Launched { processes: Processes { machine, proxy, router, audit }, recorder, reload, console })
+        let voice = self.network.is_some().then_some(voice);
+        let other = voice.as_ref().map(UnixStream::try_clone).transpose();
+        let other = other.map_err(|error| socket_failure(&error))?;
+        let refresh = Refresh::new(self.spec.credentials.clone(), self.placeholders.clone(), other);
+        let reload = self.reload(voice)?;
+        let processes = Processes { machine, proxy, router, audit };
+        Ok(Launched { processes, recorder, reload, refresh, console })
     }
 
     /// What the guest is told to become.
@@ -214,7 +232,7 @@ impl Prepared {
             mounts: self.guest_mounts.clone(),
             agent: Agent {
                 command: self.spec.command.clone(),
-                env: environment(&self.spec, &self.confinement.user, terminal),
+                env: self.environment(terminal),
                 workdir: self.spec.workdir.clone(),
                 terminal,
             },
@@ -224,6 +242,24 @@ impl Prepared {
             flow_key: self.flow_key.clone(),
             inbound: self.ports.guest.clone(),
         })
+    }
+
+    /// The agent's environment: what agent.yaml names, what every program expects, and placeholders for credentials.
+    fn environment(&self, terminal: Option<Size>) -> Vec<(String, String)> {
+        let user = &self.confinement.user;
+        let fixed = [
+            ("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"),
+            ("HOME", user.home.as_str()),
+            ("USER", user.name.as_str()),
+            ("LOGNAME", user.name.as_str()),
+            ("LANG", "C.UTF-8"),
+        ];
+        let placeholders = self.placeholders.iter().map(|one| (one.name.clone(), one.text.clone()));
+        let named: BTreeMap<String, String> = self.spec.env.clone().into_iter().chain(placeholders).collect();
+        let terminal = terminal.map(|_size| ("TERM", "xterm-256color"));
+        let defaults = fixed.into_iter().chain(terminal).filter(|(name, _)| !named.contains_key(*name));
+        let defaults: Vec<_> = defaults.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        defaults.into_iter().chain(named).collect()
     }
 
     /// Where the open ports can be reached, one line for each.
@@ -271,7 +307,7 @@ impl Prepared {
         layout: &Layout,
         events: &Events,
         (clients, ear): (&mut Clients, UnixStream),
-        ports: Vec<BoundPort>,
+        (ports, credentials): (Vec<BoundPort>, Vec<Credential>),
     ) -> Result<Option<Process>, Failure> {
         let policy = match &self.network {
             Some(policy) => policy.clone(),
@@ -307,6 +343,7 @@ impl Prepared {
                 allow_addresses: self.spec.egress.allow_addresses.clone(),
                 extra_roots_pem: self.extra_roots_pem.clone(),
             },
+            credentials,
             user: self.run.user(Program::Proxy),
         };
         let launch = Launch { program: Program::Proxy, config, resources, logs: self.run.path() };
@@ -385,6 +422,12 @@ fn network(spec: &Spec) -> Result<Option<String>, Failure> {
     Policy::compile(&spec.policy).map_err(|errors| wrong_policy(&errors))?;
     // A module that extends opens a way without any rule.
     if spec.policy.network.is_empty() && spec.policy.rego.is_empty() {
+        if !spec.credentials.is_empty() {
+            return Err(Failure::new(
+                "credentials are named, but no rule of policy.network allows the agent to reach anything",
+                "add a rule for the hosts that they are for",
+            ));
+        }
         if spec.inference.is_some() {
             return Err(Failure::new(
                 "inference is configured, but no rule of policy.network allows the agent to reach inference.local",
@@ -445,7 +488,7 @@ fn duplicate(file: &File) -> Result<File, Failure> {
 }
 
 fn model_server(provider: &Provider) -> Result<ModelServer, Failure> {
-    let api_key = provider.api_key.as_ref().map(crate::spec::SecretSource::read).transpose()?;
+    let api_key = provider.api_key.as_ref().map(SecretSource::read).transpose()?;
     Ok(ModelServer { url: provider.url.clone(), api_key, model: provider.model.clone() })
 }
 
@@ -464,20 +507,6 @@ fn device_name(index: usize) -> String {
     format!("/dev/vd{}", char::from(letter))
 }
 
-fn environment(spec: &Spec, user: &User, terminal: Option<Size>) -> Vec<(String, String)> {
-    let fixed = [
-        ("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"),
-        ("HOME", user.home.as_str()),
-        ("USER", user.name.as_str()),
-        ("LOGNAME", user.name.as_str()),
-        ("LANG", "C.UTF-8"),
-    ];
-    let terminal = terminal.map(|_size| ("TERM", "xterm-256color"));
-    let defaults = fixed.into_iter().chain(terminal).filter(|(name, _)| !spec.env.contains_key(*name));
-    let defaults = defaults.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    defaults.chain(spec.env.clone()).collect()
-}
-
 fn new_id(name: &str) -> Result<SandboxId, Failure> {
     let mut bytes = [0; 4];
     random(&mut bytes)?;
@@ -491,7 +520,7 @@ fn new_key() -> Result<FlowKey, Failure> {
     Ok(FlowKey(bytes))
 }
 
-fn random(bytes: &mut [u8]) -> Result<(), Failure> {
+pub(crate) fn random(bytes: &mut [u8]) -> Result<(), Failure> {
     let filled = rustix::rand::getrandom(&mut *bytes, rustix::rand::GetRandomFlags::empty());
     match filled {
         Ok(n) if n == bytes.len() => Ok(()),

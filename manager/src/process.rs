@@ -16,6 +16,7 @@ use rustix::process::{Pid, Signal};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wire::spawn::{CONFIG_FD, FIRST_RESOURCE_FD, Fd, STATUS_FD};
+use zeroize::Zeroizing;
 
 use crate::failure::{Failure, chain};
 use crate::layout::{Layout, Program};
@@ -188,7 +189,8 @@ fn tail(path: &Path) -> io::Result<Vec<u8>> {
 /// `config` as JSON in an anonymous file: unlike a pipe it takes any length without a reader.
 fn document(config: &impl Serialize) -> io::Result<File> {
     let mut file = File::from(rustix::fs::memfd_create("config", MemfdFlags::CLOEXEC)?);
-    file.write_all(&serde_json::to_vec(config)?)?;
+    // It may hold secrets.
+    file.write_all(&Zeroizing::new(serde_json::to_vec(config)?))?;
     file.rewind()?;
     Ok(file)
 }

@@ -61,7 +61,9 @@ impl Processes {
             Event::Proxy(_) => Failure::new(gone(self.proxy.as_mut()), BUG),
             Event::Router(_) => Failure::new(gone(self.router.as_mut()), BUG),
             Event::Audit(_) => Failure::new(self.audit.post_mortem(), BUG),
-            Event::Operator(_) => Failure::new("an operator spoke before the agent ran", BUG),
+            Event::Operator(_) | Event::Credentials(_) => {
+                Failure::new("an operator spoke before the agent ran", BUG)
+            }
             Event::Signal(_) => interrupted(),
         }
     }

@@ -68,6 +68,20 @@ impl Recorder {
         self.record(&Event { policy_change: Some(change), ..event })
     }
 
+    /// The secrets behind these credentials are about to be replaced on the word of the host's user `uid`, or are not, for a
+    /// reason.
+    pub(crate) fn credential_change(
+        &mut self,
+        credentials: Vec<String>,
+        uid: u32,
+        (decision, reason): (Decision, Option<String>),
+    ) -> Result<(), Failure> {
+        let by = format!("asked for by user {uid}");
+        let reason = Some(reason.map_or(by.clone(), |reason| format!("{reason}; {by}")));
+        let event = Event { decision: Some(decision), reason, ..Event::new(Action::CredentialChange) };
+        self.record(&Event { credentials, ..event })
+    }
+
     /// The guest says that it refused to let the agent, whose user id is `uid`, execute files.
     pub(crate) fn not_executed(
         &mut self,

@@ -18,6 +18,7 @@ use policies::{Document, Policy};
 use wire::id::PolicyVersion;
 use wire::operator::{Answer, Ask, PolicyInForce, PolicySet};
 use wire::proxy::ProxyCommand;
+use zeroize::Zeroizing;
 
 use crate::failure::{Failure, chain, wrong_policy};
 use crate::operator::{Asked, Reply};
@@ -76,6 +77,7 @@ impl Reload {
         let Asked { ask, uid, reply } = asked;
         match ask {
             Ask::PolicyInForce => reply.send(Answer::PolicyInForce(self.in_force.answer())),
+            Ask::RefreshCredentials => unreachable!("the sandbox's loop gives that to `Refresh`"),
             Ask::SetPolicy { policy, name } => {
                 let mut change = PolicyChange { new: None, old: self.in_force.edition(), source: name, uid };
                 if let Err(failure) = self.replace(&policy, &mut change, (recorder, &reply)) {
@@ -176,8 +178,10 @@ impl Network {
     }
 }
 
-fn say(proxy: &mut UnixStream, command: &ProxyCommand) -> io::Result<()> {
-    let mut line = serde_json::to_vec(command)?;
+/// Says one command to the proxy.
+pub(crate) fn say(proxy: &mut UnixStream, command: &ProxyCommand) -> io::Result<()> {
+    // It may hold secrets.
+    let mut line = Zeroizing::new(serde_json::to_vec(command)?);
     line.push(b'\n');
     proxy.write_all(&line)
 }

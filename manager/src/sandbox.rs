@@ -17,10 +17,12 @@ use std::time::{Duration, Instant};
 use wire::audit::AuditEvent;
 use wire::control::{Exit, FromGuest, ToGuest};
 use wire::machine::MachineEvent;
+use wire::operator::Ask;
 use wire::proxy::ProxyEvent;
 use wire::router::RouterEvent;
 
 use crate::control::{self, Heard, Sinks, ToGuestQueue};
+use crate::credentials::Refresh;
 use crate::event::{Event, Events};
 use crate::failure::{ExitStatus, Failure, chain};
 use crate::interruption::interrupted;
@@ -62,6 +64,7 @@ pub(crate) struct Booting {
     pub(crate) processes: Processes,
     pub(crate) recorder: Recorder,
     reload: Reload,
+    refresh: Refresh,
     pub(crate) console: Console,
     pub(crate) guest: ToGuestQueue,
     /// Who has not reported ready yet.
@@ -86,6 +89,7 @@ struct Running {
     processes: Processes,
     recorder: Recorder,
     reload: Reload,
+    refresh: Refresh,
     console: Console,
     guest: ToGuestQueue,
     events: Events,
@@ -141,7 +145,8 @@ impl Booting {
         let listener = prepared.take_control_listener();
         let heard = events.to_loop(Event::Guest);
         let guest = control::serve(listener, Sinks { stdout: io::stdout(), stderr: io::stderr() }, heard);
-        let Launched { processes, recorder, reload, console: serial } = prepared.launch(layout, &events)?;
+        let Launched { processes, recorder, reload, refresh, console: serial } =
+            prepared.launch(layout, &events)?;
         console.read(serial, tee(options.console));
         events.timeline.mark("processes started");
         let waiting = Waiting {
@@ -151,7 +156,7 @@ impl Booting {
             hello: true,
             authority_pem: None,
         };
-        Ok(Self { processes, recorder, reload, console, guest, waiting, prepared, events, options })
+        Ok(Self { processes, recorder, reload, refresh, console, guest, waiting, prepared, events, options })
     }
 
     /// Waits until everybody is there, then tells the guest what to become.
@@ -174,11 +179,13 @@ impl Booting {
         let deadline =
             self.prepared.spec.resources.timeout.map(|timeout| Instant::now() + timeout.duration());
         self.prepared.attend(&self.events)?;
-        let Self { processes, recorder, reload, console, guest, prepared, events, options, .. } = self;
+        let Self { processes, recorder, reload, refresh, console, guest, prepared, events, options, .. } =
+            self;
         Ok(Running {
             processes,
             recorder,
             reload,
+            refresh,
             console,
             guest,
             events,
@@ -295,6 +302,22 @@ impl Running {
                 self.recorder.not_executed(&refusals, unlisted, self.prepared.agent_uid())
             }
             Event::Machine(Report::Event(MachineEvent::Ready { .. })) => Ok(()),
+            Event::Operator(asked) if asked.ask == Ask::RefreshCredentials => {
+                self.refresh.asked(asked, self.events.to_loop(|event| event));
+                Ok(())
+            }
+            Event::Credentials(reread) => {
+                self.refresh.reread(reread, &mut self.recorder);
+                Ok(())
+            }
+            Event::Proxy(Report::Event(ProxyEvent::CredentialsApplied)) => {
+                self.refresh.applied();
+                Ok(())
+            }
+            Event::Proxy(Report::Event(ProxyEvent::CredentialsRefused { cause })) => {
+                self.refresh.refused(cause, &mut self.recorder);
+                Ok(())
+            }
             Event::Operator(asked) => {
                 self.reload.asked(asked, &mut self.recorder);
                 Ok(())

@@ -2,7 +2,6 @@
 //! document names.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -11,8 +10,10 @@ use serde::{Deserialize, Serialize};
 use wire::control::MountAccess;
 use wire::router::Sensitive;
 
+use crate::credentials::{self, CredentialSpec};
 use crate::failure::Failure;
 use crate::policy_files::{self, PolicyError, PolicyFiles};
+use crate::secret::SecretSource;
 use crate::unit::{Mebibytes, Seconds};
 
 /// One agent session, as written.
@@ -48,6 +49,9 @@ pub struct Spec {
     /// What the open ports of `policy.inbound` need from the operator.
     #[serde(default)]
     pub inbound: Inbound,
+    /// What the agent's requests carry, and the agent never has.
+    #[serde(default)]
+    pub credentials: Vec<CredentialSpec>,
     /// Model servers behind `https://inference.local`.
     #[serde(default)]
     pub inference: Option<Inference>,
@@ -144,16 +148,6 @@ pub struct Provider {
     pub model: Option<String>,
 }
 
-/// Where a secret comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "lowercase")]
-pub enum SecretSource {
-    /// An environment variable of the manager.
-    Env(String),
-    /// A file; a trailing newline is dropped.
-    File(PathBuf),
-}
-
 impl Default for Resources {
     fn default() -> Self {
         Self { vcpus: 1, memory: Mebibytes(512), disk: None, timeout: None }
@@ -212,6 +206,7 @@ impl Spec {
                 "use at least 128MiB",
             );
         }
+        credentials::check(&self.credentials, |name| self.env.contains_key(name))?;
         self.check_guest_paths()
     }
 
@@ -260,10 +255,9 @@ impl Spec {
         let providers =
             self.inference.iter_mut().flat_map(|i| [&mut i.providers.local, &mut i.providers.cloud]);
         let keys = providers.flatten().filter_map(|provider| provider.api_key.as_mut());
-        for secret in keys.chain(self.inbound.tokens.values_mut()) {
-            if let SecretSource::File(path) = secret {
-                *path = base.join(&path);
-            }
+        let credentials = self.credentials.iter_mut().map(|credential| &mut credential.from);
+        for secret in keys.chain(self.inbound.tokens.values_mut()).chain(credentials) {
+            secret.resolve(base);
         }
     }
 }
@@ -276,31 +270,6 @@ impl MountMode {
             Self::Ro => Some(MountAccess::ReadOnly),
             Self::Copy => Some(MountAccess::Copy),
             Self::Rw => None,
-        }
-    }
-}
-
-impl SecretSource {
-    /// The secret.
-    ///
-    /// # Errors
-    /// The variable is not set, or the file cannot be read.
-    pub fn read(&self) -> Result<String, Failure> {
-        match self {
-            Self::Env(name) => std::env::var(name).map_err(|_unset| {
-                Failure::new(
-                    format_args!("the environment variable {name} is not set"),
-                    "set it, or name another source in agent.yaml",
-                )
-            }),
-            Self::File(path) => {
-                fs::read_to_string(path).map(|text| text.trim_end_matches('\n').to_owned()).map_err(|error| {
-                    Failure::new(
-                        format_args!("cannot read {}: {error}", path.display()),
-                        "name a file that you may read",
-                    )
-                })
-            }
         }
     }
 }

@@ -16,6 +16,7 @@
 //! (the time that a rule is judged by is given); what cannot be
 //! understood is an error and never an allowance; a [`Permit`] can be made by [`Policy::decide`] only.
 
+pub mod binding;
 pub mod canonical;
 pub mod compose;
 pub mod confinement;

@@ -26,9 +26,11 @@ pub(crate) enum Side {
 /// Why a text is not a pattern.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
-pub(crate) struct PatternError {
-    pub(crate) reason: String,
-    pub(crate) remedy: String,
+pub struct PatternError {
+    /// What is wrong, in one line.
+    pub reason: String,
+    /// What to do about it, in one line.
+    pub remedy: String,
 }
 
 impl PatternError {

@@ -110,7 +110,7 @@ impl Server {
         let url = || UpstreamError::Url { zone: zone.as_str(), url: server.url.clone() };
         let base = Base::parse(&server.url).ok_or_else(url)?;
         let authorization =
-            server.api_key.as_ref().map(|key| bearer(key).ok_or(UpstreamError::Key(zone.as_str())));
+            server.api_key.as_ref().map(|key| bearer(key.expose()).ok_or(UpstreamError::Key(zone.as_str())));
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(std::time::Duration::from_secs(30))

@@ -11,6 +11,7 @@
 pub mod audit;
 pub mod confinement;
 pub mod control;
+pub mod credential;
 pub mod flow;
 pub mod frame;
 pub mod id;
@@ -21,10 +22,11 @@ pub mod name;
 pub mod operator;
 pub mod proxy;
 pub mod router;
+pub mod secret;
 pub mod spawn;
 pub mod subject;
 pub mod vsock;
 
 /// Version of every encoding in this crate but [`operator`], which has its own. Both ends of a channel come from one build; the number is
 /// checked in the first message so that a mixed installation fails with a reason.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::PolicyVersion;
 
 /// Version of this protocol.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Name of the socket in a sandbox's run directory.
 pub const SOCKET: &str = "control.sock";
@@ -40,6 +40,8 @@ pub enum Ask {
     },
     /// Which policy is in force?
     PolicyInForce,
+    /// Read the sources of all credentials again.
+    RefreshCredentials,
 }
 
 /// What is answered.
@@ -60,6 +62,11 @@ pub enum Answer {
     PolicySet(PolicySet),
     /// The policy in force.
     PolicyInForce(PolicyInForce),
+    /// Every request carries what the sources gave.
+    CredentialsRefreshed {
+        /// Names of the credentials.
+        names: Vec<String>,
+    },
     /// Nothing was done.
     Refused {
         /// One line of cause.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::credential::Credential;
 use crate::flow::FlowKey;
 use crate::id::{PolicyVersion, SandboxId};
 use crate::inbound::Inbound;
@@ -39,6 +40,8 @@ pub struct ProxyConfig {
     pub policy: String,
     /// How upstreams are found and trusted.
     pub upstream: Upstream,
+    /// What the agent's requests carry, and the agent never has.
+    pub credentials: Vec<Credential>,
     /// Who the process becomes.
     pub user: Option<JailUser>,
 }
@@ -79,6 +82,13 @@ pub enum ProxyEvent {
         /// One line of cause.
         cause: String,
     },
+    /// The credentials that were sent are those of every request from now on.
+    CredentialsApplied,
+    /// The credentials that were sent are unfit: those before stay.
+    CredentialsRefused {
+        /// One line of cause.
+        cause: String,
+    },
     /// Could not start.
     Failed {
         /// One line of cause.
@@ -98,6 +108,11 @@ pub enum ProxyCommand {
         version: PolicyVersion,
         /// As [`ProxyConfig::policy`].
         policy: String,
+    },
+    /// Replace the credentials.
+    SetCredentials {
+        /// As [`ProxyConfig::credentials`].
+        credentials: Vec<Credential>,
     },
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::secret::Secret;
 use crate::spawn::{Fd, JailUser};
 
 /// The router of a sandbox.
@@ -41,13 +42,13 @@ pub enum Sensitive {
 }
 
 /// An OpenAI-compatible server.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelServer {
     /// Base URL, for example `https://models.example.com/v1`.
     pub url: String,
     /// Sent as `Authorization: Bearer …`; never shown to the guest.
-    pub api_key: Option<String>,
+    pub api_key: Option<Secret>,
     /// Replaces the model that the client named.
     pub model: Option<String>,
 }
@@ -65,15 +66,4 @@ pub enum RouterEvent {
         /// One line of remedy.
         remedy: String,
     },
-}
-
-impl std::fmt::Debug for ModelServer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let key = self.api_key.as_ref().map(|_key| "<redacted>");
-        f.debug_struct("ModelServer")
-            .field("url", &self.url)
-            .field("api_key", &key)
-            .field("model", &self.model)
-            .finish()
-    }
 }

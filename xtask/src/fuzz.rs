@@ -86,13 +86,7 @@ fn build_short(workspace: &Workspace) -> Command {
     build
 }
 
-fn target(
-    workspace: &Workspace,
-    built: &Path,
-    name: &str,
-    seeds: &[&str],
-    seconds: u32,
-) -> Result<Command> {
+fn target(workspace: &Workspace, built: &Path, name: &str, seeds: &[&str], seconds: u32) -> Result<Command> {
     let folder = workspace.target.join("fuzz");
     let (corpus, findings) = (folder.join("corpus").join(name), folder.join("findings"));
     make(&corpus)?;

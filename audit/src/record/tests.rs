@@ -98,6 +98,7 @@ fn actions_are_called_as_they_are_written() {
         Action::Execution,
         Action::Lifecycle,
         Action::PolicyChange,
+        Action::CredentialChange,
         Action::InboundConnection,
         Action::InboundRequest,
         Action::InboundOutcome,

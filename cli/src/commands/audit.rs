@@ -76,6 +76,7 @@ fn line(record: &Record) -> String {
         event.inference.as_ref().map(model).unwrap_or_default(),
         event.lifecycle.as_ref().map(life).unwrap_or_default(),
         event.policy_change.as_ref().map(change).unwrap_or_default(),
+        carried(&event.credentials),
         event.status.map(|status| format!("status {status}")).unwrap_or_default(),
         event.level.as_ref().map(|level| format!("level {level}")).unwrap_or_default(),
         event.rule.as_ref().map(|rule| format!("rule {rule}")).unwrap_or_default(),
@@ -113,6 +114,10 @@ fn model(inference: &Inference) -> String {
         inference.route.as_deref().unwrap_or("none"),
         served.map_or("", String::as_str)
     )
+}
+
+fn carried(credentials: &[String]) -> String {
+    if credentials.is_empty() { String::new() } else { format!("credentials {}", credentials.join(" ")) }
 }
 
 fn life(lifecycle: &Lifecycle) -> String {

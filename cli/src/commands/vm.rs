@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use manager::failure::Failure;
 use manager::layout::Layout;
+use manager::operator::refresh_credentials;
 use manager::options::{ConsoleOutput, Options, Timings, Tty};
 use manager::rundir;
 use manager::sandbox::Planned;
@@ -15,6 +16,7 @@ pub(super) fn run(command: Vm, layout: Layout) -> Result<u8, Failure> {
     match command {
         Vm::Run(arguments) => start(arguments, layout),
         Vm::Ps(output) => list(output, &layout),
+        Vm::RefreshCredentials { sandbox } => refresh(&sandbox, &layout),
     }
 }
 
@@ -33,6 +35,12 @@ fn start(arguments: Run, layout: Layout) -> Result<u8, Failure> {
         return Ok(0);
     }
     planned.run().map(|status| status.code())
+}
+
+fn refresh(sandbox: &str, layout: &Layout) -> Result<u8, Failure> {
+    let (sandbox, names) = refresh_credentials(layout, sandbox)?;
+    println!("{sandbox}: {} read again", names.join(", "));
+    Ok(0)
 }
 
 fn list(output: Output, layout: &Layout) -> Result<u8, Failure> {

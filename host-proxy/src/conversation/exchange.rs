@@ -20,6 +20,7 @@ use wire::id::PolicyVersion;
 use super::Named;
 use super::link::{Kept, Link, Ways};
 use crate::clock::now;
+use crate::credentials::{Misplaced, Search, Watch};
 use crate::fields;
 use crate::http1::{Head, Length, ReadError};
 use crate::journal::Outcome;
@@ -114,6 +115,7 @@ pub(super) struct Tally {
     pub(super) received: AtomicU64,
     budget: Budget,
     spent: OnceLock<Spent>,
+    stray: OnceLock<Misplaced>,
     /// What else there is to say of it in the end.
     pub(super) note: OnceLock<String>,
 }
@@ -123,6 +125,8 @@ struct Relay<'a, D> {
     reply: &'a mut D,
     method: &'a Method,
     tally: &'a Tally,
+    /// For secrets, if it comes from where one is known.
+    search: Option<Search>,
 }
 
 /// Does `work` while the policy in force permits it, and records what came of it. `conforms` becomes the policy that
@@ -161,14 +165,15 @@ impl<'a> Named<'a> {
     /// Where a way for this request comes from.
     pub(super) fn ways(self, granted: &'a Granted) -> Ways<'a> {
         let Proxy { dialer, pool, .. } = self.proxy;
-        let (permit, policy) = (&granted.permit, granted.policy);
-        Ways { dialer, pool, permit, request: self.case.request, policy }
+        let Granted { permit, policy, carried, .. } = granted;
+        Ways { dialer, pool, permit, request: self.case.request, policy: *policy, carried }
     }
 
     /// The request as it goes out. The fields of `head` are those that were judged.
-    pub(super) fn outbound(self, permit: &Permit, head: Head) -> Outbound {
+    pub(super) fn outbound(self, Ways { permit, carried, .. }: Ways<'_>, head: Head) -> Outbound {
         let trailers = if head.accepts_trailers { Trailers::Wanted } else { Trailers::Unwanted };
         let mut out = Outbound::new(permit, self.case.request, head.fields, head.length);
+        carried.add_to(&mut out);
         if permit.host() == wire::inference::HOST {
             self.vouch(out.fields_mut(), permit);
         }
@@ -203,9 +208,11 @@ impl<U: Upload, D: Reply> Exchange<'_, U, D> {
             tally.answering.store(false, Ordering::Relaxed);
         }
         let (feeder, body) = body_of(head.length);
-        let out = named.outbound(ways.permit, head);
-        let relay = Relay { reply: self.reply, method: &named.case.request.method, tally };
-        let upload = feed(self.upload, feeder, tally);
+        let out = named.outbound(ways, head);
+        let (method, search) = (&named.case.request.method, ways.carried.search());
+        let relay = Relay { reply: self.reply, method, tally, search };
+        let watch = named.proxy.judge.credentials().watch();
+        let upload = feed(self.upload, feeder, (tally, watch));
         both(upload, relay.run(&mut link, (&out, body))).await?;
         Ok(link.keep())
     }
@@ -216,8 +223,9 @@ pub(super) async fn relay_answer<D: Reply>(
     response: Response<Incoming>,
     reply: &mut D,
     (method, tally): (&Method, &Tally),
+    search: Option<Search>,
 ) -> Result<(), Fault> {
-    Relay { reply, method, tally }.answer(response).await
+    Relay { reply, method, tally, search }.answer(response).await
 }
 
 impl<D: Reply> Relay<'_, D> {
@@ -244,6 +252,10 @@ impl<D: Reply> Relay<'_, D> {
 
     async fn answer(self, response: Response<Incoming>) -> Result<(), Fault> {
         self.tally.status.store(response.status().as_u16(), Ordering::Relaxed);
+        if self.search.is_some() && !Search::can_read(response.headers()) {
+            let error = "the upstream compressed an answer that must be searched for credentials".to_owned();
+            return Err(Fault::Before(Refusal::broken_upstream(StatusCode::BAD_GATEWAY, error)));
+        }
         self.tally.answering.store(true, Ordering::Relaxed);
         self.relay(response).await.map_err(|error| {
             tracing::debug!(error = %chain(error.as_ref()), "a response was broken off");
@@ -252,12 +264,13 @@ impl<D: Reply> Relay<'_, D> {
     }
 
     async fn relay(
-        self,
+        mut self,
         response: Response<Incoming>,
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let extent = self.extent(&response);
         let (mut parts, mut body) = response.into_parts();
         fields::clean_response(&mut parts.headers);
+        self.search_fields(&mut parts.headers);
         self.reply.head(&Response::from_parts(parts, ()), extent)?;
         let mut trailers = None;
         loop {
@@ -272,16 +285,39 @@ impl<D: Reply> Relay<'_, D> {
                     self.tally.received.fetch_add(data.len() as u64, Ordering::Relaxed);
                     // What the upstream already ended goes out with its end; everything else at once.
                     let more = if body.is_end_stream() { More::Soon } else { More::Later };
-                    self.reply.piece(data, more).await?;
+                    let data = match &mut self.search {
+                        Some(search) => search.piece(data),
+                        None => data,
+                    };
+                    if !data.is_empty() {
+                        self.reply.piece(data, more).await?;
+                    }
                 }
                 Err(frame) => trailers = frame.into_trailers().ok(),
             }
         }
         if let Some(trailers) = &mut trailers {
             fields::clean_trailers(trailers);
+            self.search_fields(trailers);
+        }
+        if let Some(mut search) = self.search.take() {
+            let rest = search.end();
+            if !rest.is_empty() {
+                self.reply.piece(rest, More::Soon).await?;
+            }
+            if search.found() > 0 {
+                let note = format!("a credential was taken out of the answer {} times", search.found());
+                let _set_once = self.tally.note.set(note);
+            }
         }
         self.reply.end(trailers).await?;
         Ok(())
+    }
+
+    fn search_fields(&mut self, fields: &mut HeaderMap) {
+        if let Some(search) = &mut self.search {
+            search.fields(fields);
+        }
     }
 
     fn extent(&self, response: &Response<Incoming>) -> Extent {
@@ -301,8 +337,9 @@ impl<D: Reply> Relay<'_, D> {
 impl Tally {
     pub(super) fn new(budget: Budget) -> Self {
         let (status, sent, received) = (AtomicU16::new(0), AtomicU64::new(0), AtomicU64::new(0));
-        let (answering, spent, note) = (AtomicBool::new(false), OnceLock::new(), OnceLock::new());
-        Self { started: Instant::now(), answering, status, sent, received, budget, spent, note }
+        let answering = AtomicBool::new(false);
+        let (spent, stray, note) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Self { started: Instant::now(), answering, status, sent, received, budget, spent, stray, note }
     }
 
     /// Counts bytes of a body before they go on.
@@ -312,18 +349,29 @@ impl Tally {
         })
     }
 
-    /// The limit that was reached is what the client must hear, not what came of it.
+    /// Looks at what a client sends before it goes on.
+    pub(super) fn watch(&self, watch: &mut Option<Watch>, piece: &[u8]) -> Result<(), Misplaced> {
+        let seen = watch.as_mut().map_or(Ok(()), |watch| watch.see(piece));
+        seen.inspect_err(|misplaced| {
+            let _first_is_kept = self.stray.set(misplaced.clone());
+        })
+    }
+
+    /// The limit that was reached, or what was found, is what the client must hear, not what came of it.
     fn explained(&self, fault: Fault, permit: &Permit) -> Fault {
-        match (fault, self.spent.get()) {
-            (Fault::Before(_), Some(spent)) => Fault::Before(Refusal::spent(permit.rule(), *spent)),
-            (fault, _) => fault,
+        match (fault, self.spent.get(), self.stray.get()) {
+            (Fault::Before(_), Some(spent), _) => Fault::Before(Refusal::spent(permit.rule(), *spent)),
+            (Fault::Before(_), None, Some(stray)) => Fault::Before(Refusal::misplaced(stray)),
+            (fault, ..) => fault,
         }
     }
 
     fn outcome(&self) -> Outcome {
         let status = self.status.load(Ordering::Relaxed);
-        let notes = [self.spent.get().map(ToString::to_string), self.note.get().cloned()];
-        let notes: Vec<String> = notes.into_iter().flatten().collect();
+        let (spent, stray) = (self.spent.get(), self.stray.get());
+        let why = [spent.map(ToString::to_string), stray.map(ToString::to_string)];
+        let notes = why.into_iter().chain([self.note.get().cloned()]);
+        let notes: Vec<String> = notes.flatten().collect();
         Outcome {
             status: (status != 0).then_some(status),
             sent: self.sent.load(Ordering::Relaxed),
@@ -346,12 +394,16 @@ fn body_of(length: Length) -> (Option<Feeder>, Outgoing) {
 }
 
 /// Reads the client's body and feeds it to the upstream, as fast as the upstream takes it. An upstream that
-/// wants no more ends it early, and so does a limit.
-async fn feed<U: Upload>(upload: &mut U, feeder: Option<Feeder>, tally: &Tally) -> Result<(), ReadError> {
+/// wants no more ends it early, and so does a limit, and a placeholder.
+async fn feed<U: Upload>(
+    upload: &mut U,
+    feeder: Option<Feeder>,
+    (tally, mut watch): (&Tally, Option<Watch>),
+) -> Result<(), ReadError> {
     let Some(feeder) = feeder else { return Ok(()) };
     while let Some(piece) = upload.piece().await? {
         let length = piece.len() as u64;
-        if tally.spend(piece.len()).is_err() {
+        if tally.watch(&mut watch, &piece).is_err() || tally.spend(piece.len()).is_err() {
             // Dropped before its end, the feeder breaks the body off.
             return Ok(());
         }

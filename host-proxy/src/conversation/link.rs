@@ -7,6 +7,7 @@ use policies::Permit;
 use wire::id::PolicyVersion;
 
 use crate::canonical::{Authority, CanonicalRequest, Scheme};
+use crate::credentials::Carried;
 use crate::dial::{Dialer, Speaks};
 use crate::refusal::Refusal;
 use crate::upstream::{Outbound, Outgoing, Pool, SendError, Upstream};
@@ -35,6 +36,8 @@ pub(super) struct Ways<'a> {
     pub(super) request: &'a CanonicalRequest,
     /// The policy that gave the permit.
     pub(super) policy: PolicyVersion,
+    /// What the request carries beside what the agent wrote.
+    pub(super) carried: &'a Carried,
 }
 
 /// A way for one permitted request.

@@ -20,6 +20,7 @@ use super::exchange::{Fault, Tally, UPSTREAM_PATIENCE, relay_answer};
 use super::link::Ways;
 use super::one::Answer;
 use super::{FAREWELL, Named};
+use crate::credentials::{Misplaced, Watch};
 use crate::fields;
 use crate::http1::{Head, Reader, Writer};
 use crate::quota::Spent;
@@ -84,6 +85,8 @@ struct Pump<'a, R, W> {
     bytes: &'a AtomicU64,
     messages: &'a AtomicU64,
     tally: &'a Tally,
+    /// For placeholders, on the way of the client's messages.
+    watch: Option<Watch>,
 }
 
 /// Why a direction stopped without a close frame.
@@ -93,6 +96,8 @@ enum Stop {
     Violation(#[from] Violation),
     #[error("{0}")]
     Spent(#[from] Spent),
+    #[error("{0}")]
+    Stray(#[from] Misplaced),
     #[error("{0}")]
     Random(#[from] NoRandomness),
     /// It ended, or failed.
@@ -125,7 +130,7 @@ impl<'a> Crossing<'a> {
     {
         let Wanted { head, offer } = wanted;
         let mut link = self.ways.alone().await.map_err(Fault::Before)?;
-        let mut out = self.named.outbound(self.ways.permit, head);
+        let mut out = self.named.outbound(self.ways, head);
         offer.ask(out.fields_mut());
         let answered = timeout(UPSTREAM_PATIENCE, link.send(&out, Outgoing::Nothing)).await;
         let mut response = answered.map_err(|_elapsed| Fault::Before(late()))?.map_err(Fault::Before)?;
@@ -137,16 +142,21 @@ impl<'a> Crossing<'a> {
             return Err(unspoken(&SwitchError::Answered));
         }
         if status != StatusCode::SWITCHING_PROTOCOLS {
-            return relay_answer(response, &mut Answer::last(writer), (&Method::GET, self.tally)).await;
+            let (mut answer, search) = (Answer::last(writer), self.ways.carried.search());
+            return relay_answer(response, &mut answer, (&Method::GET, self.tally), search).await;
         }
         offer.check(&response).map_err(|error| unspoken(&error))?;
         let upgraded = hyper::upgrade::on(&mut response).await.map_err(|error| unspoken(&error))?;
         fields::clean_response(response.headers_mut());
+        if let Some(mut search) = self.ways.carried.search() {
+            search.fields(response.headers_mut());
+        }
         offer.answer(response.headers_mut());
         self.tally.answering.store(true, Ordering::Relaxed);
         writer.switch(&response).await.map_err(|_client_is_gone| Fault::During)?;
         let over = self.over.insert(Over::new(upgraded));
-        over.carry(reader.parts_mut(), writer.stream_mut(), self.tally).await;
+        let watch = self.named.proxy.judge.credentials().watch();
+        over.carry(reader.parts_mut(), writer.stream_mut(), (self.tally, watch)).await;
         Ok(())
     }
 
@@ -178,8 +188,12 @@ impl Over {
     }
 
     /// Carries frames until the end, says goodbye to who does not know of it, and notes how it was.
-    async fn carry<R, W>(&mut self, (reads, buffer): (&mut R, &mut BytesMut), writes: &mut W, tally: &Tally)
-    where
+    async fn carry<R, W>(
+        &mut self,
+        (reads, buffer): (&mut R, &mut BytesMut),
+        writes: &mut W,
+        (tally, watch): (&Tally, Option<Watch>),
+    ) where
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
     {
@@ -195,6 +209,7 @@ impl Over {
                 bytes: &tally.sent,
                 messages: &sent,
                 tally,
+                watch,
             };
             let down = Pump {
                 from: &mut self.server_writes,
@@ -205,6 +220,7 @@ impl Over {
                 bytes: &tally.received,
                 messages: &received,
                 tally,
+                watch: None,
             };
             until_parting(up.run(), down.run()).await
         };
@@ -262,6 +278,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Pump<'_, R, W> {
     }
 
     fn piece(&mut self, piece: &Piece) -> Result<(), Stop> {
+        self.tally.watch(&mut self.watch, &piece.data)?;
         self.spend(piece.data.len())?;
         write_piece(&mut self.queue.waiting, piece, self.queue.masks.as_mut())?;
         self.messages.fetch_add(u64::from(piece.ends), Ordering::Relaxed);
@@ -324,7 +341,7 @@ impl Stop {
     fn codes(&self) -> (u16, u16) {
         match self {
             Self::Violation(violation) => (violation.code(), code::AWAY),
-            Self::Spent(_) => (code::POLICY, code::POLICY),
+            Self::Spent(_) | Self::Stray(_) => (code::POLICY, code::POLICY),
             Self::Random(_) | Self::Gone | Self::Deaf => (code::AWAY, code::AWAY),
         }
     }

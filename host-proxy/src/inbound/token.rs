@@ -2,14 +2,14 @@
 
 use http::header::{self, HeaderMap};
 use subtle::ConstantTimeEq;
-use wire::inbound::Token;
+use wire::secret::Secret;
 
 /// What requests are compared with. It does not print.
 #[derive(Debug)]
-pub(super) struct Expected(Token);
+pub(super) struct Expected(Secret);
 
 impl Expected {
-    pub(super) fn new(token: Token) -> Self {
+    pub(super) fn new(token: Secret) -> Self {
         Self(token)
     }
 
@@ -22,7 +22,7 @@ impl Expected {
             _ => None,
         };
         fields.remove(header::AUTHORIZATION);
-        only.is_some_and(|given| given.ct_eq(self.0.0.as_bytes()).into())
+        only.is_some_and(|given| given.ct_eq(self.0.expose().as_bytes()).into())
     }
 }
 
@@ -38,7 +38,7 @@ mod tests {
 
     #[test]
     fn one_bearer_with_the_token_and_nothing_else() {
-        let expected = Expected::new(Token("correct-horse-battery".to_owned()));
+        let expected = Expected::new(Secret::new("correct-horse-battery".to_owned()));
         for (given, right) in [
             (&["Bearer correct-horse-battery"][..], true),
             (&["bearer correct-horse-battery"], true),
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn it_does_not_print() {
-        let expected = Expected::new(Token("correct-horse-battery".to_owned()));
+        let expected = Expected::new(Secret::new("correct-horse-battery".to_owned()));
         assert!(!format!("{expected:?}").contains("horse"));
     }
 }

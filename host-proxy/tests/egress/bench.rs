@@ -16,6 +16,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::Value;
+use wire::credential::Credential;
 use wire::flow::{Flow, FlowKey, SealedFlow};
 use wire::frame;
 use wire::id::{FlowId, PolicyVersion, SandboxId};
@@ -34,6 +35,7 @@ pub(crate) struct Setting {
     pub(crate) upstream: Upstream,
     pub(crate) router: Option<PathBuf>,
     pub(crate) inbound: Option<Doors>,
+    pub(crate) credentials: Vec<Credential>,
 }
 
 /// Open ports, and the folder of the guest's socket.
@@ -73,7 +75,7 @@ pub(crate) struct Audit {
 impl Setting {
     pub(crate) fn new(policy: impl Into<String>) -> Self {
         let upstream = Upstream { allow_addresses: vec!["127.0.0.1/32".to_owned()], ..Upstream::default() };
-        Self { policy: policy.into(), upstream, router: None, inbound: None }
+        Self { policy: policy.into(), upstream, router: None, inbound: None, credentials: Vec::new() }
     }
 
     /// `name` leads to this machine.
@@ -88,6 +90,11 @@ impl Setting {
 
     pub(crate) fn trusting(mut self, pem: &str) -> Self {
         self.upstream.extra_roots_pem.push_str(pem);
+        self
+    }
+
+    pub(crate) fn with(mut self, credential: Credential) -> Self {
+        self.credentials.push(credential);
         self
     }
 
@@ -137,6 +144,7 @@ impl Bench {
             router: setting.router.map(|_| "router.sock".to_owned()),
             inbound,
             policy: setting.policy,
+            credentials: setting.credentials,
             upstream: setting.upstream,
             user: None,
         };
@@ -179,10 +187,12 @@ impl Bench {
         let mut manager = self.manager.lock().unwrap();
         manager.version = manager.version.next();
         let command = ProxyCommand::SetPolicy { version: manager.version, policy: policy.to_owned() };
-        let mut line = serde_json::to_vec(&command).unwrap();
-        line.push(b'\n');
-        manager.commands.write_all(&line).unwrap();
-        event(&mut manager.status)
+        manager.command(&command)
+    }
+
+    /// Replaces the credentials as the manager does.
+    pub(crate) fn set_credentials(&self, credentials: Vec<Credential>) -> ProxyEvent {
+        self.manager.lock().unwrap().command(&ProxyCommand::SetCredentials { credentials })
     }
 
     /// What the guest's resolver hears about a name.
@@ -299,6 +309,15 @@ impl Drop for Bench {
     fn drop(&mut self) {
         let _gone = self.child.kill();
         let _gone = self.child.wait();
+    }
+}
+
+impl Manager {
+    fn command(&mut self, command: &ProxyCommand) -> ProxyEvent {
+        let mut line = serde_json::to_vec(command).unwrap();
+        line.push(b'\n');
+        self.commands.write_all(&line).unwrap();
+        event(&mut self.status)
     }
 }
 

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use wire::flow::FlowKey;
 use wire::frame;
-use wire::inbound::{Answer as Said, Head, MAX_FRAME, Opening, PORT, Protocol, SealedHead, Token};
+use wire::inbound::{Answer as Said, Head, MAX_FRAME, Opening, PORT, Protocol, SealedHead};
+use wire::secret::Secret;
 use wire::spawn::Fd;
 use wire::vsock::greeting;
 
@@ -81,7 +82,7 @@ impl Door {
             port: 8080,
             protocol: self.protocol,
             sources: self.sources.iter().map(|source| source.parse().unwrap()).collect(),
-            token: self.token.map(|token| Token(token.to_owned())),
+            token: self.token.map(|token| Secret::new(token.to_owned())),
             listener: Fd(0),
         };
         let mut setting = Setting::new(NOTHING);

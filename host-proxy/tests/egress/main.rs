@@ -7,6 +7,7 @@ mod upstream;
 
 mod addresses;
 mod clients;
+mod credentials;
 mod explicit;
 mod flows;
 mod forwarding;

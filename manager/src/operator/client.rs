@@ -56,6 +56,14 @@ pub(crate) fn ask(layout: &Layout, sandbox: &SandboxId, ask: Ask) -> Result<Answ
     }
 }
 
+/// An answer to what was not asked.
+pub(super) fn unasked(sandbox: &SandboxId) -> Failure {
+    Failure::new(
+        format_args!("sandbox {sandbox} answers another question"),
+        "this is a fault of openshell: please report it",
+    )
+}
+
 /// A stranger who holds the place of a sandbox could take the policy and say that it is in force. Root asks
 /// sandboxes of every user.
 fn is_ours(stream: &UnixStream, sandbox: &SandboxId) -> Result<(), Failure> {

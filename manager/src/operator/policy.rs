@@ -6,7 +6,7 @@ use policies::Policy;
 use wire::id::SandboxId;
 use wire::operator::{Answer, Ask, PolicySet};
 
-use super::client::{ask, find};
+use super::client::{ask, find, unasked};
 use crate::failure::{Failure, chain, wrong_policy};
 use crate::layout::Layout;
 use crate::policy::{PolicyFiles, load};
@@ -40,11 +40,4 @@ fn resolved(file: &Path, files: &PolicyFiles) -> Result<String, Failure> {
     document
         .text()
         .map_err(|error| Failure::new(chain(&error), "this is a fault of openshell: please report it"))
-}
-
-fn unasked(sandbox: &SandboxId) -> Failure {
-    Failure::new(
-        format_args!("sandbox {sandbox} answers another question"),
-        "this is a fault of openshell: please report it",
-    )
 }

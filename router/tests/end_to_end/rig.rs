@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::{Notify, watch};
 use tokio_rustls::TlsAcceptor;
 use wire::router::{ModelServer, RouterConfig, Sensitive};
+use wire::secret::Secret;
 use wire::spawn::Fd;
 
 /// How a server answers.
@@ -102,7 +103,7 @@ impl Rig {
         let cloud = start_server(plan.cloud, plan.cloud_tls.as_ref(), &records).await;
         let server = |upstream: &Upstream, name: &str, key: &str| ModelServer {
             url: format!("{name}:{}/v1", upstream.address.port()),
-            api_key: Some(key.to_owned()),
+            api_key: Some(Secret::new(key.to_owned())),
             model: Some(format!("{key}-model")),
         };
         let scheme = if plan.cloud_tls.is_some() { "https" } else { "http" };
