@@ -95,6 +95,26 @@ pub(super) enum Done<T> {
     BrokenOff,
 }
 
+/// Why a client's body did not reach its end.
+enum Unfed {
+    /// It is not what was announced, or the client is gone.
+    Client(ReadError),
+    /// It may not go on.
+    Misplaced(Misplaced),
+}
+
+impl From<ReadError> for Unfed {
+    fn from(error: ReadError) -> Self {
+        Self::Client(error)
+    }
+}
+
+impl From<Misplaced> for Unfed {
+    fn from(misplaced: Misplaced) -> Self {
+        Self::Misplaced(misplaced)
+    }
+}
+
 /// One exchange.
 pub(super) struct Exchange<'a, U, D> {
     pub(super) named: Named<'a>,
@@ -213,7 +233,7 @@ impl<U: Upload, D: Reply> Exchange<'_, U, D> {
         let relay = Relay { reply: self.reply, method, tally, search };
         let watch = named.proxy.judge.credentials().watch();
         let upload = feed(self.upload, feeder, (tally, watch));
-        both(upload, relay.run(&mut link, (&out, body))).await?;
+        both(upload, relay.run(&mut link, (&out, body)), tally).await?;
         Ok(link.keep())
     }
 }
@@ -394,16 +414,17 @@ fn body_of(length: Length) -> (Option<Feeder>, Outgoing) {
 }
 
 /// Reads the client's body and feeds it to the upstream, as fast as the upstream takes it. An upstream that
-/// wants no more ends it early, and so does a limit, and a placeholder.
+/// wants no more ends it early, and so does a limit.
 async fn feed<U: Upload>(
     upload: &mut U,
     feeder: Option<Feeder>,
     (tally, mut watch): (&Tally, Option<Watch>),
-) -> Result<(), ReadError> {
+) -> Result<(), Unfed> {
     let Some(feeder) = feeder else { return Ok(()) };
     while let Some(piece) = upload.piece().await? {
         let length = piece.len() as u64;
-        if tally.watch(&mut watch, &piece).is_err() || tally.spend(piece.len()).is_err() {
+        tally.watch(&mut watch, &piece)?;
+        if tally.spend(piece.len()).is_err() {
             // Dropped before its end, the feeder breaks the body off.
             return Ok(());
         }
@@ -416,10 +437,12 @@ async fn feed<U: Upload>(
     Ok(())
 }
 
-/// Runs both ways at once until the response is relayed; what is then left of the body is nobody's.
+/// Runs both ways at once until the response is relayed; what is then left of the body is nobody's. A body that may not
+/// go on ends both, whatever the upstream says to the part that it has.
 async fn both(
-    upload: impl Future<Output = Result<(), ReadError>>,
+    upload: impl Future<Output = Result<(), Unfed>>,
     download: impl Future<Output = Result<(), Fault>>,
+    tally: &Tally,
 ) -> Result<(), Fault> {
     let (mut upload, mut download) = (pin!(upload), pin!(download));
     let mut cause = None;
@@ -430,7 +453,12 @@ async fn both(
             result = &mut download => break result,
             result = &mut upload, if uploading => {
                 uploading = false;
-                cause = result.err();
+                match result {
+                    Ok(()) => {}
+                    Err(Unfed::Client(error)) => cause = Some(error),
+                    Err(Unfed::Misplaced(_)) if tally.answering.load(Ordering::Relaxed) => break Err(Fault::During),
+                    Err(Unfed::Misplaced(why)) => break Err(Fault::Before(Refusal::misplaced(&why))),
+                }
             }
         }
     };

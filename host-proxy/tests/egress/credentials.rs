@@ -166,6 +166,39 @@ fn a_placeholder_in_a_body_stops_it() {
 }
 
 #[test]
+fn a_server_that_does_not_wait_for_the_body_changes_nothing() {
+    // It answers as soon as it has the head: the client would never hear what was wrong with the body.
+    let root = Root::new();
+    let eager = eager(root.server_config(&[NAME], |_| {}));
+    let setting = Setting::new(policy(eager)).host(NAME).trusting(&root.pem());
+    let bench = setting.with(credential(eager, &[], bearer())).start();
+    let body = format!("t={PLACEHOLDER}");
+    let head =
+        format!("POST /a HTTP/1.1\r\nHost: {NAME}:{eager}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let answer = bench.https(NAME, eager, head);
+    assert_eq!((answer.status(), &answer.json()["level"]), (403, &"credential".into()), "{answer:?}");
+}
+
+/// A server that answers every head at once.
+fn eager(tls: Arc<rustls::ServerConfig>) -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let connection = rustls::ServerConnection::new(Arc::clone(&tls)).unwrap();
+            let mut stream = rustls::StreamOwned::new(connection, stream.unwrap());
+            let mut seen = Vec::new();
+            let mut byte = [0];
+            while !seen.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|count| count == 1) {
+                seen.push(byte[0]);
+            }
+            let _client_is_gone = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        }
+    });
+    port
+}
+
+#[test]
 fn it_goes_over_tls_only() {
     let upstream = Upstream::plain();
     let setting = Setting::new(policy(upstream.port)).host(NAME);
