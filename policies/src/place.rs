@@ -2,17 +2,25 @@
 //! document can say where each line came from.
 
 use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::marker::PhantomData;
 
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_saphyr::{Commented, Spanned};
+use serde_saphyr::Commented;
 
 thread_local! {
     /// The text that is being read. A deserializer has no other way to tell a value where it is read from.
     static READING: Cell<SourceId> = const { Cell::new(SourceId::OWN) };
+    /// Where the value stands that is about to be read, told by the deserializer as soon as it hears [`AT`].
+    static HERE: Cell<Place> = Cell::default();
     /// How to name a place while a document is written with its origins; a serializer has no other way to
     /// tell a value either.
     static NAMING: RefCell<Option<Naming>> = const { RefCell::new(None) };
 }
+
+/// The name by which an [`At`] asks its deserializer to [`announce`] its place.
+pub(crate) const AT: &str = "policies::place::At";
 
 /// Gives a place the name under which a reader finds it.
 pub(crate) type Naming = Box<dyn Fn(Place) -> String>;
@@ -73,14 +81,15 @@ pub(crate) fn with_origins<T>(naming: Naming, write: impl FnOnce() -> T) -> T {
     write()
 }
 
+/// Tells the [`At`] that is read next where it stands. From a deserializer that tells nothing, its place is not known.
+pub(crate) fn announce(place: Place) {
+    HERE.set(place);
+}
+
 impl Place {
     /// A place in the text that is being read.
     pub(crate) fn at(line: u64, column: u64) -> Self {
         Self { source: READING.get(), line, column }
-    }
-
-    pub(crate) fn of(location: serde_saphyr::Location) -> Self {
-        Self::at(location.line(), location.column())
     }
 }
 
@@ -93,8 +102,23 @@ impl<T> At<T> {
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let spanned = Spanned::<T>::deserialize(deserializer)?;
-        Ok(Self { value: spanned.value, place: Place::of(spanned.referenced) })
+        struct Placed<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Placed<T> {
+            type Value = At<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value")
+            }
+
+            fn visit_newtype_struct<D: Deserializer<'de>>(self, value: D) -> Result<At<T>, D::Error> {
+                // Taken before the value is read, which may hold others.
+                let place = HERE.take();
+                T::deserialize(value).map(|value| At { value, place })
+            }
+        }
+
+        deserializer.deserialize_newtype_struct(AT, Placed(PhantomData))
     }
 }
 

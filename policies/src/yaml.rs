@@ -1,30 +1,34 @@
 //! Reading YAML so that every mistake is reported with its place, its reason and its remedy.
 //!
 //! Used for policies and for `agent.yaml`. Stricter than YAML: unknown and duplicate keys, merge keys,
-//! tags that mean nothing, several documents, and `yes`/`no` as booleans are errors; aliases and sizes
-//! have budgets, so that a small text cannot become a large document.
+//! tags that mean nothing, several documents, and `yes`/`no` as booleans are errors, and so is a key that is
+//! a list or a mapping; aliases and sizes have budgets, so that a small text cannot become a large document.
+//!
+//! ```text
+//! text ──tree──► Tree ──read──► a document's type
+//! ```
+//! Only the second half depends on the type.
 
+mod budget;
+mod mistake;
+mod read;
+mod scalar;
 mod suggest;
+mod tag;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 use std::fmt;
 
 use serde::de::DeserializeOwned;
-use serde_saphyr::budget::BudgetBreach;
-use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy};
-use serde_saphyr::{Error, MessageFormatter, Options, UserMessageFormatter};
 
-pub use suggest::nearest;
-
+use self::read::Reader;
+use self::tree::Tree;
 use crate::place::Place;
 
-/// Longest text that is read, in bytes.
-pub const MAX_TEXT: usize = 4 * 1024 * 1024;
-
-const MAX_ALIASES: usize = 64;
-const MAX_DEPTH: usize = 32;
-const MAX_NODES: usize = 500_000;
+pub use budget::MAX_TEXT;
+pub use suggest::nearest;
 
 /// One mistake in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,98 +153,12 @@ pub fn parse<T: DeserializeOwned>(text: &str, file: &str) -> Result<T, LoadError
         let reason = format!("the file has {} bytes, more than the {MAX_TEXT} that are read", text.len());
         return Err(LoadError::new(file, Place::default(), reason, "split it into smaller files"));
     }
-    serde_saphyr::from_str_with_options(text, options()).map_err(|error| explain(&error, file))
-}
-
-fn options() -> Options {
-    serde_saphyr::options! {
-        budget: serde_saphyr::budget! {
-            max_aliases: MAX_ALIASES,
-            max_anchors: MAX_ALIASES,
-            max_depth: MAX_DEPTH,
-            max_documents: 1,
-            max_nodes: MAX_NODES,
-        },
-        alias_limits: serde_saphyr::alias_limits! {
-            max_total_replayed_events: 10_000,
-            max_replay_stack_depth: 8,
-        },
-        duplicate_keys: DuplicateKeyPolicy::Error,
-        merge_keys: MergeKeyPolicy::Error,
-        strict_booleans: true,
-        reject_unsupported_tags: true,
-        emit_comments: false,
-        with_snippet: false,
-    }
-}
-
-fn explain(error: &Error, file: &str) -> LoadError {
-    let place = error.location().map_or_else(|| Place::at(1, 1), Place::of);
-    let error = innermost(error);
-    let report = |reason: String, remedy: String| LoadError::new(file, place, reason, remedy);
-    match error {
-        Error::SerdeUnknownField { field, expected, .. } => {
-            report(format!("unknown key '{field}'"), offer(field, expected)).about(field.clone())
-        }
-        Error::SerdeUnknownVariant { variant, expected, .. } => {
-            report(format!("unknown value '{variant}'"), offer(variant, expected))
-        }
-        Error::SerdeMissingField { field, .. } => {
-            report(format!("'{field}' is missing"), format!("add '{field}: …' here"))
-        }
-        Error::DuplicateMappingKey { key, .. } => {
-            let key = key.as_deref().unwrap_or("…");
-            report(format!("the key '{key}' stands here for the second time"), "keep one of the two".into())
-                .about(key)
-        }
-        Error::SerdeInvalidType { unexpected, expected, .. }
-        | Error::SerdeInvalidValue { unexpected, expected, .. } => {
-            report(format!("this is {unexpected}, not {expected}"), format!("write {expected}"))
-        }
-        Error::Unexpected { expected, .. } => {
-            let wanted = in_plain_words(expected);
-            report(format!("{wanted} is expected here"), format!("write {wanted}"))
-        }
-        Error::InvalidScalar { ty, .. } => {
-            let wanted = in_plain_words(ty);
-            report(format!("this is not {wanted}"), format!("write {wanted}"))
-        }
-        Error::Budget { breach: BudgetBreach::Documents { .. }, .. } | Error::MultipleDocuments { .. } => {
-            report("a second document starts here".into(), "keep one document in the file".into())
-        }
-        Error::MergeKeyNotAllowed { .. } => {
-            report("merge keys ('<<') are not read".into(), "write the keys out".into())
-        }
-        Error::Budget { .. }
-        | Error::AliasReplayLimitExceeded { .. }
-        | Error::AliasReplayStackDepthExceeded { .. } => {
-            report(one_line(error), "make the document smaller, and write aliases out".into())
-        }
-        other => report(one_line(other), "correct the YAML at this place".into()),
-    }
-}
-
-fn innermost(error: &Error) -> &Error {
-    match error {
-        Error::AliasError { error, .. } | Error::WithSnippet { error, .. } => innermost(error),
-        plain => plain,
-    }
-}
-
-/// The reader's name for a kind of value, as the author of a file would say it.
-fn in_plain_words(kind: &str) -> &str {
-    match kind {
-        "sequence start" | "sequence" => "a list",
-        "mapping start" | "mapping" => "a mapping",
-        "string scalar" | "scalar" => "a text",
-        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number",
-        "bool" => "'true' or 'false'",
-        other => other,
-    }
-}
-
-fn one_line(error: &Error) -> String {
-    UserMessageFormatter.format_message(error).into_owned()
+    let tree = Tree::compose(text);
+    let found = match Reader::root(&tree).and_then(T::deserialize) {
+        Ok(value) if tree.is_whole() => return Ok(value),
+        read => read.err(),
+    };
+    Err(tree.verdict(found).explain(file))
 }
 
 /// Text of the file is quoted in messages: what would move a terminal's cursor or turn its direction of

@@ -33,7 +33,7 @@ const LAYERS: [(&str, &[&str]); 17] = [
 /// Foreign packages that a package must stay without, whoever else uses them.
 const WITHOUT: [(&str, &[&str]); 5] = [
     // PID 1 of the guest stays small and parses no policy.
-    ("guest-init", &["tokio", "serde-saphyr", "rustls", "hyper"]),
+    ("guest-init", &["tokio", "granit-parser", "serde-saphyr", "rustls", "hyper"]),
     // Only the VMM opens KVM.
     ("manager", &["kvm-ioctls", "rustls"]),
     // A device knows guest memory and an interrupt, not the hypervisor.

@@ -1,5 +1,6 @@
 use serde::Deserialize;
 
+use super::budget::MAX_NODES;
 use super::*;
 use crate::place::At;
 
@@ -74,6 +75,83 @@ fn every_mistake_has_place_reason_and_remedy() {
     ];
     for (text, line, remedy) in table {
         assert_eq!(mistake(text), (line.to_owned(), remedy.to_owned()), "{text:?}");
+    }
+}
+
+#[test]
+fn the_mistake_that_stands_first_in_the_file_is_told_whatever_its_sort() {
+    let table = [
+        ("nmae: a\nname: [\n", "agent.yaml:1:1: nmae: unknown key 'nmae'"),
+        ("name: a\nvcpus: two\nname: b\n", "agent.yaml:2:8: this is not a whole number"),
+        (
+            "name: a\nname: b\nvcpus: two\n",
+            "agent.yaml:2:1: name: the key 'name' stands here for the second time",
+        ),
+        ("name: [a]\n---\nname: b\n", "agent.yaml:1:7: a text is expected here"),
+        ("name: a\n[b]: c\n", "agent.yaml:2:1: a text is expected here"),
+        ("name: a\n...\n{\n", "agent.yaml:3:1: unclosed bracket '{'"),
+        ("# nothing\n", "agent.yaml:2:1: unexpected end of file"),
+    ];
+    for (text, line) in table {
+        assert_eq!(mistake(text).0, line, "{text:?}");
+    }
+}
+
+#[test]
+fn a_mistake_in_what_an_alias_stands_for_is_told_at_the_alias() {
+    let text = "name: &a {memory: 1, x: 2}\nresources: *a\n";
+    assert!(mistake(text).0.starts_with("agent.yaml:1:10: a text is expected"));
+    let table = [
+        ("command: &c [a, [b]]\n", "agent.yaml:1:17: a text is expected here"),
+        ("name: &n two\nvcpus: *n\n", "agent.yaml:2:8: this is not a whole number"),
+        ("name: a\ncommand: &c [*c]\n", "agent.yaml:2:14: Recursive reference not allowed here"),
+    ];
+    for (text, line) in table {
+        assert_eq!(mistake(text).0, line, "{text:?}");
+    }
+    let read: Vec<At<Vec<At<String>>>> = parse("- &a [x]\n- *a\n", "t").unwrap();
+    let places: Vec<_> = read.iter().map(|list| (list.place, list.value[0].place)).collect();
+    assert_eq!(places, [(Place::at(1, 6), Place::at(1, 7)), (Place::at(2, 3), Place::at(2, 3))]);
+}
+
+#[test]
+fn a_scalar_means_what_the_core_schema_says() {
+    let table = [
+        ("[1, +1, -1, 0x1F, 0o17, 0b11, 1_000]", "[1,1,-1,31,15,3,1000]"),
+        ("[007, 1., .5, 1e3, -1.10]", "[7.0,1.0,0.5,1000.0,-1.1]"),
+        ("[true, False, TRUE]", "[true,false,true]"),
+        (
+            "[yes, no, on, off, y, inf, nan, 1__0, 0x, '1', \"true\"]",
+            r#"["yes","no","on","off","y","inf","nan","1__0","0x","1","true"]"#,
+        ),
+        ("[null, ~, Null, 'null', \"\"]", r#"[null,null,null,"null",""]"#),
+        ("[!!str 1, ! true, !!str , !!int '1', !!float 1, !!bool 'true']", r#"["1","true","",1,1.0,true]"#),
+        ("a: |\n 1\nb: >-\n x\n y\n", r#"{"a":"1\n","b":"x y"}"#),
+    ];
+    for (text, json) in table {
+        let value: serde_json::Value = parse(text, "t").unwrap();
+        assert_eq!(value.to_string(), json, "{text}");
+    }
+    let texts: Vec<String> = parse("[1.10, 0x1F, true, 1_000, ! 5]", "t").unwrap();
+    assert_eq!(texts, ["1.10", "0x1F", "true", "1_000", "5"]);
+}
+
+#[test]
+fn what_would_be_misunderstood_is_refused() {
+    let table = [
+        ("[.inf]", "value `.inf` is not a finite number"),
+        ("[1e999]", "value `1e999` is not a finite number"),
+        ("[!!int x]", "this is not a whole number"),
+        ("[!!binary aGk=]", "unsupported tag `!!binary`"),
+        ("[!!seq x]", "unsupported tag `!!seq`"),
+        ("{1: a, 0x1: b}", "the key '0x1' stands here for the second time"),
+        ("{a: 1, 'a': 2}", "the key 'a' stands here for the second time"),
+    ];
+    for (text, reason) in table {
+        assert_eq!(parse::<serde_json::Value>(text, "t").unwrap_err().reason(), reason, "{text}");
+    }
+    for text in ["[~]", "[null]", "[!!int 1]", "[[a]]"] {
+        assert!(parse::<Vec<String>>(text, "t").is_err(), "{text}");
     }
 }
 
