@@ -18,14 +18,15 @@ mod tests;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use http::HeaderMap;
 use http::header::{self, HeaderValue};
+use http::{HeaderMap, StatusCode};
 use memchr::memmem;
 use policies::binding::Places;
 use wire::credential::{Credential, SECRET_LENGTH};
 use wire::secret::Secret;
 
 use crate::canonical::{CanonicalRequest, Scheme};
+use crate::refusal::{Refusal, Stopped};
 use crate::upstream::Outbound;
 
 use carrier::Carrier;
@@ -316,10 +317,16 @@ impl Watch {
     }
 }
 
+impl From<&Misplaced> for Refusal {
+    fn from(misplaced: &Misplaced) -> Self {
+        let (error, hint) = (misplaced.to_string(), misplaced.hint().to_owned());
+        Self { status: StatusCode::FORBIDDEN, level: Stopped::Credential, rule: None, error, hint }
+    }
+}
+
 impl Misplaced {
     /// What could be done about it, in one line.
-    #[must_use]
-    pub fn hint(&self) -> &'static str {
+    fn hint(&self) -> &'static str {
         match self {
             Self::Stray { .. } => {
                 "send it only where the operator bound it; the proxy writes it there by itself"

@@ -94,7 +94,7 @@ impl Judge {
             Ok(carried) => carried,
             Err(misplaced) => {
                 let event = journal::of_request(Action::NetworkRequest, asker, id, request);
-                return Err(self.recorded_under(policy, event, Refusal::misplaced(&misplaced)).await);
+                return Err(self.recorded_under(policy, event, Refusal::from(&misplaced)).await);
             }
         };
         let moment = Moment { instant: Instant::now(), time: now };

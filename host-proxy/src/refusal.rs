@@ -3,7 +3,6 @@
 use http::{Response, StatusCode};
 use serde::Serialize;
 
-use crate::credentials::Misplaced;
 use crate::dial::DialError;
 use crate::quota::Spent;
 
@@ -119,13 +118,6 @@ impl Refusal {
         let hint = "wait, or ask the operator to raise the limits of the rule".to_owned();
         let (status, rule) = (StatusCode::TOO_MANY_REQUESTS, Some(rule.to_owned()));
         Self { status, level: Stopped::Limit, rule, error: spent.to_string(), hint }
-    }
-
-    /// A credential is not used as the operator bound it.
-    #[must_use]
-    pub fn misplaced(misplaced: &Misplaced) -> Self {
-        let (error, hint) = (misplaced.to_string(), misplaced.hint().to_owned());
-        Self { status: StatusCode::FORBIDDEN, level: Stopped::Credential, rule: None, error, hint }
     }
 
     /// A denial after the request was allowed, or the connection opened: by a policy that took effect since, or because

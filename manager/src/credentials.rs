@@ -1,7 +1,6 @@
 //! `credentials:` of agent.yaml: what the agent's requests carry and the agent never has. The agent's environment holds
 //! a placeholder under the credential's name; the secret itself goes to the proxy, and nowhere else.
 
-mod refresh;
 #[cfg(test)]
 mod tests;
 
@@ -14,10 +13,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use wire::credential::{Binding, Credential, Form, SECRET_LENGTH, SECRET_STANDS};
 
 use crate::failure::Failure;
-use crate::prepare::random;
+use crate::randomness::random;
 use crate::secret::SecretSource;
-
-pub(crate) use refresh::{Refresh, Reread};
 
 /// Most credentials of one sandbox.
 const MOST: usize = 64;

@@ -9,11 +9,11 @@ use wire::proxy::ProxyEvent;
 use wire::router::RouterEvent;
 
 use crate::control::Heard;
-use crate::credentials::Reread;
 use crate::failure::Failure;
 use crate::interruption::Interruption;
 use crate::operator::Asked;
 use crate::process::Report;
+use crate::refresh::Reread;
 use crate::signals::Received;
 use crate::timeline::Timeline;
 

@@ -24,7 +24,7 @@ use wire::proxy::{ProxyConfig, Upstream};
 use wire::router::{ModelServer, RouterConfig};
 use wire::vsock;
 
-use crate::credentials::{self, Placeholder, Refresh};
+use crate::credentials::{self, Placeholder};
 use crate::event::{Event, Events};
 use crate::failure::{Failure, chain, wrong_policy};
 use crate::image;
@@ -36,7 +36,9 @@ use crate::operator;
 use crate::options::Options;
 use crate::process::{Launch, Process, Resources};
 use crate::processes::Processes;
+use crate::randomness::random;
 use crate::record::Recorder;
+use crate::refresh::Refresh;
 use crate::reload::Reload;
 use crate::rundir::{RunDir, give};
 use crate::secret::SecretSource;
@@ -518,15 +520,4 @@ fn new_key() -> Result<FlowKey, Failure> {
     let mut bytes = [0; 32];
     random(&mut bytes)?;
     Ok(FlowKey(bytes))
-}
-
-pub(crate) fn random(bytes: &mut [u8]) -> Result<(), Failure> {
-    let filled = rustix::rand::getrandom(&mut *bytes, rustix::rand::GetRandomFlags::empty());
-    match filled {
-        Ok(n) if n == bytes.len() => Ok(()),
-        Ok(_) | Err(_) => Err(Failure::new(
-            "the kernel gives no random bytes",
-            "wait until the machine has finished its boot",
-        )),
-    }
 }

@@ -22,7 +22,6 @@ use wire::proxy::ProxyEvent;
 use wire::router::RouterEvent;
 
 use crate::control::{self, Heard, Sinks, ToGuestQueue};
-use crate::credentials::Refresh;
 use crate::event::{Event, Events};
 use crate::failure::{ExitStatus, Failure, chain};
 use crate::interruption::interrupted;
@@ -33,6 +32,7 @@ use crate::prepare::{Launched, Prepared, prepare};
 use crate::process::Report;
 use crate::processes::Processes;
 use crate::record::Recorder;
+use crate::refresh::Refresh;
 use crate::reload::Reload;
 use crate::serial::Console;
 use crate::signals::Received;
@@ -303,7 +303,7 @@ impl Running {
             }
             Event::Machine(Report::Event(MachineEvent::Ready { .. })) => Ok(()),
             Event::Operator(asked) if asked.ask == Ask::RefreshCredentials => {
-                self.refresh.asked(asked, self.events.to_loop(|event| event));
+                self.refresh.asked(asked, self.events.to_loop(Event::Credentials));
                 Ok(())
             }
             Event::Credentials(reread) => {

@@ -381,7 +381,7 @@ impl Tally {
     fn explained(&self, fault: Fault, permit: &Permit) -> Fault {
         match (fault, self.spent.get(), self.stray.get()) {
             (Fault::Before(_), Some(spent), _) => Fault::Before(Refusal::spent(permit.rule(), *spent)),
-            (Fault::Before(_), None, Some(stray)) => Fault::Before(Refusal::misplaced(stray)),
+            (Fault::Before(_), None, Some(stray)) => Fault::Before(Refusal::from(stray)),
             (fault, ..) => fault,
         }
     }
@@ -457,7 +457,7 @@ async fn both(
                     Ok(()) => {}
                     Err(Unfed::Client(error)) => cause = Some(error),
                     Err(Unfed::Misplaced(_)) if tally.answering.load(Ordering::Relaxed) => break Err(Fault::During),
-                    Err(Unfed::Misplaced(why)) => break Err(Fault::Before(Refusal::misplaced(&why))),
+                    Err(Unfed::Misplaced(why)) => break Err(Fault::Before(Refusal::from(&why))),
                 }
             }
         }

@@ -11,8 +11,7 @@ use wire::credential::Credential;
 use wire::operator::Answer;
 use wire::proxy::ProxyCommand;
 
-use super::{CredentialSpec, Placeholder, read};
-use crate::event::Event;
+use crate::credentials::{CredentialSpec, Placeholder, read};
 use crate::failure::Failure;
 use crate::operator::{Asked, Reply};
 use crate::record::Recorder;
@@ -53,7 +52,7 @@ impl Refresh {
     }
 
     /// Begins to read the sources, on a thread of its own: a command may take its time.
-    pub(crate) fn asked(&self, asked: Asked, to_loop: impl Fn(Event) + Send + 'static) {
+    pub(crate) fn asked(&self, asked: Asked, to_loop: impl Fn(Reread) + Send + 'static) {
         let Asked { uid, reply, .. } = asked;
         if self.specs.is_empty() {
             let none =
@@ -63,7 +62,7 @@ impl Refresh {
         let (specs, placeholders) = (self.specs.clone(), self.placeholders.clone());
         std::thread::spawn(move || {
             let result = read(&specs, &placeholders);
-            to_loop(Event::Credentials(Reread { result, waiting: Waiting { reply, uid } }));
+            to_loop(Reread { result, waiting: Waiting { reply, uid } });
         });
     }
 
