@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
 use super::boot::Plan;
+use super::stopwatch::PATIENCE;
 
 /// The smallest agent: its first instruction is its last but one.
 const AGENT: &str =
@@ -42,10 +43,15 @@ pub(super) fn files(programs: &Path, cache: &Path) -> Vec<PathBuf> {
     names.into_iter().chain(small).collect()
 }
 
-/// Runs it once and adds what it says to `phases`.
-pub(super) fn measure(plan: &Plan, phases: &mut Phases) -> Result<()> {
-    let output = Command::new(&plan.openshell).args(["vm", "run", "--timings"]).arg(&plan.agent).output()?;
+/// Runs it once and adds what it says to `phases`. `None`: the guest did not come up in time.
+pub(super) fn measure(plan: &Plan, phases: &mut Phases) -> Result<Option<()>> {
+    let mut command = Command::new(&plan.openshell);
+    command.args(["vm", "run", "--timings", "--boot-timeout", &PATIENCE.as_secs().to_string()]);
+    let output = command.arg(&plan.agent).output()?;
     let text = String::from_utf8_lossy(&output.stderr);
+    if text.contains("did not come up") {
+        return Ok(None);
+    }
     ensure!(output.status.success(), "openshell failed: {text}");
     let line = text.lines().find_map(|line| line.strip_prefix("openshell: timings "));
     let said: Vec<Phase> = serde_json::from_str(line.context("openshell said no timings")?)?;
@@ -53,5 +59,5 @@ pub(super) fn measure(plan: &Plan, phases: &mut Phases) -> Result<()> {
     for (index, phase) in said.into_iter().enumerate() {
         phases.entry(format!("{index} {}", phase.name)).or_default().push(phase.end_us);
     }
-    Ok(())
+    Ok(Some(()))
 }

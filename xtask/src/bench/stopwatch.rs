@@ -1,7 +1,8 @@
 //! One run: from just before the process is made to the guest's first line.
 
 use std::io::{BufRead, BufReader, Read};
-use std::time::Instant;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,9 @@ use super::contender::{Contender, MEMORY_MIB};
 
 /// What init prints first.
 const MARK: &[u8] = b"first-line-of-init";
+
+/// How long a guest may take, on the lab's clock: several times what the slower contender needs.
+pub(super) const PATIENCE: Duration = Duration::from_secs(12);
 
 /// What one run came to.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -23,13 +27,20 @@ pub(super) struct Measured {
     pub(super) phases: Vec<(String, u32)>,
 }
 
-/// Runs it once.
-pub(super) fn measure(contender: Contender, plan: &Plan) -> Result<Measured> {
+/// Runs it once. `None`: the guest did not come up in time.
+pub(super) fn measure(contender: Contender, plan: &Plan) -> Result<Option<Measured>> {
     let start = contender.prepare(plan)?;
     let before = Instant::now();
     let mut started = start()?;
-    let printed = read_until_mark(&mut started.console)?;
-    let elapsed = before.elapsed();
+    let mut console = started.console;
+    let (sender, receiver) = mpsc::sync_channel(1);
+    std::thread::spawn(move || drop(sender.send((read_until_mark(&mut console), before.elapsed()))));
+    let Ok((printed, elapsed)) = receiver.recv_timeout(PATIENCE) else {
+        started.child.kill()?;
+        started.child.wait()?;
+        return Ok(None);
+    };
+    let printed = printed?;
     ensure!(
         printed.windows(MARK.len()).any(|window| window == MARK),
         "{} ended before init: {}",
@@ -44,7 +55,7 @@ pub(super) fn measure(contender: Contender, plan: &Plan) -> Result<Measured> {
         None => Vec::new(),
     };
     let to_init_us = u32::try_from(elapsed.as_micros()).context("an hour is too long")?;
-    Ok(Measured { contender, to_init_us, overhead_kib, phases })
+    Ok(Some(Measured { contender, to_init_us, overhead_kib, phases }))
 }
 
 fn read_until_mark(console: &mut impl Read) -> Result<Vec<u8>> {
