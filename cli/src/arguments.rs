@@ -44,9 +44,13 @@ pub(crate) enum Vm {
     /// List running sandboxes.
     Ps(Output),
     /// Read the sources of a sandbox's credentials again: every request from then on carries what they give.
+    ///
+    /// A variable keeps the value that `vm run` was started with; name a file or a command for secrets that change.
     RefreshCredentials {
         /// The sandbox's id, or its agent's name if only one of it is running.
         sandbox: String,
+        #[command(flatten)]
+        output: Output,
     },
 }
 

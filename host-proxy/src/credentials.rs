@@ -21,7 +21,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use http::header::{self, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use memchr::memmem;
-use policies::binding::Places;
+use policies::binding::{PatternError, Places, decoded, may_be_parameter};
 use wire::credential::{Credential, SECRET_LENGTH};
 use wire::secret::Secret;
 
@@ -32,11 +32,11 @@ use crate::upstream::Outbound;
 use carrier::Carrier;
 pub use carrier::CarrierError;
 pub use search::Search;
-use search::Traces;
+use search::{Known, Traces};
 
-/// Fields in which servers look for a credential: where one of ours goes out, no other goes with it, by which the agent
-/// would act for somebody else.
-const OTHER_KEYS: [&str; 8] = [
+/// Fields in which servers look for a credential: at a host that is given one of ours, the agent brings no other, by
+/// which it would act for somebody else.
+const OTHER_KEYS: [&str; 16] = [
     "authorization",
     "x-api-key",
     "api-key",
@@ -45,17 +45,37 @@ const OTHER_KEYS: [&str; 8] = [
     "x-auth-token",
     "x-access-token",
     "private-token",
+    "job-token",
+    "deploy-token",
+    "dd-api-key",
+    "dd-application-key",
+    "x-vault-token",
+    "x-shopify-access-token",
+    "x-amz-security-token",
+    "ocp-apim-subscription-key",
 ];
+
+/// The same as parameters of a query. What is called so is not refused by mistake, unlike `key` and `token`.
+const OTHER_PARAMETERS: [&str; 7] =
+    ["access_token", "private_token", "api_key", "apikey", "auth_token", "oauth_token", "job_token"];
+
+/// Longest path and query with credentials in them, in bytes: what the HTTP library takes, less what it adds.
+const LONGEST_TARGET: usize = 60_000;
+
+/// What would hide a secret from the search: compression, and parts that the agent chooses.
+const HIDING: [&str; 3] = ["accept-encoding", "range", "if-range"];
 
 /// The credentials of one sandbox.
 #[derive(Debug, Default)]
-pub struct Credentials(RwLock<Arc<Held>>);
+pub struct Credentials {
+    held: RwLock<Arc<Held>>,
+    /// Everything by which a secret can be told in an answer.
+    known: Arc<Known>,
+}
 
 #[derive(Debug, Default)]
 struct Held {
     all: Vec<Bound>,
-    /// Everything by which a secret can be told in an answer.
-    traces: Arc<Traces>,
 }
 
 /// One credential and its places.
@@ -73,12 +93,11 @@ pub struct Carried {
     held: Arc<Held>,
     /// Numbers of credentials, and of their places.
     uses: Vec<(usize, usize)>,
-    /// Whether the answer comes from a host that knows a secret.
-    searched: bool,
+    /// If the host knows a secret: what its answer is searched for.
+    searched: Option<Arc<Known>>,
 }
 
 /// Looks for placeholders in what a client sends piece by piece.
-#[derive(Debug)]
 pub struct Watch {
     held: Arc<Held>,
     /// The end of what was seen, in which a placeholder may have begun.
@@ -92,12 +111,12 @@ pub enum CredentialError {
     #[error("credential '{0}': the secret or its placeholder is unfit")]
     Unfit(String),
     /// Where it goes out.
-    #[error("credential '{name}': {reason}")]
+    #[error("credential '{name}'")]
     Places {
         /// Whose.
         name: String,
         /// What is wrong.
-        reason: String,
+        source: PatternError,
     },
     /// How it is carried.
     #[error("credential '{name}'")]
@@ -123,9 +142,15 @@ pub enum Misplaced {
     /// It would be read on the way.
     #[error("credential '{0}' goes out over TLS only")]
     Plain(Arc<str>),
-    /// The path names no bot, or another one.
+    /// The path does not begin with the segment that the form asks for.
     #[error("the first segment of the path must be the one with the placeholder of credential '{0}'")]
     Segment(Arc<str>),
+    /// The agent brings a credential of its own to a host that is given one of ours.
+    #[error("the parameter '{0}' may hold a credential, and this host takes none of the agent's")]
+    Foreign(&'static str),
+    /// The target would be longer than anything takes.
+    #[error("with credential '{0}' in it, path and query are too long")]
+    TooLong(Arc<str>),
     /// Two credentials are bound to one place.
     #[error("credentials '{0}' and '{1}' are bound to the same place of this request")]
     Twice(Arc<str>, Arc<str>),
@@ -137,7 +162,8 @@ impl Credentials {
     /// # Errors
     /// One of them is malformed, or could not be told from other text.
     pub fn new(credentials: Vec<Credential>) -> Result<Self, CredentialError> {
-        Ok(Self(RwLock::new(Arc::new(Held::new(credentials)?))))
+        let new = Self::default();
+        new.replace(credentials).map(|()| new)
     }
 
     /// Replaces them; requests under way keep what they carry.
@@ -145,8 +171,10 @@ impl Credentials {
     /// # Errors
     /// As of [`Self::new`]; those from before stay.
     pub fn replace(&self, credentials: Vec<Credential>) -> Result<(), CredentialError> {
-        let held = Arc::new(Held::new(credentials)?);
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = held;
+        let (held, traces) = Held::new(credentials)?;
+        // Nothing goes out that is not looked for.
+        self.known.learn(traces);
+        *self.held.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(held);
         Ok(())
     }
 
@@ -163,36 +191,44 @@ impl Credentials {
         let path = request.resource.path();
         let mut uses = Vec::new();
         for (number, bound) in held.all.iter().enumerate() {
-            let place = bound.places.iter().position(|(places, _)| places.include(&host, port, path));
-            uses.extend(place.map(|place| (number, place)));
+            for (place, (places, carrier)) in bound.places.iter().enumerate() {
+                let meets = |(other, place): &(usize, usize)| {
+                    *other == number && bound.places[*place].1.meets(carrier)
+                };
+                if places.hold(&host, port, path) && !uses.iter().any(meets) {
+                    uses.push((number, place));
+                }
+            }
         }
-        let knows = |bound: &Bound| bound.places.iter().any(|(places, _)| places.name(&host, port));
-        let searched = held.all.iter().any(knows);
+        let knows = |bound: &Bound| bound.places.iter().any(|(places, _)| places.name_host(&host));
+        let searched = held.all.iter().any(knows).then(|| Arc::clone(&self.known));
         let carried = Carried { held, uses, searched };
         carried.check(request, fields)?;
         Ok(carried)
     }
 
-    /// Watches a body, if there is anything to look for.
-    pub fn watch(&self) -> Option<Watch> {
+    /// Watches what a client sends to `host`, if there is anything to look for. A prompt may hold what the agent saw, and
+    /// the router sends no placeholder's secret anywhere.
+    pub fn watch(&self, host: &str) -> Option<Watch> {
         let held = self.current();
-        (!held.all.is_empty()).then(|| Watch { held, tail: Vec::new() })
+        let looks = !held.all.is_empty() && host != wire::inference::HOST;
+        looks.then(|| Watch { held, tail: Vec::new() })
     }
 
     fn current(&self) -> Arc<Held> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.held.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl Held {
-    fn new(credentials: Vec<Credential>) -> Result<Self, CredentialError> {
+    fn new(credentials: Vec<Credential>) -> Result<(Self, Traces), CredentialError> {
         let all = credentials.into_iter().map(Bound::new).collect::<Result<Vec<_>, _>>()?;
         let mut traces = Traces::default();
         for bound in &all {
             traces.add(bound.secret.expose());
             bound.places.iter().for_each(|(_, carrier)| carrier.trace(&bound.secret, &mut traces));
         }
-        Ok(Self { all, traces: Arc::new(traces) })
+        Ok((Self { all }, traces))
     }
 
     /// Whose placeholder stands in `text`.
@@ -217,7 +253,7 @@ impl Bound {
         }
         let place = |binding: wire::credential::Binding| {
             let places = Places::parse(&binding.hosts, &binding.paths)
-                .map_err(|error| CredentialError::Places { name: name.clone(), reason: error.reason })?;
+                .map_err(|source| CredentialError::Places { name: name.clone(), source })?;
             let carrier = Carrier::new(binding.form, &placeholder, &secret)
                 .map_err(|source| CredentialError::Carrier { name: name.clone(), source })?;
             Ok((places, carrier))
@@ -235,12 +271,10 @@ impl Carried {
 
     /// Writes them into what goes out.
     pub fn add_to(&self, out: &mut Outbound) {
-        let fields = out.fields_mut();
-        if !self.uses.is_empty() {
+        if self.searched.is_some() {
+            let fields = out.fields_mut();
             crate::fields::remove(fields, &OTHER_KEYS);
-        }
-        if self.searched {
-            // What is compressed cannot be searched.
+            crate::fields::remove(fields, &HIDING);
             fields.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         for (bound, carrier) in self.uses() {
@@ -250,7 +284,7 @@ impl Carried {
 
     /// Looks for the secrets in the answer, if it comes from where one is known.
     pub fn search(&self) -> Option<Search> {
-        self.searched.then(|| Search::new(Arc::clone(&self.held.traces)))
+        self.searched.clone().map(Search::new)
     }
 
     fn uses(&self) -> impl Iterator<Item = (&Bound, &Carrier)> {
@@ -280,11 +314,12 @@ impl Carried {
         if let Some(bound) = self.held.find(path.as_bytes()) {
             return Err(stray(bound, "the path".to_owned()));
         }
-        for parameter in request.resource.query().unwrap_or_default().split('&') {
-            let used = self.uses().any(|(_, carrier)| carrier.is_parameter(parameter));
-            if let Some(bound) = self.held.find(parameter.as_bytes()).filter(|_| !used) {
-                return Err(stray(bound, "the query".to_owned()));
-            }
+        self.check_query(request.resource.query().unwrap_or_default())?;
+        let added: usize = self.uses().map(|(bound, carrier)| carrier.length(&bound.secret)).sum();
+        if let Some((bound, _)) = self.uses().next()
+            && request.resource.as_target().as_str().len() + added > LONGEST_TARGET
+        {
+            return Err(Misplaced::TooLong(Arc::clone(&bound.name)));
         }
         for (name, value) in fields {
             let used = self.uses().any(|(_, carrier)| carrier.is_field(name));
@@ -292,6 +327,40 @@ impl Carried {
             let found = self.held.find(value.as_bytes()).or_else(|| self.held.find(decoded.as_deref()?));
             if let Some(bound) = found.filter(|_| !used) {
                 return Err(stray(bound, format!("the header field '{name}'")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Without what it has seen.
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watch").finish_non_exhaustive()
+    }
+}
+
+impl Carried {
+    /// Nothing in a query but what is replaced may be a placeholder, however it is written, or at a host that is given
+    /// a credential of ours another one.
+    fn check_query(&self, query: &str) -> Result<(), Misplaced> {
+        let found = self.held.find(query.as_bytes()).or_else(|| self.held.find(&decoded(query)));
+        if found.is_none() && self.searched.is_none() {
+            return Ok(());
+        }
+        for text in query.split('&') {
+            if self.uses().any(|(_, carrier)| carrier.is_parameter(text)) {
+                continue;
+            }
+            if let Some(bound) = self.held.find(text.as_bytes()).or_else(|| self.held.find(&decoded(text))) {
+                return Err(Misplaced::Stray {
+                    name: Arc::clone(&bound.name),
+                    place: "the query".to_owned(),
+                });
+            }
+            let other = OTHER_PARAMETERS.iter().find(|name| may_be_parameter(text, name));
+            if let (Some(other), true) = (other, self.searched.is_some()) {
+                return Err(Misplaced::Foreign(other));
             }
         }
         Ok(())
@@ -333,6 +402,8 @@ impl Misplaced {
             }
             Self::Plain(_) => "use https",
             Self::Segment(_) => "write the placeholder from the environment into the path",
+            Self::Foreign(_) => "leave it out: the proxy writes the operator's credential where it belongs",
+            Self::TooLong(_) => "send a shorter path and query",
             Self::Twice(..) => "the operator can narrow the paths of one of them in agent.yaml",
         }
     }

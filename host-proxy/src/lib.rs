@@ -3,10 +3,11 @@
 //! Reading path: [`listener`] (the life of a connection) → [`conversation`] (requests in turn or side by side) → [`judge`] (decided and
 //! recorded) → [`dial`] (to a checked address) → [`upstream`] (forwarded as a value). Beside it: [`names`] (what the
 //! guest's DNS hears), [`authority`] (the certificates it trusts), [`canonical`] (what a request *is*), [`commands`] (the
-//! manager replaces the policy that is [`in_force`]), [`inbound`] (what comes from outside to the agent's open ports).
+//! manager replaces the policy that is [`in_force`], and the [`credentials`]), [`inbound`] (what comes from outside to the agent's open ports).
 //!
 //! *Invariants:* every request is decided and recorded before a byte of it leaves; nothing is dialled without a
-//! permit; what is forwarded is written anew from the value that was judged; what a new policy does not allow ends
+//! permit; what is forwarded is written anew from the value that was judged, and the credentials
+//! that are bound to it; what a new policy does not allow ends
 //! before the new policy is confirmed; every failure means less access.
 
 #![forbid(unsafe_code)]

@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 use host_proxy::refusal::chain;
-use host_proxy::start::{Status, run};
+use host_proxy::start::{StartError, Status, run};
 use wire::proxy::ProxyEvent;
 use wire::spawn::{EXIT_BUG, EXIT_FAILED};
 
@@ -27,10 +27,13 @@ fn main() -> ExitCode {
         }
     };
     let Err(error) = run(&mut status);
-    let event = ProxyEvent::Failed {
-        cause: chain(&error),
-        remedy: "check the policy and egress sections of agent.yaml with 'openshell policy check'".to_owned(),
+    let remedy = match error {
+        StartError::Credentials(_) => {
+            "correct the entry under 'credentials' in agent.yaml, or what its source gives"
+        }
+        _ => "check the policy and egress sections of agent.yaml with 'openshell policy check'",
     };
+    let event = ProxyEvent::Failed { cause: chain(&error), remedy: remedy.to_owned() };
     tracing::error!("{}", chain(&error));
     if let Err(error) = status.report(&event) {
         tracing::error!(%error, "the manager does not listen");

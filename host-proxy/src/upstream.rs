@@ -287,12 +287,13 @@ impl Outbound {
 
     /// Path and query as they go out.
     #[must_use]
-    pub fn target(&self) -> &PathAndQuery {
+    pub(crate) fn target(&self) -> &PathAndQuery {
         &self.target
     }
 
-    /// Replaces path and query by the same with a credential in them.
-    pub fn set_target(&mut self, target: PathAndQuery) {
+    /// Replaces path and query by the same with a credential in them, which the permit does not know and the record must
+    /// not have.
+    pub(crate) fn set_target(&mut self, target: PathAndQuery) {
         self.target = target;
     }
 

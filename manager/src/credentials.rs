@@ -6,7 +6,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use policies::binding::Places;
+use policies::binding::{Places, check_form};
 use policies::document::OneOrMany;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -187,8 +187,10 @@ impl Inject {
             return Err(("'path' is empty".to_owned(), "name a path, or remove the key".to_owned()));
         }
         let paths = paths.unwrap_or_default();
-        Places::parse(&hosts, &paths).map_err(|error| (error.reason, error.remedy))?;
-        Ok(Binding { hosts, paths, form: self.form()? })
+        let form = self.form()?;
+        let checked = Places::parse(&hosts, &paths).and_then(|_places| check_form(&form));
+        checked.map_err(|error| (error.reason, error.remedy))?;
+        Ok(Binding { hosts, paths, form })
     }
 
     fn form(&self) -> Result<Form, Mistake> {
@@ -197,27 +199,14 @@ impl Inject {
             let remedy = "remove it: only a header field has a format";
             return Err(("'format' stands without 'header'".to_owned(), remedy.to_owned()));
         }
-        let holds_one = |format: &String| {
-            let fits = format.matches(SECRET_STANDS).count() == 1;
-            let remedy = format!("write {SECRET_STANDS} once, where the secret goes");
-            if fits {
-                Ok(())
-            } else {
-                Err((format!("'{format}' does not say where the secret goes"), remedy))
-            }
-        };
         match (header, basic, query, segment) {
             (Some(name), None, None, None) => {
                 let format = format.clone().unwrap_or_else(|| SECRET_STANDS.to_owned());
-                holds_one(&format)?;
                 Ok(Form::Header { name: name.clone(), format })
             }
             (None, Some(user), None, None) => Ok(Form::Basic { user: user.clone() }),
             (None, None, Some(name), None) => Ok(Form::Query { name: name.clone() }),
-            (None, None, None, Some(format)) => {
-                holds_one(format)?;
-                Ok(Form::Segment { format: format.clone() })
-            }
+            (None, None, None, Some(format)) => Ok(Form::Segment { format: format.clone() }),
             _ => Err((
                 "'inject' must say in one way how the secret goes out".to_owned(),
                 "write one of 'header', 'basic', 'query' and 'segment'".to_owned(),

@@ -10,6 +10,7 @@ mod policy;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -24,6 +25,17 @@ pub use policy::set_policy;
 
 /// How long a caller may take for its question, and the sandbox for its answer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The same for a question that waits for the operator's own commands, which have a minute each.
+const LONG_PATIENCE: Duration = Duration::from_secs(90);
+
+/// How long the sandbox may take to answer.
+pub(crate) fn patience(ask: &Ask) -> Duration {
+    match ask {
+        Ask::RefreshCredentials => LONG_PATIENCE,
+        Ask::SetPolicy { .. } | Ask::PolicyInForce => PATIENCE,
+    }
+}
 
 /// A question, and who asks.
 #[derive(Debug)]
@@ -53,17 +65,20 @@ pub(crate) enum LineError {
 }
 
 /// Listens in the run directory; `asked` is called for every question, on a thread of its own.
-pub(crate) fn serve(run: &Path, asked: impl Fn(Asked) + Send + 'static) -> Result<(), Failure> {
+pub(crate) fn serve(run: &Path, asked: impl Fn(Asked) + Send + Sync + 'static) -> Result<(), Failure> {
     let listener = listen(&run.join(SOCKET)).map_err(|error| {
         Failure::new(
             format_args!("cannot listen for the operator in {}: {error}", run.display()),
             "check the limit on open files and the space in XDG_RUNTIME_DIR",
         )
     })?;
+    let asked = Arc::new(asked);
     std::thread::spawn(move || {
         for stream in listener.incoming().filter_map(Result::ok) {
-            // A caller that goes away has taken its question with it.
-            let _nobody_waits = attend(stream, &asked);
+            let asked = Arc::clone(&asked);
+            // On a thread of its own: one that waits for long must not keep a policy from being replaced. A caller that goes
+            // away has taken its question with it.
+            std::thread::spawn(move || drop(attend(stream, &*asked)));
         }
     });
     Ok(())
@@ -104,8 +119,9 @@ fn attend(stream: UnixStream, asked: &impl Fn(Asked)) -> Result<(), LineError> {
         let (reply, answer) = Reply::channel();
         match read_line::<Request>(&stream) {
             Ok(Request { ask, .. }) => {
+                let patience = patience(&ask);
                 asked(Asked { ask, uid: uid.as_raw(), reply });
-                answer.recv_timeout(PATIENCE).unwrap_or_else(|_late| unconfirmed())
+                answer.recv_timeout(patience).unwrap_or_else(|_late| unconfirmed())
             }
             Err(LineError::Io(error)) => return Err(error.into()),
             Err(error) => Answer::from(Failure::new(

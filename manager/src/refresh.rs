@@ -24,6 +24,8 @@ pub(crate) struct Refresh {
     placeholders: Vec<Placeholder>,
     /// The proxy's ear; `None`: the sandbox has no egress.
     proxy: Option<UnixStream>,
+    /// Whether the sources are being read: a slow answer must not overtake a newer one.
+    reading: bool,
     /// Who waits for the proxy.
     pending: Option<Waiting>,
 }
@@ -48,17 +50,22 @@ impl Refresh {
         placeholders: Vec<Placeholder>,
         proxy: Option<UnixStream>,
     ) -> Self {
-        Self { specs, placeholders, proxy, pending: None }
+        Self { specs, placeholders, proxy, reading: false, pending: None }
     }
 
     /// Begins to read the sources, on a thread of its own: a command may take its time.
-    pub(crate) fn asked(&self, asked: Asked, to_loop: impl Fn(Reread) + Send + 'static) {
+    pub(crate) fn asked(&mut self, asked: Asked, to_loop: impl Fn(Reread) + Send + 'static) {
         let Asked { uid, reply, .. } = asked;
         if self.specs.is_empty() {
             let none =
                 Failure::new("the sandbox has no credentials", "name them in agent.yaml, and start it again");
             return reply.send(Answer::from(none));
         }
+        if self.reading || self.pending.is_some() {
+            return reply
+                .send(Answer::from(Failure::new("they are being read already", "try again in a moment")));
+        }
+        self.reading = true;
         let (specs, placeholders) = (self.specs.clone(), self.placeholders.clone());
         std::thread::spawn(move || {
             let result = read(&specs, &placeholders);
@@ -69,6 +76,7 @@ impl Refresh {
     /// Records that the secrets are replaced, and sends them to the proxy.
     pub(crate) fn reread(&mut self, reread: Reread, recorder: &mut Recorder) {
         let Reread { result, waiting } = reread;
+        self.reading = false;
         let sent = result.and_then(|credentials| self.send(credentials, (recorder, waiting.uid)));
         match sent {
             Ok(()) => self.pending = Some(waiting),
@@ -96,9 +104,6 @@ impl Refresh {
         credentials: Vec<Credential>,
         (recorder, uid): (&mut Recorder, u32),
     ) -> Result<(), Failure> {
-        if self.pending.is_some() {
-            return Err(Failure::new("others are just taking effect", "try again in a moment"));
-        }
         let names = self.names();
         let Some(proxy) = &mut self.proxy else {
             return Err(Failure::new("the sandbox has no egress", "start it with network rules"));

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use wire::secret::Secret;
@@ -24,10 +24,10 @@ const MOST: u64 = 64 * 1024;
 pub enum SecretSource {
     /// An environment variable of the manager.
     Env(String),
-    /// A file; a trailing newline is dropped.
+    /// A file; newlines at its end are dropped.
     File(PathBuf),
-    /// A program and its arguments, which prints it: a keyring's, a vault's. No shell reads it; a trailing newline is
-    /// dropped.
+    /// A program and its arguments, which prints it: a keyring's, a vault's. No shell reads it; newlines at the end
+    /// are dropped.
     Command(Vec<String>),
 }
 
@@ -76,7 +76,7 @@ fn read_text(from: std::io::Result<impl Read>) -> Result<Secret, String> {
         return Err(format!("it has more than {MOST} bytes"));
     }
     let text = std::str::from_utf8(&text).map_err(|_not_text| "it is no text".to_owned())?;
-    Ok(Secret::new(text.strip_suffix('\n').unwrap_or(text).to_owned()))
+    Ok(Secret::new(text.trim_end_matches('\n').to_owned()))
 }
 
 fn run(argv: &[String]) -> Result<Secret, String> {
@@ -91,10 +91,18 @@ fn run(argv: &[String]) -> Result<Secret, String> {
         let read = read_text(output.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::BrokenPipe)));
         let _nobody_waits = sender.send(read);
     });
-    let late = |_elapsed| format!("it did not end within {} s", PATIENCE.as_secs());
-    let secret = receiver.recv_timeout(PATIENCE).map_err(late)??;
-    let status = child.0.wait().map_err(|error| error.to_string())?;
-    if status.success() { Ok(secret) } else { Err(format!("it ended with {status}")) }
+    let until = Instant::now() + PATIENCE;
+    let late = || format!("it did not end within {} s", PATIENCE.as_secs());
+    let secret = receiver.recv_timeout(PATIENCE).map_err(|_elapsed| late())??;
+    while Instant::now() < until {
+        match child.0.try_wait().map_err(|error| error.to_string())? {
+            Some(status) if status.success() => return Ok(secret),
+            Some(status) => return Err(format!("it ended with {status}")),
+            // It has closed its output: it is about to end, or never will.
+            None => std::thread::sleep(Duration::from_millis(5)),
+        }
+    }
+    Err(late())
 }
 
 /// A command that does not outlive its question.
@@ -141,11 +149,11 @@ mod tests {
     }
 
     #[test]
-    fn a_file_loses_one_newline() {
+    fn a_file_loses_its_last_newlines() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
-        fs::write(&path, "two\n\n").unwrap();
-        assert_eq!(SecretSource::File(path).read().unwrap().expose(), "two\n");
+        fs::write(&path, "one\ntwo\n\n").unwrap();
+        assert_eq!(SecretSource::File(path).read().unwrap().expose(), "one\ntwo");
         let missing = SecretSource::File(folder.path().join("missing")).read().unwrap_err();
         assert!(missing.cause.contains("missing"), "{missing}");
     }

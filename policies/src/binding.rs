@@ -1,7 +1,13 @@
-//! Where a credential goes out: hosts by their exact names, and patterns of paths. A binding allows nothing; it says
-//! what an allowed request carries.
+//! Where a credential goes out, and in which form: hosts by their exact names, patterns of paths, and what of a request
+//! carries it. A binding allows nothing; it says what an allowed request carries.
+
+use std::borrow::Cow;
+
+use http::header::HeaderName;
+use wire::credential::{Form, SECRET_STANDS};
 
 use crate::canonical::with_plain_slashes;
+use crate::parameter::{self, folded, parameters};
 use crate::pattern::Side;
 use crate::pattern::host::{DestinationPattern, HostPattern};
 use crate::pattern::path::{Kind, PathPattern};
@@ -30,19 +36,101 @@ impl Places {
         Ok(Self { destinations, paths: paths.iter().map(path).collect::<Result<_, _>>()? })
     }
 
-    /// Whether one of the hosts is this one, whatever the path.
+    /// Whether one of the hosts is this one, whatever port and path.
     #[must_use]
-    pub fn name(&self, host: &str, port: u16) -> bool {
-        self.destinations.iter().any(|place| place.ports.contain(port) && place.host.matches(host))
+    pub fn name_host(&self, host: &str) -> bool {
+        self.destinations.iter().any(|place| place.host.matches(host))
     }
 
     /// Whether a request is for one of the places, however a server reads the escaped slashes of its path.
     #[must_use]
-    pub fn include(&self, host: &str, port: u16, path: &str) -> bool {
+    pub fn hold(&self, host: &str, port: u16, path: &str) -> bool {
         let fits =
             |path: &str| self.paths.is_empty() || self.paths.iter().any(|pattern| pattern.matches(path));
         self.name(host, port) && fits(path) && with_plain_slashes(path).is_none_or(|plain| fits(&plain))
     }
+}
+
+impl Places {
+    fn name(&self, host: &str, port: u16) -> bool {
+        self.destinations.iter().any(|place| place.ports.contain(port) && place.host.matches(host))
+    }
+}
+
+/// Checks all of a form that can be told without the secret.
+///
+/// # Errors
+/// What it names cannot carry anything.
+pub fn check_form(form: &Form) -> Result<(), PatternError> {
+    let refuse = |reason: String, remedy: &str| Err(PatternError::new(reason, remedy));
+    match form {
+        Form::Header { name, format } => {
+            if name.parse::<HeaderName>().is_err() {
+                return refuse(
+                    format!("'{name}' is not the name of a header field"),
+                    "write a name such as X-Api-Key",
+                );
+            }
+            stands_once(format)?;
+            if !format.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+                return refuse(
+                    format!("'{format}' cannot stand in a header field"),
+                    "use visible ASCII characters",
+                );
+            }
+            Ok(())
+        }
+        Form::Basic { user } if user.contains(|c: char| c == ':' || c.is_control()) => {
+            refuse(format!("'{user}' is no user of Basic authentication"), "write the user without a colon")
+        }
+        Form::Basic { .. } => Ok(()),
+        Form::Query { name } if name.is_empty() || parameter::encoded(name) != *name => {
+            refuse(format!("'{name}' is no plain name of a parameter"), "use letters, digits and '-._~'")
+        }
+        Form::Query { .. } => Ok(()),
+        Form::Segment { format } => {
+            stands_once(format)?;
+            if !format.replacen(SECRET_STANDS, "", 1).bytes().all(in_segment) {
+                return refuse(
+                    format!("'{format}' is not one segment of a path"),
+                    "use letters, digits and '-._~:@+=,$'",
+                );
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Whether a byte can stand in a segment of a canonical path without being encoded or meaning something.
+#[must_use]
+pub fn in_segment(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~:@+=,$".contains(&byte)
+}
+
+/// Whether some server takes the text between two `&` of a query, or a part of it, for the parameter of this name.
+#[must_use]
+pub fn may_be_parameter(text: &str, name: &str) -> bool {
+    parameters(text).any(|(given, _value)| folded(&given) == folded(name.as_bytes()))
+}
+
+/// A text as a value of a query.
+#[must_use]
+pub fn encoded(text: &str) -> String {
+    parameter::encoded(text)
+}
+
+/// A query, or a part of one, with `%XX` and `+` as what they stand for.
+#[must_use]
+pub fn decoded(text: &str) -> Cow<'_, [u8]> {
+    parameter::decoded(text)
+}
+
+fn stands_once(format: &str) -> Result<(), PatternError> {
+    if format.matches(SECRET_STANDS).count() == 1 {
+        return Ok(());
+    }
+    let reason = format!("'{format}' does not say where the secret goes");
+    Err(PatternError::new(reason, format!("write {SECRET_STANDS} once, where the secret goes")))
 }
 
 fn destination(text: &str) -> Result<DestinationPattern, PatternError> {
@@ -89,7 +177,7 @@ mod tests {
             (&some, "api.github.com", 443, "/repos/acme%2Fx", false),
             (&some, "api.github.com", 443, "/repos%2Facme/x", false),
         ] {
-            assert_eq!(places.include(host, port, path), included, "{host}:{port}{path}");
+            assert_eq!(places.hold(host, port, path), included, "{host}:{port}{path}");
         }
     }
 

@@ -28,7 +28,16 @@ pub(crate) fn folded(name: &[u8]) -> Vec<u8> {
     name.iter().map(fold).collect()
 }
 
-fn decoded(text: &str) -> Cow<'_, [u8]> {
+/// `text` as a value of a query, with everything encoded that is not plain.
+pub(crate) fn encoded(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}
+
+/// `%XX` and `+` as what they stand for.
+pub(crate) fn decoded(text: &str) -> Cow<'_, [u8]> {
     if !text.contains(['%', '+']) {
         return Cow::Borrowed(text.as_bytes());
     }

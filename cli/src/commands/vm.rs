@@ -9,14 +9,14 @@ use manager::options::{ConsoleOutput, Options, Timings, Tty};
 use manager::rundir;
 use manager::sandbox::Planned;
 
-use super::print_json;
+use super::{negative, print_json};
 use crate::arguments::{Output, Run, Vm};
 
 pub(super) fn run(command: Vm, layout: Layout) -> Result<u8, Failure> {
     match command {
         Vm::Run(arguments) => start(arguments, layout),
         Vm::Ps(output) => list(output, &layout),
-        Vm::RefreshCredentials { sandbox } => refresh(&sandbox, &layout),
+        Vm::RefreshCredentials { sandbox, output } => refresh(&sandbox, output, &layout).map_err(negative),
     }
 }
 
@@ -37,9 +37,13 @@ fn start(arguments: Run, layout: Layout) -> Result<u8, Failure> {
     planned.run().map(|status| status.code())
 }
 
-fn refresh(sandbox: &str, layout: &Layout) -> Result<u8, Failure> {
+fn refresh(sandbox: &str, output: Output, layout: &Layout) -> Result<u8, Failure> {
     let (sandbox, names) = refresh_credentials(layout, sandbox)?;
-    println!("{sandbox}: {} read again", names.join(", "));
+    if output.json {
+        print_json(&serde_json::json!({"sandbox": sandbox, "credentials": names}))?;
+    } else {
+        println!("{sandbox}: {} read again", names.join(", "));
+    }
     Ok(0)
 }
 

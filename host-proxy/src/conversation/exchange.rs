@@ -103,18 +103,6 @@ enum Unfed {
     Misplaced(Misplaced),
 }
 
-impl From<ReadError> for Unfed {
-    fn from(error: ReadError) -> Self {
-        Self::Client(error)
-    }
-}
-
-impl From<Misplaced> for Unfed {
-    fn from(misplaced: Misplaced) -> Self {
-        Self::Misplaced(misplaced)
-    }
-}
-
 /// One exchange.
 pub(super) struct Exchange<'a, U, D> {
     pub(super) named: Named<'a>,
@@ -181,6 +169,18 @@ pub(super) async fn see_through<T>(
     }
 }
 
+impl From<ReadError> for Unfed {
+    fn from(error: ReadError) -> Self {
+        Self::Client(error)
+    }
+}
+
+impl From<Misplaced> for Unfed {
+    fn from(misplaced: Misplaced) -> Self {
+        Self::Misplaced(misplaced)
+    }
+}
+
 impl<'a> Named<'a> {
     /// Where a way for this request comes from.
     pub(super) fn ways(self, granted: &'a Granted) -> Ways<'a> {
@@ -231,7 +231,7 @@ impl<U: Upload, D: Reply> Exchange<'_, U, D> {
         let out = named.outbound(ways, head);
         let (method, search) = (&named.case.request.method, ways.carried.search());
         let relay = Relay { reply: self.reply, method, tally, search };
-        let watch = named.proxy.judge.credentials().watch();
+        let watch = named.proxy.judge.credentials().watch(ways.permit.host());
         let upload = feed(self.upload, feeder, (tally, watch));
         both(upload, relay.run(&mut link, (&out, body)), tally).await?;
         Ok(link.keep())
@@ -272,7 +272,8 @@ impl<D: Reply> Relay<'_, D> {
 
     async fn answer(self, response: Response<Incoming>) -> Result<(), Fault> {
         self.tally.status.store(response.status().as_u16(), Ordering::Relaxed);
-        if self.search.is_some() && !Search::can_read(response.headers()) {
+        let has_body = !matches!(self.extent(&response), Extent::None | Extent::Head(_));
+        if self.search.is_some() && has_body && !Search::can_read(response.headers()) {
             let error = "the upstream compressed an answer that must be searched for credentials".to_owned();
             return Err(Fault::Before(Refusal::broken_upstream(StatusCode::BAD_GATEWAY, error)));
         }
@@ -291,6 +292,7 @@ impl<D: Reply> Relay<'_, D> {
         let (mut parts, mut body) = response.into_parts();
         fields::clean_response(&mut parts.headers);
         self.search_fields(&mut parts.headers);
+        let searched = !is_call(&parts.headers);
         self.reply.head(&Response::from_parts(parts, ()), extent)?;
         let mut trailers = None;
         loop {
@@ -306,8 +308,8 @@ impl<D: Reply> Relay<'_, D> {
                     // What the upstream already ended goes out with its end; everything else at once.
                     let more = if body.is_end_stream() { More::Soon } else { More::Later };
                     let data = match &mut self.search {
-                        Some(search) => search.piece(data),
-                        None => data,
+                        Some(search) if searched => search.piece(data),
+                        _ => data,
                     };
                     if !data.is_empty() {
                         self.reply.piece(data, more).await?;
@@ -402,6 +404,11 @@ impl Tally {
     }
 }
 
+/// Whether an answer is one of gRPC, whose messages both sides wait for: nothing of them can be held back.
+fn is_call(fields: &HeaderMap) -> bool {
+    fields.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+}
+
 /// A body for the upstream, and what feeds it.
 fn body_of(length: Length) -> (Option<Feeder>, Outgoing) {
     let announced = match length {
@@ -456,7 +463,9 @@ async fn both(
                 match result {
                     Ok(()) => {}
                     Err(Unfed::Client(error)) => cause = Some(error),
-                    Err(Unfed::Misplaced(_)) if tally.answering.load(Ordering::Relaxed) => break Err(Fault::During),
+                    Err(Unfed::Misplaced(_)) if tally.answering.load(Ordering::Relaxed) => {
+                        break Err(Fault::During);
+                    }
                     Err(Unfed::Misplaced(why)) => break Err(Fault::Before(Refusal::from(&why))),
                 }
             }

@@ -155,7 +155,7 @@ impl<'a> Crossing<'a> {
         self.tally.answering.store(true, Ordering::Relaxed);
         writer.switch(&response).await.map_err(|_client_is_gone| Fault::During)?;
         let over = self.over.insert(Over::new(upgraded));
-        let watch = self.named.proxy.judge.credentials().watch();
+        let watch = self.named.proxy.judge.credentials().watch(self.ways.permit.host());
         over.carry(reader.parts_mut(), writer.stream_mut(), (self.tally, watch)).await;
         Ok(())
     }
@@ -260,6 +260,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Pump<'_, R, W> {
                 Some(Event::Piece(piece)) => self.piece(&piece)?,
                 Some(Event::Control(control)) => {
                     self.spend(control.length())?;
+                    self.tally.watch(&mut self.watch, control.payload())?;
                     write_control(&mut self.queue.waiting, &control, self.queue.masks.as_mut())?;
                     if let Control::Close(why) = control {
                         self.send().await?;

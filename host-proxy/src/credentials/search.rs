@@ -3,43 +3,87 @@
 //! A secret is replaced byte for byte, so that announced lengths hold. It is found as it is, as a query or JSON writes
 //! it, and inside Base64 wherever it begins there. A server that writes it in yet another way is not caught, which
 //! is why a credential should be bound to the paths that need it.
+//!
+//! *Invariant:* where an answer is cut does not depend on a secret, or the guest could guess one letter by letter. What is held back at
+//! the end of a piece is everything after its last control character, which no secret has, up to a secret's length.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use memchr::memmem;
+use policies::binding::encoded;
+use wire::credential::SECRET_LENGTH;
 use zeroize::{Zeroize, Zeroizing};
-
-use super::carrier::percent_encoded;
 
 /// What stands in an answer in a secret's stead.
 const MASK: u8 = b'*';
 
 /// Shortest text by which a secret is told.
-const SHORTEST: usize = 8;
+const SHORTEST: usize = *SECRET_LENGTH.start();
 
-/// Everything by which the secrets of a sandbox can be told.
-#[derive(Default)]
-pub(super) struct Traces(Vec<Zeroizing<Vec<u8>>>);
+/// For how many replacements a secret is still looked for: those of before may be valid for a while, and a server may
+/// have kept them.
+const REMEMBERED: u32 = 16;
+
+/// Everything by which the secrets of a sandbox can be told, those of before included.
+#[derive(Debug, Default)]
+pub(super) struct Known(RwLock<Arc<Traces>>);
+
+/// Texts by which secrets can be told, the longest first.
+#[derive(Clone, Default)]
+pub(super) struct Traces(Vec<Trace>);
+
+#[derive(Clone)]
+struct Trace {
+    text: Zeroizing<Vec<u8>>,
+    /// How often the credentials were replaced since.
+    age: u32,
+}
 
 /// Goes over one answer, piece by piece.
-#[derive(Debug)]
 pub struct Search {
-    traces: Arc<Traces>,
+    known: Arc<Known>,
     /// The end of what came, in which a secret may have begun.
     kept: Zeroizing<Vec<u8>>,
     found: u64,
 }
 
+impl Known {
+    /// Adds the traces of new secrets to those of before.
+    pub(super) fn learn(&self, new: Traces) {
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let is_new = |trace: &Trace| new.0.iter().any(|other| other.text == trace.text);
+        let before = known.0.iter().filter(|trace| trace.age < REMEMBERED && !is_new(trace));
+        let before: Vec<Trace> = before.map(|trace| Trace { age: trace.age + 1, ..trace.clone() }).collect();
+        let mut all = Traces([new.0, before].concat());
+        // What holds another one is masked first.
+        all.0.sort_by_key(|trace| std::cmp::Reverse(trace.text.len()));
+        *known = Arc::new(all);
+    }
+
+    fn now(&self) -> Arc<Traces> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 impl Traces {
     /// Adds a text and the ways in which it may be written.
     pub(super) fn add(&mut self, text: &str) {
-        let mut ways = BTreeSet::from([text.to_owned(), percent_encoded(text), text.replace('/', "\\/")]);
-        ways.insert(serde_json::Value::from(text).to_string().trim_matches('"').to_owned());
+        let json = serde_json::Value::from(text).to_string();
+        let json = json.strip_prefix('"').and_then(|json| json.strip_suffix('"')).unwrap_or(text);
+        let mut ways = BTreeSet::from([text.to_owned(), json.to_owned(), json.replace('/', "\\/")]);
+        let query = encoded(text);
+        ways.extend([query.replace("%20", "+"), lower_escapes(&query), query]);
+        // As the encoders of some languages guard JSON that may come to stand in HTML.
+        let guarded = ['<', '>', '&', '=', '/', '\'', '+'];
+        ways.insert(guarded.iter().fold(json.to_owned(), |json, mark| {
+            json.replace(*mark, &format!("\\u{:04x}", u32::from(*mark)))
+        }));
+        ways.insert(json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026"));
         for begins_at in 0..3 {
             let plain = Zeroizing::new([&[0; 3][..begins_at], text.as_bytes()].concat());
             // Only characters that no neighbour has a part in.
@@ -50,17 +94,17 @@ impl Traces {
             }
         }
         let long = ways.into_iter().filter(|way| way.len() >= SHORTEST).map(String::into_bytes);
-        self.0.extend(long.map(Zeroizing::new));
-        // What holds another one is masked first.
-        self.0.sort_by_key(|trace| std::cmp::Reverse(trace.len()));
+        self.0.extend(long.map(|text| Trace { text: Zeroizing::new(text), age: 0 }));
     }
 
     /// Masks every trace; how many there were.
     fn mask(&self, text: &mut [u8]) -> u64 {
         let mut found = 0;
-        for trace in &self.0 {
-            while let Some(at) = memmem::find(text, trace) {
-                text[at..at + trace.len()].fill(MASK);
+        for Trace { text: trace, .. } in &self.0 {
+            let mut from = 0;
+            while let Some(at) = memmem::find(&text[from..], trace) {
+                text[from + at..from + at + trace.len()].fill(MASK);
+                from += at + trace.len();
                 found += 1;
             }
         }
@@ -68,17 +112,13 @@ impl Traces {
     }
 
     fn stand_in(&self, text: &[u8]) -> bool {
-        self.0.iter().any(|trace| memmem::find(text, trace).is_some())
+        self.0.iter().any(|trace| memmem::find(text, &trace.text).is_some())
     }
 
-    /// How much of the end of `text` may be the beginning of a trace.
-    fn beginning_at_end(&self, text: &[u8]) -> usize {
-        let longest = self.0.first().map_or(0, |trace| trace.len() - 1).min(text.len());
-        let begins = |length: &usize| {
-            let end = &text[text.len() - length..];
-            self.0.iter().any(|trace| trace.len() > *length && trace.starts_with(end))
-        };
-        (1..=longest).rev().find(begins).unwrap_or_default()
+    /// How much of the end of `text` is held back.
+    fn held_back(&self, text: &[u8]) -> usize {
+        let longest = self.0.first().map_or(0, |trace| trace.text.len() - 1);
+        text.iter().rev().take(longest).take_while(|byte| !byte.is_ascii_control()).count()
     }
 }
 
@@ -88,9 +128,16 @@ impl std::fmt::Debug for Traces {
     }
 }
 
+/// Without what it holds back.
+impl std::fmt::Debug for Search {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Search").field("found", &self.found).finish_non_exhaustive()
+    }
+}
+
 impl Search {
-    pub(super) fn new(traces: Arc<Traces>) -> Self {
-        Self { traces, kept: Zeroizing::default(), found: 0 }
+    pub(super) fn new(known: Arc<Known>) -> Self {
+        Self { known, kept: Zeroizing::default(), found: 0 }
     }
 
     /// Whether a body with these fields can be searched.
@@ -101,24 +148,28 @@ impl Search {
 
     /// Takes secrets out of fields.
     pub fn fields(&mut self, fields: &mut HeaderMap) {
+        let traces = self.known.now();
         for value in fields.values_mut() {
-            if self.traces.stand_in(value.as_bytes()) {
+            if traces.stand_in(value.as_bytes()) {
                 let mut text = value.as_bytes().to_vec();
-                self.found += self.traces.mask(&mut text);
+                self.found += traces.mask(&mut text);
                 *value = HeaderValue::from_bytes(&text).expect("a mask is visible ASCII");
             }
         }
     }
 
-    /// What of the body can go on now; nothing, if all of it may be the beginning of a secret.
-    pub fn piece(&mut self, data: Bytes) -> Bytes {
-        if self.kept.is_empty() && !self.traces.stand_in(&data) && self.traces.beginning_at_end(&data) == 0 {
+    /// What of the body can go on now; nothing, if all of it is held back.
+    pub fn piece(&mut self, mut data: Bytes) -> Bytes {
+        let traces = self.known.now();
+        if self.kept.is_empty() && !traces.stand_in(&data) {
+            let kept = data.split_off(data.len() - traces.held_back(&data));
+            self.kept.extend_from_slice(&kept);
             return data;
         }
         let mut text = std::mem::take(&mut *self.kept);
         text.extend_from_slice(&data);
-        self.found += self.traces.mask(&mut text);
-        let goes_on = text.len() - self.traces.beginning_at_end(&text);
+        self.found += traces.mask(&mut text);
+        let goes_on = text.len() - traces.held_back(&text);
         *self.kept = text.split_off(goes_on);
         Bytes::from(text)
     }
@@ -132,4 +183,15 @@ impl Search {
     pub fn found(&self) -> u64 {
         self.found
     }
+}
+
+/// Escapes of a query in small letters.
+fn lower_escapes(query: &str) -> String {
+    let mut parts = query.split('%');
+    let mut lower = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2).unwrap_or((part, ""));
+        lower.push_str(&format!("%{}{rest}", digits.to_ascii_lowercase()));
+    }
+    lower
 }

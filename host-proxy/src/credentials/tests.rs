@@ -1,16 +1,18 @@
 use bytes::Bytes;
 use http::header::HeaderMap;
+use wire::credential::Form;
 
-use super::carrier::percent_encoded;
-use super::search::{Search, Traces};
+use super::carrier::Carrier;
+use super::search::{Known, Search, Traces};
 use super::*;
 
 const SECRET: &str = "s3cr3t/with+signs==";
 
 fn search(secret: &str) -> Search {
-    let mut traces = Traces::default();
+    let (mut traces, known) = (Traces::default(), Known::default());
     traces.add(secret);
-    Search::new(Arc::new(traces))
+    known.learn(traces);
+    Search::new(Arc::new(known))
 }
 
 /// What a client gets of a body that comes in pieces of `size`.
@@ -39,7 +41,7 @@ fn a_secret_is_told_as_servers_write_it() {
     use base64::engine::general_purpose::{STANDARD, URL_SAFE};
     let json = serde_json::to_string(SECRET).unwrap();
     for written in [
-        percent_encoded(SECRET),
+        policies::binding::encoded(SECRET),
         SECRET.replace('/', "\\/"),
         json,
         STANDARD.encode(SECRET),
@@ -47,6 +49,8 @@ fn a_secret_is_told_as_servers_write_it() {
         STANDARD.encode(format!("a{SECRET}tail")),
         URL_SAFE.encode(format!("ab{SECRET}")),
         URL_SAFE.encode(format!("abc{SECRET}x")),
+        policies::binding::encoded(SECRET).to_ascii_lowercase(),
+        SECRET.replace('/', "\\u002f").replace('=', "\\u003d").replace('+', "\\u002b"),
     ] {
         let body = format!("before {written} after");
         let out = String::from_utf8(through(SECRET, body.as_bytes(), 7)).unwrap();
@@ -56,21 +60,65 @@ fn a_secret_is_told_as_servers_write_it() {
 }
 
 #[test]
-fn other_text_goes_on_at_once() {
+fn lines_go_on_at_once_and_their_beginnings_are_held_back() {
     let mut search = search(SECRET);
-    for piece in ["data: x\n\n", "s3cr3t is not it ", ""] {
+    for piece in ["data: x\n\n", "s3cr3t is not it\n", ""] {
         assert_eq!(search.piece(Bytes::from_static(piece.as_bytes())), piece);
     }
-    assert_eq!(search.piece(Bytes::from_static(b"abc s3c")), "abc ");
-    assert_eq!(search.piece(Bytes::from_static(b"ond")), "s3cond");
-    assert_eq!((search.end(), search.found()), (Bytes::new(), 0));
+    assert_eq!(search.piece(Bytes::from_static(b"a line\nand a beginning")), "a line\n");
+    assert_eq!(search.piece(Bytes::from_static(b" of one\n")), "and a beginning of one\n");
+    assert_eq!(search.piece(Bytes::from_static(b"last")), "");
+    assert_eq!((search.end(), search.found()), (Bytes::from_static(b"last"), 0));
+}
+
+/// Who chooses what a server answers must not learn from the cuts whether it is the beginning of the secret.
+#[test]
+fn cuts_do_not_depend_on_the_secret() {
+    let cuts = |guess: &str| {
+        let mut search = search(SECRET);
+        let body = format!("{}{guess}", "x".repeat(200));
+        let mut lengths: Vec<usize> = body
+            .as_bytes()
+            .chunks(37)
+            .map(|piece| search.piece(Bytes::copy_from_slice(piece)).len())
+            .collect();
+        lengths.push(search.end().len());
+        lengths
+    };
+    for length in 1..SECRET.len() {
+        assert_eq!(cuts(&SECRET[..length]), cuts(&"?".repeat(length)), "{length}");
+    }
+}
+
+#[test]
+fn a_secret_that_was_replaced_is_still_masked() {
+    let form = || Form::Query { name: "q".to_owned() };
+    let credentials = Credentials::new(vec![credential(form())]).unwrap();
+    let mut open = Search::new(Arc::clone(&credentials.known));
+    let newer = || Credential { secret: Secret::new("an0ther-secret".to_owned()), ..credential(form()) };
+    for _replaced in 0..3 {
+        credentials.replace(vec![newer()]).unwrap();
+    }
+    // Also by whoever began to read before.
+    for search in [&mut open, &mut Search::new(Arc::clone(&credentials.known))] {
+        let out = search.piece(Bytes::from(format!("{SECRET} an0ther-secret\n")));
+        assert_eq!(out, format!("{} {}\n", "*".repeat(SECRET.len()), "*".repeat(14)));
+    }
+}
+
+#[test]
+fn a_secret_of_the_mask_itself_ends() {
+    assert_eq!(through("********", b"a ******** b *********\n", 5), b"a ******** b *********\n");
 }
 
 #[test]
 fn fields_are_masked_too() {
     let mut search = search(SECRET);
     let mut fields = HeaderMap::new();
-    fields.insert("location", format!("https://a.example/?t={}", percent_encoded(SECRET)).parse().unwrap());
+    fields.insert(
+        "location",
+        format!("https://a.example/?t={}", policies::binding::encoded(SECRET)).parse().unwrap(),
+    );
     fields.insert("etag", "\"1\"".parse().unwrap());
     search.fields(&mut fields);
     let location = fields["location"].to_str().unwrap();
@@ -80,22 +128,29 @@ fn fields_are_masked_too() {
 
 #[test]
 fn nothing_prints_a_secret() {
-    let credentials =
-        Credentials::new(vec![credential(wire::credential::Form::Basic { user: "u".to_owned() })]);
+    let credentials = Credentials::new(vec![credential(Form::Basic { user: "u".to_owned() })]);
     let credentials = credentials.unwrap();
-    let shown = format!("{credentials:?} {:?} {:?}", credentials.watch(), search(SECRET));
-    assert!(!shown.contains("s3cr3t"), "{shown}");
+    let (mut watch, mut search) = (credentials.watch("a.example").unwrap(), search(SECRET));
+    assert_eq!(search.piece(Bytes::from_static(b"s3cr3t/w")), "");
+    watch.see(b"s3cr3t/w").unwrap();
+    let shown = format!("{credentials:?} {watch:?} {search:?}");
+    // As text, and as bytes are printed.
+    assert!(!shown.contains("s3cr3t") && !shown.contains("115, 51"), "{shown}");
 }
 
 #[test]
 fn what_cannot_be_carried_is_refused() {
-    use wire::credential::Form;
     let header = |name: &str, format: &str| Form::Header { name: name.to_owned(), format: format.to_owned() };
+    let segment = |format: &str| Form::Segment { format: format.to_owned() };
+    let error = |form: Form, secret: &str| {
+        let secret = Secret::new(secret.to_owned());
+        Carrier::new(form, "openshell-TOKEN-0011223344556677", &secret).unwrap_err()
+    };
+    for name in ["host", "Content-Length", "connection", "x_forwarded_for", "x-openshell-sandbox"] {
+        let error = error(header(name, "{}"), "12345678");
+        assert!(matches!(error, CarrierError::Taken(_)), "{name}: {error}");
+    }
     for form in [
-        header("host", "{}"),
-        header("Content-Length", "{}"),
-        header("connection", "{}"),
-        header("x-openshell-sandbox", "{}"),
         header("a b", "{}"),
         header("authorization", "Bearer"),
         header("authorization", "{} {}"),
@@ -103,38 +158,69 @@ fn what_cannot_be_carried_is_refused() {
         Form::Basic { user: "a:b".to_owned() },
         Form::Query { name: "a&b".to_owned() },
         Form::Query { name: String::new() },
-        Form::Segment { format: "bot".to_owned() },
-        Form::Segment { format: "a/{}".to_owned() },
-        // Its secret has a slash.
-        Form::Segment { format: "bot{}".to_owned() },
+        segment("bot"),
+        segment("a/{}"),
+        segment("{}%2F"),
     ] {
-        assert!(Credentials::new(vec![credential(form.clone())]).is_err(), "{form:?}");
+        let error = error(form.clone(), "12345678");
+        assert!(matches!(error, CarrierError::Form(_)), "{form:?}: {error}");
     }
-    let long = Credential {
-        secret: Secret::new("\u{1}2345678".to_owned()),
-        ..credential(header("authorization", "{}"))
-    };
-    assert!(Credentials::new(vec![long]).is_err());
+    for (form, secret) in [
+        (header("authorization", "{}"), "\u{1}2345678"),
+        (header("authorization", "{}"), "1234567é"),
+        (Form::Basic { user: "a".to_owned() }, "1234567\n8"),
+        (segment("bot{}"), "1234/5678"),
+        (segment("bot{}"), "1234?5678"),
+        (segment("bot{}"), "1234%5678"),
+    ] {
+        assert!(matches!(error(form.clone(), secret), CarrierError::Characters), "{form:?}");
+    }
     let short =
         Credential { secret: Secret::new("1234567".to_owned()), ..credential(header("authorization", "{}")) };
     assert!(matches!(Credentials::new(vec![short]), Err(CredentialError::Unfit(_))));
 }
 
+/// Bodies of fragments of the secret, cut at random: what comes out has the length of what went in and no trace.
+#[test]
+fn no_cut_lets_a_secret_through() {
+    let mut state = 7_u64;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap() % below
+    };
+    for _round in 0..2000 {
+        let mut body = String::new();
+        for _part in 0..random(12) {
+            let (from, to) = (random(SECRET.len()), random(SECRET.len() + 1));
+            body.push_str(if random(3) == 0 { SECRET } else { SECRET.get(from..to).unwrap_or("s3") });
+        }
+        let mut search = search(SECRET);
+        let (mut out, mut rest) = (Vec::new(), body.as_bytes());
+        while !rest.is_empty() {
+            let (piece, after) = rest.split_at(1 + random(rest.len()));
+            out.extend_from_slice(&search.piece(Bytes::copy_from_slice(piece)));
+            rest = after;
+        }
+        out.extend_from_slice(&search.end());
+        let out = String::from_utf8(out).unwrap();
+        assert!(out.len() == body.len() && !out.contains(SECRET), "{body}: {out}");
+    }
+}
+
 #[test]
 fn a_placeholder_is_seen_across_pieces() {
-    let credentials =
-        Credentials::new(vec![credential(wire::credential::Form::Query { name: "q".to_owned() })]);
+    let credentials = Credentials::new(vec![credential(Form::Query { name: "q".to_owned() })]);
     let credentials = credentials.unwrap();
     let body = b"0123456789 openshell-TOKEN-0011223344556677 0123456789";
     for size in 1..body.len() {
-        let mut watch = credentials.watch().unwrap();
+        let mut watch = credentials.watch("a.example").unwrap();
         assert!(body.chunks(size).any(|piece| watch.see(piece).is_err()), "{size}");
-        let mut watch = credentials.watch().unwrap();
+        let mut watch = credentials.watch("a.example").unwrap();
         assert!(body[..42].chunks(size).all(|piece| watch.see(piece).is_ok()), "{size}");
     }
 }
 
-fn credential(form: wire::credential::Form) -> Credential {
+fn credential(form: Form) -> Credential {
     Credential {
         name: "TOKEN".to_owned(),
         placeholder: "openshell-TOKEN-0011223344556677".to_owned(),

@@ -66,6 +66,16 @@ pub enum Control {
     Close(Option<(u16, Bytes)>),
 }
 
+impl Control {
+    /// What it says, without the code of a close frame.
+    pub fn payload(&self) -> &[u8] {
+        match self {
+            Self::Ping(data) | Self::Pong(data) | Self::Close(Some((_, data))) => data,
+            Self::Close(None) => &[],
+        }
+    }
+}
+
 /// Why frames are refused. Nothing after any of these has a meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use wire::id::SandboxId;
 use wire::operator::{Answer, Ask, Request, Response, SOCKET, VERSION};
 
-use super::{PATIENCE, read_line, write_line};
+use super::{PATIENCE, patience, read_line, write_line};
 use crate::failure::{Failure, chain};
 use crate::layout::Layout;
 use crate::rundir;
@@ -40,7 +40,7 @@ pub(crate) fn ask(layout: &Layout, sandbox: &SandboxId, ask: Ask) -> Result<Answ
     let stream = UnixStream::connect(&path).map_err(|error| not_reached(sandbox, &error))?;
     is_ours(&stream, sandbox)?;
     // The sandbox answers, if only to say that its own patience is over.
-    let patience = PATIENCE + PATIENCE / 2;
+    let patience = patience(&ask) + PATIENCE / 2;
     let asked = stream
         .set_read_timeout(Some(patience))
         .and_then(|()| stream.set_write_timeout(Some(patience)))

@@ -1,6 +1,7 @@
 //! With which query, header fields and at which times requests are tried: as the rules' conditions name them.
 
 use crate::document::RuleEntry;
+use crate::parameter::encoded;
 use crate::place::At;
 use crate::validity::Timestamp;
 use crate::witness::ANYTHING;
@@ -85,14 +86,7 @@ fn queries(rule: &RuleEntry) -> Vec<String> {
 
 fn parameter(At { value, .. }: &At<String>) -> String {
     let (name, value) = value.split_once('=').unwrap_or((value, "*"));
-    format!("{}={}", escaped(&name.replace('*', ANYTHING)), escaped(&value.replace('*', ANYTHING)))
-}
-
-fn escaped(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    text.bytes()
-        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect()
+    format!("{}={}", encoded(&name.replace('*', ANYTHING)), encoded(&value.replace('*', ANYTHING)))
 }
 
 fn shortened(text: &str) -> String {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
@@ -18,9 +19,9 @@ const AGENT: &str =
 /// When each phase ended, in µs, for every run.
 pub(super) type Phases = BTreeMap<String, Vec<u32>>;
 
-/// A line of `--timings`.
+/// A part of the line of `--timings`.
 #[derive(Deserialize)]
-struct Phase {
+pub(super) struct Phase {
     name: String,
     end_us: u32,
 }
@@ -43,21 +44,24 @@ pub(super) fn files(programs: &Path, cache: &Path) -> Vec<PathBuf> {
     names.into_iter().chain(small).collect()
 }
 
-/// Runs it once and adds what it says to `phases`. `None`: the guest did not come up in time.
-pub(super) fn measure(plan: &Plan, phases: &mut Phases) -> Result<Option<()>> {
+/// Runs it once; what it says of its phases. `None`: the guest did not come up in time.
+pub(super) fn measure(plan: &Plan) -> Result<Option<Vec<Phase>>> {
     let mut command = Command::new(&plan.openshell);
     command.args(["vm", "run", "--timings", "--boot-timeout", &PATIENCE.as_secs().to_string()]);
+    let begun = Instant::now();
     let output = command.arg(&plan.agent).output()?;
     let text = String::from_utf8_lossy(&output.stderr);
-    if text.contains("did not come up") {
+    if !output.status.success() && begun.elapsed() >= PATIENCE {
         return Ok(None);
     }
     ensure!(output.status.success(), "openshell failed: {text}");
     let line = text.lines().find_map(|line| line.strip_prefix("openshell: timings "));
-    let said: Vec<Phase> = serde_json::from_str(line.context("openshell said no timings")?)?;
-    // Phases keep their order by a number before their name.
+    Ok(Some(serde_json::from_str(line.context("openshell said no timings")?)?))
+}
+
+/// Adds the phases of one run. They keep their order by a number before their name.
+pub(super) fn add(said: Vec<Phase>, phases: &mut Phases) {
     for (index, phase) in said.into_iter().enumerate() {
         phases.entry(format!("{index} {}", phase.name)).or_default().push(phase.end_us);
     }
-    Ok(Some(()))
 }
