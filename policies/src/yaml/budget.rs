@@ -28,23 +28,23 @@ impl Spent {
     pub(super) fn scalar(&mut self, text: &str) -> Result<(), String> {
         self.node()?;
         self.scalar_bytes += text.len();
-        within(self.scalar_bytes, MAX_SCALAR_BYTES, "ScalarBytes", "total_scalar_bytes")
+        within(self.scalar_bytes, MAX_SCALAR_BYTES, "bytes of text")
     }
 
     /// A collection at `depth`, which is 1 for the outermost.
     pub(super) fn collection(&mut self, depth: usize) -> Result<(), String> {
         self.node()?;
-        within(depth, MAX_DEPTH, "Depth", "depth")
+        within(depth, MAX_DEPTH, "levels")
     }
 
     pub(super) fn anchor(&mut self) -> Result<(), String> {
         self.anchors += 1;
-        within(self.anchors, MAX_ALIASES, "Anchors", "anchors")
+        within(self.anchors, MAX_ALIASES, "anchors")
     }
 
     pub(super) fn alias(&mut self) -> Result<(), String> {
         self.aliases += 1;
-        within(self.aliases, MAX_ALIASES, "Aliases", "aliases")
+        within(self.aliases, MAX_ALIASES, "aliases")
     }
 
     /// An alias for the node `id`, in a collection at `depth`: all that it stands for is used once more.
@@ -72,26 +72,26 @@ impl Spent {
 
     fn node(&mut self) -> Result<(), String> {
         self.nodes += 1;
-        within(self.nodes, MAX_NODES, "Nodes", "nodes")
+        within(self.nodes, MAX_NODES, "values")
     }
 
     fn event(&mut self) -> Result<(), String> {
         self.replayed += 1;
         if self.replayed > MAX_REPLAYED {
-            return Err(too_large(&format!("total_replayed_events={} > {MAX_REPLAYED}", self.replayed)));
+            return Err(too_large(MAX_REPLAYED, "values by its aliases"));
         }
         Ok(())
     }
 }
 
-fn within(used: usize, limit: usize, what: &str, unit: &str) -> Result<(), String> {
+fn within(used: usize, limit: usize, unit: &str) -> Result<(), String> {
     if used > limit {
-        return Err(too_large(&format!("limits breached: {what} {{ {unit}: {used} }}")));
+        return Err(too_large(limit, unit));
     }
     Ok(())
 }
 
 #[cold]
-fn too_large(how: &str) -> String {
-    format!("YAML document too large or too complex: {how}")
+fn too_large(limit: usize, unit: &str) -> String {
+    format!("the document has more than {limit} {unit}")
 }

@@ -101,9 +101,7 @@ impl<'de> Reader<'de> {
         match scalar.tag {
             _ if scalar.is_no_text() => Err(self.other("null is not allowed here")),
             Tag::None | Tag::NonSpecific | Tag::Text => Ok(&scalar.text),
-            Tag::Null | Tag::Bool | Tag::Int | Tag::Float => {
-                Err(self.other("cannot deserialize tagged scalar into string"))
-            }
+            Tag::Null | Tag::Bool | Tag::Int | Tag::Float => Err(self.other("this tag is not a text's")),
         }
     }
 

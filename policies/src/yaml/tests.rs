@@ -70,7 +70,11 @@ fn every_mistake_has_place_reason_and_remedy() {
             "agent.yaml:3:3: merge keys ('<<') are not read",
             "write the keys out",
         ),
-        ("name: *x\n", "agent.yaml:1:7: reference to unknown value", "correct the YAML at this place"),
+        (
+            "name: *x\n",
+            "agent.yaml:1:7: no anchor of this name stands before",
+            "correct the YAML at this place",
+        ),
         ("name: !secret a\n", "agent.yaml:1:15: unsupported tag `!secret`", "correct the YAML at this place"),
     ];
     for (text, line, remedy) in table {
@@ -104,7 +108,7 @@ fn a_mistake_in_what_an_alias_stands_for_is_told_at_the_alias() {
     let table = [
         ("command: &c [a, [b]]\n", "agent.yaml:1:17: a text is expected here"),
         ("name: &n two\nvcpus: *n\n", "agent.yaml:2:8: this is not a whole number"),
-        ("name: a\ncommand: &c [*c]\n", "agent.yaml:2:14: Recursive reference not allowed here"),
+        ("name: a\ncommand: &c [*c]\n", "agent.yaml:2:14: this alias stands inside what it repeats"),
     ];
     for (text, line) in table {
         assert_eq!(mistake(text).0, line, "{text:?}");

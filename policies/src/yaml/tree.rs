@@ -16,7 +16,7 @@ use super::scalar::{Key, Scalar};
 use super::tag::{Shape, Tag};
 use crate::place::Place;
 
-const UNKNOWN: &str = "reference to unknown value";
+const UNKNOWN: &str = "no anchor of this name stands before";
 
 /// A document.
 #[derive(Debug)]
@@ -184,7 +184,7 @@ impl<'t> Composer<'t> {
             return Err(Mistake::other(place, UNKNOWN));
         };
         if self.open.iter().any(|open| open.id == target) {
-            return Err(Mistake::other(place, "Recursive reference not allowed here"));
+            return Err(Mistake::other(place, "this alias stands inside what it repeats"));
         }
         self.spent.replay(&self.slots, target, self.open.len()).map_err(too_large)?;
         self.add(Slot::Alias { place, target }, 0).map(|_id| ())

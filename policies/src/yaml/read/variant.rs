@@ -22,11 +22,11 @@ impl<'de> Variant<'de> {
     pub(super) fn of(reader: Reader<'de>) -> Result<Self, Mistake> {
         let entries = match &reader.node.kind {
             Kind::Scalar(_) => return Ok(Self { holder: reader, name: reader, held: None, excess: None }),
-            Kind::List(_) => return Err(reader.other("externally tagged enum expected scalar or mapping")),
+            Kind::List(_) => return Err(reader.other("a name or a mapping of one entry is expected here")),
             Kind::Mapping(entries) => entries,
         };
         let Some((name, held)) = entries.first() else {
-            return Err(reader.other("expected string key for externally tagged enum"));
+            return Err(reader.other("a name is expected here"));
         };
         let excess = entries.get(1).map(|(key, _value)| *key);
         Ok(Self { holder: reader, name: reader.child(*name)?, held: Some(*held), excess })
@@ -49,7 +49,7 @@ impl<'de> Variant<'de> {
             return Ok(());
         }
         let held = self.held()?;
-        if held.is_nothing() { self.end() } else { Err(held.other("unexpected value for unit enum variant")) }
+        if held.is_nothing() { self.end() } else { Err(held.other("this name takes no value")) }
     }
 
     fn end(&self) -> Result<(), Mistake> {
