@@ -117,9 +117,10 @@ fn the_socket_is_its_owners_alone() {
 #[test]
 fn another_version_and_nonsense_are_refused_in_words() {
     let sandbox = Sandbox::start();
+    let unknown = format!("{{\"version\":{VERSION},\"ask\":\"sing\"}}\n");
     for (line, words) in [
         ("{\"version\":9,\"ask\":{\"set-quota\":1}}\n", "version 9"),
-        ("{\"version\":1,\"ask\":\"sing\"}\n", "cannot be understood"),
+        (unknown.as_str(), "cannot be understood"),
         ("\u{0}\n", "cannot be understood"),
     ] {
         let mut stream = UnixStream::connect(sandbox.run.path().join(SOCKET)).unwrap();

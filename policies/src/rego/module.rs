@@ -156,7 +156,8 @@ fn value(engine: &mut Engine, rule: &str, deadline: Instant) -> Result<Value, Op
     }
     engine.set_execution_timer_config(ExecutionTimerConfig { limit, check_interval: STEPS });
     engine.eval_rule(rule.to_owned()).map_err(|error| {
-        if error.chain().any(|cause| cause.is::<LimitError>()) {
+        // In some places the engine keeps of its own error the words alone.
+        if error.chain().any(|cause| cause.is::<LimitError>()) || Instant::now() >= deadline {
             return Opinion::Overrun;
         }
         Opinion::Failed(message(&error.to_string()).into())
