@@ -27,8 +27,8 @@ const BESIDE: u64 = 1024;
 pub(crate) enum Place {
     /// This one.
     Here,
-    /// An emulated one.
-    Lab(Box<Lab>),
+    /// An emulated one, with so much memory in MiB.
+    Lab(Box<Lab>, u32),
     /// What was an emulated one, and failed: what it would say now means nothing.
     Lost,
 }
@@ -39,17 +39,16 @@ impl Place {
         if matches!(Support::detect(), Support::Hardware) {
             return Ok(vec![Self::Here]);
         }
-        let options = Options { memory_mib, modules: capture_modules(), ..Options::new(guest_half()?) };
         let (mut started, mut failed) = (Vec::new(), None);
         for _lab in 0..labs(memory_mib) {
-            match Lab::start(&options) {
-                Ok(lab) => started.push(Self::Lab(Box::new(lab))),
+            match start(memory_mib) {
+                Ok(lab) => started.push(Self::Lab(Box::new(lab), memory_mib)),
                 Err(error) => failed = Some(error),
             }
         }
         // One that stayed silent is made up for by the others.
         match failed {
-            Some(error) if started.is_empty() => Err(error.into()),
+            Some(error) if started.is_empty() => Err(error),
             _ => Ok(started),
         }
     }
@@ -68,7 +67,8 @@ impl Place {
         }
     }
 
-    /// Runs a program in `folder` with its output in the log, which it returns.
+    /// Runs a program in `folder` with its output in the log, which it returns. A lab whose own machine fails, as the
+    /// emulated processor lets it do now and then, is started again, once for each program.
     pub(crate) fn run(
         &mut self,
         argv: &[String],
@@ -88,15 +88,24 @@ impl Place {
                 log.run(&mut command)
             }
             Self::Lost => bail!("the lab failed before"),
-            Self::Lab(lab) => match run_in(lab, argv, folder, limit, log) {
-                Ok(text) => text,
-                Err(error) => {
+            Self::Lab(lab, memory_mib) => {
+                let ran = run_in(lab, argv, folder, limit, log).or_else(|lost| {
+                    eprintln!("  the lab's machine failed, and is started again: {lost:#}");
+                    **lab = start(*memory_mib)?;
+                    run_in(lab, argv, folder, limit, log)
+                });
+                ran.unwrap_or_else(|error| {
                     *self = Self::Lost;
                     Err(error)
-                }
-            },
+                })
+            }
         }
     }
+}
+
+fn start(memory_mib: u32) -> Result<Lab> {
+    let options = Options { memory_mib, modules: capture_modules(), ..Options::new(guest_half()?) };
+    Ok(Lab::start(&options)?)
 }
 
 /// How many labs fit: each may use all of its memory, and keeps one processor busy of the two that it emulates.

@@ -46,7 +46,7 @@ fn upstream() -> (u16, String) {
     (port, authority.pem())
 }
 
-/// Tells which secret came, and repeats the head.
+/// Reads a request to its end, tells which secret came, and repeats the head.
 fn answer(stream: TcpStream, config: Arc<ServerConfig>) {
     let Ok(connection) = ServerConnection::new(config) else { return };
     let mut stream = StreamOwned::new(connection, stream);
@@ -55,6 +55,11 @@ fn answer(stream: TcpStream, config: Arc<ServerConfig>) {
         head.push(byte[0]);
     }
     let head = String::from_utf8_lossy(&head).into_owned();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let mut body = vec![0; length.and_then(|length| length.parse().ok()).unwrap_or(0)];
+    if stream.read_exact(&mut body).is_err() {
+        return;
+    }
     let word =
         match (head.contains(&format!("Bearer {OLD}\r\n")), head.contains(&format!("Bearer {NEW}\r\n"))) {
             (true, false) => "old",
