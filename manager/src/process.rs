@@ -127,14 +127,7 @@ impl Process {
 
     /// Waits up to `grace` for it to end by itself; dropping it afterwards kills it.
     pub fn wait_up_to(&mut self, grace: Duration) -> Option<ExitStatus> {
-        let until = Instant::now() + grace;
-        let pidfd =
-            rustix::process::pidfd_open(Pid::from_child(&self.child), rustix::process::PidfdFlags::empty())
-                .ok()?;
-        let left = rustix::time::Timespec::try_from(until.saturating_duration_since(Instant::now())).ok()?;
-        let mut poll = [rustix::event::PollFd::new(&pidfd, rustix::event::PollFlags::IN)];
-        rustix::event::poll(&mut poll, Some(&left)).ok()?;
-        self.child.try_wait().ok().flatten()
+        ended_within(&mut self.child, grace)
     }
 }
 
@@ -174,6 +167,17 @@ impl<C: Serialize> Launch<'_, C> {
         let child = command.spawn()?;
         Ok((Process { program: self.program, child, log: log_path }, status_read.into()))
     }
+}
+
+/// Waits up to `grace` for a child to end; its status if it has.
+pub(crate) fn ended_within(child: &mut Child, grace: Duration) -> Option<ExitStatus> {
+    let until = Instant::now() + grace;
+    let pidfd =
+        rustix::process::pidfd_open(Pid::from_child(child), rustix::process::PidfdFlags::empty()).ok()?;
+    let left = rustix::time::Timespec::try_from(until.saturating_duration_since(Instant::now())).ok()?;
+    let mut poll = [rustix::event::PollFd::new(&pidfd, rustix::event::PollFlags::IN)];
+    rustix::event::poll(&mut poll, Some(&left)).ok()?;
+    child.try_wait().ok().flatten()
 }
 
 /// The end of a log, which may be long.

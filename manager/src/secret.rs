@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use wire::secret::Secret;
 
 use crate::failure::Failure;
+use crate::process::ended_within;
 
 /// How long a command may take: somebody may have to touch a key.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -94,15 +95,12 @@ fn run(argv: &[String]) -> Result<Secret, String> {
     let until = Instant::now() + PATIENCE;
     let late = || format!("it did not end within {} s", PATIENCE.as_secs());
     let secret = receiver.recv_timeout(PATIENCE).map_err(|_elapsed| late())??;
-    while Instant::now() < until {
-        match child.0.try_wait().map_err(|error| error.to_string())? {
-            Some(status) if status.success() => return Ok(secret),
-            Some(status) => return Err(format!("it ended with {status}")),
-            // It has closed its output: it is about to end, or never will.
-            None => std::thread::sleep(Duration::from_millis(5)),
-        }
+    // It has closed its output: it is about to end, or never will.
+    match ended_within(&mut child.0, until.saturating_duration_since(Instant::now())) {
+        Some(status) if status.success() => Ok(secret),
+        Some(status) => Err(format!("it ended with {status}")),
+        None => Err(late()),
     }
-    Err(late())
 }
 
 /// A command that does not outlive its question.

@@ -6,8 +6,8 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use command_fds::{CommandFdExt, FdMapping};
 use hickory_proto::op::{Message, Query as DnsQuery, ResponseCode};
@@ -66,7 +66,7 @@ struct Manager {
 /// What the audit writer was told.
 #[derive(Clone, Default)]
 pub(crate) struct Audit {
-    events: Arc<Mutex<Vec<Value>>>,
+    events: Arc<(Mutex<Vec<Value>>, Condvar)>,
     refuses: Arc<AtomicBool>,
     /// Milliseconds that each record takes.
     delay: Arc<AtomicU64>,
@@ -335,7 +335,9 @@ impl Audit {
                 let reply = if shared.refuses.load(Ordering::Relaxed) {
                     b"\0the disk is full".to_vec()
                 } else {
-                    shared.events.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
+                    let (events, came) = &*shared.events;
+                    events.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
+                    came.notify_all();
                     sequence += 1;
                     [&sequence.to_le_bytes()[..], &[0; 32]].concat()
                 };
@@ -359,19 +361,22 @@ impl Audit {
     }
 
     pub(crate) fn events(&self) -> Vec<Value> {
-        self.events.lock().unwrap().clone()
+        self.events.0.lock().unwrap().clone()
     }
 
     /// The one event that `wanted` describes, once it is there.
     pub(crate) fn wait_for(&self, wanted: impl Fn(&Value) -> bool) -> Value {
-        let start = Instant::now();
-        loop {
-            if let Some(event) = self.events().into_iter().find(&wanted) {
-                return event;
-            }
-            assert!(start.elapsed() < PATIENCE, "no such event in {:#?}", self.events());
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        let events = self.wait_until(|events| events.iter().any(&wanted));
+        let found = events.iter().find(|event| wanted(event));
+        found.unwrap_or_else(|| panic!("no such event in {events:#?}")).clone()
+    }
+
+    /// The events, once they are as `wanted`, or when it is too late for that.
+    pub(crate) fn wait_until(&self, wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+        let (events, came) = &*self.events;
+        let lacking = |events: &mut Vec<Value>| !wanted(events);
+        let (events, _too_late) = came.wait_timeout_while(events.lock().unwrap(), PATIENCE, lacking).unwrap();
+        events.clone()
     }
 
     /// Waits for a refusal at `level` and returns it; nothing may have been allowed.
