@@ -1,11 +1,13 @@
 //! What may be typed: one declaration yields parser, help and completion.
 
+mod audit;
 mod policy;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use audit::{Audit, Log};
 pub(crate) use policy::{Check, Diff, Explain, Import, Learn, Policy, ReportForm, Set, Show, Test};
 
 /// Gives every AI-agent session its own microVM, and decides on the host what it may reach.
@@ -80,31 +82,6 @@ pub(crate) struct Run {
     /// Print the resolved document and stop.
     #[arg(long)]
     pub(crate) dry_run: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Audit {
-    /// Print the last records of a sandbox's log.
-    Tail {
-        #[command(flatten)]
-        log: Log,
-        /// How many.
-        #[arg(short = 'n', long, default_value_t = 20)]
-        lines: usize,
-        #[command(flatten)]
-        output: Output,
-    },
-    /// Check that no record was changed, reordered or removed before the last; exit code 1 if one was.
-    Verify {
-        #[command(flatten)]
-        log: Log,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Log {
-    /// The sandbox, or the path of its log; without it, the newest log.
-    pub(crate) sandbox: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

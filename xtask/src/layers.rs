@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use crate::workspace::{Package, Workspace};
 
 /// Every package, and the packages of the workspace that it may depend on (in tests too).
-const LAYERS: [(&str, &[&str]); 17] = [
+const LAYERS: [(&str, &[&str]); 22] = [
     ("wire", &[]),
     ("vmm-arch", &[]),
     // For the names and numbers of vsock, which host processes share.
@@ -17,13 +17,32 @@ const LAYERS: [(&str, &[&str]); 17] = [
     ("policies", &["wire"]),
     // The writer is a process, and jails itself.
     ("audit", &["jail", "wire"]),
+    ("audit-query", &["audit", "wire"]),
+    ("audit-export", &["audit", "wire"]),
+    ("audit-watch", &["audit", "wire"]),
+    ("audit-report", &["audit", "audit-query", "wire"]),
+    // The only process that holds an audit key.
+    ("audit-sign", &["audit", "jail", "wire"]),
     ("images", &[]),
     ("vmm", &["vmm-arch", "vmm-virtio", "jail", "wire"]),
     ("guest-init", &["jail", "wire"]),
     ("host-proxy", &["policies", "audit", "jail", "wire"]),
     ("router", &["audit", "jail", "wire"]),
-    ("manager", &["images", "policies", "audit", "wire"]),
-    ("cli", &["manager", "policies", "audit", "images", "wire"]),
+    ("manager", &["images", "policies", "audit", "audit-watch", "wire"]),
+    (
+        "cli",
+        &[
+            "manager",
+            "policies",
+            "audit",
+            "audit-query",
+            "audit-export",
+            "audit-watch",
+            "audit-report",
+            "images",
+            "wire",
+        ],
+    ),
     ("lab", &["images"]),
     ("scenarios", &[]),
     ("fuzz", &["policies", "wire"]),

@@ -1,0 +1,1 @@
+//! Questions to audit logs: a SQLite index beside each log, which can always be made again from it.

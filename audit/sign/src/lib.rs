@@ -1,0 +1,1 @@
+//! Signing of checkpoints: the only process that holds an audit key.

@@ -1,0 +1,87 @@
+//! One record on one line, for a person.
+
+use audit::record::Owner;
+use audit::{Decision, Inference, Lifecycle, Object, Phase, PolicyChange, Record, Subject};
+
+/// One record for a person: when, what was decided, who, about what, and why. Text that came out of the
+/// guest is made printable: it must not drive the reader's terminal.
+pub(super) fn line(record: &Record) -> String {
+    let event = &record.event;
+    let decision = match event.decision {
+        Some(Decision::Allow) => "allow",
+        Some(Decision::Deny) => "DENY",
+        None => "",
+    };
+    let words = [
+        record.time.clone(),
+        event.action.as_str().to_owned(),
+        decision.to_owned(),
+        event.subject.as_ref().map(who).unwrap_or_default(),
+        event.object.as_ref().map(what).unwrap_or_default(),
+        event.inference.as_ref().map(model).unwrap_or_default(),
+        event.lifecycle.as_ref().map(life).unwrap_or_default(),
+        event.policy_change.as_ref().map(change).unwrap_or_default(),
+        carried(&event.credentials),
+        event.status.map(|status| format!("status {status}")).unwrap_or_default(),
+        event.level.as_ref().map(|level| format!("level {level}")).unwrap_or_default(),
+        event.rule.as_ref().map(|rule| format!("rule {rule}")).unwrap_or_default(),
+        event.reason.clone().unwrap_or_default(),
+        event.source.map(|source| format!("from {source}")).unwrap_or_default(),
+    ];
+    let words: Vec<&str> = words.iter().map(String::as_str).filter(|word| !word.is_empty()).collect();
+    words.join("  ").replace(|c: char| c.is_control(), "?")
+}
+
+fn who(subject: &Subject) -> String {
+    let name = |owner: &Owner| owner.script.as_ref().unwrap_or(&owner.binary).clone();
+    match subject {
+        Subject::Owners(owners) => owners.iter().map(name).collect::<Vec<_>>().join("+"),
+        Subject::Unknown(why) => format!("unknown ({why})"),
+    }
+}
+
+fn what(object: &Object) -> String {
+    let host = object.host.as_deref().unwrap_or_default();
+    let port = object.port.map(|port| format!(":{port}")).unwrap_or_default();
+    let method = object.method.as_ref().map(|method| format!("{method} ")).unwrap_or_default();
+    let times =
+        object.times.filter(|times| *times > 1).map(|times| format!("  ×{times}")).unwrap_or_default();
+    format!("{method}{host}{port}{}{times}", object.path.as_deref().unwrap_or_default())
+}
+
+fn model(inference: &Inference) -> String {
+    let categories = inference.categories.iter().map(|(name, count)| format!("{name}×{count}"));
+    let found = categories.collect::<Vec<_>>().join(" ");
+    let found = if found.is_empty() { "nothing classified" } else { &found };
+    let served = inference.model_served.as_ref().or(inference.model_asked.as_ref());
+    format!(
+        "{found}  route {} {}",
+        inference.route.as_deref().unwrap_or("none"),
+        served.map_or("", String::as_str)
+    )
+}
+
+fn carried(credentials: &[String]) -> String {
+    if credentials.is_empty() { String::new() } else { format!("credentials {}", credentials.join(" ")) }
+}
+
+fn life(lifecycle: &Lifecycle) -> String {
+    let phase = match lifecycle.phase {
+        Phase::Started => "started",
+        Phase::AgentStarted => "agent started",
+        Phase::AgentExited => "agent exited",
+        Phase::Stopped => "stopped",
+        Phase::Failed => "failed",
+    };
+    let code = lifecycle.code.map(|code| format!(" ({code})")).unwrap_or_default();
+    format!("{phase}{code} {}", lifecycle.detail.as_deref().unwrap_or_default())
+}
+
+fn change(change: &PolicyChange) -> String {
+    let PolicyChange { new, old, source, uid } = change;
+    let new = new.as_ref().map_or_else(
+        || "no policy".to_owned(),
+        |new| format!("policy {} (sha256 {:.12}…)", new.version, new.sha256),
+    );
+    format!("{new} from {source} for policy {} (sha256 {:.12}…), by user {uid}", old.version, old.sha256)
+}
