@@ -23,6 +23,6 @@ mod time;
 pub use chain::ChainHash;
 pub use protocol::{MAX_EVENT, Receipt};
 pub use record::{
-    Action, Decision, Edition, Event, Inference, Lifecycle, Object, Owner, Phase, PolicyChange, Record,
-    Subject, VERSION,
+    Action, Configuration, Decision, Detection, Edition, Event, Inference, Lifecycle, Object, Origin, Owner,
+    Phase, PolicyChange, Record, Response, Severity, Subject, VERSION,
 };

@@ -12,7 +12,7 @@ use wire::id::SandboxId;
 
 use crate::chain::{self, ChainHash};
 use crate::protocol::MAX_EVENT;
-use crate::record::{Record, VERSION};
+use crate::record::{OLDEST, Record, VERSION};
 
 /// Longest line that is read: an event, and what the writer adds.
 pub(crate) const MAX_LINE: usize = MAX_EVENT + 4096;
@@ -71,7 +71,7 @@ pub enum Fault {
     #[error("it belongs to another sandbox's log")]
     Foreign,
     /// It matches its hash, but is not a record of a known version.
-    #[error("it is not a record of version {VERSION}")]
+    #[error("it is not a record of version {OLDEST} to {VERSION}")]
     Unknown,
     /// The log ends within it.
     #[error("the log ends within it: the writer was stopped while it wrote, or the end was cut off")]
@@ -203,7 +203,7 @@ impl State {
     fn accept(&mut self, line: &[u8]) -> Result<(), Fault> {
         let hash = chain::check(line).ok_or(Fault::Edited)?;
         let link: Link<'_> = serde_json::from_slice(line).map_err(|_not_ours| Fault::Unknown)?;
-        if link.version != VERSION {
+        if !(OLDEST..=VERSION).contains(&link.version) {
             return Err(Fault::Unknown);
         }
         if link.prev != self.summary.last_hash {

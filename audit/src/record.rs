@@ -11,14 +11,23 @@ mod tests;
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
-use wire::id::{FlowId, PolicyVersion, RequestId, SandboxId};
+use wire::id::{FlowId, PolicyVersion, RequestId, SandboxId, TenantId};
 
 use crate::chain::ChainHash;
 
-pub use parts::{Edition, Inference, Lifecycle, Object, Owner, Phase, PolicyChange, Subject};
+pub use parts::{
+    Configuration, Detection, Edition, Inference, Lifecycle, Object, Owner, Phase, PolicyChange, Response,
+    Severity, Subject,
+};
 
-/// Version of the record.
-pub const VERSION: u32 = 1;
+/// Version of the record. What was written as version 1 has neither tenant nor agent, and is read as well.
+pub const VERSION: u32 = 2;
+
+/// JSON Schema (draft 2020-12) of a record of [`VERSION`].
+pub const SCHEMA: &str = include_str!("../schema/record-v2.schema.json");
+
+/// The first version that is read.
+pub const OLDEST: u32 = 1;
 
 /// What happened, as its client tells it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +83,12 @@ pub struct Event {
     /// The policy that was to take effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy_change: Option<PolicyChange>,
+    /// What the sandbox was made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<Configuration>,
+    /// What was noticed in the records before this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detection: Option<Detection>,
 }
 
 /// What an [`Event`] is about. A request is recorded before it is forwarded; what became of it is a
@@ -107,8 +122,23 @@ pub enum Action {
     InboundRequest,
     /// What became of a connection or a request from outside that was let in.
     InboundOutcome,
+    /// A sandbox was made from a description, which is recorded before anything of it runs.
+    Configuration,
+    /// Something was noticed in the records. It is recorded before the response to it.
+    Detection,
     /// The writer took an unfinished record off the end of the log.
     LogRepair,
+}
+
+/// Whose records they are: what the writer stamps on each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Whose sandbox it is.
+    pub tenant: TenantId,
+    /// The sandbox.
+    pub sandbox: SandboxId,
+    /// What its agent is called.
+    pub agent: String,
 }
 
 /// Whether an action may go on.
@@ -132,8 +162,14 @@ pub struct Record {
     pub time: String,
     /// The same on a clock that is never set: nanoseconds since the host started.
     pub monotonic_ns: u64,
+    /// Whose sandbox it is.
+    #[serde(default)]
+    pub tenant: TenantId,
     /// Whose log it is.
     pub sandbox: SandboxId,
+    /// What its agent is called in agent.yaml; empty in records of version 1.
+    #[serde(default)]
+    pub agent: String,
     /// Who handed it in: `manager`, `proxy`, `router`, or `audit` for the writer itself.
     pub client: String,
     /// What happened.
@@ -167,6 +203,8 @@ impl Event {
             inference: None,
             lifecycle: None,
             policy_change: None,
+            configuration: None,
+            detection: None,
         }
     }
 }
@@ -189,6 +227,8 @@ impl Action {
             Self::InboundConnection => "inbound-connection",
             Self::InboundRequest => "inbound-request",
             Self::InboundOutcome => "inbound-outcome",
+            Self::Configuration => "configuration",
+            Self::Detection => "detection",
             Self::LogRepair => "log-repair",
         }
     }

@@ -24,6 +24,7 @@ use std::process::ExitCode;
 use wire::audit::{AuditConfig, AuditEvent};
 use wire::spawn::EXIT_FAILED;
 
+use crate::record::Origin;
 use journal::{Journal, JournalError};
 pub use serve::Limits;
 
@@ -99,7 +100,9 @@ pub fn run(config: AuditConfig, resources: Resources) -> ExitCode {
 
 fn start(config: &AuditConfig, log: File, status: &File) -> Result<(Journal, UnixStream), WriterError> {
     let stop = serve::catch_signals().map_err(WriterError::Wait)?;
-    let journal = Journal::open(log, config.sandbox.clone())?;
+    let AuditConfig { tenant, sandbox, agent, .. } = config.clone();
+    let origin = Origin { tenant, sandbox, agent };
+    let journal = Journal::open(log, &origin)?;
     let settings = jail::host::Settings {
         status: status.as_fd(),
         root: jail::host::Root::Empty,

@@ -18,7 +18,7 @@ use wire::confinement::Confinement;
 use wire::control::{Agent, Mount, Root, Scratch, Setup, Size};
 use wire::credential::Credential;
 use wire::flow::FlowKey;
-use wire::id::SandboxId;
+use wire::id::{SandboxId, TenantId};
 use wire::machine::{Disk, DiskAccess, MachineConfig, Vsock};
 use wire::proxy::{ProxyConfig, Upstream};
 use wire::router::{ModelServer, RouterConfig};
@@ -385,6 +385,8 @@ impl Prepared {
         let config = AuditConfig {
             version: wire::VERSION,
             sandbox: self.id.clone(),
+            tenant: TenantId::default(),
+            agent: self.spec.name.clone(),
             log: resources.add(open_log(layout, &self.id)?),
             clients,
             user: self.run.user(Program::Audit),

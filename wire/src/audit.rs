@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::SandboxId;
+use crate::id::{SandboxId, TenantId};
 use crate::spawn::{Fd, JailUser};
 
 /// One sandbox's log.
@@ -14,6 +14,10 @@ pub struct AuditConfig {
     pub version: u32,
     /// Whose log; stamped on every record by the writer.
     pub sandbox: SandboxId,
+    /// Whose sandbox; stamped likewise.
+    pub tenant: TenantId,
+    /// What its agent is called in agent.yaml; stamped likewise.
+    pub agent: String,
     /// The log file, opened for reading and appending by the manager.
     pub log: Fd,
     /// Connected Unix stream sockets, one per client, each with the name under which it writes

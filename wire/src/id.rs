@@ -9,6 +9,11 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct SandboxId(String);
 
+/// Whose sandboxes they are, where several share a host: an RFC 1123 label.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TenantId(String);
+
 /// One captured flow, numbered by guest-init from 1 for each boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FlowId(pub u64);
@@ -34,6 +39,35 @@ impl SandboxId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl TenantId {
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// `local`: the tenant of a host that has but one.
+impl Default for TenantId {
+    fn default() -> Self {
+        Self("local".to_owned())
+    }
+}
+
+impl TryFrom<String> for TenantId {
+    type Error = IdError;
+
+    fn try_from(text: String) -> Result<Self, IdError> {
+        if is_label(&text) { Ok(Self(text)) } else { Err(IdError::NotALabel(text)) }
+    }
+}
+
+impl From<TenantId> for String {
+    fn from(id: TenantId) -> Self {
+        id.0
     }
 }
 

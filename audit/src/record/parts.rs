@@ -60,6 +60,9 @@ pub struct Object {
     /// Canonical path of a request, or the path of a program.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// SHA-256 of a file's content, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
     /// Keys of the query, in order; never their values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub query_keys: Vec<String>,
@@ -141,6 +144,82 @@ pub struct PolicyChange {
     pub source: String,
     /// The operator's user id on the host.
     pub uid: u32,
+}
+
+/// What a sandbox was made from. Digests are SHA-256 in hexadecimal: with the file at hand, anybody can tell
+/// whether it is the one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Configuration {
+    /// The whole description after all files that it names were read, as `vm run --dry-run` prints it.
+    pub sha256: String,
+    /// The file of it, as the user named it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The user of the host who started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
+    /// The image, as the user named it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// The static half of the policy, as the guest was told it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confinement_sha256: Option<String>,
+    /// The dynamic half of the policy, as the proxy was told it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_sha256: Option<String>,
+    /// Version of openshell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub openshell: Option<String>,
+}
+
+/// Something that was noticed in the records of a sandbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Detection {
+    /// Name of the detection, such as `repeated-denials`.
+    pub name: String,
+    /// How bad it is if it is what it looks like.
+    pub severity: Severity,
+    /// What was done about it.
+    pub response: Response,
+    /// Numbers of the records that show it, the last of them at least.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<u64>,
+    /// Techniques of MITRE ATT&CK and risks of OWASP that it may be, by their identifiers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<String>,
+}
+
+/// How bad something is; the names are those of OCSF.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// Good to know.
+    Informational,
+    /// Nobody has to act.
+    Low,
+    /// Somebody should look.
+    Medium,
+    /// Somebody has to act.
+    High,
+    /// Somebody has to act at once.
+    Critical,
+}
+
+/// What is done about a detection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Response {
+    /// It is recorded, no more.
+    #[default]
+    Record,
+    /// The virtual processors stand still until an operator lets them go on.
+    Pause,
+    /// The sandbox reaches nothing any more; it runs on with its memory.
+    Quarantine,
+    /// The sandbox is ended.
+    Stop,
 }
 
 /// One policy of a sandbox.

@@ -5,7 +5,8 @@ use wire::subject::{Digest, Program};
 use super::*;
 use crate::log::Reader;
 
-const GOLDEN: &str = include_str!("../../tests/golden/record-v1.jsonl");
+const GOLDEN: &str = include_str!("../../tests/golden/record-v2.jsonl");
+const GOLDEN_1: &str = include_str!("../../tests/golden/record-v1.jsonl");
 
 fn full() -> Event {
     let program = Program {
@@ -19,10 +20,17 @@ fn full() -> Event {
     Event {
         subject: Some(Subject::from(&wire::subject::Subject::Owners(vec![program]))),
         object: Some(
-            Object::destination("inference.local", 443)
-                .with_request("POST", "/v1/chat/completions", Some("a=1&token=secret;b=&flag"))
-                .with_bytes(120, 4096),
+            Object {
+                sha256: Some("cd".repeat(32)),
+                times: Some(2),
+                ..Object::destination("inference.local", 443)
+            }
+            .with_request("POST", "/v1/chat/completions", Some("a=1&token=secret;b=&flag"))
+            .with_bytes(120, 4096),
         ),
+        source: Some("192.0.2.7:49152".parse().unwrap()),
+        credentials: vec!["SLACK_TOKEN".to_owned()],
+        policy: Some(PolicyVersion(1)),
         decision: Some(Decision::Allow),
         level: Some("path".to_owned()),
         rule: Some("inference".to_owned()),
@@ -64,7 +72,39 @@ fn change() -> Event {
     }
 }
 
-/// The golden file holds a full record, a small one, one of an unknown subject and a change of policy, chained.
+fn made() -> Event {
+    Event {
+        decision: Some(Decision::Allow),
+        policy: Some(PolicyVersion(1)),
+        configuration: Some(Configuration {
+            sha256: "ef".repeat(32),
+            source: Some("agent.yaml".to_owned()),
+            uid: Some(1000),
+            image: Some("base".to_owned()),
+            confinement_sha256: Some("01".repeat(32)),
+            network_sha256: Some("02".repeat(32)),
+            openshell: Some("0.1.0".to_owned()),
+        }),
+        ..Event::new(Action::Configuration)
+    }
+}
+
+fn noticed() -> Event {
+    Event {
+        reason: Some("20 denials in 60 s".to_owned()),
+        detection: Some(Detection {
+            name: "repeated-denials".to_owned(),
+            severity: Severity::Medium,
+            response: Response::Quarantine,
+            evidence: vec![1, 3],
+            references: vec!["T1071.004".to_owned(), "ASI02".to_owned()],
+        }),
+        ..Event::new(Action::Detection)
+    }
+}
+
+/// The golden file holds a full record, a small one, one of an unknown subject, a change of policy, a configuration and a
+/// detection, chained.
 #[test]
 fn the_golden_file_reads_as_it_was_written() {
     let records: Vec<Record> = Reader::new(GOLDEN.as_bytes()).map(Result::unwrap).collect();
@@ -74,37 +114,84 @@ fn the_golden_file_reads_as_it_was_written() {
         Event::new(Action::Lifecycle),
         Event { subject: Some(Subject::from(&unknown)), ..Event::new(Action::NameQuery) },
         change(),
+        made(),
+        noticed(),
     ];
     assert_eq!(records.len(), expected.len());
     for (record, event) in records.iter().zip(expected) {
         assert_eq!(record.event, event);
         assert_eq!((record.version, record.client.as_str()), (VERSION, "proxy"));
+        assert_eq!((record.tenant.as_str(), record.agent.as_str()), ("local", "test"));
     }
     for (line, record) in GOLDEN.lines().zip(&records) {
-        let event = serde_json::to_string(&record.event).unwrap();
-        assert!(line.contains(&event[1..event.len() - 1]), "{line}\n{event}");
+        assert_eq!(serde_json::to_string(&record).unwrap(), line);
     }
 }
 
 #[test]
+fn a_log_of_the_first_version_is_read() {
+    let records: Vec<Record> = Reader::new(GOLDEN_1.as_bytes()).map(Result::unwrap).collect();
+    assert_eq!(records.len(), 4);
+    for (line, record) in GOLDEN_1.lines().zip(&records) {
+        let event = serde_json::to_string(&record.event).unwrap();
+        assert!(line.contains(&event[1..event.len() - 1]), "{line}\n{event}");
+        assert_eq!((record.version, record.tenant.as_str(), record.agent.as_str()), (1, "local", ""));
+    }
+}
+
+#[test]
+fn the_schema_describes_every_record_and_nothing_else() {
+    let mut schemas = boon::Schemas::new();
+    let mut compiler = boon::Compiler::new();
+    compiler.add_resource("urn:record", serde_json::from_str(SCHEMA).unwrap()).unwrap();
+    let schema = compiler.compile("urn:record", &mut schemas).unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    for line in GOLDEN.lines() {
+        let record: serde_json::Value = serde_json::from_str(line).unwrap();
+        schemas.validate(&record, schema).unwrap_or_else(|error| panic!("{line}\n{error:#}"));
+        seen.extend(record.as_object().unwrap().keys().cloned());
+        let mut more = record.clone();
+        more["surprise"] = 1.into();
+        assert!(schemas.validate(&more, schema).is_err(), "{line}");
+        for compound in ["object", "inference", "lifecycle", "policy_change", "configuration", "detection"] {
+            let mut more = record.clone();
+            if let Some(fields) = more.get_mut(compound).and_then(|fields| fields.as_object_mut()) {
+                fields.insert("surprise".to_owned(), 1.into());
+                assert!(schemas.validate(&more, schema).is_err(), "{compound} of {line}");
+            }
+        }
+    }
+    // Every field that the schema knows stands in the golden file, so that none of them is a guess.
+    let schema: serde_json::Value = serde_json::from_str(SCHEMA).unwrap();
+    let known: std::collections::BTreeSet<_> =
+        schema["properties"].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(seen, known);
+    let actions: Vec<String> = ACTIONS.iter().map(|action| action.as_str().to_owned()).collect();
+    assert_eq!(schema["properties"]["action"]["enum"], serde_json::json!(actions));
+}
+
+const ACTIONS: [Action; 16] = [
+    Action::NetworkFlow,
+    Action::NetworkRequest,
+    Action::NetworkOutcome,
+    Action::NameQuery,
+    Action::Inference,
+    Action::InferenceOutcome,
+    Action::Execution,
+    Action::Lifecycle,
+    Action::PolicyChange,
+    Action::CredentialChange,
+    Action::InboundConnection,
+    Action::InboundRequest,
+    Action::InboundOutcome,
+    Action::Configuration,
+    Action::Detection,
+    Action::LogRepair,
+];
+
+#[test]
 fn actions_are_called_as_they_are_written() {
-    let actions = [
-        Action::NetworkFlow,
-        Action::NetworkRequest,
-        Action::NetworkOutcome,
-        Action::NameQuery,
-        Action::Inference,
-        Action::InferenceOutcome,
-        Action::Execution,
-        Action::Lifecycle,
-        Action::PolicyChange,
-        Action::CredentialChange,
-        Action::InboundConnection,
-        Action::InboundRequest,
-        Action::InboundOutcome,
-        Action::LogRepair,
-    ];
-    for action in actions {
+    for action in ACTIONS {
         assert_eq!(serde_json::to_string(&action).unwrap(), format!("\"{}\"", action.as_str()));
     }
 }

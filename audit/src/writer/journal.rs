@@ -15,7 +15,7 @@ use wire::id::SandboxId;
 use crate::chain;
 use crate::log::{Fault, LogError, MAX_LINE, Reader, Summary};
 use crate::protocol::Receipt;
-use crate::record::{Action, Event, VERSION};
+use crate::record::{Action, Event, Origin, VERSION};
 use crate::time::rfc3339;
 
 /// The name under which the writer itself writes.
@@ -25,7 +25,8 @@ const SELF: &str = "audit";
 #[derive(Debug)]
 pub(crate) struct Journal {
     file: Arc<File>,
-    sandbox: SandboxId,
+    /// Whose it is, as every record says it: `"tenant":…,"sandbox":…,"agent":…`.
+    origin: String,
     /// What is in the file.
     written: Summary,
     /// What will be in the file after the next commit.
@@ -99,15 +100,15 @@ impl JournalError {
 impl Journal {
     /// Reads the log to its end. An unfinished last record, which a crash leaves, is taken off, and that
     /// is recorded.
-    pub(crate) fn open(file: File, sandbox: SandboxId) -> Result<Self, JournalError> {
+    pub(crate) fn open(file: File, origin: &Origin) -> Result<Self, JournalError> {
         let length = file.metadata().map_err(JournalError::Read)?.len();
         let (summary, unfinished, owner) = verify(&file, length)?;
-        if let Some(owner) = owner.filter(|owner| *owner != sandbox) {
+        if let Some(owner) = owner.filter(|owner| *owner != origin.sandbox) {
             return Err(JournalError::Foreign(owner));
         }
         let mut journal = Self {
             file: Arc::new(file),
-            sandbox,
+            origin: stamp(origin),
             written: summary,
             staged: summary,
             lines: Vec::new(),
@@ -181,8 +182,8 @@ impl Journal {
         let mut line = Vec::with_capacity(1024);
         let head = format!(
             "{{\"version\":{VERSION},\"sequence\":{sequence},\"time\":\"{time}\",\"monotonic_ns\":{monotonic_ns},\
-             \"sandbox\":\"{}\",\"client\":",
-            self.sandbox
+             {},\"client\":",
+            self.origin
         );
         line.extend_from_slice(head.as_bytes());
         serde_json::to_writer(&mut line, client).map_err(StageError::NotAnEvent)?;
@@ -211,6 +212,12 @@ impl Stamp {
         let (seconds, nanos) = (monotonic.tv_sec.unsigned_abs(), monotonic.tv_nsec.unsigned_abs());
         Self { time: rfc3339(SystemTime::now()), monotonic_ns: seconds * 1_000_000_000 + nanos }
     }
+}
+
+fn stamp(origin: &Origin) -> String {
+    let Origin { tenant, sandbox, agent } = origin;
+    let agent = serde_json::Value::from(agent.as_str());
+    format!("\"tenant\":\"{}\",\"sandbox\":\"{sandbox}\",\"agent\":{agent}", tenant.as_str())
 }
 
 /// What the file holds, the length of an unfinished record after it, and whose log it is.

@@ -3,15 +3,16 @@ use std::io::{Seek as _, Write as _};
 
 use super::journal::{Journal, JournalError, StageError};
 use crate::log::{Fault, LogError, Reader, verify};
-use crate::record::{Action, Event};
+use crate::record::{Action, Event, Origin};
 
-fn sandbox() -> wire::id::SandboxId {
-    "test-0a1b2c3d".to_owned().try_into().unwrap()
+fn origin(sandbox: &str) -> Origin {
+    let sandbox = sandbox.to_owned().try_into().unwrap();
+    Origin { tenant: wire::id::TenantId::default(), sandbox, agent: "test".to_owned() }
 }
 
 fn open(path: &std::path::Path) -> Journal {
     let file = File::options().read(true).append(true).create(true).open(path).unwrap();
-    Journal::open(file, sandbox()).unwrap()
+    Journal::open(file, &origin("test-0a1b2c3d")).unwrap()
 }
 
 /// A log of four records.
@@ -112,7 +113,7 @@ fn a_log_that_is_not_whole_is_not_opened() {
     for bad in [edited, b"\n".to_vec(), b"{}\n".to_vec(), foreign, vec![b'x'; crate::log::MAX_LINE + 2]] {
         std::fs::write(&path, &bad).unwrap();
         let file = File::options().read(true).append(true).open(&path).unwrap();
-        let opened = Journal::open(file, sandbox());
+        let opened = Journal::open(file, &origin("test-0a1b2c3d"));
         assert!(matches!(opened, Err(JournalError::NotWhole(_))), "{opened:?}");
         assert_eq!(std::fs::read(&path).unwrap(), bad);
     }
@@ -122,7 +123,7 @@ fn a_log_that_is_not_whole_is_not_opened() {
 fn the_log_of_another_sandbox_is_not_written_on() {
     let (_directory, path, _bytes) = small_log();
     let file = File::options().read(true).append(true).open(&path).unwrap();
-    let opened = Journal::open(file, "other-0a1b2c3d".to_owned().try_into().unwrap());
+    let opened = Journal::open(file, &origin("other-0a1b2c3d"));
     assert!(matches!(opened, Err(JournalError::Foreign(_))), "{opened:?}");
 }
 
@@ -132,7 +133,7 @@ fn records_go_to_the_end_of_the_file() {
     let (_directory, path, _bytes) = small_log();
     let mut file = File::options().read(true).append(true).open(&path).unwrap();
     file.seek(std::io::SeekFrom::Start(3)).unwrap();
-    let mut journal = Journal::open(file, sandbox()).unwrap();
+    let mut journal = Journal::open(file, &origin("test-0a1b2c3d")).unwrap();
     journal.stage("proxy", br#"{"action":"lifecycle"}"#).unwrap();
     journal.commit().unwrap();
     assert_eq!(verify(&path).unwrap().records, 5);
@@ -141,7 +142,7 @@ fn records_go_to_the_end_of_the_file() {
 #[test]
 fn a_failed_write_kills_the_journal() {
     let file = File::options().read(true).append(true).open("/dev/full").unwrap();
-    let mut journal = Journal::open(file, sandbox()).unwrap();
+    let mut journal = Journal::open(file, &origin("test-0a1b2c3d")).unwrap();
     journal.stage("proxy", br#"{"action":"lifecycle"}"#).unwrap();
     assert!(matches!(journal.commit(), Err(JournalError::Write(_))));
     assert_eq!(journal.records(), 0);
@@ -199,7 +200,7 @@ fn a_garbled_log_never_panics() {
         let mut file = File::options().write(true).truncate(true).open(&path).unwrap();
         file.write_all(&garbled).unwrap();
         let file = File::options().read(true).append(true).open(&path).unwrap();
-        if Journal::open(file, sandbox()).is_ok() {
+        if Journal::open(file, &origin("test-0a1b2c3d")).is_ok() {
             verify(&path).unwrap();
         }
     }

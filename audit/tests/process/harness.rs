@@ -80,6 +80,8 @@ impl Writer {
         });
         let config = AuditConfig {
             version: wire::VERSION,
+            tenant: wire::id::TenantId::default(),
+            agent: "test".to_owned(),
             sandbox: SANDBOX.to_owned().try_into().unwrap(),
             log: FIRST_RESOURCE_FD,
             clients: described,
