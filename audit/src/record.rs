@@ -122,7 +122,7 @@ pub enum Action {
     InboundRequest,
     /// What became of a connection or a request from outside that was let in.
     InboundOutcome,
-    /// A sandbox was made from a description, which is recorded before anything of it runs.
+    /// A sandbox is made from a description. It is recorded before the guest is told what to become.
     Configuration,
     /// Something was noticed in the records. It is recorded before the response to it.
     Detection,

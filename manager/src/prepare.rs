@@ -174,6 +174,11 @@ impl Prepared {
         self.network.as_deref()
     }
 
+    /// Records what the sandbox is made from.
+    pub(crate) fn record_configuration(&self, recorder: &mut Recorder) -> Result<(), Failure> {
+        recorder.configured(&self.spec, &self.confinement, self.network())
+    }
+
     /// The socket on which guest-init will call; there is one, and it is taken once.
     pub(crate) fn take_control_listener(&mut self) -> UnixListener {
         self.control.take().expect("the control listener is taken once, by Booting::start")

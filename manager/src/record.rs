@@ -6,9 +6,11 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use audit::client::Blocking;
-use audit::{Action, Decision, Event, Lifecycle, Object, Owner, Phase, PolicyChange, Subject};
+use audit::{Action, Configuration, Decision, Event, Lifecycle, Object, Owner, Phase, PolicyChange, Subject};
 use images::Digest;
+use wire::confinement::Confinement;
 use wire::control::{MAX_REFUSALS, Refusal, RefusalReason};
+use wire::id::PolicyVersion;
 
 use crate::failure::{ExitStatus, Failure, chain};
 use crate::spec::Spec;
@@ -27,22 +29,36 @@ impl Recorder {
         Ok(Self(Blocking::new(writer)))
     }
 
-    /// The sandbox is about to be told what to become. `network` is the policy that the proxy was given, `open_ports`
-    /// are lines of what can be reached from outside.
-    pub(crate) fn started(
+    /// What the sandbox is made from, before the guest is told what to become. `network` is the policy that the proxy is given.
+    pub(crate) fn configured(
         &mut self,
         spec: &Spec,
+        confinement: &Confinement,
         network: Option<&str>,
-        open_ports: &[String],
     ) -> Result<(), Failure> {
-        let policy =
-            network.map_or_else(|| "none".to_owned(), |text| Digest::of_bytes(text.as_bytes()).to_string());
-        let mut detail = format!("agent {}, image {}, network policy {policy}", spec.name, spec.image);
-        for line in open_ports {
-            detail.push_str("; ");
-            detail.push_str(line);
-        }
-        self.append(Phase::Started, None, Some(detail))
+        let digest = |text: &str| Digest::of_bytes(text.as_bytes()).to_string();
+        let confinement = serde_json::to_string(confinement).expect("a confinement of plain fields is JSON");
+        let configuration = Configuration {
+            sha256: digest(&spec.text()?),
+            source: Some(spec.file.display().to_string()),
+            uid: Some(rustix::process::getuid().as_raw()),
+            image: Some(spec.image.clone()),
+            confinement_sha256: Some(digest(&confinement)),
+            network_sha256: network.map(digest),
+            openshell: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        };
+        self.record(&Event {
+            decision: Some(Decision::Allow),
+            policy: network.map(|_policy| PolicyVersion::FIRST),
+            configuration: Some(configuration),
+            ..Event::new(Action::Configuration)
+        })
+    }
+
+    /// The sandbox is about to be told what to become. `open_ports` are lines of what can be reached from outside.
+    pub(crate) fn started(&mut self, open_ports: &[String]) -> Result<(), Failure> {
+        let detail = (!open_ports.is_empty()).then(|| open_ports.join("; "));
+        self.append(Phase::Started, None, detail)
     }
 
     /// The agent has ended, or the sandbox has failed.

@@ -168,7 +168,8 @@ impl Booting {
                 None => return Err(self.silent()),
             }
         }
-        self.recorder.started(&self.prepared.spec, self.prepared.network(), self.prepared.open_ports())?;
+        self.prepared.record_configuration(&mut self.recorder)?;
+        self.recorder.started(self.prepared.open_ports())?;
         show(self.prepared.open_ports());
         let raw = (self.options.tty == Tty::Yes).then(terminal::Raw::enter).transpose()?;
         let size = raw.as_ref().map(|_raw| terminal::size());

@@ -55,6 +55,9 @@ pub struct Spec {
     /// Model servers behind `https://inference.local`.
     #[serde(default)]
     pub inference: Option<Inference>,
+    /// The file that it was read from, as the user named it.
+    #[serde(skip)]
+    pub file: PathBuf,
 }
 
 /// What a sandbox may use.
@@ -176,7 +179,18 @@ impl Spec {
         spec.check()
             .map_err(|(cause, remedy)| Failure::new(format_args!("{}: {cause}", path.display()), remedy))?;
         spec.resolve_paths(path.parent().unwrap_or(Path::new("")));
+        path.clone_into(&mut spec.file);
         Ok(spec)
+    }
+
+    /// The document with all that it names read in: what `vm run --dry-run` prints, and of which the audit log keeps the
+    /// digest.
+    ///
+    /// # Errors
+    /// A path in it is not UTF-8.
+    pub fn text(&self) -> Result<String, Failure> {
+        let text = serde_json::to_string_pretty(self);
+        text.map(|text| text + "\n").map_err(|error| Failure::new(error, "name files in UTF-8"))
     }
 
     fn check(&self) -> Result<(), (String, String)> {

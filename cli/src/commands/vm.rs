@@ -31,7 +31,7 @@ fn start(arguments: Run, layout: Layout) -> Result<u8, Failure> {
     };
     let planned = Planned::load(&arguments.file, layout, options)?;
     if arguments.dry_run {
-        print_json(&planned.spec)?;
+        print!("{}", planned.spec.text()?);
         return Ok(0);
     }
     planned.run().map(|status| status.code())

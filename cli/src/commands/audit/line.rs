@@ -1,7 +1,10 @@
 //! One record on one line, for a person.
 
 use audit::record::Owner;
-use audit::{Decision, Inference, Lifecycle, Object, Phase, PolicyChange, Record, Subject};
+use audit::{
+    Configuration, Decision, Detection, Inference, Lifecycle, Object, Phase, PolicyChange, Record, Response,
+    Severity, Subject,
+};
 
 /// One record for a person: when, what was decided, who, about what, and why. Text that came out of the
 /// guest is made printable: it must not drive the reader's terminal.
@@ -21,6 +24,8 @@ pub(super) fn line(record: &Record) -> String {
         event.inference.as_ref().map(model).unwrap_or_default(),
         event.lifecycle.as_ref().map(life).unwrap_or_default(),
         event.policy_change.as_ref().map(change).unwrap_or_default(),
+        event.configuration.as_ref().map(made).unwrap_or_default(),
+        event.detection.as_ref().map(noticed).unwrap_or_default(),
         carried(&event.credentials),
         event.status.map(|status| format!("status {status}")).unwrap_or_default(),
         event.level.as_ref().map(|level| format!("level {level}")).unwrap_or_default(),
@@ -84,4 +89,37 @@ fn change(change: &PolicyChange) -> String {
         |new| format!("policy {} (sha256 {:.12}…)", new.version, new.sha256),
     );
     format!("{new} from {source} for policy {} (sha256 {:.12}…), by user {uid}", old.version, old.sha256)
+}
+
+fn made(configuration: &Configuration) -> String {
+    let part =
+        |name: &str, text: Option<&str>| text.map(|text| format!("  {name} {text}")).unwrap_or_default();
+    let short = |digest: Option<&String>| digest.map(|digest| format!("{digest:.12}…"));
+    format!(
+        "sha256 {:.12}…{}{}{}{}{}",
+        configuration.sha256,
+        part("from", configuration.source.as_deref()),
+        part("image", configuration.image.as_deref()),
+        part("network policy", short(configuration.network_sha256.as_ref()).as_deref()),
+        part("by user", configuration.uid.map(|uid| uid.to_string()).as_deref()),
+        part("openshell", configuration.openshell.as_deref()),
+    )
+}
+
+fn noticed(detection: &Detection) -> String {
+    let severity = match detection.severity {
+        Severity::Informational => "informational",
+        Severity::Low => "low",
+        Severity::Medium => "medium",
+        Severity::High => "HIGH",
+        Severity::Critical => "CRITICAL",
+    };
+    let response = match detection.response {
+        Response::Record => "recorded",
+        Response::Pause => "paused",
+        Response::Quarantine => "quarantined",
+        Response::Stop => "stopped",
+    };
+    let evidence = detection.evidence.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
+    format!("{}  {severity}  {response}  records {evidence}", detection.name)
 }
