@@ -5,7 +5,7 @@
 use wire::inference::{Conditions, Providers};
 use wire::router::Sensitive;
 
-use crate::classify::category::Findings;
+use ::classify::Findings;
 
 /// Who runs the server that answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,7 +184,7 @@ impl Rule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::classify::category::{Category, Found};
+    use ::classify::{Category, Found};
 
     fn route(
         sensitive: Sensitive,

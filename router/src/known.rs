@@ -3,8 +3,8 @@
 //! Must never know: what becomes of the call.
 
 use crate::classify::Classifier;
-use crate::classify::category::Findings;
 use crate::json::Node;
+use ::classify::Findings;
 
 /// What is known of a call that was classified.
 #[derive(Debug)]

@@ -16,7 +16,6 @@ use wire::router::Sensitive;
 
 use crate::body::{self, Room};
 use crate::classify::Classifier;
-use crate::classify::category::Findings;
 use crate::context::Context;
 use crate::decide::{self, Directive, Verdict, Zone};
 use crate::forward::{self, Answer, Witness};
@@ -25,6 +24,7 @@ use crate::refusal::Refusal;
 use crate::trail::{Chain, Cleared, Started, Subject, Trail};
 use crate::upstream::Servers;
 use crate::wire_api::{Call, Endpoint, Target};
+use ::classify::Findings;
 
 /// What a client gets: a document of ours or a server's answer.
 pub type Reply = Response<Either<Full<Bytes>, Answer>>;

@@ -11,11 +11,11 @@ use audit::client::{AppendError, Tokio as Writer};
 use audit::{Action, Decision, Event, Inference, Object};
 use tokio::sync::mpsc;
 
-use crate::classify::category::Findings;
 use crate::context::Context;
 use crate::decide::{Permit, Zone};
 use crate::known::{Known, ModelName};
 use crate::observe::Observed;
+use ::classify::Findings;
 
 /// A record could not be written.
 #[derive(Debug, thiserror::Error)]

@@ -7,8 +7,8 @@
 
 pub mod openai;
 
-use crate::classify::category::Category;
 use crate::json::{JsonError, Node};
+use ::classify::Category;
 
 /// What a request line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]

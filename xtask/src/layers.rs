@@ -8,15 +8,16 @@ use anyhow::{Result, ensure};
 use crate::workspace::{Package, Workspace};
 
 /// Every package, and the packages of the workspace that it may depend on (in tests too).
-const LAYERS: [(&str, &[&str]); 22] = [
+const LAYERS: [(&str, &[&str]); 23] = [
     ("wire", &[]),
     ("vmm-arch", &[]),
     // For the names and numbers of vsock, which host processes share.
     ("vmm-virtio", &["wire"]),
     ("jail", &["wire"]),
     ("policies", &["wire"]),
+    ("classify", &[]),
     // The writer is a process, and jails itself.
-    ("audit", &["jail", "wire"]),
+    ("audit", &["classify", "jail", "wire"]),
     ("audit-query", &["audit", "wire"]),
     ("audit-export", &["audit", "wire"]),
     ("audit-watch", &["audit", "wire"]),
@@ -27,7 +28,7 @@ const LAYERS: [(&str, &[&str]); 22] = [
     ("vmm", &["vmm-arch", "vmm-virtio", "jail", "wire"]),
     ("guest-init", &["jail", "wire"]),
     ("host-proxy", &["policies", "audit", "jail", "wire"]),
-    ("router", &["audit", "jail", "wire"]),
+    ("router", &["audit", "classify", "jail", "wire"]),
     ("manager", &["images", "policies", "audit", "audit-watch", "wire"]),
     (
         "cli",

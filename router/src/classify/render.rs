@@ -8,12 +8,9 @@
 
 use std::borrow::Cow;
 
-use super::category::{Category, Found};
-use crate::json::Node;
+use ::classify::{BOUNDARY, Category, Found};
 
-/// Between two values. A control byte that a value itself holds becomes a zero-width character instead,
-/// so that a prompt cannot fake one.
-pub const BOUNDARY: char = '\u{1f}';
+use crate::json::Node;
 
 /// An array of token ids, an embedding, an audio track: numbers that stand for something else.
 pub const NUMBER_LIST: Category = Category::unclassifiable("number-list");

@@ -5,8 +5,8 @@ mod fields;
 mod responses;
 
 use super::{Endpoint, NotUnderstood};
-use crate::classify::category::Category;
 use crate::json::Node;
+use ::classify::Category;
 use fields::{Fields, Reader};
 
 /// Token ids instead of text.

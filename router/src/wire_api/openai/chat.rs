@@ -3,8 +3,8 @@
 use super::super::NotUnderstood;
 use super::fields::{Fields, Reader};
 use super::{REMOTE_STATE, logit_bias, require_text};
-use crate::classify::category::Category;
 use crate::json::Node;
+use ::classify::Category;
 
 const IMAGE: Category = Category::unclassifiable("image");
 const AUDIO: Category = Category::unclassifiable("audio");

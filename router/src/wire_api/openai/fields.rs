@@ -2,8 +2,8 @@
 
 use super::super::NotUnderstood;
 use super::TOKEN_IDS;
-use crate::classify::category::Category;
 use crate::json::Node;
+use ::classify::Category;
 
 /// The members of an object.
 pub(super) struct Fields<'a> {

@@ -3,8 +3,8 @@
 use super::super::NotUnderstood;
 use super::fields::{Fields, Reader};
 use super::{REMOTE_STATE, require_text};
-use crate::classify::category::Category;
 use crate::json::Node;
+use ::classify::Category;
 
 const IMAGE: Category = Category::unclassifiable("image");
 const FILE: Category = Category::unclassifiable("file");

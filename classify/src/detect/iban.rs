@@ -1,6 +1,6 @@
 //! International bank account numbers (ISO 13616): country, the country's structure, check digits mod 97.
 
-use super::super::category::{Category, Found};
+use crate::category::{Category, Found};
 
 /// An international bank account number.
 pub const IBAN: Category = Category::financial("iban");
@@ -112,14 +112,14 @@ pub fn scan(text: &[u8], found: &mut Found) {
             continue;
         }
         let Ok(index) = COUNTRIES.binary_search_by_key(&&country, |(code, _)| *code) else { continue };
-        if let Some(number) = read(&text[start..], COUNTRIES[index].1) {
-            found.add(IBAN, &number);
+        if let Some((number, length)) = read(&text[start..], COUNTRIES[index].1) {
+            found.add(IBAN, start..start + length, &number);
         }
     }
 }
 
-/// The number at the start of `text` in canonical spelling, if it has `structure` and its check digits.
-fn read(text: &[u8], structure: &str) -> Option<Vec<u8>> {
+/// The number at the start of `text` in canonical spelling and its length as written, if it has `structure` and its check digits.
+fn read(text: &[u8], structure: &str) -> Option<(Vec<u8>, usize)> {
     let mut number = text[..2].to_ascii_uppercase();
     let mut rest = &text[2..];
     let mut take = |class: u8| {
@@ -139,7 +139,8 @@ fn read(text: &[u8], structure: &str) -> Option<Vec<u8>> {
         (0..count).try_for_each(|_| take(class))?;
     }
     let ends = !rest.first().is_some_and(u8::is_ascii_digit);
-    (ends && passes_mod_97(&number)).then_some(number)
+    let length = text.len() - rest.len();
+    (ends && passes_mod_97(&number)).then_some((number, length))
 }
 
 /// `8n12c` as `(8, n), (12, c)`.

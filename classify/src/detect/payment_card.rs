@@ -1,7 +1,7 @@
 //! Primary account numbers of payment cards: issuer range, length of that range, Luhn (ISO/IEC 7812-1).
 
-use super::super::category::{Category, Found};
 use super::digits::{Gap, Group, Window};
+use crate::category::{Category, Found};
 
 /// A payment card number.
 pub const PAYMENT_CARD: Category = Category::financial("payment-card");
@@ -49,7 +49,7 @@ pub fn check(window: &Window<'_>, found: &mut Found) {
         let groups = &window.groups[..=index];
         let number = window.digits.first(group.total);
         if is_plausible_writing(window, groups) && has_issuer(number) && passes_luhn(number) {
-            found.add(PAYMENT_CARD, number);
+            found.add(PAYMENT_CARD, window.start..group.end, number);
         }
     }
 }

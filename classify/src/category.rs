@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+use std::ops::Range;
 
 /// The families that a directive speaks about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -35,6 +36,17 @@ pub struct Found {
     hasher: RandomState,
     seen: HashSet<(Category, u64)>,
     findings: Findings,
+    /// Where values stand in the text, if that is asked for.
+    spans: Option<Vec<Span>>,
+}
+
+/// Where a value stands: bytes of the text that was scanned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// What it is.
+    pub category: Category,
+    /// Its bytes.
+    pub at: Range<usize>,
 }
 
 /// Distinct values that are told apart; more of them change no decision.
@@ -111,8 +123,17 @@ impl Findings {
 }
 
 impl Found {
-    /// A value in canonical spelling.
-    pub fn add(&mut self, category: Category, value: &[u8]) {
+    /// One that keeps where the values stand, too.
+    #[must_use]
+    pub fn with_spans() -> Self {
+        Self { spans: Some(Vec::new()), ..Self::default() }
+    }
+
+    /// A value in canonical spelling, and where it stands in the text.
+    pub fn add(&mut self, category: Category, at: Range<usize>, value: &[u8]) {
+        if let Some(spans) = &mut self.spans {
+            spans.push(Span { category, at });
+        }
         let key = (category, self.hasher.hash_one(value));
         if self.seen.len() < MOST_DISTINCT && self.seen.insert(key) {
             *self.findings.0.entry(category).or_default() += 1;
@@ -123,6 +144,12 @@ impl Found {
     pub fn add_anonymous(&mut self, category: Category) {
         let count = self.findings.0.entry(category).or_default();
         *count = count.saturating_add(1);
+    }
+
+    /// Where the values stand, in the order in which they were found; they may overlap.
+    #[must_use]
+    pub fn into_spans(self) -> Vec<Span> {
+        self.spans.unwrap_or_default()
     }
 
     /// The result.

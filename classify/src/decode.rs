@@ -8,7 +8,7 @@
 mod escapes;
 
 use super::category::Category;
-use super::render::BOUNDARY;
+use crate::BOUNDARY;
 
 /// A picture, an archive, a document: named by its first bytes.
 pub const EMBEDDED_FILE: Category = Category::unclassifiable("embedded-file");

@@ -102,6 +102,15 @@ pub fn fold(text: &str) -> Option<String> {
     changed.then_some(out)
 }
 
+/// What one character is folded to; `None`: nothing.
+pub(crate) fn folded(c: char) -> Option<char> {
+    match fold_char(c) {
+        Fold::Keep => Some(c),
+        Fold::Drop => None,
+        Fold::As(byte) => Some(char::from(byte)),
+    }
+}
+
 fn fold_char(c: char) -> Fold {
     if c.is_ascii() {
         return Fold::Keep;

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use crate::classify::decode;
+use crate::decode;
 
 use super::rules::Alphabet;
 use super::{Hit, is_varied, mixes_letters_and_digits};

@@ -1,7 +1,7 @@
 //! United States social security numbers: area, group and serial rules of the issuing authority.
 
-use super::super::category::{Category, Found};
 use super::digits::{Gap, Group, Window};
+use crate::category::{Category, Found};
 
 /// A social security number.
 pub const SOCIAL_SECURITY: Category = Category::personal("us-social-security-number");
@@ -25,7 +25,7 @@ pub fn check(window: &Window<'_>, found: &mut Found) {
     let Some(end) = written_end(window) else { return };
     let number = window.digits.first(9);
     if number.len() == 9 && is_issued(number) && !touches_letters_and_digits(window, end) {
-        found.add(SOCIAL_SECURITY, number);
+        found.add(SOCIAL_SECURITY, window.start..end, number);
     }
 }
 

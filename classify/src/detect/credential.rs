@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
-use super::super::category::{Category, Found};
+use crate::category::{Category, Found};
 use rules::RULES;
 use shapes::{SHAPES, Shape};
 
@@ -50,13 +50,13 @@ impl Credentials {
             let index = hit.pattern().as_usize();
             let hit = Hit { text, start: hit.start(), end: hit.end() };
             if let Some((kind, token)) = check(index, hit) {
-                found.add(Category::credential(kind), &text[token]);
+                found.add(Category::credential(kind), token.clone(), &text[token]);
             }
         }
         for hit in self.words.find_iter(text) {
             let hit = Hit { text, start: hit.start(), end: hit.end() };
             if let Some((kind, token)) = shapes::assignment(hit) {
-                found.add(Category::credential(kind), &text[token]);
+                found.add(Category::credential(kind), token.clone(), &text[token]);
             }
         }
     }

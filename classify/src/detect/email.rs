@@ -1,6 +1,6 @@
 //! E-mail addresses (RFC 5321 mailbox, the unquoted form) with a plausible domain.
 
-use super::super::category::{Category, Found};
+use crate::category::{Category, Found};
 
 /// An e-mail address.
 pub const EMAIL: Category = Category::personal("email-address");
@@ -20,7 +20,10 @@ pub fn scan(text: &[u8], found: &mut Found) {
         let domain = domain(&text[at + 1..]);
         if is_local(local) && is_domain(domain) && !is_clone_address(local, &text[at + 1 + domain.len()..]) {
             let address = [local, b"@", domain].concat();
-            found.add(EMAIL, &address.to_ascii_lowercase());
+            // In a path or a query the characters that part them are not the mailbox's, whatever the RFC permits.
+            let mailbox =
+                local.iter().rev().take_while(|byte| !matches!(byte, b'/' | b'=' | b'?' | b'&')).count();
+            found.add(EMAIL, at - mailbox..at + 1 + domain.len(), &address.to_ascii_lowercase());
         }
     }
 }
