@@ -107,7 +107,7 @@ fn entries(seen: &Seen) -> Result<(Asked, String), String> {
     for binary in &seen.binaries {
         let parsed = BinaryPattern::parse(binary, Side::Allow);
         if !binary.starts_with('/')
-            || binary.contains('*')
+            || binary.contains(['*', '<'])
             || binary.ends_with(" (deleted)")
             || parsed.is_err()
         {
@@ -128,10 +128,26 @@ fn entries(seen: &Seen) -> Result<(Asked, String), String> {
     if seen.path.contains('*') || seen.path.ends_with('…') {
         return Err("the path has a '*' of its own, or was cut".to_owned());
     }
-    let path = without_ids(&seen.path);
+    let path = without_ids(&without_marks(&seen.path));
     PathPattern::parse(&path, Kind::Request, Side::Allow).map_err(|error| error.reason)?;
     let binaries = seen.binaries.iter().cloned().collect();
     Ok(((binaries, destination, path), seen.method.clone()))
+}
+
+/// The path with `*` for every value that was not recorded: in its place stands what it was, as in `<personal/email-address>`.
+/// A canonical path has no other `<`.
+fn without_marks(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((before, marked)) = rest.split_once('<') {
+        out.push_str(before);
+        // Two next to each other are one: `**` would mean all below.
+        if !out.ends_with('*') {
+            out.push('*');
+        }
+        rest = marked.split_once('>').map_or("", |(_mark, behind)| behind);
+    }
+    out + rest
 }
 
 /// The path with `*` for every segment that is an id.

@@ -91,6 +91,24 @@ fn ids_become_one_wildcard_and_words_stay() {
 }
 
 #[test]
+fn what_was_not_recorded_becomes_a_wildcard() {
+    for (path, expected) in [
+        ("/users/<personal/email-address>/keys", "/users/*/keys"),
+        ("/bot<credential/telegram-bot-token>/send", "/bot*/send"),
+        ("/<a/b><c/d>", "/*"),
+        ("/plain", "/plain"),
+    ] {
+        assert_eq!(without_marks(path), expected);
+    }
+    let marked = seen("/usr/bin/curl", "GET", "a.example.com/bot<credential/telegram-bot-token>/send");
+    let learned = learn([marked], "l");
+    assert!(learned.text.contains("path: {allow: [\"/bot*/send\"]}"), "{}", learned.text);
+    let twice = learn([seen("/usr/bin/curl", "GET", "a.example.com/<a/b><c/d>")], "l");
+    assert_eq!(twice.rules, 1, "{}", twice.text);
+    assert!(!twice.text.contains("/**"), "{}", twice.text);
+}
+
+#[test]
 fn what_no_rule_can_say_is_left_out_and_named() {
     let odd = [
         seen("", "GET", "a.example.com/x"),
