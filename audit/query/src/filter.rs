@@ -110,7 +110,8 @@ pub(crate) fn programs(event: &Event) -> impl Iterator<Item = &str> {
     owners.iter().flat_map(|owner| std::iter::once(owner.binary.as_str()).chain(owner.script.as_deref()))
 }
 
-/// Every text of a record that says something about it; not its hashes, and not the sandbox, whose log it is.
+/// Every text of a record that says something about it; not its hashes, not the sandbox, whose
+/// log it is, and not the number of the request, which has a condition of its own.
 pub(crate) fn texts(record: &Record) -> impl Iterator<Item = &str> {
     let event = &record.event;
     let object = event.object.iter().flat_map(|object| {
@@ -130,8 +131,7 @@ pub(crate) fn texts(record: &Record) -> impl Iterator<Item = &str> {
 
 /// Texts of an event that are rare: an index keeps them together.
 pub(crate) fn rest(event: &Event) -> impl Iterator<Item = &str> {
-    let request = event.request.as_ref().map(|request| request.0.as_str());
-    let plain = [event.level.as_deref(), event.rule.as_deref(), event.reason.as_deref(), request];
+    let plain = [event.level.as_deref(), event.rule.as_deref(), event.reason.as_deref()];
     let models = event.inference.iter().flat_map(|inference| {
         [inference.route.as_deref(), inference.model_asked.as_deref(), inference.model_served.as_deref()]
     });

@@ -7,7 +7,7 @@ use audit::{Decision, Record};
 use rusqlite::{CachedStatement, Connection, TransactionBehavior};
 
 use super::IndexError;
-use super::schema::{Column, action_code, micros};
+use super::schema::{Column, action_code, micros, request_code};
 use crate::filter::{programs, rest};
 
 /// Records in one transaction.
@@ -56,7 +56,7 @@ fn add_batch(
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )?;
     let mut words = Words {
-        find: connection.prepare_cached("SELECT id FROM word WHERE text = ?1 AND field = ?2")?,
+        find: connection.prepare_cached("SELECT id FROM word WHERE field = ?2 AND text = ?1")?,
         add: connection.prepare_cached("INSERT INTO word (field, text) VALUES (?1, ?2)")?,
         connection,
         known,
@@ -74,9 +74,9 @@ fn add_batch(
             words.number(Column::Rule, event.rule.as_deref())?,
             words.number(Column::Level, event.level.as_deref())?,
             words.number(Column::Rest, joined(others(&record)).as_deref())?,
-            words.number(Column::Request, event.request.as_ref().map(|request| request.0.as_str()))?,
         ];
-        let [host, path, program, rule, level, rest, request] = columns;
+        let [host, path, program, rule, level, rest] = columns;
+        let request = event.request.as_ref().map(|request| request_code(&request.0));
         let (time, kind) = (micros(&record.time), kind(&record));
         insert.execute((
             number(record.sequence),
@@ -95,7 +95,7 @@ fn add_batch(
     Ok(BATCH)
 }
 
-/// Texts that have no column of their own. Request numbers have one, and are as many as requests.
+/// Texts that have no column of their own.
 fn others(record: &Record) -> impl Iterator<Item = &str> {
     let event = &record.event;
     let known = [

@@ -5,7 +5,7 @@ use audit::Decision;
 use rusqlite::Connection;
 
 use crate::filter::{Filter, Pattern};
-use crate::index::{ACTIONS, Column, action_code, micros};
+use crate::index::{ACTIONS, Column, action_code, micros, request_code};
 
 /// Conditions on rows of the index. Each leaves at least the records that the filter asks for.
 #[derive(Debug)]
@@ -46,7 +46,12 @@ impl Plan {
         plan.words(connection, Column::Path, &filter.path, |pattern, text| pattern.is(text))?;
         plan.words(connection, Column::Rule, &filter.rule, |pattern, text| pattern.is(text))?;
         plan.words(connection, Column::Level, &filter.level, |pattern, text| pattern.is(text))?;
-        plan.words(connection, Column::Request, &filter.request, |pattern, text| pattern.is(text))?;
+        // The index knows whole numbers of requests; a wildcard is looked for in the records.
+        let literals: Option<Vec<i64>> =
+            filter.request.iter().map(|request| request.literal().map(request_code)).collect();
+        if let Some(codes) = literals.filter(|codes| !codes.is_empty()) {
+            plan.conditions.push(format!("request IN ({})", list(codes.into_iter())));
+        }
         let one_program =
             |pattern: &Pattern, text: &str| text.split('\n').any(|program| pattern.is_program(program));
         plan.words(connection, Column::Program, &filter.binary, one_program)?;
@@ -96,15 +101,8 @@ impl Plan {
     /// Rows with the text in any of their words, or in what the index has no word for.
     fn text(&mut self, connection: &Connection, text: &str) -> Result<(), rusqlite::Error> {
         let mut any = Vec::new();
-        for column in [
-            Column::Host,
-            Column::Path,
-            Column::Program,
-            Column::Rule,
-            Column::Level,
-            Column::Rest,
-            Column::Request,
-        ] {
+        for column in [Column::Host, Column::Path, Column::Program, Column::Rule, Column::Level, Column::Rest]
+        {
             let ids = matching(connection, column, |word| word.to_lowercase().contains(text))?;
             if !ids.is_empty() {
                 any.push(among(connection, column, &ids)?);
