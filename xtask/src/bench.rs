@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: figures by the lab's deterministic clock, one instruction = one nanosecond, and those
 //! of policy decisions by this machine's.
 
+mod audit;
 pub(crate) mod boot;
 mod contender;
 mod session;
@@ -23,6 +24,8 @@ pub(crate) enum Bench {
     },
     /// One policy decision: compiled rules, the same rules in Rego, and Rego that goes over all rules.
     Policy,
+    /// The audit writer and reader: records per second, latency of a receipt, bytes per record.
+    Audit,
 }
 
 /// Measures and prints.
@@ -30,5 +33,6 @@ pub(crate) fn run(bench: Bench) -> Result<ExitCode> {
     match bench {
         Bench::Boot { runs } => boot::run(runs),
         Bench::Policy => policy::bench(),
+        Bench::Audit => audit::run(),
     }
 }

@@ -6,9 +6,10 @@ use std::mem::MaybeUninit;
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 use audit::client::Blocking;
-use audit::log::{self, packed, segments};
+use audit::log::{self, Fault, LogError, packed, segments};
 use audit::tree;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use wire::audit::{AuditEvent, AuditSync};
@@ -66,6 +67,46 @@ fn a_full_segment_is_followed_by_another_and_nothing_is_lost() {
         for (record, receipt) in log::read(path).unwrap().zip(receipts) {
             let record = record.unwrap();
             assert_eq!((record.sequence, record.hash), (receipt.sequence, receipt.hash));
+        }
+    }
+}
+
+/// A kill in the midst of writing and rotating leaves every record that was acknowledged, in segments that verify.
+#[test]
+fn killed_while_segments_change_nothing_acknowledged_is_lost() {
+    for round in 0..crate::kills() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        let (mut writer, Ends { proxy, segments, leaves: _signer }) =
+            Writer::start_in(path, 4096, AuditSync::Interval(1));
+        let appending = std::thread::spawn(move || {
+            let mut client = Blocking::new(proxy);
+            (1..).map_while(|number| client.append(&event(number)).ok()).collect::<Vec<_>>()
+        });
+        let mut last = 1;
+        for _step in 0..1 + round % 6 {
+            match writer.event() {
+                AuditEvent::SegmentFull => {
+                    last += 1;
+                    send_segment(&segments, path, last);
+                }
+                AuditEvent::SegmentClosed => packed::pack(path, last - 1).unwrap(),
+                other => panic!("{other:?}"),
+            }
+        }
+        writer.kill_after(Duration::from_micros(round * 37 % 900)).join().unwrap();
+        let receipts = appending.join().unwrap();
+        let mut records = Vec::new();
+        for record in log::read(path).unwrap() {
+            match record {
+                Ok(record) => records.push(record),
+                Err(LogError::Bad { fault: Fault::Unfinished, .. }) => break,
+                Err(error) => panic!("round {round}: {error}"),
+            }
+        }
+        assert!(receipts.len() > 5 && records.len() >= receipts.len(), "round {round}");
+        for (record, receipt) in records.iter().zip(&receipts) {
+            assert_eq!((record.sequence, record.hash), (receipt.sequence, receipt.hash), "round {round}");
         }
     }
 }
