@@ -186,27 +186,88 @@ fn checkpoints_of_others_are_refused() {
     assert!(matches!(log.verify_with(&[second]), Err(VerifyError::Root { after: 16, .. })));
 }
 
-#[test]
-fn a_log_without_its_first_segment_is_verified_from_its_frontier() {
-    let log = Signed::new();
+/// The frontier before segment 2, as anybody who has the log can make it.
+fn begun_at_2(log: &Signed) -> Begun {
     let mut frontier = Frontier::default();
     log.lines[..10].iter().for_each(|line| frontier.push(leaf(line.strip_suffix(b"\n").unwrap())));
     let mut reader = log::read(&log.path).unwrap();
     (0..10).for_each(|_record| assert!(reader.next_line().unwrap().is_some()));
-    let mark = Mark { position: log::Position { segment: 2, offset: 0 }, ..reader.mark() };
+    Begun { mark: Mark { position: log::Position { segment: 2, offset: 0 }, ..reader.mark() }, frontier }
+}
+
+/// Adds the record of a removal, as the manager has it written.
+fn record_removal(log: &mut Signed, begun: &Begun, client: &str) {
+    let last: serde_json::Value = serde_json::from_slice(log.lines.last().unwrap()).unwrap();
+    let sequence = log.lines.len() + 1;
+    let mut line = format!(
+        r#"{{"version":2,"sequence":{sequence},"time":"2026-11-29T00:00:00.000000Z","monotonic_ns":99,"tenant":"local","sandbox":"test-0a1b2c3d","agent":"test","client":"{client}","action":"log-retention","reason":"kept long enough: {}","prev":{}}}"#,
+        begun.removal(),
+        last["hash"],
+    )
+    .into_bytes();
+    crate::chain::seal(&mut line);
+    line.push(b'\n');
+    log.lines.push(line);
+    log.write(&log.lines);
+}
+
+#[test]
+fn segments_that_were_removed_by_whom_they_belong_to_are_no_loss() {
+    let mut log = Signed::new();
+    let begun = begun_at_2(&log);
+    begin_removal(&log.path, &begun).unwrap();
+    record_removal(&mut log, &begun, "manager");
+    let notes = format!("{}\n{}\n{}\n", log.note(5), log.note(16), log.note(25));
+    fs::write(log.path.join(CHECKPOINTS), notes).unwrap();
+    // Stopped at any step: before the segment is gone, and before the file has its name.
+    assert_eq!(log.verify().unwrap().summary.first, 1);
     fs::remove_file(log.path.join(name(1))).unwrap();
-    // Removed without a word.
-    log.verify().unwrap_err();
-    let begun = Begun { mark, frontier };
-    fs::write(log.path.join(FRONTIER), serde_json::to_vec(&begun).unwrap()).unwrap();
     let verified = log.verify().unwrap();
-    assert_eq!((verified.summary.first, verified.summary.records, verified.before_kept), (11, 24, 2));
+    assert_eq!((verified.summary.first, verified.summary.records, verified.before_kept), (11, 25, 1));
+    assert_eq!(verified.removed_under, Some(16));
+    end_removal(&log.path).unwrap();
+    assert_eq!(log.verify().unwrap(), verified);
     // A frontier that somebody made up leads to other roots.
     let mut made_up = Frontier::default();
     (0..10_u8).for_each(|number| made_up.push(leaf(&[number])));
-    fs::write(log.path.join(FRONTIER), serde_json::to_vec(&Begun { mark, frontier: made_up }).unwrap())
-        .unwrap();
+    begin_removal(&log.path, &Begun { frontier: made_up, ..begun.clone() }).unwrap();
     assert!(matches!(log.verify(), Err(VerifyError::Root { since: 11, after: 16 })));
+    fs::write(log.path.join("frontier.new"), b"{\"mark\"").unwrap();
+    log.verify().unwrap();
+    fs::remove_file(log.path.join(FRONTIER)).unwrap();
+    assert!(matches!(log.verify(), Err(VerifyError::Gone(2))));
+}
+
+/// Somebody who can write the directory and has no key takes the beginning away, and makes it look like retention.
+#[test]
+fn a_beginning_that_somebody_took_away_is_missed() {
+    let mut log = Signed::new();
+    let begun = begun_at_2(&log);
+    begin_removal(&log.path, &begun).unwrap();
+    end_removal(&log.path).unwrap();
+    fs::remove_file(log.path.join(name(1))).unwrap();
+    assert!(matches!(log.verify(), Err(VerifyError::Unrecorded(10))));
+    // With a record of it, which nobody signed, or which another client wrote.
+    let whole = log.lines.clone();
+    record_removal(&mut log, &begun, "manager");
+    fs::remove_file(log.path.join(name(1))).unwrap();
+    assert!(matches!(log.verify(), Err(VerifyError::Unrecorded(10))));
+    log.lines = whole;
+    record_removal(&mut log, &begun, "proxy");
+    fs::remove_file(log.path.join(name(1))).unwrap();
+    fs::write(log.path.join(CHECKPOINTS), format!("{}\n", log.note(25))).unwrap();
+    assert!(matches!(log.verify(), Err(VerifyError::Unrecorded(10))));
+}
+
+#[test]
+fn a_segment_that_is_there_is_verified_whatever_says_that_it_was_removed() {
+    let log = Signed::new();
+    begin_removal(&log.path, &begun_at_2(&log)).unwrap();
+    end_removal(&log.path).unwrap();
+    let path = log.path.join(name(1));
+    let bad = fs::read_to_string(&path).unwrap().replacen("padding", "Padding", 1);
+    fs::write(&path, bad).unwrap();
+    assert!(matches!(log.verify(), Err(VerifyError::Log(LogError::Bad { number: 1, .. }))));
 }
 
 #[test]

@@ -38,8 +38,16 @@ fn tell(path: &Path, verified: &Verified) {
     let path = path.display();
     if summary.first > 1 {
         println!(
-            "{path}: records {} to {}, unbroken; those before were removed",
-            summary.first, summary.records
+            "{path}: records {} to {}, unbroken; last hash {}",
+            summary.first, summary.records, summary.last_hash
+        );
+        let under = verified.removed_under.map_or_else(
+            || "no checkpoint covers them".to_owned(),
+            |size| format!("the checkpoint over {size} records shows what they were"),
+        );
+        println!(
+            "records 1 to {} were removed for their age, which the log records; {under}",
+            summary.first - 1
         );
     } else {
         println!("{path}: {} records, unbroken; last hash {}", summary.records, summary.last_hash);
