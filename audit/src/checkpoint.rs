@@ -47,7 +47,7 @@ pub struct Checkpoint {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
     text: String,
-    signatures: Vec<Signature>,
+    pub(crate) signatures: Vec<Signature>,
 }
 
 /// A signature as it stands in a note.

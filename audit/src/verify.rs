@@ -177,6 +177,24 @@ pub fn verify(log: &Path, keys: &[VerifyingKey], others: &[Note]) -> Result<Veri
     })
 }
 
+/// The newest checkpoint among these that `witness` has cosigned.
+///
+/// # Errors
+/// A signature that bears its name is not its own.
+pub fn cosigned(notes: &[Note], witness: &VerifyingKey) -> Result<Option<Checkpoint>, VerifyError> {
+    let mut newest: Option<Checkpoint> = None;
+    for (note, number) in notes.iter().zip(1..) {
+        match note.checkpoint(witness) {
+            Ok(checkpoint) if newest.as_ref().is_none_or(|newest| newest.size <= checkpoint.size) => {
+                newest = Some(checkpoint);
+            }
+            Ok(_) | Err(NoteError::Unsigned(_)) => {}
+            Err(source) => return Err(VerifyError::Note { number, source }),
+        }
+    }
+    Ok(newest)
+}
+
 fn open(log: &Path, begun: &Begun) -> Result<Reader<Segments>, VerifyError> {
     let reader = if begun.mark == Mark::START { log::read(log) } else { log::read_from(log, &begun.mark) };
     Ok(reader?)
@@ -203,7 +221,10 @@ fn claims(notes: &[Note], keys: &[VerifyingKey], sandbox: Option<&str>) -> Resul
 }
 
 /// The checkpoint in a note that one of the keys has signed.
-fn signed(note: &Note, keys: &[VerifyingKey]) -> Result<Checkpoint, NoteError> {
+///
+/// # Errors
+/// None has, or a signature that bears the name of one is not its own.
+pub fn signed(note: &Note, keys: &[VerifyingKey]) -> Result<Checkpoint, NoteError> {
     let mut refused = NoteError::Unsigned(keys.iter().map(VerifyingKey::name).collect::<Vec<_>>().join(", "));
     for key in keys {
         match note.checkpoint(key) {

@@ -90,6 +90,12 @@ impl Proof {
         Ok((record, checkpoint))
     }
 
+    /// The checkpoint in it.
+    #[must_use]
+    pub fn note(&self) -> &Note {
+        &self.note
+    }
+
     /// The record's bytes as they stand in the log.
     #[must_use]
     pub fn line(&self) -> &[u8] {

@@ -11,17 +11,23 @@ use crate::checkpoint::{Checkpoint, MAX_NOTE, Note, VerifyingKey};
 use crate::log::{self, LogError, Mark, Reader, Segments};
 use crate::tree::{Collector, Frontier, TreeHash, check_consistency, check_inclusion, leaf};
 
-/// Proves record `sequence` by the newest checkpoint in the log, which one of `keys` must have signed.
+/// Proves record `sequence` by a checkpoint which one of `keys` must have signed: by this one, or by the newest in the log.
 ///
 /// # Errors
 /// There is no such record, or nothing signed covers it.
-pub fn prove(log: &Path, sequence: u64, keys: &[VerifyingKey]) -> Result<Proof, ProofError> {
+pub fn prove(
+    log: &Path,
+    sequence: u64,
+    keys: &[VerifyingKey],
+    by: Option<&Note>,
+) -> Result<Proof, ProofError> {
     let begun = begun(log)?;
     let index = sequence.checked_sub(1).ok_or(ProofError::NoRecord(sequence))?;
     if index < begun.mark.sequence {
         return Err(ProofError::Removed(begun.mark.sequence + 1));
     }
-    let covering = newest(log, keys)?.filter(|(checkpoint, _note)| checkpoint.size >= sequence);
+    let by = by.cloned().map_or_else(|| newest_note(log), |note| Ok(Some(note)))?;
+    let covering = covering(by, keys)?.filter(|(checkpoint, _note)| checkpoint.size >= sequence);
     let Some((Checkpoint { size, root, .. }, note)) = covering else {
         let records = open(log, &begun)?.verify_here().map_err(VerifyError::from)?.records;
         return Err(if sequence <= records {
@@ -33,7 +39,7 @@ pub fn prove(log: &Path, sequence: u64, keys: &[VerifyingKey]) -> Result<Proof, 
     let collector = || Collector::inclusion(index, size).ok_or(ProofError::NoRecord(sequence));
     with_blocks(log, size, |blocks| {
         let mut walk = Walk::new(log, &begun, blocks, collector()?)?;
-        let line = walk.over(size, Some(index))?;
+        let line = walk.over(size, index)?;
         let path = walk.collector.proof().ok_or(ProofError::NoRecord(sequence))?;
         check_inclusion(leaf(&line), (index, size), &path, root)?;
         Ok(Proof { line, index, path, note: note.clone() })
@@ -49,7 +55,7 @@ pub fn prove_consistency(log: &Path, old: u64, keys: &[VerifyingKey]) -> Result<
     if old < begun.mark.sequence.max(1) {
         return Err(ProofError::Removed(begun.mark.sequence + 1));
     }
-    let covering = newest(log, keys)?.filter(|(checkpoint, _note)| checkpoint.size >= old);
+    let covering = covering(newest_note(log)?, keys)?.filter(|(checkpoint, _note)| checkpoint.size >= old);
     let (Checkpoint { size, root, .. }, note) = covering.ok_or(ProofError::Unsigned(old))?;
     with_blocks(log, size, |blocks| {
         let collector = Collector::consistency(old, size).ok_or(ProofError::Unsigned(old))?;
@@ -80,9 +86,9 @@ fn with_blocks<T>(
     made
 }
 
-/// The newest checkpoint of a log, and the note that it stands in.
-fn newest(log: &Path, keys: &[VerifyingKey]) -> Result<Option<(Checkpoint, Note)>, ProofError> {
-    let Some(note) = newest_note(log)? else { return Ok(None) };
+/// The checkpoint in a note, if one of the keys has signed it.
+fn covering(note: Option<Note>, keys: &[VerifyingKey]) -> Result<Option<(Checkpoint, Note)>, ProofError> {
+    let Some(note) = note else { return Ok(None) };
     Ok(Some((signed(&note, keys)?, note)))
 }
 
@@ -148,16 +154,16 @@ impl<'a> Walk<'a> {
     }
 
     /// Goes over `size` leaves, and returns the line of record `index`.
-    fn over(&mut self, size: u64, index: Option<u64>) -> Result<Vec<u8>, ProofError> {
+    fn over(&mut self, size: u64, index: u64) -> Result<Vec<u8>, ProofError> {
         let mut kept = Vec::new();
         while self.seen < size {
-            let wanted = index.is_some_and(|index| blocks::range(self.seen / LEAVES).contains(&index));
+            let wanted = blocks::range(self.seen / LEAVES).contains(&index);
             if !wanted && self.skip_block(size) {
                 continue;
             }
             let at = self.seen;
             let (_leaf, line) = self.read(size)?;
-            if Some(at) == index {
+            if at == index {
                 kept = line.to_vec();
             }
         }
