@@ -77,7 +77,7 @@ fn read_segment(log: &Path, begun: Begun, next: u64) -> Result<Begun, log::LogEr
     let mut last = mark;
     while let Some(line) = reader.next_line()? {
         let leaf = tree::leaf(line);
-        if reader.position().segment >= next {
+        if reader.at().segment >= next {
             break;
         }
         frontier.push(leaf);
