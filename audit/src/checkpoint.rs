@@ -23,7 +23,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::tree::TreeHash;
 
-pub use key::{KeyError, VerifyingKey};
+pub use key::{Algorithm, KeyError, VerifyingKey};
 pub use pem::{PemError, new_pem, public, read_pem};
 
 /// What stands before the sandbox in the origin of its log.
@@ -47,7 +47,7 @@ pub struct Checkpoint {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
     text: String,
-    signatures: Vec<Signature>,
+    pub(crate) signatures: Vec<Signature>,
 }
 
 /// A signature as it stands in a note.

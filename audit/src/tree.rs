@@ -8,6 +8,7 @@ mod proof;
 mod tests;
 
 use std::fmt;
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -88,6 +89,40 @@ impl Frontier {
         }
         self.roots.push(hash);
         self.size += 1;
+    }
+
+    /// Adds a whole subtree of 2^`height` leaves by its hash; the size must be a multiple of that.
+    ///
+    /// # Panics
+    /// It is not.
+    pub fn push_subtree(&mut self, root: TreeHash, height: u32) {
+        assert!(self.size.trailing_zeros() >= height, "a subtree begins at a multiple of its size");
+        let mut hash = root;
+        for _full in 0..(self.size >> height).trailing_ones() {
+            let left = self.roots.pop().expect("there is a root for every bit of the size");
+            hash = node(&left, &hash);
+        }
+        self.roots.push(hash);
+        self.size += 1 << height;
+    }
+
+    /// The tree over those of the leaves in `range` that there are, if its hashes are among these: the range is that of a
+    /// subtree.
+    #[must_use]
+    pub(crate) fn within(&self, range: &Range<u64>) -> Option<Self> {
+        let mut within = Self::default();
+        let mut start = 0;
+        let heights = (0..u64::BITS).rev().filter(|height| self.size >> height & 1 == 1);
+        for (height, root) in heights.zip(&self.roots) {
+            let end = start + (1 << height);
+            if start >= range.start && end <= range.end {
+                within.push_subtree(*root, height);
+            } else if start < range.end && end > range.start {
+                return None;
+            }
+            start = end;
+        }
+        Some(within)
     }
 
     /// Hash of the tree; that of the empty one is the hash of nothing.

@@ -3,7 +3,11 @@
 //! The chain alone can be made again by whoever can write the log; the checkpoints cannot, without the key. A log that was cut
 //! back together with its checkpoints is found with a checkpoint that was kept elsewhere.
 
+mod blocks;
+mod consistency;
 mod proof;
+mod prover;
+mod removed;
 #[cfg(test)]
 mod tests;
 
@@ -12,29 +16,17 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
 use crate::checkpoint::{self, Checkpoint, Note, NoteError, VerifyingKey};
 use crate::log::{self, LogError, Mark, Reader, Segments, Summary};
 use crate::tree::{Frontier, TreeHash, leaf};
 
-pub use proof::{Proof, ProofError, prove};
+pub use consistency::Consistency;
+pub use proof::{Proof, ProofError};
+pub use prover::{newest_note, prove, prove_consistency};
+pub use removed::{Begun, FRONTIER, begin_removal, begun, end_removal};
 
 /// Name of the file of signed notes in a log's directory.
 pub const CHECKPOINTS: &str = "checkpoints";
-
-/// Name of the file that says what was removed from a log's beginning.
-pub const FRONTIER: &str = "frontier";
-
-/// What a log's beginning was, before old segments were removed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Begun {
-    /// Where the first record that is kept stands.
-    pub mark: Mark,
-    /// The tree over all before it.
-    pub frontier: Frontier,
-}
 
 /// A log that is whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +37,8 @@ pub struct Verified {
     pub checkpoints: usize,
     /// Those of them that cover removed records only, of which no more than the signature could be checked.
     pub before_kept: usize,
+    /// Records under the first checkpoint whose root shows that the removed ones were those that were signed.
+    pub removed_under: Option<u64>,
     /// The newest.
     pub newest: Option<Checkpoint>,
     /// What stands behind it.
@@ -81,6 +75,13 @@ pub enum VerifyError {
         #[source]
         source: NoteError,
     },
+    /// The newest one is none.
+    #[error("the newest checkpoint")]
+    Newest {
+        /// What is wrong with it.
+        #[source]
+        source: NoteError,
+    },
     /// A checkpoint is of another log.
     #[error("checkpoint {number} is of the log '{origin}'")]
     Origin {
@@ -99,6 +100,12 @@ pub enum VerifyError {
         /// Records that the checkpoint covers.
         after: u64,
     },
+    /// The first segments are gone, and nothing says how they were.
+    #[error("the segments before {0} are gone, and what says how they were is not there")]
+    Gone(u64),
+    /// The first records are gone, and nobody who may remove them said so.
+    #[error("the records up to {0} are gone, and no signed record of their removal is in the log")]
+    Unrecorded(u64),
     /// Records that were signed are gone.
     #[error("the log ends at record {records}, and {signed} were signed: the end was cut off")]
     Truncated {
@@ -116,28 +123,6 @@ struct Claims {
     roots: BTreeMap<u64, (usize, TreeHash)>,
     newest: Option<Checkpoint>,
     count: usize,
-}
-
-/// How the log begins, as the file beside it says; from its start, if there is none.
-///
-/// # Errors
-/// The file cannot be read, or is damaged.
-pub fn begun(log: &Path) -> Result<Begun, VerifyError> {
-    let whole = Begun { mark: Mark::START, frontier: Frontier::default() };
-    if !log.is_dir() {
-        return Ok(whole);
-    }
-    match fs::read(log.join(FRONTIER)) {
-        Ok(text) => {
-            let begun: Begun = serde_json::from_slice(&text).map_err(VerifyError::Begun)?;
-            if begun.frontier.is_sound() && begun.frontier.size() == begun.mark.sequence {
-                return Ok(begun);
-            }
-            Err(VerifyError::Begun(serde::de::Error::custom("its sizes do not fit")))
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(whole),
-        Err(error) => Err(VerifyError::Read(FRONTIER, error)),
-    }
 }
 
 /// The notes in a log's directory.
@@ -168,17 +153,46 @@ pub fn verify(log: &Path, keys: &[VerifyingKey], others: &[Note]) -> Result<Veri
     let mut reader = open(log, &begun)?;
     let (mut notes, last) = notes(log)?;
     notes.extend_from_slice(others);
-    let first = reader.next_line()?.map(leaf);
+    let mut walk = Walk::new(&begun);
+    let first = reader.next_line()?.map(|line| walk.look_at(line));
     let claims = claims(&notes, keys, reader.sandbox().map(wire::id::SandboxId::as_str))?;
-    let before_kept = claims.roots.range(..begun.frontier.size()).count();
-    check(&mut reader, (begun.frontier, first), &claims)?;
+    walk.check(&mut reader, first, &claims)?;
     let summary = reader.summary();
-    if let Some((&signed, _)) = claims.roots.last_key_value()
-        && signed > summary.records
-    {
+    let newest = claims.roots.last_key_value().map(|(size, _root)| *size);
+    if let Some(signed) = newest.filter(|signed| *signed > summary.records) {
         return Err(VerifyError::Truncated { records: summary.records, signed });
     }
-    Ok(Verified { summary, checkpoints: claims.count, before_kept, newest: claims.newest, last })
+    let removed = begun.mark.sequence;
+    // What stands behind the newest checkpoint may have been added by anybody.
+    if removed > 0 && walk.recorded.is_none_or(|at| newest.is_some_and(|newest| newest < at)) {
+        return Err(VerifyError::Unrecorded(removed));
+    }
+    Ok(Verified {
+        summary,
+        checkpoints: claims.count,
+        before_kept: claims.roots.range(..removed).count(),
+        removed_under: claims.roots.range(removed..).next().map(|(size, _root)| *size),
+        newest: claims.newest,
+        last,
+    })
+}
+
+/// The newest checkpoint among these that `witness` has cosigned.
+///
+/// # Errors
+/// A signature that bears its name is not its own.
+pub fn cosigned(notes: &[Note], witness: &VerifyingKey) -> Result<Option<Checkpoint>, VerifyError> {
+    let mut newest: Option<Checkpoint> = None;
+    for (note, number) in notes.iter().zip(1..) {
+        match note.checkpoint(witness) {
+            Ok(checkpoint) if newest.as_ref().is_none_or(|newest| newest.size <= checkpoint.size) => {
+                newest = Some(checkpoint);
+            }
+            Ok(_) | Err(NoteError::Unsigned(_)) => {}
+            Err(source) => return Err(VerifyError::Note { number, source }),
+        }
+    }
+    Ok(newest)
 }
 
 fn open(log: &Path, begun: &Begun) -> Result<Reader<Segments>, VerifyError> {
@@ -207,7 +221,10 @@ fn claims(notes: &[Note], keys: &[VerifyingKey], sandbox: Option<&str>) -> Resul
 }
 
 /// The checkpoint in a note that one of the keys has signed.
-fn signed(note: &Note, keys: &[VerifyingKey]) -> Result<Checkpoint, NoteError> {
+///
+/// # Errors
+/// None has, or a signature that bears the name of one is not its own.
+pub fn signed(note: &Note, keys: &[VerifyingKey]) -> Result<Checkpoint, NoteError> {
     let mut refused = NoteError::Unsigned(keys.iter().map(VerifyingKey::name).collect::<Vec<_>>().join(", "));
     for key in keys {
         match note.checkpoint(key) {
@@ -219,23 +236,49 @@ fn signed(note: &Note, keys: &[VerifyingKey]) -> Result<Checkpoint, NoteError> {
     Err(refused)
 }
 
-/// Reads to the end; at every size that was signed the tree must have the root that was signed.
-fn check(
-    reader: &mut Reader<Segments>,
-    (mut tree, first): (Frontier, Option<TreeHash>),
-    claims: &Claims,
-) -> Result<(), VerifyError> {
-    let mut since = tree.size() + 1;
-    let mut next = first;
-    loop {
-        if let Some((_note, root)) = claims.roots.get(&tree.size()) {
-            if tree.root() != *root {
-                return Err(VerifyError::Root { since, after: tree.size() });
-            }
-            since = tree.size() + 1;
+/// On the way through the kept records.
+struct Walk<'a> {
+    begun: &'a Begun,
+    tree: Frontier,
+    /// Lines that were looked at.
+    seen: u64,
+    /// Number of the record that says that those before were removed.
+    recorded: Option<u64>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(begun: &'a Begun) -> Self {
+        Self { begun, tree: begun.frontier.clone(), seen: begun.mark.sequence, recorded: None }
+    }
+
+    fn look_at(&mut self, line: &[u8]) -> TreeHash {
+        self.seen += 1;
+        if self.begun.mark.sequence > 0 && self.recorded.is_none() && self.begun.is_recorded_in(line) {
+            self.recorded = Some(self.seen);
         }
-        let Some(leaf_in_hand) = next else { return Ok(()) };
-        tree.push(leaf_in_hand);
-        next = reader.next_line()?.map(leaf);
+        leaf(line)
+    }
+
+    /// Reads to the end; at every size that was signed the tree must have the root that was signed.
+    fn check(
+        &mut self,
+        reader: &mut Reader<Segments>,
+        first: Option<TreeHash>,
+        claims: &Claims,
+    ) -> Result<(), VerifyError> {
+        let mut since = self.tree.size() + 1;
+        let mut next = first;
+        loop {
+            let size = self.tree.size();
+            if let Some((_note, root)) = claims.roots.get(&size) {
+                if self.tree.root() != *root {
+                    return Err(VerifyError::Root { since, after: size });
+                }
+                since = size + 1;
+            }
+            let Some(leaf_in_hand) = next else { return Ok(()) };
+            self.tree.push(leaf_in_hand);
+            next = reader.next_line()?.map(|line| self.look_at(line));
+        }
     }
 }

@@ -53,6 +53,43 @@ impl Collector {
         Self { subtrees: subtrees.into_iter().map(|leaves| (leaves, Frontier::default())).collect(), seen: 0 }
     }
 
+    /// The same, when the leaves before are gone and only their frontier is left; `None`: the proof needs one of them.
+    #[must_use]
+    pub fn after(mut self, gone: &Frontier) -> Option<Self> {
+        for (leaves, frontier) in &mut self.subtrees {
+            if leaves.start < gone.size() {
+                *frontier = gone.within(leaves)?;
+                if frontier.size() != leaves.end.min(gone.size()) - leaves.start {
+                    return None;
+                }
+            }
+        }
+        self.seen = gone.size();
+        Some(self)
+    }
+
+    /// Whether the next 2^`height` leaves are all alike to the proof: their common hash does for them.
+    #[must_use]
+    pub fn takes(&self, height: u32) -> bool {
+        let next = self.seen..self.seen + (1 << height);
+        let alike = |leaves: &Range<u64>| {
+            (leaves.start <= next.start && next.end <= leaves.end)
+                || leaves.end <= next.start
+                || next.end <= leaves.start
+        };
+        self.subtrees.iter().all(|(leaves, _frontier)| alike(leaves))
+    }
+
+    /// The next 2^`height` leaves by their hash, if [`Collector::takes`] them.
+    pub fn subtree(&mut self, root: TreeHash, height: u32) {
+        for (leaves, frontier) in &mut self.subtrees {
+            if leaves.contains(&self.seen) {
+                frontier.push_subtree(root, height);
+            }
+        }
+        self.seen += 1 << height;
+    }
+
     /// The next leaf of the tree, from the first on.
     pub fn leaf(&mut self, leaf: TreeHash) {
         for (leaves, frontier) in &mut self.subtrees {

@@ -128,3 +128,81 @@ fn every_small_tree_is_consistent_with_every_smaller_one_and_no_other() {
         }
     }
 }
+
+/// What retention leaves: the frontier of those before, and the leaves from there on.
+#[test]
+fn proofs_of_what_is_kept_need_only_the_frontier_of_what_is_gone() {
+    let all = leaves(33);
+    let root = |size: u64| root_of(&all[..usize::try_from(size).unwrap()]);
+    for size in 1..=33_u64 {
+        for gone in 0..size {
+            let kept = &all[usize::try_from(gone).unwrap()..usize::try_from(size).unwrap()];
+            let frontier = frontier(&all[..usize::try_from(gone).unwrap()]);
+            for index in 0..size {
+                let collector = Collector::inclusion(index, size).unwrap().after(&frontier);
+                if index < gone {
+                    continue;
+                }
+                let proof = collected(collector.unwrap(), kept);
+                let this = all[usize::try_from(index).unwrap()];
+                assert_eq!(check_inclusion(this, (index, size), &proof, root(size)), Ok(()));
+            }
+            for old in gone.max(1)..=size {
+                let collector = Collector::consistency(old, size).unwrap().after(&frontier).unwrap();
+                let proof = collected(collector, kept);
+                let checked = check_consistency((old, root(old)), (size, root(size)), &proof);
+                assert_eq!(checked, Ok(()), "{old} in {size} after {gone}");
+            }
+        }
+    }
+    // A leaf that is gone is proved by nothing.
+    assert!(Collector::inclusion(0, 8).unwrap().after(&frontier(&all[..2])).is_none());
+}
+
+#[test]
+fn whole_subtrees_do_for_their_leaves_wherever_they_are_taken() {
+    let all = leaves(33);
+    let at = |index: u64| usize::try_from(index).unwrap();
+    for size in 1..=33_u64 {
+        let root = root_of(&all[..at(size)]);
+        for (index, height) in (0..size).flat_map(|index| [(index, 1), (index, 2), (index, 3)]) {
+            let width = 1_u64 << height;
+            let mut collector = Collector::inclusion(index, size).unwrap();
+            let mut passed = Frontier::default();
+            let mut whole = 0;
+            while passed.size() < size {
+                let next = passed.size();
+                let block = next..next + width;
+                if next.is_multiple_of(width)
+                    && block.end <= size
+                    && !block.contains(&index)
+                    && collector.takes(height)
+                {
+                    let root = root_of(&all[at(block.start)..at(block.end)]);
+                    collector.subtree(root, height);
+                    passed.push_subtree(root, height);
+                    whole += 1;
+                } else {
+                    collector.leaf(all[at(next)]);
+                    passed.push(all[at(next)]);
+                }
+            }
+            assert_eq!(passed.root(), root);
+            let proof = collector.proof().unwrap();
+            assert_eq!(
+                check_inclusion(all[at(index)], (index, size), &proof, root),
+                Ok(()),
+                "{index} of {size}"
+            );
+            // All but the one that holds the leaf, and what is left over at the end.
+            let own = u64::from(index / width < size / width);
+            assert_eq!(whole, size / width - own, "{index} of {size} by {width}");
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "multiple of its size")]
+fn a_subtree_has_its_place() {
+    frontier(&leaves(2)).push_subtree(leaf(b""), 2);
+}

@@ -11,17 +11,16 @@
 //! ```
 
 use std::fmt;
-use std::path::Path;
 use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use super::{VerifyError, begun, notes, open, signed};
+use super::{VerifyError, signed};
 use crate::chain;
 use crate::checkpoint::{Checkpoint, Note, NoteError, VerifyingKey, origin};
 use crate::record::Record;
-use crate::tree::{Collector, TreeHash, Wrong, check_inclusion, leaf};
+use crate::tree::{TreeHash, Wrong, check_inclusion, leaf};
 
 const HEAD: &str = "c2sp.org/tlog-proof@v1";
 
@@ -46,8 +45,8 @@ pub enum ProofError {
     /// The record is not in the log.
     #[error("there is no record {0}")]
     NoRecord(u64),
-    /// It was removed, or so much before it that its path cannot be made any more.
-    #[error("records before {0} were removed: a proof needs all of them")]
+    /// It was removed.
+    #[error("the records before {0} were removed")]
     Removed(u64),
     /// No checkpoint covers it yet.
     #[error("no checkpoint covers record {0}")]
@@ -61,47 +60,17 @@ pub enum ProofError {
     /// The path leads elsewhere.
     #[error("it proves nothing")]
     Path(#[from] Wrong),
+    /// It goes on from something else.
+    #[error("it does not go on from {old} records of the log '{origin}'")]
+    Other {
+        /// Records under the older checkpoint.
+        old: u64,
+        /// Whose log that is of.
+        origin: String,
+    },
     /// What is proved is no record of that number in that log.
     #[error("what it proves is not record {0} of that log")]
     Record(u64),
-}
-
-/// Proves record `sequence` by the newest checkpoint in the log that one of `keys` signed.
-///
-/// # Errors
-/// There is no such record, or nothing signed covers it.
-pub fn prove(log: &Path, sequence: u64, keys: &[VerifyingKey]) -> Result<Proof, ProofError> {
-    let begun = begun(log)?;
-    if begun.mark.sequence > 0 {
-        return Err(ProofError::Removed(begun.mark.sequence + 1));
-    }
-    let index = sequence.checked_sub(1).ok_or(ProofError::NoRecord(sequence))?;
-    let mut newest: Option<(u64, Note)> = None;
-    for note in notes(log)?.0 {
-        let size = signed(&note, keys)?.size;
-        if newest.as_ref().is_none_or(|(newest, _)| *newest <= size) {
-            newest = Some((size, note));
-        }
-    }
-    let mut reader = open(log, &begun)?;
-    let covering = newest.filter(|(size, _note)| *size >= sequence);
-    let Some((size, note)) = covering else {
-        let summary = reader.verify_here().map_err(VerifyError::from)?;
-        let exists = sequence <= summary.records;
-        return Err(if exists { ProofError::Unsigned(sequence) } else { ProofError::NoRecord(sequence) });
-    };
-    let mut collector = Collector::inclusion(index, size).ok_or(ProofError::NoRecord(sequence))?;
-    let mut line = Vec::new();
-    for at in 0..size {
-        let read = reader.next_line().map_err(VerifyError::from)?;
-        let read = read.ok_or(VerifyError::Truncated { records: at, signed: size })?;
-        collector.leaf(leaf(read));
-        if at == index {
-            line = read.to_vec();
-        }
-    }
-    let path = collector.proof().ok_or(ProofError::NoRecord(sequence))?;
-    Ok(Proof { line, index, path, note })
 }
 
 impl Proof {
@@ -121,6 +90,12 @@ impl Proof {
         Ok((record, checkpoint))
     }
 
+    /// The checkpoint in it.
+    #[must_use]
+    pub fn note(&self) -> &Note {
+        &self.note
+    }
+
     /// The record's bytes as they stand in the log.
     #[must_use]
     pub fn line(&self) -> &[u8] {
@@ -131,9 +106,7 @@ impl Proof {
 impl fmt::Display for Proof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{HEAD}\nextra {}\nindex {}", BASE64.encode(&self.line), self.index)?;
-        for hash in &self.path {
-            writeln!(f, "{}", BASE64.encode(hash.as_bytes()))?;
-        }
+        write_hashes(f, &self.path)?;
         write!(f, "\n{}", self.note)
     }
 }
@@ -152,16 +125,25 @@ impl FromStr for Proof {
         let line = line.ok_or(ProofError::Form("its second line does not hold the record"))?;
         let index = lines.next().and_then(|line| line.strip_prefix("index ")?.parse().ok());
         let index = index.ok_or(ProofError::Form("its third line does not say which record"))?;
-        let mut path = Vec::new();
-        for line in lines {
-            let hash = BASE64.decode(line).ok().and_then(|hash| hash.try_into().ok());
-            path.push(TreeHash::from_bytes(
-                hash.ok_or(ProofError::Form("a hash is not 32 bytes of Base64"))?,
-            ));
-            if path.len() > MOST_HASHES {
-                return Err(ProofError::Form("it has more hashes than any path"));
-            }
-        }
+        let path = hashes(lines)?;
         Ok(Self { line, index, path, note: Note::parse(note)? })
     }
+}
+
+/// One hash a line.
+pub(super) fn write_hashes(f: &mut fmt::Formatter<'_>, path: &[TreeHash]) -> fmt::Result {
+    path.iter().try_for_each(|hash| writeln!(f, "{}", BASE64.encode(hash.as_bytes())))
+}
+
+/// Reads them.
+pub(super) fn hashes<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Vec<TreeHash>, ProofError> {
+    let mut path = Vec::new();
+    for line in lines {
+        let hash = BASE64.decode(line).ok().and_then(|hash| hash.try_into().ok());
+        path.push(TreeHash::from_bytes(hash.ok_or(ProofError::Form("a hash is not 32 bytes of Base64"))?));
+        if path.len() > MOST_HASHES {
+            return Err(ProofError::Form("it has more hashes than any path"));
+        }
+    }
+    Ok(path)
 }

@@ -8,6 +8,8 @@ use crate::log::segments::name;
 use crate::log::tests::lines;
 use crate::tree::Wrong;
 
+mod provers;
+
 /// A log of 24 records in three segments, signed at 0, 5, 16 and 24, in a directory of its own.
 struct Signed {
     _directory: tempfile::TempDir,
@@ -39,19 +41,19 @@ impl Key {
 
 impl Signed {
     fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let signed = Self {
-            path: directory.path().join("log"),
-            _directory: directory,
-            key: Key::new(),
-            lines: lines(24),
-        };
-        fs::create_dir(&signed.path).unwrap();
+        let signed = Self::unsigned(lines(24));
         signed.write(&signed.lines);
         let notes: Vec<String> =
             [0, 5, 16, 24].iter().map(|size| format!("{}\n", signed.note(*size))).collect();
         fs::write(signed.path.join(CHECKPOINTS), notes.concat()).unwrap();
         signed
+    }
+
+    fn unsigned(lines: Vec<Vec<u8>>) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        fs::create_dir(&path).unwrap();
+        Self { path, _directory: directory, key: Key::new(), lines }
     }
 
     fn write(&self, lines: &[Vec<u8>]) {
@@ -186,27 +188,109 @@ fn checkpoints_of_others_are_refused() {
     assert!(matches!(log.verify_with(&[second]), Err(VerifyError::Root { after: 16, .. })));
 }
 
-#[test]
-fn a_log_without_its_first_segment_is_verified_from_its_frontier() {
-    let log = Signed::new();
+/// The frontier before segment 2, as anybody who has the log can make it.
+fn begun_at_2(log: &Signed, records: usize) -> Begun {
     let mut frontier = Frontier::default();
-    log.lines[..10].iter().for_each(|line| frontier.push(leaf(line.strip_suffix(b"\n").unwrap())));
+    log.lines[..records].iter().for_each(|line| frontier.push(leaf(line.strip_suffix(b"\n").unwrap())));
     let mut reader = log::read(&log.path).unwrap();
-    (0..10).for_each(|_record| assert!(reader.next_line().unwrap().is_some()));
-    let mark = Mark { position: log::Position { segment: 2, offset: 0 }, ..reader.mark() };
+    (0..records).for_each(|_record| assert!(reader.next_line().unwrap().is_some()));
+    Begun { mark: Mark { position: log::Position { segment: 2, offset: 0 }, ..reader.mark() }, frontier }
+}
+
+/// Adds the record of a removal, as the manager has it written.
+fn record_removal(log: &mut Signed, begun: &Begun, client: &str) {
+    let last: serde_json::Value = serde_json::from_slice(log.lines.last().unwrap()).unwrap();
+    let sequence = log.lines.len() + 1;
+    let mut line = format!(
+        r#"{{"version":2,"sequence":{sequence},"time":"2026-11-29T00:00:00.000000Z","monotonic_ns":99,"tenant":"local","sandbox":"test-0a1b2c3d","agent":"test","client":"{client}","action":"log-retention","reason":"kept long enough: {}","prev":{}}}"#,
+        begun.removal(),
+        last["hash"],
+    )
+    .into_bytes();
+    crate::chain::seal(&mut line);
+    line.push(b'\n');
+    log.lines.push(line);
+    log.write(&log.lines);
+}
+
+#[test]
+fn segments_that_were_removed_by_whom_they_belong_to_are_no_loss() {
+    let mut log = Signed::new();
+    let begun = begun_at_2(&log, 10);
+    begin_removal(&log.path, &begun).unwrap();
+    record_removal(&mut log, &begun, "manager");
+    let notes = format!("{}\n{}\n{}\n", log.note(5), log.note(16), log.note(25));
+    fs::write(log.path.join(CHECKPOINTS), notes).unwrap();
+    // Stopped at any step: before the segment is gone, and before the file has its name.
+    assert_eq!(log.verify().unwrap().summary.first, 1);
     fs::remove_file(log.path.join(name(1))).unwrap();
-    // Removed without a word.
-    log.verify().unwrap_err();
-    let begun = Begun { mark, frontier };
-    fs::write(log.path.join(FRONTIER), serde_json::to_vec(&begun).unwrap()).unwrap();
     let verified = log.verify().unwrap();
-    assert_eq!((verified.summary.first, verified.summary.records, verified.before_kept), (11, 24, 2));
+    assert_eq!((verified.summary.first, verified.summary.records, verified.before_kept), (11, 25, 1));
+    assert_eq!(verified.removed_under, Some(16));
+    end_removal(&log.path).unwrap();
+    assert_eq!(log.verify().unwrap(), verified);
     // A frontier that somebody made up leads to other roots.
     let mut made_up = Frontier::default();
     (0..10_u8).for_each(|number| made_up.push(leaf(&[number])));
-    fs::write(log.path.join(FRONTIER), serde_json::to_vec(&Begun { mark, frontier: made_up }).unwrap())
-        .unwrap();
+    begin_removal(&log.path, &Begun { frontier: made_up, ..begun.clone() }).unwrap();
     assert!(matches!(log.verify(), Err(VerifyError::Root { since: 11, after: 16 })));
+    fs::write(log.path.join("frontier.new"), b"{\"mark\"").unwrap();
+    log.verify().unwrap();
+    fs::remove_file(log.path.join(FRONTIER)).unwrap();
+    assert!(matches!(log.verify(), Err(VerifyError::Gone(2))));
+}
+
+/// Somebody who can write the directory and has no key takes the beginning away, and makes it look like retention.
+#[test]
+fn a_beginning_that_somebody_took_away_is_missed() {
+    let mut log = Signed::new();
+    let begun = begun_at_2(&log, 10);
+    begin_removal(&log.path, &begun).unwrap();
+    end_removal(&log.path).unwrap();
+    fs::remove_file(log.path.join(name(1))).unwrap();
+    assert!(matches!(log.verify(), Err(VerifyError::Unrecorded(10))));
+    // With a record of it, which nobody signed, or which another client wrote.
+    let whole = log.lines.clone();
+    record_removal(&mut log, &begun, "manager");
+    fs::remove_file(log.path.join(name(1))).unwrap();
+    assert!(matches!(log.verify(), Err(VerifyError::Unrecorded(10))));
+    log.lines = whole;
+    record_removal(&mut log, &begun, "proxy");
+    fs::remove_file(log.path.join(name(1))).unwrap();
+    fs::write(log.path.join(CHECKPOINTS), format!("{}\n", log.note(25))).unwrap();
+    assert!(matches!(log.verify(), Err(VerifyError::Unrecorded(10))));
+}
+
+/// The record is written like every other one: nothing in it may look like a secret.
+#[test]
+fn the_record_of_a_removal_is_not_redacted() {
+    let redactor = classify::redact::Redactor::new();
+    for number in 0..3000_u64 {
+        let last_hash = crate::chain::seal(&mut number.to_string().into_bytes());
+        let mark = Mark {
+            position: log::Position { segment: number, offset: 0 },
+            sequence: number * 9_999_991,
+            last_hash,
+        };
+        let reason = format!("kept long enough: {}", Begun { mark, ..Begun::whole() }.removal());
+        let mut event = crate::record::Event {
+            reason: Some(reason.clone()),
+            ..crate::record::Event::new(crate::record::Action::LogRetention)
+        };
+        event.redact(&redactor);
+        assert_eq!(event.reason, Some(reason));
+    }
+}
+
+#[test]
+fn a_segment_that_is_there_is_verified_whatever_says_that_it_was_removed() {
+    let log = Signed::new();
+    begin_removal(&log.path, &begun_at_2(&log, 10)).unwrap();
+    end_removal(&log.path).unwrap();
+    let path = log.path.join(name(1));
+    let bad = fs::read_to_string(&path).unwrap().replacen("padding", "Padding", 1);
+    fs::write(&path, bad).unwrap();
+    assert!(matches!(log.verify(), Err(VerifyError::Log(LogError::Bad { number: 1, .. }))));
 }
 
 #[test]
@@ -214,7 +298,7 @@ fn a_proof_convinces_without_the_log_and_of_nothing_else() {
     let log = Signed::new();
     let keys = [log.key.public.clone()];
     for sequence in 1..=24 {
-        let text = prove(&log.path, sequence, &keys).unwrap().to_string();
+        let text = prove(&log.path, sequence, &keys, None).unwrap().to_string();
         let proof: Proof = text.parse().unwrap();
         assert_eq!(proof.to_string(), text);
         let (record, checkpoint) = proof.check(&keys).unwrap();
@@ -234,8 +318,8 @@ fn a_proof_convinces_without_the_log_and_of_nothing_else() {
             }
         }
     }
-    assert!(matches!(prove(&log.path, 25, &keys), Err(ProofError::NoRecord(25))));
-    assert!(matches!(prove(&log.path, 0, &keys), Err(ProofError::NoRecord(0))));
+    assert!(matches!(prove(&log.path, 25, &keys, None), Err(ProofError::NoRecord(25))));
+    assert!(matches!(prove(&log.path, 0, &keys, None), Err(ProofError::NoRecord(0))));
     fs::write(log.path.join(CHECKPOINTS), log.note(5).to_string() + "\n").unwrap();
-    assert!(matches!(prove(&log.path, 6, &keys), Err(ProofError::Unsigned(6))));
+    assert!(matches!(prove(&log.path, 6, &keys, None), Err(ProofError::Unsigned(6))));
 }

@@ -34,6 +34,8 @@ pub(crate) enum Audit {
         /// A file with checkpoints of this log that was kept elsewhere: what they cover must be there.
         #[arg(long, value_name = "FILE")]
         checkpoint: Vec<PathBuf>,
+        #[command(flatten)]
+        witnesses: Witnesses,
     },
     /// Print a proof that a record is in a signed log, which anybody with the key can check.
     Prove {
@@ -43,6 +45,9 @@ pub(crate) enum Audit {
         log: Log,
         #[command(flatten)]
         keys: Keys,
+        /// A file with the checkpoint to prove it by, as one that witnesses cosigned; without it, the log's newest.
+        #[arg(long, value_name = "FILE")]
+        checkpoint: Option<PathBuf>,
         /// Write it to a file.
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
@@ -51,6 +56,30 @@ pub(crate) enum Audit {
     CheckProof {
         /// The proof.
         file: PathBuf,
+        #[command(flatten)]
+        keys: Keys,
+        #[command(flatten)]
+        witnesses: Witnesses,
+    },
+    /// Print a proof that a log goes on from what an older checkpoint says that it was, as witnesses take it.
+    ProveConsistency {
+        /// A file with the older checkpoint, or the number of its records.
+        old: String,
+        #[command(flatten)]
+        log: Log,
+        #[command(flatten)]
+        keys: Keys,
+        /// Write it to a file.
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Check such a proof against the older checkpoint; no log is needed. Exit code 1 if it proves nothing.
+    CheckConsistency {
+        /// The proof.
+        file: PathBuf,
+        /// A file with the older checkpoint.
+        #[arg(long, value_name = "FILE")]
+        old: PathBuf,
         #[command(flatten)]
         keys: Keys,
     },
@@ -177,4 +206,11 @@ pub(crate) struct Keys {
     /// A key that may have signed, or a file with such keys, one a line; without it, those that have signed here.
     #[arg(long = "key", value_name = "KEY")]
     pub(crate) keys: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Witnesses {
+    /// The key of a witness that must have cosigned, or a file with such keys, one a line.
+    #[arg(long = "witness", value_name = "KEY")]
+    pub(crate) witnesses: Vec<String>,
 }

@@ -1,5 +1,6 @@
 //! `openshell audit`: one module per command, and how a log and a key are named.
 
+mod consistency;
 mod keys;
 mod line;
 mod ls;
@@ -8,9 +9,11 @@ mod query;
 mod tail;
 mod verify;
 
+use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use audit::checkpoint::Note;
 use audit::log::segments;
 use manager::failure::{Failure, chain};
 use manager::layout::Layout;
@@ -31,18 +34,30 @@ pub(super) fn run(command: Audit, layout: &Layout) -> Result<u8, Failure> {
             told.map_err(negative)
         }
         Audit::Query(query) => query::query(&query, layout).map_err(unanswered),
-        Audit::Verify { log, keys, checkpoint } => {
-            let keys = keys::named(&keys, layout).map_err(unanswered)?;
-            path(&log, layout).and_then(|path| verify::verify(&path, &keys, &checkpoint)).map_err(unanswered)
+        Audit::Verify { log, keys, checkpoint, witnesses } => {
+            let trusted = keys::trusted(&keys, &witnesses, layout).map_err(unanswered)?;
+            path(&log, layout)
+                .and_then(|path| verify::verify(&path, &trusted, &checkpoint))
+                .map_err(unanswered)
         }
-        Audit::Prove { record, log, keys, output } => {
+        Audit::Prove { record, log, keys, checkpoint, output } => {
             let keys = keys::named(&keys, layout).map_err(negative)?;
-            let proof = path(&log, layout).and_then(|path| prove::prove(&path, record, &keys));
-            proof.and_then(|proof| prove::write(&proof, output.as_deref())).map_err(negative)
+            let proof =
+                path(&log, layout).and_then(|path| prove::prove(&path, record, &keys, checkpoint.as_deref()));
+            proof.and_then(|proof| print_or_write(&proof, output.as_deref())).map_err(negative)
         }
-        Audit::CheckProof { file, keys } => {
+        Audit::CheckProof { file, keys, witnesses } => {
+            let trusted = keys::trusted(&keys, &witnesses, layout).map_err(unanswered)?;
+            prove::check(&file, &trusted).map_err(unanswered)
+        }
+        Audit::ProveConsistency { old, log, keys, output } => {
+            let keys = keys::named(&keys, layout).map_err(negative)?;
+            let proof = path(&log, layout).and_then(|path| consistency::prove(&path, &old, &keys));
+            proof.and_then(|proof| print_or_write(&proof, output.as_deref())).map_err(negative)
+        }
+        Audit::CheckConsistency { file, old, keys } => {
             let keys = keys::named(&keys, layout).map_err(unanswered)?;
-            prove::check(&file, &keys).map_err(unanswered)
+            consistency::check(&file, &old, &keys).map_err(unanswered)
         }
         Audit::Checkpoint { log } => {
             path(&log, layout).and_then(|path| prove::checkpoint(&path)).map_err(negative)
@@ -53,6 +68,38 @@ pub(super) fn run(command: Audit, layout: &Layout) -> Result<u8, Failure> {
             Ok(0)
         }
     }
+}
+
+fn print_or_write(proof: &impl Display, output: Option<&Path>) -> Result<u8, Failure> {
+    match output {
+        Some(file) => write(file, proof.to_string())?,
+        None => print!("{proof}"),
+    }
+    Ok(0)
+}
+
+/// The signed notes in a file: one as `openshell audit checkpoint` prints it, or many as a log keeps them.
+fn read_notes(file: &Path) -> Result<Vec<Note>, Failure> {
+    let text = fs::read_to_string(file).map_err(|error| {
+        Failure::new(format_args!("cannot read {}: {error}", file.display()), "name a file of checkpoints")
+    })?;
+    let many = if text.ends_with("\n\n") { text } else { text + "\n" };
+    Note::parse_all(&many).map(|(notes, _rest)| notes).map_err(|(number, error)| {
+        Failure::new(
+            format_args!("{}: checkpoint {number}: {}", file.display(), chain(&error)),
+            "name a file of checkpoints, as `openshell audit checkpoint` prints them",
+        )
+    })
+}
+
+/// The last of the notes in a file.
+fn read_note(file: &Path) -> Result<Note, Failure> {
+    read_notes(file)?.pop().ok_or_else(|| {
+        Failure::new(
+            format_args!("{} holds no checkpoint", file.display()),
+            "name a file of checkpoints, as `openshell audit checkpoint` prints them",
+        )
+    })
 }
 
 fn path(log: &Log, layout: &Layout) -> Result<PathBuf, Failure> {

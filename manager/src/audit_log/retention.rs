@@ -4,20 +4,18 @@
 //! A log that loses its first segments keeps the tree's [`Frontier`] before what is left, in `frontier`: with it every later
 //! checkpoint can still be checked.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use audit::log::{self, Mark, segments};
-use audit::tree::{self, Frontier};
+use audit::tree;
+use audit::verify::{self, Begun};
 
 use crate::audit_settings::LogSettings;
 use crate::failure::{Failure, chain};
 use crate::record::Recorder;
-
-/// Name of the file of what was removed from a log's beginning.
-const FRONTIER: &str = audit::verify::FRONTIER;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -30,14 +28,12 @@ pub(super) fn remove_segments(log: &Path, days: u32, recorder: &mut Recorder) ->
         if !is_over(&segment_file(log, oldest), days) {
             break;
         }
-        let begun = audit::verify::begun(log).map_err(|error| failed(&error))?;
+        let begun = verify::begun(log).map_err(|error| failed(&error))?;
         let kept = read_segment(log, begun, next).map_err(|error| failed(&error))?;
-        write_frontier(log, &kept).map_err(|error| failed(&error))?;
-        recorder.removed(&format!(
-            "segment {oldest} of this log, up to record {} ({})",
-            kept.mark.sequence, kept.mark.last_hash
-        ))?;
+        verify::begin_removal(log, &kept).map_err(|error| failed(&error))?;
+        recorder.removed(&kept.removal())?;
         fs::remove_file(segment_file(log, oldest)).map_err(|error| failed(&error))?;
+        verify::end_removal(log).map_err(|error| failed(&error))?;
     }
     Ok(())
 }
@@ -75,12 +71,8 @@ pub(super) fn remove_logs(
 }
 
 /// Goes on from `begun` to the start of segment `next`.
-fn read_segment(
-    log: &Path,
-    begun: audit::verify::Begun,
-    next: u64,
-) -> Result<audit::verify::Begun, log::LogError> {
-    let audit::verify::Begun { mark, mut frontier } = begun;
+fn read_segment(log: &Path, begun: Begun, next: u64) -> Result<Begun, log::LogError> {
+    let Begun { mark, mut frontier } = begun;
     let mut reader = log::read_from(log, &mark)?;
     let mut last = mark;
     while let Some(line) = reader.next_line()? {
@@ -88,20 +80,11 @@ fn read_segment(
         if reader.at().segment >= next {
             break;
         }
-        Frontier::push(&mut frontier, leaf);
+        frontier.push(leaf);
         last = reader.mark();
     }
     let position = log::Position { segment: next, offset: 0 };
-    Ok(audit::verify::Begun { mark: Mark { position, ..last }, frontier })
-}
-
-fn write_frontier(log: &Path, begun: &audit::verify::Begun) -> io::Result<()> {
-    let unfinished = log.join("frontier.new");
-    let mut file = File::create(&unfinished)?;
-    file.write_all(&serde_json::to_vec(begun)?)?;
-    file.sync_all()?;
-    fs::rename(&unfinished, log.join(FRONTIER))?;
-    File::open(log)?.sync_all()
+    Ok(Begun { mark: Mark { position, ..last }, frontier })
 }
 
 fn segment_file(log: &Path, number: u64) -> PathBuf {

@@ -2,27 +2,58 @@
 
 use std::fs;
 
-use audit::checkpoint::{self, VerifyingKey};
+use audit::checkpoint::{self, Algorithm, VerifyingKey};
 use manager::audit_log::{known_keys, public_key};
 use manager::audit_settings::AuditSettings;
 use manager::failure::{Failure, chain};
 use manager::layout::Layout;
 
-use crate::arguments::Keys;
+use crate::arguments::{Keys, Witnesses};
+
+/// Whose signatures count.
+pub(super) struct Trusted {
+    /// Keys of logs: one of them must have signed.
+    pub(super) keys: Vec<VerifyingKey>,
+    /// Keys of witnesses: all of them must have cosigned.
+    pub(super) witnesses: Vec<VerifyingKey>,
+}
+
+/// The keys that were named, or those that have signed here, and the witnesses.
+pub(super) fn trusted(keys: &Keys, witnesses: &Witnesses, layout: &Layout) -> Result<Trusted, Failure> {
+    let witnesses = parse(&witnesses.witnesses)?;
+    if let Some(other) = witnesses.iter().find(|key| key.algorithm() != Algorithm::Cosignature) {
+        return Err(Failure::new(
+            format_args!("'{}' is the key of a log, not of a witness", other.name()),
+            "name it with --key",
+        ));
+    }
+    Ok(Trusted { keys: named(keys, layout)?, witnesses })
+}
 
 /// The keys that were named, or those that have signed here.
 pub(super) fn named(keys: &Keys, layout: &Layout) -> Result<Vec<VerifyingKey>, Failure> {
     if keys.keys.is_empty() {
         return known_keys(layout);
     }
-    let mut named = Vec::new();
-    for text in &keys.keys {
+    let keys = parse(&keys.keys)?;
+    match keys.iter().find(|key| key.algorithm() != Algorithm::Note) {
+        Some(other) => Err(Failure::new(
+            format_args!("'{}' is the key of a witness, which signs no log", other.name()),
+            "name it with --witness",
+        )),
+        None => Ok(keys),
+    }
+}
+
+fn parse(texts: &[String]) -> Result<Vec<VerifyingKey>, Failure> {
+    let mut keys = Vec::new();
+    for text in texts {
         match text.parse() {
-            Ok(key) => named.push(key),
-            Err(error) => named.extend(of_file(text, &error)?),
+            Ok(key) => keys.push(key),
+            Err(error) => keys.extend(of_file(text, &error)?),
         }
     }
-    Ok(named)
+    Ok(keys)
 }
 
 fn of_file(path: &str, not_a_key: &checkpoint::KeyError) -> Result<Vec<VerifyingKey>, Failure> {

@@ -3,16 +3,24 @@
 use std::fs;
 use std::path::Path;
 
-use audit::checkpoint::VerifyingKey;
-use audit::verify::{self, Proof, ProofError};
+use audit::checkpoint::{Note, VerifyingKey};
+use audit::verify::{self, Proof, ProofError, VerifyError};
 use manager::failure::{Failure, chain};
 
+use super::keys::Trusted;
 use super::line::line;
-use super::{NO, write as write_file};
+use super::{NO, read_note};
 
-pub(super) fn prove(log: &Path, record: u64, keys: &[VerifyingKey]) -> Result<Proof, Failure> {
-    verify::prove(log, record, keys).map_err(|error| {
+pub(super) fn prove(
+    log: &Path,
+    record: u64,
+    keys: &[VerifyingKey],
+    checkpoint: Option<&Path>,
+) -> Result<Proof, Failure> {
+    let by = checkpoint.map(read_note).transpose()?;
+    verify::prove(log, record, keys, by.as_ref()).map_err(|error| {
         let remedy = match &error {
+            ProofError::Unsigned(_) if by.is_some() => "name a newer checkpoint with --checkpoint",
             ProofError::Unsigned(_) => {
                 "wait for the next checkpoint: a second after the record, or the sandbox's end"
             }
@@ -24,23 +32,23 @@ pub(super) fn prove(log: &Path, record: u64, keys: &[VerifyingKey]) -> Result<Pr
     })
 }
 
-pub(super) fn write(proof: &Proof, output: Option<&Path>) -> Result<u8, Failure> {
-    match output {
-        Some(file) => write_file(file, proof.to_string())?,
-        None => print!("{proof}"),
-    }
-    Ok(0)
-}
-
-pub(super) fn check(file: &Path, keys: &[VerifyingKey]) -> Result<u8, Failure> {
+pub(super) fn check(file: &Path, trusted: &Trusted) -> Result<u8, Failure> {
     let text = fs::read_to_string(file).map_err(|error| {
         Failure::new(format_args!("cannot read {}: {error}", file.display()), "name the file of a proof")
     })?;
-    if keys.is_empty() {
+    if trusted.keys.is_empty() {
         return Err(Failure::new("no key is known here", "name the key of whoever signed with --key"));
     }
-    match text.parse::<Proof>().and_then(|proof| proof.check(keys)) {
-        Ok((record, checkpoint)) => {
+    let checked = text.parse::<Proof>().and_then(|proof| {
+        let missing = missing(std::slice::from_ref(proof.note()), &trusted.witnesses)?;
+        proof.check(&trusted.keys).map(|checked| (checked, missing))
+    });
+    match checked {
+        Ok((_checked, Some(witness))) => {
+            println!("{}: proves NOTHING: {witness} has not cosigned the checkpoint", file.display());
+            Ok(NO)
+        }
+        Ok(((record, checkpoint), None)) => {
             println!("{}", line(&record));
             println!(
                 "record {} of {}, one of {} that were signed",
@@ -55,10 +63,20 @@ pub(super) fn check(file: &Path, keys: &[VerifyingKey]) -> Result<u8, Failure> {
     }
 }
 
+/// The first witness that cosigned none of these.
+fn missing<'a>(notes: &[Note], witnesses: &'a [VerifyingKey]) -> Result<Option<&'a str>, VerifyError> {
+    for witness in witnesses {
+        if verify::cosigned(notes, witness)?.is_none() {
+            return Ok(Some(witness.name()));
+        }
+    }
+    Ok(None)
+}
+
 pub(super) fn checkpoint(log: &Path) -> Result<u8, Failure> {
     let remedy = "openshell audit verify names the first thing that is wrong";
-    let (notes, _last) = verify::notes(log).map_err(|error| Failure::new(chain(&error), remedy))?;
-    let newest = notes.last().ok_or_else(|| {
+    let newest = verify::newest_note(log).map_err(|error| Failure::new(chain(&error), remedy))?;
+    let newest = newest.ok_or_else(|| {
         Failure::new(
             format_args!("{} has no checkpoint", log.display()),
             "one is made a second after the first record, unless audit.yaml switches signing off",

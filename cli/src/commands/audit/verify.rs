@@ -1,6 +1,5 @@
 //! `openshell audit verify`.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use audit::checkpoint::{Note, VerifyingKey};
@@ -8,9 +7,11 @@ use audit::log::LogError;
 use audit::verify::{self, LastNote, Verified, VerifyError};
 use manager::failure::{Failure, chain};
 
-use super::{NO, bad_log};
+use super::keys::Trusted;
+use super::{NO, bad_log, read_notes};
 
-pub(super) fn verify(path: &Path, keys: &[VerifyingKey], others: &[PathBuf]) -> Result<u8, Failure> {
+pub(super) fn verify(path: &Path, trusted: &Trusted, others: &[PathBuf]) -> Result<u8, Failure> {
+    let keys = &trusted.keys;
     let mut kept = Vec::new();
     for file in others {
         kept.extend(read_notes(file)?);
@@ -22,7 +23,7 @@ pub(super) fn verify(path: &Path, keys: &[VerifyingKey], others: &[PathBuf]) -> 
     match verify::verify(path, keys, &kept) {
         Ok(verified) => {
             tell(path, &verified);
-            Ok(0)
+            witnessed(path, kept, &trusted.witnesses)
         }
         Err(VerifyError::Log(error @ (LogError::Open(_) | LogError::Read { .. }))) => Err(bad_log(&error)),
         Err(error @ VerifyError::Read(..)) => Err(bad_log(&error)),
@@ -33,13 +34,44 @@ pub(super) fn verify(path: &Path, keys: &[VerifyingKey], others: &[PathBuf]) -> 
     }
 }
 
+/// Whether every witness has cosigned a checkpoint of the log, here or kept elsewhere.
+fn witnessed(path: &Path, mut notes: Vec<Note>, witnesses: &[VerifyingKey]) -> Result<u8, Failure> {
+    if witnesses.is_empty() {
+        return Ok(0);
+    }
+    notes.extend(verify::notes(path).map_err(|error| bad_log(&error))?.0);
+    let mut answer = 0;
+    for witness in witnesses {
+        match verify::cosigned(&notes, witness) {
+            Ok(Some(checkpoint)) => println!("cosigned by {}: {} records", witness.name(), checkpoint.size),
+            Ok(None) => {
+                println!("NOT cosigned by {}", witness.name());
+                answer = NO;
+            }
+            Err(error) => {
+                println!("NOT cosigned by {}: {}", witness.name(), chain(&error));
+                answer = NO;
+            }
+        }
+    }
+    Ok(answer)
+}
+
 fn tell(path: &Path, verified: &Verified) {
     let summary = &verified.summary;
     let path = path.display();
     if summary.first > 1 {
         println!(
-            "{path}: records {} to {}, unbroken; those before were removed",
-            summary.first, summary.records
+            "{path}: records {} to {}, unbroken; last hash {}",
+            summary.first, summary.records, summary.last_hash
+        );
+        let under = verified.removed_under.map_or_else(
+            || "no checkpoint covers them".to_owned(),
+            |size| format!("the checkpoint over {size} records shows what they were"),
+        );
+        println!(
+            "records 1 to {} were removed for their age, which the log records; {under}",
+            summary.first - 1
         );
     } else {
         println!("{path}: {} records, unbroken; last hash {}", summary.records, summary.last_hash);
@@ -57,18 +89,4 @@ fn tell(path: &Path, verified: &Verified) {
             "the last checkpoint is unfinished: the signer was stopped while it wrote, or its end was edited"
         );
     }
-}
-
-fn read_notes(file: &Path) -> Result<Vec<Note>, Failure> {
-    let text = fs::read_to_string(file).map_err(|error| {
-        Failure::new(format_args!("cannot read {}: {error}", file.display()), "name a file of checkpoints")
-    })?;
-    // One note as `openshell audit checkpoint` prints it, or many as a log keeps them.
-    let many = if text.ends_with("\n\n") { text } else { text + "\n" };
-    Note::parse_all(&many).map(|(notes, _rest)| notes).map_err(|(number, error)| {
-        Failure::new(
-            format_args!("{}: checkpoint {number}: {}", file.display(), chain(&error)),
-            "name a file of checkpoints, as `openshell audit checkpoint` prints them",
-        )
-    })
 }
