@@ -23,6 +23,8 @@ pub struct AuditSettings {
     pub log: LogSettings,
     /// Who signs them.
     pub signing: SigningSettings,
+    /// What is looked for in them, and what is done about it.
+    pub detections: audit_watch::Settings,
 }
 
 /// How a log lies on the disk.
@@ -140,6 +142,7 @@ impl AuditSettings {
     }
 
     fn check(&self) -> Result<(), (&'static str, &'static str)> {
+        self.detections.check()?;
         if self.log.keep_days == Some(0) {
             return Err(("log.keep_days is 0", "write at least 1, or leave it out to keep everything"));
         }

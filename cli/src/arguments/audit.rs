@@ -23,6 +23,12 @@ pub(crate) enum Audit {
         #[command(flatten)]
         output: Output,
     },
+    /// Print the live feed of what agents are told, answer and do, and what was noticed about it, until interrupted.
+    ///
+    /// One line a record; with --json as `audit feed-schema` describes it, which is what a webhook gets too.
+    Watch(Watch),
+    /// Print the JSON Schema of a line of the live feed.
+    FeedSchema,
     /// Check that no record was changed, reordered, removed or cut off, and that all is what was signed; exit code 1 if not.
     Verify {
         #[command(flatten)]
@@ -67,6 +73,35 @@ pub(crate) enum Audit {
 pub(crate) struct Log {
     /// The sandbox, or the path of its log; without it, the newest log.
     pub(crate) sandbox: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Watch {
+    #[command(flatten)]
+    pub(crate) log: Log,
+    /// Begin with the first record of the log instead of the next one.
+    #[arg(long)]
+    pub(crate) from_start: bool,
+    /// End when the log does, instead of waiting for more.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Look for findings again, with the present settings, instead of showing those that were recorded.
+    #[arg(long)]
+    pub(crate) detect: bool,
+    /// Only this: agent-input, agent-output, agent-behaviour or finding. Can be given more than once.
+    #[arg(long, value_name = "SURFACE", value_enum)]
+    pub(crate) surface: Vec<SurfaceName>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// A side of an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum SurfaceName {
+    AgentInput,
+    AgentOutput,
+    AgentBehaviour,
+    Finding,
 }
 
 #[derive(Debug, Args)]

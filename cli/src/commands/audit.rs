@@ -6,6 +6,7 @@ mod ls;
 mod prove;
 mod tail;
 mod verify;
+mod watch;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -46,6 +47,13 @@ pub(super) fn run(command: Audit, layout: &Layout) -> Result<u8, Failure> {
             path(&log, layout).and_then(|path| prove::checkpoint(&path)).map_err(negative)
         }
         Audit::Key => keys::print(layout).map_err(negative),
+        Audit::Watch(typed) => {
+            path(&typed.log, layout).and_then(|path| watch::watch(&path, &typed, layout)).map_err(negative)
+        }
+        Audit::FeedSchema => {
+            print!("{}", audit_watch::feed::SCHEMA);
+            Ok(0)
+        }
         Audit::Schema => {
             print!("{}", audit::record::SCHEMA);
             Ok(0)
