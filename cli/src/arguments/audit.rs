@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use audit_report::{Framework, Period};
 use clap::{Args, Subcommand};
 
 use super::Output;
@@ -27,6 +28,8 @@ pub(crate) enum Audit {
     ///
     /// One line a record; with --json as `audit feed-schema` describes it, which is what a webhook gets too.
     Watch(Watch),
+    /// Write a report for auditors, as Markdown, HTML or PDF; exit code 1 if a log in it is not intact.
+    Report(Report),
     /// Print the JSON Schema of a line of the live feed.
     FeedSchema,
     /// Check that no record was changed, reordered, removed or cut off, and that all is what was signed; exit code 1 if not.
@@ -93,6 +96,27 @@ pub(crate) struct Watch {
     pub(crate) surface: Vec<SurfaceName>,
     #[command(flatten)]
     pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    /// soc2, hipaa, eu-ai-act, gdpr, owasp-asi or access-review.
+    #[arg(long = "for", value_name = "FRAMEWORK")]
+    pub(crate) framework: Framework,
+    /// A year (2026), quarter (2026-Q4), month (2026-11) or day, or FROM..TO (days, both included); UTC.
+    #[arg(long)]
+    pub(crate) period: Period,
+    /// Only this sandbox, or the log at this path. Can be given more than once; without it, all logs.
+    #[arg(long)]
+    pub(crate) sandbox: Vec<String>,
+    /// The policy whose unused rules are to be named.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) keys: Keys,
+    /// Where to write it: a name that ends in .md, .html or .pdf.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
 }
 
 /// A side of an agent.

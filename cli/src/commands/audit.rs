@@ -4,6 +4,7 @@ mod keys;
 mod line;
 mod ls;
 mod prove;
+mod report;
 mod tail;
 mod verify;
 mod watch;
@@ -50,6 +51,7 @@ pub(super) fn run(command: Audit, layout: &Layout) -> Result<u8, Failure> {
         Audit::Watch(typed) => {
             path(&typed.log, layout).and_then(|path| watch::watch(&path, &typed, layout)).map_err(negative)
         }
+        Audit::Report(typed) => report::report(&typed, layout).map_err(unanswered),
         Audit::FeedSchema => {
             print!("{}", audit_watch::feed::SCHEMA);
             Ok(0)
