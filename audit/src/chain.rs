@@ -95,9 +95,15 @@ impl From<ChainHash> for String {
     }
 }
 
+/// The hash of a record: of its line as it is without the `hash` field, a closed JSON object.
+#[must_use]
+pub fn digest(line: &[u8]) -> ChainHash {
+    ChainHash(Sha256::digest(line).into())
+}
+
 /// Turns a JSON object (without a line end) into a sealed line, in place, and returns its hash.
 pub(crate) fn seal(line: &mut Vec<u8>) -> ChainHash {
-    let hash = ChainHash(Sha256::digest(&line).into());
+    let hash = digest(line);
     line.pop();
     line.extend_from_slice(format!("{OPEN}{hash}{CLOSE}").as_bytes());
     hash

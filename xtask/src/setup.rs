@@ -11,7 +11,7 @@ struct Need {
     proof: &'static str,
 }
 
-const NEEDS: [Need; 22] = [
+const NEEDS: [Need; 24] = [
     // To build.
     Need { package: "gcc", proof: "cc" },
     Need { package: "libc6-dev", proof: "/usr/include/stdio.h" },
@@ -39,6 +39,9 @@ const NEEDS: [Need; 22] = [
     Need { package: "curl", proof: "curl" },
     Need { package: "python3", proof: "python3" },
     Need { package: "iproute2", proof: "ip" },
+    // A token for the audit signer's tests, and the tool that makes a key in it.
+    Need { package: "softhsm2", proof: "softhsm2-util" },
+    Need { package: "opensc", proof: "pkcs11-tool" },
 ];
 
 /// Folders where programs are, beside those of `PATH`: a user's own does not name the administrator's.

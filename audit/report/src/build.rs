@@ -1,11 +1,15 @@
 //! What a report says, in which order.
 
+use std::collections::BTreeMap;
+
 use crate::document::{Bars, Block, Document, Table};
 use crate::facts::{Facts, Lines, ROUTES, UNUSED_DAYS};
 use crate::framework::{Evidence, Framework};
 use crate::owasp;
 use crate::period::Period;
 
+/// Bars of days that a page holds.
+const MOST_DAYS: usize = 40;
 /// Rows of a table of counts.
 const TOP: usize = 20;
 
@@ -49,7 +53,7 @@ fn stamps(facts: &Facts) -> Vec<String> {
 }
 
 fn summary(facts: &Facts) -> Vec<Block> {
-    let days = facts.days.iter().map(|(day, counts)| (day.clone(), *counts)).collect();
+    let (per, bars) = per_time(facts);
     vec![
         Block::Heading("Summary".to_owned()),
         Block::List(vec![
@@ -62,8 +66,22 @@ fn summary(facts: &Facts) -> Vec<Block> {
             ),
             format!("{} prompts with classified data", all(&facts.processed)),
         ]),
-        Block::Bars(Bars { title: "Decisions per day".to_owned(), parts: ["allowed", "denied"], bars: days }),
+        Block::Bars(Bars { title: format!("Decisions per {per}"), parts: ["allowed", "denied"], bars }),
     ]
+}
+
+/// Bars per day, or per month where days would fill pages.
+fn per_time(facts: &Facts) -> (&'static str, Vec<(String, [u64; 2])>) {
+    if facts.days.len() <= MOST_DAYS {
+        return ("day", facts.days.iter().map(|(day, counts)| (day.clone(), *counts)).collect());
+    }
+    let mut months = BTreeMap::<String, [u64; 2]>::new();
+    for (day, [allowed, denied]) in &facts.days {
+        let month = months.entry(day.get(..7).unwrap_or(day).to_owned()).or_default();
+        month[0] += allowed;
+        month[1] += denied;
+    }
+    ("month", months.into_iter().collect())
 }
 
 fn all(lines: &Lines) -> u64 {

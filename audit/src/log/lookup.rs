@@ -18,9 +18,6 @@ pub struct Lookup {
     line: Vec<u8>,
 }
 
-/// Bytes that are rather read over than sought.
-const NEAR: u64 = 1024 * 1024;
-
 impl Lookup {
     /// A log to read records of.
     #[must_use]
@@ -62,12 +59,10 @@ impl Lookup {
     fn go_to(&mut self, at: Position) -> io::Result<()> {
         if let Some((position, open)) = &mut self.open
             && position.segment == at.segment
-            && let Some(ahead) = at.offset.checked_sub(position.offset)
-            && ahead <= NEAR
         {
-            let skipped = io::copy(&mut open.by_ref().take(ahead), &mut io::sink())?;
-            position.offset += skipped;
-            return if skipped == ahead { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) };
+            open.seek_from(position.offset, at.offset)?;
+            *position = at;
+            return Ok(());
         }
         self.open = None;
         self.open = Some((at, Opened::at(&self.path, at)?));

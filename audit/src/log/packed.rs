@@ -43,7 +43,9 @@ pub struct Packed {
 /// One frame, as the table has it.
 #[derive(Clone, Copy, Debug)]
 struct Frame {
+    /// Where it begins in the file, and its content in the segment.
     offset: u64,
+    start: u64,
     packed: usize,
     content: usize,
 }
@@ -105,37 +107,43 @@ impl Packed {
     pub(super) fn open(mut file: File, offset: u64) -> io::Result<Self> {
         let frames = table(&mut file)?;
         let mut packed = Self { file, frames, next: 0, content: Vec::new(), at: 0 };
-        let mut before = 0;
-        while let Some(frame) = packed.frames.get(packed.next) {
-            let content = u64::try_from(frame.content).expect("a frame's length fits in 64 bits");
-            if before + content > offset {
-                break;
-            }
-            before += content;
-            packed.next += 1;
-        }
-        let within = usize::try_from(offset - before).map_err(|_far| invalid("the segment ends before"))?;
-        if within > 0 {
-            if packed.next == packed.frames.len() {
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the segment ends before"));
-            }
-            packed.unpack_next()?;
-            packed.at = within;
-        }
+        packed.seek(offset)?;
         Ok(packed)
     }
 
+    /// Goes to `offset` of the content. A frame that is unpacked already is not unpacked again.
+    pub(super) fn seek(&mut self, offset: u64) -> io::Result<()> {
+        let is_behind = |frame: &Frame| frame.start + length(frame.content) <= offset;
+        let index = self.frames.partition_point(is_behind);
+        let Some(frame) = self.frames.get(index) else {
+            let end = self.frames.last().map_or(0, |last| last.start + length(last.content));
+            (self.next, self.content, self.at) = (self.frames.len(), Vec::new(), 0);
+            return if offset == end {
+                Ok(())
+            } else {
+                Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the segment ends before"))
+            };
+        };
+        let within = usize::try_from(offset - frame.start).expect("a frame is short");
+        if self.content.is_empty() || self.next != index + 1 {
+            self.next = index;
+            self.unpack_next()?;
+        }
+        self.at = within;
+        Ok(())
+    }
+
     fn unpack_next(&mut self) -> io::Result<()> {
-        let Frame { offset, packed, content } = self.frames[self.next];
+        let Frame { offset, packed, content, .. } = self.frames[self.next];
         let mut bytes = vec![0; packed];
         self.file.seek(SeekFrom::Start(offset))?;
         self.file.read_exact(&mut bytes)?;
         // The table bounds what a frame may unpack to, whatever the frame itself says.
         self.content = vec![0; content];
-        let length = FrameDecoder::new()
+        let unpacked = FrameDecoder::new()
             .decode_all(&bytes, &mut self.content)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;
-        if length != content {
+        if unpacked != content {
             return Err(invalid("a frame is shorter than the table says"));
         }
         (self.at, self.next) = (0, self.next + 1);
@@ -145,8 +153,8 @@ impl Packed {
 
 /// The frames of a packed segment.
 fn table(file: &mut File) -> io::Result<Vec<Frame>> {
-    let length = file.metadata()?.len();
-    let at = length.checked_sub(FOOTER).ok_or_else(|| invalid("too short for a packed segment"))?;
+    let size = file.metadata()?.len();
+    let at = size.checked_sub(FOOTER).ok_or_else(|| invalid("too short for a packed segment"))?;
     file.seek(SeekFrom::Start(at))?;
     let mut footer = [0; 9];
     file.read_exact(&mut footer)?;
@@ -160,7 +168,7 @@ fn table(file: &mut File) -> io::Result<Vec<Frame>> {
     file.seek(SeekFrom::Start(start))?;
     let mut entries = Vec::new();
     file.take(frames * ENTRY).read_to_end(&mut entries)?;
-    let mut offset = 0;
+    let (mut offset, mut content_start) = (0, 0);
     let mut read = Vec::with_capacity(entries.len() / 8);
     for entry in entries.chunks_exact(8) {
         let number = |at: usize| u32::from_le_bytes([entry[at], entry[at + 1], entry[at + 2], entry[at + 3]]);
@@ -170,10 +178,15 @@ fn table(file: &mut File) -> io::Result<Vec<Frame>> {
         let (Some(packed), Some(content)) = (size(0, MOST_PACKED), size(4, FRAME)) else {
             return Err(invalid("its table names a frame of an impossible length"));
         };
-        read.push(Frame { offset, packed, content });
+        read.push(Frame { offset, start: content_start, packed, content });
+        content_start += length(content);
         offset += u64::from(number(0));
     }
     if offset > start { Err(invalid("its frames are longer than it")) } else { Ok(read) }
+}
+
+fn length(content: usize) -> u64 {
+    u64::try_from(content).expect("a frame's length fits in 64 bits")
 }
 
 fn invalid(what: &'static str) -> io::Error {

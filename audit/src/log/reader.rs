@@ -102,7 +102,7 @@ impl<S: Source> Reader<S> {
 
     /// Where the record that was returned last stands.
     #[must_use]
-    pub fn position(&self) -> Position {
+    pub fn at(&self) -> Position {
         self.at
     }
 

@@ -126,6 +126,16 @@ impl Opened {
         }
     }
 
+    /// Goes to `to`, from `here`.
+    pub(super) fn seek_from(&mut self, here: u64, to: u64) -> io::Result<()> {
+        match self {
+            // What is in the buffer is not read again.
+            Self::Plain(file) => file.seek_relative(to.wrapping_sub(here).cast_signed()),
+            Self::Packed(packed) => packed.seek(to),
+            Self::Nothing => Ok(()),
+        }
+    }
+
     fn in_directory(directory: &Path, number: u64, offset: u64) -> io::Result<Self> {
         // The plain one first: it goes only after the packed one is complete.
         match Self::of_file(&directory.join(name(number)), offset) {

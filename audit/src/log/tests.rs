@@ -98,7 +98,7 @@ fn reading_goes_on_from_every_mark() {
     while let Some(record) = reader.next() {
         assert_eq!(record.unwrap().sequence, reader.mark().sequence);
         assert_eq!([reader.line(), b"\n"].concat(), all[positions.len()]);
-        positions.push(reader.position());
+        positions.push(reader.at());
         marks.push(reader.mark());
     }
     assert_eq!(positions.len(), 708);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use audit_report::{Framework, Period};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::Output;
 
@@ -32,6 +32,8 @@ pub(crate) enum Audit {
     Report(Report),
     /// Print the JSON Schema of a line of the live feed.
     FeedSchema,
+    /// Find records: what was done, by whom, when, who allowed it.
+    Query(Box<Query>),
     /// Check that no record was changed, reordered, removed or cut off, and that all is what was signed; exit code 1 if not.
     Verify {
         #[command(flatten)]
@@ -70,6 +72,107 @@ pub(crate) enum Audit {
     Key,
     /// Print the JSON Schema of a record.
     Schema,
+}
+
+/// Every condition must hold; of several values for one, any. `*` in a value is any text; case does not matter.
+#[derive(Debug, Args)]
+pub(crate) struct Query {
+    /// Logs to ask: sandboxes, or paths of logs; without any, all that are here.
+    pub(crate) sandbox: Vec<String>,
+    /// Not before this time: `2026-11-24T15:14:00Z`, `2026-11-24 15:14`, `Tuesday 3:14 PM`, `yesterday`, `2h ago`.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Before this time.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+    /// Within the minute of this time: short for `--since` and `--until`.
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["since", "until"])]
+    pub(crate) at: Option<String>,
+    /// Times are said and shown in UTC instead of this machine's zone.
+    #[arg(long)]
+    pub(crate) utc: bool,
+    /// `allow` or `deny`.
+    #[arg(long)]
+    pub(crate) decision: Option<Verdict>,
+    /// What was done, such as `network-request`, `name-query`, `execution`.
+    #[arg(long)]
+    pub(crate) action: Vec<String>,
+    /// Destination.
+    #[arg(long)]
+    pub(crate) host: Vec<String>,
+    /// Program or script: a path, or its last part.
+    #[arg(long)]
+    pub(crate) binary: Vec<String>,
+    /// Rule that decided.
+    #[arg(long)]
+    pub(crate) rule: Vec<String>,
+    /// Where the decision fell.
+    #[arg(long)]
+    pub(crate) level: Vec<String>,
+    /// Method.
+    #[arg(long)]
+    pub(crate) method: Vec<String>,
+    /// Path of a request or of a program.
+    #[arg(long)]
+    pub(crate) path: Vec<String>,
+    /// Tenant.
+    #[arg(long)]
+    pub(crate) tenant: Vec<String>,
+    /// What an agent is called in agent.yaml.
+    #[arg(long)]
+    pub(crate) agent: Vec<String>,
+    /// Process that handed the record in: manager, proxy, router, audit.
+    #[arg(long)]
+    pub(crate) client: Vec<String>,
+    /// Request number, as a denial shows it.
+    #[arg(long)]
+    pub(crate) request: Vec<String>,
+    /// Flow number.
+    #[arg(long)]
+    pub(crate) flow: Option<u64>,
+    /// Credential that a request carried.
+    #[arg(long)]
+    pub(crate) credential: Vec<String>,
+    /// Category that was found in a prompt.
+    #[arg(long)]
+    pub(crate) category: Vec<String>,
+    /// Text in any field.
+    #[arg(long)]
+    pub(crate) text: Option<String>,
+    /// The newest first.
+    #[arg(long)]
+    pub(crate) reverse: bool,
+    /// No more than so many.
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+    /// Print how many there are instead.
+    #[arg(long, conflicts_with_all = ["json", "csv"])]
+    pub(crate) count: bool,
+    /// Print CSV.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) csv: bool,
+    /// Verify the logs that were asked as well: chain, tree and signatures; exit code 1 if one is not whole.
+    #[arg(long)]
+    pub(crate) prove: bool,
+    #[command(flatten)]
+    pub(crate) keys: Keys,
+    /// Read the logs themselves: slower, and an index that somebody edited can hide nothing.
+    #[arg(long)]
+    pub(crate) no_index: bool,
+    /// Make the indexes anew first.
+    #[arg(long, conflicts_with = "no_index")]
+    pub(crate) rebuild: bool,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// A decision, as it is typed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Verdict {
+    /// Allowed.
+    Allow,
+    /// Denied.
+    Deny,
 }
 
 #[derive(Debug, Args)]
@@ -120,7 +223,7 @@ pub(crate) struct Report {
 }
 
 /// A side of an agent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SurfaceName {
     AgentInput,
     AgentOutput,

@@ -4,6 +4,7 @@ mod keys;
 mod line;
 mod ls;
 mod prove;
+mod query;
 mod report;
 mod tail;
 mod verify;
@@ -31,6 +32,7 @@ pub(super) fn run(command: Audit, layout: &Layout) -> Result<u8, Failure> {
             };
             told.map_err(negative)
         }
+        Audit::Query(query) => query::query(&query, layout).map_err(unanswered),
         Audit::Verify { log, keys, checkpoint } => {
             let keys = keys::named(&keys, layout).map_err(unanswered)?;
             path(&log, layout).and_then(|path| verify::verify(&path, &keys, &checkpoint)).map_err(unanswered)
@@ -66,14 +68,19 @@ pub(super) fn run(command: Audit, layout: &Layout) -> Result<u8, Failure> {
 fn path(log: &Log, layout: &Layout) -> Result<PathBuf, Failure> {
     let directory = layout.audit();
     match &log.sandbox {
-        Some(text) if text.contains('/') => Ok(PathBuf::from(text)),
-        Some(id) => {
-            // Logs of older versions were single files.
-            let old = directory.join(format!("{id}.jsonl"));
-            Ok(if old.is_file() { old } else { directory.join(id) })
-        }
+        Some(text) => Ok(named(text, &directory)),
         None => logs(&directory).pop().ok_or_else(|| no_log(&directory)),
     }
+}
+
+/// The log that a user calls so.
+fn named(text: &str, directory: &Path) -> PathBuf {
+    if text.contains('/') {
+        return PathBuf::from(text);
+    }
+    // Logs of older versions were single files.
+    let old = directory.join(format!("{text}.jsonl"));
+    if old.is_file() { old } else { directory.join(text) }
 }
 
 fn no_log(directory: &Path) -> Failure {

@@ -85,7 +85,7 @@ fn read_segment(
     let mut last = mark;
     while let Some(line) = reader.next_line()? {
         let leaf = tree::leaf(line);
-        if reader.position().segment >= next {
+        if reader.at().segment >= next {
             break;
         }
         Frontier::push(&mut frontier, leaf);

@@ -26,7 +26,7 @@ pub(super) fn prove(log: &Path, record: u64, keys: &[VerifyingKey]) -> Result<Pr
 
 pub(super) fn write(proof: &Proof, output: Option<&Path>) -> Result<u8, Failure> {
     match output {
-        Some(file) => write_file(file, &proof.to_string())?,
+        Some(file) => write_file(file, proof.to_string())?,
         None => print!("{proof}"),
     }
     Ok(0)

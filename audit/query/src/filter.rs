@@ -1,0 +1,145 @@
+//! What is asked for. Every condition must hold; of several values for one, any.
+
+mod pattern;
+#[cfg(test)]
+mod tests;
+
+use audit::{Action, Decision, Event, Record, Subject};
+
+pub use pattern::Pattern;
+
+/// Conditions on a record; an empty list asks for nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Not before: RFC 3339, UTC, microseconds, as records have it.
+    pub since: Option<String>,
+    /// Before.
+    pub until: Option<String>,
+    /// Decided so.
+    pub decision: Option<Decision>,
+    /// About one of these.
+    pub action: Vec<Action>,
+    /// The destination's name or address.
+    pub host: Vec<Pattern>,
+    /// A program or a script of the subject: its path, or the last part of it.
+    pub binary: Vec<Pattern>,
+    /// The rule that decided.
+    pub rule: Vec<Pattern>,
+    /// Where the decision fell.
+    pub level: Vec<Pattern>,
+    /// The method.
+    pub method: Vec<Pattern>,
+    /// The path of a request or a program.
+    pub path: Vec<Pattern>,
+    /// The tenant.
+    pub tenant: Vec<Pattern>,
+    /// The agent.
+    pub agent: Vec<Pattern>,
+    /// The process that handed it in.
+    pub client: Vec<Pattern>,
+    /// The request.
+    pub request: Vec<Pattern>,
+    /// The flow.
+    pub flow: Option<u64>,
+    /// A credential that is carried.
+    pub credential: Vec<Pattern>,
+    /// A category that was found in a prompt.
+    pub category: Vec<Pattern>,
+    /// Stands in one of its texts, whatever the case.
+    pub text: Option<String>,
+}
+
+impl Filter {
+    /// Whether the record is asked for.
+    #[must_use]
+    pub fn matches(&self, record: &Record) -> bool {
+        let event = &record.event;
+        let object = event.object.as_ref();
+        self.is_in_time(&record.time)
+            && self.decision.is_none_or(|decision| event.decision == Some(decision))
+            && (self.action.is_empty() || self.action.contains(&event.action))
+            && self.flow.is_none_or(|flow| event.flow.is_some_and(|of| of.0 == flow))
+            && any(&self.host, object.and_then(|object| object.host.as_deref()))
+            && any(&self.method, object.and_then(|object| object.method.as_deref()))
+            && any(&self.path, object.and_then(|object| object.path.as_deref()))
+            && any(&self.rule, event.rule.as_deref())
+            && any(&self.level, event.level.as_deref())
+            && any(&self.request, event.request.as_ref().map(|request| request.0.as_str()))
+            && any(&self.tenant, Some(record.tenant.as_str()))
+            && any(&self.agent, Some(record.agent.as_str()))
+            && any(&self.client, Some(record.client.as_str()))
+            && any(&self.credential, event.credentials.iter().map(String::as_str))
+            && any(&self.category, categories(event))
+            && self.has_program(event)
+            && self.has_text(record)
+    }
+
+    fn is_in_time(&self, time: &str) -> bool {
+        // Times in one format and one zone are in order as texts.
+        self.since.as_deref().is_none_or(|since| time >= since)
+            && self.until.as_deref().is_none_or(|until| time < until)
+    }
+
+    fn has_program(&self, event: &Event) -> bool {
+        self.binary.is_empty()
+            || programs(event).any(|program| self.binary.iter().any(|pattern| pattern.is_program(program)))
+    }
+
+    fn has_text(&self, record: &Record) -> bool {
+        let Some(text) = &self.text else { return true };
+        let text = text.to_lowercase();
+        texts(record).any(|field| field.to_lowercase().contains(&text))
+    }
+}
+
+/// Whether one of the patterns is one of the values; no pattern asks for nothing.
+fn any<'a>(patterns: &[Pattern], values: impl IntoIterator<Item = &'a str>) -> bool {
+    patterns.is_empty() || values.into_iter().any(|value| patterns.iter().any(|pattern| pattern.is(value)))
+}
+
+fn categories(event: &Event) -> impl Iterator<Item = &str> {
+    event.inference.iter().flat_map(|inference| inference.categories.keys().map(String::as_str))
+}
+
+/// Programs and scripts of the subject.
+pub(crate) fn programs(event: &Event) -> impl Iterator<Item = &str> {
+    let owners = match &event.subject {
+        Some(Subject::Owners(owners)) => &owners[..],
+        Some(Subject::Unknown(_)) | None => &[],
+    };
+    owners.iter().flat_map(|owner| std::iter::once(owner.binary.as_str()).chain(owner.script.as_deref()))
+}
+
+/// Every text of a record that says something about it; not its hashes, and not the sandbox, whose log it is.
+pub(crate) fn texts(record: &Record) -> impl Iterator<Item = &str> {
+    let event = &record.event;
+    let object = event.object.iter().flat_map(|object| {
+        [&object.host, &object.method, &object.path]
+            .into_iter()
+            .flatten()
+            .chain(&object.query_keys)
+            .map(String::as_str)
+    });
+    let unknown = match &event.subject {
+        Some(Subject::Unknown(why)) => Some(why.as_str()),
+        Some(Subject::Owners(_)) | None => None,
+    };
+    let own = [record.tenant.as_str(), &record.agent, &record.client, event.action.as_str()];
+    own.into_iter().chain(object).chain(unknown).chain(programs(event)).chain(rest(event))
+}
+
+/// Texts of an event that are rare: an index keeps them together.
+pub(crate) fn rest(event: &Event) -> impl Iterator<Item = &str> {
+    let request = event.request.as_ref().map(|request| request.0.as_str());
+    let plain = [event.level.as_deref(), event.rule.as_deref(), event.reason.as_deref(), request];
+    let models = event.inference.iter().flat_map(|inference| {
+        [inference.route.as_deref(), inference.model_asked.as_deref(), inference.model_served.as_deref()]
+    });
+    let life = event.lifecycle.as_ref().and_then(|lifecycle| lifecycle.detail.as_deref());
+    let change = event.policy_change.as_ref().map(|change| change.source.as_str());
+    let made = event.configuration.iter().flat_map(|made| [made.source.as_deref(), made.image.as_deref()]);
+    let noticed = event.detection.as_ref().map(|detection| detection.name.as_str());
+    let single = [life, change, noticed].into_iter();
+    let optional = plain.into_iter().chain(models).chain(single).chain(made).flatten();
+    optional.chain(event.credentials.iter().map(String::as_str)).chain(categories(event))
+}

@@ -1,0 +1,166 @@
+//! Adds the records that an index does not have yet, in transactions that end with the mark that they reach.
+
+use std::collections::HashMap;
+
+use audit::log::{Reader, Segments};
+use audit::{Decision, Record};
+use rusqlite::{CachedStatement, Connection, TransactionBehavior};
+
+use super::IndexError;
+use super::schema::{Column, action_code, micros};
+use crate::filter::{programs, rest};
+
+/// Records in one transaction.
+const BATCH: usize = 50_000;
+
+/// Words that are remembered while records are added; the others are looked up.
+const MOST_WORDS: usize = 200_000;
+
+const SEGMENT: i64 = 1 << 40;
+
+pub(super) fn add(connection: &mut Connection, mut reader: Reader<Segments>) -> Result<(), IndexError> {
+    let mut words = HashMap::new();
+    loop {
+        // Whoever comes second waits here, and then finds that the first has done the work.
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if super::mark(&transaction)?.is_some_and(|mark| mark.sequence > reader.mark().sequence) {
+            return Ok(());
+        }
+        let added = add_batch(&transaction, &mut reader, &mut words);
+        let mark = serde_json::to_string(&reader.mark()).expect("a mark of plain fields is JSON");
+        transaction.execute("INSERT OR REPLACE INTO meta VALUES ('mark', ?1)", [mark])?;
+        match added {
+            Ok(added) => {
+                transaction.commit()?;
+                if added < BATCH {
+                    return Ok(());
+                }
+            }
+            // What came before a bad record is good.
+            Err(IndexError::Log(error)) => {
+                transaction.commit()?;
+                return Err(error.into());
+            }
+            Err(other) => return Err(other),
+        }
+    }
+}
+
+fn add_batch(
+    connection: &Connection,
+    reader: &mut Reader<Segments>,
+    known: &mut HashMap<(Column, String), i64>,
+) -> Result<usize, IndexError> {
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO record (sequence, place, time, kind, host, path, program, rule, level, rest, request)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+    )?;
+    let mut words = Words {
+        find: connection.prepare_cached("SELECT id FROM word WHERE text = ?1 AND field = ?2")?,
+        add: connection.prepare_cached("INSERT INTO word (field, text) VALUES (?1, ?2)")?,
+        connection,
+        known,
+    };
+    for added in 0..BATCH {
+        let Some(record) = reader.next().transpose()? else { return Ok(added) };
+        let at = reader.at();
+        let place = number(at.segment) * SEGMENT + number(at.offset);
+        let event = &record.event;
+        let object = event.object.as_ref();
+        let columns = [
+            words.number(Column::Host, object.and_then(|object| object.host.as_deref()))?,
+            words.number(Column::Path, object.and_then(|object| object.path.as_deref()))?,
+            words.number(Column::Program, joined(programs(event)).as_deref())?,
+            words.number(Column::Rule, event.rule.as_deref())?,
+            words.number(Column::Level, event.level.as_deref())?,
+            words.number(Column::Rest, joined(others(&record)).as_deref())?,
+            words.number(Column::Request, event.request.as_ref().map(|request| request.0.as_str()))?,
+        ];
+        let [host, path, program, rule, level, rest, request] = columns;
+        let (time, kind) = (micros(&record.time), kind(&record));
+        insert.execute((
+            number(record.sequence),
+            place,
+            time,
+            kind,
+            host,
+            path,
+            program,
+            rule,
+            level,
+            rest,
+            request,
+        ))?;
+    }
+    Ok(BATCH)
+}
+
+/// Texts that have no column of their own. Request numbers have one, and are as many as requests.
+fn others(record: &Record) -> impl Iterator<Item = &str> {
+    let event = &record.event;
+    let known = [
+        event.rule.as_deref(),
+        event.level.as_deref(),
+        event.request.as_ref().map(|request| request.0.as_str()),
+    ];
+    let object = event
+        .object
+        .iter()
+        .flat_map(|object| object.method.iter().chain(&object.query_keys))
+        .map(String::as_str);
+    let unknown = match &event.subject {
+        Some(audit::Subject::Unknown(why)) => Some(why.as_str()),
+        Some(audit::Subject::Owners(_)) | None => None,
+    };
+    let own = [record.tenant.as_str(), &record.agent, &record.client].into_iter();
+    own.chain(object).chain(unknown).chain(rest(event).filter(move |text| !known.contains(&Some(*text))))
+}
+
+fn joined<'a>(texts: impl Iterator<Item = &'a str>) -> Option<String> {
+    let joined = texts.collect::<Vec<_>>().join("\n");
+    (!joined.is_empty()).then_some(joined)
+}
+
+fn kind(record: &Record) -> i64 {
+    let decision = match record.event.decision {
+        None => 0,
+        Some(Decision::Allow) => 1,
+        Some(Decision::Deny) => 2,
+    };
+    action_code(record.event.action) * 4 + decision
+}
+
+/// A database has no larger numbers; no log of ours gets there.
+fn number(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+struct Words<'a> {
+    find: CachedStatement<'a>,
+    add: CachedStatement<'a>,
+    connection: &'a Connection,
+    known: &'a mut HashMap<(Column, String), i64>,
+}
+
+impl Words<'_> {
+    fn number(&mut self, column: Column, text: Option<&str>) -> Result<Option<i64>, rusqlite::Error> {
+        let Some(text) = text else { return Ok(None) };
+        let key = (column, text.to_owned());
+        if let Some(id) = self.known.get(&key) {
+            return Ok(Some(*id));
+        }
+        let found = self.find.query((text, column.code()))?.next()?.map(|row| row.get(0)).transpose()?;
+        let id = match found {
+            Some(id) => id,
+            None => {
+                self.add.execute((column.code(), text))?;
+                self.connection.last_insert_rowid()
+            }
+        };
+        if self.known.len() >= MOST_WORDS {
+            self.known.clear();
+        }
+        self.known.insert(key, id);
+        Ok(Some(id))
+    }
+}

@@ -1,0 +1,261 @@
+use std::fs;
+use std::path::Path;
+
+use audit::chain::ChainHash;
+use audit::log::segments::name;
+use audit::{Action, Decision, Object, Owner, Subject};
+
+use super::*;
+use crate::filter::Pattern;
+
+/// Numbers without a pattern that are the same in every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, below: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % below
+    }
+
+    fn of<'a>(&mut self, texts: &[&'a str]) -> &'a str {
+        texts[self.below(texts.len())]
+    }
+}
+
+const HOSTS: [&str; 6] =
+    ["api.slack.com", "slack.com", "pypi.example", "10.0.0.1", "x'; DROP TABLE record; --", "\u{1b}[31mred"];
+const PATHS: [&str; 5] = ["/", "/v1/a", "/v1/b?", "/100%25_", "/Ünï"];
+const PROGRAMS: [&str; 4] = ["/usr/bin/curl", "/usr/bin/python3.11", "/work/tool", "/bin/sh"];
+
+fn event(random: &mut Random) -> audit::Event {
+    let action = crate::ACTIONS[random.below(crate::ACTIONS.len())];
+    let owner = |path: &str| Owner::caller(path, 7, 1000);
+    let mut event = audit::Event::new(action);
+    if random.below(3) > 0 {
+        let (host, path) = (random.of(&HOSTS), random.of(&PATHS));
+        event.object =
+            Some(Object::destination(host, 443).with_request(random.of(&["GET", "POST"]), path, Some("k=v")));
+        let owners = (0..=random.below(2)).map(|_owner| owner(random.of(&PROGRAMS))).collect();
+        event.subject = Some(Subject::Owners(owners));
+        event.decision = Some(if random.below(4) == 0 { Decision::Deny } else { Decision::Allow });
+        event.rule = Some(random.of(&["slack", "pip", "a\nb"]).to_owned());
+        event.level = Some(random.of(&["path", "binary"]).to_owned());
+        event.request = Some(wire::id::RequestId(format!("r-{}", random.below(1000))));
+    } else {
+        event.reason = Some(random.of(&["because", "of the WEATHER", "curl"]).to_owned());
+        event.credentials = vec![random.of(&["TOKEN", "KEY"]).to_owned()];
+    }
+    event
+}
+
+/// Adds `count` records to the segment `number` of the log, which has `before`.
+fn grow(log: &Path, (number, before): (u64, &mut (u64, ChainHash)), count: u64, random: &mut Random) {
+    let mut text = fs::read(log.join(name(number))).unwrap_or_default();
+    for _record in 0..count {
+        let (sequence, prev) = *before;
+        let sequence = sequence + 1;
+        let event = serde_json::to_string(&event(random)).unwrap();
+        let (minute, second) = (sequence / 60 % 60, sequence % 60);
+        let line = format!(
+            r#"{{"version":2,"sequence":{sequence},"time":"2026-11-29T00:{minute:02}:{second:02}.000000Z","monotonic_ns":{sequence},"tenant":"local","sandbox":"test-0a1b2c3d","agent":"test","client":"proxy",{},"prev":"{prev}"}}"#,
+            &event[1..event.len() - 1],
+        );
+        let hash = audit::chain::digest(line.as_bytes());
+        text.extend_from_slice(
+            format!("{},\"hash\":\"{hash}\"}}\n", line.strip_suffix('}').unwrap()).as_bytes(),
+        );
+        *before = (sequence, hash);
+    }
+    fs::write(log.join(name(number)), text).unwrap();
+}
+
+struct Log {
+    directory: tempfile::TempDir,
+    end: (u64, ChainHash),
+    random: Random,
+}
+
+impl Log {
+    fn new() -> Self {
+        let mut log =
+            Self { directory: tempfile::tempdir().unwrap(), end: (0, ChainHash::START), random: Random(7) };
+        log.grow(1, 400);
+        log.grow(2, 300);
+        audit::log::packed::pack(log.path(), 1).unwrap();
+        log
+    }
+
+    fn grow(&mut self, segment: u64, count: u64) {
+        grow(self.directory.path(), (segment, &mut self.end), count, &mut self.random);
+    }
+
+    fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    fn ask(&self, filter: &Filter, how: How, newest_first: bool) -> Vec<u64> {
+        let found = search(self.path().to_owned(), filter.clone(), (how, newest_first));
+        found.iter().map(|found| found.unwrap().record.sequence).collect()
+    }
+
+    /// The answer by the index, which is that of a scan.
+    fn agree(&self, filter: &Filter) -> Vec<u64> {
+        let answer = self.ask(filter, How::Index, false);
+        assert_eq!(answer, self.ask(filter, How::Scan, false), "{filter:?}");
+        answer
+    }
+}
+
+fn filter(random: &mut Random) -> Filter {
+    let mut filter = Filter::default();
+    let patterns =
+        |random: &mut Random, texts: &[&str]| vec![Pattern::from(random.of(texts)), Pattern::from("nothing")];
+    for _condition in 0..=random.below(3) {
+        match random.below(11) {
+            0 => filter.since = Some(format!("2026-11-29T00:{:02}:00.000000Z", random.below(14))),
+            1 => filter.until = Some(format!("2026-11-29T00:{:02}:30.000000Z", random.below(14))),
+            2 => filter.decision = Some(if random.below(2) == 0 { Decision::Allow } else { Decision::Deny }),
+            3 => filter.action = vec![crate::ACTIONS[random.below(17)], Action::NetworkRequest],
+            4 => {
+                filter.host = patterns(
+                    random,
+                    &["*.slack.com", "*slack*", HOSTS[4], "*' OR '1'='1", "10.0.0.1", "*\u{1b}*"],
+                )
+            }
+            5 => filter.binary = patterns(random, &["curl", "/usr/bin/*", "python*", "sh"]),
+            6 => filter.path = patterns(random, &["/v1/*", "/100%25_", "/%", "/ünï"]),
+            7 => filter.rule = patterns(random, &["slack", "a*b", "*"]),
+            8 => {
+                filter.text = Some(
+                    random
+                        .of(&["curl", "weather", "k", "'", "%", "token", "network", "zzz", "proxy"])
+                        .to_owned(),
+                )
+            }
+            9 => filter.credential = patterns(random, &["TOKEN", "KEY"]),
+            _ => filter.method = patterns(random, &["get", "P*"]),
+        }
+    }
+    filter
+}
+
+#[test]
+fn the_index_and_the_log_give_the_same_answers() {
+    let log = Log::new();
+    let mut random = Random(11);
+    let mut found = 0;
+    for _round in 0..300 {
+        let filter = filter(&mut random);
+        let answer = log.agree(&filter);
+        found += usize::from(!answer.is_empty());
+        let newest: Vec<u64> = answer.into_iter().rev().collect();
+        assert_eq!(log.ask(&filter, How::Index, true), newest, "{filter:?}");
+        assert_eq!(log.ask(&filter, How::Scan, true), newest, "{filter:?}");
+    }
+    assert!(found > 150, "only {found} questions had an answer");
+    assert_eq!(log.agree(&Filter::default()).len(), 700);
+}
+
+#[test]
+fn an_index_grows_with_its_log_and_is_made_anew_for_another() {
+    let mut log = Log::new();
+    let denied = Filter { decision: Some(Decision::Deny), ..Filter::default() };
+    let before = log.agree(&denied).len();
+    log.grow(2, 100);
+    log.grow(3, 100);
+    assert!(log.agree(&denied).len() > before);
+    // The index of another log in its place: it is longer, and its words are others.
+    let other = Log::new();
+    other.agree(&denied);
+    fs::copy(other.path().join("index.sqlite"), log.path().join("index.sqlite")).unwrap();
+    log.agree(&denied);
+    // A log that was cut back behind its index.
+    fs::remove_file(log.path().join(name(3))).unwrap();
+    log.agree(&denied);
+}
+
+#[test]
+fn no_damage_to_an_index_changes_an_answer() {
+    let log = Log::new();
+    let asked = Filter { host: vec![Pattern::from("*slack*")], ..Filter::default() };
+    let answer = log.agree(&asked);
+    let file = log.path().join("index.sqlite");
+    let good = fs::read(&file).unwrap();
+    let mut random = Random(3);
+    for bad in [vec![], b"no database".to_vec(), good[..good.len() / 2].to_vec(), vec![0; 4096]] {
+        fs::write(&file, bad).unwrap();
+        assert_eq!(log.ask(&asked, How::Index, false), answer);
+    }
+    let connection = |sql: &str| rusqlite::Connection::open(&file).unwrap().execute_batch(sql).unwrap();
+    connection("PRAGMA user_version = 99");
+    assert_eq!(log.ask(&asked, How::Index, false), answer);
+    for lie in ["place + 1", "(SELECT place FROM record WHERE sequence = 3)", "-place", "9000000000000000000"]
+    {
+        connection(&format!("UPDATE record SET place = {lie} WHERE sequence > 20"));
+        for newest_first in [false, true] {
+            let mut shown = log.ask(&asked, How::Index, newest_first);
+            shown.sort_unstable();
+            assert_eq!(shown, answer, "{lie}");
+        }
+    }
+    Index::rebuild(log.path()).unwrap();
+    for _round in 0..40 {
+        let mut bad = fs::read(&file).unwrap();
+        let at = random.below(bad.len());
+        bad[at] ^= 1 << random.below(8);
+        fs::write(&file, bad).unwrap();
+        let found = search(log.path().to_owned(), asked.clone(), (How::Index, false));
+        for record in found.iter().map_while(Result::ok) {
+            assert!(asked.matches(&record.record) && answer.contains(&record.record.sequence));
+        }
+        Index::rebuild(log.path()).unwrap();
+    }
+}
+
+#[test]
+fn several_may_ask_while_the_log_grows() {
+    let mut log = Log::new();
+    for _round in 0..5 {
+        log.grow(2, 50);
+        let path = log.path().to_owned();
+        let answers: Vec<_> = (0..4)
+            .map(|_asker| search(path.clone(), Filter::default(), (How::Index, false)))
+            .map(|found| found.iter().filter(Result::is_ok).count())
+            .collect();
+        let records = usize::try_from(log.end.0).unwrap();
+        assert!(answers.iter().all(|answer| *answer == records), "{answers:?}");
+    }
+}
+
+#[test]
+fn answers_of_several_logs_come_in_the_order_of_time() {
+    let logs = [Log::new(), Log::new()];
+    for newest_first in [false, true] {
+        let asked = logs
+            .iter()
+            .map(|log| search(log.path().to_owned(), Filter::default(), (How::Index, newest_first)));
+        let times: Vec<String> =
+            merged(asked.collect(), newest_first).map(|found| found.unwrap().record.time).collect();
+        assert_eq!(times.len(), 1400);
+        assert!(times.windows(2).all(|pair| if newest_first {
+            pair[0] >= pair[1]
+        } else {
+            pair[0] <= pair[1]
+        }));
+    }
+}
+
+#[test]
+fn a_log_that_was_edited_gives_no_answer_beyond_the_edit() {
+    let log = Log::new();
+    let segment = log.path().join(name(2));
+    let mut text = fs::read(&segment).unwrap();
+    text[200] ^= 1;
+    fs::write(&segment, text).unwrap();
+    for how in [How::Index, How::Scan] {
+        let found = search(log.path().to_owned(), Filter::default(), (how, false));
+        let answers: Vec<_> = found.iter().collect();
+        assert!(matches!(answers.last(), Some(Err(SearchError::Log(..)))), "{how:?}");
+        assert!(answers.len() <= 401);
+    }
+}

@@ -1,0 +1,158 @@
+//! `openshell audit query`.
+
+mod csv;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use audit::{Action, Decision};
+use audit_query::filter::Pattern;
+use audit_query::moment::{self, NotAMoment};
+use audit_query::{ACTIONS, Filter, Found, How, Index, SearchError, merged, search};
+use manager::failure::{Failure, chain};
+use manager::layout::Layout;
+
+use super::line::line;
+use super::{keys, logs, named, no_log, verify};
+use crate::arguments::{Query, Verdict};
+
+/// How long `--at` is.
+const MINUTE: Duration = Duration::from_secs(60);
+
+pub(super) fn query(query: &Query, layout: &Layout) -> Result<u8, Failure> {
+    let filter = filter(query)?;
+    let logs = asked(query, layout)?;
+    if query.rebuild {
+        for log in &logs {
+            // A log without an index is read as it is.
+            let _none = Index::rebuild(log);
+        }
+    }
+    let how = if query.no_index { How::Scan } else { How::Index };
+    let searches = logs.iter().map(|log| search(log.clone(), filter.clone(), (how, query.reverse)));
+    let found = merged(searches.collect(), query.reverse).take(query.limit.unwrap_or(usize::MAX));
+    if query.count {
+        println!("{}", count(found)?);
+    } else if !print(query, found)? {
+        return Ok(0);
+    }
+    if query.prove { proved(query, layout, &logs) } else { Ok(0) }
+}
+
+/// The logs that were named, or all.
+fn asked(query: &Query, layout: &Layout) -> Result<Vec<PathBuf>, Failure> {
+    let directory = layout.audit();
+    let logs: Vec<PathBuf> = match &query.sandbox[..] {
+        [] => logs(&directory),
+        names => names.iter().map(|name| named(name, &directory)).collect(),
+    };
+    if logs.is_empty() { Err(no_log(&directory)) } else { Ok(logs) }
+}
+
+fn filter(query: &Query) -> Result<Filter, Failure> {
+    let now = moment::now(query.utc);
+    let time = |text: &Option<String>| -> Result<Option<String>, Failure> {
+        text.as_deref().map(|text| moment::read(text, &now).map_err(|error| not_a_moment(&error))).transpose()
+    };
+    let (mut since, mut until) = (time(&query.since)?, time(&query.until)?);
+    if let Some(at) = time(&query.at)? {
+        until = moment::later(&at, MINUTE);
+        since = Some(at);
+    }
+    let patterns = |texts: &[String]| texts.iter().map(|text| Pattern::from(text.as_str())).collect();
+    Ok(Filter {
+        since,
+        until,
+        decision: query.decision.map(|verdict| match verdict {
+            Verdict::Allow => Decision::Allow,
+            Verdict::Deny => Decision::Deny,
+        }),
+        action: query.action.iter().map(|name| action(name)).collect::<Result<_, _>>()?,
+        host: patterns(&query.host),
+        binary: patterns(&query.binary),
+        rule: patterns(&query.rule),
+        level: patterns(&query.level),
+        method: patterns(&query.method),
+        path: patterns(&query.path),
+        tenant: patterns(&query.tenant),
+        agent: patterns(&query.agent),
+        client: patterns(&query.client),
+        request: patterns(&query.request),
+        flow: query.flow,
+        credential: patterns(&query.credential),
+        category: patterns(&query.category),
+        text: query.text.clone(),
+    })
+}
+
+fn action(name: &str) -> Result<Action, Failure> {
+    ACTIONS.into_iter().find(|action| action.as_str() == name).ok_or_else(|| {
+        let known = ACTIONS.map(Action::as_str).join(", ");
+        Failure::new(format_args!("there is no action '{name}'"), format!("known: {known}"))
+    })
+}
+
+fn not_a_moment(error: &NotAMoment) -> Failure {
+    Failure::new(error, "openshell audit query --help shows how times are said")
+}
+
+fn count(found: impl Iterator<Item = Result<Found, SearchError>>) -> Result<u64, Failure> {
+    let mut count = 0;
+    for found in found {
+        found.map_err(|error| broken(&error))?;
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// Prints what is found as it is found; whether the reader wanted all of it.
+fn print(query: &Query, found: impl Iterator<Item = Result<Found, SearchError>>) -> Result<bool, Failure> {
+    let now = moment::now(query.utc);
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    if query.csv && writeln!(out, "{}", csv::HEAD).is_err() {
+        return Ok(false);
+    }
+    for found in found {
+        let Found { record, line: as_written } = match found {
+            Ok(found) => found,
+            Err(error) => {
+                // What was found before stands.
+                let _closed = out.flush();
+                return Err(broken(&error));
+            }
+        };
+        let text = if query.output.json {
+            String::from_utf8_lossy(&as_written).into_owned()
+        } else if query.csv {
+            csv::row(&record)
+        } else {
+            let shown = moment::shown(&record.time, &now);
+            let rest = line(&record);
+            format!("{shown}  {}/{}{}", record.sandbox, record.sequence, &rest[record.time.len()..])
+        };
+        if writeln!(out, "{text}").is_err() {
+            return Ok(false);
+        }
+    }
+    Ok(out.flush().is_ok())
+}
+
+/// Whether what was shown is what was signed.
+fn proved(query: &Query, layout: &Layout, logs: &[PathBuf]) -> Result<u8, Failure> {
+    let keys = keys::named(&query.keys, layout)?;
+    let mut worst = 0;
+    for log in logs {
+        worst = worst.max(verify::verify(log, &keys, &[])?);
+    }
+    Ok(worst)
+}
+
+fn broken(error: &SearchError) -> Failure {
+    let SearchError::Log(log, _) = error;
+    Failure::new(chain(error), remedy(log))
+}
+
+fn remedy(log: &Path) -> String {
+    format!("openshell audit verify {} names the first record that is wrong", log.display())
+}

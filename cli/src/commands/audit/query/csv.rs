@@ -1,0 +1,83 @@
+//! Records as rows of CSV (RFC 4180). A text that a spreadsheet would take for a formula gets an apostrophe before it.
+
+use audit::{Decision, Owner, Record, Subject};
+
+/// The first row.
+pub(super) const HEAD: &str = "time,tenant,sandbox,sequence,agent,client,action,decision,binary,script,host,port,method,path,level,rule,reason,policy,request,flow,status,credentials,hash";
+
+pub(super) fn row(record: &Record) -> String {
+    let event = &record.event;
+    let object = event.object.clone().unwrap_or_default();
+    let number = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
+    let fields = [
+        record.time.clone(),
+        record.tenant.as_str().to_owned(),
+        record.sandbox.as_str().to_owned(),
+        record.sequence.to_string(),
+        record.agent.clone(),
+        record.client.clone(),
+        event.action.as_str().to_owned(),
+        event
+            .decision
+            .map_or("", |decision| if decision == Decision::Allow { "allow" } else { "deny" })
+            .to_owned(),
+        owners(event.subject.as_ref(), |owner| Some(&owner.binary)),
+        owners(event.subject.as_ref(), |owner| owner.script.as_deref()),
+        object.host.unwrap_or_default(),
+        number(object.port.map(u64::from)),
+        object.method.unwrap_or_default(),
+        object.path.unwrap_or_default(),
+        event.level.clone().unwrap_or_default(),
+        event.rule.clone().unwrap_or_default(),
+        event.reason.clone().unwrap_or_default(),
+        number(event.policy.map(|policy| policy.0)),
+        event.request.as_ref().map(|request| request.0.clone()).unwrap_or_default(),
+        number(event.flow.map(|flow| flow.0)),
+        number(event.status.map(u64::from)),
+        event.credentials.join(" "),
+        record.hash.to_string(),
+    ];
+    fields.iter().map(|field| escaped(field)).collect::<Vec<_>>().join(",")
+}
+
+fn owners<'a>(subject: Option<&'a Subject>, text: impl Fn(&'a Owner) -> Option<&'a str>) -> String {
+    match subject {
+        Some(Subject::Owners(owners)) => owners.iter().filter_map(text).collect::<Vec<_>>().join(" + "),
+        Some(Subject::Unknown(_)) | None => String::new(),
+    }
+}
+
+fn escaped(field: &str) -> String {
+    let formula = field.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let field = if formula { format!("'{field}") } else { field.to_owned() };
+    // Control characters mean nothing in a table and much to a terminal.
+    let field = field.replace(|c: char| c.is_control(), "?");
+    if formula || field.contains([',', '"']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_field_becomes_a_formula_another_field_or_a_command_of_the_terminal() {
+        for (field, expected) in [
+            ("plain", "plain"),
+            ("a,b", "\"a,b\""),
+            ("say \"hi\"", "\"say \"\"hi\"\"\""),
+            ("=HYPERLINK(\"x\")", "\"'=HYPERLINK(\"\"x\"\")\""),
+            ("@SUM(1)", "\"'@SUM(1)\""),
+            ("two\nlines\u{1b}[2J", "two?lines?[2J"),
+            ("\t=1", "\"'?=1\""),
+        ] {
+            assert_eq!(escaped(field), expected);
+        }
+        let line = include_str!("../../../../../audit/tests/golden/record-v2.jsonl").lines().next().unwrap();
+        let row = row(&serde_json::from_str(line).unwrap());
+        assert!(
+            row.starts_with("2026-11-29T05:20:47.000001Z,local,test-0a1b2c3d,1,test,proxy,inference,allow,"),
+            "{row}"
+        );
+        assert_eq!(row.matches('\n').count(), 0);
+    }
+}
