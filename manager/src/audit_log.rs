@@ -20,6 +20,7 @@ use crate::audit_settings::AuditSettings;
 use crate::failure::Failure;
 use crate::layout::Layout;
 use crate::record::Recorder;
+use crate::watching::{self, Noticed};
 
 pub(crate) use key::signing_key;
 pub use key::{known_keys, public_key};
@@ -58,6 +59,11 @@ impl AuditLog {
 
     pub(crate) fn settings(&self) -> &AuditSettings {
         &self.settings
+    }
+
+    /// Looks at what is written from now on; `noticed` is told.
+    pub(crate) fn watch(&self, noticed: impl Fn(Noticed) + Send + 'static) {
+        watching::watch(self.directory.clone(), self.settings.detections.clone(), noticed);
     }
 
     /// The socket on which the writer gets its next segments.

@@ -23,6 +23,8 @@ pub struct AuditSettings {
     pub log: LogSettings,
     /// Who signs them.
     pub signing: SigningSettings,
+    /// What is looked for in them, and what is done about it.
+    pub detections: audit_watch::Settings,
 }
 
 /// How a log lies on the disk.
@@ -140,6 +142,16 @@ impl AuditSettings {
     }
 
     fn check(&self) -> Result<(), (&'static str, &'static str)> {
+        self.detections.check()?;
+        if audit_watch::Kind::ALL
+            .into_iter()
+            .any(|kind| self.detections.response(kind) == Some(audit::Response::Pause))
+        {
+            return Err((
+                "a detection is to pause the sandbox, which this version cannot",
+                "write quarantine or stop",
+            ));
+        }
         if self.log.keep_days == Some(0) {
             return Err(("log.keep_days is 0", "write at least 1, or leave it out to keep everything"));
         }
@@ -203,6 +215,9 @@ mod tests {
             ("signing: {key: {file: key.pem}}\n", "relative"),
             ("signing: {copies: [here]}\n", "relative"),
             ("signing: {interval: 0s}\n", "0s"),
+            ("detections: {repeated-denials: {same: 0}}\n", "repeated-denials.same"),
+            ("detections: {repeated-denials: {some: 3}}\n", "some"),
+            ("detections: {new-binary: {response: pause}}\n", "pause"),
         ] {
             let failure = load(text).unwrap_err();
             assert!(

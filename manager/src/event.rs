@@ -16,6 +16,7 @@ use crate::process::Report;
 use crate::refresh::Reread;
 use crate::signals::Received;
 use crate::timeline::Timeline;
+use crate::watching::Noticed;
 
 /// What happened, in order of arrival.
 #[derive(Debug)]
@@ -29,6 +30,7 @@ pub(crate) enum Event {
     Signal(Received),
     Operator(Asked),
     Credentials(Reread),
+    Noticed(Noticed),
 }
 
 /// The one channel, and the signals that feed it from the first moment.

@@ -38,3 +38,4 @@ pub mod terminal;
 mod timeline;
 pub mod unit;
 pub mod variables;
+mod watching;

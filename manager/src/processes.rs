@@ -67,6 +67,7 @@ impl Processes {
             Event::Operator(_) | Event::Credentials(_) => {
                 Failure::new("an operator spoke before the agent ran", BUG)
             }
+            Event::Noticed(_) => Failure::new("something was noticed before the agent ran", BUG),
             Event::Signal(_) => interrupted(),
         }
     }

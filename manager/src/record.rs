@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use audit::client::Blocking;
 use audit::{Action, Configuration, Decision, Event, Lifecycle, Object, Owner, Phase, PolicyChange, Subject};
+use audit_watch::Finding;
 use images::Digest;
 use wire::confinement::Confinement;
 use wire::control::{MAX_REFUSALS, Refusal, RefusalReason};
@@ -125,6 +126,11 @@ impl Recorder {
     fn refused(&mut self, event: Event) -> Result<(), Failure> {
         let (decision, level) = (Some(Decision::Deny), Some("executable".to_owned()));
         self.record(&Event { decision, level, ..event })
+    }
+
+    /// Something was noticed. It is recorded before the response to it.
+    pub(crate) fn noticed(&mut self, finding: &Finding) -> Result<(), Failure> {
+        self.record(&finding.event())
     }
 
     /// Old records are about to be removed.

@@ -39,6 +39,8 @@ pub(crate) struct Reload {
     /// The proxy's ear; `None`: the sandbox has no egress.
     proxy: Option<UnixStream>,
     pending: Option<Pending>,
+    /// The detection for which the sandbox is cut off as soon as the pending policy is in force or refused.
+    deferred: Option<String>,
 }
 
 /// The network half of one policy.
@@ -54,7 +56,15 @@ struct Network {
 struct Pending {
     network: Network,
     change: PolicyChange,
-    reply: Reply,
+    asked: AskedBy,
+}
+
+/// On whose behalf a policy takes effect.
+#[derive(Debug)]
+enum AskedBy {
+    Operator(Reply),
+    /// A detection, which nobody waits for: a sandbox that cannot be cut off does not go on.
+    Detection,
 }
 
 impl Reload {
@@ -69,7 +79,15 @@ impl Reload {
             proxy.set_write_timeout(Some(PATIENCE))?;
         }
         let in_force = Network::new(PolicyVersion::FIRST, network.unwrap_or_default().to_owned());
-        Ok(Self { started_with, workspace, in_force, last: PolicyVersion::FIRST, proxy, pending: None })
+        Ok(Self {
+            started_with,
+            workspace,
+            in_force,
+            last: PolicyVersion::FIRST,
+            proxy,
+            pending: None,
+            deferred: None,
+        })
     }
 
     /// Answers the operator, now or when the proxy has answered.
@@ -88,22 +106,72 @@ impl Reload {
     }
 
     /// The proxy says that the policy that it was sent is in force.
-    pub(crate) fn applied(&mut self, version: PolicyVersion, closed: u64) {
+    pub(crate) fn applied(
+        &mut self,
+        version: PolicyVersion,
+        closed: u64,
+        recorder: &mut Recorder,
+    ) -> Result<(), Failure> {
         let Some(pending) = self.pending.take_if(|pending| pending.network.version == version) else {
-            return;
+            return Ok(());
         };
         self.in_force = pending.network;
         let digest = self.in_force.sha256.clone();
-        pending.reply.send(Answer::PolicySet(PolicySet { version, digest, closed }));
+        if let AskedBy::Operator(reply) = pending.asked {
+            reply.send(Answer::PolicySet(PolicySet { version, digest, closed }));
+        }
+        self.quarantine_deferred(recorder)
+    }
+
+    /// Cuts the sandbox off: a policy that allows nothing takes effect, and closes all open flows. It stays until an operator
+    /// sets a policy.
+    pub(crate) fn quarantine(&mut self, detection: &str, recorder: &mut Recorder) -> Result<(), Failure> {
+        if self.pending.is_some() {
+            self.deferred = Some(detection.to_owned());
+            return Ok(());
+        }
+        // Without a proxy nothing can be reached anyway.
+        let Some(proxy) = &mut self.proxy else { return Ok(()) };
+        let network = Network::new(self.last.next(), closed()?);
+        let change = PolicyChange {
+            new: Some(network.edition()),
+            old: self.in_force.edition(),
+            source: format!("quarantine by detection {detection}"),
+            uid: rustix::process::getuid().as_raw(),
+        };
+        recorder.policy_change(change.clone(), (Decision::Allow, None))?;
+        self.last = network.version;
+        let command = ProxyCommand::SetPolicy { version: network.version, policy: network.text.clone() };
+        say(proxy, &command).map_err(|error| not_cut_off(&error))?;
+        self.pending = Some(Pending { network, change, asked: AskedBy::Detection });
+        Ok(())
+    }
+
+    fn quarantine_deferred(&mut self, recorder: &mut Recorder) -> Result<(), Failure> {
+        match self.deferred.take() {
+            Some(detection) => self.quarantine(&detection, recorder),
+            None => Ok(()),
+        }
     }
 
     /// The proxy says that it does not take the policy that it was sent.
-    pub(crate) fn refused(&mut self, version: PolicyVersion, cause: String, recorder: &mut Recorder) {
+    pub(crate) fn refused(
+        &mut self,
+        version: PolicyVersion,
+        cause: String,
+        recorder: &mut Recorder,
+    ) -> Result<(), Failure> {
         let Some(pending) = self.pending.take_if(|pending| pending.network.version == version) else {
-            return;
+            return Ok(());
         };
-        let failure = Failure::new(cause, "install all of openshell's programs from one build");
-        self.refuse(failure, pending.change, (recorder, &pending.reply));
+        match pending.asked {
+            AskedBy::Detection => return Err(not_cut_off(&cause)),
+            AskedBy::Operator(reply) => {
+                let failure = Failure::new(cause, "install all of openshell's programs from one build");
+                self.refuse(failure, pending.change, (&mut *recorder, &reply));
+            }
+        }
+        self.quarantine_deferred(recorder)
     }
 
     fn replace(
@@ -133,7 +201,8 @@ impl Reload {
                 "stop the sandbox if it must not go on",
             )
         })?;
-        self.pending = Some(Pending { network, change: change.clone(), reply: reply.clone() });
+        self.pending =
+            Some(Pending { network, change: change.clone(), asked: AskedBy::Operator(reply.clone()) });
         Ok(())
     }
 
@@ -176,6 +245,22 @@ impl Network {
     fn answer(&self) -> PolicyInForce {
         PolicyInForce { version: self.version, digest: self.sha256.clone(), policy: self.text.clone() }
     }
+}
+
+/// The network half of a policy that allows nothing.
+fn closed() -> Result<String, Failure> {
+    let document =
+        Document::parse("version: 1\nnetwork: []\n", "quarantine").map_err(|errors| wrong_policy(&errors))?;
+    document
+        .dynamic_text()
+        .map_err(|error| Failure::new(chain(&error), "this is a fault of openshell: please report it"))
+}
+
+fn not_cut_off(cause: &impl std::fmt::Display) -> Failure {
+    Failure::new(
+        format_args!("the sandbox could not be put into quarantine, and was stopped: {cause}"),
+        "openshell audit watch --from-start --once --surface finding shows why it was to be",
+    )
 }
 
 /// Says one command to the proxy.

@@ -14,6 +14,8 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use audit::Response;
+use audit_watch::Finding;
 use wire::audit::{AuditEvent, SignEvent};
 use wire::control::{Exit, FromGuest, ToGuest};
 use wire::machine::MachineEvent;
@@ -39,6 +41,7 @@ use crate::serial::Console;
 use crate::signals::Received;
 use crate::spec::Spec;
 use crate::terminal;
+use crate::watching;
 
 /// How long the agent may take to end after it was asked to.
 const GRACE: Duration = Duration::from_secs(10);
@@ -198,6 +201,7 @@ impl Booting {
         let deadline =
             self.prepared.spec.resources.timeout.map(|timeout| Instant::now() + timeout.duration());
         self.prepared.attend(&self.events)?;
+        self.log.watch(self.events.to_loop(Event::Noticed));
         let Self {
             processes, recorder, log, reload, refresh, console, guest, prepared, events, options, ..
         } = self;
@@ -356,13 +360,13 @@ impl Running {
                 Ok(())
             }
             Event::Proxy(Report::Event(ProxyEvent::PolicyApplied { version, closed })) => {
-                self.reload.applied(version, closed);
-                Ok(())
+                self.reload.applied(version, closed, &mut self.recorder)
             }
             Event::Proxy(Report::Event(ProxyEvent::PolicyRefused { version, cause })) => {
-                self.reload.refused(version, cause, &mut self.recorder);
-                Ok(())
+                self.reload.refused(version, cause, &mut self.recorder)
             }
+            Event::Noticed(Ok(finding)) => self.noticed(&finding),
+            Event::Noticed(Err(error)) => watching::blind(&error, &self.log.settings().detections),
             Event::Signal(Received::Resized) => {
                 // A guest that is too busy to hear of it now shows the old size until the next change.
                 let _busy = self.guest.send(ToGuest::Resize(terminal::size()));
@@ -372,6 +376,17 @@ impl Running {
             // The guest's channel closes when its machine stops; the machine's own report says why.
             Event::Guest(Heard::Closed | Heard::Broken(_)) => self.after_lost_guest(),
             other => Err(self.processes.failure(other, &self.console)),
+        }
+    }
+
+    /// First on the record, then done.
+    fn noticed(&mut self, finding: &Finding) -> Result<(), Failure> {
+        self.recorder.noticed(finding)?;
+        match finding.response {
+            Response::Record => Ok(()),
+            Response::Quarantine => self.reload.quarantine(finding.kind.as_str(), &mut self.recorder),
+            // The settings do not let `pause` through: nothing could let the machine go on again.
+            Response::Pause | Response::Stop => Err(watching::stopped(finding)),
         }
     }
 

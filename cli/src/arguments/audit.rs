@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use audit_report::{Framework, Period};
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::Output;
@@ -23,6 +24,14 @@ pub(crate) enum Audit {
         #[command(flatten)]
         output: Output,
     },
+    /// Print the live feed of what agents are told, answer and do, and what was noticed about it, until interrupted.
+    ///
+    /// One line a record; with --json as `audit feed-schema` describes it, which is what a webhook gets too.
+    Watch(Watch),
+    /// Write a report for auditors, as Markdown, HTML or PDF; exit code 1 if a log in it is not intact.
+    Report(Report),
+    /// Print the JSON Schema of a line of the live feed.
+    FeedSchema,
     /// Find records: what was done, by whom, when, who allowed it.
     Query(Box<Query>),
     /// Check that no record was changed, reordered, removed or cut off, and that all is what was signed; exit code 1 if not.
@@ -199,6 +208,56 @@ pub(crate) enum Verdict {
 pub(crate) struct Log {
     /// The sandbox, or the path of its log; without it, the newest log.
     pub(crate) sandbox: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Watch {
+    #[command(flatten)]
+    pub(crate) log: Log,
+    /// Begin with the first record of the log instead of the next one.
+    #[arg(long)]
+    pub(crate) from_start: bool,
+    /// End when the log does, instead of waiting for more.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Look for findings again, with the present settings, instead of showing those that were recorded.
+    #[arg(long)]
+    pub(crate) detect: bool,
+    /// Only this: agent-input, agent-output, agent-behaviour or finding. Can be given more than once.
+    #[arg(long, value_name = "SURFACE", value_enum)]
+    pub(crate) surface: Vec<SurfaceName>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    /// soc2, hipaa, eu-ai-act, gdpr, owasp-asi or access-review.
+    #[arg(long = "for", value_name = "FRAMEWORK")]
+    pub(crate) framework: Framework,
+    /// A year (2026), quarter (2026-Q4), month (2026-11) or day, or FROM..TO (days, both included); UTC.
+    #[arg(long)]
+    pub(crate) period: Period,
+    /// Only this sandbox, or the log at this path. Can be given more than once; without it, all logs.
+    #[arg(long)]
+    pub(crate) sandbox: Vec<String>,
+    /// The policy whose unused rules are to be named.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) keys: Keys,
+    /// Where to write it: a name that ends in .md, .html or .pdf.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+}
+
+/// A side of an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SurfaceName {
+    AgentInput,
+    AgentOutput,
+    AgentBehaviour,
+    Finding,
 }
 
 #[derive(Debug, Args)]

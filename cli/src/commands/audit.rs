@@ -6,8 +6,10 @@ mod line;
 mod ls;
 mod prove;
 mod query;
+mod report;
 mod tail;
 mod verify;
+mod watch;
 
 use std::fmt::Display;
 use std::fs;
@@ -63,6 +65,14 @@ pub(super) fn run(command: Audit, layout: &Layout) -> Result<u8, Failure> {
             path(&log, layout).and_then(|path| prove::checkpoint(&path)).map_err(negative)
         }
         Audit::Key => keys::print(layout).map_err(negative),
+        Audit::Watch(typed) => {
+            path(&typed.log, layout).and_then(|path| watch::watch(&path, &typed, layout)).map_err(negative)
+        }
+        Audit::Report(typed) => report::report(&typed, layout).map_err(unanswered),
+        Audit::FeedSchema => {
+            print!("{}", audit_watch::feed::SCHEMA);
+            Ok(0)
+        }
         Audit::Schema => {
             print!("{}", audit::record::SCHEMA);
             Ok(0)

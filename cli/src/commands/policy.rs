@@ -53,7 +53,7 @@ fn load(file: &Path, files: &PolicyFiles) -> Result<(Document, Policy), PolicyEr
 }
 
 /// As [`load`], with what the operator set; the first mistake is the failure.
-fn loaded(file: &Path) -> Result<(Document, Policy), Failure> {
+pub(super) fn loaded(file: &Path) -> Result<(Document, Policy), Failure> {
     Ok(load(file, &operators()?)?)
 }
 

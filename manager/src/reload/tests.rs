@@ -106,7 +106,7 @@ fn a_policy_is_recorded_then_sent_then_confirmed() {
     assert_eq!(change["old"]["version"], 1);
     assert_eq!(scene.in_force().version, PolicyVersion(1));
 
-    scene.reload.applied(version, 3);
+    scene.reload.applied(version, 3, &mut scene.recorder).unwrap();
     let set = PolicySet { version, digest: sha256, closed: 3 };
     assert_eq!(answer.try_recv().unwrap(), Answer::PolicySet(set));
     assert_eq!((scene.in_force().version, scene.in_force().policy), (version, policy));
@@ -117,7 +117,7 @@ fn the_same_policy_again_is_another_version() {
     let mut scene = Scene::new();
     for number in 2..5 {
         let _answer = scene.set(CLOSED);
-        scene.reload.applied(PolicyVersion(number), 0);
+        scene.reload.applied(PolicyVersion(number), 0, &mut scene.recorder).unwrap();
         assert_eq!(scene.in_force().version, PolicyVersion(number));
     }
 }
@@ -152,13 +152,13 @@ fn what_the_proxy_refuses_leaves_the_old_policy_and_its_number_is_gone() {
     let mut scene = Scene::new();
     let answer = scene.set(CLOSED);
     let Scene { reload, recorder, .. } = &mut scene;
-    reload.refused(PolicyVersion(2), "it does not load here".to_owned(), recorder);
+    reload.refused(PolicyVersion(2), "it does not load here".to_owned(), recorder).unwrap();
     let Answer::Refused { cause, .. } = answer.try_recv().unwrap() else { panic!("taken") };
     assert_eq!(cause, "it does not load here; policy 1 stays in force");
     let decisions: Vec<Value> = scene.records().iter().map(|record| record["decision"].clone()).collect();
     assert_eq!(decisions, ["allow", "deny"]);
     let _answer = scene.set(CLOSED);
-    scene.reload.applied(PolicyVersion(3), 0);
+    scene.reload.applied(PolicyVersion(3), 0, &mut scene.recorder).unwrap();
     assert_eq!(scene.in_force().version, PolicyVersion(3));
 }
 
@@ -178,4 +178,35 @@ fn a_sandbox_without_egress_says_so() {
     let mut scene = Scene::new();
     scene.reload.proxy = None;
     scene.stays(CLOSED, "no egress");
+}
+
+#[test]
+fn a_quarantine_allows_nothing_and_is_on_the_record_first() {
+    let mut scene = Scene::new();
+    scene.reload.quarantine("repeated-denials", &mut scene.recorder).unwrap();
+    let last = scene.records().pop().unwrap();
+    assert_eq!(last["policy_change"]["source"], "quarantine by detection repeated-denials");
+    let Some(ProxyCommand::SetPolicy { version, policy }) = scene.told() else { panic!("the proxy is told") };
+    assert_eq!((version, &policy), (PolicyVersion(2), &closed().unwrap()));
+    let document = Document::parse(&policy, "closed").unwrap();
+    assert!(document.rule_origins().is_empty(), "{policy}");
+    scene.reload.applied(version, 3, &mut scene.recorder).unwrap();
+    assert_eq!(scene.in_force().version, PolicyVersion(2));
+    // An operator's policy lifts it.
+    let _answer =
+        scene.set(CLOSED.replace("version: 1\n", "version: 1\nfilesystem: {read: [/opt]}\n").as_str());
+    assert!(matches!(scene.told(), Some(ProxyCommand::SetPolicy { version: PolicyVersion(3), .. })));
+}
+
+#[test]
+fn a_quarantine_waits_for_the_policy_before_it_and_is_not_refused() {
+    let mut scene = Scene::new();
+    let _answer = scene.set(STARTED_WITH);
+    assert!(scene.told().is_some());
+    scene.reload.quarantine("sudden-volume", &mut scene.recorder).unwrap();
+    assert!(scene.told().is_none(), "one after the other");
+    scene.reload.applied(PolicyVersion(2), 0, &mut scene.recorder).unwrap();
+    assert!(matches!(scene.told(), Some(ProxyCommand::SetPolicy { version: PolicyVersion(3), .. })));
+    // A sandbox that cannot be cut off does not go on.
+    assert!(scene.reload.refused(PolicyVersion(3), "no".to_owned(), &mut scene.recorder).is_err());
 }

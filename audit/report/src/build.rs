@@ -1,0 +1,301 @@
+//! What a report says, in which order.
+
+use std::collections::BTreeMap;
+
+use crate::document::{Bars, Block, Document, Table};
+use crate::facts::{Facts, Lines, ROUTES, UNUSED_DAYS};
+use crate::framework::{Evidence, Framework};
+use crate::owasp;
+use crate::period::Period;
+
+/// Bars of days that a page holds.
+const MOST_DAYS: usize = 40;
+/// Rows of a table of counts.
+const TOP: usize = 20;
+
+/// The report. `rules`: those of the policy, if the operator named one; what of them nobody used is told.
+#[must_use]
+pub fn document(facts: &Facts, framework: Framework, period: &Period, rules: Option<&[String]>) -> Document {
+    let mut blocks = summary(facts);
+    blocks.extend(requirements(facts, framework));
+    blocks.extend(owasp_coverage(facts));
+    blocks.extend(controls(facts));
+    blocks.extend(decisions(facts));
+    blocks.extend(exceptions(facts));
+    blocks.extend(processing(facts));
+    blocks.extend(unused(facts, period, rules));
+    blocks.extend(limits(framework));
+    blocks.extend(integrity(facts));
+    let sandboxes: Vec<_> = facts.sandboxes.top(10).into_iter().map(|(name, _)| name).collect();
+    Document {
+        title: format!("Agent activity: {}", framework.title()),
+        about: vec![
+            format!("Period: {} to before {} (UTC)", &period.from[..10], &period.to[..10]),
+            format!(
+                "Sandboxes with records: {}",
+                if sandboxes.is_empty() { "none".to_owned() } else { sandboxes.join(", ") }
+            ),
+        ],
+        stamps: stamps(facts),
+        blocks,
+    }
+}
+
+fn stamps(facts: &Facts) -> Vec<String> {
+    let broken = facts.logs.iter().filter_map(|log| {
+        let cause = log.verified.as_ref().err()?;
+        Some(format!(
+            "NOT INTACT: the log of {} does not verify: {cause}. What follows it is no evidence.",
+            log.sandbox
+        ))
+    });
+    broken.collect()
+}
+
+fn summary(facts: &Facts) -> Vec<Block> {
+    let (per, bars) = per_time(facts);
+    vec![
+        Block::Heading("Summary".to_owned()),
+        Block::List(vec![
+            format!("{} records of {} sandboxes", facts.records, facts.sandboxes.named().count()),
+            format!("{} decisions allowed, {} denied", facts.allowed.total(), facts.denied.total()),
+            format!(
+                "{} findings of detections, {} changes by operators",
+                facts.detections.total(),
+                all(&facts.changes)
+            ),
+            format!("{} prompts with classified data", all(&facts.processed)),
+        ]),
+        Block::Bars(Bars { title: format!("Decisions per {per}"), parts: ["allowed", "denied"], bars }),
+    ]
+}
+
+/// Bars per day, or per month where days would fill pages.
+fn per_time(facts: &Facts) -> (&'static str, Vec<(String, [u64; 2])>) {
+    if facts.days.len() <= MOST_DAYS {
+        return ("day", facts.days.iter().map(|(day, counts)| (day.clone(), *counts)).collect());
+    }
+    let mut months = BTreeMap::<String, [u64; 2]>::new();
+    for (day, [allowed, denied]) in &facts.days {
+        let month = months.entry(day.get(..7).unwrap_or(day).to_owned()).or_default();
+        month[0] += allowed;
+        month[1] += denied;
+    }
+    ("month", months.into_iter().collect())
+}
+
+fn all(lines: &Lines) -> u64 {
+    lines.omitted + u64::try_from(lines.lines.len()).expect("a list's length fits in 64 bits")
+}
+
+fn requirements(facts: &Facts, framework: Framework) -> Vec<Block> {
+    let rows: Vec<_> = framework
+        .requirements()
+        .iter()
+        .map(|(number, about, evidence)| {
+            let evidence: Vec<_> = evidence.iter().map(|evidence| shown(facts, *evidence)).collect();
+            vec![(*number).to_owned(), (*about).to_owned(), evidence.join("; ")]
+        })
+        .collect();
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    vec![
+        Block::Heading(format!("Requirements: {}", framework.title())),
+        Block::Paragraph(
+            "What this log is evidence for, with the section that has it. Whether a requirement is met is the auditor's finding."
+                .to_owned(),
+        ),
+        table(vec![("Number", 16), ("About", 42), ("Evidence in this log", 42)], rows),
+    ]
+}
+
+fn shown(facts: &Facts, evidence: Evidence) -> String {
+    match evidence {
+        Evidence::Controls => format!(
+            "Controls: {} configurations, {} policies",
+            all(&facts.controls),
+            facts.policies.named().count()
+        ),
+        Evidence::Decisions => {
+            format!("Decisions: {} allowed, {} denied", facts.allowed.total(), facts.denied.total())
+        }
+        Evidence::Changes => format!("Exceptions: {} changes", all(&facts.changes)),
+        Evidence::Detections => format!("Exceptions: {} findings", facts.detections.total()),
+        Evidence::Processing => format!("Processing: {} prompts with classified data", all(&facts.processed)),
+        Evidence::Credentials => format!("Decisions: {} uses of credentials", facts.credentials.total()),
+        Evidence::Integrity => {
+            let whole = facts.logs.iter().filter(|log| log.verified.is_ok()).count();
+            format!("Integrity: {whole} of {} logs verify", facts.logs.len())
+        }
+    }
+}
+
+fn owasp_coverage(facts: &Facts) -> Vec<Block> {
+    vec![
+        Block::Heading("Coverage of OWASP ASI01 to ASI10".to_owned()),
+        table(
+            vec![
+                ("Risk", 9),
+                ("Title of 2026", 22),
+                ("Earlier label", 17),
+                ("Control", 27),
+                ("Evidence in this log", 25),
+            ],
+            owasp::coverage(facts),
+        ),
+    ]
+}
+
+fn controls(facts: &Facts) -> Vec<Block> {
+    let policies = facts.policies.top(TOP);
+    vec![
+        Block::Heading("Controls".to_owned()),
+        Block::Paragraph("What each sandbox was made from, by SHA-256: with the file at hand anybody can tell whether it is the one.".to_owned()),
+        lines(vec![("Record", 23), ("From", 13), ("Made with", 18), ("Confinement", 23), ("Network policy", 23)], &facts.controls),
+        Block::Paragraph("Network policies that took effect, by SHA-256:".to_owned()),
+        counted("SHA-256", policies),
+        Block::Paragraph("Steps in the sandboxes' lives:".to_owned()),
+        lines(vec![("Record", 40), ("Step", 20), ("Detail", 40)], &facts.life),
+    ]
+}
+
+fn decisions(facts: &Facts) -> Vec<Block> {
+    let actions = facts.actions.named().map(|(name, count)| {
+        vec![
+            name.to_owned(),
+            count.to_string(),
+            facts.allowed.get(name).to_string(),
+            facts.denied.get(name).to_string(),
+        ]
+    });
+    let levels = facts.levels.top(TOP).into_iter().map(|(name, count)| (name, [0, count])).collect();
+    vec![
+        Block::Heading("Decisions".to_owned()),
+        table(vec![("Action", 40), ("Records", 20), ("Allowed", 20), ("Denied", 20)], actions.collect()),
+        Block::Bars(Bars {
+            title: "Denials by level".to_owned(),
+            parts: ["allowed", "denied"],
+            bars: levels,
+        }),
+        Block::Paragraph("By rule:".to_owned()),
+        counted("Rule", facts.rules.top(TOP)),
+        Block::Paragraph("Hosts that were allowed:".to_owned()),
+        counted("Host", facts.hosts[0].top(TOP)),
+        Block::Paragraph("Hosts that were denied:".to_owned()),
+        counted("Host", facts.hosts[1].top(TOP)),
+        Block::Paragraph("Programs that were allowed something:".to_owned()),
+        counted("Program", facts.binaries[0].top(TOP)),
+        Block::Paragraph("Credentials that went out with requests, or were read again:".to_owned()),
+        counted("Credential", facts.credentials.top(TOP)),
+        Block::Paragraph("Denials:".to_owned()),
+        lines(
+            vec![("Record", 22), ("Program", 16), ("What", 24), ("Level", 12), ("Reason", 26)],
+            &facts.denials,
+        ),
+    ]
+}
+
+fn exceptions(facts: &Facts) -> Vec<Block> {
+    vec![
+        Block::Heading("Exceptions".to_owned()),
+        Block::Paragraph("Changes by operators, and of the log:".to_owned()),
+        lines(vec![("Record", 24), ("By", 12), ("What", 52), ("Result", 12)], &facts.changes),
+        Block::Paragraph("Findings of detections:".to_owned()),
+        lines(
+            vec![("Record", 22), ("Finding", 18), ("Reason", 28), ("Response", 13), ("Evidence", 19)],
+            &facts.found,
+        ),
+    ]
+}
+
+fn processing(facts: &Facts) -> Vec<Block> {
+    let by_place = ROUTES.iter().map(|route| ((*route).to_owned(), [0, facts.routes.get(route)]));
+    let rows = facts.categories.iter().map(|(name, counts)| {
+        std::iter::once(name.clone()).chain(counts.iter().map(u64::to_string)).collect()
+    });
+    vec![
+        Block::Heading("Processing of classified data".to_owned()),
+        Block::Bars(Bars {
+            title: "Prompts by place".to_owned(),
+            parts: ["", "prompts"],
+            bars: by_place.collect(),
+        }),
+        Block::Paragraph(
+            "Prompts with data of a category, by the place where they were processed:".to_owned(),
+        ),
+        table(vec![("Category", 40), ("Local", 20), ("Cloud", 20), ("Refused", 20)], rows.collect()),
+        Block::Paragraph("Each request with classified data:".to_owned()),
+        lines(
+            vec![("Record", 24), ("Request", 18), ("Found", 28), ("Place", 12), ("Model", 18)],
+            &facts.processed,
+        ),
+    ]
+}
+
+fn unused(facts: &Facts, period: &Period, rules: Option<&[String]>) -> Vec<Block> {
+    let heading = Block::Heading(format!("Rules unused in {UNUSED_DAYS} days"));
+    let Some(rules) = rules else {
+        return vec![
+            heading,
+            Block::Paragraph(
+                "No policy was named (--policy FILE), so that its rules are not known.".to_owned(),
+            ),
+        ];
+    };
+    let since = period.days_before_end(UNUSED_DAYS);
+    let rows: Vec<_> = rules
+        .iter()
+        .filter_map(|rule| match facts.last_use.get(rule) {
+            Some(last) if *last >= since => None,
+            Some(last) => Some(vec![rule.clone(), last.clone()]),
+            None => Some(vec![rule.clone(), "not in this log".to_owned()]),
+        })
+        .collect();
+    let about = format!(
+        "{} of {} rules decided nothing from {} to the period's end.",
+        rows.len(),
+        rules.len(),
+        &since[..10]
+    );
+    vec![heading, Block::Paragraph(about), table(vec![("Rule", 50), ("Last use", 50)], rows)]
+}
+
+fn limits(framework: Framework) -> Vec<Block> {
+    let general = [
+        "Programs that were allowed to execute and used no network leave no record; refused executions do.",
+        "Subjects (program, script, process) are what the guest's kernel told; the guest is not trusted for more than that.",
+        "Contents of requests and prompts are not recorded, only what was found in them.",
+    ];
+    let points = general.iter().chain(framework.not_shown()).map(|text| (*text).to_owned());
+    vec![Block::Heading("What this log does not show".to_owned()), Block::List(points.collect())]
+}
+
+fn integrity(facts: &Facts) -> Vec<Block> {
+    let mut blocks = vec![Block::Heading("Integrity of the logs".to_owned())];
+    for log in &facts.logs {
+        let verified = match &log.verified {
+            Ok(whole) => format!("{}: {whole}", log.sandbox),
+            Err(cause) => format!("{}: NOT INTACT: {cause}", log.sandbox),
+        };
+        blocks.push(Block::Paragraph(verified));
+        match &log.checkpoint {
+            Some(note) => blocks.push(Block::Verbatim(note.clone())),
+            None => blocks.push(Block::Paragraph("There is no signed checkpoint of it.".to_owned())),
+        }
+    }
+    blocks
+}
+
+fn counted(what: &'static str, counts: Vec<(String, u64)>) -> Block {
+    let rows = counts.into_iter().map(|(name, count)| vec![name, count.to_string()]);
+    table(vec![(what, 80), ("Times", 20)], rows.collect())
+}
+
+fn lines(columns: Vec<(&'static str, u8)>, lines: &Lines) -> Block {
+    Block::Table(Table { columns, rows: lines.lines.clone(), omitted: lines.omitted })
+}
+
+fn table(columns: Vec<(&'static str, u8)>, rows: Vec<Vec<String>>) -> Block {
+    Block::Table(Table { columns, rows, omitted: 0 })
+}

@@ -1,0 +1,262 @@
+//! What the records of a period come to. Whatever the records hold, it stays below a bound.
+
+use std::collections::BTreeMap;
+
+use audit::{Action, Decision, Record, Subject};
+
+use crate::count::Counts;
+use crate::period::Period;
+
+/// Most lines of each list; how many there were besides is counted.
+const LINES: usize = 200;
+/// Most rules whose last use is remembered.
+const RULES: usize = 8192;
+/// Days after which a rule that was not used is reported.
+pub const UNUSED_DAYS: u32 = 90;
+
+/// A list that ends at a bound.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lines {
+    pub(crate) lines: Vec<Vec<String>>,
+    pub(crate) omitted: u64,
+}
+
+/// Whether one log is whole, as its verification said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogFacts {
+    /// Whose log.
+    pub sandbox: String,
+    /// What the verification found, in one line.
+    pub verified: Result<String, String>,
+    /// The newest signed checkpoint, as the signer wrote it.
+    pub checkpoint: Option<String>,
+}
+
+/// All that a report tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    pub(crate) logs: Vec<LogFacts>,
+    pub(crate) records: u64,
+    pub(crate) sandboxes: Counts,
+    pub(crate) actions: Counts,
+    pub(crate) allowed: Counts,
+    pub(crate) denied: Counts,
+    pub(crate) levels: Counts,
+    pub(crate) rules: Counts,
+    pub(crate) hosts: [Counts; 2],
+    pub(crate) binaries: [Counts; 2],
+    pub(crate) days: BTreeMap<String, [u64; 2]>,
+    pub(crate) routes: Counts,
+    pub(crate) categories: BTreeMap<String, [u64; 3]>,
+    pub(crate) policies: Counts,
+    pub(crate) detections: Counts,
+    pub(crate) credentials: Counts,
+    pub(crate) controls: Lines,
+    pub(crate) denials: Lines,
+    pub(crate) changes: Lines,
+    pub(crate) found: Lines,
+    pub(crate) processed: Lines,
+    pub(crate) life: Lines,
+    pub(crate) last_use: BTreeMap<String, String>,
+}
+
+/// Where a prompt went: this order is that of the numbers in `categories`.
+pub(crate) const ROUTES: [&str; 3] = ["local", "cloud", "refused"];
+
+impl Lines {
+    fn push<const N: usize>(&mut self, line: [String; N]) {
+        if self.lines.len() < LINES {
+            self.lines.push(line.map(|text| text.chars().take(400).collect()).into());
+        } else {
+            self.omitted += 1;
+        }
+    }
+}
+
+impl Facts {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds how one log was found to be.
+    pub fn log(&mut self, log: LogFacts) {
+        self.logs.push(log);
+    }
+
+    /// Adds a record. Those before the period count for rules that were used last then, and for the policy in force.
+    pub fn observe(&mut self, record: &Record, period: &Period) {
+        if record.time >= period.to {
+            return;
+        }
+        let event = &record.event;
+        if let Some(rule) = &event.rule
+            && (self.last_use.len() < RULES || self.last_use.contains_key(rule))
+        {
+            self.last_use.insert(rule.clone(), record.time.clone());
+        }
+        if !period.holds(&record.time) {
+            return;
+        }
+        self.records += 1;
+        self.sandboxes.add(record.sandbox.as_str(), 1);
+        self.actions.add(event.action.as_str(), 1);
+        event.credentials.iter().for_each(|name| self.credentials.add(name, 1));
+        self.decided(record);
+        self.controlled(record);
+        self.changed(record);
+        if event.action == Action::Inference {
+            self.inferred(record);
+        }
+    }
+
+    fn decided(&mut self, record: &Record) {
+        let event = &record.event;
+        let Some(decision) = event.decision else { return };
+        let side = usize::from(decision == Decision::Deny);
+        let day = record.time.get(..10).unwrap_or_default();
+        self.days.entry(day.to_owned()).or_default()[side] += 1;
+        let counts = if decision == Decision::Deny { &mut self.denied } else { &mut self.allowed };
+        counts.add(event.action.as_str(), 1);
+        if let Some(rule) = &event.rule {
+            self.rules.add(rule, 1);
+        }
+        if let Some(host) = event.object.as_ref().and_then(|object| object.host.as_ref()) {
+            self.hosts[side].add(host, 1);
+        }
+        let program = program(record);
+        if !program.is_empty() {
+            self.binaries[side].add(&program, 1);
+        }
+        if decision == Decision::Deny {
+            self.levels.add(event.level.as_deref().unwrap_or("without a level"), 1);
+            self.denials.push([
+                id(record),
+                program,
+                object(record),
+                event.level.clone().unwrap_or_default(),
+                event.reason.clone().unwrap_or_default(),
+            ]);
+        }
+    }
+
+    fn controlled(&mut self, record: &Record) {
+        let event = &record.event;
+        let short = |digest: &Option<String>| digest.clone().unwrap_or_else(|| "none".to_owned());
+        if let Some(made) = &event.configuration {
+            self.policies.add(&short(&made.network_sha256), 1);
+            self.controls.push([
+                id(record),
+                made.source.clone().unwrap_or_default(),
+                format!("image {}, openshell {}", short(&made.image), short(&made.openshell)),
+                short(&made.confinement_sha256),
+                short(&made.network_sha256),
+            ]);
+        }
+        if let Some(life) = &event.lifecycle {
+            let code = life.code.map(|code| format!(" ({code})")).unwrap_or_default();
+            let phase = format!("{:?}{code}", life.phase);
+            self.life.push([id(record), phase, life.detail.clone().unwrap_or_default()]);
+        }
+    }
+
+    fn changed(&mut self, record: &Record) {
+        let event = &record.event;
+        let decision = match event.decision {
+            Some(Decision::Deny) => "refused",
+            Some(Decision::Allow) | None => "done",
+        };
+        if let Some(change) = &event.policy_change {
+            let new = change
+                .new
+                .as_ref()
+                .map_or("no policy".to_owned(), |new| format!("{} ({})", new.version, new.sha256));
+            if decision == "done" {
+                self.policies.add(change.new.as_ref().map_or("none", |new| new.sha256.as_str()), 1);
+            }
+            let what = format!(
+                "policy {new} from {} for {} ({})",
+                change.source, change.old.version, change.old.sha256
+            );
+            self.changes.push([id(record), format!("user {}", change.uid), what, decision.to_owned()]);
+        }
+        let what = match event.action {
+            Action::CredentialChange => format!("credentials read again: {}", event.credentials.join(", ")),
+            Action::LogRetention => event.reason.clone().unwrap_or_default(),
+            Action::LogRepair => "an unfinished record was taken off the log's end".to_owned(),
+            _other => String::new(),
+        };
+        if !what.is_empty() {
+            self.changes.push([id(record), record.client.clone(), what, decision.to_owned()]);
+        }
+        if let Some(found) = &event.detection {
+            self.detections.add(&found.name, 1);
+            let evidence = found.evidence.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+            self.found.push([
+                id(record),
+                format!("{} ({:?})", found.name, found.severity).to_lowercase(),
+                event.reason.clone().unwrap_or_default(),
+                format!("{:?}", found.response).to_lowercase(),
+                format!("{evidence}; {}", found.references.join(" ")),
+            ]);
+        }
+    }
+
+    fn inferred(&mut self, record: &Record) {
+        let event = &record.event;
+        let Some(inference) = &event.inference else { return };
+        let route = match inference.route.as_deref() {
+            Some(route) => route,
+            None if event.decision == Some(Decision::Deny) => "refused",
+            None => "none",
+        };
+        self.routes.add(route, 1);
+        for name in inference.categories.keys() {
+            if let Some(place) = ROUTES.iter().position(|known| *known == route)
+                && (self.categories.len() < RULES || self.categories.contains_key(name))
+            {
+                self.categories.entry(name.clone()).or_default()[place] += 1;
+            }
+        }
+        if !inference.categories.is_empty() {
+            let found = inference.categories.iter().map(|(name, count)| format!("{name} ×{count}"));
+            let model = inference.model_served.as_ref().or(inference.model_asked.as_ref());
+            self.processed.push([
+                id(record),
+                event.request.as_ref().map(ToString::to_string).unwrap_or_default(),
+                found.collect::<Vec<_>>().join(", "),
+                route.to_owned(),
+                model.cloned().unwrap_or_default(),
+            ]);
+        }
+    }
+}
+
+/// How a record is found again.
+fn id(record: &Record) -> String {
+    let time = record.time.get(..19).unwrap_or(&record.time).replace('T', " ");
+    format!("{time} {}#{}", record.sandbox, record.sequence)
+}
+
+fn program(record: &Record) -> String {
+    match &record.event.subject {
+        Some(Subject::Owners(owners)) => owners
+            .first()
+            .map(|owner| owner.script.as_ref().unwrap_or(&owner.binary).clone())
+            .unwrap_or_default(),
+        Some(Subject::Unknown(why)) => format!("unknown ({why})"),
+        None => String::new(),
+    }
+}
+
+fn object(record: &Record) -> String {
+    let Some(object) = &record.event.object else { return String::new() };
+    let port = object.port.map(|port| format!(":{port}")).unwrap_or_default();
+    let method = object.method.as_ref().map(|method| format!("{method} ")).unwrap_or_default();
+    format!(
+        "{method}{}{port}{}",
+        object.host.as_deref().unwrap_or_default(),
+        object.path.as_deref().unwrap_or_default()
+    )
+}

@@ -1,0 +1,60 @@
+//! Repeated denials: somebody tries doors.
+
+use audit::{Action, Decision};
+
+use super::program;
+use crate::detector::{SECOND, Seen};
+use crate::finding::{Finding, Kind};
+use crate::recent::{Recent, Tally};
+use crate::settings::RepeatedDenials;
+
+/// Pairs of a program and what it is refused.
+const PAIRS: usize = 1024;
+
+#[derive(Debug)]
+pub(crate) struct Denials {
+    pairs: Recent<(String, String), Tally>,
+    all: Tally,
+}
+
+impl Default for Denials {
+    fn default() -> Self {
+        Self { pairs: Recent::new(PAIRS), all: Tally::default() }
+    }
+}
+
+impl Denials {
+    pub(crate) fn observe(&mut self, seen: Seen<'_>, settings: &RepeatedDenials) -> Option<Finding> {
+        let event = &seen.record.event;
+        // An operator's mistakes are not the agent's.
+        if event.decision != Some(Decision::Deny)
+            || matches!(event.action, Action::PolicyChange | Action::CredentialChange | Action::Configuration)
+        {
+            return None;
+        }
+        let object = event.object.as_ref();
+        let target = object.and_then(|object| object.host.as_ref().or(object.path.as_ref()));
+        let target = target.map_or("something without a name", String::as_str);
+        let times = object.and_then(|object| object.times).unwrap_or(1);
+        let at = (seen.now, seen.record.sequence);
+        let window = settings.window * SECOND;
+        let pair = self.pairs.entry((program(seen.record).to_owned(), target.to_owned()));
+        let same = pair.add(at, times, settings.same, window);
+        let all = self.all.add(at, times, settings.all, window);
+        let (reason, evidence) = match (same, all) {
+            (Some((count, evidence)), _) => (
+                format!(
+                    "{} was refused {target} {count} times in {} s",
+                    program(seen.record),
+                    settings.window
+                ),
+                evidence,
+            ),
+            (None, Some((count, evidence))) => {
+                (format!("{count} denials in {} s, of {target} last", settings.window), evidence)
+            }
+            (None, None) => return None,
+        };
+        Some(Finding::new(Kind::RepeatedDenials, reason, evidence))
+    }
+}

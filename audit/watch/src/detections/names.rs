@@ -1,0 +1,114 @@
+//! Names that carry data: long or random labels, or very many different names, below one domain.
+
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use audit::Action;
+
+use crate::detector::{SECOND, Seen};
+use crate::finding::{Finding, Kind};
+use crate::recent::{Recent, Tally};
+use crate::settings::DnsTunnelling;
+
+/// Domains that are remembered.
+const DOMAINS: usize = 256;
+/// A label that is shorter says too little to look random.
+const SHORTEST_RANDOM: usize = 20;
+
+#[derive(Debug)]
+pub(crate) struct Names {
+    domains: Recent<String, Domain>,
+}
+
+/// What was asked below one domain.
+#[derive(Debug, Default)]
+struct Domain {
+    odd: Tally,
+    different: BTreeSet<u64>,
+    since: u64,
+    said: bool,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self { domains: Recent::new(DOMAINS) }
+    }
+}
+
+impl Names {
+    pub(crate) fn observe(&mut self, seen: Seen<'_>, settings: &DnsTunnelling) -> Option<Finding> {
+        let event = &seen.record.event;
+        let name = match event.action {
+            Action::NameQuery => event.object.as_ref()?.host.as_deref()?,
+            _other => return None,
+        };
+        let name = name.trim_end_matches('.');
+        let (below, domain) = split(name)?;
+        let known = self.domains.entry(domain.to_ascii_lowercase());
+        let at = (seen.now, seen.record.sequence);
+        let window = settings.window * SECOND;
+        let odd = below
+            .split('.')
+            .any(|label| is_odd(label, settings))
+            .then(|| known.odd.add(at, 1, settings.odd_names, window))
+            .flatten();
+        if let Some((count, evidence)) = odd {
+            let reason =
+                format!("{count} names with long or random labels below {domain} in {} s", settings.window);
+            return Some(Finding::new(Kind::DnsTunnelling, reason, evidence));
+        }
+        known.count(below, seen.now, settings).then(|| {
+            let reason =
+                format!("{} different names below {domain} in {} s", settings.names, settings.window);
+            Finding::new(Kind::DnsTunnelling, reason, vec![seen.record.sequence])
+        })
+    }
+}
+
+impl Domain {
+    /// Whether this is the name that makes them too many.
+    fn count(&mut self, below: &str, now: u64, settings: &DnsTunnelling) -> bool {
+        if now.saturating_sub(self.since) > settings.window * SECOND {
+            *self = Self { odd: std::mem::take(&mut self.odd), since: now, ..Self::default() };
+        }
+        let many = usize::try_from(settings.names).unwrap_or(usize::MAX);
+        if self.different.len() < many {
+            // Hashes instead of names bound the memory. A guest that finds names with equal hashes is counted less.
+            let mut hasher = DefaultHasher::new();
+            below.hash(&mut hasher);
+            self.different.insert(hasher.finish());
+        }
+        self.different.len() >= many && !std::mem::replace(&mut self.said, self.different.len() >= many)
+    }
+}
+
+/// What stands before the last two labels, and those; `None`: there is nothing before them.
+fn split(name: &str) -> Option<(&str, &str)> {
+    let mut dots = name.rmatch_indices('.').map(|(at, _)| at);
+    let (_last, second) = (dots.next()?, dots.next()?);
+    Some((&name[..second], &name[second + 1..]))
+}
+
+fn is_odd(label: &str, settings: &DnsTunnelling) -> bool {
+    let long = usize::try_from(settings.label).unwrap_or(usize::MAX);
+    label.len() >= long
+        || (label.len() >= SHORTEST_RANDOM
+            && entropy(label.as_bytes()) >= hundredths(settings.entropy_hundredths))
+}
+
+fn hundredths(figure: u64) -> f64 {
+    f64::from(u32::try_from(figure).unwrap_or(u32::MAX)) / 100.0
+}
+
+/// Shannon's entropy of the bytes, in bits per byte.
+fn entropy(bytes: &[u8]) -> f64 {
+    let mut counts = [0_u32; 256];
+    bytes.iter().for_each(|byte| counts[usize::from(*byte)] += 1);
+    let all = f64::from(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+    counts
+        .iter()
+        .filter(|count| **count > 0)
+        .map(|count| f64::from(*count) / all)
+        .map(|share| -share * share.log2())
+        .sum()
+}

@@ -1,0 +1,122 @@
+//! `openshell audit report`.
+
+use std::path::{Path, PathBuf};
+
+use audit::checkpoint::VerifyingKey;
+use audit::log;
+use audit::verify;
+use audit_report::{Facts, LogFacts, Period, build, html, markdown, pdf};
+use manager::failure::{Failure, chain};
+use manager::layout::Layout;
+
+use super::keys;
+use super::{logs, no_log, path};
+use crate::arguments::{Log, Report};
+use crate::commands::{NO, write};
+
+/// The form of a report: what its file's name ends in.
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    Markdown,
+    Html,
+    Pdf,
+}
+
+pub(super) fn report(typed: &Report, layout: &Layout) -> Result<u8, Failure> {
+    let form = Form::of(&typed.output)?;
+    let rules = typed.policy.as_deref().map(rules).transpose()?;
+    let keys = keys::named(&typed.keys, layout)?;
+    let chosen = chosen(typed, layout)?;
+    let mut facts = Facts::new();
+    for log in &chosen {
+        read(log, &typed.period, &keys, &mut facts)?;
+    }
+    let document = build::document(&facts, typed.framework, &typed.period, rules.as_deref());
+    let bytes = match form {
+        Form::Markdown => markdown::render(&document).into_bytes(),
+        Form::Html => html::render(&document).into_bytes(),
+        Form::Pdf => pdf::render(&document),
+    };
+    write(&typed.output, bytes)?;
+    println!("{}: {} logs", typed.output.display(), chosen.len());
+    for stamp in &document.stamps {
+        eprintln!("openshell: {}", stamp.replace(|c: char| c.is_control(), "?"));
+    }
+    Ok(if document.stamps.is_empty() { 0 } else { NO })
+}
+
+impl Form {
+    fn of(file: &Path) -> Result<Self, Failure> {
+        match file.extension().and_then(|extension| extension.to_str()) {
+            Some("md") => Ok(Self::Markdown),
+            Some("html") => Ok(Self::Html),
+            Some("pdf") => Ok(Self::Pdf),
+            _other => Err(Failure::new(
+                format_args!("a report cannot be written as {}", file.display()),
+                "name a file that ends in .md, .html or .pdf",
+            )),
+        }
+    }
+}
+
+fn rules(file: &Path) -> Result<Vec<String>, Failure> {
+    let (document, _policy) = crate::commands::policy::loaded(file)?;
+    Ok(document.rule_origins().into_iter().map(|origin| origin.rule).collect())
+}
+
+fn chosen(typed: &Report, layout: &Layout) -> Result<Vec<PathBuf>, Failure> {
+    let chosen: Vec<PathBuf> = if typed.sandbox.is_empty() {
+        let mut all = logs(&layout.audit());
+        all.sort();
+        all
+    } else {
+        let of = |sandbox: &String| path(&Log { sandbox: Some(sandbox.clone()) }, layout);
+        typed.sandbox.iter().map(of).collect::<Result<_, _>>()?
+    };
+    if chosen.is_empty() { Err(no_log(&layout.audit())) } else { Ok(chosen) }
+}
+
+/// Verifies a log, then takes from it what the report tells. Of a log that is not whole, what comes before the first bad record.
+fn read(path: &Path, period: &Period, keys: &[VerifyingKey], facts: &mut Facts) -> Result<(), Failure> {
+    let mut verified = match verify::verify(path, keys, &[]) {
+        Ok(verified) => Ok(whole(&verified)),
+        Err(error @ (verify::VerifyError::Read(..) | verify::VerifyError::Log(log::LogError::Open(_)))) => {
+            return Err(super::bad_log(&error));
+        }
+        Err(error) => Err(chain(&error)),
+    };
+    let begun = verify::begun(path).map(|begun| begun.mark);
+    let reader = match begun {
+        Ok(mark) if mark != log::Mark::START => log::read_from(path, &mark),
+        Ok(_) | Err(_) => log::read(path),
+    };
+    for record in reader.map_err(|error| super::bad_log(&error))? {
+        match record {
+            Ok(record) => facts.observe(&record, period),
+            Err(error) => {
+                verified = verified.and(Err(chain(&error)));
+                break;
+            }
+        }
+    }
+    let checkpoint =
+        verify::notes(path).ok().and_then(|(notes, _rest)| notes.last().map(|note| note.text().to_owned()));
+    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    facts.log(LogFacts { sandbox: name, verified, checkpoint });
+    Ok(())
+}
+
+fn whole(verified: &verify::Verified) -> String {
+    let summary = &verified.summary;
+    let records = format!(
+        "records {} to {}, unbroken, last hash {}",
+        summary.first, summary.records, summary.last_hash
+    );
+    match &verified.newest {
+        Some(newest) => format!(
+            "{records}; signed: {} checkpoints, the newest covers {} records, root {}",
+            verified.checkpoints, newest.size, newest.root
+        ),
+        None => format!("{records}; not signed: whoever can write the log can make it anew"),
+    }
+}
