@@ -12,9 +12,11 @@
 //! cannot choose the name, the time or the number of its records; a record is never changed or dropped.
 
 pub mod chain;
+pub mod checkpoint;
 pub mod client;
 pub mod log;
 pub mod record;
+pub mod tree;
 pub mod writer;
 
 mod protocol;
