@@ -19,7 +19,8 @@ mod text;
 
 use audit::Record;
 
-pub use syslog::{Facility, header as syslog_header};
+pub use summary::micros;
+pub use syslog::{Facility, header as syslog_header, message as syslog_message};
 
 /// Longest line of the text formats (CEF, LEEF, syslog), in bytes: what rsyslog takes as it is installed.
 pub const MAX_LINE: usize = 8000;

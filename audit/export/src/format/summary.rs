@@ -27,7 +27,8 @@ pub(super) fn severity(record: &Record) -> Severity {
 }
 
 /// Microseconds since 1970; 0 if the time cannot be read, which no record of ours has.
-pub(super) fn micros(record: &Record) -> i64 {
+#[must_use]
+pub fn micros(record: &Record) -> i64 {
     use time::format_description::well_known::Rfc3339;
     let nanos = time::OffsetDateTime::parse(&record.time, &Rfc3339).map(|time| time.unix_timestamp_nanos());
     nanos.ok().and_then(|nanos| i64::try_from(nanos / 1000).ok()).unwrap_or(0)

@@ -36,7 +36,9 @@ impl Default for Facility {
 /// Room that the message after the structured data always has.
 const MESSAGE: usize = 1100;
 
-pub(super) fn message(record: &Record, facility: Facility) -> String {
+/// The whole message.
+#[must_use]
+pub fn message(record: &Record, facility: Facility) -> String {
     let head = format!("{} [openshell@32473", header(record, facility));
     let mut line = Line::new(head, MAX_LINE - MESSAGE, " truncated=\"true\"");
     for (names, value) in fields(record) {
