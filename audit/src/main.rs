@@ -33,7 +33,9 @@ fn prepare() -> Result<(AuditConfig, Resources), WriterError> {
         .iter()
         .map(|client| Ok((client.name.clone(), UnixStream::from(take(client.socket)?))))
         .collect();
-    Ok((config, Resources { log, clients: clients?, status: take(STATUS_FD)? }))
+    let socket = |fd: Option<Fd>| fd.map(|fd| take(fd).map(UnixStream::from)).transpose();
+    let (segments, signer) = (socket(config.segments)?, socket(config.signer)?);
+    Ok((config, Resources { log, segments, signer, clients: clients?, status: take(STATUS_FD)? }))
 }
 
 fn take(fd: Fd) -> Result<OwnedFd, WriterError> {

@@ -5,6 +5,7 @@
 //! has a bounded size. Changing a field's name or meaning changes [`VERSION`] and the golden file.
 
 mod parts;
+mod redaction;
 #[cfg(test)]
 mod tests;
 

@@ -9,6 +9,8 @@
 
 pub(crate) mod client;
 pub(crate) mod journal;
+mod leaves;
+mod segments;
 mod serve;
 mod sync;
 
@@ -26,7 +28,9 @@ use wire::spawn::EXIT_FAILED;
 
 use crate::record::Origin;
 use journal::{Journal, JournalError};
-pub use serve::Limits;
+use leaves::Leaves;
+use segments::Segments;
+use serve::{BATCH, Limits, Parties};
 
 /// Descriptors that the process may have open: one per client, and a few of its own.
 const OPEN_FILES: u64 = 1024;
@@ -34,8 +38,12 @@ const OPEN_FILES: u64 = 1024;
 /// The descriptors that a config names, taken over by the process edge.
 #[derive(Debug)]
 pub struct Resources {
-    /// The log.
+    /// The log's present segment.
     pub log: File,
+    /// Where the next segments come from.
+    pub segments: Option<UnixStream>,
+    /// Who signs.
+    pub signer: Option<UnixStream>,
     /// Each client's name and the writer's end of its socket.
     pub clients: Vec<(String, UnixStream)>,
     /// Where events are reported.
@@ -63,6 +71,9 @@ pub enum WriterError {
     /// The process cannot be jailed.
     #[error("cannot enter the jail")]
     Jail(#[from] jail::host::JailError),
+    /// The signer is gone, or does not keep up: what is not signed does not go on.
+    #[error("the signer of checkpoints failed")]
+    Signer(#[source] std::io::Error),
     /// The system refused something that serving needs.
     #[error("cannot wait for clients")]
     Wait(#[source] std::io::Error),
@@ -81,12 +92,23 @@ pub fn read_config(mut source: impl std::io::Read) -> Result<AuditConfig, Writer
 
 /// Runs the writer until its clients are gone, it is told to end, or the log fails.
 pub fn run(config: AuditConfig, resources: Resources) -> ExitCode {
-    let Resources { log, clients, status } = resources;
+    let Resources { log, segments, signer, clients, status } = resources;
     let mut status = File::from(status);
     let result = start(&config, log, &status).and_then(|(journal, stop)| {
         let ready = AuditEvent::Ready { records: journal.records() };
         report(&mut status, &ready);
-        serve::serve(journal, clients, &stop, Limits::default())
+        let parties = Parties {
+            clients: clients
+                .into_iter()
+                .map(|(name, socket)| client::Client::new(name, socket))
+                .collect::<Result<_, _>>()
+                .map_err(WriterError::Wait)?,
+            segments: segments.map(Segments::new).transpose().map_err(WriterError::Wait)?,
+            signer: signer.map(Leaves::new).transpose().map_err(WriterError::Wait)?,
+            status: &mut status,
+        };
+        let limits = Limits { sync: config.sync, batch: BATCH, segment: config.segment_bytes };
+        serve::serve(journal, parties, &stop, limits)
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -137,6 +159,9 @@ fn explain(error: &WriterError) -> (String, String) {
         | WriterError::Config(_)
         | WriterError::Parse(_)
         | WriterError::Version(_) => "install one version of all of openshell's programs",
+        WriterError::Signer(_) => {
+            "look at what openshell-sign said: its key, its token, or the disk of its copies"
+        }
         WriterError::Wait(_) => "check the limit on open files and the free memory",
     };
     (cause, remedy.to_owned())

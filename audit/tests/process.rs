@@ -4,6 +4,8 @@
 
 #[path = "process/harness.rs"]
 mod harness;
+#[path = "process/segments.rs"]
+mod segments;
 #[path = "process/speed.rs"]
 mod speed;
 

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{SandboxId, TenantId};
+use crate::secret::Secret;
 use crate::spawn::{Fd, JailUser};
 
 /// One sandbox's log.
@@ -18,13 +19,91 @@ pub struct AuditConfig {
     pub tenant: TenantId,
     /// What its agent is called in agent.yaml; stamped likewise.
     pub agent: String,
-    /// The log file, opened for reading and appending by the manager.
+    /// The log's present segment, opened for reading and appending by the manager.
     pub log: Fd,
+    /// A Unix stream socket on which the manager sends the next segment (as a descriptor with one byte) after
+    /// [`AuditEvent::SegmentFull`]; `None`: the log stays one file.
+    pub segments: Option<Fd>,
+    /// Bytes from which on a segment is full. One of the day before is full as well.
+    pub segment_bytes: u64,
+    /// When a record must be on the disk.
+    pub sync: AuditSync,
+    /// The signer's socket: it gets the tree's leaf of every record, 32 bytes each, in order. `None`: nothing is signed.
+    pub signer: Option<Fd>,
     /// Connected Unix stream sockets, one per client, each with the name under which it writes
     /// (`manager`, `proxy`, `router`): a client cannot choose its name.
     pub clients: Vec<AuditClient>,
     /// Who the process becomes.
     pub user: Option<JailUser>,
+}
+
+/// When a record must be on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum AuditSync {
+    /// At most these milliseconds after it is acknowledged.
+    Interval(u32),
+    /// Before it is acknowledged.
+    Always,
+}
+
+/// What the manager tells `openshell-sign`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignConfig {
+    /// [`crate::VERSION`].
+    pub version: u32,
+    /// Whose log it signs.
+    pub sandbox: SandboxId,
+    /// What the key is called in signatures.
+    pub name: String,
+    /// The key.
+    pub key: SigningKey,
+    /// The writer's leaves, see [`AuditConfig::signer`].
+    pub leaves: Fd,
+    /// Files that every checkpoint is appended to, the log's own first.
+    pub checkpoints: Vec<Fd>,
+    /// Milliseconds between checkpoints while the log grows.
+    pub interval_ms: u32,
+    /// Who the process becomes.
+    pub user: Option<JailUser>,
+}
+
+/// Where a signing key is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum SigningKey {
+    /// An Ed25519 key: PKCS #8 in PEM.
+    Pem(Secret),
+    /// A key that stays in a token.
+    Pkcs11 {
+        /// Path of the library.
+        module: String,
+        /// Label of the token.
+        token: String,
+        /// Label of the key, and of its public half.
+        key: String,
+        /// The user's PIN.
+        pin: Secret,
+    },
+}
+
+/// What `openshell-sign` reports, one JSON line each.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum SignEvent {
+    /// It has the key.
+    Ready {
+        /// Its public half, as signed notes write it.
+        key: String,
+    },
+    /// Could not start, or cannot sign any more.
+    Failed {
+        /// One line of cause.
+        cause: String,
+        /// One line of remedy.
+        remedy: String,
+    },
 }
 
 /// A process that may append.
@@ -46,6 +125,10 @@ pub enum AuditEvent {
         /// Records already in the log.
         records: u64,
     },
+    /// The present segment is full: the next one is wanted. Until it comes the present one grows.
+    SegmentFull,
+    /// The writer has gone on to the segment that was sent last; those before it are closed.
+    SegmentClosed,
     /// Could not start, or could not write: nothing more is acknowledged.
     Failed {
         /// One line of cause.

@@ -9,6 +9,7 @@ use std::io::{self, BufReader, Seek as _, SeekFrom, Write as _};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use classify::redact::Redactor;
 use rustix::time::{ClockId, clock_gettime};
 use wire::id::SandboxId;
 
@@ -17,6 +18,10 @@ use crate::log::{Fault, LogError, MAX_LINE, Reader, Summary};
 use crate::protocol::Receipt;
 use crate::record::{Action, Event, Origin, VERSION};
 use crate::time::rfc3339;
+use crate::tree;
+
+/// Characters of a time that say its day.
+const DAY: usize = "2026-11-21".len();
 
 /// The name under which the writer itself writes.
 const SELF: &str = "audit";
@@ -32,10 +37,24 @@ pub(crate) struct Journal {
     /// What will be in the file after the next commit.
     staged: Summary,
     lines: Vec<u8>,
+    /// Leaves of the tree, one for each staged record.
+    leaves: Vec<u8>,
+    segment: Segment,
+    /// Takes secrets and personal data out of what is staged.
+    redactor: Redactor,
     /// Whether a write failed: nothing is written any more.
     dead: bool,
     /// The same for every record of a batch: reading two clocks costs more than the hash.
     now: Option<Stamp>,
+}
+
+/// The file that is being written.
+#[derive(Clone, Debug)]
+struct Segment {
+    /// Bytes of the log before it.
+    before: u64,
+    /// The day of its first record, as its time begins; empty if there is none.
+    day: String,
 }
 
 #[derive(Clone, Debug)]
@@ -112,6 +131,9 @@ impl Journal {
             written: summary,
             staged: summary,
             lines: Vec::new(),
+            leaves: Vec::new(),
+            segment: Segment { before: 0, day: String::new() },
+            redactor: Redactor::new(),
             dead: false,
             now: None,
         };
@@ -136,6 +158,30 @@ impl Journal {
         Arc::clone(&self.file)
     }
 
+    /// Whether the present segment has `bytes`.
+    pub(crate) fn is_larger_than(&self, bytes: u64) -> bool {
+        self.written.bytes - self.segment.before >= bytes
+    }
+
+    /// Whether the present segment has `bytes`, or records of a day that is over. Asked between commits.
+    pub(crate) fn is_full(&self, bytes: u64) -> bool {
+        let length = self.written.bytes - self.segment.before;
+        let is_over = || self.segment.day != Stamp::now().day();
+        length >= bytes || (length > 0 && is_over())
+    }
+
+    /// Goes on in the next segment, an empty file. Between commits.
+    pub(crate) fn go_on_in(&mut self, file: File) {
+        debug_assert!(self.lines.is_empty(), "what is staged belongs to the file before");
+        self.file = Arc::new(file);
+        self.segment = Segment { before: self.written.bytes, day: String::new() };
+    }
+
+    /// The leaves of the records that the last commit wrote, 32 bytes each.
+    pub(crate) fn take_leaves(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.leaves)
+    }
+
     /// Bytes that wait for the next commit.
     pub(crate) fn staged_bytes(&self) -> usize {
         self.lines.len()
@@ -143,10 +189,11 @@ impl Journal {
 
     /// Chains the event that `json` holds. Its receipt is true only after the next commit.
     pub(crate) fn stage(&mut self, client: &str, json: &[u8]) -> Result<Receipt, StageError> {
-        let event: Event = serde_json::from_slice(json).map_err(StageError::NotAnEvent)?;
+        let mut event: Event = serde_json::from_slice(json).map_err(StageError::NotAnEvent)?;
         if event.action == Action::LogRepair {
             return Err(StageError::Reserved);
         }
+        event.redact(&self.redactor);
         self.chain(client, &event)
     }
 
@@ -170,7 +217,8 @@ impl Journal {
                 // What was not acknowledged must not stand in the log. If even this fails, the next start
                 // takes an unfinished record off; whole ones that nobody acted upon do no harm.
                 self.dead = true;
-                let _stays = self.file.set_len(self.written.bytes);
+                self.leaves.clear();
+                let _stays = self.file.set_len(self.written.bytes - self.segment.before);
                 Err(JournalError::Write(error))
             }
         }
@@ -179,6 +227,7 @@ impl Journal {
     fn chain(&mut self, client: &str, event: &Event) -> Result<Receipt, StageError> {
         let sequence = self.staged.records + 1;
         let Stamp { time, monotonic_ns } = self.now.get_or_insert_with(Stamp::now);
+        let day = if self.segment.day.is_empty() { time[..DAY].to_owned() } else { String::new() };
         let mut line = Vec::with_capacity(1024);
         let head = format!(
             "{{\"version\":{VERSION},\"sequence\":{sequence},\"time\":\"{time}\",\"monotonic_ns\":{monotonic_ns},\
@@ -194,11 +243,16 @@ impl Journal {
         line.pop();
         line.extend_from_slice(format!(",\"prev\":\"{}\"}}", self.staged.last_hash).as_bytes());
         let hash = chain::seal(&mut line);
+        let leaf = tree::leaf(&line);
         line.push(b'\n');
         if line.len() > MAX_LINE {
             return Err(StageError::TooLong);
         }
         self.lines.extend_from_slice(&line);
+        self.leaves.extend_from_slice(leaf.as_bytes());
+        if self.segment.day.is_empty() {
+            self.segment.day = day;
+        }
         self.staged.records = sequence;
         self.staged.last_hash = hash;
         self.staged.bytes += u64::try_from(line.len()).expect("a line's length fits in 64 bits");
@@ -207,6 +261,10 @@ impl Journal {
 }
 
 impl Stamp {
+    fn day(&self) -> &str {
+        &self.time[..DAY]
+    }
+
     fn now() -> Self {
         let monotonic = clock_gettime(ClockId::Monotonic);
         let (seconds, nanos) = (monotonic.tv_sec.unsigned_abs(), monotonic.tv_nsec.unsigned_abs());

@@ -1,38 +1,66 @@
 //! The loop: read from every client that has something, write one batch, answer.
 
+use std::fs::File;
 use std::io::{self, PipeReader};
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
+use wire::audit::{AuditEvent, AuditSync};
 
-use super::WriterError;
 use super::client::Client;
 use super::journal::{Journal, JournalError};
+use super::leaves::Leaves;
+use super::segments::Segments;
 use super::sync::Syncer;
+use super::{WriterError, report};
 
 /// How the writer trades latency for throughput and durability.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Longest time between a receipt and the record being on the disk.
-    pub sync_interval: Duration,
+pub(super) struct Limits {
+    /// When a record must be on the disk.
+    pub(super) sync: AuditSync,
     /// Bytes of records that are gathered before a write, when clients have more.
-    pub batch: usize,
+    pub(super) batch: usize,
+    /// Bytes from which on a segment is full.
+    pub(super) segment: u64,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self { sync_interval: Duration::from_millis(50), batch: 1024 * 1024 }
-    }
+/// Bytes of records that are gathered before a write.
+pub(super) const BATCH: usize = 1024 * 1024;
+
+/// A day is looked at once in so many rounds, and at every start: a rotation at midnight may come a little later.
+const ROUNDS: u32 = 64;
+
+/// Everybody that the writer deals with.
+#[derive(Debug)]
+pub(super) struct Parties<'a> {
+    pub(super) clients: Vec<Client>,
+    pub(super) segments: Option<Segments>,
+    pub(super) signer: Option<Leaves>,
+    pub(super) status: &'a mut File,
 }
 
 /// Which of the things that were waited for happened.
+#[derive(Debug)]
 struct Woken {
     stop: bool,
     sync_ended: bool,
+    segment: bool,
+    signer: PollFlags,
     clients: Vec<PollFlags>,
+}
+
+/// What one descriptor that is waited for belongs to.
+#[derive(Clone, Copy, Debug)]
+enum Waited {
+    Stop,
+    SyncEnded,
+    Segment,
+    Signer,
+    Client,
 }
 
 /// Registers the signals that end the writer; the returned socket becomes readable when one comes.
@@ -50,52 +78,95 @@ pub(super) fn catch_signals() -> io::Result<UnixStream> {
 /// Serves the clients until all of them are gone or `stop` becomes readable.
 pub(super) fn serve(
     mut journal: Journal,
-    clients: Vec<(String, UnixStream)>,
+    mut parties: Parties<'_>,
     stop: &UnixStream,
     limits: Limits,
 ) -> Result<(), WriterError> {
-    let clients: io::Result<Vec<Client>> =
-        clients.into_iter().map(|(name, socket)| Client::new(name, socket)).collect();
-    let mut clients = clients.map_err(WriterError::Wait)?;
-    let syncer = Syncer::start(journal.file(), limits.sync_interval).map_err(WriterError::Wait)?;
-    let result = serve_clients(&mut journal, &mut clients, stop, (&syncer, limits));
+    let interval = match limits.sync {
+        AuditSync::Interval(milliseconds) => Duration::from_millis(milliseconds.into()),
+        AuditSync::Always => Duration::ZERO,
+    };
+    let syncer = Syncer::start(journal.file(), interval).map_err(WriterError::Wait)?;
+    let result = serve_clients(&mut journal, &mut parties, stop, (&syncer, limits));
     // A failed sync is the cause of whatever failed after it.
     let result = syncer.finish().map_err(|error| JournalError::Sync(error).into()).and(result);
+    let result = result
+        .and_then(|()| parties.signer.as_mut().map_or(Ok(()), Leaves::finish).map_err(WriterError::Signer));
     if let Err(error) = &result {
         let why = error.to_string();
-        clients.iter_mut().for_each(|client| client.refuse(&why));
+        parties.clients.iter_mut().for_each(|client| client.refuse(&why));
     }
     result
 }
 
 fn serve_clients(
     journal: &mut Journal,
-    clients: &mut Vec<Client>,
+    parties: &mut Parties<'_>,
     stop: &UnixStream,
     (syncer, limits): (&Syncer, Limits),
 ) -> Result<(), WriterError> {
-    while !clients.is_empty() {
-        let woken = wait(clients, stop, &syncer.ended).map_err(WriterError::Wait)?;
+    let mut rounds = 0_u32;
+    while !parties.clients.is_empty() {
+        let woken = wait(parties, stop, &syncer.ended).map_err(WriterError::Wait)?;
         if woken.sync_ended {
             return Err(JournalError::Dead.into());
         }
-        for (client, flags) in clients.iter_mut().zip(&woken.clients) {
+        for (client, flags) in parties.clients.iter_mut().zip(&woken.clients) {
             if flags.intersects(PollFlags::OUT | PollFlags::HUP | PollFlags::ERR) {
                 client.flush();
             }
         }
+        rotate(journal, parties, syncer, &woken)?;
         let before = journal.records();
-        round(journal, clients, &woken, limits)?;
+        round(journal, &mut parties.clients, &woken, limits)?;
         if journal.records() > before {
             syncer.note_growth();
+            if rounds.is_multiple_of(ROUNDS) || journal.is_larger_than(limits.segment) {
+                ask_for_segment(journal, parties, limits.segment);
+            }
+            rounds = rounds.wrapping_add(1);
         }
-        clients.iter_mut().for_each(Client::flush);
-        clients.retain(|client| !client.is_finished());
+        pass_on(journal.take_leaves(), parties, woken.signer).map_err(WriterError::Signer)?;
+        parties.clients.iter_mut().for_each(Client::flush);
+        parties.clients.retain(|client| !client.is_finished());
         if woken.stop {
             return Ok(());
         }
     }
     Ok(())
+}
+
+/// Goes on in the segment that the manager sent, if it did.
+fn rotate(
+    journal: &mut Journal,
+    parties: &mut Parties<'_>,
+    syncer: &Syncer,
+    woken: &Woken,
+) -> Result<(), WriterError> {
+    let Some(segments) = parties.segments.as_mut().filter(|_segments| woken.segment) else { return Ok(()) };
+    let Some(file) = segments.take().map_err(WriterError::Wait)? else { return Ok(()) };
+    journal.go_on_in(file);
+    syncer.go_on_with(journal.file()).map_err(JournalError::Sync)?;
+    report(parties.status, &AuditEvent::SegmentClosed);
+    Ok(())
+}
+
+fn ask_for_segment(journal: &Journal, parties: &mut Parties<'_>, bytes: u64) {
+    if let Some(segments) = &mut parties.segments
+        && journal.is_full(bytes)
+        && segments.ask()
+    {
+        report(parties.status, &AuditEvent::SegmentFull);
+    }
+}
+
+/// Hands the leaves of what was written to the signer. One that is gone ends the writer: what nobody signs does not go on.
+fn pass_on(leaves: Vec<u8>, parties: &mut Parties<'_>, flags: PollFlags) -> io::Result<()> {
+    let Some(signer) = &mut parties.signer else { return Ok(()) };
+    if flags.intersects(PollFlags::HUP | PollFlags::ERR) {
+        return Err(io::ErrorKind::BrokenPipe.into());
+    }
+    if leaves.is_empty() && flags.is_empty() { Ok(()) } else { signer.send(&leaves) }
 }
 
 /// Stages what the clients have, writes it, and only then lets the replies go.
@@ -112,7 +183,12 @@ fn round(
             client.read(journal);
         }
     }
-    journal.commit().inspect_err(|_failed| {
+    let grows = journal.staged_bytes() > 0;
+    let written = journal.commit().and_then(|()| match limits.sync {
+        AuditSync::Always if grows => journal.file().sync_data().map_err(JournalError::Sync),
+        AuditSync::Always | AuditSync::Interval(_) => Ok(()),
+    });
+    written.inspect_err(|_failed| {
         for (client, mark) in clients.iter_mut().zip(marks) {
             client.take_back(mark);
         }
@@ -120,22 +196,52 @@ fn round(
     Ok(())
 }
 
-fn wait(clients: &[Client], stop: &UnixStream, sync_ended: &PipeReader) -> io::Result<Woken> {
-    let mut waited = vec![PollFd::new(stop, PollFlags::IN), PollFd::new(sync_ended, PollFlags::IN)];
-    waited.extend(clients.iter().map(|client| {
+fn wait(parties: &Parties<'_>, stop: &UnixStream, sync_ended: &PipeReader) -> io::Result<Woken> {
+    let mut waited = vec![
+        (Waited::Stop, stop.as_fd(), PollFlags::IN),
+        (Waited::SyncEnded, sync_ended.as_fd(), PollFlags::IN),
+    ];
+    if let Some(socket) = parties.segments.as_ref().and_then(Segments::awaited) {
+        waited.push((Waited::Segment, socket.as_fd(), PollFlags::IN));
+    }
+    if let Some(signer) = &parties.signer {
+        let flags = if signer.wants_to_write() { PollFlags::OUT } else { PollFlags::empty() };
+        waited.push((Waited::Signer, signer.socket.as_fd(), flags));
+    }
+    waited.extend(parties.clients.iter().map(|client| {
         let mut flags = PollFlags::empty();
         flags.set(PollFlags::IN, client.wants_to_read());
         flags.set(PollFlags::OUT, client.wants_to_write());
-        PollFd::from_borrowed_fd(client.socket.as_fd(), flags)
+        (Waited::Client, client.socket.as_fd(), flags)
     }));
+    let happened = poll_all(&waited)?;
+    let mut woken = Woken {
+        stop: false,
+        sync_ended: false,
+        segment: false,
+        signer: PollFlags::empty(),
+        clients: Vec::with_capacity(parties.clients.len()),
+    };
+    for ((what, ..), flags) in waited.iter().zip(happened) {
+        match what {
+            Waited::Stop => woken.stop = !flags.is_empty(),
+            Waited::SyncEnded => woken.sync_ended = !flags.is_empty(),
+            Waited::Segment => woken.segment = !flags.is_empty(),
+            Waited::Signer => woken.signer = flags,
+            Waited::Client => woken.clients.push(flags),
+        }
+    }
+    Ok(woken)
+}
+
+fn poll_all(waited: &[(Waited, BorrowedFd<'_>, PollFlags)]) -> io::Result<Vec<PollFlags>> {
+    let mut polled: Vec<PollFd<'_>> =
+        waited.iter().map(|(_what, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)).collect();
     loop {
-        match poll(&mut waited, None) {
-            Ok(_ready) => break,
+        match poll(&mut polled, None) {
+            Ok(_ready) => return Ok(polled.iter().map(PollFd::revents).collect()),
             Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    let mut flags = waited.iter().map(PollFd::revents);
-    let mut happened = || flags.next().is_some_and(|flags| !flags.is_empty());
-    Ok(Woken { stop: happened(), sync_ended: happened(), clients: flags.collect() })
 }

@@ -3,9 +3,9 @@
 
 use std::fs::File;
 use std::io::{self, PipeReader, Write as _};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(crate) struct Syncer {
     grown: SyncSender<()>,
+    /// What is to be brought to the disk; another file after a rotation.
+    log: Arc<Mutex<Arc<File>>>,
     /// Shared with the thread: a sync that covers the growth is due already.
     due: Arc<AtomicBool>,
     thread: JoinHandle<io::Result<()>>,
@@ -26,13 +28,15 @@ impl Syncer {
         let (grown, growth) = mpsc::sync_channel(1);
         let due = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&due);
+        let log = Arc::new(Mutex::new(log));
+        let present = Arc::clone(&log);
         let thread = std::thread::Builder::new().name("sync".to_owned()).spawn(move || {
-            let result = sync_while_growing(&log, &growth, (&seen, interval));
+            let result = sync_while_growing(&present, &growth, (&seen, interval));
             // The other end is closed only when nobody waits any more.
             let _nobody = ending.write_all(b"!");
             result
         })?;
-        Ok(Self { grown, due, thread, ended })
+        Ok(Self { grown, log, due, thread, ended })
     }
 
     /// The log grew: it will be on the disk after the interval.
@@ -43,6 +47,14 @@ impl Syncer {
         }
     }
 
+    /// The log goes on in another file; the one before is brought to the disk here and now, once for each segment.
+    pub(crate) fn go_on_with(&self, log: Arc<File>) -> io::Result<()> {
+        let mut present = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        present.sync_data()?;
+        *present = log;
+        Ok(())
+    }
+
     /// Waits for the last sync and tells how the thread ended.
     pub(crate) fn finish(self) -> io::Result<()> {
         drop(self.grown);
@@ -51,7 +63,7 @@ impl Syncer {
 }
 
 fn sync_while_growing(
-    log: &File,
+    log: &Mutex<Arc<File>>,
     growth: &Receiver<()>,
     (due, interval): (&AtomicBool, Duration),
 ) -> io::Result<()> {
@@ -60,7 +72,9 @@ fn sync_while_growing(
         let ending = growth.recv_timeout(interval) == Err(RecvTimeoutError::Disconnected);
         // Before the sync: what grows from here on needs the next one.
         due.store(false, Ordering::Release);
-        log.sync_data()?;
+        // The lock is not held while the disk works: a rotation would wait for it, and all receipts with it.
+        let present = Arc::clone(&log.lock().unwrap_or_else(PoisonError::into_inner));
+        present.sync_data()?;
         if ending {
             break;
         }

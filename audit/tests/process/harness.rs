@@ -12,7 +12,7 @@ use std::time::Duration;
 use audit::Event;
 use command_fds::{CommandFdExt as _, FdMapping};
 use rustix::process::{Pid, Signal, kill_process};
-use wire::audit::{AuditClient, AuditConfig, AuditEvent};
+use wire::audit::{AuditClient, AuditConfig, AuditEvent, AuditSync};
 use wire::spawn::{CONFIG_FD, FIRST_RESOURCE_FD, Fd, STATUS_FD};
 
 pub(crate) const SANDBOX: &str = "test-0a1b2c3d";
@@ -23,6 +23,21 @@ pub(crate) struct Writer {
     events: BufReader<File>,
     log: PathBuf,
     _directory: Option<tempfile::TempDir>,
+}
+
+/// What a writer has beside its log and its clients.
+struct More {
+    segments: Option<UnixStream>,
+    signer: Option<UnixStream>,
+    segment_bytes: u64,
+    sync: AuditSync,
+}
+
+/// The other ends of a writer's sockets.
+pub(crate) struct Ends {
+    pub(crate) proxy: UnixStream,
+    pub(crate) segments: UnixStream,
+    pub(crate) leaves: UnixStream,
 }
 
 /// A log that outlives its writer.
@@ -63,10 +78,33 @@ impl Writer {
         Self::spawn(Command::new(env!("CARGO_BIN_EXE_openshell-audit")), log, clients)
     }
 
-    fn spawn<const N: usize>(
+    /// A ready writer on the first segment of the log in `directory`, and what the manager and the signer have of it.
+    pub(crate) fn start_in(directory: &Path, segment_bytes: u64, sync: AuditSync) -> (Self, Ends) {
+        let (segments, to_segments) = UnixStream::pair().unwrap();
+        let (leaves, to_signer) = UnixStream::pair().unwrap();
+        let command = Command::new(env!("CARGO_BIN_EXE_openshell-audit"));
+        let more = More { segments: Some(to_segments), signer: Some(to_signer), segment_bytes, sync };
+        let first = directory.join(audit::log::segments::name(1));
+        let (mut writer, [proxy]) = Self::spawn_with(command, &first, ["proxy"], more);
+        directory.clone_into(&mut writer.log);
+        (writer.ready(), Ends { proxy, segments, leaves })
+    }
+
+    fn spawn<const N: usize>(command: Command, log: &Path, clients: [&str; N]) -> (Self, [UnixStream; N]) {
+        let sync = AuditSync::Interval(50);
+        Self::spawn_with(
+            command,
+            log,
+            clients,
+            More { segments: None, signer: None, segment_bytes: u64::MAX, sync },
+        )
+    }
+
+    fn spawn_with<const N: usize>(
         mut command: Command,
         log: &Path,
         clients: [&str; N],
+        more: More,
     ) -> (Self, [UnixStream; N]) {
         let file = File::options().read(true).append(true).create(true).open(log).unwrap();
         let pairs = clients.map(|name| (name, UnixStream::pair().unwrap()));
@@ -78,12 +116,23 @@ impl Writer {
             resources.push(theirs.into());
             ours
         });
+        let mut add = |socket: Option<UnixStream>| {
+            let number = FIRST_RESOURCE_FD.0 + i32::try_from(resources.len()).unwrap();
+            socket.map(|socket| {
+                resources.push(socket.into());
+                Fd(number)
+            })
+        };
         let config = AuditConfig {
             version: wire::VERSION,
             tenant: wire::id::TenantId::default(),
             agent: "test".to_owned(),
             sandbox: SANDBOX.to_owned().try_into().unwrap(),
             log: FIRST_RESOURCE_FD,
+            segments: add(more.segments),
+            segment_bytes: more.segment_bytes,
+            sync: more.sync,
+            signer: add(more.signer),
             clients: described,
             user: None,
         };

@@ -1,0 +1,71 @@
+//! The tree and its checkpoints.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+
+use audit::checkpoint::{Checkpoint, Note};
+use audit::tree::{Frontier, TreeHash};
+
+use crate::key::{Key, KeyError};
+
+/// Signs what a log has become. It knows no way back: leaves are only added.
+#[derive(Debug)]
+pub struct Notary {
+    key: Key,
+    origin: String,
+    tree: Frontier,
+    /// Leaves under the last checkpoint.
+    signed: u64,
+}
+
+impl Notary {
+    /// For the log of `origin`, which is empty.
+    #[must_use]
+    pub fn new(key: Key, origin: String) -> Self {
+        Self { key, origin, tree: Frontier::default(), signed: 0 }
+    }
+
+    /// The next record's leaf.
+    pub fn add(&mut self, leaf: TreeHash) {
+        self.tree.push(leaf);
+    }
+
+    /// Whether there is something new to sign.
+    #[must_use]
+    pub fn has_grown(&self) -> bool {
+        self.tree.size() > self.signed
+    }
+
+    /// A checkpoint of the log as it is.
+    ///
+    /// # Errors
+    /// The key does not sign.
+    pub fn checkpoint(&mut self) -> Result<Note, KeyError> {
+        let checkpoint =
+            Checkpoint { origin: self.origin.clone(), size: self.tree.size(), root: self.tree.root() };
+        let text = checkpoint.text();
+        let signature = self.key.sign(&text)?;
+        self.signed = checkpoint.size;
+        Ok(Note::unsigned(text).with(signature))
+    }
+
+    /// The same, appended to every file and on their disks.
+    pub(crate) fn write(&mut self, files: &[File]) -> Result<(), WriteError> {
+        let note = format!("{}\n", self.checkpoint()?);
+        for mut file in files {
+            file.write_all(note.as_bytes()).and_then(|()| file.sync_data()).map_err(WriteError::Write)?;
+        }
+        Ok(())
+    }
+}
+
+/// Why there is no new checkpoint.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// It cannot be signed.
+    #[error("cannot sign a checkpoint")]
+    Sign(#[from] KeyError),
+    /// It cannot be written.
+    #[error("cannot write a checkpoint")]
+    Write(#[source] io::Error),
+}

@@ -1,0 +1,69 @@
+//! The next segment, from the manager: the writer opens nothing by itself.
+
+use std::fs::File;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::unix::net::UnixStream;
+
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+
+/// Where segments come from, and what was asked for.
+#[derive(Debug)]
+pub(crate) struct Segments {
+    socket: UnixStream,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// The present segment has room.
+    Idle,
+    /// Another one was asked for.
+    Asked,
+    /// The manager is gone: the present segment is the last.
+    Alone,
+}
+
+impl Segments {
+    pub(crate) fn new(socket: UnixStream) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        Ok(Self { socket, state: State::Idle })
+    }
+
+    /// The socket, while something is to come.
+    pub(crate) fn awaited(&self) -> Option<&UnixStream> {
+        (self.state == State::Asked).then_some(&self.socket)
+    }
+
+    /// Whether the manager has to be asked now.
+    pub(crate) fn ask(&mut self) -> bool {
+        let asks = self.state == State::Idle;
+        if asks {
+            self.state = State::Asked;
+        }
+        asks
+    }
+
+    /// The segment that came.
+    pub(crate) fn take(&mut self) -> io::Result<Option<File>> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let mut byte = [0];
+        let mut parts = [io::IoSliceMut::new(&mut byte)];
+        let message = match recvmsg(&self.socket, &mut parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
+            Ok(message) => message,
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        if message.bytes == 0 {
+            self.state = State::Alone;
+            return Ok(None);
+        }
+        let received = ancillary.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut files) => files.next(),
+            _ => None,
+        });
+        self.state = State::Idle;
+        Ok(received.map(File::from))
+    }
+}

@@ -1,0 +1,105 @@
+//! A log of several segments, as the manager keeps it, and what the signer gets.
+
+use std::fs::File;
+use std::io::{IoSlice, Read as _};
+use std::mem::MaybeUninit;
+use std::os::fd::AsFd as _;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use audit::client::Blocking;
+use audit::log::{self, packed, segments};
+use audit::tree;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use wire::audit::{AuditEvent, AuditSync};
+
+use crate::event;
+use crate::harness::{Ends, Writer};
+
+/// Makes segment `number` and hands it over, as the manager does.
+fn send_segment(socket: &UnixStream, directory: &Path, number: u64) {
+    let path = directory.join(segments::name(number));
+    let file = File::options().read(true).append(true).create_new(true).open(path).unwrap();
+    let files = [file.as_fd()];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    assert!(ancillary.push(SendAncillaryMessage::ScmRights(&files)));
+    sendmsg(socket, &[IoSlice::new(b"s")], &mut ancillary, SendFlags::empty()).unwrap();
+}
+
+#[test]
+fn a_full_segment_is_followed_by_another_and_nothing_is_lost() {
+    for sync in [AuditSync::Interval(50), AuditSync::Always] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        let (mut writer, Ends { proxy, segments, mut leaves }) = Writer::start_in(path, 20_000, sync);
+        let mut client = Blocking::new(proxy);
+        let mut number = 0;
+        let mut receipts = Vec::new();
+        for segment in 2..=5 {
+            // Until the manager sends the next one, the present segment grows.
+            let mut until_closed = 300;
+            while until_closed > 0 {
+                number += 1;
+                receipts.push(client.append(&event(number)).unwrap());
+                until_closed -= 1;
+                if until_closed == 100 {
+                    assert_eq!(writer.event(), AuditEvent::SegmentFull);
+                    send_segment(&segments, path, segment);
+                }
+            }
+            assert_eq!(writer.event(), AuditEvent::SegmentClosed);
+            packed::pack(path, segment - 1).unwrap();
+        }
+        drop(client);
+        let mut sent = Vec::new();
+        leaves.read_to_end(&mut sent).unwrap();
+        assert_eq!(writer.wait(), Some(0));
+        assert_eq!(segments::list(path).unwrap(), [1, 2, 3, 4, 5]);
+        let mut reader = log::read(path).unwrap();
+        let mut hashes = Vec::new();
+        while let Some(line) = reader.next_line().unwrap() {
+            hashes.extend_from_slice(tree::leaf(line).as_bytes());
+        }
+        assert_eq!(hashes.len(), 32 * receipts.len());
+        assert!(hashes == sent, "the signer got another leaf for some record");
+        for (record, receipt) in log::read(path).unwrap().zip(receipts) {
+            let record = record.unwrap();
+            assert_eq!((record.sequence, record.hash), (receipt.sequence, receipt.hash));
+        }
+    }
+}
+
+/// Who signs is who can prove: without him nothing goes on.
+#[test]
+fn a_writer_without_its_signer_ends() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut writer, Ends { proxy, segments: _segments, leaves }) =
+        Writer::start_in(directory.path(), u64::MAX, AuditSync::Interval(50));
+    let mut client = Blocking::new(proxy);
+    client.append(&event(1)).unwrap();
+    drop(leaves);
+    assert!((2..100).any(|number| client.append(&event(number)).is_err()));
+    let AuditEvent::Failed { cause, .. } = writer.event() else { panic!("it did not fail") };
+    assert!(cause.contains("signer"), "{cause}");
+    assert_eq!(writer.wait(), Some(71));
+}
+
+#[test]
+fn secrets_and_personal_data_are_not_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let (writer, [proxy]) = Writer::start_on(&directory.path().join("log.jsonl"), ["proxy"]);
+    let mut client = Blocking::new(proxy);
+    let token = "ghp_a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8";
+    let mut event = event(1);
+    event.reason = Some(format!("no rule for {token}"));
+    let object = event.object.take().unwrap();
+    event.object = Some(object.with_request("GET", "/users/jane%40example.com", Some(&format!("{token}=1"))));
+    client.append(&event).unwrap();
+    let record = log::read(writer.log()).unwrap().next().unwrap().unwrap();
+    assert_eq!(record.event.reason.as_deref(), Some("no rule for <credential/github-token>"));
+    let object = record.event.object.unwrap();
+    assert_eq!(object.path.as_deref(), Some("/users/<personal/email-address>"));
+    assert_eq!(object.query_keys, ["<credential/github-token>"]);
+    assert!(!writer.text().contains(token) && !writer.text().contains("jane"));
+}
