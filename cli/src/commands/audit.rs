@@ -1,5 +1,6 @@
 //! `openshell audit`: one module per command, and how a log is named.
 
+mod export;
 mod line;
 mod tail;
 mod verify;
@@ -18,6 +19,7 @@ pub(super) fn run(command: Audit, layout: &Layout) -> Result<u8, Failure> {
         Audit::Tail { log, lines, output } => {
             path(&log, layout).and_then(|path| tail::tail(&path, lines, output)).map_err(negative)
         }
+        Audit::Export(export) => export::run(&export, layout).map_err(unanswered),
         Audit::Verify { log } => {
             path(&log, layout).and_then(|path| verify::verify(&path)).map_err(unanswered)
         }
