@@ -12,6 +12,7 @@
 //! of witnesses, may follow; they are kept, and checked by whoever has their keys.
 
 mod key;
+mod pem;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use crate::tree::TreeHash;
 
 pub use key::{KeyError, VerifyingKey};
+pub use pem::{PemError, new_pem, public, read_pem};
 
 /// What stands before the sandbox in the origin of its log.
 const ORIGIN: &str = "openshell-audit/";
@@ -164,19 +166,19 @@ impl Note {
         Ok(Self { text: text.to_owned(), signatures: signatures? })
     }
 
-    /// Reads notes that stand one after another with an empty line between them, as in a log's file of checkpoints. What a
-    /// crash left unfinished at the end is passed over.
+    /// Reads notes that stand one after another with an empty line between them, as in a log's file of checkpoints, and returns
+    /// what is left behind the last whole one: nothing, unless a crash left it.
     ///
     /// # Errors
     /// The first that is none, with its number from 1.
-    pub fn parse_all(notes: &str) -> Result<Vec<Self>, (usize, NoteError)> {
+    pub fn parse_all(notes: &str) -> Result<(Vec<Self>, &str), (usize, NoteError)> {
         let mut all = Vec::new();
         let mut rest = notes;
         while let Some((note, behind)) = first(rest) {
             all.push(Self::parse(note).map_err(|error| (all.len() + 1, error))?);
             rest = behind;
         }
-        Ok(all)
+        Ok((all, rest))
     }
 }
 

@@ -17,6 +17,7 @@ pub mod client;
 pub mod log;
 pub mod record;
 pub mod tree;
+pub mod verify;
 pub mod writer;
 
 mod protocol;

@@ -12,7 +12,7 @@ pub mod packed;
 mod reader;
 pub mod segments;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::io;
 use std::path::Path;

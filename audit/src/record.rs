@@ -127,6 +127,8 @@ pub enum Action {
     Configuration,
     /// Something was noticed in the records. It is recorded before the response to it.
     Detection,
+    /// Records that were kept long enough are removed. It is recorded before they go.
+    LogRetention,
     /// The writer took an unfinished record off the end of the log.
     LogRepair,
 }
@@ -230,6 +232,7 @@ impl Action {
             Self::InboundOutcome => "inbound-outcome",
             Self::Configuration => "configuration",
             Self::Detection => "detection",
+            Self::LogRetention => "log-retention",
             Self::LogRepair => "log-repair",
         }
     }

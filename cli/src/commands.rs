@@ -6,6 +6,8 @@ mod image;
 mod policy;
 mod vm;
 
+use std::path::Path;
+
 use manager::failure::{ExitStatus, Failure};
 use manager::layout::Layout;
 
@@ -53,4 +55,12 @@ fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
         text.map_err(|error| Failure::new(error, "this is a fault of openshell: please report it"))?
     );
     Ok(())
+}
+
+/// Writes a file that the user named.
+fn write(path: &Path, text: impl AsRef<[u8]>) -> Result<(), Failure> {
+    std::fs::write(path, text).map_err(|error| {
+        let cause = format!("cannot write {}: {error}", path.display());
+        Failure::new(cause, "name a file in a directory that you may write")
+    })
 }

@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Instant;
 
-use wire::audit::AuditEvent;
+use wire::audit::{AuditEvent, SignEvent};
 use wire::machine::MachineEvent;
 use wire::proxy::ProxyEvent;
 use wire::router::RouterEvent;
@@ -24,6 +24,7 @@ pub(crate) enum Event {
     Proxy(Report<ProxyEvent>),
     Router(Report<RouterEvent>),
     Audit(Report<AuditEvent>),
+    Sign(Report<SignEvent>),
     Guest(Heard),
     Signal(Received),
     Operator(Asked),

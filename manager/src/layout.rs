@@ -31,6 +31,8 @@ pub enum Program {
     Router,
     /// The audit writer.
     Audit,
+    /// The signer of the audit log.
+    Sign,
     /// PID 1 of the guest (packed into the initramfs, never run here).
     GuestInit,
 }
@@ -88,6 +90,7 @@ impl Program {
             Self::Proxy => "openshell-proxy",
             Self::Router => "openshell-router",
             Self::Audit => "openshell-audit",
+            Self::Sign => "openshell-sign",
             Self::GuestInit => "guest-init",
         }
     }

@@ -5,6 +5,7 @@
 //! sandbox. The manager links none of the processes that it starts: a bug in TLS or in a virtio device is
 //! not a bug in here.
 
+pub mod audit_log;
 pub mod audit_settings;
 pub mod control;
 pub mod credentials;

@@ -13,7 +13,7 @@ use images::Stop;
 use policies::confinement::Workspace;
 use policies::{Document, Policy};
 use rustix::fs::{Mode, OFlags};
-use wire::audit::{AuditClient, AuditConfig};
+use wire::audit::{AuditClient, AuditConfig, SignConfig};
 use wire::confinement::Confinement;
 use wire::control::{Agent, Mount, Root, Scratch, Setup, Size};
 use wire::credential::Credential;
@@ -24,6 +24,8 @@ use wire::proxy::{ProxyConfig, Upstream};
 use wire::router::{ModelServer, RouterConfig};
 use wire::vsock;
 
+use crate::audit_log::{self, AuditLog};
+use crate::audit_settings::AuditSettings;
 use crate::credentials::{self, Placeholder};
 use crate::event::{Event, Events};
 use crate::failure::{Failure, chain, wrong_policy};
@@ -91,6 +93,7 @@ pub struct Prepared {
 pub(crate) struct Launched {
     pub(crate) processes: Processes,
     pub(crate) recorder: Recorder,
+    pub(crate) log: AuditLog,
     pub(crate) reload: Reload,
     pub(crate) refresh: Refresh,
     /// The read end of the guest's console.
@@ -205,14 +208,14 @@ impl Prepared {
         let (ear, voice) = UnixStream::pair().map_err(|error| socket_failure(&error))?;
         let given = (std::mem::take(&mut self.inbound), std::mem::take(&mut self.credentials));
         let proxy = self.launch_proxy(layout, events, (&mut clients, ear), given)?;
-        let audit = self.launch_audit(layout, events, clients)?;
+        let (audit, sign, log) = self.launch_audit(layout, events, clients)?;
         let voice = self.network.is_some().then_some(voice);
         let other = voice.as_ref().map(UnixStream::try_clone).transpose();
         let other = other.map_err(|error| socket_failure(&error))?;
         let refresh = Refresh::new(self.spec.credentials.clone(), self.placeholders.clone(), other);
         let reload = self.reload(voice)?;
-        let processes = Processes { machine, proxy, router, audit };
-        Ok(Launched { processes, recorder, reload, refresh, console })
+        let processes = Processes { machine, proxy, router, audit, sign };
+        Ok(Launched { processes, recorder, log, reload, refresh, console })
     }
 
     /// What the guest is told to become.
@@ -382,7 +385,16 @@ impl Prepared {
         Process::start(layout, launch, events.to_loop(Event::Router)).map(Some)
     }
 
-    fn launch_audit(&self, layout: &Layout, events: &Events, clients: Clients) -> Result<Process, Failure> {
+    fn launch_audit(
+        &self,
+        layout: &Layout,
+        events: &Events,
+        clients: Clients,
+    ) -> Result<(Process, Option<Process>, AuditLog), Failure> {
+        let settings = AuditSettings::load(layout)?;
+        let (mut log, first) = AuditLog::create(layout, &self.id, settings)?;
+        let (leaves, signer) = UnixStream::pair().map_err(|error| socket_failure(&error))?;
+        let sign = self.launch_sign(layout, events, (&log, leaves))?;
         let mut resources = Resources::default();
         let clients =
             clients.into_iter().map(|(name, socket)| AuditClient { name, socket: resources.add(socket) });
@@ -392,12 +404,42 @@ impl Prepared {
             sandbox: self.id.clone(),
             tenant: TenantId::default(),
             agent: self.spec.name.clone(),
-            log: resources.add(open_log(layout, &self.id)?),
+            log: resources.add(first),
+            segments: Some(resources.add(log.segments().map_err(|error| socket_failure(&error))?)),
+            segment_bytes: log.settings().log.segment.bytes(),
+            sync: log.settings().log.sync.for_writer(),
+            signer: sign.is_some().then(|| resources.add(signer)),
             clients,
             user: self.run.user(Program::Audit),
         };
         let launch = Launch { program: Program::Audit, config, resources, logs: self.run.path() };
-        Process::start(layout, launch, events.to_loop(Event::Audit))
+        let writer = Process::start(layout, launch, events.to_loop(Event::Audit))?;
+        Ok((writer, sign, log))
+    }
+
+    fn launch_sign(
+        &self,
+        layout: &Layout,
+        events: &Events,
+        (log, leaves): (&AuditLog, UnixStream),
+    ) -> Result<Option<Process>, Failure> {
+        let signing = &log.settings().signing;
+        if !signing.enabled {
+            return Ok(None);
+        }
+        let mut resources = Resources::default();
+        let config = SignConfig {
+            version: wire::VERSION,
+            sandbox: self.id.clone(),
+            name: signing.name.clone(),
+            key: audit_log::signing_key(layout, signing)?,
+            leaves: resources.add(leaves),
+            checkpoints: log.checkpoints()?.into_iter().map(|file| resources.add(file)).collect(),
+            interval_ms: signing.interval.0.saturating_mul(1000),
+            user: self.run.user(Program::Sign),
+        };
+        let launch = Launch { program: Program::Sign, config, resources, logs: self.run.path() };
+        Process::start(layout, launch, events.to_loop(Event::Sign)).map(Some)
     }
 }
 
@@ -474,22 +516,6 @@ fn socket_failure(error: &io::Error) -> Failure {
 fn open_directory(path: &Path) -> Result<OwnedFd, Failure> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| socket_failure(&errno.into()))
-}
-
-fn open_log(layout: &Layout, id: &SandboxId) -> Result<File, Failure> {
-    let directory = layout.audit();
-    let path = directory.join(format!("{id}.jsonl"));
-    let opened = fs::create_dir_all(&directory).and_then(|()| {
-        let mut options = File::options();
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options.read(true).append(true).create(true).open(&path)
-    });
-    opened.map_err(|error| {
-        Failure::new(
-            format_args!("cannot open the audit log {}: {error}", path.display()),
-            "make the directory writable and free some space: without a log nothing runs",
-        )
-    })
 }
 
 fn duplicate(file: &File) -> Result<File, Failure> {

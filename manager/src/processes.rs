@@ -1,6 +1,6 @@
 //! The processes of one sandbox together, and what it means when one of them says what it should not.
 
-use wire::audit::AuditEvent;
+use wire::audit::{AuditEvent, SignEvent};
 use wire::control::FromGuest;
 use wire::machine::MachineEvent;
 use wire::proxy::ProxyEvent;
@@ -20,6 +20,7 @@ pub(crate) struct Processes {
     pub(crate) proxy: Option<Process>,
     pub(crate) router: Option<Process>,
     pub(crate) audit: Process,
+    pub(crate) sign: Option<Process>,
 }
 
 impl Processes {
@@ -37,7 +38,8 @@ impl Processes {
             Event::Router(Report::Event(RouterEvent::Failed { cause, remedy })) => {
                 Failure::new(cause, remedy)
             }
-            Event::Audit(Report::Event(AuditEvent::Failed { cause, remedy })) => Failure::new(cause, remedy),
+            Event::Audit(Report::Event(AuditEvent::Failed { cause, remedy }))
+            | Event::Sign(Report::Event(SignEvent::Failed { cause, remedy })) => Failure::new(cause, remedy),
             Event::Machine(Report::Event(MachineEvent::Panicked { reason })) => Failure::new(
                 format_args!("the guest's kernel panicked: {reason}"),
                 "give the guest more memory (resources.memory), or run again with --console to see the whole report",
@@ -61,6 +63,7 @@ impl Processes {
             Event::Proxy(_) => Failure::new(gone(self.proxy.as_mut()), BUG),
             Event::Router(_) => Failure::new(gone(self.router.as_mut()), BUG),
             Event::Audit(_) => Failure::new(self.audit.post_mortem(), BUG),
+            Event::Sign(_) => Failure::new(gone(self.sign.as_mut()), BUG),
             Event::Operator(_) | Event::Credentials(_) => {
                 Failure::new("an operator spoke before the agent ran", BUG)
             }

@@ -127,6 +127,12 @@ impl Recorder {
         self.record(&Event { decision, level, ..event })
     }
 
+    /// Old records are about to be removed.
+    pub(crate) fn removed(&mut self, what: &str) -> Result<(), Failure> {
+        let reason = Some(format!("kept long enough: {what}"));
+        self.record(&Event { reason, ..Event::new(Action::LogRetention) })
+    }
+
     fn append(&mut self, phase: Phase, code: Option<i32>, detail: Option<String>) -> Result<(), Failure> {
         let lifecycle = Some(Lifecycle { phase, code, detail });
         self.record(&Event { lifecycle, ..Event::new(Action::Lifecycle) })

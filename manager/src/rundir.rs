@@ -95,6 +95,7 @@ impl RunDir {
             Program::Proxy => 1,
             Program::Router => 2,
             Program::Audit => 3,
+            Program::Sign => 4,
             Program::GuestInit => return None,
         };
         let id = FIRST_UID + self.slot * UIDS_PER_SLOT + offset;

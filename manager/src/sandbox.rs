@@ -14,13 +14,14 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use wire::audit::AuditEvent;
+use wire::audit::{AuditEvent, SignEvent};
 use wire::control::{Exit, FromGuest, ToGuest};
 use wire::machine::MachineEvent;
 use wire::operator::Ask;
 use wire::proxy::ProxyEvent;
 use wire::router::RouterEvent;
 
+use crate::audit_log::AuditLog;
 use crate::control::{self, Heard, Sinks, ToGuestQueue};
 use crate::event::{Event, Events};
 use crate::failure::{ExitStatus, Failure, chain};
@@ -63,6 +64,7 @@ pub struct Planned {
 pub(crate) struct Booting {
     pub(crate) processes: Processes,
     pub(crate) recorder: Recorder,
+    pub(crate) log: AuditLog,
     reload: Reload,
     refresh: Refresh,
     pub(crate) console: Console,
@@ -78,6 +80,7 @@ pub(crate) struct Booting {
 #[derive(Debug)]
 struct Waiting {
     audit: bool,
+    sign: bool,
     router: bool,
     proxy: bool,
     hello: bool,
@@ -88,6 +91,7 @@ struct Waiting {
 struct Running {
     processes: Processes,
     recorder: Recorder,
+    log: AuditLog,
     reload: Reload,
     refresh: Refresh,
     console: Console,
@@ -145,18 +149,31 @@ impl Booting {
         let listener = prepared.take_control_listener();
         let heard = events.to_loop(Event::Guest);
         let guest = control::serve(listener, Sinks { stdout: io::stdout(), stderr: io::stderr() }, heard);
-        let Launched { processes, recorder, reload, refresh, console: serial } =
+        let Launched { processes, recorder, log, reload, refresh, console: serial } =
             prepared.launch(layout, &events)?;
         console.read(serial, tee(options.console));
         events.timeline.mark("processes started");
         let waiting = Waiting {
             audit: true,
+            sign: processes.sign.is_some(),
             router: processes.router.is_some(),
             proxy: processes.proxy.is_some(),
             hello: true,
             authority_pem: None,
         };
-        Ok(Self { processes, recorder, reload, refresh, console, guest, waiting, prepared, events, options })
+        Ok(Self {
+            processes,
+            recorder,
+            log,
+            reload,
+            refresh,
+            console,
+            guest,
+            waiting,
+            prepared,
+            events,
+            options,
+        })
     }
 
     /// Waits until everybody is there, then tells the guest what to become.
@@ -169,6 +186,7 @@ impl Booting {
             }
         }
         self.prepared.record_configuration(&mut self.recorder)?;
+        self.log.remove_others(&mut self.recorder)?;
         self.recorder.started(self.prepared.open_ports())?;
         show(self.prepared.open_ports());
         let raw = (self.options.tty == Tty::Yes).then(terminal::Raw::enter).transpose()?;
@@ -180,11 +198,13 @@ impl Booting {
         let deadline =
             self.prepared.spec.resources.timeout.map(|timeout| Instant::now() + timeout.duration());
         self.prepared.attend(&self.events)?;
-        let Self { processes, recorder, reload, refresh, console, guest, prepared, events, options, .. } =
-            self;
+        let Self {
+            processes, recorder, log, reload, refresh, console, guest, prepared, events, options, ..
+        } = self;
         Ok(Running {
             processes,
             recorder,
+            log,
             reload,
             refresh,
             console,
@@ -201,6 +221,10 @@ impl Booting {
     fn boot_event(&mut self, event: Event) -> Result<(), Failure> {
         match event {
             Event::Audit(Report::Event(AuditEvent::Ready { .. })) => self.waiting.audit = false,
+            Event::Sign(Report::Event(SignEvent::Ready { key })) => {
+                self.log.signed_by(&key)?;
+                self.waiting.sign = false;
+            }
             Event::Router(Report::Event(RouterEvent::Ready)) => self.waiting.router = false,
             Event::Proxy(Report::Event(ProxyEvent::Ready { authority_pem })) => {
                 self.waiting.proxy = false;
@@ -245,7 +269,7 @@ impl Booting {
 
 impl Waiting {
     fn anybody(&self) -> bool {
-        self.audit || self.router || self.proxy || self.hello
+        self.audit || self.sign || self.router || self.proxy || self.hello
     }
 }
 
@@ -282,6 +306,10 @@ impl Running {
         // Without clients the audit writer syncs and ends by itself.
         drop(recorder);
         processes.audit.wait_up_to(CHILD_GRACE);
+        // Without the writer the signer makes the last checkpoint and ends by itself.
+        if let Some(sign) = &mut processes.sign {
+            sign.wait_up_to(CHILD_GRACE);
+        }
         events.timeline.mark("all taken down");
         if timings == Timings::Shown {
             events.timeline.show();
@@ -303,6 +331,10 @@ impl Running {
                 self.recorder.not_executed(&refusals, unlisted, self.prepared.agent_uid())
             }
             Event::Machine(Report::Event(MachineEvent::Ready { .. })) => Ok(()),
+            Event::Audit(Report::Event(AuditEvent::SegmentFull)) => self.log.next_segment(),
+            Event::Audit(Report::Event(AuditEvent::SegmentClosed)) => {
+                self.log.segment_closed(&mut self.recorder)
+            }
             Event::Operator(asked) if asked.ask == Ask::RefreshCredentials => {
                 self.refresh.asked(asked, self.events.to_loop(Event::Credentials));
                 Ok(())

@@ -12,8 +12,14 @@ use crate::workspace::{Workspace, cargo};
 /// The only target; named, so that flags for it do not reach build scripts and macros.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// What `openshell` starts, beside itself.
-const PROGRAMS: [&str; 5] =
-    ["openshell", "openshell-vmm", "openshell-proxy", "openshell-router", "openshell-audit"];
+const PROGRAMS: [&str; 6] = [
+    "openshell",
+    "openshell-vmm",
+    "openshell-proxy",
+    "openshell-router",
+    "openshell-audit",
+    "openshell-sign",
+];
 const GUEST_INIT: &str = "guest-init";
 /// Every guest unpacks guest-init into its memory: it is built small before fast.
 const GUEST_PROFILE: &str = "guest";

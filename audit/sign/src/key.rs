@@ -1,13 +1,11 @@
 //! The signing key: in memory, or in a token that signs for us.
 
-mod pem;
 mod token;
 
-use audit::checkpoint::{Signature, VerifyingKey};
-use ring::signature::{Ed25519KeyPair, KeyPair as _};
+use audit::checkpoint::{self, PemError, Signature, VerifyingKey};
+use ring::signature::Ed25519KeyPair;
 use wire::audit::SigningKey;
 
-pub use pem::{PemError, new_pem};
 pub use token::{Token, TokenError};
 
 /// A key that signs.
@@ -44,15 +42,13 @@ impl Key {
     /// There is none where it should be.
     pub fn open(key: &SigningKey, name: &str) -> Result<Self, KeyError> {
         let signer = match key {
-            SigningKey::Pem(pem) => Signer::Memory(pem::read(pem.expose())?),
+            SigningKey::Pem(pem) => Signer::Memory(checkpoint::read_pem(pem.expose())?),
             SigningKey::Pkcs11 { module, token, key, pin } => {
                 Signer::Token(Box::new(Token::open(module, (token, key), pin.expose())?))
             }
         };
         let public = match &signer {
-            Signer::Memory(pair) => {
-                pair.public_key().as_ref().try_into().expect("a public key of Ed25519 has 32 bytes")
-            }
+            Signer::Memory(pair) => checkpoint::public(pair),
             Signer::Token(token) => token.public(),
         };
         let public = VerifyingKey::new(name, public).ok_or_else(|| KeyError::Name(name.to_owned()))?;

@@ -59,12 +59,13 @@ fn a_checkpoint_reads_as_it_was_written() {
 #[test]
 fn notes_in_a_file_are_told_apart_and_an_unfinished_one_is_passed_over() {
     let file = format!("{NOTE}\n{NOTE}\n");
-    assert_eq!(Note::parse_all(&file).unwrap().len(), 2);
+    assert_eq!(Note::parse_all(&file).unwrap().0.len(), 2);
     let first = NOTE.len() + 1;
     for end in 0..file.len() {
         let Some(cut) = file.get(..end) else { continue };
-        assert_eq!(Note::parse_all(cut).unwrap().len(), usize::from(end >= first), "{end}");
+        assert_eq!(Note::parse_all(cut).unwrap().0.len(), usize::from(end >= first), "{end}");
     }
     assert_eq!(Note::parse_all(&file.replacen("— ", "- ", 1)).unwrap_err().0, 1);
-    assert_eq!(Note::parse_all("").unwrap(), []);
+    assert_eq!(Note::parse_all("").unwrap(), (vec![], ""));
+    assert_eq!(Note::parse_all(&file[..first + 5]).unwrap().1, "If yo");
 }

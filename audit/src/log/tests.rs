@@ -8,7 +8,7 @@ use super::*;
 use crate::record::{Action, Event};
 
 /// The lines of a log, chained as the writer chains them.
-fn lines(count: u64) -> Vec<Vec<u8>> {
+pub(crate) fn lines(count: u64) -> Vec<Vec<u8>> {
     let mut prev = ChainHash::START;
     let line = |sequence| {
         let event = serde_json::to_string(&Event {

@@ -170,7 +170,7 @@ fn the_schema_describes_every_record_and_nothing_else() {
     assert_eq!(schema["properties"]["action"]["enum"], serde_json::json!(actions));
 }
 
-const ACTIONS: [Action; 16] = [
+const ACTIONS: [Action; 17] = [
     Action::NetworkFlow,
     Action::NetworkRequest,
     Action::NetworkOutcome,
@@ -186,6 +186,7 @@ const ACTIONS: [Action; 16] = [
     Action::InboundOutcome,
     Action::Configuration,
     Action::Detection,
+    Action::LogRetention,
     Action::LogRepair,
 ];
 

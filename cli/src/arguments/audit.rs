@@ -8,6 +8,8 @@ use super::Output;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Audit {
+    /// List logs: whose, how many records, how large, since when and until when.
+    Ls(Output),
     /// Print the last records of a sandbox's log.
     Tail {
         #[command(flatten)]
@@ -15,16 +17,52 @@ pub(crate) enum Audit {
         /// How many.
         #[arg(short = 'n', long, default_value_t = 20)]
         lines: usize,
+        /// Go on with what comes, until interrupted.
+        #[arg(short, long)]
+        follow: bool,
         #[command(flatten)]
         output: Output,
     },
     /// Hand records to other systems: once, or as they come to every export of audit.yaml.
     Export(Export),
-    /// Check that no record was changed, reordered or removed before the last; exit code 1 if one was.
+    /// Check that no record was changed, reordered, removed or cut off, and that all is what was signed; exit code 1 if not.
     Verify {
         #[command(flatten)]
         log: Log,
+        #[command(flatten)]
+        keys: Keys,
+        /// A file with checkpoints of this log that was kept elsewhere: what they cover must be there.
+        #[arg(long, value_name = "FILE")]
+        checkpoint: Vec<PathBuf>,
     },
+    /// Print a proof that a record is in a signed log, which anybody with the key can check.
+    Prove {
+        /// The record's number.
+        record: u64,
+        #[command(flatten)]
+        log: Log,
+        #[command(flatten)]
+        keys: Keys,
+        /// Write it to a file.
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Check a proof and print the record that it proves; no log is needed. Exit code 1 if it proves nothing.
+    CheckProof {
+        /// The proof.
+        file: PathBuf,
+        #[command(flatten)]
+        keys: Keys,
+    },
+    /// Print the newest signed checkpoint of a log, to be kept elsewhere.
+    Checkpoint {
+        #[command(flatten)]
+        log: Log,
+    },
+    /// Print the keys that have signed logs here, as other tools of signed notes take them.
+    Key,
+    /// Print the JSON Schema of a record.
+    Schema,
 }
 
 #[derive(Debug, Args)]
@@ -65,4 +103,11 @@ pub(crate) struct Export {
     /// With --status: print JSON.
     #[arg(long, requires = "status")]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Keys {
+    /// A key that may have signed, or a file with such keys, one a line; without it, those that have signed here.
+    #[arg(long = "key", value_name = "KEY")]
+    pub(crate) keys: Vec<String>,
 }

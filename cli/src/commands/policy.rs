@@ -18,7 +18,7 @@ use manager::policy::{PolicyError, PolicyFiles};
 use policies::confinement::Workspace;
 use policies::{Document, LoadErrors, Policy, Timestamp, embedded};
 
-use super::{negative, unanswered};
+use super::{negative, unanswered, write};
 use crate::arguments;
 
 pub(super) fn run(command: arguments::Policy, layout: &Layout) -> Result<u8, Failure> {
@@ -76,12 +76,4 @@ fn now() -> Timestamp {
 /// Whatever should never happen, as a failure.
 fn fault(error: &dyn std::error::Error) -> Failure {
     Failure::new(manager::failure::chain(error), "this is a fault of openshell: please report it")
-}
-
-/// Writes a file that the user named.
-fn write(path: &Path, text: impl AsRef<[u8]>) -> Result<(), Failure> {
-    std::fs::write(path, text).map_err(|error| {
-        let cause = format!("cannot write {}: {error}", path.display());
-        Failure::new(cause, "name a file in a directory that you may write")
-    })
 }

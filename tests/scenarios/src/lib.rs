@@ -269,9 +269,15 @@ fn leftovers(home: &Path) -> Vec<String> {
 }
 
 fn audit(directory: &Path) -> Vec<serde_json::Value> {
-    let logs = fs::read_dir(directory).into_iter().flatten().filter_map(Result::ok);
-    let texts = logs.filter_map(|log| fs::read_to_string(log.path()).ok());
-    texts
+    let entries = |path: &Path| {
+        fs::read_dir(path).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path())
+    };
+    let mut segments: Vec<_> = entries(directory).flat_map(|log| entries(&log).collect::<Vec<_>>()).collect();
+    segments.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
+    segments.sort();
+    segments
+        .iter()
+        .filter_map(|segment| fs::read_to_string(segment).ok())
         .flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
         .filter_map(|line| serde_json::from_str(&line).ok())
         .collect()

@@ -35,7 +35,8 @@ pub(super) fn agent(folder: &Path) -> Result<PathBuf> {
 
 /// What a run reads beside the machine's own files.
 pub(super) fn files(programs: &Path, cache: &Path) -> Vec<PathBuf> {
-    let names = ["openshell", "openshell-audit", "guest-init"].map(|name| programs.join(name));
+    let names =
+        ["openshell", "openshell-audit", "openshell-sign", "guest-init"].map(|name| programs.join(name));
     let cached = ["images/blobs", "initramfs"].map(|folder| std::fs::read_dir(cache.join(folder)));
     let cached = cached.into_iter().flatten().flatten().filter_map(Result::ok).map(|entry| entry.path());
     // base is not read, and large.

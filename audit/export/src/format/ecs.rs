@@ -76,7 +76,7 @@ fn category(action: Action) -> &'static [&'static str] {
         Action::PolicyChange | Action::Configuration => &["configuration"],
         Action::CredentialChange => &["configuration", "iam"],
         Action::Detection => &["intrusion_detection"],
-        Action::LogRepair => &["configuration"],
+        Action::LogRepair | Action::LogRetention => &["configuration"],
     }
 }
 
@@ -97,6 +97,7 @@ fn kinds(record: &Record) -> Vec<&'static str> {
         Action::Configuration => vec!["creation"],
         Action::Detection => vec!["info"],
         Action::LogRepair => vec!["change"],
+        Action::LogRetention => vec!["deletion"],
     };
     match record.event.decision {
         Some(Decision::Allow) => kinds.push("allowed"),

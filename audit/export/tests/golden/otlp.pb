@@ -1,9 +1,9 @@
 
-ê‚
+€‡
 
 
 service.name
-	openshellÇ‚
+	openshellÝ†
 
 openshell.audit0.1.0Ñ	è«lì	INFO*
 configuration allowed2$
@@ -593,13 +593,30 @@ quarantine2,
  17 bytes of an unfinished record2
 openshell.monotonic_nsÐŒ2T
 openshell.prevB
-@da83e3ce48d8b84ffb293aca647ecda108591053924adb62f8af439839ae878cYP\«lìbopenshell.log-repairó	8`«lìWARN*ñ
-înetwork-request denied GE|T evil.example.com\u{d}\u{a}<14>1 - forged:80/x\u{1b}]0;owned\u{7}?y=\u{2028}{"a":1}\u{202e}] by /tmp/a|b=c\d"]\u{9}e\u{a} (quote " back \ slash | pipe = equals ] bracket\u{d}\u{a}CEF:0|forged|line\u{9}devTime=1)2$
+@da83e3ce48d8b84ffb293aca647ecda108591053924adb62f8af439839ae878cYP\«lìbopenshell.log-repair“	8`«lì	INFO*9
+7log-retention (segments 1 to 3 were older than 90 days)2$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@7fbcc83c5b9d2a8c0f16b105fd9c156c00fc21470a88117f89c8747d0834b0482
+@25a5044f705eb9f23be63997a35b77e852458856697564cdf0ea164db8cc43cb2
+openshell.tenant
+local2
+openshell.agent.name
+test2
+openshell.client
+audit2=
+openshell.reason)
+'segments 1 to 3 were older than 90 days2
+openshell.monotonic_ns¸”2T
+openshell.prevB
+@efd68057e3e479c50f40542e53a19909d0fbdd2a2c995c1e857686a0f5c6971cY8`«lìbopenshell.log-retentionó	 d«lìWARN*ñ
+înetwork-request denied GE|T evil.example.com\u{d}\u{a}<14>1 - forged:80/x\u{1b}]0;owned\u{7}?y=\u{2028}{"a":1}\u{202e}] by /tmp/a|b=c\d"]\u{9}e\u{a} (quote " back \ slash | pipe = equals ] bracket\u{d}\u{a}CEF:0|forged|line\u{9}devTime=1)2$
+openshell.sandbox
+test-0a1b2c3d2
+openshell.sequence2T
+openshell.hashB
+@ffb38813ea7d89a7cb2587818f4130aef3248ed7820f32651a8ffd704aaaa85a2
 openshell.tenant
 local2
 openshell.agent.name
@@ -634,15 +651,15 @@ quarantine2,
 openshell.reasonM
 Kquote " back \ slash | pipe = equals ] bracket
 CEF:0|forged|line	devTime=12
-openshell.monotonic_ns¸”2T
+openshell.monotonic_ns œ2T
 openshell.prevB
-@efd68057e3e479c50f40542e53a19909d0fbdd2a2c995c1e857686a0f5c6971cY8`«lìbopenshell.network-request¨	 d«lì	INFO*
+@25a5044f705eb9f23be63997a35b77e852458856697564cdf0ea164db8cc43cbY d«lìbopenshell.network-request¨	h«lì	INFO*
 lifecycle agent-exited2$
 openshell.sandbox
 test-0a1b2c3d2
-openshell.sequence2T
+openshell.sequence2T
 openshell.hashB
-@9dde652f2b207551fbff430c2ab560027dc98590f78c2a77c91a86a26fc2d3c22
+@df3f3243920c586fc465bbd333ecd1dd95f8b982aa4993c23f554681428bd3702
 openshell.tenant
 local2
 openshell.agent.name
@@ -655,15 +672,15 @@ CEF:0|forged|line	devTime=12
 -92&
 openshell.lifecycle.detail
 killed2
-openshell.monotonic_ns œ2T
+openshell.monotonic_nsˆ¤2T
 openshell.prevB
-@7fbcc83c5b9d2a8c0f16b105fd9c156c00fc21470a88117f89c8747d0834b048Y d«lìbopenshell.lifecycle‡	h«lìWARN*
+@ffb38813ea7d89a7cb2587818f4130aef3248ed7820f32651a8ffd704aaaa85aYh«lìbopenshell.lifecycle‡	ðk«lìWARN*
 lifecycle failed2$
 openshell.sandbox
 test-0a1b2c3d2
-openshell.sequence2T
+openshell.sequence2T
 openshell.hashB
-@b0bda53c3bba3544087e802dce8e6125f535fe361af62dba587e26b7024662b92
+@885ba67737a72b90bef8ffaabfb8bda01bf5f54892842b3be214dfd09c4e23002
 openshell.tenant
 local2
 openshell.agent.name
@@ -674,6 +691,6 @@ CEF:0|forged|line	devTime=12
 failed23
 openshell.lifecycle.detail
 the machine stopped2
-openshell.monotonic_nsˆ¤2T
+openshell.monotonic_nsð«2T
 openshell.prevB
-@9dde652f2b207551fbff430c2ab560027dc98590f78c2a77c91a86a26fc2d3c2Yh«lìbopenshell.lifecycle
+@df3f3243920c586fc465bbd333ecd1dd95f8b982aa4993c23f554681428bd370Yðk«lìbopenshell.lifecycle

@@ -17,7 +17,7 @@ pub(super) fn of(record: &Record) -> Class {
         Action::NameQuery => dns(record),
         Action::Inference | Action::InferenceOutcome => api(record),
         Action::Execution => execution(record),
-        Action::Lifecycle | Action::LogRepair => lifecycle(record),
+        Action::Lifecycle | Action::LogRepair | Action::LogRetention => lifecycle(record),
         Action::PolicyChange | Action::CredentialChange | Action::Configuration => management(record),
         Action::Detection => finding(record),
     }
@@ -231,6 +231,7 @@ fn lifecycle(record: &Record) -> Class {
         Some(Phase::Started | Phase::AgentStarted) => (3, "Start"),
         Some(Phase::AgentExited | Phase::Stopped | Phase::Failed) => (4, "Stop"),
         None if record.event.action == Action::LogRepair => (99, "Log Repair"),
+        None if record.event.action == Action::LogRetention => (99, "Log Retention"),
         None => (0, "Unknown"),
     };
     let app = json!({"name": agent(record), "uid": record.sandbox.as_str(), "vendor_name": "openshell"});

@@ -26,9 +26,7 @@ pub(super) fn export(
         (_, Some(format)) => known(format),
         (Receiver::Syslog(_), None) => Format::Syslog,
         (Receiver::Elasticsearch(_), None) => Format::Ecs,
-        (Receiver::File(_) | Receiver::Webhook(_) | Receiver::Splunk(_) | Receiver::Otlp(_), None) => {
-            Format::Json
-        }
+        (Receiver::File(_) | Receiver::Webhook(_) | Receiver::Splunk(_), None) => Format::Json,
     };
     let sink = Sink::open(target(name, &export.to)?, format).map_err(|error| {
         let remedy = "correct exports in audit.yaml; docs/audit/export.md lists what fits together";

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use ring::rand::SystemRandom;
-use ring::signature::Ed25519KeyPair;
+use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use zeroize::Zeroizing;
 
 const BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
@@ -43,7 +43,11 @@ pub fn new_pem() -> Result<Zeroizing<String>, PemError> {
     Ok(pem)
 }
 
-pub(super) fn read(pem: &str) -> Result<Ed25519KeyPair, PemError> {
+/// Reads one.
+///
+/// # Errors
+/// The text is not an Ed25519 key in PEM.
+pub fn read_pem(pem: &str) -> Result<Ed25519KeyPair, PemError> {
     let body =
         pem.trim().strip_prefix(BEGIN).and_then(|rest| rest.strip_suffix(END)).ok_or(PemError::Form)?;
     let encoded: Zeroizing<String> = Zeroizing::new(body.split_whitespace().collect());
@@ -52,10 +56,15 @@ pub(super) fn read(pem: &str) -> Result<Ed25519KeyPair, PemError> {
     Ed25519KeyPair::from_pkcs8_maybe_unchecked(&document).map_err(|_rejected| PemError::Key)
 }
 
+/// The public half of a key.
+#[must_use]
+pub fn public(key: &Ed25519KeyPair) -> [u8; 32] {
+    key.public_key().as_ref().try_into().expect("a public key of Ed25519 has 32 bytes")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ring::signature::KeyPair as _;
 
     /// Made by another tool: `openssl genpkey -algorithm ed25519`.
     const OPENSSL: &str = "-----BEGIN PRIVATE KEY-----\n\
@@ -65,7 +74,7 @@ mod tests {
     #[test]
     fn new_keys_differ_and_are_read() {
         let (one, other) = (new_pem().unwrap(), new_pem().unwrap());
-        let public = |pem: &str| read(pem).unwrap().public_key().as_ref().to_vec();
+        let public = |pem: &str| super::public(&read_pem(pem).unwrap());
         assert_ne!(public(&one), public(&other));
         assert_eq!(public(&one), public(&one.replace('\n', "\r\n")));
     }
@@ -73,7 +82,7 @@ mod tests {
     #[test]
     fn keys_of_other_tools_are_read_and_others_are_refused() {
         // RFC 8410, section 10.3, has the same seed and this public key.
-        let public = read(OPENSSL).unwrap().public_key().as_ref().to_vec();
+        let public = public(&read_pem(OPENSSL).unwrap());
         assert_eq!(
             public.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
             "19bf44096984cdfe8541bac167dc3b96c85086aa30b6b6cb0c5c38ad703166e1"
@@ -84,7 +93,7 @@ mod tests {
             (&OPENSSL.replace("MC4C", "M*4C"), PemError::Form),
             (&OPENSSL.replace("MC4C", "MC5C"), PemError::Key),
         ] {
-            assert_eq!(read(bad).unwrap_err(), error);
+            assert_eq!(read_pem(bad).unwrap_err(), error);
         }
     }
 }

@@ -1,0 +1,163 @@
+//! The log of one sandbox on the disk: the directory, its segments, its checkpoints, the signer's key. The writer and the
+//! signer get descriptors from here and open nothing by themselves.
+
+mod key;
+mod retention;
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use audit::log::{packed, segments};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use wire::id::SandboxId;
+
+use crate::audit_settings::AuditSettings;
+use crate::failure::Failure;
+use crate::layout::Layout;
+use crate::record::Recorder;
+
+pub(crate) use key::signing_key;
+pub use key::{known_keys, public_key};
+
+/// Name of the file of signed notes in a log's directory.
+pub const CHECKPOINTS: &str = "checkpoints";
+
+/// The log of a sandbox that runs, or is about to.
+#[derive(Debug)]
+pub(crate) struct AuditLog {
+    directory: PathBuf,
+    settings: AuditSettings,
+    /// Number of the segment that was made last.
+    last: u64,
+    /// Where segments are handed over.
+    writer: Option<UnixStream>,
+}
+
+impl AuditLog {
+    /// A new log: a sandbox's id is its own, so that there is none of it yet.
+    pub(crate) fn create(
+        layout: &Layout,
+        id: &SandboxId,
+        settings: AuditSettings,
+    ) -> Result<(Self, File), Failure> {
+        let directory = layout.audit().join(id.as_str());
+        let made = DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(layout.audit())
+            .and_then(|()| DirBuilder::new().mode(0o700).create(&directory))
+            .and_then(|()| new_segment(&directory, 1));
+        let first = made.map_err(|error| cannot_write(&directory, &error))?;
+        Ok((Self { directory, settings, last: 1, writer: None }, first))
+    }
+
+    pub(crate) fn settings(&self) -> &AuditSettings {
+        &self.settings
+    }
+
+    /// The socket on which the writer gets its next segments.
+    pub(crate) fn segments(&mut self) -> io::Result<UnixStream> {
+        let (ours, theirs) = UnixStream::pair()?;
+        self.writer = Some(ours);
+        Ok(theirs)
+    }
+
+    /// The files that checkpoints go to: the log's own, and a copy in every directory that the operator names.
+    pub(crate) fn checkpoints(&self) -> Result<Vec<File>, Failure> {
+        let name = self.directory.file_name().expect("a log's directory is called as its sandbox");
+        let copies = self.settings.signing.copies.iter().map(|copy| {
+            let mut name = name.to_owned();
+            name.push(".checkpoints");
+            copy.join(name)
+        });
+        std::iter::once(self.directory.join(CHECKPOINTS))
+            .chain(copies)
+            .map(|path| {
+                let file = File::options().append(true).create(true).mode(0o600).open(&path);
+                file.map_err(|error| cannot_write(&path, &error))
+            })
+            .collect()
+    }
+
+    /// The signer has this key: it is added to those that have signed logs here.
+    pub(crate) fn signed_by(&self, key: &str) -> Result<(), Failure> {
+        key::remember(self.directory.parent().expect("a log lies among logs"), key)
+    }
+
+    /// The writer wants to go on in another segment.
+    pub(crate) fn next_segment(&mut self) -> Result<(), Failure> {
+        let Some(writer) = &self.writer else { return Ok(()) };
+        let file = new_segment(&self.directory, self.last + 1)
+            .map_err(|error| cannot_write(&self.directory, &error))?;
+        self.last += 1;
+        let files = [file.as_fd()];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        assert!(ancillary.push(SendAncillaryMessage::ScmRights(&files)), "there is room for one descriptor");
+        // A writer that is gone reports so itself.
+        let _gone = sendmsg(writer, &[IoSlice::new(b"s")], &mut ancillary, SendFlags::NOSIGNAL);
+        Ok(())
+    }
+
+    /// The writer went on to the last segment: the one before is packed, on a thread of its own, and what is too old goes.
+    pub(crate) fn segment_closed(&self, recorder: &mut Recorder) -> Result<(), Failure> {
+        let (directory, closed) = (self.directory.clone(), self.last - 1);
+        if let Some(days) = self.settings.log.keep_days {
+            retention::remove_segments(&directory, days, recorder)?;
+        }
+        std::thread::spawn(move || {
+            // A segment that stays as it is is as good, and larger.
+            let _stays = packed::pack(&directory, closed);
+        });
+        Ok(())
+    }
+
+    /// Removes the logs of ended sandboxes that are too old or too many, and records each here before.
+    pub(crate) fn remove_others(&self, recorder: &mut Recorder) -> Result<(), Failure> {
+        retention::remove_logs(&self.directory, &self.settings.log, recorder)
+    }
+}
+
+fn new_segment(directory: &Path, number: u64) -> io::Result<File> {
+    let path = directory.join(segments::name(number));
+    let file = File::options().read(true).append(true).create_new(true).mode(0o600).open(path)?;
+    // A record that is on the disk must be found there.
+    File::open(directory)?.sync_all()?;
+    Ok(file)
+}
+
+fn cannot_write(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(
+        format_args!("cannot write the audit log in {}: {error}", path.display()),
+        "make the directory writable and free some space: without a log nothing runs",
+    )
+}
+
+/// The logs in the directory of all, with the moment of their last change, oldest first.
+pub(crate) fn all(directory: &Path) -> io::Result<Vec<(std::time::SystemTime, PathBuf)>> {
+    let mut logs = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.is_dir() && !segments::list(&path)?.is_empty() {
+            logs.push((last_change(&path)?, path));
+        }
+    }
+    logs.sort();
+    Ok(logs)
+}
+
+fn last_change(log: &Path) -> io::Result<std::time::SystemTime> {
+    let mut last = std::time::SystemTime::UNIX_EPOCH;
+    for entry in fs::read_dir(log)? {
+        last = last.max(entry?.metadata()?.modified()?);
+    }
+    Ok(last)
+}
+
+#[cfg(test)]
+mod tests;

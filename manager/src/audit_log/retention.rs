@@ -1,0 +1,131 @@
+//! Removing what was kept long enough: whole logs of ended sandboxes, and closed segments of the one that runs. Each is
+//! recorded before it goes, with its last record's number and hash.
+//!
+//! A log that loses its first segments keeps the tree's [`Frontier`] before what is left, in `frontier`: with it every later
+//! checkpoint can still be checked.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use audit::log::{self, Mark, segments};
+use audit::tree::{self, Frontier};
+
+use crate::audit_settings::LogSettings;
+use crate::failure::{Failure, chain};
+use crate::record::Recorder;
+
+/// Name of the file of what was removed from a log's beginning.
+const FRONTIER: &str = audit::verify::FRONTIER;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Removes the closed segments of `log` that were written more than `days` ago.
+pub(super) fn remove_segments(log: &Path, days: u32, recorder: &mut Recorder) -> Result<(), Failure> {
+    let failed = |error: &dyn std::error::Error| cannot(log, error);
+    let numbers = segments::list(log).map_err(|error| failed(&error))?;
+    for pair in numbers.windows(2) {
+        let (oldest, next) = (pair[0], pair[1]);
+        if !is_over(&segment_file(log, oldest), days) {
+            break;
+        }
+        let begun = audit::verify::begun(log).map_err(|error| failed(&error))?;
+        let kept = read_segment(log, begun, next).map_err(|error| failed(&error))?;
+        write_frontier(log, &kept).map_err(|error| failed(&error))?;
+        recorder.removed(&format!(
+            "segment {oldest} of this log, up to record {} ({})",
+            kept.mark.sequence, kept.mark.last_hash
+        ))?;
+        fs::remove_file(segment_file(log, oldest)).map_err(|error| failed(&error))?;
+    }
+    Ok(())
+}
+
+/// Removes ended logs beside `own` that are older than the settings keep, and the oldest of those that are too many.
+pub(super) fn remove_logs(
+    own: &Path,
+    settings: &LogSettings,
+    recorder: &mut Recorder,
+) -> Result<(), Failure> {
+    let Some(directory) = own.parent().filter(|_all| settings.keep_days.is_some() || settings.keep.is_some())
+    else {
+        return Ok(());
+    };
+    let failed = |error: io::Error| cannot(directory, &error);
+    let logs = super::all(directory).map_err(failed)?;
+    let mut total: u64 = logs.iter().map(|(_when, log)| size(log)).sum();
+    for (when, log) in logs {
+        let too_old = settings.keep_days.is_some_and(|days| age(when) > DAY * days);
+        let too_many = settings.keep.is_some_and(|keep| total > keep.bytes());
+        // A log that changed a moment ago may be that of a sandbox that runs.
+        if log == own || !(too_old || too_many) || age(when) < DAY {
+            continue;
+        }
+        let name = log.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let end = match log::verify(&log) {
+            Ok(summary) => format!("up to record {} ({})", summary.records, summary.last_hash),
+            Err(error) => format!("which was not whole: {}", chain(&error)),
+        };
+        recorder.removed(&format!("the log of {name}, {end}"))?;
+        total -= size(&log);
+        fs::remove_dir_all(&log).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Goes on from `begun` to the start of segment `next`.
+fn read_segment(
+    log: &Path,
+    begun: audit::verify::Begun,
+    next: u64,
+) -> Result<audit::verify::Begun, log::LogError> {
+    let audit::verify::Begun { mark, mut frontier } = begun;
+    let mut reader = log::read_from(log, &mark)?;
+    let mut last = mark;
+    while let Some(line) = reader.next_line()? {
+        let leaf = tree::leaf(line);
+        if reader.position().segment >= next {
+            break;
+        }
+        Frontier::push(&mut frontier, leaf);
+        last = reader.mark();
+    }
+    let position = log::Position { segment: next, offset: 0 };
+    Ok(audit::verify::Begun { mark: Mark { position, ..last }, frontier })
+}
+
+fn write_frontier(log: &Path, begun: &audit::verify::Begun) -> io::Result<()> {
+    let unfinished = log.join("frontier.new");
+    let mut file = File::create(&unfinished)?;
+    file.write_all(&serde_json::to_vec(begun)?)?;
+    file.sync_all()?;
+    fs::rename(&unfinished, log.join(FRONTIER))?;
+    File::open(log)?.sync_all()
+}
+
+fn segment_file(log: &Path, number: u64) -> PathBuf {
+    let packed = log.join(segments::packed_name(number));
+    if packed.exists() { packed } else { log.join(segments::name(number)) }
+}
+
+fn is_over(file: &Path, days: u32) -> bool {
+    fs::metadata(file).and_then(|metadata| metadata.modified()).is_ok_and(|when| age(when) > DAY * days)
+}
+
+/// A moment in the future is not old.
+fn age(when: SystemTime) -> Duration {
+    SystemTime::now().duration_since(when).unwrap_or_default()
+}
+
+fn size(log: &Path) -> u64 {
+    let files = fs::read_dir(log).into_iter().flatten().flatten();
+    files.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
+}
+
+fn cannot(log: &Path, error: &dyn std::error::Error) -> Failure {
+    Failure::new(
+        format_args!("cannot remove old records in {}: {}", log.display(), chain(error)),
+        "look at it with `openshell audit verify`; keep_days and keep in audit.yaml say what is removed",
+    )
+}

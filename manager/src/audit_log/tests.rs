@@ -1,0 +1,137 @@
+use std::fs::FileTimes;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, SystemTime};
+
+use super::*;
+use crate::unit::Mebibytes;
+
+struct Host {
+    directory: tempfile::TempDir,
+    layout: Layout,
+}
+
+impl Host {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let layout = Layout {
+            state: path("state"),
+            runtime: path("run"),
+            cache: path("cache"),
+            config: path("config"),
+            programs: path("bin"),
+        };
+        Self { directory, layout }
+    }
+
+    fn log(&self, name: &str, settings: AuditSettings) -> (AuditLog, File) {
+        AuditLog::create(&self.layout, &name.to_owned().try_into().unwrap(), settings).unwrap()
+    }
+}
+
+/// A recorder whose writer says yes to all, and what it was told.
+fn recorder() -> (Recorder, std::thread::JoinHandle<Vec<String>>) {
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let heard = std::thread::spawn(move || {
+        let mut heard = Vec::new();
+        let mut prefix = [0; 4];
+        while io::Read::read_exact(&mut theirs, &mut prefix).is_ok() {
+            let mut event = vec![0; usize::try_from(u32::from_le_bytes(prefix)).unwrap()];
+            io::Read::read_exact(&mut theirs, &mut event).unwrap();
+            heard.push(String::from_utf8(event).unwrap());
+            let receipt = [&40_u32.to_le_bytes()[..], &[0; 40]].concat();
+            io::Write::write_all(&mut theirs, &receipt).unwrap();
+        }
+        heard
+    });
+    (Recorder::new(ours).unwrap(), heard)
+}
+
+fn make_old(path: &Path, days: u64) {
+    let then = SystemTime::now() - Duration::from_secs(days * 24 * 60 * 60);
+    for entry in fs::read_dir(path).unwrap() {
+        let file = File::options().write(true).open(entry.unwrap().path()).unwrap();
+        file.set_times(FileTimes::new().set_modified(then)).unwrap();
+    }
+}
+
+#[test]
+fn a_log_is_new_and_nobody_elses() {
+    let host = Host::new();
+    let (log, _first) = host.log("test-0a1b2c3d", AuditSettings::default());
+    assert_eq!(segments::list(&log.directory).unwrap(), [1]);
+    let mode = |path: &Path| {
+        std::os::unix::fs::PermissionsExt::mode(&fs::metadata(path).unwrap().permissions()) & 0o777
+    };
+    assert_eq!((mode(&log.directory), mode(&log.directory.join(segments::name(1)))), (0o700, 0o600));
+    let again = AuditLog::create(
+        &host.layout,
+        &"test-0a1b2c3d".to_owned().try_into().unwrap(),
+        AuditSettings::default(),
+    );
+    assert!(again.unwrap_err().cause.contains("exists"));
+}
+
+#[test]
+fn checkpoints_go_to_every_copy_and_a_copy_that_cannot_be_written_is_a_failure() {
+    let host = Host::new();
+    let copies = host.directory.path().join("elsewhere");
+    fs::create_dir(&copies).unwrap();
+    let mut settings = AuditSettings::default();
+    settings.signing.copies = vec![copies.clone()];
+    let (log, _first) = host.log("test-0a1b2c3d", settings);
+    assert_eq!(log.checkpoints().unwrap().len(), 2);
+    assert!(copies.join("test-0a1b2c3d.checkpoints").exists() && log.directory.join(CHECKPOINTS).exists());
+    fs::remove_dir_all(&copies).unwrap();
+    assert!(log.checkpoints().unwrap_err().cause.contains("elsewhere"));
+}
+
+#[test]
+fn a_key_is_made_once_and_stays() {
+    let host = Host::new();
+    let (log, _first) = host.log("test-0a1b2c3d", AuditSettings::default());
+    let settings = AuditSettings::default();
+    assert_eq!(public_key(&host.layout, &settings).unwrap(), None);
+    let one = signing_key(&host.layout, &settings.signing).unwrap();
+    assert_eq!(one, signing_key(&host.layout, &settings.signing).unwrap());
+    let public = public_key(&host.layout, &settings).unwrap().unwrap();
+    for _twice in 0..2 {
+        log.signed_by(&public.to_string()).unwrap();
+    }
+    assert_eq!(known_keys(&host.layout).unwrap(), [public]);
+    fs::write(host.layout.audit().join("key.pem"), "no key").unwrap();
+    assert!(public_key(&host.layout, &settings).unwrap_err().cause.contains("key.pem"));
+}
+
+#[test]
+fn logs_that_are_too_old_or_too_many_go_and_that_is_recorded_first() {
+    let host = Host::new();
+    let mut settings = AuditSettings::default();
+    settings.log.keep_days = Some(30);
+    let (log, _first) = host.log("own-0a1b2c3d", settings);
+    for (name, days, bytes) in
+        [("old-0a1b2c3d", 40, 0), ("young-0a1b2c3d", 20, 3 << 20), ("younger-0a1b2c3d", 10, 0)]
+    {
+        let (other, mut first) = host.log(name, AuditSettings::default());
+        io::Write::write_all(&mut first, &vec![b'x'; bytes]).unwrap();
+        make_old(&other.directory, days);
+    }
+    let names = || {
+        let logs = all(&host.layout.audit()).unwrap();
+        logs.iter().map(|(_, log)| log.file_name().unwrap().to_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let (mut told, heard) = recorder();
+    log.remove_others(&mut told).unwrap();
+    assert_eq!(names(), ["young-0a1b2c3d", "younger-0a1b2c3d", "own-0a1b2c3d"]);
+    let mut settings = AuditSettings::default();
+    settings.log.keep = Some(Mebibytes(1));
+    AuditLog { settings, ..log }.remove_others(&mut told).unwrap();
+    assert_eq!(names(), ["younger-0a1b2c3d", "own-0a1b2c3d"]);
+    drop(told);
+    let heard = heard.join().unwrap();
+    assert!(
+        heard.len() == 2 && heard[0].contains("log-retention") && heard[0].contains("old-0a1b2c3d"),
+        "{heard:?}"
+    );
+    assert!(heard[1].contains("young-0a1b2c3d, which was not whole"), "{heard:?}");
+}
