@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use audit::{Audit, Keys, Log, Query, Report, SurfaceName, Verdict, Watch, Witnesses};
+pub(crate) use audit::{Audit, Export, Keys, Log, Query, Report, SurfaceName, Verdict, Watch, Witnesses};
 pub(crate) use policy::{Check, Diff, Explain, Import, Learn, Policy, ReportForm, Set, Show, Test};
 
 /// Gives every AI-agent session its own microVM, and decides on the host what it may reach.

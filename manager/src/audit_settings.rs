@@ -1,5 +1,7 @@
 //! `audit.yaml` in the operator's configuration directory: how logs are kept and signed. Without the file the defaults hold.
 
+mod exports;
+
 use std::io;
 use std::path::PathBuf;
 
@@ -11,6 +13,11 @@ use crate::failure::Failure;
 use crate::layout::Layout;
 use crate::secret::SecretSource;
 use crate::unit::{Mebibytes, Seconds};
+
+pub use exports::{
+    ElasticExport, Encoding, Export, ExportFormat, Exports, HttpExport, OtlpExport, Receiver, SplunkExport,
+    SyslogExport, Transport, WebhookExport,
+};
 
 /// Its name.
 const FILE: &str = "audit.yaml";
@@ -25,6 +32,8 @@ pub struct AuditSettings {
     pub signing: SigningSettings,
     /// What is looked for in them, and what is done about it.
     pub detections: audit_watch::Settings,
+    /// Where records go beside the log.
+    pub exports: Exports,
 }
 
 /// How a log lies on the disk.
@@ -155,6 +164,7 @@ impl AuditSettings {
         if self.log.keep_days == Some(0) {
             return Err(("log.keep_days is 0", "write at least 1, or leave it out to keep everything"));
         }
+        self.exports.check()?;
         let absolute = |path: &PathBuf| path.is_absolute();
         let files = match &self.signing.key {
             Some(KeySource::File(path)) => absolute(path),

@@ -34,6 +34,8 @@ pub(crate) enum Audit {
     FeedSchema,
     /// Find records: what was done, by whom, when, who allowed it.
     Query(Box<Query>),
+    /// Hand records to other systems: once, or as they come to every export of audit.yaml.
+    Export(Export),
     /// Check that no record was changed, reordered, removed or cut off, and that all is what was signed; exit code 1 if not.
     Verify {
         #[command(flatten)]
@@ -258,6 +260,40 @@ pub(crate) enum SurfaceName {
     AgentOutput,
     AgentBehaviour,
     Finding,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// The sandboxes whose logs are sent once; without any, all.
+    #[arg(conflicts_with_all = ["follow", "status"])]
+    pub(crate) sandboxes: Vec<String>,
+    /// How records are written: json, ocsf, ecs, cef, leef, syslog, otlp or splunk-hec; without it, as the
+    /// destination takes them.
+    #[arg(long, conflicts_with_all = ["follow", "status"])]
+    pub(crate) format: Option<String>,
+    /// Where they go: '-', a file, https://…, syslog+tls://HOST:PORT, syslog+tcp://…, syslog+udp://…,
+    /// otlp+https://…, splunk+https://… or elasticsearch+https://HOST/INDEX.
+    #[arg(long, default_value = "-", conflicts_with_all = ["follow", "status"])]
+    pub(crate) to: String,
+    /// Only records from then on: 2026-11-29T05:20:47Z, or an age such as 90m, 12h or 7d.
+    #[arg(long, conflicts_with_all = ["follow", "status"])]
+    pub(crate) since: Option<String>,
+    /// A file with the secret of the destination: Splunk's token, Elasticsearch's API key, the key of a webhook's
+    /// signature.
+    #[arg(long, conflicts_with_all = ["follow", "status"])]
+    pub(crate) secret_file: Option<PathBuf>,
+    /// A file with certificate authorities to trust beside the system's.
+    #[arg(long, conflicts_with_all = ["follow", "status"])]
+    pub(crate) ca: Option<PathBuf>,
+    /// Run as a service: deliver what is there and what comes to every export of audit.yaml, until a signal.
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// Print how far each export is with each log.
+    #[arg(long, conflicts_with = "follow")]
+    pub(crate) status: bool,
+    /// With --status: print JSON.
+    #[arg(long, requires = "status")]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! `openshell audit`: one module per command, and how a log and a key are named.
 
 mod consistency;
+mod export;
 mod keys;
 mod line;
 mod ls;
@@ -35,6 +36,7 @@ pub(super) fn run(command: Audit, layout: &Layout) -> Result<u8, Failure> {
             };
             told.map_err(negative)
         }
+        Audit::Export(export) => export::run(&export, layout).map_err(unanswered),
         Audit::Query(query) => query::query(&query, layout).map_err(unanswered),
         Audit::Verify { log, keys, checkpoint, witnesses } => {
             let trusted = keys::trusted(&keys, &witnesses, layout).map_err(unanswered)?;

@@ -1,0 +1,83 @@
+//! Text from the guest on its way into a format that is lines of text.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+/// Text with which nobody's terminal, line or right-to-left reading can be driven: each such character becomes
+/// `\u{…}` in hexadecimal.
+pub(super) fn printable(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(drives) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if drives(c) {
+            // Writing into a string cannot fail.
+            let _written = write!(out, "\\u{{{:x}}}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Control characters, line and paragraph separators, and what turns the direction of writing or joins and hides.
+fn drives(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// JSON with such characters as escapes of JSON's: where lines are split, more than `\n` may count as an end. They
+/// stand in its texts only, so that its meaning stays.
+pub(super) fn ascii_controls(json: &str, out: &mut Vec<u8>) {
+    let mut done = 0;
+    for (at, c) in json.char_indices().filter(|(_at, c)| drives(*c)) {
+        out.extend_from_slice(&json.as_bytes()[done..at]);
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            out.extend_from_slice(format!("\\u{unit:04x}").as_bytes());
+        }
+        done = at + c.len_utf8();
+    }
+    out.extend_from_slice(&json.as_bytes()[done..]);
+}
+
+/// The first `limit` bytes, with `…` at the end if some were cut off.
+pub(super) fn cut(text: &str, limit: usize) -> Cow<'_, str> {
+    if text.len() <= limit {
+        return Cow::Borrowed(text);
+    }
+    let end = text.floor_char_boundary(limit - '…'.len_utf8());
+    Cow::Owned(format!("{}…", &text[..end]))
+}
+
+/// Puts a backslash before each of `special`.
+pub(super) fn escaped(text: &str, special: &[char], out: &mut String) {
+    for c in text.chars() {
+        if special.contains(&c) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_drives_a_terminal_is_spelled_out() {
+        assert_eq!(printable("a\u{1b}[2J\r\n\u{202e}b\u{9b}é"), "a\\u{1b}[2J\\u{d}\\u{a}\\u{202e}b\\u{9b}é");
+        assert!(matches!(printable("/é/ü?"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn a_cut_never_falls_within_a_character() {
+        for limit in 3..20 {
+            let text = "aé€𝄞".repeat(9);
+            let short = cut(&text, limit);
+            assert!(short.len() <= limit && short.ends_with('…'), "{limit}: {short}");
+        }
+        assert_eq!(cut("abc", 3), "abc");
+    }
+}

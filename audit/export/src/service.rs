@@ -1,0 +1,354 @@
+//! One export of all logs, for as long as it is wanted.
+//!
+//! ```text
+//! changed logs ─► Feed ─► batch ─► receiver has it ─► refused ones kept ─► cursor moved ─► next batch
+//! ```
+//! One batch is in memory at a time. Where it is stopped, at any point, the next run begins at the cursor: a record may
+//! come twice, and its hash tells.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use audit::log::{Fault, LogError};
+
+use crate::backoff::Pace;
+use crate::cursor::{Cursor, CursorError, State, Trouble};
+use crate::delivery::{Delivery, NotNow};
+use crate::feed::{Batch, Feed};
+use crate::format::Format;
+use crate::logs::{self, Changes, Log};
+use crate::rejected;
+use crate::sink::Sink;
+
+/// How long more records are waited for after the first: one request for many.
+const LINGER: Duration = Duration::from_millis(200);
+/// Batches of one log before the others have their turn.
+const TURN: usize = 16;
+
+/// What an export is.
+#[derive(Debug)]
+pub struct Export {
+    /// Its name, an RFC 1123 label.
+    pub name: String,
+    /// How records are written.
+    pub format: Format,
+    /// Where they go.
+    pub sink: Sink,
+    /// The directory of the logs.
+    pub logs: PathBuf,
+    /// The directory of its cursors; nobody else may have it.
+    pub state: PathBuf,
+    /// How long it waits after a failure.
+    pub pace: Pace,
+}
+
+/// Something that the operator should know while it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The receiver does not take records; it is tried again after the wait.
+    NotNow {
+        /// What it said.
+        cause: String,
+        /// How often it was tried.
+        attempt: u32,
+        /// Until the next attempt.
+        wait: Duration,
+    },
+    /// It takes them again.
+    Again,
+    /// The log cannot be trusted, or not be read: nothing of it goes out any more.
+    Halted {
+        /// Whose.
+        sandbox: String,
+        /// Why, in one line.
+        cause: String,
+    },
+    /// Records were refused and kept aside.
+    Rejected {
+        /// Whose.
+        sandbox: String,
+        /// How many.
+        records: usize,
+        /// What the receiver said of the first.
+        reason: String,
+    },
+    /// Records were removed for their age before they were delivered.
+    Lost {
+        /// Whose.
+        sandbox: String,
+        /// How many.
+        records: u64,
+    },
+}
+
+/// Why an export ends.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The directory cannot be used.
+    #[error("cannot use {}", path.display())]
+    Directory {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Another process runs this export.
+    #[error("the export '{0}' is running already")]
+    Busy(String),
+    /// A cursor cannot be read or kept.
+    #[error(transparent)]
+    Cursor(#[from] CursorError),
+    /// Refused records cannot be kept.
+    #[error("cannot keep refused records in {}", path.display())]
+    Rejected {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The logs cannot be watched.
+    #[error("cannot watch {}", path.display())]
+    Watch {
+        /// Which directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A running export.
+pub struct Service<R> {
+    delivery: Delivery,
+    format: Format,
+    logs: PathBuf,
+    state: PathBuf,
+    pace: Pace,
+    report: R,
+    /// Raised when files are to be opened again.
+    reopen: Arc<AtomicU64>,
+    reopened: u64,
+    halted: BTreeSet<String>,
+    _lock: fs::File,
+}
+
+/// Whether there is more of a log.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    None,
+    More,
+}
+
+impl<R: Fn(Notice)> Service<R> {
+    /// Takes an export's directory; `report` is told what happens.
+    ///
+    /// # Errors
+    /// The directory cannot be used, or another process uses it.
+    pub fn new(export: Export, reopen: Arc<AtomicU64>, report: R) -> Result<Self, ServiceError> {
+        let lock = lock(&export)?;
+        Ok(Self {
+            delivery: Delivery::new(export.sink),
+            format: export.format,
+            logs: export.logs,
+            state: export.state,
+            pace: export.pace,
+            report,
+            reopened: reopen.load(Ordering::Relaxed),
+            reopen,
+            halted: BTreeSet::new(),
+            _lock: lock,
+        })
+    }
+
+    /// Delivers what is there and what comes; it can be dropped at any await.
+    ///
+    /// # Errors
+    /// It cannot go on without a risk of losing or repeating records.
+    pub async fn run(&mut self) -> Result<std::convert::Infallible, ServiceError> {
+        let watch = |source| ServiceError::Watch { path: self.logs.clone(), source };
+        let mut changes = Changes::new(&self.logs).map_err(watch)?;
+        let mut changed: BTreeSet<String> = BTreeSet::new();
+        let mut known: BTreeMap<String, Log> = BTreeMap::new();
+        loop {
+            for log in logs::list(&self.logs).map_err(|source| self.unwatched(source))? {
+                if known.insert(log.sandbox.clone(), log.clone()).is_none() {
+                    changes.watch(std::slice::from_ref(&log)).map_err(|source| self.unwatched(source))?;
+                    changed.insert(log.sandbox);
+                }
+            }
+            let now = std::mem::take(&mut changed);
+            for log in now.iter().filter_map(|sandbox| known.get(sandbox)) {
+                if self.turn(log).await? == Rest::More {
+                    changed.insert(log.sandbox.clone());
+                }
+            }
+            if changed.is_empty() {
+                changed = changes.wait().await.map_err(|source| self.unwatched(source))?;
+                tokio::time::sleep(LINGER).await;
+            }
+        }
+    }
+
+    /// Delivers all that is there now.
+    ///
+    /// # Errors
+    /// As [`Service::run`].
+    pub async fn drain(&mut self) -> Result<(), ServiceError> {
+        for log in logs::list(&self.logs).map_err(|source| self.unwatched(source))? {
+            while self.turn(&log).await? == Rest::More {}
+        }
+        Ok(())
+    }
+
+    /// Sandboxes whose logs were stopped.
+    pub fn halted(&self) -> impl Iterator<Item = &str> {
+        self.halted.iter().map(String::as_str)
+    }
+
+    fn unwatched(&self, source: io::Error) -> ServiceError {
+        ServiceError::Watch { path: self.logs.clone(), source }
+    }
+
+    /// Some batches of one log.
+    async fn turn(&mut self, log: &Log) -> Result<Rest, ServiceError> {
+        if self.halted.contains(&log.sandbox) || !log.path.exists() {
+            return Ok(Rest::None);
+        }
+        let path = self.state.join(format!("{}.json", log.sandbox));
+        let mut cursor = Cursor::load(&path)?;
+        let mut feed = match Feed::open(&log.path, &cursor) {
+            Ok(feed) => feed,
+            Err(error) => return self.stop(log, &path, cursor, &error),
+        };
+        for _ in 0..TURN {
+            let batch = match feed.batch(&self.delivery.sink, self.format) {
+                Ok(batch) => batch,
+                Err(error) => return self.stop(log, &path, cursor, &error),
+            };
+            if batch.items.is_empty() {
+                return Ok(Rest::None);
+            }
+            self.deliver(log, &path, &mut cursor, batch).await?;
+        }
+        Ok(Rest::More)
+    }
+
+    /// One batch: receiver, dead letters, cursor, in this order.
+    async fn deliver(
+        &mut self,
+        log: &Log,
+        path: &Path,
+        cursor: &mut Cursor,
+        batch: Batch,
+    ) -> Result<(), ServiceError> {
+        let refused = self.persist(path, cursor, &batch).await?;
+        if let Some((_item, reason)) = refused.first() {
+            let (sandbox, records, reason) = (log.sandbox.clone(), refused.len(), reason.clone());
+            (self.report)(Notice::Rejected { sandbox, records, reason });
+        }
+        if batch.lost > 0 {
+            (self.report)(Notice::Lost { sandbox: log.sandbox.clone(), records: batch.lost });
+        }
+        let kept = self.state.join("rejected.jsonl");
+        rejected::keep(&kept, &refused).map_err(|source| ServiceError::Rejected { path: kept, source })?;
+        cursor.mark = batch.mark;
+        cursor.delivered += (batch.items.len() - refused.len()) as u64;
+        cursor.rejected += refused.len() as u64;
+        cursor.lost += batch.lost;
+        cursor.time = batch.time;
+        cursor.trouble = None;
+        Ok(cursor.store(path)?)
+    }
+
+    /// Tries until the receiver has the batch.
+    async fn persist<'a>(
+        &mut self,
+        path: &Path,
+        cursor: &mut Cursor,
+        batch: &'a Batch,
+    ) -> Result<Vec<(&'a crate::sink::Item, String)>, ServiceError> {
+        let mut attempt = 0;
+        loop {
+            self.reopen_if_asked();
+            let NotNow { cause, after } = match self.delivery.send(&batch.items).await {
+                Ok(refused) => {
+                    if attempt > 0 {
+                        (self.report)(Notice::Again);
+                    }
+                    return Ok(refused);
+                }
+                Err(not_now) => not_now,
+            };
+            attempt += 1;
+            let since = cursor.trouble.as_ref().filter(|_| attempt > 1).map_or_else(crate::now, |t| t.since);
+            let trouble = Trouble { cause: cause.clone(), state: State::Retrying, attempts: attempt, since };
+            cursor.trouble = Some(trouble);
+            cursor.store(path)?;
+            let wait = self.pace.wait(attempt, after);
+            (self.report)(Notice::NotNow { cause, attempt, wait });
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    fn reopen_if_asked(&mut self) {
+        let asked = self.reopen.load(Ordering::Relaxed);
+        if asked != self.reopened {
+            self.reopened = asked;
+            self.delivery.sink.reopen();
+        }
+    }
+
+    /// A log that is not whole sends nothing more; the other logs go on.
+    fn stop(
+        &mut self,
+        log: &Log,
+        path: &Path,
+        mut cursor: Cursor,
+        error: &LogError,
+    ) -> Result<Rest, ServiceError> {
+        let cause = one_line(error);
+        let is_broken = match error {
+            LogError::Bad { fault, .. } => *fault != Fault::Unfinished,
+            LogError::Open(source) => source.kind() == io::ErrorKind::UnexpectedEof,
+            LogError::Read { .. } => false,
+        };
+        let state = if is_broken { State::Halted } else { State::Retrying };
+        cursor.trouble = Some(Trouble { cause: cause.clone(), state, attempts: 1, since: crate::now() });
+        cursor.store(path)?;
+        if is_broken {
+            self.halted.insert(log.sandbox.clone());
+        }
+        (self.report)(Notice::Halted { sandbox: log.sandbox.clone(), cause });
+        Ok(Rest::None)
+    }
+}
+
+impl<R> std::fmt::Debug for Service<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Service").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+/// Two processes with one cursor would each think that the other's records are theirs.
+fn lock(export: &Export) -> Result<fs::File, ServiceError> {
+    let bad = |source| ServiceError::Directory { path: export.state.clone(), source };
+    fs::create_dir_all(&export.state).map_err(bad)?;
+    let file = fs::File::create(export.state.join("lock")).map_err(bad)?;
+    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(ServiceError::Busy(export.name.clone())),
+        Err(error) => Err(bad(error.into())),
+    }
+}
+
+fn one_line(error: &LogError) -> String {
+    let source = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
+    format!("{error}{source}")
+}
