@@ -206,7 +206,9 @@ impl Token {
             key: key.to_owned(),
             pin: Secret::new(pin.to_owned()),
         };
-        Signer::start_with(key, 10, |command| drop(command.env("SOFTHSM2_CONF", self.config())))
+        Signer::start_with(key, 10, |command| {
+            command.env("SOFTHSM2_CONF", self.config());
+        })
     }
 }
 

@@ -9,23 +9,13 @@ use crate::detections::{
 };
 use crate::finding::{Finding, Kind};
 use crate::recent::Recent;
+use crate::seen::{SECOND, Seen};
 use crate::settings::Settings;
-
-/// Nanoseconds of a second.
-pub(crate) const SECOND: u64 = 1_000_000_000;
 
 /// Findings of one kind in [`SPELL`]: whoever provokes more of them fills no log.
 const MOST: u32 = 20;
 /// The time for which they are counted.
 const SPELL: u64 = 60 * SECOND;
-
-/// What one look at a record needs.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Seen<'a> {
-    pub(crate) record: &'a Record,
-    /// The record's moment on a clock that is never set, in nanoseconds.
-    pub(crate) now: u64,
-}
 
 /// The detections over one sandbox's records; its memory is bounded whatever the records hold.
 #[derive(Debug)]

@@ -16,6 +16,7 @@ pub mod settings;
 
 mod detections;
 mod recent;
+mod seen;
 
 pub use detector::Detector;
 pub use feed::{FeedEvent, Surface};

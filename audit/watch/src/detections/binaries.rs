@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use super::owners;
-use crate::detector::{SECOND, Seen};
 use crate::finding::{Finding, Kind};
+use crate::seen::{SECOND, Seen};
 use crate::settings::NewBinary;
 
 /// Programs that are remembered; a sandbox that has more of them is itself worth a look.

@@ -3,9 +3,9 @@
 use audit::{Action, Decision};
 
 use super::program;
-use crate::detector::{SECOND, Seen};
 use crate::finding::{Finding, Kind};
 use crate::recent::{Recent, Tally};
+use crate::seen::{SECOND, Seen};
 use crate::settings::RepeatedDenials;
 
 /// Pairs of a program and what it is refused.

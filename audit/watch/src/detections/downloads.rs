@@ -6,9 +6,9 @@
 use audit::Action;
 
 use super::owners;
-use crate::detector::{SECOND, Seen};
 use crate::finding::{Finding, Kind};
 use crate::recent::Recent;
+use crate::seen::{SECOND, Seen};
 use crate::settings::DownloadedProgram;
 
 const PROGRAMS: usize = 512;

@@ -5,9 +5,9 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use audit::Action;
 
-use crate::detector::{SECOND, Seen};
 use crate::finding::{Finding, Kind};
 use crate::recent::{Recent, Tally};
+use crate::seen::{SECOND, Seen};
 use crate::settings::DnsTunnelling;
 
 /// Domains that are remembered.

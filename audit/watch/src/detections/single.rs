@@ -3,9 +3,9 @@
 use audit::{Action, Decision};
 
 use super::program;
-use crate::detector::{SECOND, Seen};
 use crate::finding::{Finding, Kind};
 use crate::recent::Recent;
+use crate::seen::{SECOND, Seen};
 use crate::settings::{CredentialMisuse, OutOfHoursChange, PromptInjection};
 
 /// The level at which the proxy refuses placeholders that stand where they have no use.

@@ -5,7 +5,7 @@ use audit::record::Owner;
 use audit::{Action, ChainHash, Decision, Event, Inference, Object, Record, Response, Subject};
 use wire::id::{SandboxId, TenantId};
 
-use crate::detector::SECOND;
+use crate::seen::SECOND;
 use crate::settings::Settings;
 use crate::{Detector, FeedEvent, Finding, Kind};
 
@@ -139,9 +139,12 @@ fn names_that_carry_data() {
     }
     assert_eq!(play.kinds(), [Kind::DnsTunnelling], "many short names");
     let mut play = Play::new(Settings::default());
-    for usual in
-        ["pypi.org", "files.pythonhosted.org", "d1a2b3c4d5e6f7.cloudfront.net", "api.eu-west-1.amazonaws.com"]
-    {
+    for usual in [
+        "index.example.org",
+        "files.example.org",
+        "d1a2b3c4d5e6f7.cloudfront.net",
+        "api.eu-west-1.amazonaws.com",
+    ] {
         for _ in 0..100 {
             play.see(name(usual));
         }
@@ -242,7 +245,7 @@ fn findings_are_bounded_and_lead_to_none() {
 #[test]
 fn ordinary_work_leads_to_nothing() {
     const HOSTS: [&str; 5] =
-        ["api.github.com", "pypi.org", "files.pythonhosted.org", "inference.local", "api.slack.com"];
+        ["api.github.com", "index.example.org", "files.example.org", "inference.local", "api.slack.com"];
     const RECORDS: u64 = 200_000;
     let mut play = Play::new(Settings::default());
     let began = Instant::now();

@@ -2,8 +2,8 @@
 
 use audit::Action;
 
-use crate::detector::{SECOND, Seen};
 use crate::finding::{Finding, Kind};
+use crate::seen::{SECOND, Seen};
 use crate::settings::SuddenVolume;
 
 /// Windows that an early one takes to lose most of its weight in the mean.

@@ -37,14 +37,16 @@ pub(super) fn watch(path: &Path, typed: &Watch, layout: &Layout) -> Result<u8, F
             return Ok(0);
         }
     }
-    while !typed.once {
+    if typed.once {
+        return Ok(0);
+    }
+    loop {
         let next = follow.next_within(PATIENCE).map_err(|error| bad_log(&error))?;
         if print(&next.map(|record| printer.lines(record)).unwrap_or_default()).is_err() {
             // Whoever reads it has had enough.
-            break;
+            return Ok(0);
         }
     }
-    Ok(0)
 }
 
 impl Printer<'_> {
