@@ -5,7 +5,7 @@ use audit::Decision;
 use rusqlite::Connection;
 
 use crate::filter::{Filter, Pattern};
-use crate::index::{ACTIONS, Column, action_code, micros};
+use crate::index::{ACTIONS, Column, action_code, micros, request_code, split};
 
 /// Conditions on rows of the index. Each leaves at least the records that the filter asks for.
 #[derive(Debug)]
@@ -42,15 +42,12 @@ impl Plan {
                 list(filter.action.iter().map(|action| action_code(*action)))
             ));
         }
-        plan.words(connection, Column::Host, &filter.host, |pattern, text| pattern.is(text))?;
-        plan.words(connection, Column::Path, &filter.path, |pattern, text| pattern.is(text))?;
-        plan.words(connection, Column::Rule, &filter.rule, |pattern, text| pattern.is(text))?;
-        plan.words(connection, Column::Level, &filter.level, |pattern, text| pattern.is(text))?;
-        plan.words(connection, Column::Request, &filter.request, |pattern, text| pattern.is(text))?;
-        let one_program =
-            |pattern: &Pattern, text: &str| text.split('\n').any(|program| pattern.is_program(program));
-        plan.words(connection, Column::Program, &filter.binary, one_program)?;
-        let one_line = |pattern: &Pattern, text: &str| text.split('\n').any(|line| pattern.is(line));
+        plan.words(connection, Column::Host, &filter.host, Pattern::is)?;
+        plan.words(connection, Column::Path, &filter.path, Pattern::is)?;
+        plan.words(connection, Column::Rule, &filter.rule, Pattern::is)?;
+        plan.words(connection, Column::Level, &filter.level, Pattern::is)?;
+        plan.words(connection, Column::Program, &filter.binary, Pattern::is_program)?;
+        plan.requests(&filter.request);
         for patterns in [
             &filter.method,
             &filter.tenant,
@@ -59,7 +56,7 @@ impl Plan {
             &filter.credential,
             &filter.category,
         ] {
-            plan.words(connection, Column::Rest, patterns, one_line)?;
+            plan.words(connection, Column::Rest, patterns, Pattern::is)?;
         }
         if let Some(text) = &filter.text {
             plan.text(connection, &text.to_lowercase())?;
@@ -93,18 +90,24 @@ impl Plan {
         Ok(())
     }
 
-    /// Rows with the text in any of their words, or in what the index has no word for.
+    /// Rows of these requests; with a wildcard, of any.
+    fn requests(&mut self, patterns: &[Pattern]) {
+        if patterns.is_empty() {
+            return;
+        }
+        let whole: Option<Vec<i64>> =
+            patterns.iter().map(|pattern| pattern.literal().map(request_code)).collect();
+        self.conditions.push(whole.map_or_else(
+            || "request IS NOT NULL".to_owned(),
+            |codes| format!("request IN ({})", list(codes.into_iter())),
+        ));
+    }
+
+    /// Rows with the text in any of their words, or as their request.
     fn text(&mut self, connection: &Connection, text: &str) -> Result<(), rusqlite::Error> {
-        let mut any = Vec::new();
-        for column in [
-            Column::Host,
-            Column::Path,
-            Column::Program,
-            Column::Rule,
-            Column::Level,
-            Column::Rest,
-            Column::Request,
-        ] {
+        let mut any = vec![format!("request = {}", request_code(text))];
+        for column in [Column::Host, Column::Path, Column::Program, Column::Rule, Column::Level, Column::Rest]
+        {
             let ids = matching(connection, column, |word| word.to_lowercase().contains(text))?;
             if !ids.is_empty() {
                 any.push(among(connection, column, &ids)?);
@@ -118,12 +121,12 @@ impl Plan {
         if !actions.is_empty() {
             any.push(format!("kind / 4 IN ({})", list(actions.into_iter())));
         }
-        self.conditions.push(if any.is_empty() { "0".to_owned() } else { format!("({})", any.join(" OR ")) });
+        self.conditions.push(format!("({})", any.join(" OR ")));
         Ok(())
     }
 }
 
-/// Numbers of the words of `column` that fit.
+/// Numbers of the words of `column` of which a value fits.
 fn matching(
     connection: &Connection,
     column: Column,
@@ -133,7 +136,7 @@ fn matching(
     let mut rows = words.query([column.code()])?;
     let mut ids = Vec::new();
     while let Some(row) = rows.next()? {
-        if fits(row.get_ref(1)?.as_str()?) {
+        if split(row.get_ref(1)?.as_str()?).any(|value| fits(&value)) {
             ids.push(row.get(0)?);
         }
     }

@@ -25,7 +25,8 @@ impl Random {
 const HOSTS: [&str; 6] =
     ["api.slack.com", "slack.com", "pypi.example", "10.0.0.1", "x'; DROP TABLE record; --", "\u{1b}[31mred"];
 const PATHS: [&str; 5] = ["/", "/v1/a", "/v1/b?", "/100%25_", "/Ünï"];
-const PROGRAMS: [&str; 4] = ["/usr/bin/curl", "/usr/bin/python3.11", "/work/tool", "/bin/sh"];
+const PROGRAMS: [&str; 6] =
+    ["/usr/bin/curl", "/usr/bin/python3.11", "/work/tool", "/bin/sh", "/tmp/evil\ntool", "/tmp/a\\nb"];
 
 fn event(random: &mut Random) -> audit::Event {
     let action = crate::ACTIONS[random.below(crate::ACTIONS.len())];
@@ -38,9 +39,12 @@ fn event(random: &mut Random) -> audit::Event {
         let owners = (0..=random.below(2)).map(|_owner| owner(random.of(&PROGRAMS))).collect();
         event.subject = Some(Subject::Owners(owners));
         event.decision = Some(if random.below(4) == 0 { Decision::Deny } else { Decision::Allow });
-        event.rule = Some(random.of(&["slack", "pip", "a\nb"]).to_owned());
+        event.rule = Some(random.of(&["slack", "pip", "a\nb", "TOKEN"]).to_owned());
+        // A credential may be called as the rule is that lets it through.
+        event.credentials = vec![random.of(&["TOKEN", "slack"]).to_owned()];
         event.level = Some(random.of(&["path", "binary"]).to_owned());
-        event.request = Some(wire::id::RequestId(format!("r-{}", random.below(1000))));
+        event.request =
+            Some(wire::id::RequestId(format!("{}-{}", random.of(&["r", "R"]), random.below(1000))));
     } else {
         event.reason = Some(random.of(&["because", "of the WEATHER", "curl"]).to_owned());
         event.credentials = vec![random.of(&["TOKEN", "KEY"]).to_owned()];
@@ -111,7 +115,7 @@ fn filter(random: &mut Random) -> Filter {
     let patterns =
         |random: &mut Random, texts: &[&str]| vec![Pattern::from(random.of(texts)), Pattern::from("nothing")];
     for _condition in 0..=random.below(3) {
-        match random.below(11) {
+        match random.below(12) {
             0 => filter.since = Some(format!("2026-11-29T00:{:02}:00.000000Z", random.below(14))),
             1 => filter.until = Some(format!("2026-11-29T00:{:02}:30.000000Z", random.below(14))),
             2 => filter.decision = Some(if random.below(2) == 0 { Decision::Allow } else { Decision::Deny }),
@@ -122,17 +126,24 @@ fn filter(random: &mut Random) -> Filter {
                     &["*.slack.com", "*slack*", HOSTS[4], "*' OR '1'='1", "10.0.0.1", "*\u{1b}*"],
                 )
             }
-            5 => filter.binary = patterns(random, &["curl", "/usr/bin/*", "python*", "sh"]),
+            5 => {
+                filter.binary =
+                    patterns(random, &["curl", "/usr/bin/*", "python*", "sh", "/tmp/evil*tool", "a\\nb", "*"])
+            }
             6 => filter.path = patterns(random, &["/v1/*", "/100%25_", "/%", "/ünï"]),
             7 => filter.rule = patterns(random, &["slack", "a*b", "*"]),
             8 => {
                 filter.text = Some(
                     random
-                        .of(&["curl", "weather", "k", "'", "%", "token", "network", "zzz", "proxy"])
+                        .of(&[
+                            "curl", "weather", "k", "'", "%", "token", "network", "zzz", "proxy", "l\nt",
+                            "R-17", "r-1",
+                        ])
                         .to_owned(),
                 )
             }
-            9 => filter.credential = patterns(random, &["TOKEN", "KEY"]),
+            9 => filter.credential = patterns(random, &["TOKEN", "KEY", "slack"]),
+            10 => filter.request = patterns(random, &["R-17", "r-1*", "r-999"]),
             _ => filter.method = patterns(random, &["get", "P*"]),
         }
     }
