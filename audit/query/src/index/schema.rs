@@ -1,5 +1,7 @@
 //! Tables, and how what is in a record becomes a number.
 
+use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -63,6 +65,8 @@ impl Column {
 }
 
 pub(super) fn open(path: &Path) -> Result<Connection, rusqlite::Error> {
+    // It says where the agent went, as the log does. What cannot be made here the database says better.
+    let _made = File::options().append(true).create(true).mode(0o600).open(path);
     let connection = Connection::open(path)?;
     connection.busy_timeout(PATIENCE)?;
     // What is lost in a crash is made again from the log.

@@ -2,7 +2,7 @@
 //! where they fit in a record; the database only joins numbers, and no text of anybody's becomes a part of its language.
 
 use audit::Decision;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::filter::{Filter, Pattern};
 use crate::index::{ACTIONS, Column, action_code, micros, request_code, split};
@@ -11,6 +11,8 @@ use crate::index::{ACTIONS, Column, action_code, micros, request_code, split};
 #[derive(Debug)]
 pub(super) struct Plan {
     conditions: Vec<String>,
+    /// Those by which rows can be found without looking at all.
+    words: Vec<String>,
     newest_first: bool,
 }
 
@@ -21,16 +23,11 @@ impl Plan {
         filter: &Filter,
         (last, newest_first): (Option<u64>, bool),
     ) -> Result<Self, rusqlite::Error> {
-        let mut plan = Self { conditions: Vec::new(), newest_first };
+        let mut plan = Self { conditions: Vec::new(), words: Vec::new(), newest_first };
         if let Some(last) = last {
             plan.conditions.push(format!("sequence {} {last}", if newest_first { '<' } else { '>' }));
         }
-        if let Some(since) = &filter.since {
-            plan.conditions.push(format!("time >= {}", micros(since)));
-        }
-        if let Some(until) = &filter.until {
-            plan.conditions.push(format!("time < {}", micros(until)));
-        }
+        plan.time(connection, (filter.since.as_deref(), filter.until.as_deref()))?;
         match filter.decision {
             Some(Decision::Deny) => plan.conditions.push("kind % 4 = 2".to_owned()),
             Some(Decision::Allow) => plan.conditions.push("kind % 4 = 1".to_owned()),
@@ -61,6 +58,7 @@ impl Plan {
         if let Some(text) = &filter.text {
             plan.text(connection, &text.to_lowercase())?;
         }
+        plan.choose(connection)?;
         Ok(plan)
     }
 
@@ -85,8 +83,69 @@ impl Plan {
         if !patterns.is_empty() {
             let ids =
                 matching(connection, column, |text| patterns.iter().any(|pattern| fits(pattern, text)))?;
-            self.conditions.push(among(connection, column, &ids)?);
+            let condition = among(connection, column, &ids)?;
+            // Levels are a handful, and not worth an index.
+            if column == Column::Level { &mut self.conditions } else { &mut self.words }.push(condition);
         }
+        Ok(())
+    }
+
+    /// Rows of a time. Said as sequence numbers as well, if it is not most of the log: every index has them in order within
+    /// a word, so that a word and a time together cost no more than the rows that have both. Exact whatever the clock did:
+    /// all rows of the time are looked at.
+    fn time(
+        &mut self,
+        connection: &Connection,
+        (since, until): (Option<&str>, Option<&str>),
+    ) -> Result<(), rusqlite::Error> {
+        let (since, until) = (since.map_or(i64::MIN, micros), until.map_or(i64::MAX, micros));
+        if (since, until) == (i64::MIN, i64::MAX) {
+            return Ok(());
+        }
+        let time = format!("time >= {since} AND time < {until}");
+        // The plus keeps the database from finding rows by time: it would have to sort them.
+        self.conditions.push(format!("+({time})"));
+        let end = |order: &str| {
+            let sql = format!("SELECT sequence FROM record WHERE {time} ORDER BY time {order} LIMIT 1");
+            connection.query_row(&sql, [], |row| row.get::<_, i64>(0)).optional()
+        };
+        let (Some(first), Some(last)) = (end("ASC")?, end("DESC")?) else {
+            self.conditions.push("0".to_owned());
+            return Ok(());
+        };
+        if last.saturating_sub(first) < WIDE {
+            let sql = format!("SELECT min(sequence), max(sequence) FROM record WHERE {time}");
+            let (first, last): (i64, i64) =
+                connection.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            self.conditions.push(format!("sequence BETWEEN {first} AND {last}"));
+        }
+        Ok(())
+    }
+
+    /// Lets the database find rows by the rarest of the words, and only check the others. It cannot know itself which that
+    /// is: hosts and rules are few that are common and many that are rare.
+    fn choose(&mut self, connection: &Connection) -> Result<(), rusqlite::Error> {
+        let mut words = std::mem::take(&mut self.words);
+        if words.len() > 1 {
+            let mut counted = Vec::with_capacity(words.len());
+            for word in words {
+                let within: Vec<&str> = self.conditions.iter().map(String::as_str).chain([&*word]).collect();
+                let count: i64 = connection.query_row(
+                    &format!(
+                        "SELECT count(*) FROM (SELECT 1 FROM record WHERE {} LIMIT {MANY})",
+                        within.join(" AND ")
+                    ),
+                    [],
+                    |row| row.get(0),
+                )?;
+                counted.push((count, word));
+            }
+            counted.sort_by_key(|(count, _word)| *count);
+            words = counted.into_iter().map(|(_count, word)| word).collect();
+        }
+        let others = words.split_off(words.len().min(1));
+        self.conditions.append(&mut words);
+        self.conditions.extend(others.into_iter().map(|word| format!("+({word})")));
         Ok(())
     }
 
@@ -97,7 +156,7 @@ impl Plan {
         }
         let whole: Option<Vec<i64>> =
             patterns.iter().map(|pattern| pattern.literal().map(request_code)).collect();
-        self.conditions.push(whole.map_or_else(
+        self.words.push(whole.map_or_else(
             || "request IS NOT NULL".to_owned(),
             |codes| format!("request IN ({})", list(codes.into_iter())),
         ));
@@ -121,10 +180,16 @@ impl Plan {
         if !actions.is_empty() {
             any.push(format!("kind / 4 IN ({})", list(actions.into_iter())));
         }
-        self.conditions.push(format!("({})", any.join(" OR ")));
+        self.words.push(format!("({})", any.join(" OR ")));
         Ok(())
     }
 }
+
+/// Records that are so many that a time is looked for record by record.
+const WIDE: i64 = 1_000_000;
+
+/// Rows that are counted to find the rarest word; more are many.
+const MANY: u32 = 50_000;
 
 /// Numbers of the words of `column` of which a value fits.
 fn matching(
