@@ -1,4 +1,4 @@
-//! Figures of reading: `cargo run --release -p audit-query --example figures -- RECORDS`, or `cargo xtask bench query`.
+//! Figures of reading: `cargo run --release -p audit-query --example figures -- RECORDS`.
 //!
 //! A log of so many records over 30 days, realistic and the same every time, is made in a temporary directory (about 700 bytes a
 //! record), verified, indexed and asked.
