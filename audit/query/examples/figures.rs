@@ -1,4 +1,4 @@
-//! Figures of reading: `cargo run --release -p audit-query --example figures -- RECORDS`, or `cargo xtask bench query`.
+//! Figures of reading: `cargo run --release -p audit-query --example figures -- RECORDS`.
 //!
 //! A log of so many records over 30 days, realistic and the same every time, is made in a temporary directory (about 700 bytes a
 //! record), verified, indexed and asked.
@@ -89,6 +89,8 @@ fn questions(records: u64) -> Vec<(&'static str, Filter)> {
             Filter { host: pattern("host-1*"), since: Some(hour(99)), until: Some(hour(100)), ..none() },
         ),
         ("rare program", Filter { binary: pattern("tool-rare"), ..none() }),
+        ("rare program, common hosts", Filter { host: pattern("*"), binary: pattern("tool-rare"), ..none() }),
+        ("rare program, 29 days", Filter { since: Some(hour(24)), binary: pattern("tool-rare"), ..none() }),
         (
             "denied in a day",
             Filter { decision: Some(Decision::Deny), since: Some(hour(0)), until: Some(hour(24)), ..none() },

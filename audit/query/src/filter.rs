@@ -45,7 +45,7 @@ pub struct Filter {
     pub credential: Vec<Pattern>,
     /// A category that was found in a prompt.
     pub category: Vec<Pattern>,
-    /// Stands in one of its texts, whatever the case.
+    /// Stands in one of its texts, or is its request's whole number, whatever the case.
     pub text: Option<String>,
 }
 
@@ -88,7 +88,10 @@ impl Filter {
     fn has_text(&self, record: &Record) -> bool {
         let Some(text) = &self.text else { return true };
         let text = text.to_lowercase();
-        texts(record).any(|field| field.to_lowercase().contains(&text))
+        // Of request numbers there are nearly as many as records: an index knows only whole ones.
+        let request = record.event.request.as_ref();
+        request.is_some_and(|request| request.0.to_lowercase() == text)
+            || texts(record).any(|field| field.to_lowercase().contains(&text))
     }
 }
 
@@ -110,28 +113,24 @@ pub(crate) fn programs(event: &Event) -> impl Iterator<Item = &str> {
     owners.iter().flat_map(|owner| std::iter::once(owner.binary.as_str()).chain(owner.script.as_deref()))
 }
 
-/// Every text of a record that says something about it; not its hashes, not the sandbox, whose
-/// log it is, and not the number of the request, which has a condition of its own.
-pub(crate) fn texts(record: &Record) -> impl Iterator<Item = &str> {
+/// Every text of a record that says something about it; not its hashes, not its request's number, and not the sandbox,
+/// whose log it is.
+fn texts(record: &Record) -> impl Iterator<Item = &str> {
     let event = &record.event;
-    let object = event.object.iter().flat_map(|object| {
-        [&object.host, &object.method, &object.path]
-            .into_iter()
-            .flatten()
-            .chain(&object.query_keys)
-            .map(String::as_str)
-    });
+    let object = event.object.iter().flat_map(|object| [object.host.as_deref(), object.path.as_deref()]);
+    let own = [event.level.as_deref(), event.rule.as_deref()].into_iter().chain(object).flatten();
+    std::iter::once(event.action.as_str()).chain(own).chain(programs(event)).chain(others(record))
+}
+
+/// The texts for which an index has no column of their own: few of them, or few different ones.
+pub(crate) fn others(record: &Record) -> impl Iterator<Item = &str> {
+    let event = &record.event;
+    let own = [record.tenant.as_str(), &record.agent, &record.client];
+    let object = event.object.iter().flat_map(|object| object.method.iter().chain(&object.query_keys));
     let unknown = match &event.subject {
         Some(Subject::Unknown(why)) => Some(why.as_str()),
         Some(Subject::Owners(_)) | None => None,
     };
-    let own = [record.tenant.as_str(), &record.agent, &record.client, event.action.as_str()];
-    own.into_iter().chain(object).chain(unknown).chain(programs(event)).chain(rest(event))
-}
-
-/// Texts of an event that are rare: an index keeps them together.
-pub(crate) fn rest(event: &Event) -> impl Iterator<Item = &str> {
-    let plain = [event.level.as_deref(), event.rule.as_deref(), event.reason.as_deref()];
     let models = event.inference.iter().flat_map(|inference| {
         [inference.route.as_deref(), inference.model_asked.as_deref(), inference.model_served.as_deref()]
     });
@@ -139,7 +138,8 @@ pub(crate) fn rest(event: &Event) -> impl Iterator<Item = &str> {
     let change = event.policy_change.as_ref().map(|change| change.source.as_str());
     let made = event.configuration.iter().flat_map(|made| [made.source.as_deref(), made.image.as_deref()]);
     let noticed = event.detection.as_ref().map(|detection| detection.name.as_str());
-    let single = [life, change, noticed].into_iter();
-    let optional = plain.into_iter().chain(models).chain(single).chain(made).flatten();
-    optional.chain(event.credentials.iter().map(String::as_str)).chain(categories(event))
+    let single = [unknown, event.reason.as_deref(), life, change, noticed];
+    let optional = single.into_iter().chain(models).chain(made).flatten();
+    let lists = object.chain(&event.credentials).map(String::as_str);
+    own.into_iter().chain(optional).chain(lists).chain(categories(event))
 }

@@ -5,6 +5,7 @@
 
 mod schema;
 mod update;
+mod values;
 
 use std::path::{Path, PathBuf};
 
@@ -13,6 +14,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
 pub use schema::ACTIONS;
 pub(crate) use schema::{Column, action_code, micros, request_code};
+pub(crate) use values::split;
 
 /// Its file in the log's directory.
 const FILE: &str = "index.sqlite";

@@ -109,6 +109,9 @@ pub(crate) enum Audit {
 #[derive(Debug, Args)]
 pub(crate) struct Query {
     /// Logs to ask: sandboxes, or paths of logs; without any, all that are here.
+    pub(crate) log: Vec<String>,
+    /// The same, as an option.
+    #[arg(long)]
     pub(crate) sandbox: Vec<String>,
     /// Not before this time: `2026-11-24T15:14:00Z`, `2026-11-24 15:14`, `Tuesday 3:14 PM`, `yesterday`, `2h ago`.
     #[arg(long, value_name = "TIME")]

@@ -1,5 +1,7 @@
 //! Tables, and how what is in a record becomes a number.
 
+use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -7,7 +9,7 @@ use audit::Action;
 use rusqlite::Connection;
 
 /// Goes up with every change of the tables: an index of another version is made anew.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// How long one who asks waits for another who brings the index up to date.
 pub(super) const PATIENCE: Duration = Duration::from_secs(600);
@@ -32,16 +34,16 @@ const TABLES: &str = "
     CREATE INDEX record_denied ON record (sequence) WHERE kind % 4 = 2;
 ";
 
-/// What a word is.
+/// What a word is. Any may be several values, see [`super::values`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Column {
     Host = 1,
     Path = 2,
-    /// Programs and scripts of all owners, one a line.
+    /// Programs and scripts of all owners.
     Program = 3,
     Rule = 4,
     Level = 5,
-    /// All other texts, one a line.
+    /// All other texts.
     Rest = 6,
 }
 
@@ -63,6 +65,8 @@ impl Column {
 }
 
 pub(super) fn open(path: &Path) -> Result<Connection, rusqlite::Error> {
+    // It says where the agent went, as the log does. What cannot be made here the database says better.
+    let _made = File::options().append(true).create(true).mode(0o600).open(path);
     let connection = Connection::open(path)?;
     connection.busy_timeout(PATIENCE)?;
     // What is lost in a crash is made again from the log.

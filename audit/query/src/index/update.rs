@@ -8,7 +8,8 @@ use rusqlite::{CachedStatement, Connection, TransactionBehavior};
 
 use super::IndexError;
 use super::schema::{Column, action_code, micros, request_code};
-use crate::filter::{programs, rest};
+use super::values::joined;
+use crate::filter::{others, programs};
 
 /// Records in one transaction.
 const BATCH: usize = 50_000;
@@ -56,7 +57,7 @@ fn add_batch(
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )?;
     let mut words = Words {
-        find: connection.prepare_cached("SELECT id FROM word WHERE field = ?2 AND text = ?1")?,
+        find: connection.prepare_cached("SELECT id FROM word WHERE text = ?1 AND field = ?2")?,
         add: connection.prepare_cached("INSERT INTO word (field, text) VALUES (?1, ?2)")?,
         connection,
         known,
@@ -68,12 +69,12 @@ fn add_batch(
         let event = &record.event;
         let object = event.object.as_ref();
         let columns = [
-            words.number(Column::Host, object.and_then(|object| object.host.as_deref()))?,
-            words.number(Column::Path, object.and_then(|object| object.path.as_deref()))?,
-            words.number(Column::Program, joined(programs(event)).as_deref())?,
-            words.number(Column::Rule, event.rule.as_deref())?,
-            words.number(Column::Level, event.level.as_deref())?,
-            words.number(Column::Rest, joined(others(&record)).as_deref())?,
+            words.number(Column::Host, object.and_then(|object| object.host.as_deref()).into_iter())?,
+            words.number(Column::Path, object.and_then(|object| object.path.as_deref()).into_iter())?,
+            words.number(Column::Program, programs(event))?,
+            words.number(Column::Rule, event.rule.as_deref().into_iter())?,
+            words.number(Column::Level, event.level.as_deref().into_iter())?,
+            words.number(Column::Rest, others(&record))?,
         ];
         let [host, path, program, rule, level, rest] = columns;
         let request = event.request.as_ref().map(|request| request_code(&request.0));
@@ -93,32 +94,6 @@ fn add_batch(
         ))?;
     }
     Ok(BATCH)
-}
-
-/// Texts that have no column of their own.
-fn others(record: &Record) -> impl Iterator<Item = &str> {
-    let event = &record.event;
-    let known = [
-        event.rule.as_deref(),
-        event.level.as_deref(),
-        event.request.as_ref().map(|request| request.0.as_str()),
-    ];
-    let object = event
-        .object
-        .iter()
-        .flat_map(|object| object.method.iter().chain(&object.query_keys))
-        .map(String::as_str);
-    let unknown = match &event.subject {
-        Some(audit::Subject::Unknown(why)) => Some(why.as_str()),
-        Some(audit::Subject::Owners(_)) | None => None,
-    };
-    let own = [record.tenant.as_str(), &record.agent, &record.client].into_iter();
-    own.chain(object).chain(unknown).chain(rest(event).filter(move |text| !known.contains(&Some(*text))))
-}
-
-fn joined<'a>(texts: impl Iterator<Item = &'a str>) -> Option<String> {
-    let joined = texts.collect::<Vec<_>>().join("\n");
-    (!joined.is_empty()).then_some(joined)
 }
 
 fn kind(record: &Record) -> i64 {
@@ -143,12 +118,18 @@ struct Words<'a> {
 }
 
 impl Words<'_> {
-    fn number(&mut self, column: Column, text: Option<&str>) -> Result<Option<i64>, rusqlite::Error> {
-        let Some(text) = text else { return Ok(None) };
-        let key = (column, text.to_owned());
+    /// The number of the values as one word; `None` if there is none.
+    fn number<'a>(
+        &mut self,
+        column: Column,
+        values: impl Iterator<Item = &'a str>,
+    ) -> Result<Option<i64>, rusqlite::Error> {
+        let Some(text) = joined(values) else { return Ok(None) };
+        let key = (column, text);
         if let Some(id) = self.known.get(&key) {
             return Ok(Some(*id));
         }
+        let text = key.1.as_str();
         let found = self.find.query((text, column.code()))?.next()?.map(|row| row.get(0)).transpose()?;
         let id = match found {
             Some(id) => id,

@@ -2,15 +2,17 @@
 //! where they fit in a record; the database only joins numbers, and no text of anybody's becomes a part of its language.
 
 use audit::Decision;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::filter::{Filter, Pattern};
-use crate::index::{ACTIONS, Column, action_code, micros, request_code};
+use crate::index::{ACTIONS, Column, action_code, micros, request_code, split};
 
 /// Conditions on rows of the index. Each leaves at least the records that the filter asks for.
 #[derive(Debug)]
 pub(super) struct Plan {
     conditions: Vec<String>,
+    /// Those by which rows can be found without looking at all.
+    words: Vec<String>,
     newest_first: bool,
 }
 
@@ -21,16 +23,11 @@ impl Plan {
         filter: &Filter,
         (last, newest_first): (Option<u64>, bool),
     ) -> Result<Self, rusqlite::Error> {
-        let mut plan = Self { conditions: Vec::new(), newest_first };
+        let mut plan = Self { conditions: Vec::new(), words: Vec::new(), newest_first };
         if let Some(last) = last {
             plan.conditions.push(format!("sequence {} {last}", if newest_first { '<' } else { '>' }));
         }
-        if let Some(since) = &filter.since {
-            plan.conditions.push(format!("time >= {}", micros(since)));
-        }
-        if let Some(until) = &filter.until {
-            plan.conditions.push(format!("time < {}", micros(until)));
-        }
+        plan.time(connection, (filter.since.as_deref(), filter.until.as_deref()))?;
         match filter.decision {
             Some(Decision::Deny) => plan.conditions.push("kind % 4 = 2".to_owned()),
             Some(Decision::Allow) => plan.conditions.push("kind % 4 = 1".to_owned()),
@@ -42,20 +39,12 @@ impl Plan {
                 list(filter.action.iter().map(|action| action_code(*action)))
             ));
         }
-        plan.words(connection, Column::Host, &filter.host, |pattern, text| pattern.is(text))?;
-        plan.words(connection, Column::Path, &filter.path, |pattern, text| pattern.is(text))?;
-        plan.words(connection, Column::Rule, &filter.rule, |pattern, text| pattern.is(text))?;
-        plan.words(connection, Column::Level, &filter.level, |pattern, text| pattern.is(text))?;
-        // The index knows whole numbers of requests; a wildcard is looked for in the records.
-        let literals: Option<Vec<i64>> =
-            filter.request.iter().map(|request| request.literal().map(request_code)).collect();
-        if let Some(codes) = literals.filter(|codes| !codes.is_empty()) {
-            plan.conditions.push(format!("request IN ({})", list(codes.into_iter())));
-        }
-        let one_program =
-            |pattern: &Pattern, text: &str| text.split('\n').any(|program| pattern.is_program(program));
-        plan.words(connection, Column::Program, &filter.binary, one_program)?;
-        let one_line = |pattern: &Pattern, text: &str| text.split('\n').any(|line| pattern.is(line));
+        plan.words(connection, Column::Host, &filter.host, Pattern::is)?;
+        plan.words(connection, Column::Path, &filter.path, Pattern::is)?;
+        plan.words(connection, Column::Rule, &filter.rule, Pattern::is)?;
+        plan.words(connection, Column::Level, &filter.level, Pattern::is)?;
+        plan.words(connection, Column::Program, &filter.binary, Pattern::is_program)?;
+        plan.requests(&filter.request);
         for patterns in [
             &filter.method,
             &filter.tenant,
@@ -64,11 +53,12 @@ impl Plan {
             &filter.credential,
             &filter.category,
         ] {
-            plan.words(connection, Column::Rest, patterns, one_line)?;
+            plan.words(connection, Column::Rest, patterns, Pattern::is)?;
         }
         if let Some(text) = &filter.text {
             plan.text(connection, &text.to_lowercase())?;
         }
+        plan.choose(connection)?;
         Ok(plan)
     }
 
@@ -93,14 +83,88 @@ impl Plan {
         if !patterns.is_empty() {
             let ids =
                 matching(connection, column, |text| patterns.iter().any(|pattern| fits(pattern, text)))?;
-            self.conditions.push(among(connection, column, &ids)?);
+            let condition = among(connection, column, &ids)?;
+            // Levels are a handful, and not worth an index.
+            if column == Column::Level { &mut self.conditions } else { &mut self.words }.push(condition);
         }
         Ok(())
     }
 
-    /// Rows with the text in any of their words, or in what the index has no word for.
+    /// Rows of a time. Said as sequence numbers as well, if it is not most of the log: every index has them in order within
+    /// a word, so that a word and a time together cost no more than the rows that have both. Exact whatever the clock did:
+    /// all rows of the time are looked at.
+    fn time(
+        &mut self,
+        connection: &Connection,
+        (since, until): (Option<&str>, Option<&str>),
+    ) -> Result<(), rusqlite::Error> {
+        let (since, until) = (since.map_or(i64::MIN, micros), until.map_or(i64::MAX, micros));
+        if (since, until) == (i64::MIN, i64::MAX) {
+            return Ok(());
+        }
+        let time = format!("time >= {since} AND time < {until}");
+        // The plus keeps the database from finding rows by time: it would have to sort them.
+        self.conditions.push(format!("+({time})"));
+        let end = |order: &str| {
+            let sql = format!("SELECT sequence FROM record WHERE {time} ORDER BY time {order} LIMIT 1");
+            connection.query_row(&sql, [], |row| row.get::<_, i64>(0)).optional()
+        };
+        let (Some(first), Some(last)) = (end("ASC")?, end("DESC")?) else {
+            self.conditions.push("0".to_owned());
+            return Ok(());
+        };
+        if last.saturating_sub(first) < WIDE {
+            let sql = format!("SELECT min(sequence), max(sequence) FROM record WHERE {time}");
+            let (first, last): (i64, i64) =
+                connection.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            self.conditions.push(format!("sequence BETWEEN {first} AND {last}"));
+        }
+        Ok(())
+    }
+
+    /// Lets the database find rows by the rarest of the words, and only check the others. It cannot know itself which that
+    /// is: hosts and rules are few that are common and many that are rare.
+    fn choose(&mut self, connection: &Connection) -> Result<(), rusqlite::Error> {
+        let mut words = std::mem::take(&mut self.words);
+        if words.len() > 1 {
+            let mut counted = Vec::with_capacity(words.len());
+            for word in words {
+                let within: Vec<&str> = self.conditions.iter().map(String::as_str).chain([&*word]).collect();
+                let count: i64 = connection.query_row(
+                    &format!(
+                        "SELECT count(*) FROM (SELECT 1 FROM record WHERE {} LIMIT {MANY})",
+                        within.join(" AND ")
+                    ),
+                    [],
+                    |row| row.get(0),
+                )?;
+                counted.push((count, word));
+            }
+            counted.sort_by_key(|(count, _word)| *count);
+            words = counted.into_iter().map(|(_count, word)| word).collect();
+        }
+        let others = words.split_off(words.len().min(1));
+        self.conditions.append(&mut words);
+        self.conditions.extend(others.into_iter().map(|word| format!("+({word})")));
+        Ok(())
+    }
+
+    /// Rows of these requests; with a wildcard, of any.
+    fn requests(&mut self, patterns: &[Pattern]) {
+        if patterns.is_empty() {
+            return;
+        }
+        let whole: Option<Vec<i64>> =
+            patterns.iter().map(|pattern| pattern.literal().map(request_code)).collect();
+        self.words.push(whole.map_or_else(
+            || "request IS NOT NULL".to_owned(),
+            |codes| format!("request IN ({})", list(codes.into_iter())),
+        ));
+    }
+
+    /// Rows with the text in any of their words, or as their request.
     fn text(&mut self, connection: &Connection, text: &str) -> Result<(), rusqlite::Error> {
-        let mut any = Vec::new();
+        let mut any = vec![format!("request = {}", request_code(text))];
         for column in [Column::Host, Column::Path, Column::Program, Column::Rule, Column::Level, Column::Rest]
         {
             let ids = matching(connection, column, |word| word.to_lowercase().contains(text))?;
@@ -116,12 +180,18 @@ impl Plan {
         if !actions.is_empty() {
             any.push(format!("kind / 4 IN ({})", list(actions.into_iter())));
         }
-        self.conditions.push(if any.is_empty() { "0".to_owned() } else { format!("({})", any.join(" OR ")) });
+        self.words.push(format!("({})", any.join(" OR ")));
         Ok(())
     }
 }
 
-/// Numbers of the words of `column` that fit.
+/// Records that are so many that a time is looked for record by record.
+const WIDE: i64 = 1_000_000;
+
+/// Rows that are counted to find the rarest word; more are many.
+const MANY: u32 = 50_000;
+
+/// Numbers of the words of `column` of which a value fits.
 fn matching(
     connection: &Connection,
     column: Column,
@@ -131,7 +201,7 @@ fn matching(
     let mut rows = words.query([column.code()])?;
     let mut ids = Vec::new();
     while let Some(row) = rows.next()? {
-        if fits(row.get_ref(1)?.as_str()?) {
+        if split(row.get_ref(1)?.as_str()?).any(|value| fits(&value)) {
             ids.push(row.get(0)?);
         }
     }

@@ -30,6 +30,7 @@ pub(super) fn line(record: &Record) -> String {
         event.status.map(|status| format!("status {status}")).unwrap_or_default(),
         event.level.as_ref().map(|level| format!("level {level}")).unwrap_or_default(),
         event.rule.as_ref().map(|rule| format!("rule {rule}")).unwrap_or_default(),
+        event.policy.map(|policy| format!("policy {policy}")).unwrap_or_default(),
         event.reason.clone().unwrap_or_default(),
         event.source.map(|source| format!("from {source}")).unwrap_or_default(),
     ];

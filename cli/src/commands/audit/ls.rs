@@ -47,14 +47,13 @@ pub(super) fn ls(layout: &Layout, output: Output) -> Result<u8, Failure> {
 fn entry(path: &Path) -> Result<Option<Entry>, LogError> {
     let mut reader = log::read(path)?;
     let Some(first) = reader.next().transpose()? else { return Ok(None) };
-    let mut last: Option<Record> = None;
-    while let Some(line) = reader.next_line()? {
-        // Only the last one is read as a record.
-        let _older = line.len();
+    let mut line = Vec::new();
+    while let Some(next) = reader.next_line()? {
+        line.clear();
+        line.extend_from_slice(next);
     }
-    if reader.summary().records > first.sequence {
-        last = serde_json::from_slice(reader.line()).ok();
-    }
+    // Only the last one is read as a record; without any after the first there is none.
+    let last: Option<Record> = serde_json::from_slice(&line).ok();
     let to = last.map_or_else(|| first.time.clone(), |last| last.time);
     let (records, bytes) = (reader.summary().records, size(path));
     let sandbox = first.sandbox.as_str().to_owned();
@@ -65,4 +64,18 @@ fn size(path: &Path) -> u64 {
     let own = fs::metadata(path).map_or(0, |metadata| if metadata.is_dir() { 0 } else { metadata.len() });
     let files = fs::read_dir(path).into_iter().flatten().flatten();
     own + files.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum::<u64>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_is_from_its_first_record_to_its_last() {
+        let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../audit/tests/golden/record-v2.jsonl");
+        let entry = entry(Path::new(golden)).unwrap().unwrap();
+        assert_eq!(entry.records, 6);
+        assert_eq!(entry.from, "2026-11-29T05:20:47.000001Z");
+        assert_eq!(entry.to, "2026-11-29T05:20:47.000006Z");
+    }
 }

@@ -43,7 +43,11 @@ pub(super) fn query(query: &Query, layout: &Layout) -> Result<u8, Failure> {
 /// The logs that were named, or all.
 fn asked(query: &Query, layout: &Layout) -> Result<Vec<PathBuf>, Failure> {
     let directory = layout.audit();
-    let logs: Vec<PathBuf> = match &query.sandbox[..] {
+    let mut names: Vec<&String> = query.log.iter().chain(&query.sandbox).collect();
+    // A log that is named twice is asked once.
+    names.sort();
+    names.dedup();
+    let logs: Vec<PathBuf> = match &names[..] {
         [] => logs(&directory),
         names => names.iter().map(|name| named(name, &directory)).collect(),
     };
