@@ -1,6 +1,6 @@
 //! Reading a log, and telling whether it is whole.
 //!
-//! A log is a directory of [segments](segments): `000001.jsonl`, `000002.jsonl` …, of which closed ones may be
+//! A log is a directory of [segments]: `000001.jsonl`, `000002.jsonl` …, of which closed ones may be
 //! [packed]; a single file is a log as well. [`Reader`] goes over the lines of all of them and checks the chain on the
 //! way: a record that was edited, moved or taken out is an error that names it, and nothing after it is returned.
 //! [`Lookup`] reads one record where an index says that it stands, [`Follow`] waits for more. What no reader can see by

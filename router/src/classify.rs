@@ -1,6 +1,6 @@
 //! Stage one: which classes of data a prompt holds.
 //!
-//! Owns: turning a parsed body into text ([`render`]). Finding is the crate [`classify`](::classify)'s.
+//! Owns: turning a parsed body into text ([`render`]). Finding is the crate `classify`'s.
 
 pub mod render;
 

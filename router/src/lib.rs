@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | accept | [`listener`] | a connection of a proxy |
 //! | understand | [`wire_api`] | a [`wire_api::Call`]: every member of the body known, or the call is refused |
-//! | classify | [`classify`] | [`classify::category::Findings`]: categories and counts, never the data |
+//! | classify | [`classify`] | [`Findings`](::classify::Findings): categories and counts, never the data |
 //! | decide | [`decide`] | a [`decide::Permit`] for one zone, or a refusal |
 //! | record | [`trail`] | a [`trail::Cleared`] permit: the record is on disk before a byte leaves |
 //! | forward | [`forward`] | the server's answer, streamed |
