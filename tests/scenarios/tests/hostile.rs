@@ -13,9 +13,13 @@ use scenarios::{Session, Started};
 fn until_started(started: &Started) {
     let log = started.dir().join("state/openshell/audit");
     let begun = Instant::now();
-    let written = |log: &Path| {
-        let files = fs::read_dir(log).into_iter().flatten().filter_map(Result::ok);
-        files.map(|file| file.metadata().map_or(0, |metadata| metadata.len())).sum::<u64>() > 0
+    let entries = |path: &Path| fs::read_dir(path).into_iter().flatten().filter_map(Result::ok);
+    let written = |logs: &Path| {
+        let mut files = entries(logs).flat_map(|log| entries(&log.path()).collect::<Vec<_>>());
+        files.any(|file| {
+            let is_segment = file.path().extension().is_some_and(|extension| extension == "jsonl");
+            is_segment && file.metadata().is_ok_and(|metadata| metadata.len() > 0)
+        })
     };
     while !written(&log) {
         assert!(begun.elapsed() < Duration::from_secs(60), "the sandbox did not start");
