@@ -1,6 +1,7 @@
 //! The log of one sandbox on the disk: the directory, its segments, its checkpoints, the signer's key. The writer and the
 //! signer get descriptors from here and open nothing by themselves.
 
+mod exported;
 mod key;
 mod retention;
 
@@ -20,8 +21,10 @@ use crate::audit_settings::AuditSettings;
 use crate::failure::Failure;
 use crate::layout::Layout;
 use crate::record::Recorder;
+use crate::rundir;
 use crate::watching::{self, Noticed};
 
+pub use exported::DIRECTORY as EXPORTS;
 pub(crate) use key::signing_key;
 pub use key::{known_keys, public_key};
 
@@ -33,6 +36,7 @@ pub const CHECKPOINTS: &str = "checkpoints";
 pub(crate) struct AuditLog {
     directory: PathBuf,
     settings: AuditSettings,
+    layout: Layout,
     /// Number of the segment that was made last.
     last: u64,
     /// Where segments are handed over.
@@ -54,7 +58,7 @@ impl AuditLog {
             .and_then(|()| DirBuilder::new().mode(0o700).create(&directory))
             .and_then(|()| new_segment(&directory, 1));
         let first = made.map_err(|error| cannot_write(&directory, &error))?;
-        Ok((Self { directory, settings, last: 1, writer: None }, first))
+        Ok((Self { directory, settings, layout: layout.clone(), last: 1, writer: None }, first))
     }
 
     pub(crate) fn settings(&self) -> &AuditSettings {
@@ -114,7 +118,7 @@ impl AuditLog {
     pub(crate) fn segment_closed(&self, recorder: &mut Recorder) -> Result<(), Failure> {
         let (directory, closed) = (self.directory.clone(), self.last - 1);
         if let Some(days) = self.settings.log.keep_days {
-            retention::remove_segments(&directory, days, recorder)?;
+            retention::remove_segments(&directory, (days, self.delivered(&directory)), recorder)?;
         }
         std::thread::spawn(move || {
             // A segment that stays as it is is as good, and larger.
@@ -125,7 +129,18 @@ impl AuditLog {
 
     /// Removes the logs of ended sandboxes that are too old or too many, and records each here before.
     pub(crate) fn remove_others(&self, recorder: &mut Recorder) -> Result<(), Failure> {
-        retention::remove_logs(&self.directory, &self.settings.log, recorder)
+        let running = rundir::running(&self.layout);
+        let is_free = |log: &Path| {
+            let sandbox = log.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            (!running.iter().any(|id| id.as_str() == sandbox)).then(|| self.delivered(log))
+        };
+        retention::remove_logs(&self.directory, &self.settings.log, (is_free, recorder))
+    }
+
+    /// Number of the last record of a log that nobody waits for any more.
+    fn delivered(&self, log: &Path) -> u64 {
+        let sandbox = log.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        exported::delivered(&self.layout.state, &self.settings.exports, sandbox)
     }
 }
 

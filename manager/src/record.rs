@@ -133,6 +133,12 @@ impl Recorder {
         self.record(&finding.event())
     }
 
+    /// Nobody looks for anything in the records from here on.
+    pub(crate) fn unwatched(&mut self, cause: &str) -> Result<(), Failure> {
+        let reason = Some(format!("detections have ended: the log cannot be followed: {cause}"));
+        self.record(&Event { reason, ..Event::new(Action::Detection) })
+    }
+
     /// Old records are about to be removed.
     pub(crate) fn removed(&mut self, what: &str) -> Result<(), Failure> {
         let reason = Some(format!("kept long enough: {what}"));

@@ -248,6 +248,10 @@ impl Booting {
                 ));
             }
             Event::Machine(Report::Event(MachineEvent::Ready { .. })) => {}
+            Event::Audit(Report::Event(AuditEvent::SegmentFull)) => self.log.next_segment()?,
+            Event::Audit(Report::Event(AuditEvent::SegmentClosed)) => {
+                self.log.segment_closed(&mut self.recorder)?;
+            }
             Event::Signal(signal) if signal.ends() => return Err(interrupted()),
             Event::Signal(_) => {}
             other => return Err(self.processes.failure(other, &self.console)),
@@ -366,7 +370,10 @@ impl Running {
                 self.reload.refused(version, cause, &mut self.recorder)
             }
             Event::Noticed(Ok(finding)) => self.noticed(&finding),
-            Event::Noticed(Err(error)) => watching::blind(&error, &self.log.settings().detections),
+            Event::Noticed(Err(error)) => {
+                self.recorder.unwatched(&chain(&error))?;
+                watching::blind(&error, &self.log.settings().detections)
+            }
             Event::Signal(Received::Resized) => {
                 // A guest that is too busy to hear of it now shows the old size until the next change.
                 let _busy = self.guest.send(ToGuest::Resize(terminal::size()));

@@ -19,8 +19,12 @@ use crate::record::Recorder;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Removes the closed segments of `log` that were written more than `days` ago.
-pub(super) fn remove_segments(log: &Path, days: u32, recorder: &mut Recorder) -> Result<(), Failure> {
+/// Removes the closed segments of `log` that were written more than `days` ago, up to record `delivered`.
+pub(super) fn remove_segments(
+    log: &Path,
+    (days, delivered): (u32, u64),
+    recorder: &mut Recorder,
+) -> Result<(), Failure> {
     let failed = |error: &dyn std::error::Error| cannot(log, error);
     let numbers = segments::list(log).map_err(|error| failed(&error))?;
     for pair in numbers.windows(2) {
@@ -30,6 +34,9 @@ pub(super) fn remove_segments(log: &Path, days: u32, recorder: &mut Recorder) ->
         }
         let begun = verify::begun(log).map_err(|error| failed(&error))?;
         let kept = read_segment(log, begun, next).map_err(|error| failed(&error))?;
+        if kept.mark.sequence > delivered {
+            break;
+        }
         verify::begin_removal(log, &kept).map_err(|error| failed(&error))?;
         recorder.removed(&kept.removal())?;
         fs::remove_file(segment_file(log, oldest)).map_err(|error| failed(&error))?;
@@ -39,10 +46,11 @@ pub(super) fn remove_segments(log: &Path, days: u32, recorder: &mut Recorder) ->
 }
 
 /// Removes ended logs beside `own` that are older than the settings keep, and the oldest of those that are too many.
+/// `is_free` says up to which record a log may go; `None`: its sandbox runs.
 pub(super) fn remove_logs(
     own: &Path,
     settings: &LogSettings,
-    recorder: &mut Recorder,
+    (is_free, recorder): (impl Fn(&Path) -> Option<u64>, &mut Recorder),
 ) -> Result<(), Failure> {
     let Some(directory) = own.parent().filter(|_all| settings.keep_days.is_some() || settings.keep.is_some())
     else {
@@ -54,12 +62,15 @@ pub(super) fn remove_logs(
     for (when, log) in logs {
         let too_old = settings.keep_days.is_some_and(|days| age(when) > DAY * days);
         let too_many = settings.keep.is_some_and(|keep| total > keep.bytes());
-        // A log that changed a moment ago may be that of a sandbox that runs.
-        if log == own || !(too_old || too_many) || age(when) < DAY {
+        if log == own || !(too_old || too_many) {
             continue;
         }
+        let Some(delivered) = is_free(&log) else { continue };
         let name = log.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let end = match log::verify(&log) {
+            Ok(summary) if summary.records > delivered => continue,
+            // Exports do not deliver it; it stays for whoever asks why.
+            Err(_damaged) if delivered < u64::MAX => continue,
             Ok(summary) => format!("up to record {} ({})", summary.records, summary.last_hash),
             Err(error) => format!("which was not whole: {}", chain(&error)),
         };

@@ -103,6 +103,43 @@ fn a_key_is_made_once_and_stays() {
     assert!(public_key(&host.layout, &settings).unwrap_err().cause.contains("key.pem"));
 }
 
+/// What a receiver has not got is not removed, however old it is; nor is the log of a sandbox that runs.
+#[test]
+fn what_is_not_delivered_and_what_runs_stays() {
+    let host = Host::new();
+    let yaml = "log: {keep_days: 30}\nexports: {siem: {to: {file: /var/log/siem}}}\n";
+    fs::create_dir_all(&host.layout.config).unwrap();
+    fs::write(host.layout.config.join("audit.yaml"), yaml).unwrap();
+    let settings = AuditSettings::load(&host.layout).unwrap();
+    let (log, _first) = host.log("own-0a1b2c3d", settings);
+    let (old, mut first) = host.log("old-0a1b2c3d", AuditSettings::default());
+    let golden = include_str!("../../../audit/tests/golden/record-v2.jsonl");
+    io::Write::write_all(&mut first, golden.as_bytes()).unwrap();
+    make_old(&old.directory, 40);
+    let cursors = host.layout.state.join(EXPORTS).join("siem");
+    fs::create_dir_all(&cursors).unwrap();
+    let (mut told, _heard) = recorder();
+    let mut mark = serde_json::to_value(audit::log::Mark::START).unwrap();
+    for (sequence, stays) in [(None, true), (Some(5), true), (Some(6), false)] {
+        if let Some(sequence) = sequence {
+            mark["sequence"] = sequence.into();
+            let cursor = serde_json::json!({"version": 1, "mark": mark}).to_string();
+            fs::write(cursors.join("old-0a1b2c3d.json"), cursor).unwrap();
+        }
+        if !stays {
+            // Delivered, and its sandbox runs: whoever holds the lock of its run directory says so.
+            let run = host.layout.runtime.join("old-0a1b2c3d");
+            fs::create_dir_all(&run).unwrap();
+            let lock = File::create(run.join("lock")).unwrap();
+            lock.lock().unwrap();
+            log.remove_others(&mut told).unwrap();
+            assert!(old.directory.exists(), "the log of a sandbox that runs went");
+        }
+        log.remove_others(&mut told).unwrap();
+        assert_eq!(old.directory.exists(), stays, "delivered up to {sequence:?}");
+    }
+}
+
 #[test]
 fn logs_that_are_too_old_or_too_many_go_and_that_is_recorded_first() {
     let host = Host::new();

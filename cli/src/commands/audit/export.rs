@@ -26,7 +26,7 @@ pub(super) fn run(export: &Export, layout: &Layout) -> Result<u8, Failure> {
 
 /// The directory of an export's cursors.
 fn state(layout: &Layout, name: &str) -> PathBuf {
-    layout.state.join("export").join(name)
+    layout.state.join(manager::audit_log::EXPORTS).join(name)
 }
 
 /// The logs of the user's sandboxes.
