@@ -213,6 +213,27 @@ impl Event {
 }
 
 impl Action {
+    /// Every action. Its place is its number in an index of a log: a new one goes to the end.
+    pub const ALL: [Self; 17] = [
+        Self::NetworkFlow,
+        Self::NetworkRequest,
+        Self::NetworkOutcome,
+        Self::NameQuery,
+        Self::Inference,
+        Self::InferenceOutcome,
+        Self::Execution,
+        Self::Lifecycle,
+        Self::PolicyChange,
+        Self::CredentialChange,
+        Self::InboundConnection,
+        Self::InboundRequest,
+        Self::InboundOutcome,
+        Self::Configuration,
+        Self::Detection,
+        Self::LogRetention,
+        Self::LogRepair,
+    ];
+
     /// As it is written.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -145,13 +145,6 @@ fn report(status: &mut File, event: &AuditEvent) {
 }
 
 fn explain(error: &WriterError) -> (String, String) {
-    let mut cause = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(inner) = source {
-        cause.push_str(": ");
-        cause.push_str(&inner.to_string());
-        source = inner.source();
-    }
     let remedy = match error {
         WriterError::Journal(journal) => journal.remedy(),
         WriterError::Jail(_) => "run `openshell doctor`: it says what the host does not permit",
@@ -164,5 +157,18 @@ fn explain(error: &WriterError) -> (String, String) {
         }
         WriterError::Wait(_) => "check the limit on open files and the free memory",
     };
-    (cause, remedy.to_owned())
+    (causes(error), remedy.to_owned())
+}
+
+/// An error and what caused it, on one line.
+#[must_use]
+pub fn causes(error: &dyn std::error::Error) -> String {
+    let mut cause = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        cause.push_str(": ");
+        cause.push_str(&inner.to_string());
+        source = inner.source();
+    }
+    cause
 }

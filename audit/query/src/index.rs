@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 use audit::log::{self, LogError, Mark};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
-pub use schema::ACTIONS;
 pub(crate) use schema::{Column, action_code, micros, request_code};
 pub(crate) use values::split;
 

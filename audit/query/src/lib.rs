@@ -17,5 +17,5 @@ pub mod moment;
 mod search;
 
 pub use filter::Filter;
-pub use index::{ACTIONS, Index, IndexError};
+pub use index::{Index, IndexError};
 pub use search::{Found, How, SearchError, merged, search};

@@ -180,13 +180,6 @@ fn report(status: &mut File, event: &SignEvent) {
 }
 
 fn explain(error: &SignError) -> (String, String) {
-    let mut cause = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(inner) = source {
-        cause.push_str(": ");
-        cause.push_str(&inner.to_string());
-        source = inner.source();
-    }
     let remedy = match error {
         SignError::Key(_) | SignError::Checkpoint(WriteError::Sign(_)) => {
             "look at `signing` in audit.yaml: the key's file, or the token's library, labels and PIN"
@@ -200,5 +193,5 @@ fn explain(error: &SignError) -> (String, String) {
         }
         SignError::Wait(_) => "check the limit on open files and the free memory",
     };
-    (cause, remedy.to_owned())
+    (audit::writer::causes(error), remedy.to_owned())
 }

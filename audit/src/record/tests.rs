@@ -166,33 +166,13 @@ fn the_schema_describes_every_record_and_nothing_else() {
     let known: std::collections::BTreeSet<_> =
         schema["properties"].as_object().unwrap().keys().cloned().collect();
     assert_eq!(seen, known);
-    let actions: Vec<String> = ACTIONS.iter().map(|action| action.as_str().to_owned()).collect();
+    let actions: Vec<String> = Action::ALL.iter().map(|action| action.as_str().to_owned()).collect();
     assert_eq!(schema["properties"]["action"]["enum"], serde_json::json!(actions));
 }
 
-const ACTIONS: [Action; 17] = [
-    Action::NetworkFlow,
-    Action::NetworkRequest,
-    Action::NetworkOutcome,
-    Action::NameQuery,
-    Action::Inference,
-    Action::InferenceOutcome,
-    Action::Execution,
-    Action::Lifecycle,
-    Action::PolicyChange,
-    Action::CredentialChange,
-    Action::InboundConnection,
-    Action::InboundRequest,
-    Action::InboundOutcome,
-    Action::Configuration,
-    Action::Detection,
-    Action::LogRetention,
-    Action::LogRepair,
-];
-
 #[test]
 fn actions_are_called_as_they_are_written() {
-    for action in ACTIONS {
+    for action in Action::ALL {
         assert_eq!(serde_json::to_string(&action).unwrap(), format!("\"{}\"", action.as_str()));
     }
 }

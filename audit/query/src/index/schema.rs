@@ -108,31 +108,10 @@ fn drop_all(connection: &Connection) -> Result<(), rusqlite::Error> {
     Ok(())
 }
 
-/// Every action; its place is its number in `kind`, and a new one goes to the end.
-pub const ACTIONS: [Action; 17] = [
-    Action::NetworkFlow,
-    Action::NetworkRequest,
-    Action::NetworkOutcome,
-    Action::NameQuery,
-    Action::Inference,
-    Action::InferenceOutcome,
-    Action::Execution,
-    Action::Lifecycle,
-    Action::PolicyChange,
-    Action::CredentialChange,
-    Action::InboundConnection,
-    Action::InboundRequest,
-    Action::InboundOutcome,
-    Action::Configuration,
-    Action::Detection,
-    Action::LogRetention,
-    Action::LogRepair,
-];
-
 /// The action's number. One that is not in the list is beyond all: asking for it finds nothing by the index, which a test
 /// over all actions of the record's schema excludes.
 pub(crate) fn action_code(action: Action) -> i64 {
-    let at = ACTIONS.iter().position(|known| *known == action).unwrap_or(ACTIONS.len());
+    let at = Action::ALL.iter().position(|known| *known == action).unwrap_or(Action::ALL.len());
     i64::try_from(at).expect("a list of actions is short")
 }
 

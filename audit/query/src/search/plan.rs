@@ -1,11 +1,11 @@
 //! A filter as a question to the index. Words that fit are looked for in our own code, so that they fit in the index exactly
 //! where they fit in a record; the database only joins numbers, and no text of anybody's becomes a part of its language.
 
-use audit::Decision;
+use audit::{Action, Decision};
 use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::filter::{Filter, Pattern};
-use crate::index::{ACTIONS, Column, action_code, micros, request_code, split};
+use crate::index::{Column, action_code, micros, request_code, split};
 
 /// Conditions on rows of the index. Each leaves at least the records that the filter asks for.
 #[derive(Debug)]
@@ -172,7 +172,7 @@ impl Plan {
                 any.push(among(connection, column, &ids)?);
             }
         }
-        let actions: Vec<i64> = ACTIONS
+        let actions: Vec<i64> = Action::ALL
             .iter()
             .filter(|action| action.as_str().contains(text))
             .map(|action| action_code(*action))

@@ -29,7 +29,7 @@ const PROGRAMS: [&str; 6] =
     ["/usr/bin/curl", "/usr/bin/python3.11", "/work/tool", "/bin/sh", "/tmp/evil\ntool", "/tmp/a\\nb"];
 
 fn event(random: &mut Random) -> audit::Event {
-    let action = crate::ACTIONS[random.below(crate::ACTIONS.len())];
+    let action = Action::ALL[random.below(Action::ALL.len())];
     let owner = |path: &str| Owner::caller(path, 7, 1000);
     let mut event = audit::Event::new(action);
     if random.below(3) > 0 {
@@ -130,7 +130,7 @@ fn filter(random: &mut Random) -> Filter {
             0 => filter.since = Some(format!("2026-11-29T00:{:02}:00.000000Z", random.below(8))),
             1 => filter.until = Some(format!("2026-11-29T00:{:02}:30.000000Z", random.below(8))),
             2 => filter.decision = Some(if random.below(2) == 0 { Decision::Allow } else { Decision::Deny }),
-            3 => filter.action = vec![crate::ACTIONS[random.below(17)], Action::NetworkRequest],
+            3 => filter.action = vec![Action::ALL[random.below(17)], Action::NetworkRequest],
             4 => {
                 filter.host = patterns(
                     random,

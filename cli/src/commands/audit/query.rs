@@ -9,7 +9,7 @@ use std::time::Duration;
 use audit::{Action, Decision};
 use audit_query::filter::Pattern;
 use audit_query::moment::{self, NotAMoment};
-use audit_query::{ACTIONS, Filter, Found, How, Index, SearchError, merged, search};
+use audit_query::{Filter, Found, How, Index, SearchError, merged, search};
 use manager::failure::{Failure, chain};
 use manager::layout::Layout;
 
@@ -91,8 +91,8 @@ fn filter(query: &Query) -> Result<Filter, Failure> {
 }
 
 fn action(name: &str) -> Result<Action, Failure> {
-    ACTIONS.into_iter().find(|action| action.as_str() == name).ok_or_else(|| {
-        let known = ACTIONS.map(Action::as_str).join(", ");
+    Action::ALL.into_iter().find(|action| action.as_str() == name).ok_or_else(|| {
+        let known = Action::ALL.map(Action::as_str).join(", ");
         Failure::new(format_args!("there is no action '{name}'"), format!("known: {known}"))
     })
 }
