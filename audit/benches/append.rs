@@ -76,7 +76,7 @@ fn many(socket: UnixStream) -> (Duration, Vec<Duration>) {
             let mut times = Vec::new();
             for _record in 0..RECORDS / TASKS {
                 let started = Instant::now();
-                client.append(&event).await.unwrap();
+                let _receipt = client.append(&event).await.unwrap();
                 times.push(started.elapsed());
             }
             times
@@ -93,7 +93,7 @@ fn many(socket: UnixStream) -> (Duration, Vec<Duration>) {
 fn alone(socket: UnixStream) -> Vec<Duration> {
     let (mut client, event) = (Blocking::new(socket), event());
     timed(|| {
-        client.append(&event).unwrap();
+        let _receipt = client.append(&event).unwrap();
     })
 }
 

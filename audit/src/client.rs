@@ -4,6 +4,9 @@
 //! socket that the manager made. After an error that is not [`AppendError::Refused`] or
 //! [`AppendError::Event`] the connection is lost for good, and every later append fails: a process that
 //! cannot record does not act.
+//!
+//! *One exception*, which the operator has to choose (`on_full: degrade`): while the disk is full an event can be
+//! [`Appended::Unrecorded`], and its action goes on.
 
 mod blocking;
 mod tokio;
@@ -11,7 +14,17 @@ mod tokio;
 pub use self::blocking::Blocking;
 pub use self::tokio::Tokio;
 
-use crate::protocol::ProtocolError;
+use crate::protocol::{ProtocolError, Receipt, Reply};
+
+/// What became of an event. Its action may go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Appended {
+    /// It is in the log.
+    Recorded(Receipt),
+    /// The disk is full, and the operator lets actions go on without a record; the log will say how many.
+    Unrecorded,
+}
 
 /// Why an event is not in the log. The action that it is about must not go on.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +41,26 @@ pub enum AppendError {
     /// The writer is gone, or answered what is not an answer.
     #[error("the audit writer is gone")]
     Lost,
+}
+
+impl Appended {
+    /// The receipt, if it is in the log.
+    #[must_use]
+    pub fn receipt(self) -> Option<Receipt> {
+        match self {
+            Self::Recorded(receipt) => Some(receipt),
+            Self::Unrecorded => None,
+        }
+    }
+}
+
+/// What a reply means for who asked.
+fn answer(reply: Reply) -> Result<Appended, AppendError> {
+    match reply {
+        Reply::Written(receipt) => Ok(Appended::Recorded(receipt)),
+        Reply::Unrecorded => Ok(Appended::Unrecorded),
+        Reply::Refused(why) => Err(AppendError::Refused(why)),
+    }
 }
 
 impl From<ProtocolError> for AppendError {

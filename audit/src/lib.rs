@@ -24,6 +24,7 @@ mod protocol;
 mod time;
 
 pub use chain::ChainHash;
+pub use client::Appended;
 pub use protocol::{MAX_EVENT, Receipt};
 pub use record::{
     Action, Configuration, Decision, Detection, Edition, Event, Inference, Lifecycle, Object, Origin, Owner,

@@ -4,6 +4,7 @@
 //! | reply | layout |
 //! |---|---|
 //! | receipt | 40 bytes: sequence (`u64`, little-endian), hash |
+//! | unrecorded | one byte, 1: the log is full, and the operator lets the action go on without a record |
 //! | refusal | a zero byte, then one line of text |
 
 use wire::frame::{self, FrameError};
@@ -33,6 +34,7 @@ pub struct Receipt {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
     Written(Receipt),
+    Unrecorded,
     Refused(String),
 }
 
@@ -64,6 +66,7 @@ pub(crate) fn event_frame(event: &Event) -> Result<Vec<u8>, ProtocolError> {
 pub(crate) fn reply_frame(reply: &Reply) -> Vec<u8> {
     let body = match reply {
         Reply::Written(receipt) => [&receipt.sequence.to_le_bytes()[..], receipt.hash.as_bytes()].concat(),
+        Reply::Unrecorded => vec![1],
         Reply::Refused(why) => [&[0], why.chars().take(200).collect::<String>().as_bytes()].concat(),
     };
     let length = u32::try_from(body.len()).expect("a reply is shorter than MAX_REPLY");
@@ -79,6 +82,7 @@ pub(crate) fn parse_reply(body: &[u8]) -> Result<Reply, ProtocolError> {
         return Ok(Reply::Written(Receipt { sequence, hash }));
     }
     match body.split_first() {
+        Some((1, [])) => Ok(Reply::Unrecorded),
         Some((0, why)) => Ok(Reply::Refused(String::from_utf8_lossy(why).into_owned())),
         _ => Err(ProtocolError::Reply),
     }

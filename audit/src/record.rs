@@ -131,6 +131,8 @@ pub enum Action {
     LogRetention,
     /// The writer took an unfinished record off the end of the log.
     LogRepair,
+    /// The disk was full and the operator lets actions go on without a record: how many have none.
+    LogGap,
 }
 
 /// Whose records they are: what the writer stamps on each.
@@ -214,7 +216,7 @@ impl Event {
 
 impl Action {
     /// Every action. Its place is its number in an index of a log: a new one goes to the end.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::NetworkFlow,
         Self::NetworkRequest,
         Self::NetworkOutcome,
@@ -232,6 +234,7 @@ impl Action {
         Self::Detection,
         Self::LogRetention,
         Self::LogRepair,
+        Self::LogGap,
     ];
 
     /// As it is written.
@@ -255,6 +258,7 @@ impl Action {
             Self::Detection => "detection",
             Self::LogRetention => "log-retention",
             Self::LogRepair => "log-repair",
+            Self::LogGap => "log-gap",
         }
     }
 }

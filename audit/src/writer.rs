@@ -8,6 +8,7 @@
 //! what was acknowledged, and after a failure of the log it never acknowledges again.
 
 pub(crate) mod client;
+mod gap;
 pub(crate) mod journal;
 mod leaves;
 mod segments;
@@ -27,6 +28,8 @@ use wire::audit::{AuditConfig, AuditEvent};
 use wire::spawn::EXIT_FAILED;
 
 use crate::record::Origin;
+pub use gap::is_full;
+
 use journal::{Journal, JournalError};
 use leaves::Leaves;
 use segments::Segments;
@@ -124,7 +127,7 @@ fn start(config: &AuditConfig, log: File, status: &File) -> Result<(Journal, Uni
     let stop = serve::catch_signals().map_err(WriterError::Wait)?;
     let AuditConfig { tenant, sandbox, agent, .. } = config.clone();
     let origin = Origin { tenant, sandbox, agent };
-    let journal = Journal::open(log, &origin)?;
+    let journal = Journal::open(log, &origin, config.on_full)?;
     let settings = jail::host::Settings {
         status: status.as_fd(),
         root: jail::host::Root::Empty,

@@ -10,7 +10,7 @@ mod segments;
 use std::io::Write as _;
 
 use audit::client::{AppendError, Blocking, Tokio};
-use audit::{Action, Decision, Event, Object, log};
+use audit::{Action, Appended, Decision, Event, Object, Receipt, log};
 use harness::{Writer, line_of};
 use wire::audit::AuditEvent;
 
@@ -27,6 +27,10 @@ fn event(number: u64) -> Event {
     }
 }
 
+fn recorded(client: &mut Blocking, number: u64) -> Receipt {
+    client.append(&event(number)).unwrap().receipt().unwrap()
+}
+
 /// How often a writer is killed: a few times, or as often as `AUDIT_KILLS` says.
 fn kills() -> u64 {
     std::env::var("AUDIT_KILLS").map_or(25, |kills| kills.parse().unwrap())
@@ -37,9 +41,9 @@ fn a_receipt_is_the_record_in_the_log() {
     let (writer, [manager, proxy]) = Writer::start(["manager", "proxy"]);
     let (mut manager, mut proxy) = (Blocking::new(manager), Blocking::new(proxy));
     let receipts = [
-        manager.append(&event(1)).unwrap(),
-        proxy.append(&event(2)).unwrap(),
-        manager.append(&event(3)).unwrap(),
+        manager.append(&event(1)).unwrap().receipt().unwrap(),
+        proxy.append(&event(2)).unwrap().receipt().unwrap(),
+        manager.append(&event(3)).unwrap().receipt().unwrap(),
     ];
     let records: Vec<_> = log::read(writer.log()).unwrap().map(Result::unwrap).collect();
     assert_eq!(records.len(), 3);
@@ -64,7 +68,7 @@ async fn many_tasks_share_one_connection() {
                 let mut receipts = Vec::new();
                 for step in 0..40 {
                     let number = task * 1000 + step;
-                    receipts.push((number, client.append(&event(number)).await.unwrap()));
+                    receipts.push((number, client.append(&event(number)).await.unwrap().receipt().unwrap()));
                 }
                 receipts
             })
@@ -86,7 +90,7 @@ async fn many_tasks_share_one_connection() {
 async fn when_the_writer_dies_every_append_fails() {
     let (writer, [proxy, manager]) = Writer::start(["proxy", "manager"]);
     let (client, mut blocking) = (Tokio::new(proxy).unwrap(), Blocking::new(manager));
-    client.append(&event(1)).await.unwrap();
+    let _first = client.append(&event(1)).await.unwrap();
     writer.kill();
     for number in 2..5 {
         assert!(matches!(client.append(&event(number)).await, Err(AppendError::Lost)));
@@ -98,10 +102,10 @@ async fn when_the_writer_dies_every_append_fails() {
 fn told_to_end_it_ends_and_its_clients_hear_it() {
     let (writer, [socket]) = Writer::start(["manager"]);
     let mut client = Blocking::new(socket);
-    let receipt = client.append(&event(1)).unwrap();
+    let receipt = recorded(&mut client, 1);
     writer.signal(rustix::process::Signal::INT);
     assert_eq!(
-        client.append(&event(2)).unwrap().sequence,
+        recorded(&mut client, 2).sequence,
         receipt.sequence + 1,
         "an interrupt is the manager's"
     );
@@ -124,8 +128,8 @@ fn killed_at_any_moment_nothing_acknowledged_is_lost() {
         let killer = writer.kill_after(std::time::Duration::from_micros(200 + round * 137 % 3500));
         let mut client = Blocking::new(socket);
         let mut number = 0;
-        while let Ok(receipt) = client.append(&event(number)) {
-            acknowledged.push(receipt);
+        while let Ok(appended) = client.append(&event(number)) {
+            acknowledged.push(appended.receipt().unwrap());
             number += 1;
         }
         killer.join().unwrap();
@@ -153,7 +157,7 @@ fn a_log_that_was_edited_is_not_written_on() {
     let (writer, [socket]) = Writer::start(["proxy"]);
     let mut client = Blocking::new(socket);
     for number in 0..5 {
-        client.append(&event(number)).unwrap();
+        recorded(&mut client, number);
     }
     drop(client);
     let log = writer.keep();
@@ -188,6 +192,75 @@ fn a_full_disk_acknowledges_nothing() {
     assert_eq!(writer.wait(), Some(wire::spawn::EXIT_FAILED));
 }
 
+/// With `on_full: degrade` actions go on while there is no room, and the log says how many, from when, and why.
+#[test]
+fn where_the_operator_wants_it_a_full_disk_stops_nothing_and_the_gap_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log.jsonl");
+    let (mut writer, [socket, other]) = Writer::start_degrading(&log, 8 * 1024, ["proxy", "manager"]);
+    let (mut client, mut other) = (Blocking::new(socket), Blocking::new(other));
+    let mut number = 0;
+    let mut receipts = Vec::new();
+    while let Some(receipt) = client.append(&event(number)).unwrap().receipt() {
+        receipts.push(receipt);
+        number += 1;
+    }
+    let AuditEvent::Degraded { cause } = writer.event() else { panic!("not told") };
+    assert!(cause.contains("File too large"), "{cause}");
+    assert_eq!(log::verify(&log).unwrap().records, number, "what did not fit was taken back");
+    // Within a second it does not even try.
+    assert_eq!(other.append(&event(7)).unwrap(), Appended::Unrecorded);
+    let mut lost = 2;
+    writer.make_room();
+    let receipt = loop {
+        match client.append(&event(9)).unwrap() {
+            Appended::Recorded(receipt) => break receipt,
+            Appended::Unrecorded => lost += 1,
+        }
+    };
+    assert_eq!(writer.event(), AuditEvent::Restored { lost });
+    assert_eq!(receipt.sequence, number + 2, "the gap's own record comes first");
+    let records: Vec<_> = log::read(&log).unwrap().map(Result::unwrap).collect();
+    let gap = &records[usize::try_from(number).unwrap()];
+    assert_eq!((gap.client.as_str(), gap.event.action), ("audit", Action::LogGap));
+    assert_eq!(gap.event.object.as_ref().unwrap().times, Some(lost));
+    let reason = gap.event.reason.as_deref().unwrap();
+    assert!(reason.contains("File too large") && reason.contains("since 20"), "{reason}");
+    for (record, receipt) in records.iter().zip(&receipts) {
+        assert_eq!((record.sequence, record.hash), (receipt.sequence, receipt.hash));
+    }
+    log::verify(&log).unwrap();
+}
+
+/// A gap that is still open when the sandbox ends is told of, if there is room by then.
+#[test]
+fn a_gap_is_told_of_at_the_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log.jsonl");
+    let (mut writer, [socket]) = Writer::start_degrading(&log, 4 * 1024, ["proxy"]);
+    let mut client = Blocking::new(socket);
+    while client.append(&event(1)).unwrap() != Appended::Unrecorded {}
+    assert!(matches!(writer.event(), AuditEvent::Degraded { .. }));
+    writer.make_room();
+    drop(client);
+    assert_eq!(writer.event(), AuditEvent::Restored { lost: 1 });
+    assert_eq!(writer.wait(), Some(0));
+    let last = log::read(&log).unwrap().last().unwrap().unwrap();
+    assert_eq!(last.event.action, Action::LogGap);
+}
+
+/// A disk that fails in another way than by being full ends everything, whatever the operator wants of a full one.
+#[test]
+fn only_a_full_disk_is_gone_on_without() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log.jsonl");
+    std::fs::write(&log, "").unwrap();
+    let (mut writer, [socket]) = Writer::start_degrading_on_read_only(&log, ["proxy"]);
+    assert!(matches!(Blocking::new(socket).append(&event(1)), Err(AppendError::Refused(_))));
+    assert!(matches!(writer.event(), AuditEvent::Failed { .. }));
+    assert_eq!(writer.wait(), Some(wire::spawn::EXIT_FAILED));
+}
+
 /// The file may grow to 8 KiB and no further: the write that crosses the limit is a partial one.
 #[test]
 fn a_partly_written_batch_is_taken_back() {
@@ -198,7 +271,7 @@ fn a_partly_written_batch_is_taken_back() {
     let mut last = None;
     let error = loop {
         match client.append(&event(1)) {
-            Ok(receipt) => last = Some(receipt),
+            Ok(appended) => last = appended.receipt(),
             Err(error) => break error,
         }
     };
@@ -213,14 +286,14 @@ fn a_partly_written_batch_is_taken_back() {
 #[test]
 fn what_is_not_an_event_is_refused_and_the_others_go_on() {
     let (writer, [mut bad, good]) = Writer::start(["proxy", "manager"]);
-    let reserved = br#"{"action":"log-repair"}"#;
-    let bodies: [&[u8]; 6] = [
+    let bodies: [&[u8]; 7] = [
         b"",
         b"{}",
         b"\xff\xff",
         br#"{"action":"lifecycle","secret":1}"#,
         br#"{"action":"no-such"}"#,
-        reserved,
+        br#"{"action":"log-repair"}"#,
+        br#"{"action":"log-gap"}"#,
     ];
     for body in bodies {
         bad.write_all(&u32::try_from(body.len()).unwrap().to_le_bytes()).unwrap();
@@ -230,7 +303,7 @@ fn what_is_not_an_event_is_refused_and_the_others_go_on() {
     bad.write_all(&u32::MAX.to_le_bytes()).unwrap();
     assert_eq!(harness::read_reply(&mut bad)[0], 0);
     assert_eq!(std::io::Read::read(&mut bad, &mut [0; 1]).unwrap(), 0, "the client is hung up");
-    let receipt = Blocking::new(good).append(&event(1)).unwrap();
+    let receipt = recorded(&mut Blocking::new(good), 1);
     assert_eq!(receipt.sequence, 1);
     assert_eq!(log::verify(writer.log()).unwrap().records, 1);
 }
@@ -244,5 +317,5 @@ fn a_client_that_never_reads_holds_up_only_itself() {
     let blocked = (0..200_000).any(|_count| deaf.write_all(&frame).is_err());
     assert!(blocked, "every event was read");
     // The deaf client stays deaf: only because nobody waits for it does this come back.
-    Blocking::new(good).append(&event(2)).unwrap();
+    recorded(&mut Blocking::new(good), 2);
 }

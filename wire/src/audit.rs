@@ -21,13 +21,15 @@ pub struct AuditConfig {
     pub agent: String,
     /// The log's present segment, opened for reading and appending by the manager.
     pub log: Fd,
-    /// A Unix stream socket on which the manager sends the next segment (as a descriptor with one byte) after
-    /// [`AuditEvent::SegmentFull`]; `None`: the log stays one file.
+    /// A Unix stream socket on which the manager sends the next segment (as a descriptor with one byte; the byte alone: there
+    /// is none now) after [`AuditEvent::SegmentFull`]; `None`: the log stays one file.
     pub segments: Option<Fd>,
     /// Bytes from which on a segment is full. One of the day before is full as well.
     pub segment_bytes: u64,
     /// When a record must be on the disk.
     pub sync: AuditSync,
+    /// What becomes of actions while the disk has no room for their records.
+    pub on_full: OnFull,
     /// The signer's socket: it gets the tree's leaf of every record, 32 bytes each, in order. `None`: nothing is signed.
     pub signer: Option<Fd>,
     /// Connected Unix stream sockets, one per client, each with the name under which it writes
@@ -45,6 +47,17 @@ pub enum AuditSync {
     Interval(u32),
     /// Before it is acknowledged.
     Always,
+}
+
+/// What becomes of actions while the disk has no room for their records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum OnFull {
+    /// Nothing goes on.
+    #[default]
+    Deny,
+    /// They go on, and are counted: the first record that fits again says how many have none.
+    Degrade,
 }
 
 /// What the manager tells `openshell-sign`.
@@ -65,6 +78,8 @@ pub struct SignConfig {
     pub checkpoints: Vec<Fd>,
     /// Milliseconds between checkpoints while the log grows.
     pub interval_ms: u32,
+    /// Whether the log goes on while the disk has no room for a checkpoint; the next one covers the same.
+    pub on_full: OnFull,
     /// Who the process becomes.
     pub user: Option<JailUser>,
 }
@@ -129,6 +144,16 @@ pub enum AuditEvent {
     SegmentFull,
     /// The writer has gone on to the segment that was sent last; those before it are closed.
     SegmentClosed,
+    /// The disk is full and [`OnFull::Degrade`] holds: actions go on without a record from here on.
+    Degraded {
+        /// One line of cause.
+        cause: String,
+    },
+    /// There is a record again, and one of how many there are not.
+    Restored {
+        /// Events without a record since the start.
+        lost: u64,
+    },
     /// Could not start, or could not write: nothing more is acknowledged.
     Failed {
         /// One line of cause.

@@ -184,6 +184,7 @@ impl Facts {
         let what = match event.action {
             Action::CredentialChange => format!("credentials read again: {}", event.credentials.join(", ")),
             Action::LogRetention => event.reason.clone().unwrap_or_default(),
+            Action::LogGap => event.reason.clone().unwrap_or_default(),
             Action::LogRepair => "an unfinished record was taken off the log's end".to_owned(),
             _other => String::new(),
         };

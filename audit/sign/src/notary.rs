@@ -14,7 +14,7 @@ pub struct Notary {
     key: Key,
     origin: String,
     tree: Frontier,
-    /// Leaves under the last checkpoint.
+    /// Leaves under the last checkpoint that was written.
     signed: u64,
 }
 
@@ -40,23 +40,31 @@ impl Notary {
     ///
     /// # Errors
     /// The key does not sign.
-    pub fn checkpoint(&mut self) -> Result<Note, KeyError> {
+    pub fn checkpoint(&self) -> Result<Note, KeyError> {
         let checkpoint =
             Checkpoint { origin: self.origin.clone(), size: self.tree.size(), root: self.tree.root() };
         let text = checkpoint.text();
         let signature = self.key.sign(&text)?;
-        self.signed = checkpoint.size;
         Ok(Note::unsigned(text).with(signature))
     }
 
     /// The same, appended to every file and on their disks.
     pub(crate) fn write(&mut self, files: &[File]) -> Result<(), WriteError> {
         let note = format!("{}\n", self.checkpoint()?);
-        for mut file in files {
-            file.write_all(note.as_bytes()).and_then(|()| file.sync_data()).map_err(WriteError::Write)?;
-        }
+        // One that cannot be written does not keep the others from having it.
+        let written: Vec<io::Result<()>> = files.iter().map(|file| append(file, note.as_bytes())).collect();
+        written.into_iter().collect::<io::Result<()>>().map_err(WriteError::Write)?;
+        self.signed = self.tree.size();
         Ok(())
     }
+}
+
+/// Appends a whole note, or none of it: what comes after half of one could not be read.
+fn append(mut file: &File, note: &[u8]) -> io::Result<()> {
+    let length = file.metadata()?.len();
+    file.write_all(note).and_then(|()| file.sync_data()).inspect_err(|_full| {
+        let _or_stays = file.set_len(length);
+    })
 }
 
 /// Why there is no new checkpoint.
@@ -68,4 +76,11 @@ pub enum WriteError {
     /// It cannot be written.
     #[error("cannot write a checkpoint")]
     Write(#[source] io::Error),
+}
+
+impl WriteError {
+    /// Whether there is only no room for it now.
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(self, Self::Write(error) if audit::writer::is_full(error))
+    }
 }

@@ -11,7 +11,7 @@ use audit::checkpoint;
 use audit::tree::TreeHash;
 use jail::host::{self, inherited};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use wire::audit::{SignConfig, SignEvent, SigningKey};
+use wire::audit::{OnFull, SignConfig, SignEvent, SigningKey};
 use wire::spawn::{CONFIG_FD, EXIT_FAILED, Fd, STATUS_FD};
 
 use crate::key::{Key, KeyError};
@@ -92,33 +92,55 @@ fn serve(status: &mut File) -> Result<(), SignError> {
     report(status, &SignEvent::Ready { key: key.public().to_string() });
     let notary = Notary::new(key, checkpoint::origin(config.sandbox.as_str()));
     let interval = Duration::from_millis(config.interval_ms.into());
-    sign_while_growing(notary, &leaves, (&files, interval))
+    let book = Book { notary, files, on_full: config.on_full };
+    sign_while_growing(book, &leaves, interval)
+}
+
+/// What is signed, and where it goes.
+struct Book {
+    notary: Notary,
+    files: Vec<File>,
+    on_full: OnFull,
+}
+
+impl Book {
+    /// Writes a checkpoint, if there is something new. Where the log may go on without records, its checkpoints may as well:
+    /// the next one covers what this one would have.
+    fn sign(&mut self) -> Result<(), SignError> {
+        if !self.notary.has_grown() {
+            return Ok(());
+        }
+        match self.notary.write(&self.files) {
+            Err(full) if self.on_full == OnFull::Degrade && full.is_full() => {
+                let _closed = writeln!(io::stderr(), "{}", audit::writer::causes(&full));
+                Ok(())
+            }
+            written => Ok(written?),
+        }
+    }
 }
 
 fn sign_while_growing(
-    mut notary: Notary,
+    mut book: Book,
     leaves: &UnixStream,
-    (files, interval): (&[File], Duration),
+    interval: Duration,
 ) -> Result<(), SignError> {
     let mut due: Option<Instant> = None;
     let mut bytes = Vec::new();
     loop {
         let is_there = wait(leaves, due).map_err(SignError::Wait)?;
-        if is_there && !read(leaves, &mut bytes, &mut notary).map_err(SignError::Wait)? {
+        if is_there && !read(leaves, &mut bytes, &mut book.notary).map_err(SignError::Wait)? {
             break;
         }
-        if notary.has_grown() && due.is_none() {
+        if book.notary.has_grown() && due.is_none() {
             due = Some(Instant::now() + interval);
         }
         if due.is_some_and(|due| due <= Instant::now()) {
-            notary.write(files)?;
+            book.sign()?;
             due = None;
         }
     }
-    if notary.has_grown() {
-        notary.write(files)?;
-    }
-    Ok(())
+    book.sign()
 }
 
 /// Whether more came; not, if the writer is gone.

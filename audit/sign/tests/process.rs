@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use audit::checkpoint::{Note, VerifyingKey, new_pem, origin};
 use audit::tree::{Frontier, TreeHash, leaf};
 use command_fds::{CommandFdExt as _, FdMapping};
-use wire::audit::{SignConfig, SignEvent, SigningKey};
+use wire::audit::{OnFull, SignConfig, SignEvent, SigningKey};
 use wire::secret::Secret;
 use wire::spawn::{CONFIG_FD, FIRST_RESOURCE_FD, Fd, STATUS_FD};
 
@@ -49,6 +49,7 @@ impl Signer {
             leaves: number(0),
             checkpoints: vec![number(1), number(2)],
             interval_ms,
+            on_full: OnFull::Deny,
             user: None,
         };
         let (config_read, mut config_write) = std::io::pipe().unwrap();

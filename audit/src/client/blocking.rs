@@ -3,8 +3,8 @@
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 
-use super::AppendError;
-use crate::protocol::{self, MAX_REPLY, Receipt, Reply};
+use super::{AppendError, Appended, answer};
+use crate::protocol::{self, MAX_REPLY, Reply};
 use crate::record::Event;
 
 /// A client that waits for each receipt.
@@ -24,13 +24,12 @@ impl Blocking {
     /// Hands in one event and waits until it is in the log.
     ///
     /// # Errors
-    /// It is not in the log.
-    pub fn append(&mut self, event: &Event) -> Result<Receipt, AppendError> {
+    /// It is not in the log, and its action must not go on.
+    pub fn append(&mut self, event: &Event) -> Result<Appended, AppendError> {
         let frame = protocol::event_frame(event)?;
         let socket = self.socket.as_mut().ok_or(AppendError::Lost)?;
         match exchange(socket, &frame) {
-            Ok(Reply::Written(receipt)) => Ok(receipt),
-            Ok(Reply::Refused(why)) => Err(AppendError::Refused(why)),
+            Ok(reply) => answer(reply),
             Err(error) => {
                 self.socket = None;
                 Err(error)

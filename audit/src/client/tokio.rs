@@ -14,8 +14,8 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot};
 
-use super::AppendError;
-use crate::protocol::{self, MAX_REPLY, Receipt, Reply};
+use super::{AppendError, Appended, answer};
+use crate::protocol::{self, MAX_REPLY, Reply};
 use crate::record::Event;
 
 /// Most events that are sent and not acknowledged; the next append waits.
@@ -58,16 +58,12 @@ impl Tokio {
     /// may still be recorded.
     ///
     /// # Errors
-    /// It is not in the log.
-    pub async fn append(&self, event: &Event) -> Result<Receipt, AppendError> {
+    /// It is not in the log, and its action must not go on.
+    pub async fn append(&self, event: &Event) -> Result<Appended, AppendError> {
         let frame = protocol::event_frame(event)?;
         let (waiting, reply) = oneshot::channel();
         self.events.send(Sending { frame, waiting }).await.map_err(|_closed| AppendError::Lost)?;
-        match reply.await {
-            Ok(Reply::Written(receipt)) => Ok(receipt),
-            Ok(Reply::Refused(why)) => Err(AppendError::Refused(why)),
-            Err(_dropped) => Err(AppendError::Lost),
-        }
+        reply.await.map_err(|_dropped| AppendError::Lost).and_then(answer)
     }
 }
 

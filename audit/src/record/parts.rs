@@ -125,6 +125,10 @@ pub enum Phase {
     AgentStarted,
     /// The agent ended by itself.
     AgentExited,
+    /// The virtual processors stand still.
+    Paused,
+    /// They go on.
+    Resumed,
     /// The sandbox was ended from outside: a signal, a time-out, an operator.
     Stopped,
     /// The sandbox failed.

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 
-use super::journal::{Journal, StageError};
-use crate::protocol::{self, MAX_EVENT, Reply};
+use super::journal::{Journal, StageError, Staged};
+use crate::protocol::{self, MAX_EVENT, MAX_REPLY, Reply};
 
 /// Bytes that are read at once.
 const CHUNK: usize = 64 * 1024;
@@ -89,6 +89,17 @@ impl Client {
         self.outgoing.truncate(mark);
     }
 
+    /// What was staged after `mark` is not in the log, and goes on all the same.
+    pub(crate) fn leave_unrecorded(&mut self, mark: usize) {
+        let staged: Vec<u8> = self.outgoing.drain(mark..).collect();
+        let mut used = 0;
+        while let Ok(Some((body, length))) = protocol::first_frame(&staged[used..], MAX_REPLY) {
+            let reply = protocol::parse_reply(body).expect("it is our own");
+            self.reply(&if matches!(reply, Reply::Written(_)) { Reply::Unrecorded } else { reply });
+            used += length;
+        }
+    }
+
     fn stage_events(&mut self, journal: &mut Journal) {
         let mut used = 0;
         loop {
@@ -101,7 +112,8 @@ impl Client {
                 break;
             };
             let reply = match journal.stage(&self.name, event) {
-                Ok(receipt) => Reply::Written(receipt),
+                Ok(Staged::Chained(receipt)) => Reply::Written(receipt),
+                Ok(Staged::Lost) => Reply::Unrecorded,
                 Err(error) => Reply::Refused(describe(&error)),
             };
             used += length;

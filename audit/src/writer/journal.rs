@@ -2,7 +2,8 @@
 //!
 //! [`Journal::stage`] chains an event in memory; [`Journal::commit`] writes all that was staged with one
 //! call. If that fails, the file is cut back to its last whole record and the journal is dead: the
-//! numbers that were staged were never acknowledged and are gone with it.
+//! numbers that were staged were never acknowledged and are gone with it. Only if the disk is full, and the operator lets
+//! actions go on then ([`OnFull::Degrade`]), it lives on with a [`Gap`], which the next record that fits tells of.
 
 use std::fs::File;
 use std::io::{self, BufReader, Seek as _, SeekFrom, Write as _};
@@ -11,8 +12,10 @@ use std::time::SystemTime;
 
 use classify::redact::Redactor;
 use rustix::time::{ClockId, clock_gettime};
+use wire::audit::OnFull;
 use wire::id::SandboxId;
 
+use super::gap::{self, Gap};
 use crate::chain;
 use crate::log::{Fault, LogError, MAX_LINE, Reader, Summary};
 use crate::protocol::Receipt;
@@ -42,8 +45,12 @@ pub(crate) struct Journal {
     segment: Segment,
     /// Takes secrets and personal data out of what is staged.
     redactor: Redactor,
-    /// Whether a write failed: nothing is written any more.
-    dead: bool,
+    /// Whether it can be written.
+    state: State,
+    /// What a full disk means.
+    on_full: OnFull,
+    /// Events without a record.
+    lost: u64,
     /// The same for every record of a batch: reading two clocks costs more than the hash.
     now: Option<Stamp>,
 }
@@ -55,6 +62,34 @@ struct Segment {
     before: u64,
     /// The day of its first record, as its time begins; empty if there is none.
     day: String,
+}
+
+/// Whether the log can be written.
+#[derive(Debug)]
+enum State {
+    Writing,
+    /// Not now.
+    Full(Gap),
+    /// A write failed: nothing is written any more.
+    Dead,
+}
+
+/// What became of an event that was staged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Staged {
+    /// Its receipt is true after the next commit.
+    Chained(Receipt),
+    /// There is no room for it, and it goes on without a record.
+    Lost,
+}
+
+/// What became of a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Committed {
+    /// What was staged is in the file.
+    Written,
+    /// The disk is full; what was staged goes on without a record.
+    Lost,
 }
 
 #[derive(Clone, Debug)]
@@ -119,7 +154,7 @@ impl JournalError {
 impl Journal {
     /// Reads the log to its end. An unfinished last record, which a crash leaves, is taken off, and that
     /// is recorded.
-    pub(crate) fn open(file: File, origin: &Origin) -> Result<Self, JournalError> {
+    pub(crate) fn open(file: File, origin: &Origin, on_full: OnFull) -> Result<Self, JournalError> {
         let length = file.metadata().map_err(JournalError::Read)?.len();
         let (summary, unfinished, owner) = verify(&file, length)?;
         if let Some(owner) = owner.filter(|owner| *owner != origin.sandbox) {
@@ -134,7 +169,9 @@ impl Journal {
             leaves: Vec::new(),
             segment: Segment { before: 0, day: String::new() },
             redactor: Redactor::new(),
-            dead: false,
+            state: State::Writing,
+            on_full,
+            lost: 0,
             now: None,
         };
         if unfinished > 0 {
@@ -188,22 +225,66 @@ impl Journal {
     }
 
     /// Chains the event that `json` holds. Its receipt is true only after the next commit.
-    pub(crate) fn stage(&mut self, client: &str, json: &[u8]) -> Result<Receipt, StageError> {
+    pub(crate) fn stage(&mut self, client: &str, json: &[u8]) -> Result<Staged, StageError> {
         let mut event: Event = serde_json::from_slice(json).map_err(StageError::NotAnEvent)?;
-        if event.action == Action::LogRepair {
+        if matches!(event.action, Action::LogRepair | Action::LogGap) {
             return Err(StageError::Reserved);
         }
+        if !self.may_fit() {
+            self.lost += 1;
+            return Ok(Staged::Lost);
+        }
         event.redact(&self.redactor);
-        self.chain(client, &event)
+        self.chain(client, &event).map(Staged::Chained)
+    }
+
+    /// Whether this event is to be tried. A batch that is tried again begins with what is told of the gap.
+    fn may_fit(&mut self) -> bool {
+        let State::Full(gap) = &self.state else { return true };
+        if self.lines.is_empty() {
+            if !gap.is_due() {
+                return false;
+            }
+            self.tell_of_gap();
+        }
+        true
+    }
+
+    /// Events without a record, since the start.
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// Why there is no room now, if there is none.
+    pub(crate) fn full(&self) -> Option<String> {
+        match &self.state {
+            State::Full(gap) => Some(gap.cause()),
+            State::Writing | State::Dead => None,
+        }
+    }
+
+    /// Tells of the gap, if there is one and room for that, before the end.
+    pub(crate) fn end(&mut self) -> Result<(), JournalError> {
+        if matches!(self.state, State::Full(_)) && self.lines.is_empty() {
+            self.tell_of_gap();
+        }
+        self.commit().map(drop)
+    }
+
+    fn tell_of_gap(&mut self) {
+        let State::Full(gap) = &self.state else { return };
+        let event = gap.event(self.lost);
+        self.chain(SELF, &event).expect("an event of one line is a record");
     }
 
     /// Writes everything that was staged.
-    pub(crate) fn commit(&mut self) -> Result<(), JournalError> {
+    pub(crate) fn commit(&mut self) -> Result<Committed, JournalError> {
         self.now = None;
         if self.lines.is_empty() {
-            return Ok(());
+            let is_full = matches!(self.state, State::Full(_));
+            return Ok(if is_full { Committed::Lost } else { Committed::Written });
         }
-        if self.dead {
+        if matches!(self.state, State::Dead) {
             return Err(JournalError::Dead);
         }
         let result = (&*self.file).write_all(&self.lines);
@@ -211,17 +292,41 @@ impl Journal {
         match result {
             Ok(()) => {
                 self.written = self.staged;
-                Ok(())
+                self.state = State::Writing;
+                Ok(Committed::Written)
             }
             Err(error) => {
                 // What was not acknowledged must not stand in the log. If even this fails, the next start
                 // takes an unfinished record off; whole ones that nobody acted upon do no harm.
-                self.dead = true;
                 self.leaves.clear();
-                let _stays = self.file.set_len(self.written.bytes - self.segment.before);
-                Err(JournalError::Write(error))
+                let cut_back = self.file.set_len(self.written.bytes - self.segment.before);
+                let goes_on = self.on_full == OnFull::Degrade && gap::is_full(&error) && cut_back.is_ok();
+                if !goes_on {
+                    self.state = State::Dead;
+                    return Err(JournalError::Write(error));
+                }
+                self.lose_staged(&error);
+                Ok(Committed::Lost)
             }
         }
+    }
+
+    /// What was staged is not in the file, and goes on without a record.
+    fn lose_staged(&mut self, error: &io::Error) {
+        let chained = self.staged.records - self.written.records;
+        let state = std::mem::replace(&mut self.state, State::Dead);
+        // What is told of a gap is no event of anybody.
+        let (mut gap, events) = match state {
+            State::Full(gap) => (gap, chained - 1),
+            State::Writing | State::Dead => (Gap::begin(self.lost, error), chained),
+        };
+        gap.try_later();
+        self.lost += events;
+        self.staged = self.written;
+        if self.written.bytes == self.segment.before {
+            self.segment.day.clear();
+        }
+        self.state = State::Full(gap);
     }
 
     fn chain(&mut self, client: &str, event: &Event) -> Result<Receipt, StageError> {

@@ -4,14 +4,19 @@ use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+
+/// Between two questions, when the manager had none to give.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Where segments come from, and what was asked for.
 #[derive(Debug)]
 pub(crate) struct Segments {
     socket: UnixStream,
     state: State,
+    next_ask: Instant,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +32,7 @@ enum State {
 impl Segments {
     pub(crate) fn new(socket: UnixStream) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        Ok(Self { socket, state: State::Idle })
+        Ok(Self { socket, state: State::Idle, next_ask: Instant::now() })
     }
 
     /// The socket, while something is to come.
@@ -37,7 +42,7 @@ impl Segments {
 
     /// Whether the manager has to be asked now.
     pub(crate) fn ask(&mut self) -> bool {
-        let asks = self.state == State::Idle;
+        let asks = self.state == State::Idle && self.next_ask <= Instant::now();
         if asks {
             self.state = State::Asked;
         }
@@ -64,6 +69,9 @@ impl Segments {
             _ => None,
         });
         self.state = State::Idle;
+        if received.is_none() {
+            self.next_ask = Instant::now() + PAUSE;
+        }
         Ok(received.map(File::from))
     }
 }

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use wire::audit::{AuditEvent, AuditSync};
 
 use super::client::Client;
-use super::journal::{Journal, JournalError};
+use super::journal::{Committed, Journal, JournalError};
 use super::leaves::Leaves;
 use super::segments::Segments;
 use super::sync::Syncer;
@@ -88,6 +88,7 @@ pub(super) fn serve(
     };
     let syncer = Syncer::start(journal.file(), interval).map_err(WriterError::Wait)?;
     let result = serve_clients(&mut journal, &mut parties, stop, (&syncer, limits));
+    let result = result.and_then(|()| last_words(&mut journal, &mut parties));
     // A failed sync is the cause of whatever failed after it.
     let result = syncer.finish().map_err(|error| JournalError::Sync(error).into()).and(result);
     let result = result
@@ -117,7 +118,7 @@ fn serve_clients(
             }
         }
         rotate(journal, parties, syncer, &woken)?;
-        let before = journal.records();
+        let (before, was_full) = (journal.records(), journal.full().is_some());
         round(journal, &mut parties.clients, &woken, limits)?;
         if journal.records() > before {
             syncer.note_growth();
@@ -126,6 +127,7 @@ fn serve_clients(
             }
             rounds = rounds.wrapping_add(1);
         }
+        report_change(was_full, journal, parties.status);
         pass_on(journal.take_leaves(), parties, woken.signer).map_err(WriterError::Signer)?;
         parties.clients.iter_mut().for_each(Client::flush);
         parties.clients.retain(|client| !client.is_finished());
@@ -134,6 +136,24 @@ fn serve_clients(
         }
     }
     Ok(())
+}
+
+/// What a gap in the log is at the end, and its leaf.
+fn last_words(journal: &mut Journal, parties: &mut Parties<'_>) -> Result<(), WriterError> {
+    let was_full = journal.full().is_some();
+    journal.end()?;
+    report_change(was_full, journal, parties.status);
+    let Some(signer) = &mut parties.signer else { return Ok(()) };
+    signer.send(&journal.take_leaves()).map_err(WriterError::Signer)
+}
+
+/// Tells the manager when the log became full, and when it has room again.
+fn report_change(was_full: bool, journal: &Journal, status: &mut File) {
+    match (was_full, journal.full()) {
+        (false, Some(cause)) => report(status, &AuditEvent::Degraded { cause }),
+        (true, None) => report(status, &AuditEvent::Restored { lost: journal.lost() }),
+        (false, None) | (true, Some(_)) => {}
+    }
 }
 
 /// Goes on in the segment that the manager sent, if it did.
@@ -184,16 +204,20 @@ fn round(
         }
     }
     let grows = journal.staged_bytes() > 0;
-    let written = journal.commit().and_then(|()| match limits.sync {
-        AuditSync::Always if grows => journal.file().sync_data().map_err(JournalError::Sync),
-        AuditSync::Always | AuditSync::Interval(_) => Ok(()),
-    });
-    written.inspect_err(|_failed| {
-        for (client, mark) in clients.iter_mut().zip(marks) {
-            client.take_back(mark);
+    let committed = journal.commit().and_then(|committed| match (committed, limits.sync) {
+        (Committed::Written, AuditSync::Always) if grows => {
+            journal.file().sync_data().map_err(JournalError::Sync).map(|()| committed)
         }
-    })?;
-    Ok(())
+        _ => Ok(committed),
+    });
+    for (client, mark) in clients.iter_mut().zip(marks) {
+        match &committed {
+            Ok(Committed::Written) => {}
+            Ok(Committed::Lost) => client.leave_unrecorded(mark),
+            Err(_failed) => client.take_back(mark),
+        }
+    }
+    Ok(committed.map(drop)?)
 }
 
 fn wait(parties: &Parties<'_>, stop: &UnixStream, sync_ended: &PipeReader) -> io::Result<Woken> {

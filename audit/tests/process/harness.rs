@@ -12,7 +12,7 @@ use std::time::Duration;
 use audit::Event;
 use command_fds::{CommandFdExt as _, FdMapping};
 use rustix::process::{Pid, Signal, kill_process};
-use wire::audit::{AuditClient, AuditConfig, AuditEvent, AuditSync};
+use wire::audit::{AuditClient, AuditConfig, AuditEvent, AuditSync, OnFull};
 use wire::spawn::{CONFIG_FD, FIRST_RESOURCE_FD, Fd, STATUS_FD};
 
 pub(crate) const SANDBOX: &str = "test-0a1b2c3d";
@@ -31,6 +31,15 @@ struct More {
     signer: Option<UnixStream>,
     segment_bytes: u64,
     sync: AuditSync,
+    on_full: OnFull,
+    open: fn(&Path) -> File,
+}
+
+impl More {
+    fn nothing() -> Self {
+        let sync = AuditSync::Interval(50);
+        Self { segments: None, signer: None, segment_bytes: u64::MAX, sync, on_full: OnFull::Deny, open }
+    }
 }
 
 /// The other ends of a writer's sockets.
@@ -67,10 +76,38 @@ impl Writer {
         bytes: u64,
         clients: [&str; N],
     ) -> (Self, [UnixStream; N]) {
-        let mut command = Command::new("prlimit");
-        command.args([&format!("--fsize={bytes}"), "--", env!("CARGO_BIN_EXE_openshell-audit")]);
-        let (writer, sockets) = Self::spawn(command, log, clients);
+        let (writer, sockets) = Self::spawn(limited(bytes), log, clients);
         (writer.ready(), sockets)
+    }
+
+    /// The same, when actions may go on without a record.
+    pub(crate) fn start_degrading<const N: usize>(
+        log: &Path,
+        bytes: u64,
+        clients: [&str; N],
+    ) -> (Self, [UnixStream; N]) {
+        let more = More { on_full: OnFull::Degrade, ..More::nothing() };
+        let (writer, sockets) = Self::spawn_with(limited(bytes), log, clients, more);
+        (writer.ready(), sockets)
+    }
+
+    /// The same, on a log that cannot be written at all.
+    pub(crate) fn start_degrading_on_read_only<const N: usize>(
+        log: &Path,
+        clients: [&str; N],
+    ) -> (Self, [UnixStream; N]) {
+        let open = |log: &Path| File::open(log).unwrap();
+        let more = More { on_full: OnFull::Degrade, open, ..More::nothing() };
+        let command = Command::new(env!("CARGO_BIN_EXE_openshell-audit"));
+        let (writer, sockets) = Self::spawn_with(command, log, clients, more);
+        (writer.ready(), sockets)
+    }
+
+    /// Its files may grow as long as they like from now on.
+    pub(crate) fn make_room(&self) {
+        let pid = Pid::from_raw(i32::try_from(self.pid()).unwrap());
+        let limit = rustix::process::Rlimit { current: None, maximum: None };
+        rustix::process::prlimit(pid, rustix::process::Resource::Fsize, limit).unwrap();
     }
 
     /// A writer that may fail to start.
@@ -83,7 +120,14 @@ impl Writer {
         let (segments, to_segments) = UnixStream::pair().unwrap();
         let (leaves, to_signer) = UnixStream::pair().unwrap();
         let command = Command::new(env!("CARGO_BIN_EXE_openshell-audit"));
-        let more = More { segments: Some(to_segments), signer: Some(to_signer), segment_bytes, sync };
+        let more = More {
+            segments: Some(to_segments),
+            signer: Some(to_signer),
+            segment_bytes,
+            sync,
+            on_full: OnFull::Deny,
+            open,
+        };
         let first = directory.join(audit::log::segments::name(1));
         let (mut writer, [proxy]) = Self::spawn_with(command, &first, ["proxy"], more);
         directory.clone_into(&mut writer.log);
@@ -91,13 +135,7 @@ impl Writer {
     }
 
     fn spawn<const N: usize>(command: Command, log: &Path, clients: [&str; N]) -> (Self, [UnixStream; N]) {
-        let sync = AuditSync::Interval(50);
-        Self::spawn_with(
-            command,
-            log,
-            clients,
-            More { segments: None, signer: None, segment_bytes: u64::MAX, sync },
-        )
+        Self::spawn_with(command, log, clients, More::nothing())
     }
 
     fn spawn_with<const N: usize>(
@@ -106,7 +144,7 @@ impl Writer {
         clients: [&str; N],
         more: More,
     ) -> (Self, [UnixStream; N]) {
-        let file = File::options().read(true).append(true).create(true).open(log).unwrap();
+        let file = (more.open)(log);
         let pairs = clients.map(|name| (name, UnixStream::pair().unwrap()));
         let mut resources: Vec<OwnedFd> = vec![file.into()];
         let mut described = Vec::new();
@@ -132,6 +170,7 @@ impl Writer {
             segments: add(more.segments),
             segment_bytes: more.segment_bytes,
             sync: more.sync,
+            on_full: more.on_full,
             signer: add(more.signer),
             clients: described,
             user: None,
@@ -217,6 +256,17 @@ impl KeptLog {
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
+}
+
+fn open(log: &Path) -> File {
+    File::options().read(true).append(true).create(true).open(log).unwrap()
+}
+
+/// A writer whose files may not grow beyond `bytes`, until it is given room.
+fn limited(bytes: u64) -> Command {
+    let mut command = Command::new("prlimit");
+    command.args([&format!("--fsize={bytes}:unlimited"), "--", env!("CARGO_BIN_EXE_openshell-audit")]);
+    command
 }
 
 /// The event as a frame of the protocol.

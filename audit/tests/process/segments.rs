@@ -42,7 +42,7 @@ fn a_full_segment_is_followed_by_another_and_nothing_is_lost() {
             let mut until_closed = 300;
             while until_closed > 0 {
                 number += 1;
-                receipts.push(client.append(&event(number)).unwrap());
+                receipts.push(crate::recorded(&mut client, number));
                 until_closed -= 1;
                 if until_closed == 100 {
                     assert_eq!(writer.event(), AuditEvent::SegmentFull);
@@ -81,7 +81,7 @@ fn killed_while_segments_change_nothing_acknowledged_is_lost() {
             Writer::start_in(path, 4096, AuditSync::Interval(1));
         let appending = std::thread::spawn(move || {
             let mut client = Blocking::new(proxy);
-            (1..).map_while(|number| client.append(&event(number)).ok()).collect::<Vec<_>>()
+            (1..).map_while(|number| client.append(&event(number)).ok()?.receipt()).collect::<Vec<_>>()
         });
         let mut last = 1;
         for _step in 0..1 + round % 6 {
@@ -118,7 +118,7 @@ fn a_writer_without_its_signer_ends() {
     let (mut writer, Ends { proxy, segments: _segments, leaves }) =
         Writer::start_in(directory.path(), u64::MAX, AuditSync::Interval(50));
     let mut client = Blocking::new(proxy);
-    client.append(&event(1)).unwrap();
+    crate::recorded(&mut client, 1);
     drop(leaves);
     assert!((2..100).any(|number| client.append(&event(number)).is_err()));
     let AuditEvent::Failed { cause, .. } = writer.event() else { panic!("it did not fail") };
@@ -136,7 +136,7 @@ fn secrets_and_personal_data_are_not_written() {
     event.reason = Some(format!("no rule for {token}"));
     let object = event.object.take().unwrap();
     event.object = Some(object.with_request("GET", "/users/jane%40example.com", Some(&format!("{token}=1"))));
-    client.append(&event).unwrap();
+    let _receipt = client.append(&event).unwrap();
     let record = log::read(writer.log()).unwrap().next().unwrap().unwrap();
     assert_eq!(record.event.reason.as_deref(), Some("no rule for <credential/github-token>"));
     let object = record.event.object.unwrap();

@@ -71,7 +71,8 @@ impl Surface {
             | Action::InboundRequest
             | Action::Configuration
             | Action::LogRetention
-            | Action::LogRepair => Self::AgentBehaviour,
+            | Action::LogRepair
+            | Action::LogGap => Self::AgentBehaviour,
         }
     }
 }

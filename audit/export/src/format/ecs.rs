@@ -76,7 +76,7 @@ fn category(action: Action) -> &'static [&'static str] {
         Action::PolicyChange | Action::Configuration => &["configuration"],
         Action::CredentialChange => &["configuration", "iam"],
         Action::Detection => &["intrusion_detection"],
-        Action::LogRepair | Action::LogRetention => &["configuration"],
+        Action::LogRepair | Action::LogGap | Action::LogRetention => &["configuration"],
     }
 }
 
@@ -91,12 +91,13 @@ fn kinds(record: &Record) -> Vec<&'static str> {
         Action::Lifecycle => match phase {
             Some(Phase::Started | Phase::AgentStarted) => vec!["start"],
             Some(Phase::AgentExited | Phase::Stopped | Phase::Failed) => vec!["end"],
+            Some(Phase::Paused | Phase::Resumed) => vec!["change"],
             None => vec!["info"],
         },
         Action::PolicyChange | Action::CredentialChange => vec!["change"],
         Action::Configuration => vec!["creation"],
         Action::Detection => vec!["info"],
-        Action::LogRepair => vec!["change"],
+        Action::LogRepair | Action::LogGap => vec!["change"],
         Action::LogRetention => vec!["deletion"],
     };
     match record.event.decision {

@@ -7,7 +7,7 @@
 //! | name-query | 4003 DNS Activity |
 //! | inference, inference-outcome | 6003 API Activity |
 //! | execution | allowed: 1007 Process Activity; refused: 1001 File System Activity, as no process came of it |
-//! | lifecycle, log-repair, log-retention | 6002 Application Lifecycle |
+//! | lifecycle, log-repair, log-gap, log-retention | 6002 Application Lifecycle |
 //! | policy-change, credential-change, configuration | 3004 Entity Management |
 //! | detection | 2004 Detection Finding |
 //!

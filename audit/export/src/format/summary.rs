@@ -18,7 +18,7 @@ pub(super) fn severity(record: &Record) -> Severity {
     let failed = event.lifecycle.as_ref().is_some_and(|lifecycle| lifecycle.phase == Phase::Failed);
     match (event.action, event.decision) {
         // The writer cut the log's end off: somebody should know why it was torn.
-        (Action::LogRepair, _) => Severity::High,
+        (Action::LogRepair | Action::LogGap, _) => Severity::High,
         (_, Some(Decision::Deny)) => Severity::Medium,
         (Action::Lifecycle, _) if failed => Severity::Medium,
         (Action::PolicyChange | Action::CredentialChange, _) => Severity::Low,

@@ -76,6 +76,8 @@ fn life(lifecycle: &Lifecycle) -> String {
         Phase::Started => "started",
         Phase::AgentStarted => "agent started",
         Phase::AgentExited => "agent exited",
+        Phase::Paused => "paused",
+        Phase::Resumed => "resumed",
         Phase::Stopped => "stopped",
         Phase::Failed => "failed",
     };

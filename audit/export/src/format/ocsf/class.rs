@@ -17,7 +17,7 @@ pub(super) fn of(record: &Record) -> Class {
         Action::NameQuery => dns(record),
         Action::Inference | Action::InferenceOutcome => api(record),
         Action::Execution => execution(record),
-        Action::Lifecycle | Action::LogRepair | Action::LogRetention => lifecycle(record),
+        Action::Lifecycle | Action::LogRepair | Action::LogGap | Action::LogRetention => lifecycle(record),
         Action::PolicyChange | Action::CredentialChange | Action::Configuration => management(record),
         Action::Detection => finding(record),
     }
@@ -229,8 +229,11 @@ fn lifecycle(record: &Record) -> Class {
     let phase = record.event.lifecycle.as_ref().map(|lifecycle| lifecycle.phase);
     let (activity, activity_name) = match phase {
         Some(Phase::Started | Phase::AgentStarted) => (3, "Start"),
+        Some(Phase::Paused) => (99, "Pause"),
+        Some(Phase::Resumed) => (99, "Resume"),
         Some(Phase::AgentExited | Phase::Stopped | Phase::Failed) => (4, "Stop"),
         None if record.event.action == Action::LogRepair => (99, "Log Repair"),
+        None if record.event.action == Action::LogGap => (99, "Log Gap"),
         None if record.event.action == Action::LogRetention => (99, "Log Retention"),
         None => (0, "Unknown"),
     };
