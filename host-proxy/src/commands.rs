@@ -6,7 +6,7 @@ use policies::LoadErrors;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::UnixStream;
 use wire::id::PolicyVersion;
-use wire::proxy::{MAX_COMMAND, ProxyCommand, ProxyEvent};
+use wire::proxy::{Doors, MAX_COMMAND, ProxyCommand, ProxyEvent};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::credentials::Credentials;
@@ -32,8 +32,8 @@ pub async fn serve(
             return Ok(());
         }
         let answer = match serde_json::from_slice(&line)? {
-            ProxyCommand::SetPolicy { version, policy } => {
-                set_policy((in_force, connections), version, policy).await
+            ProxyCommand::SetPolicy { version, policy, doors } => {
+                set_policy((in_force, connections), version, (policy, doors)).await
             }
             ProxyCommand::SetCredentials { credentials: new } => match credentials.replace(new) {
                 Ok(()) => ProxyEvent::CredentialsApplied,
@@ -47,13 +47,13 @@ pub async fn serve(
 async fn set_policy(
     (in_force, connections): (&InForce, &Pool),
     version: PolicyVersion,
-    text: String,
+    (text, doors): (String, Doors),
 ) -> ProxyEvent {
     let refused = |cause| ProxyEvent::PolicyRefused { version, cause };
     // A long policy takes milliseconds, for which no flow should wait.
     match tokio::task::spawn_blocking(move || in_force::load(&text)).await {
         Ok(Ok(policy)) => {
-            let closed = in_force.replace(version, policy).await;
+            let closed = in_force.replace(version, (policy, doors)).await;
             // What nobody uses any more closes; it belongs to a policy that is gone.
             connections.clear();
             ProxyEvent::PolicyApplied { version, closed }

@@ -14,9 +14,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use policies::{Denial, LoadErrors, Policy, Timestamp};
+use policies::{LoadErrors, Policy, Timestamp};
 use tokio::sync::{Notify, watch};
 use wire::id::PolicyVersion;
+use wire::proxy::Doors;
 
 use crate::clock::now;
 
@@ -34,6 +35,8 @@ pub struct Edition {
     pub version: PolicyVersion,
     /// What it says.
     pub policy: Policy,
+    /// Whether anybody may come in from outside.
+    pub doors: Doors,
     /// How much it ended that an earlier one had allowed.
     ended: AtomicU64,
     /// Told when the last holder lets go.
@@ -52,7 +55,7 @@ impl InForce {
     /// Begins with `policy`.
     #[must_use]
     pub fn new(policy: Policy) -> Self {
-        Self(watch::Sender::new(Arc::new(Edition::new(PolicyVersion::FIRST, policy))))
+        Self(watch::Sender::new(Arc::new(Edition::new(PolicyVersion::FIRST, policy, Doors::Open))))
     }
 
     /// The edition of this moment. Who keeps it longer than for one decision delays [`InForce::replace`].
@@ -71,13 +74,13 @@ impl InForce {
     /// another one is asked before the work begins. It is kept true.
     ///
     /// # Errors
-    /// The denial that ended the work, wherever it stood; it is dropped.
-    pub async fn uphold<T>(
+    /// What an edition has against it, which ended the work wherever it stood; it is dropped.
+    pub async fn uphold<T, E>(
         &self,
         conforms: &mut PolicyVersion,
-        forbids: impl Fn(&Policy) -> Option<Denial>,
+        forbids: impl Fn(&Edition) -> Option<E>,
         work: impl Future<Output = T>,
-    ) -> Result<T, Denial> {
+    ) -> Result<T, E> {
         let mut editions = self.0.subscribe();
         let mut work = pin!(work);
         let mut turn = None;
@@ -88,7 +91,7 @@ impl InForce {
             let at = now();
             let turned = edition.policy.has_turns() && turn.is_none_or(|turn| turn <= at);
             if edition.version != *conforms || turned {
-                if let Some(denial) = forbids(&edition.policy) {
+                if let Some(denial) = forbids(&edition) {
                     edition.ended.fetch_add(1, Ordering::Relaxed);
                     return Err(denial);
                 }
@@ -106,8 +109,8 @@ impl InForce {
     }
 
     /// Puts `policy` in force. Returns, once nothing goes on by an earlier edition, how much was ended.
-    pub async fn replace(&self, version: PolicyVersion, policy: Policy) -> u64 {
-        let next = Arc::new(Edition::new(version, policy));
+    pub async fn replace(&self, version: PolicyVersion, (policy, doors): (Policy, Doors)) -> u64 {
+        let next = Arc::new(Edition::new(version, policy, doors));
         let old = self.0.send_replace(Arc::clone(&next));
         let gone = Arc::clone(&old.gone);
         drop(old);
@@ -125,8 +128,8 @@ async fn reached(turn: Option<Timestamp>) {
 }
 
 impl Edition {
-    fn new(version: PolicyVersion, policy: Policy) -> Self {
-        Self { version, policy, ended: AtomicU64::new(0), gone: Arc::default() }
+    fn new(version: PolicyVersion, policy: Policy, doors: Doors) -> Self {
+        Self { version, policy, doors, ended: AtomicU64::new(0), gone: Arc::default() }
     }
 }
 

@@ -29,6 +29,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 use wire::flow::FlowKey;
+use wire::id::PolicyVersion;
 use wire::inbound::{MOST_CONNECTIONS, MOST_OPENINGS, Network, Opening, Protocol};
 
 use crate::accept::accept_tcp;
@@ -131,7 +132,8 @@ async fn watch(hall: Arc<Hall>, door: Arc<Door>, listener: TcpListener) -> ! {
         };
         let Some((stream, source)) = next else { continue };
         let source = SocketAddr::new(source.ip().to_canonical(), source.port());
-        let place = match door.place(source) {
+        let place = hall.judge.open_under().map_err(|_closed| Refused::quarantine());
+        let place = match place.and_then(|version| Ok((version, door.place(source)?))) {
             Ok(place) => place,
             Err(refused) => {
                 if turned.is_told_now(source, &refused, Instant::now()) {
@@ -145,8 +147,9 @@ async fn watch(hall: Arc<Hall>, door: Arc<Door>, listener: TcpListener) -> ! {
         };
         let (hall, door) = (Arc::clone(&hall), Arc::clone(&door));
         tokio::spawn(async move {
+            let (version, place) = place;
             let visit = Visit { hall: &hall, door: &door, source };
-            if let Err(error) = visit.receive(stream).await {
+            if let Err(error) = visit.receive(stream, version).await {
                 tracing::debug!(error = %chain(&error), "a connection from outside ended");
             }
             drop(place);
@@ -166,17 +169,22 @@ impl Door {
 }
 
 impl Visit<'_> {
-    async fn receive(self, stream: TcpStream) -> io::Result<()> {
+    /// Serves a connection that came while the sandbox was open under policy `version`.
+    async fn receive(self, stream: TcpStream, version: PolicyVersion) -> io::Result<()> {
         stream.set_nodelay(true)?;
         match self.door.protocol {
-            Protocol::Tcp => self.tcp(stream).await,
-            Protocol::Http => self.http(stream).await,
+            Protocol::Tcp => self.tcp(stream, version).await,
+            Protocol::Http => self.http(stream, version).await,
         }
     }
 }
 
-/// With no time to linger a close resets the connection.
 fn reset(stream: TcpStream) {
-    let _closed_anyway = rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO));
+    with_reset(&stream);
     drop(stream);
+}
+
+/// With no time to linger a close resets the connection.
+fn with_reset(stream: &TcpStream) {
+    let _closed_anyway = rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO));
 }

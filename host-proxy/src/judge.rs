@@ -12,13 +12,14 @@ use audit::{Action, Event};
 use http::HeaderMap;
 use policies::{Decision, Denial, DestinationDecision, NameDecision, Permit, Policy, Timestamp};
 use wire::id::{PolicyVersion, RequestId};
+use wire::proxy::Doors;
 use wire::subject::Subject;
 
 use crate::canonical::{Authority, CanonicalRequest, Name};
 use crate::clock::now;
 use crate::credentials::{Carried, Credentials};
 use crate::flow::{Asker, FlowError};
-use crate::in_force::InForce;
+use crate::in_force::{Edition, InForce};
 use crate::journal::{self, Journal, Outcome};
 use crate::quota::{Budget, Exceeded, Moment, Quotas};
 use crate::refusal::Refusal;
@@ -33,6 +34,10 @@ pub struct Judge {
     boot: u32,
     requests: AtomicU64,
 }
+
+/// Nobody may come in from outside.
+#[derive(Clone, Copy, Debug)]
+pub struct Closed;
 
 /// A request that is judged, and judged again when the policy is replaced.
 #[derive(Clone, Copy, Debug)]
@@ -124,7 +129,7 @@ impl Judge {
         conforms: &mut PolicyVersion,
         work: impl Future<Output = T>,
     ) -> Result<T, Refusal> {
-        let forbids = |policy: &Policy| match case.decide(policy, now()) {
+        let forbids = |edition: &Edition| match case.decide(&edition.policy, now()) {
             Decision::Allow(now) => now.asks_more_than(permit),
             Decision::Deny(denial) => Some(denial),
         };
@@ -144,9 +149,32 @@ impl Judge {
         conforms: &mut PolicyVersion,
         work: impl Future<Output = T>,
     ) -> Result<T, Refusal> {
-        let forbids = |policy: &Policy| decide_destination(policy, asker, authority);
+        let forbids = |edition: &Edition| decide_destination(&edition.policy, asker, authority);
         let upheld = self.in_force.uphold(conforms, forbids, work).await;
         upheld.map_err(|denial| Refusal::revoked(&denial))
+    }
+
+    /// Lets somebody in for `work`, while the sandbox is open to the outside. `conforms` is the policy under which it was
+    /// found open.
+    ///
+    /// # Errors
+    /// It is not any more, and the work was broken off; not recorded.
+    pub async fn uphold_visit<T>(
+        &self,
+        conforms: &mut PolicyVersion,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Closed> {
+        let forbids = |edition: &Edition| (edition.doors == Doors::Shut).then_some(Closed);
+        self.in_force.uphold(conforms, forbids, work).await
+    }
+
+    /// The policy under which the sandbox is open to the outside now.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn open_under(&self) -> Result<PolicyVersion, Closed> {
+        let edition = self.in_force.current();
+        if edition.doors == Doors::Shut { Err(Closed) } else { Ok(edition.version) }
     }
 
     /// The sandbox's credentials.

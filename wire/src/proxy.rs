@@ -108,12 +108,25 @@ pub enum ProxyCommand {
         version: PolicyVersion,
         /// As [`ProxyConfig::policy`].
         policy: String,
+        /// Whether the doors of [`ProxyConfig::inbound`] are open.
+        doors: Doors,
     },
     /// Replace the credentials.
     SetCredentials {
         /// As [`ProxyConfig::credentials`].
         credentials: Vec<Credential>,
     },
+}
+
+/// Whether what is configured to be open to the outside is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Doors {
+    /// It is.
+    #[default]
+    Open,
+    /// Nobody comes in, and who is in is put out.
+    Shut,
 }
 
 /// Longest line of a [`ProxyCommand`], in bytes.

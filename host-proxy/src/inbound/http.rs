@@ -19,11 +19,12 @@ use tokio::io::AsyncRead;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout;
-use wire::id::RequestId;
+use wire::id::{PolicyVersion, RequestId};
 
-use super::Visit;
+use super::{Visit, with_reset};
 use super::record::{Line, Outcome, Refused};
 use crate::fields;
+use crate::judge::Closed;
 use crate::http1::{Close, Framing, Head, Length, Patience, ReadError, Reader, Writer};
 use crate::refusal::{REQUEST_ID, chain};
 use crate::upstream::{Feeder, Outbound, Outgoing, SendError, Upstream};
@@ -45,6 +46,8 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// One connection.
 struct Session<'a> {
     visit: Visit<'a>,
+    /// The policy under which the sandbox was found open last.
+    conforms: PolicyVersion,
     reader: Reader<OwnedReadHalf>,
     writer: Writer<OwnedWriteHalf>,
 }
@@ -94,10 +97,10 @@ struct Body<'a> {
 }
 
 impl Visit<'_> {
-    pub(super) async fn http(self, stream: TcpStream) -> io::Result<()> {
+    pub(super) async fn http(self, stream: TcpStream, conforms: PolicyVersion) -> io::Result<()> {
         let (read, write) = stream.into_split();
-        let mut session =
-            Session { visit: self, reader: Reader::new(read, PATIENCE), writer: Writer::new(write) };
+        let (reader, writer) = (Reader::new(read, PATIENCE), Writer::new(write));
+        let mut session = Session { visit: self, conforms, reader, writer };
         while session.next().await? == Next::Request {}
         session.writer.shutdown().await?;
         // What is under way is read: a reset would take our last answer from the client.
@@ -108,7 +111,9 @@ impl Visit<'_> {
 
 impl Session<'_> {
     async fn next(&mut self) -> io::Result<Next> {
-        match self.reader.head().await {
+        let head = self.visit.hall.judge.uphold_visit(&mut self.conforms, self.reader.head());
+        let Ok(head) = head.await else { return self.put_out() };
+        match head {
             Ok(Some(head)) => self.request(head).await,
             Ok(None) => Ok(Next::End),
             Err(ReadError::Io(error)) => Err(error),
@@ -145,6 +150,12 @@ impl Session<'_> {
         }
     }
 
+    /// The end of somebody who was in when the doors were shut.
+    fn put_out(&mut self) -> io::Result<Next> {
+        with_reset(self.writer.stream_mut().as_ref());
+        Err(io::ErrorKind::ConnectionAborted.into())
+    }
+
     /// To the agent's program and back; the outcome is recorded.
     async fn forward(
         &mut self,
@@ -154,12 +165,21 @@ impl Session<'_> {
     ) -> io::Result<Next> {
         let (started, tally) = (Instant::now(), Tally::default());
         let persistent = head.persistent;
-        let result = self.exchange((method, target), head, &tally).await;
+        let (judge, mut conforms) = (&self.visit.hall.judge, self.conforms);
+        let result = judge.uphold_visit(&mut conforms, self.exchange((method, target), head, &tally)).await;
+        self.conforms = conforms;
+        let (result, put_out) = match result {
+            Ok(result) => (result, None),
+            Err(Closed) => (Err(Fault::During), Some(Refused::quarantine())),
+        };
         let failed = match &result {
             Err(Fault::Before(refused)) => Some(refused),
-            Ok(()) | Err(Fault::During) => None,
+            Ok(()) | Err(Fault::During) => put_out.as_ref(),
         };
         self.visit.record_outcome(id, tally.outcome(started), failed).await;
+        if put_out.is_some() {
+            return self.put_out();
+        }
         match result {
             Ok(()) if persistent && self.reader.is_between_requests() => Ok(Next::Request),
             Ok(()) => Ok(Next::End),

@@ -14,7 +14,7 @@ use crate::refusal::chain;
 /// Why a connection or a request is not let in.
 #[derive(Clone, Debug)]
 pub(super) struct Refused {
-    /// The check: `source`, `token`, `request`, `limit`, `sandbox` or `proxy`.
+    /// The check: `source`, `token`, `request`, `limit`, `quarantine`, `sandbox` or `proxy`.
     pub(super) level: &'static str,
     /// For HTTP.
     pub(super) status: StatusCode,
@@ -53,6 +53,12 @@ impl Refused {
     pub(super) fn full() -> Self {
         let error = "too many connections from outside are open".to_owned();
         Self { level: "limit", status: StatusCode::SERVICE_UNAVAILABLE, error, hint: "try again later" }
+    }
+
+    pub(super) fn quarantine() -> Self {
+        let error = "the sandbox is in quarantine".to_owned();
+        let hint = "the operator can set a policy to end it";
+        Self { level: "quarantine", status: StatusCode::SERVICE_UNAVAILABLE, error, hint }
     }
 
     pub(super) fn token() -> Self {

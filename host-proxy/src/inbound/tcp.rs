@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use wire::id::PolicyVersion;
 
 use super::record::{Outcome, Refused};
 use super::{Visit, reset};
+use crate::judge::Closed;
 
 /// How long a connection may be silent both ways.
 const IDLE: Duration = Duration::from_secs(60 * 60);
@@ -27,33 +29,35 @@ struct Tally {
 }
 
 impl Visit<'_> {
-    pub(super) async fn tcp(self, mut stream: TcpStream) -> io::Result<()> {
+    pub(super) async fn tcp(self, mut stream: TcpStream, mut conforms: PolicyVersion) -> io::Result<()> {
         let id = self.hall.judge.next_id();
         if self.admit_connection(&id).await.is_err() {
             reset(stream);
             return Ok(());
         }
         let tally = Tally::begin();
-        let mut guest = match self.hall.guest.connect(self.door.port).await {
-            Ok(guest) => guest,
-            Err(error) => {
-                self.record_outcome(&id, Outcome::default(), Some(&Refused::unreached(&error))).await;
-                reset(stream);
-                return Ok(());
-            }
+        let carried = self.carry_both(&mut stream, &tally);
+        let (failed, result) = match self.hall.judge.uphold_visit(&mut conforms, carried).await {
+            Ok(Ok(result)) => (None, result),
+            Ok(Err(unreached)) => (Some(unreached), Err(io::ErrorKind::ConnectionRefused.into())),
+            Err(Closed) => (Some(Refused::quarantine()), Err(io::ErrorKind::ConnectionAborted.into())),
         };
-        let result = {
-            let (from_client, to_client) = stream.split();
-            let (from_guest, to_guest) = guest.split();
-            let inward = carry(from_client, to_guest, (&tally, &tally.sent));
-            let outward = carry(from_guest, to_client, (&tally, &tally.received));
-            tokio::try_join!(inward, outward)
-        };
-        self.record_outcome(&id, tally.outcome(), None).await;
+        self.record_outcome(&id, tally.outcome(), failed.as_ref()).await;
         if result.is_err() {
             reset(stream);
         }
-        result.map(drop)
+        result
+    }
+
+    /// To the agent's program and back, until both directions have ended.
+    async fn carry_both(self, stream: &mut TcpStream, tally: &Tally) -> Result<io::Result<()>, Refused> {
+        let guest = self.hall.guest.connect(self.door.port).await;
+        let mut guest = guest.map_err(|error| Refused::unreached(&error))?;
+        let (from_client, to_client) = stream.split();
+        let (from_guest, to_guest) = guest.split();
+        let inward = carry(from_client, to_guest, (tally, &tally.sent));
+        let outward = carry(from_guest, to_client, (tally, &tally.received));
+        Ok(tokio::try_join!(inward, outward).map(drop))
     }
 }
 

@@ -22,7 +22,7 @@ use wire::frame;
 use wire::id::{FlowId, PolicyVersion, SandboxId};
 use wire::inbound::{Inbound, Opening};
 use wire::name::{Query, Reply};
-use wire::proxy::{ProxyCommand, ProxyConfig, ProxyEvent, Upstream};
+use wire::proxy::{self, ProxyCommand, ProxyConfig, ProxyEvent, Upstream};
 use wire::spawn::Fd;
 use wire::subject::{Program, Subject};
 
@@ -184,9 +184,18 @@ impl Bench {
 
     /// Sends a policy as the manager does; returns what the proxy answers.
     pub(crate) fn set_policy(&self, policy: &str) -> ProxyEvent {
+        self.set(policy, proxy::Doors::Open)
+    }
+
+    /// Puts the sandbox into quarantine as the manager does, and says that nothing is allowed.
+    pub(crate) fn quarantine(&self) -> ProxyEvent {
+        self.set("version: 1\nnetwork: []\n", proxy::Doors::Shut)
+    }
+
+    fn set(&self, policy: &str, doors: proxy::Doors) -> ProxyEvent {
         let mut manager = self.manager.lock().unwrap();
         manager.version = manager.version.next();
-        let command = ProxyCommand::SetPolicy { version: manager.version, policy: policy.to_owned() };
+        let command = ProxyCommand::SetPolicy { version: manager.version, policy: policy.to_owned(), doors };
         manager.command(&command)
     }
 

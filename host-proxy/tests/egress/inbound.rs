@@ -10,6 +10,7 @@ use std::time::Duration;
 use wire::flow::FlowKey;
 use wire::frame;
 use wire::inbound::{Answer as Said, Head, MAX_FRAME, Opening, PORT, Protocol, SealedHead};
+use wire::proxy::ProxyEvent;
 use wire::secret::Secret;
 use wire::spawn::Fd;
 use wire::vsock::greeting;
@@ -510,4 +511,57 @@ fn egress_goes_on_while_inbound_is_full() {
     let question = site.bench.ask("example.com", hickory_proto::rr::RecordType::A);
     assert_eq!(question.metadata.response_code, hickory_proto::op::ResponseCode::NXDomain);
     drop(held);
+}
+
+/// What a connection says after its peer has put it out.
+fn is_out(stream: &mut TcpStream) -> bool {
+    matches!(stream.read(&mut [0; 1]), Ok(0) | Err(_))
+}
+
+#[test]
+fn quarantine_puts_out_who_is_in_and_lets_nobody_in_until_a_policy_is_set() {
+    let site = Door::TCP.to(echo);
+    let mut stream = site.connect();
+    let turn = |stream: &mut TcpStream| {
+        stream.write_all(b"x").unwrap();
+        stream.read_exact(&mut [0; 1]).unwrap();
+    };
+    turn(&mut stream);
+    assert!(matches!(site.bench.set_policy(NOTHING), ProxyEvent::PolicyApplied { closed: 0, .. }));
+    turn(&mut stream);
+    let put_out = site.bench.quarantine();
+    assert!(matches!(put_out, ProxyEvent::PolicyApplied { closed: 1, .. }), "{put_out:?}");
+    let error = stream.read(&mut [0; 1]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    let outcome = site.bench.audit.wait_for(|event| event["action"] == "inbound-outcome");
+    assert_eq!((outcome["level"].as_str(), outcome["object"]["bytes_sent"].as_u64()), (Some("quarantine"), Some(2)));
+    assert!(is_out(&mut site.connect()));
+    let refused = site.recorded("inbound-connection", "deny");
+    assert_eq!(refused["level"], "quarantine");
+    assert!(matches!(site.bench.set_policy(NOTHING), ProxyEvent::PolicyApplied { .. }));
+    turn(&mut site.connect());
+}
+
+#[test]
+fn quarantine_breaks_off_a_response_and_a_connection_between_requests() {
+    fn endless(mut stream: UnixStream, _seen: &Mutex<Vec<u8>>) {
+        stream.read_exact(&mut [0; 16]).unwrap();
+        let _put_out = stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n");
+        while stream.write_all(b"1\r\nx\r\n").is_ok() {}
+    }
+    let site = Door::HTTP.to(endless);
+    let mut busy = site.connect();
+    busy.write_all(get("/", "").as_bytes()).unwrap();
+    busy.read_exact(&mut [0; 64]).unwrap();
+    let mut idle = site.connect();
+    idle.write_all(b"GET / HTTP/1.1\r\n").unwrap();
+    let admitted = |event: &serde_json::Value| event["action"] == "inbound-request";
+    site.bench.audit.wait_for(admitted);
+    assert!(matches!(site.bench.quarantine(), ProxyEvent::PolicyApplied { .. }));
+    let mut rest = Vec::new();
+    let ended = busy.read_to_end(&mut rest);
+    assert!(ended.is_err() || !rest.ends_with(b"0\r\n\r\n"), "the response ended as if it were whole");
+    assert!(is_out(&mut idle));
+    let outcome = site.bench.audit.wait_for(|event| event["action"] == "inbound-outcome");
+    assert_eq!(outcome["level"], "quarantine");
 }
