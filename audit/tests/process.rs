@@ -104,11 +104,7 @@ fn told_to_end_it_ends_and_its_clients_hear_it() {
     let mut client = Blocking::new(socket);
     let receipt = recorded(&mut client, 1);
     writer.signal(rustix::process::Signal::INT);
-    assert_eq!(
-        recorded(&mut client, 2).sequence,
-        receipt.sequence + 1,
-        "an interrupt is the manager's"
-    );
+    assert_eq!(recorded(&mut client, 2).sequence, receipt.sequence + 1, "an interrupt is the manager's");
     writer.signal(rustix::process::Signal::TERM);
     while client.append(&event(3)).is_ok() {}
     let log = writer.log().to_owned();

@@ -43,17 +43,31 @@ pub(crate) enum Vm {
     /// Other exit codes: 124 timed out, 125 openshell failed, 126 the command may not be executed, 127 command not found in
     /// the guest, 130 interrupted.
     Run(Run),
-    /// List running sandboxes.
+    /// List running sandboxes, and how each stands.
     Ps(Output),
+    /// Let a sandbox stand still: it executes nothing and keeps its memory, until it is resumed.
+    ///
+    /// Its time (resources.timeout) goes on, and those that it is connected to may lose patience.
+    Pause(Named),
+    /// Let a paused sandbox go on.
+    Resume(Named),
+    /// Cut a sandbox off: every connection ends, out and in, and none can be opened. The agent runs on.
+    ///
+    /// `openshell policy set` ends it.
+    Quarantine(Named),
     /// Read the sources of a sandbox's credentials again: every request from then on carries what they give.
     ///
     /// A variable keeps the value that `vm run` was started with; name a file or a command for secrets that change.
-    RefreshCredentials {
-        /// The sandbox's id, or its agent's name if only one of it is running.
-        sandbox: String,
-        #[command(flatten)]
-        output: Output,
-    },
+    RefreshCredentials(Named),
+}
+
+/// One running sandbox.
+#[derive(Debug, Args)]
+pub(crate) struct Named {
+    /// The sandbox's id, or its agent's name if only one of it is running.
+    pub(crate) sandbox: String,
+    #[command(flatten)]
+    pub(crate) output: Output,
 }
 
 #[derive(Debug, Args)]

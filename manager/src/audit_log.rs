@@ -8,13 +8,14 @@ mod retention;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use audit::log::{packed, segments};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use wire::audit::AuditEvent;
 use wire::id::SandboxId;
 
 use crate::audit_settings::AuditSettings;
@@ -99,23 +100,51 @@ impl AuditLog {
         key::remember(self.directory.parent().expect("a log lies among logs"), key)
     }
 
-    /// The writer wants to go on in another segment.
-    pub(crate) fn next_segment(&mut self) -> Result<(), Failure> {
+    /// Does what the writer reports, other than its beginning and its end.
+    pub(crate) fn attend(&mut self, event: &AuditEvent, recorder: &mut Recorder) -> Result<(), Failure> {
+        match event {
+            AuditEvent::SegmentFull => self.next_segment(),
+            AuditEvent::SegmentClosed => self.segment_closed(recorder),
+            AuditEvent::Degraded { cause } => {
+                warn(format_args!(
+                    "the audit log cannot be written ({cause}): actions go on without a record (on_full: degrade)"
+                ));
+                Ok(())
+            }
+            AuditEvent::Restored { lost } => {
+                warn(format_args!(
+                    "the audit log can be written again; {lost} events have no record (action log-gap)"
+                ));
+                Ok(())
+            }
+            AuditEvent::Ready { .. } | AuditEvent::Failed { .. } => Ok(()),
+        }
+    }
+
+    /// The writer wants to go on in another segment. If there is no room for one it goes on in the present one, as long as
+    /// that can be written, and asks again.
+    fn next_segment(&mut self) -> Result<(), Failure> {
         let Some(writer) = &self.writer else { return Ok(()) };
-        let file = new_segment(&self.directory, self.last + 1)
-            .map_err(|error| cannot_write(&self.directory, &error))?;
-        self.last += 1;
-        let files = [file.as_fd()];
+        let file = match new_segment(&self.directory, self.last + 1) {
+            Ok(file) => Some(file),
+            Err(error) if audit::writer::is_full(&error) => None,
+            Err(error) => return Err(cannot_write(&self.directory, &error)),
+        };
+        self.last += u64::from(file.is_some());
+        let files: Vec<BorrowedFd<'_>> = file.iter().map(File::as_fd).collect();
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
-        assert!(ancillary.push(SendAncillaryMessage::ScmRights(&files)), "there is room for one descriptor");
+        if !files.is_empty() {
+            let has_room = ancillary.push(SendAncillaryMessage::ScmRights(&files));
+            assert!(has_room, "there is room for one descriptor");
+        }
         // A writer that is gone reports so itself.
         let _gone = sendmsg(writer, &[IoSlice::new(b"s")], &mut ancillary, SendFlags::NOSIGNAL);
         Ok(())
     }
 
     /// The writer went on to the last segment: the one before is packed, on a thread of its own, and what is too old goes.
-    pub(crate) fn segment_closed(&self, recorder: &mut Recorder) -> Result<(), Failure> {
+    fn segment_closed(&self, recorder: &mut Recorder) -> Result<(), Failure> {
         let (directory, closed) = (self.directory.clone(), self.last - 1);
         if let Some(days) = self.settings.log.keep_days {
             retention::remove_segments(&directory, (days, self.delivered(&directory)), recorder)?;
@@ -142,6 +171,12 @@ impl AuditLog {
         let sandbox = log.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         exported::delivered(&self.layout.state, &self.settings.exports, sandbox)
     }
+}
+
+/// For whoever looks after the sandbox: the log itself cannot say it now.
+#[expect(clippy::print_stderr, reason = "it concerns the run, and only the terminal is sure to be there")]
+fn warn(text: std::fmt::Arguments<'_>) {
+    eprintln!("openshell: {text}");
 }
 
 fn new_segment(directory: &Path, number: u64) -> io::Result<File> {

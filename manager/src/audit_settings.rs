@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use policies::yaml;
 use serde::Deserialize;
-use wire::audit::AuditSync;
+use wire::audit::{AuditSync, OnFull};
 
 use crate::failure::Failure;
 use crate::layout::Layout;
@@ -42,6 +42,8 @@ pub struct AuditSettings {
 pub struct LogSettings {
     /// When a record must be on the disk.
     pub sync: SyncSetting,
+    /// What becomes of actions while the disk has no room for their records.
+    pub on_full: FullSetting,
     /// Size from which on a segment is full.
     pub segment: Mebibytes,
     /// Days that records are kept; `None`: for ever.
@@ -58,6 +60,16 @@ pub enum SyncSetting {
     Interval,
     /// Before it is acknowledged.
     Always,
+}
+
+/// What becomes of actions while the disk has no room for their records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FullSetting {
+    /// None goes on.
+    Deny,
+    /// They go on; the log says afterwards how many have no record.
+    Degrade,
 }
 
 /// Who signs checkpoints, and where they go.
@@ -102,7 +114,13 @@ pub struct TokenKey {
 
 impl Default for LogSettings {
     fn default() -> Self {
-        Self { sync: SyncSetting::Interval, segment: Mebibytes(64), keep_days: None, keep: None }
+        Self {
+            sync: SyncSetting::Interval,
+            on_full: FullSetting::Deny,
+            segment: Mebibytes(64),
+            keep_days: None,
+            keep: None,
+        }
     }
 }
 
@@ -120,6 +138,17 @@ impl SyncSetting {
         match self {
             Self::Interval => AuditSync::Interval(50),
             Self::Always => AuditSync::Always,
+        }
+    }
+}
+
+impl FullSetting {
+    /// As writer and signer are told it.
+    #[must_use]
+    pub fn for_writer(self) -> OnFull {
+        match self {
+            Self::Deny => OnFull::Deny,
+            Self::Degrade => OnFull::Degrade,
         }
     }
 }
@@ -152,15 +181,6 @@ impl AuditSettings {
 
     fn check(&self) -> Result<(), (&'static str, &'static str)> {
         self.detections.check()?;
-        if audit_watch::Kind::ALL
-            .into_iter()
-            .any(|kind| self.detections.response(kind) == Some(audit::Response::Pause))
-        {
-            return Err((
-                "a detection is to pause the sandbox, which this version cannot",
-                "write quarantine or stop",
-            ));
-        }
         if self.log.keep_days == Some(0) {
             return Err(("log.keep_days is 0", "write at least 1, or leave it out to keep everything"));
         }
@@ -199,12 +219,13 @@ mod tests {
     fn a_file_says_what_it_says_and_the_rest_is_as_without_it() {
         assert_eq!(load("# nothing\n").unwrap(), AuditSettings::default());
         let settings = load(
-            "log: {sync: always, segment: 8MiB, keep_days: 30, keep: 2GiB}\n\
+            "log: {sync: always, on_full: degrade, segment: 8MiB, keep_days: 30, keep: 2GiB}\n\
              signing:\n  name: acme\n  interval: 5s\n  copies: [/mnt/worm]\n  \
              key: {pkcs11: {module: /usr/lib/p11.so, token: audit, key: k1, pin: {env: PIN}}}\n",
         )
         .unwrap();
         assert_eq!(settings.log.sync.for_writer(), AuditSync::Always);
+        assert_eq!(settings.log.on_full.for_writer(), OnFull::Degrade);
         assert_eq!(
             (settings.log.segment.0, settings.log.keep_days, settings.log.keep),
             (8, Some(30), Some(Mebibytes(2048)))
@@ -227,7 +248,8 @@ mod tests {
             ("signing: {interval: 0s}\n", "0s"),
             ("detections: {repeated-denials: {same: 0}}\n", "repeated-denials.same"),
             ("detections: {repeated-denials: {some: 3}}\n", "some"),
-            ("detections: {new-binary: {response: pause}}\n", "pause"),
+            ("detections: {new-binary: {response: sleep}}\n", "sleep"),
+            ("log: {on_full: ignore}\n", "ignore"),
         ] {
             let failure = load(text).unwrap_err();
             assert!(

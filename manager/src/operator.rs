@@ -6,6 +6,7 @@
 mod client;
 mod credentials;
 mod policy;
+mod standing;
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -22,6 +23,9 @@ use crate::failure::{Failure, chain};
 
 pub use credentials::refresh_credentials;
 pub use policy::set_policy;
+pub use standing::{list, pause, quarantine, resume};
+pub use wire::id::SandboxId;
+pub use wire::operator::{PolicySet, Standing};
 
 /// How long a caller may take for its question, and the sandbox for its answer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -33,7 +37,12 @@ const LONG_PATIENCE: Duration = Duration::from_secs(90);
 pub(crate) fn patience(ask: &Ask) -> Duration {
     match ask {
         Ask::RefreshCredentials => LONG_PATIENCE,
-        Ask::SetPolicy { .. } | Ask::PolicyInForce => PATIENCE,
+        Ask::SetPolicy { .. }
+        | Ask::PolicyInForce
+        | Ask::Pause
+        | Ask::Resume
+        | Ask::Quarantine
+        | Ask::Standing => PATIENCE,
     }
 }
 

@@ -408,6 +408,7 @@ impl Prepared {
             segments: Some(resources.add(log.segments().map_err(|error| socket_failure(&error))?)),
             segment_bytes: log.settings().log.segment.bytes(),
             sync: log.settings().log.sync.for_writer(),
+            on_full: log.settings().log.on_full.for_writer(),
             signer: sign.is_some().then(|| resources.add(signer)),
             clients,
             user: self.run.user(Program::Audit),
@@ -436,6 +437,7 @@ impl Prepared {
             leaves: resources.add(leaves),
             checkpoints: log.checkpoints()?.into_iter().map(|file| resources.add(file)).collect(),
             interval_ms: signing.interval.0.saturating_mul(1000),
+            on_full: log.settings().log.on_full.for_writer(),
             user: self.run.user(Program::Sign),
         };
         let launch = Launch { program: Program::Sign, config, resources, logs: self.run.path() };

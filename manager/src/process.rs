@@ -101,6 +101,26 @@ impl Process {
         Ok(process)
     }
 
+    /// Lets it stand still: it executes nothing until [`Self::thaw`], and can be killed.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn freeze(&self) -> io::Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn thaw(&self) -> io::Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> io::Result<()> {
+        Ok(rustix::process::kill_process(Pid::from_child(&self.child), signal)?)
+    }
+
     /// Why it died, from its exit status and the end of its log.
     pub fn post_mortem(&mut self) -> String {
         // A process that closed its status channel and lives on is not to be trusted with more time.
@@ -119,9 +139,8 @@ impl Process {
 
     /// Asks it to end, waits up to `grace`, then kills it.
     pub fn stop(mut self, grace: Duration) {
-        let pid = Pid::from_child(&self.child);
         // A child that is gone already needs no signal.
-        let _gone = rustix::process::kill_process(pid, Signal::TERM);
+        let _gone = self.signal(Signal::TERM);
         self.wait_up_to(grace);
     }
 

@@ -6,7 +6,9 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use audit::client::Blocking;
-use audit::{Action, Configuration, Decision, Event, Lifecycle, Object, Owner, Phase, PolicyChange, Subject};
+use audit::{
+    Action, Appended, Configuration, Decision, Event, Lifecycle, Object, Owner, Phase, PolicyChange, Subject,
+};
 use audit_watch::Finding;
 use images::Digest;
 use wire::confinement::Confinement;
@@ -60,6 +62,11 @@ impl Recorder {
     pub(crate) fn started(&mut self, open_ports: &[String]) -> Result<(), Failure> {
         let detail = (!open_ports.is_empty()).then(|| open_ports.join("; "));
         self.append(Phase::Started, None, detail)
+    }
+
+    /// The machine stands still, or is about to go on, because of `why`.
+    pub(crate) fn stands(&mut self, phase: Phase, why: &str) -> Result<(), Failure> {
+        self.append(phase, None, Some(why.to_owned()))
     }
 
     /// The agent has ended, or the sandbox has failed.
@@ -139,10 +146,10 @@ impl Recorder {
         self.record(&Event { reason, ..Event::new(Action::Detection) })
     }
 
-    /// Old records are about to be removed.
-    pub(crate) fn removed(&mut self, what: &str) -> Result<(), Failure> {
+    /// Old records are about to be removed. They must not be, if that has no record: they would be missing.
+    pub(crate) fn removed(&mut self, what: &str) -> Result<Appended, Failure> {
         let reason = Some(format!("kept long enough: {what}"));
-        self.record(&Event { reason, ..Event::new(Action::LogRetention) })
+        self.try_record(&Event { reason, ..Event::new(Action::LogRetention) })
     }
 
     fn append(&mut self, phase: Phase, code: Option<i32>, detail: Option<String>) -> Result<(), Failure> {
@@ -151,8 +158,12 @@ impl Recorder {
     }
 
     fn record(&mut self, event: &Event) -> Result<(), Failure> {
-        let appended = self.0.append(event);
-        appended.map(drop).map_err(|error| {
+        // Without a record it goes on only where the operator wants that.
+        self.try_record(event).map(drop)
+    }
+
+    fn try_record(&mut self, event: &Event) -> Result<Appended, Failure> {
+        self.0.append(event).map_err(|error| {
             Failure::new(
                 format_args!("the audit log cannot be written: {}", chain(&error)),
                 "free some space: without a log nothing runs",

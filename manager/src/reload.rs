@@ -17,7 +17,7 @@ use policies::confinement::Workspace;
 use policies::{Document, Policy};
 use wire::id::PolicyVersion;
 use wire::operator::{Answer, Ask, PolicyInForce, PolicySet};
-use wire::proxy::ProxyCommand;
+use wire::proxy::{Doors, ProxyCommand};
 use zeroize::Zeroizing;
 
 use crate::failure::{Failure, chain, wrong_policy};
@@ -39,8 +39,8 @@ pub(crate) struct Reload {
     /// The proxy's ear; `None`: the sandbox has no egress.
     proxy: Option<UnixStream>,
     pending: Option<Pending>,
-    /// The detection for which the sandbox is cut off as soon as the pending policy is in force or refused.
-    deferred: Option<String>,
+    /// For whom the sandbox is cut off as soon as the pending policy is in force or refused.
+    deferred: Vec<Cutoff>,
 }
 
 /// The network half of one policy.
@@ -49,6 +49,7 @@ struct Network {
     version: PolicyVersion,
     text: String,
     sha256: String,
+    doors: Doors,
 }
 
 /// A policy that the proxy was sent.
@@ -56,6 +57,14 @@ struct Network {
 struct Pending {
     network: Network,
     change: PolicyChange,
+    asked: AskedBy,
+}
+
+/// Why the sandbox is cut off.
+#[derive(Debug)]
+pub(crate) struct Cutoff {
+    source: String,
+    uid: u32,
     asked: AskedBy,
 }
 
@@ -78,7 +87,8 @@ impl Reload {
         if let Some(proxy) = &proxy {
             proxy.set_write_timeout(Some(PATIENCE))?;
         }
-        let in_force = Network::new(PolicyVersion::FIRST, network.unwrap_or_default().to_owned());
+        let in_force =
+            Network::new(PolicyVersion::FIRST, network.unwrap_or_default().to_owned(), Doors::Open);
         Ok(Self {
             started_with,
             workspace,
@@ -86,16 +96,26 @@ impl Reload {
             last: PolicyVersion::FIRST,
             proxy,
             pending: None,
-            deferred: None,
+            deferred: Vec::new(),
         })
     }
 
     /// Answers the operator, now or when the proxy has answered.
-    pub(crate) fn asked(&mut self, asked: Asked, recorder: &mut Recorder) {
+    ///
+    /// # Errors
+    /// The sandbox must not go on.
+    pub(crate) fn asked(&mut self, asked: Asked, recorder: &mut Recorder) -> Result<(), Failure> {
         let Asked { ask, uid, reply } = asked;
         match ask {
             Ask::PolicyInForce => reply.send(Answer::PolicyInForce(self.in_force.answer())),
-            Ask::RefreshCredentials => unreachable!("the sandbox's loop gives that to `Refresh`"),
+            Ask::Quarantine => {
+                let asked = AskedBy::Operator(reply);
+                let cutoff = Cutoff { source: "quarantine by the operator".to_owned(), uid, asked };
+                return self.quarantine(cutoff, recorder);
+            }
+            Ask::RefreshCredentials | Ask::Pause | Ask::Resume | Ask::Standing => {
+                unreachable!("the sandbox's loop gives that to others")
+            }
             Ask::SetPolicy { policy, name } => {
                 let mut change = PolicyChange { new: None, old: self.in_force.edition(), source: name, uid };
                 if let Err(failure) = self.replace(&policy, &mut change, (recorder, &reply)) {
@@ -103,6 +123,12 @@ impl Reload {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Whether the sandbox is cut off.
+    pub(crate) fn is_quarantined(&self) -> bool {
+        self.in_force.doors == Doors::Shut
     }
 
     /// The proxy says that the policy that it was sent is in force.
@@ -123,35 +149,64 @@ impl Reload {
         self.quarantine_deferred(recorder)
     }
 
-    /// Cuts the sandbox off: a policy that allows nothing takes effect, and closes all open flows. It stays until an operator
-    /// sets a policy.
-    pub(crate) fn quarantine(&mut self, detection: &str, recorder: &mut Recorder) -> Result<(), Failure> {
+    /// Cuts the sandbox off: a policy that allows nothing takes effect, closes all open flows, and shuts the doors to the
+    /// outside. It stays until an operator sets a policy.
+    ///
+    /// # Errors
+    /// It is not cut off, though a detection wants it to be.
+    pub(crate) fn quarantine(&mut self, cutoff: Cutoff, recorder: &mut Recorder) -> Result<(), Failure> {
         if self.pending.is_some() {
-            self.deferred = Some(detection.to_owned());
+            self.deferred.push(cutoff);
             return Ok(());
         }
-        // Without a proxy nothing can be reached anyway.
-        let Some(proxy) = &mut self.proxy else { return Ok(()) };
-        let network = Network::new(self.last.next(), closed()?);
+        match (self.cut_off(&cutoff, recorder), cutoff.asked) {
+            (Ok(Some((network, change))), asked) => {
+                self.pending = Some(Pending { network, change, asked });
+                Ok(())
+            }
+            // Without a proxy nothing can be reached anyway.
+            (Ok(None), AskedBy::Detection) => Ok(()),
+            (Ok(None), AskedBy::Operator(reply)) => {
+                reply.send(Answer::from(Failure::new(
+                    "the sandbox has no way out or in that could be cut off",
+                    "pause it, or stop it, if it must not go on",
+                )));
+                Ok(())
+            }
+            (Err(failure), AskedBy::Detection) => Err(failure),
+            (Err(failure), AskedBy::Operator(reply)) => {
+                reply.send(Answer::from(failure));
+                Ok(())
+            }
+        }
+    }
+
+    /// Records it, and tells the proxy, if there is one.
+    fn cut_off(
+        &mut self,
+        cutoff: &Cutoff,
+        recorder: &mut Recorder,
+    ) -> Result<Option<(Network, PolicyChange)>, Failure> {
+        let Some(proxy) = &mut self.proxy else { return Ok(None) };
+        let network = Network::new(self.last.next(), closed()?, Doors::Shut);
         let change = PolicyChange {
             new: Some(network.edition()),
             old: self.in_force.edition(),
-            source: format!("quarantine by detection {detection}"),
-            uid: rustix::process::getuid().as_raw(),
+            source: cutoff.source.clone(),
+            uid: cutoff.uid,
         };
         recorder.policy_change(change.clone(), (Decision::Allow, None))?;
         self.last = network.version;
-        let command = ProxyCommand::SetPolicy { version: network.version, policy: network.text.clone() };
-        say(proxy, &command).map_err(|error| not_cut_off(&error))?;
-        self.pending = Some(Pending { network, change, asked: AskedBy::Detection });
-        Ok(())
+        say(proxy, &network.command()).map_err(|error| not_cut_off(&error))?;
+        Ok(Some((network, change)))
     }
 
     fn quarantine_deferred(&mut self, recorder: &mut Recorder) -> Result<(), Failure> {
-        match self.deferred.take() {
-            Some(detection) => self.quarantine(&detection, recorder),
-            None => Ok(()),
+        if self.deferred.is_empty() {
+            return Ok(());
         }
+        let first = self.deferred.remove(0);
+        self.quarantine(first, recorder)
     }
 
     /// The proxy says that it does not take the policy that it was sent.
@@ -181,7 +236,7 @@ impl Reload {
         (recorder, reply): (&mut Recorder, &Reply),
     ) -> Result<(), Failure> {
         let text = self.network_of(policy, &change.source)?;
-        let network = Network::new(self.last.next(), text);
+        let network = Network::new(self.last.next(), text, Doors::Open);
         change.new = Some(network.edition());
         if self.pending.is_some() {
             return Err(Failure::new("another policy is just taking effect", "try again in a moment"));
@@ -194,8 +249,7 @@ impl Reload {
         };
         recorder.policy_change(change.clone(), (Decision::Allow, None))?;
         self.last = network.version;
-        let command = ProxyCommand::SetPolicy { version: network.version, policy: network.text.clone() };
-        say(proxy, &command).map_err(|error| {
+        say(proxy, &network.command()).map_err(|error| {
             Failure::new(
                 format_args!("the proxy does not take the policy: {error}"),
                 "stop the sandbox if it must not go on",
@@ -234,8 +288,12 @@ impl Reload {
 }
 
 impl Network {
-    fn new(version: PolicyVersion, text: String) -> Self {
-        Self { version, sha256: Digest::of_bytes(text.as_bytes()).to_string(), text }
+    fn new(version: PolicyVersion, text: String, doors: Doors) -> Self {
+        Self { version, sha256: Digest::of_bytes(text.as_bytes()).to_string(), text, doors }
+    }
+
+    fn command(&self) -> ProxyCommand {
+        ProxyCommand::SetPolicy { version: self.version, policy: self.text.clone(), doors: self.doors }
     }
 
     fn edition(&self) -> Edition {
@@ -244,6 +302,14 @@ impl Network {
 
     fn answer(&self) -> PolicyInForce {
         PolicyInForce { version: self.version, digest: self.sha256.clone(), policy: self.text.clone() }
+    }
+}
+
+impl Cutoff {
+    /// On the word of a detection.
+    pub(crate) fn by_detection(name: &str) -> Self {
+        let uid = rustix::process::getuid().as_raw();
+        Self { source: format!("quarantine by detection {name}"), uid, asked: AskedBy::Detection }
     }
 }
 

@@ -19,7 +19,7 @@ use audit_watch::Finding;
 use wire::audit::{AuditEvent, SignEvent};
 use wire::control::{Exit, FromGuest, ToGuest};
 use wire::machine::MachineEvent;
-use wire::operator::Ask;
+use wire::operator::{Answer, Ask, Standing};
 use wire::proxy::ProxyEvent;
 use wire::router::RouterEvent;
 
@@ -29,14 +29,16 @@ use crate::event::{Event, Events};
 use crate::failure::{ExitStatus, Failure, chain};
 use crate::interruption::interrupted;
 use crate::layout::Layout;
+use crate::operator::Asked;
 use crate::options::{ConsoleOutput, Options, Timings, Tty};
+use crate::pause::Pace;
 use crate::policy_files::PolicyFiles;
 use crate::prepare::{Launched, Prepared, prepare};
 use crate::process::Report;
 use crate::processes::Processes;
 use crate::record::Recorder;
 use crate::refresh::Refresh;
-use crate::reload::Reload;
+use crate::reload::{Cutoff, Reload};
 use crate::serial::Console;
 use crate::signals::Received;
 use crate::spec::Spec;
@@ -102,6 +104,7 @@ struct Running {
     events: Events,
     deadline: Option<Instant>,
     ending: Option<Ending>,
+    pace: Pace,
     timings: Timings,
     prepared: Prepared,
     _raw: Option<terminal::Raw>,
@@ -216,6 +219,7 @@ impl Booting {
             events,
             deadline,
             ending: None,
+            pace: Pace::Going,
             timings: options.timings,
             prepared,
             _raw: raw,
@@ -248,9 +252,8 @@ impl Booting {
                 ));
             }
             Event::Machine(Report::Event(MachineEvent::Ready { .. })) => {}
-            Event::Audit(Report::Event(AuditEvent::SegmentFull)) => self.log.next_segment()?,
-            Event::Audit(Report::Event(AuditEvent::SegmentClosed)) => {
-                self.log.segment_closed(&mut self.recorder)?;
+            Event::Audit(Report::Event(event)) if !matches!(event, AuditEvent::Failed { .. }) => {
+                self.log.attend(&event, &mut self.recorder)?;
             }
             Event::Signal(signal) if signal.ends() => return Err(interrupted()),
             Event::Signal(_) => {}
@@ -301,6 +304,10 @@ impl Running {
         };
         let result = ended.and_then(|exit| self.status(exit));
         self.events.timeline.mark("agent ended");
+        if self.pace == Pace::Still {
+            // The agent had ended already, and its machine may power off. One that is gone needs nothing.
+            let _gone = self.processes.machine.thaw();
+        }
         // The machine first: whatever becomes of the record, the agent does nothing more.
         self.guest.close();
         let patience = if result.is_ok() { POWER_OFF } else { Duration::ZERO };
@@ -339,14 +346,10 @@ impl Running {
                 self.recorder.not_executed(&refusals, unlisted, self.prepared.agent_uid())
             }
             Event::Machine(Report::Event(MachineEvent::Ready { .. })) => Ok(()),
-            Event::Audit(Report::Event(AuditEvent::SegmentFull)) => self.log.next_segment(),
-            Event::Audit(Report::Event(AuditEvent::SegmentClosed)) => {
-                self.log.segment_closed(&mut self.recorder)
+            Event::Audit(Report::Event(event)) if !matches!(event, AuditEvent::Failed { .. }) => {
+                self.log.attend(&event, &mut self.recorder)
             }
-            Event::Operator(asked) if asked.ask == Ask::RefreshCredentials => {
-                self.refresh.asked(asked, self.events.to_loop(Event::Credentials));
-                Ok(())
-            }
+            Event::Operator(asked) => self.asked(asked),
             Event::Credentials(reread) => {
                 self.refresh.reread(reread, &mut self.recorder);
                 Ok(())
@@ -357,10 +360,6 @@ impl Running {
             }
             Event::Proxy(Report::Event(ProxyEvent::CredentialsRefused { cause })) => {
                 self.refresh.refused(cause, &mut self.recorder);
-                Ok(())
-            }
-            Event::Operator(asked) => {
-                self.reload.asked(asked, &mut self.recorder);
                 Ok(())
             }
             Event::Proxy(Report::Event(ProxyEvent::PolicyApplied { version, closed })) => {
@@ -391,15 +390,52 @@ impl Running {
         self.recorder.noticed(finding)?;
         match finding.response {
             Response::Record => Ok(()),
-            Response::Quarantine => self.reload.quarantine(finding.kind.as_str(), &mut self.recorder),
-            // The settings do not let `pause` through: nothing could let the machine go on again.
-            Response::Pause | Response::Stop => Err(watching::stopped(finding)),
+            Response::Quarantine => {
+                self.reload.quarantine(Cutoff::by_detection(finding.kind.as_str()), &mut self.recorder)
+            }
+            Response::Pause => {
+                let why = format!("detection {}", finding.kind.as_str());
+                self.pace.change(Pace::Still, &self.processes.machine, (&mut self.recorder, &why))
+            }
+            Response::Stop => Err(watching::stopped(finding)),
         }
+    }
+
+    /// Does what an operator asks for.
+    fn asked(&mut self, asked: Asked) -> Result<(), Failure> {
+        match asked.ask {
+            Ask::RefreshCredentials => {
+                self.refresh.asked(asked, self.events.to_loop(Event::Credentials));
+                Ok(())
+            }
+            Ask::SetPolicy { .. } | Ask::PolicyInForce | Ask::Quarantine => {
+                self.reload.asked(asked, &mut self.recorder)
+            }
+            Ask::Pause => self.change_pace(Pace::Still, &asked),
+            Ask::Resume => self.change_pace(Pace::Going, &asked),
+            Ask::Standing => {
+                asked.reply.send(Answer::Standing(self.standing()));
+                Ok(())
+            }
+        }
+    }
+
+    /// A change that fails is the caller's to know; the sandbox is as it was.
+    fn change_pace(&mut self, to: Pace, asked: &Asked) -> Result<(), Failure> {
+        let why = format!("asked for by user {}", asked.uid);
+        let changed = self.pace.change(to, &self.processes.machine, (&mut self.recorder, &why));
+        asked.reply.send(changed.map_or_else(Answer::from, |()| Answer::Standing(self.standing())));
+        Ok(())
+    }
+
+    fn standing(&self) -> Standing {
+        Standing { paused: self.pace == Pace::Still, quarantined: self.reload.is_quarantined() }
     }
 
     /// The first signal goes to the agent; a second one of the ending kind ends the machine.
     fn signal(&mut self, signal: Received) -> Result<(), Failure> {
-        if signal.ends() && self.ending.is_some() {
+        // One that stands still hears nothing.
+        if signal.ends() && (self.ending.is_some() || self.pace == Pace::Still) {
             return Err(interrupted());
         }
         if let Received::ForAgent(number) = signal {
@@ -420,6 +456,11 @@ impl Running {
             return Err(forced.with_status(ending.status.unwrap_or(ExitStatus::Interrupted)));
         }
         let timed_out = ExitStatus::TimedOut;
+        if self.pace == Pace::Still {
+            let failure =
+                Failure::new("the run's time was up while it was paused", "raise resources.timeout");
+            return Err(failure.with_status(timed_out));
+        }
         self.ending = Some(Ending { status: Some(timed_out), by: Instant::now() + GRACE });
         let asked = self.guest.send(ToGuest::Signal(signal_hook::consts::SIGTERM));
         asked.map_err(|stuck| Failure::new(chain(&stuck), "raise resources.timeout").with_status(timed_out))

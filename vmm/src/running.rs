@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::notice::{Notice, Notices};
 use crate::signals;
 use crate::status;
-use crate::vcpu::{Board, KVM_RUN, Vcpu};
+use crate::vcpu::{Board, REQUESTS, Vcpu};
 use crate::vm::Vm;
 use crate::worker::{Worker, Working};
 
@@ -164,7 +164,7 @@ impl Running {
 
 fn start_vcpu(index: u32, vcpu: Vcpu) -> std::io::Result<JoinHandle<()>> {
     thread::Builder::new().name(format!("vcpu{index}")).spawn(move || {
-        match seccomp::install(Thread::VmmVcpu, &[KVM_RUN]) {
+        match seccomp::install(Thread::VmmVcpu, &REQUESTS) {
             Ok(()) => vcpu.run(),
             Err(error) => vcpu.give_up(&format!("cannot filter a virtual CPU's system calls: {error}")),
         }

@@ -3,7 +3,7 @@
 //! ```text
 //!            ┌───────── exit handled ──────────┐
 //!            ▼                                 │
-//!  start ─► Running ── signal ─► Interrupted ──┘ (no order)
+//!  start ─► Running ── signal ─► Interrupted ──┘ (no order, or the process was stopped and goes on)
 //!            │                        │
 //!            │ the guest stops        │ order to stop
 //!            └────────► Over ◄────────┘
@@ -25,8 +25,14 @@ use crate::notice::{Announcer, Notice};
 use crate::ports::{Effect, Ports};
 use crate::vm::{Vm, VmError};
 
-/// KVM's `KVM_RUN` request, the only one that a running virtual CPU's thread makes.
-pub(crate) const KVM_RUN: u32 = 0xae80;
+/// KVM's `KVM_RUN` request.
+const KVM_RUN: u32 = 0xae80;
+
+/// KVM's `KVM_KVMCLOCK_CTRL` request.
+const KVM_KVMCLOCK_CTRL: u32 = 0xaead;
+
+/// The only requests that a running virtual CPU's thread makes.
+pub(crate) const REQUESTS: [u32; 2] = [KVM_RUN, KVM_KVMCLOCK_CTRL];
 
 /// A virtual CPU that has not started.
 #[derive(Debug)]
@@ -94,7 +100,12 @@ impl Vcpu {
             state = match state {
                 State::Running => self.run_guest(),
                 State::Interrupted if self.board.stop.load(Ordering::Acquire) => State::Over(None),
-                State::Interrupted => State::Running,
+                State::Interrupted => {
+                    // The process may have been stopped meanwhile, for hours: the guest's watchdogs are told that it was
+                    // not their guest that hung. A guest without this clock needs no telling.
+                    let _other_clock = self.fd.kvmclock_ctrl();
+                    State::Running
+                }
                 State::Over(ending) => {
                     if let Some(ending) = ending {
                         self.board.announcer.announce(Notice::Ended(ending));

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::PolicyVersion;
 
 /// Version of this protocol.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Name of the socket in a sandbox's run directory.
 pub const SOCKET: &str = "control.sock";
@@ -42,6 +42,14 @@ pub enum Ask {
     PolicyInForce,
     /// Read the sources of all credentials again.
     RefreshCredentials,
+    /// Let the machine stand still, with its memory.
+    Pause,
+    /// Let it go on.
+    Resume,
+    /// Cut the sandbox off: nothing goes out or comes in until a policy is set.
+    Quarantine,
+    /// How is it?
+    Standing,
 }
 
 /// What is answered.
@@ -67,6 +75,8 @@ pub enum Answer {
         /// Names of the credentials.
         names: Vec<String>,
     },
+    /// How the sandbox stands now.
+    Standing(Standing),
     /// Nothing was done.
     Refused {
         /// One line of cause.
@@ -74,6 +84,16 @@ pub enum Answer {
         /// One line of remedy.
         remedy: String,
     },
+}
+
+/// How a running sandbox stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Standing {
+    /// Whether its virtual processors stand still.
+    pub paused: bool,
+    /// Whether it is cut off.
+    pub quarantined: bool,
 }
 
 /// A policy that took effect.

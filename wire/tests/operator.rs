@@ -5,9 +5,11 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wire::id::PolicyVersion;
-use wire::operator::{Answer, Ask, PolicyInForce, PolicySet, Request, Response, VERSION, Versioned};
+use wire::operator::{
+    Answer, Ask, PolicyInForce, PolicySet, Request, Response, Standing, VERSION, Versioned,
+};
 
-const GOLDEN: &str = include_str!("golden/operator-v2.jsonl");
+const GOLDEN: &str = include_str!("golden/operator-v3.jsonl");
 
 fn same<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(line: &str, value: T) {
     assert_eq!(serde_json::from_str::<T>(line).unwrap(), value);
@@ -23,17 +25,21 @@ fn the_golden_file_reads_as_it_was_written() {
     let ask = Ask::SetPolicy { policy, name: "closed.yaml".to_owned() };
     same(lines[0], Request { version: VERSION, ask });
     same(lines[1], Request { version: VERSION, ask: Ask::PolicyInForce });
-    same(lines[2], Request { version: VERSION, ask: Ask::RefreshCredentials });
+    let short = [Ask::RefreshCredentials, Ask::Pause, Ask::Resume, Ask::Quarantine, Ask::Standing];
+    for (line, ask) in lines[2..].iter().zip(short) {
+        same(line, Request { version: VERSION, ask });
+    }
     let answers = [
         Answer::PolicySet(PolicySet { version, digest: digest.clone(), closed: 3 }),
         Answer::PolicyInForce(PolicyInForce { version, digest, policy: "version: 1\n".to_owned() }),
         Answer::CredentialsRefreshed { names: vec!["TOKEN".to_owned()] },
+        Answer::Standing(Standing { paused: true, quarantined: false }),
         Answer::Refused { cause: "no".to_owned(), remedy: "do".to_owned() },
     ];
-    for (line, answer) in lines[3..].iter().zip(answers) {
+    for (line, answer) in lines[7..].iter().zip(answers) {
         same(line, Response { version: VERSION, answer });
     }
-    assert_eq!(lines.len(), 7);
+    assert_eq!(lines.len(), 12);
 }
 
 #[test]

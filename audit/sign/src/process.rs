@@ -120,11 +120,7 @@ impl Book {
     }
 }
 
-fn sign_while_growing(
-    mut book: Book,
-    leaves: &UnixStream,
-    interval: Duration,
-) -> Result<(), SignError> {
+fn sign_while_growing(mut book: Book, leaves: &UnixStream, interval: Duration) -> Result<(), SignError> {
     let mut due: Option<Instant> = None;
     let mut bytes = Vec::new();
     loop {

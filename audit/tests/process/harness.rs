@@ -117,17 +117,20 @@ impl Writer {
 
     /// A ready writer on the first segment of the log in `directory`, and what the manager and the signer have of it.
     pub(crate) fn start_in(directory: &Path, segment_bytes: u64, sync: AuditSync) -> (Self, Ends) {
+        let command = Command::new(env!("CARGO_BIN_EXE_openshell-audit"));
+        Self::spawn_in(directory, command, More { segment_bytes, sync, ..More::nothing() })
+    }
+
+    /// The same, whose files may not grow beyond `bytes`, and whose actions may go on without a record.
+    pub(crate) fn start_degrading_in(directory: &Path, segment_bytes: u64, bytes: u64) -> (Self, Ends) {
+        let more = More { segment_bytes, on_full: OnFull::Degrade, ..More::nothing() };
+        Self::spawn_in(directory, limited(bytes), more)
+    }
+
+    fn spawn_in(directory: &Path, command: Command, more: More) -> (Self, Ends) {
         let (segments, to_segments) = UnixStream::pair().unwrap();
         let (leaves, to_signer) = UnixStream::pair().unwrap();
-        let command = Command::new(env!("CARGO_BIN_EXE_openshell-audit"));
-        let more = More {
-            segments: Some(to_segments),
-            signer: Some(to_signer),
-            segment_bytes,
-            sync,
-            on_full: OnFull::Deny,
-            open,
-        };
+        let more = More { segments: Some(to_segments), signer: Some(to_signer), ..more };
         let first = directory.join(audit::log::segments::name(1));
         let (mut writer, [proxy]) = Self::spawn_with(command, &first, ["proxy"], more);
         directory.clone_into(&mut writer.log);

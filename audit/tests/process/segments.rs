@@ -11,6 +11,7 @@ use std::time::Duration;
 use audit::client::Blocking;
 use audit::log::{self, Fault, LogError, packed, segments};
 use audit::tree;
+use audit::{Action, Appended};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use wire::audit::{AuditEvent, AuditSync};
 
@@ -143,4 +144,64 @@ fn secrets_and_personal_data_are_not_written() {
     assert_eq!(object.path.as_deref(), Some("/users/<personal/email-address>"));
     assert_eq!(object.query_keys, ["<credential/github-token>"]);
     assert!(!writer.text().contains(token) && !writer.text().contains("jane"));
+}
+
+/// The disk is full when a segment ends; the next one has room, and begins with what is told of the gap.
+#[test]
+fn a_gap_at_the_end_of_a_segment_is_told_of_in_the_next() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let (mut writer, Ends { proxy, segments, mut leaves }) = Writer::start_degrading_in(path, 4096, 8192);
+    let mut client = Blocking::new(proxy);
+    let mut receipts = Vec::new();
+    while let Some(receipt) = client.append(&event(1)).unwrap().receipt() {
+        receipts.push(receipt);
+    }
+    assert_eq!(writer.event(), AuditEvent::SegmentFull);
+    assert!(matches!(writer.event(), AuditEvent::Degraded { .. }));
+    send_segment(&segments, path, 2);
+    let mut lost = 1;
+    loop {
+        match client.append(&event(2)).unwrap() {
+            Appended::Recorded(receipt) => break receipts.push(receipt),
+            Appended::Unrecorded => lost += 1,
+        }
+    }
+    assert_eq!(writer.event(), AuditEvent::SegmentClosed);
+    assert_eq!(writer.event(), AuditEvent::Restored { lost });
+    drop(client);
+    let mut sent = Vec::new();
+    leaves.read_to_end(&mut sent).unwrap();
+    assert_eq!(writer.wait(), Some(0));
+    let records: Vec<_> = log::read(path).unwrap().map(Result::unwrap).collect();
+    let gap = records.iter().position(|record| record.event.action == Action::LogGap).unwrap();
+    assert_eq!((gap + 2, records[gap].event.object.as_ref().unwrap().times), (records.len(), Some(lost)));
+    assert_eq!(sent.len(), 32 * records.len());
+    let told: Vec<_> = records.iter().filter(|record| record.client == "proxy").collect();
+    assert_eq!(told.len(), receipts.len());
+    for (record, receipt) in told.iter().zip(receipts) {
+        assert_eq!((record.sequence, record.hash), (receipt.sequence, receipt.hash));
+    }
+}
+
+/// There is no room for another segment: the present one is written on, and the manager is asked again.
+#[test]
+fn without_room_for_a_segment_the_present_one_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let (mut writer, Ends { proxy, mut segments, leaves: _leaves }) =
+        Writer::start_in(path, 4096, AuditSync::Interval(50));
+    let mut client = Blocking::new(proxy);
+    let asked = std::thread::spawn(move || {
+        assert_eq!(writer.event(), AuditEvent::SegmentFull);
+        std::io::Write::write_all(&mut segments, b"s").unwrap();
+        assert_eq!(writer.event(), AuditEvent::SegmentFull, "it asks again");
+        writer
+    });
+    while !asked.is_finished() {
+        crate::recorded(&mut client, 1);
+    }
+    let _writer = asked.join().unwrap();
+    assert_eq!(segments::list(path).unwrap(), [1]);
+    assert!(log::verify(path).unwrap().bytes > 4096);
 }

@@ -4,19 +4,25 @@ use std::time::Duration;
 
 use manager::failure::Failure;
 use manager::layout::Layout;
-use manager::operator::refresh_credentials;
+use manager::operator::{self, PolicySet, SandboxId, Standing};
 use manager::options::{ConsoleOutput, Options, Timings, Tty};
-use manager::rundir;
 use manager::sandbox::Planned;
 
 use super::{negative, print_json};
-use crate::arguments::{Output, Run, Vm};
+use crate::arguments::{Named, Output, Run, Vm};
 
 pub(super) fn run(command: Vm, layout: Layout) -> Result<u8, Failure> {
     match command {
         Vm::Run(arguments) => start(arguments, layout),
         Vm::Ps(output) => list(output, &layout),
-        Vm::RefreshCredentials { sandbox, output } => refresh(&sandbox, output, &layout).map_err(negative),
+        Vm::Pause(named) => {
+            stand(&named, "paused", operator::pause(&layout, &named.sandbox)).map_err(negative)
+        }
+        Vm::Resume(named) => {
+            stand(&named, "running", operator::resume(&layout, &named.sandbox)).map_err(negative)
+        }
+        Vm::Quarantine(named) => quarantine(&named, &layout).map_err(negative),
+        Vm::RefreshCredentials(named) => refresh(&named, &layout).map_err(negative),
     }
 }
 
@@ -37,8 +43,8 @@ fn start(arguments: Run, layout: Layout) -> Result<u8, Failure> {
     planned.run().map(|status| status.code())
 }
 
-fn refresh(sandbox: &str, output: Output, layout: &Layout) -> Result<u8, Failure> {
-    let (sandbox, names) = refresh_credentials(layout, sandbox)?;
+fn refresh(Named { sandbox, output }: &Named, layout: &Layout) -> Result<u8, Failure> {
+    let (sandbox, names) = operator::refresh_credentials(layout, sandbox)?;
     if output.json {
         print_json(&serde_json::json!({"sandbox": sandbox, "credentials": names}))?;
     } else {
@@ -48,11 +54,51 @@ fn refresh(sandbox: &str, output: Output, layout: &Layout) -> Result<u8, Failure
 }
 
 fn list(output: Output, layout: &Layout) -> Result<u8, Failure> {
-    let running = rundir::running(layout);
+    let running = operator::list(layout);
     if output.json {
-        print_json(&running)?;
+        let describe = |(sandbox, standing): &(SandboxId, Option<Standing>)| {
+            serde_json::json!({
+                "sandbox": sandbox,
+                "state": state(*standing),
+                "quarantined": standing.is_some_and(|standing| standing.quarantined),
+            })
+        };
+        print_json(&running.iter().map(describe).collect::<Vec<_>>())?;
+        return Ok(0);
+    }
+    for (sandbox, standing) in running {
+        let cut_off =
+            if standing.is_some_and(|standing| standing.quarantined) { ", quarantined" } else { "" };
+        println!("{sandbox}  {}{cut_off}", state(standing));
+    }
+    Ok(0)
+}
+
+/// What a sandbox does, in one word.
+fn state(standing: Option<Standing>) -> &'static str {
+    match standing {
+        Some(Standing { paused: true, .. }) => "paused",
+        Some(Standing { paused: false, .. }) => "running",
+        None => "starting or ending",
+    }
+}
+
+fn stand(named: &Named, state: &str, stands: Result<SandboxId, Failure>) -> Result<u8, Failure> {
+    let sandbox = stands?;
+    if named.output.json {
+        print_json(&serde_json::json!({"sandbox": sandbox, "state": state}))?;
     } else {
-        running.iter().for_each(|id| println!("{id}"));
+        println!("{sandbox}: {state}");
+    }
+    Ok(0)
+}
+
+fn quarantine(Named { sandbox, output }: &Named, layout: &Layout) -> Result<u8, Failure> {
+    let (sandbox, PolicySet { version, closed, .. }) = operator::quarantine(layout, sandbox)?;
+    if output.json {
+        print_json(&serde_json::json!({"sandbox": sandbox, "policy": version, "closed": closed}))?;
+    } else {
+        println!("{sandbox}: quarantined by policy {version}, {closed} open flows closed");
     }
     Ok(0)
 }

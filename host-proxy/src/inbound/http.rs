@@ -21,11 +21,11 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout;
 use wire::id::{PolicyVersion, RequestId};
 
-use super::{Visit, with_reset};
 use super::record::{Line, Outcome, Refused};
+use super::{Visit, with_reset};
 use crate::fields;
-use crate::judge::Closed;
 use crate::http1::{Close, Framing, Head, Length, Patience, ReadError, Reader, Writer};
+use crate::judge::Closed;
 use crate::refusal::{REQUEST_ID, chain};
 use crate::upstream::{Feeder, Outbound, Outgoing, SendError, Upstream};
 

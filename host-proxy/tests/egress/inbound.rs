@@ -534,7 +534,10 @@ fn quarantine_puts_out_who_is_in_and_lets_nobody_in_until_a_policy_is_set() {
     let error = stream.read(&mut [0; 1]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);
     let outcome = site.bench.audit.wait_for(|event| event["action"] == "inbound-outcome");
-    assert_eq!((outcome["level"].as_str(), outcome["object"]["bytes_sent"].as_u64()), (Some("quarantine"), Some(2)));
+    assert_eq!(
+        (outcome["level"].as_str(), outcome["object"]["bytes_sent"].as_u64()),
+        (Some("quarantine"), Some(2))
+    );
     assert!(is_out(&mut site.connect()));
     let refused = site.recorded("inbound-connection", "deny");
     assert_eq!(refused["level"], "quarantine");

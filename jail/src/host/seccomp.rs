@@ -140,7 +140,7 @@ const OPENING: &[Call] = &[
 const PLAIN_IOCTLS: &[u64] = &[libc::FIONBIO, libc::FIONREAD, libc::TCGETS];
 
 /// Binds the calling thread to the list of `thread`, whose ioctls are narrowed to `ioctls` (request
-/// numbers, for a vCPU `KVM_RUN` and what it calls while it runs) and the plain ones of sockets and pipes.
+/// numbers; for a vCPU what runs it, and what tells its clock that it stood still) and the plain ones of sockets and pipes.
 ///
 /// # Errors
 /// The kernel refused the filter.

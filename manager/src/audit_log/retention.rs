@@ -9,6 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use audit::Appended;
 use audit::log::{self, Mark, segments};
 use audit::tree;
 use audit::verify::{self, Begun};
@@ -38,7 +39,9 @@ pub(super) fn remove_segments(
             break;
         }
         verify::begin_removal(log, &kept).map_err(|error| failed(&error))?;
-        recorder.removed(&kept.removal())?;
+        if recorder.removed(&kept.removal())? == Appended::Unrecorded {
+            break;
+        }
         fs::remove_file(segment_file(log, oldest)).map_err(|error| failed(&error))?;
         verify::end_removal(log).map_err(|error| failed(&error))?;
     }
@@ -74,7 +77,9 @@ pub(super) fn remove_logs(
             Ok(summary) => format!("up to record {} ({})", summary.records, summary.last_hash),
             Err(error) => format!("which was not whole: {}", chain(&error)),
         };
-        recorder.removed(&format!("the log of {name}, {end}"))?;
+        if recorder.removed(&format!("the log of {name}, {end}"))? == Appended::Unrecorded {
+            break;
+        }
         total -= size(&log);
         fs::remove_dir_all(&log).map_err(failed)?;
     }

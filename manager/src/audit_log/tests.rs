@@ -31,6 +31,15 @@ impl Host {
 
 /// A recorder whose writer says yes to all, and what it was told.
 fn recorder() -> (Recorder, std::thread::JoinHandle<Vec<String>>) {
+    recorder_that([&40_u32.to_le_bytes()[..], &[0; 40]].concat())
+}
+
+/// The same, whose writer has no room and lets it go on.
+fn recorder_without_room() -> (Recorder, std::thread::JoinHandle<Vec<String>>) {
+    recorder_that(vec![1, 0, 0, 0, 1])
+}
+
+fn recorder_that(answers: Vec<u8>) -> (Recorder, std::thread::JoinHandle<Vec<String>>) {
     let (ours, mut theirs) = UnixStream::pair().unwrap();
     let heard = std::thread::spawn(move || {
         let mut heard = Vec::new();
@@ -39,8 +48,7 @@ fn recorder() -> (Recorder, std::thread::JoinHandle<Vec<String>>) {
             let mut event = vec![0; usize::try_from(u32::from_le_bytes(prefix)).unwrap()];
             io::Read::read_exact(&mut theirs, &mut event).unwrap();
             heard.push(String::from_utf8(event).unwrap());
-            let receipt = [&40_u32.to_le_bytes()[..], &[0; 40]].concat();
-            io::Write::write_all(&mut theirs, &receipt).unwrap();
+            io::Write::write_all(&mut theirs, &answers).unwrap();
         }
         heard
     });
@@ -157,6 +165,9 @@ fn logs_that_are_too_old_or_too_many_go_and_that_is_recorded_first() {
         let logs = all(&host.layout.audit()).unwrap();
         logs.iter().map(|(_, log)| log.file_name().unwrap().to_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
+    // What would go without a record of it stays: it would be missing.
+    log.remove_others(&mut recorder_without_room().0).unwrap();
+    assert_eq!(names().len(), 4);
     let (mut told, heard) = recorder();
     log.remove_others(&mut told).unwrap();
     assert_eq!(names(), ["young-0a1b2c3d", "younger-0a1b2c3d", "own-0a1b2c3d"]);

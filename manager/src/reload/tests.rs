@@ -36,7 +36,14 @@ impl Scene {
     fn set(&mut self, policy: &str) -> std::sync::mpsc::Receiver<Answer> {
         let (reply, answer) = Reply::channel();
         let ask = Ask::SetPolicy { policy: policy.to_owned(), name: "new.yaml".to_owned() };
-        self.reload.asked(Asked { ask, uid: 7, reply }, &mut self.recorder);
+        self.reload.asked(Asked { ask, uid: 7, reply }, &mut self.recorder).unwrap();
+        answer
+    }
+
+    /// The operator cuts the sandbox off.
+    fn quarantine(&mut self) -> std::sync::mpsc::Receiver<Answer> {
+        let (reply, answer) = Reply::channel();
+        self.reload.asked(Asked { ask: Ask::Quarantine, uid: 7, reply }, &mut self.recorder).unwrap();
         answer
     }
 
@@ -50,7 +57,7 @@ impl Scene {
 
     fn in_force(&mut self) -> PolicyInForce {
         let (reply, answer) = Reply::channel();
-        self.reload.asked(Asked { ask: Ask::PolicyInForce, uid: 7, reply }, &mut self.recorder);
+        self.reload.asked(Asked { ask: Ask::PolicyInForce, uid: 7, reply }, &mut self.recorder).unwrap();
         match answer.recv().unwrap() {
             Answer::PolicyInForce(policy) => policy,
             other => panic!("{other:?}"),
@@ -95,7 +102,8 @@ fn a_policy_is_recorded_then_sent_then_confirmed() {
     let mut scene = Scene::new();
     let answer = scene.set(CLOSED);
     assert!(answer.try_recv().is_err(), "confirmed before the proxy did");
-    let Some(ProxyCommand::SetPolicy { version, policy }) = scene.told() else { panic!("not sent") };
+    let Some(ProxyCommand::SetPolicy { version, policy, doors }) = scene.told() else { panic!("not sent") };
+    assert_eq!(doors, Doors::Open);
     assert_eq!(version, PolicyVersion(2));
     let sha256 = Digest::of_bytes(policy.as_bytes()).to_string();
     let recorded = scene.records().pop().unwrap();
@@ -183,19 +191,46 @@ fn a_sandbox_without_egress_says_so() {
 #[test]
 fn a_quarantine_allows_nothing_and_is_on_the_record_first() {
     let mut scene = Scene::new();
-    scene.reload.quarantine("repeated-denials", &mut scene.recorder).unwrap();
+    scene.reload.quarantine(Cutoff::by_detection("repeated-denials"), &mut scene.recorder).unwrap();
     let last = scene.records().pop().unwrap();
     assert_eq!(last["policy_change"]["source"], "quarantine by detection repeated-denials");
-    let Some(ProxyCommand::SetPolicy { version, policy }) = scene.told() else { panic!("the proxy is told") };
+    let Some(ProxyCommand::SetPolicy { version, policy, doors }) = scene.told() else {
+        panic!("the proxy is told")
+    };
+    assert_eq!(doors, Doors::Shut);
     assert_eq!((version, &policy), (PolicyVersion(2), &closed().unwrap()));
     let document = Document::parse(&policy, "closed").unwrap();
     assert!(document.rule_origins().is_empty(), "{policy}");
     scene.reload.applied(version, 3, &mut scene.recorder).unwrap();
     assert_eq!(scene.in_force().version, PolicyVersion(2));
+    assert!(scene.reload.is_quarantined());
     // An operator's policy lifts it.
     let _answer =
         scene.set(CLOSED.replace("version: 1\n", "version: 1\nfilesystem: {read: [/opt]}\n").as_str());
-    assert!(matches!(scene.told(), Some(ProxyCommand::SetPolicy { version: PolicyVersion(3), .. })));
+    let told = scene.told();
+    let Some(ProxyCommand::SetPolicy { version, doors: Doors::Open, .. }) = told else { panic!("{told:?}") };
+    assert_eq!(version, PolicyVersion(3));
+    scene.reload.applied(version, 0, &mut scene.recorder).unwrap();
+    assert!(!scene.reload.is_quarantined());
+}
+
+#[test]
+fn an_operator_cuts_the_sandbox_off_and_hears_when_it_is() {
+    let mut scene = Scene::new();
+    let answer = scene.quarantine();
+    assert!(answer.try_recv().is_err(), "confirmed before the proxy did");
+    let change = &scene.records().pop().unwrap()["policy_change"];
+    assert_eq!((&change["source"], &change["uid"]), (&"quarantine by the operator".into(), &7.into()));
+    assert!(matches!(scene.told(), Some(ProxyCommand::SetPolicy { doors: Doors::Shut, .. })));
+    // One that comes meanwhile waits its turn, and is answered.
+    let second = scene.quarantine();
+    scene.reload.applied(PolicyVersion(2), 5, &mut scene.recorder).unwrap();
+    assert!(matches!(answer.try_recv(), Ok(Answer::PolicySet(PolicySet { closed: 5, .. }))));
+    scene.reload.applied(PolicyVersion(3), 0, &mut scene.recorder).unwrap();
+    assert!(matches!(second.try_recv(), Ok(Answer::PolicySet(PolicySet { closed: 0, .. }))));
+    scene.reload.proxy = None;
+    let nothing = scene.quarantine().try_recv();
+    assert!(matches!(nothing, Ok(Answer::Refused { .. })), "{nothing:?}");
 }
 
 #[test]
@@ -203,7 +238,7 @@ fn a_quarantine_waits_for_the_policy_before_it_and_is_not_refused() {
     let mut scene = Scene::new();
     let _answer = scene.set(STARTED_WITH);
     assert!(scene.told().is_some());
-    scene.reload.quarantine("sudden-volume", &mut scene.recorder).unwrap();
+    scene.reload.quarantine(Cutoff::by_detection("sudden-volume"), &mut scene.recorder).unwrap();
     assert!(scene.told().is_none(), "one after the other");
     scene.reload.applied(PolicyVersion(2), 0, &mut scene.recorder).unwrap();
     assert!(matches!(scene.told(), Some(ProxyCommand::SetPolicy { version: PolicyVersion(3), .. })));
