@@ -40,12 +40,18 @@ impl Blocking {
 
 fn exchange(socket: &mut UnixStream, frame: &[u8]) -> Result<Reply, AppendError> {
     socket.write_all(frame).map_err(gone)?;
-    let mut prefix = [0; 4];
-    socket.read_exact(&mut prefix).map_err(gone)?;
-    let length = wire::frame::body_length(prefix, MAX_REPLY).map_err(|_too_long| AppendError::Lost)?;
-    let mut body = vec![0; length];
-    socket.read_exact(&mut body).map_err(gone)?;
-    Ok(protocol::parse_reply(&body)?)
+    let mut bytes = [0; MAX_REPLY + 4];
+    let mut filled = 0;
+    // One reply to one event: nothing follows it, and mostly it comes in one piece.
+    loop {
+        match socket.read(&mut bytes[filled..]).map_err(gone)? {
+            0 => return Err(AppendError::Lost),
+            more => filled += more,
+        }
+        if let Some((body, _length)) = protocol::first_frame(&bytes[..filled], MAX_REPLY)? {
+            return Ok(protocol::parse_reply(body)?);
+        }
+    }
 }
 
 fn gone(error: io::Error) -> AppendError {

@@ -1,13 +1,16 @@
 //! One client's socket: frames in, replies out, both bounded.
 
 use std::collections::VecDeque;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::net::UnixStream;
+
+use rustix::buffer::spare_capacity;
+use rustix::io::Errno;
 
 use super::journal::{Journal, StageError, Staged};
 use crate::protocol::{self, MAX_EVENT, MAX_REPLY, Reply};
 
-/// Bytes that are read at once.
+/// Bytes that are read at once, at least.
 const CHUNK: usize = 64 * 1024;
 
 /// Replies that a client may leave unread before no more of its events are read.
@@ -46,14 +49,11 @@ impl Client {
 
     /// Reads once and stages every whole event. The replies wait until [`Client::flush`].
     pub(crate) fn read(&mut self, journal: &mut Journal) {
-        let mut chunk = [0; CHUNK];
-        match self.socket.read(&mut chunk) {
+        self.incoming.reserve(CHUNK);
+        match rustix::io::read(&self.socket, spare_capacity(&mut self.incoming)) {
             Ok(0) => self.open = false,
-            Ok(length) => {
-                self.incoming.extend_from_slice(&chunk[..length]);
-                self.stage_events(journal);
-            }
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            Ok(_more) => self.stage_events(journal),
+            Err(Errno::AGAIN | Errno::INTR) => {}
             Err(_broken) => self.close(),
         }
     }

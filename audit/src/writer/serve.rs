@@ -128,8 +128,9 @@ fn serve_clients(
             rounds = rounds.wrapping_add(1);
         }
         report_change(was_full, journal, parties.status);
-        pass_on(journal.take_leaves(), parties, woken.signer).map_err(WriterError::Signer)?;
         parties.clients.iter_mut().for_each(Client::flush);
+        // Nobody's receipt waits for the signer.
+        pass_on(journal.take_leaves(), parties, woken.signer).map_err(WriterError::Signer)?;
         parties.clients.retain(|client| !client.is_finished());
         if woken.stop {
             return Ok(());
