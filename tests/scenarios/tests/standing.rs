@@ -235,6 +235,8 @@ fn a_full_disk_ends_the_sandbox() {
     let mut agent = output_of(&mut session);
     hear(&mut agent, "tick", 1);
     disk.fill();
+    // It would go on for ever.
+    let _ticks = agent.read_to_end(&mut Vec::new()).expect("it can be read");
     let (home, outcome) = session.finish();
     assert_eq!(outcome.code, Some(125), "{outcome}");
     assert!(outcome.stderr.contains("No space left"), "{outcome}");

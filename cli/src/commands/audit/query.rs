@@ -1,6 +1,7 @@
 //! `openshell audit query`.
 
 mod csv;
+mod policies;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -34,8 +35,17 @@ pub(super) fn query(query: &Query, layout: &Layout) -> Result<u8, Failure> {
     let found = merged(searches.collect(), query.reverse).take(query.limit.unwrap_or(usize::MAX));
     if query.count {
         println!("{}", count(found)?);
-    } else if !print(query, found)? {
-        return Ok(0);
+    } else {
+        let mut policies = policies::Named::default();
+        if !print(query, found, &mut policies)? {
+            return Ok(0);
+        }
+        let now = moment::now(query.utc);
+        let explained = policies.explained((&logs, how), |time| moment::shown(time, &now));
+        let explained = explained.map_err(|error| broken(&error))?;
+        if !explained.iter().all(|line| writeln!(io::stdout(), "{line}").is_ok()) {
+            return Ok(0);
+        }
     }
     if query.prove { proved(query, layout, &logs) } else { Ok(0) }
 }
@@ -111,7 +121,11 @@ fn count(found: impl Iterator<Item = Result<Found, SearchError>>) -> Result<u64,
 }
 
 /// Prints what is found as it is found; whether the reader wanted all of it.
-fn print(query: &Query, found: impl Iterator<Item = Result<Found, SearchError>>) -> Result<bool, Failure> {
+fn print(
+    query: &Query,
+    found: impl Iterator<Item = Result<Found, SearchError>>,
+    policies: &mut policies::Named,
+) -> Result<bool, Failure> {
     let now = moment::now(query.utc);
     let mut out = io::BufWriter::new(io::stdout().lock());
     if query.csv && writeln!(out, "{}", csv::HEAD).is_err() {
@@ -131,6 +145,7 @@ fn print(query: &Query, found: impl Iterator<Item = Result<Found, SearchError>>)
         } else if query.csv {
             csv::row(&record)
         } else {
+            policies.add(&record);
             let shown = moment::shown(&record.time, &now);
             let rest = line(&record);
             format!("{shown}  {}/{}{}", record.sandbox, record.sequence, &rest[record.time.len()..])
