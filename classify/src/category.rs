@@ -14,6 +14,10 @@ pub enum Class {
     Personal,
     /// Keys, tokens, passwords.
     Credential,
+    /// What a provider of care knows about a patient (PHI).
+    Health,
+    /// What belongs to the operator and is nobody else's: intellectual property.
+    Property,
     /// No detector can look inside, so it counts as the worst.
     Unclassifiable,
 }
@@ -71,6 +75,18 @@ impl Category {
         Self { class: Class::Credential, kind }
     }
 
+    /// `health/…`
+    #[must_use]
+    pub const fn health(kind: &'static str) -> Self {
+        Self { class: Class::Health, kind }
+    }
+
+    /// `property/…`
+    #[must_use]
+    pub const fn property(kind: &'static str) -> Self {
+        Self { class: Class::Property, kind }
+    }
+
     /// `unclassifiable/…`
     #[must_use]
     pub const fn unclassifiable(kind: &'static str) -> Self {
@@ -84,15 +100,22 @@ impl Category {
     }
 }
 
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Financial => "financial",
+            Self::Personal => "personal",
+            Self::Credential => "credential",
+            Self::Health => "health",
+            Self::Property => "property",
+            Self::Unclassifiable => "unclassifiable",
+        })
+    }
+}
+
 impl fmt::Display for Category {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let class = match self.class {
-            Class::Financial => "financial",
-            Class::Personal => "personal",
-            Class::Credential => "credential",
-            Class::Unclassifiable => "unclassifiable",
-        };
-        write!(f, "{class}/{}", self.kind)
+        write!(f, "{}/{}", self.class, self.kind)
     }
 }
 
