@@ -3,7 +3,7 @@
 use crate::category::{Category, Found};
 
 /// An e-mail address.
-pub const EMAIL: Category = Category::personal("email-address");
+pub(super) const EMAIL: Category = Category::personal("email-address");
 
 const LONGEST_LOCAL: usize = 64;
 const LONGEST_DOMAIN: usize = 253;
@@ -14,7 +14,7 @@ const NOT_A_DOMAIN: [&str; 14] = [
 ];
 
 /// Reports the addresses in `text`.
-pub fn scan(text: &[u8], found: &mut Found) {
+pub(super) fn scan(text: &[u8], found: &mut Found) {
     for at in memchr::memchr_iter(b'@', text) {
         let local = local_part(&text[..at]);
         let domain = domain(&text[at + 1..]);

@@ -1,9 +1,10 @@
 //! International bank account numbers (ISO 13616): country, the country's structure, check digits mod 97.
 
+use super::checksum::mod_97;
 use crate::category::{Category, Found};
 
 /// An international bank account number.
-pub const IBAN: Category = Category::financial("iban");
+pub(super) const IBAN: Category = Category::financial("iban");
 
 /// The basic account number of each registered country: `n` digits, `a` letters, `c` both.
 const COUNTRIES: [(&[u8; 2], &str); 88] = [
@@ -100,8 +101,13 @@ const COUNTRIES: [(&[u8; 2], &str); 88] = [
 /// Separators between two characters of a written number.
 const SEPARATORS: [u8; 4] = *b" -.\t";
 
+/// Whether `code` is a country that has such numbers.
+pub(super) fn is_country(code: &[u8]) -> bool {
+    COUNTRIES.binary_search_by_key(&code, |(known, _)| known.as_slice()).is_ok()
+}
+
 /// Reports the account numbers in `text`.
-pub fn scan(text: &[u8], found: &mut Found) {
+pub(super) fn scan(text: &[u8], found: &mut Found) {
     for (start, window) in text.windows(2).enumerate() {
         if !window[0].is_ascii_alphabetic() || !window[1].is_ascii_alphabetic() {
             continue;
@@ -140,7 +146,7 @@ fn read(text: &[u8], structure: &str) -> Option<(Vec<u8>, usize)> {
     }
     let ends = !rest.first().is_some_and(u8::is_ascii_digit);
     let length = text.len() - rest.len();
-    (ends && passes_mod_97(&number)).then_some((number, length))
+    (ends && mod_97(&[&number[4..], &number[..4]].concat()) == 1).then_some((number, length))
 }
 
 /// `8n12c` as `(8, n), (12, c)`.
@@ -153,15 +159,6 @@ fn spans(structure: &str) -> impl Iterator<Item = (usize, u8)> + '_ {
         rest = &rest[at + 1..];
         Some((count, class))
     })
-}
-
-fn passes_mod_97(number: &[u8]) -> bool {
-    let (head, tail) = number.split_at(4);
-    let step = |remainder: u32, byte: &u8| match byte {
-        b'0'..=b'9' => (remainder * 10 + u32::from(byte - b'0')) % 97,
-        letter => (remainder * 100 + u32::from(letter - b'A') + 10) % 97,
-    };
-    tail.iter().chain(head).fold(0, step) == 1
 }
 
 #[cfg(test)]
