@@ -152,6 +152,11 @@ impl Found {
         Self { spans: Some(Vec::new()), ..Self::default() }
     }
 
+    /// Whether it keeps where the values stand.
+    pub(crate) fn keeps_spans(&self) -> bool {
+        self.spans.is_some()
+    }
+
     /// A value in canonical spelling, and where it stands in the text.
     pub fn add(&mut self, category: Category, at: Range<usize>, value: &[u8]) {
         if let Some(spans) = &mut self.spans {
@@ -169,7 +174,23 @@ impl Found {
         *count = count.saturating_add(1);
     }
 
-    /// Where the values stand, in the order in which they were found; they may overlap.
+    /// Runs `find` and puts what it finds where `place` says that it stands; `None`: nowhere, because it is the value of
+    /// another text than the one that was given.
+    pub(crate) fn elsewhere(
+        &mut self,
+        find: impl FnOnce(&mut Self),
+        place: impl Fn(&Range<usize>) -> Option<Range<usize>>,
+    ) {
+        let before = self.spans.as_ref().map(Vec::len);
+        find(self);
+        let Some((spans, before)) = self.spans.as_mut().zip(before) else { return };
+        let found = spans.split_off(before);
+        let placed = found.into_iter().filter_map(|span| Some(Span { at: place(&span.at)?, ..span }));
+        spans.extend(placed);
+    }
+
+    /// Where the values stand, in the order in which they were found; they may overlap. What was inside an encoding is
+    /// counted only: it has no bytes of its own in the text.
     #[must_use]
     pub fn into_spans(self) -> Vec<Span> {
         self.spans.unwrap_or_default()

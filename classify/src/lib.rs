@@ -14,8 +14,11 @@ pub mod decode;
 pub mod detect;
 pub mod fold;
 pub mod redact;
+mod seek;
 
 pub use category::{Category, Findings, Found};
+
+use std::ops::Range;
 
 use decode::Decoded;
 use detect::Detectors;
@@ -61,9 +64,11 @@ impl Scanner {
         let mut work = vec![Work { text, depth: 0 }];
         while let Some(Work { text, depth }) = work.pop() {
             let folded = fold::fold(&text);
-            self.detectors.scan(&text, found);
+            self.scan_view(&text, depth, found);
             if let Some(folded) = &folded {
-                self.detectors.scan(folded, found);
+                let origins = if found.keeps_spans() { fold::origins(&text) } else { Vec::new() };
+                let place = |at: &Range<usize>| Some(*origins.get(at.start)?..*origins.get(at.end)?);
+                found.elsewhere(|found| self.scan_view(folded, depth, found), place);
             }
             let readable = folded.as_deref().unwrap_or(&text);
             let decoded = decode::decode(readable);
@@ -83,6 +88,15 @@ impl Scanner {
                 budget = left;
                 work.push(Work { text, depth: depth + 1 });
             }
+        }
+    }
+
+    /// One view of a text; values of a decoded one stand nowhere in the text that was given.
+    fn scan_view(&self, text: &str, depth: u32, found: &mut Found) {
+        if depth == 0 {
+            self.detectors.scan(text, found);
+        } else {
+            found.elsewhere(|found| self.detectors.scan(text, found), |_at| None);
         }
     }
 }

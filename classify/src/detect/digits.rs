@@ -1,5 +1,7 @@
 //! Groups of digits: what payment cards and social security numbers are written in.
 
+use crate::seek;
+
 /// Most digits of a number that is looked for.
 pub(super) const MOST_DIGITS: usize = 19;
 
@@ -68,7 +70,7 @@ pub(super) fn windows(text: &[u8]) -> impl Iterator<Item = Window<'_>> {
     let mut at = 0;
     std::iter::from_fn(move || {
         loop {
-            let start = at + text[at..].iter().position(u8::is_ascii_digit)?;
+            let start = seek::next(text, at, |byte| byte.is_ascii_digit())?;
             at = start + digits_at(text, start);
             if has_enough(text, start) {
                 return Some(Window::read(text, start));

@@ -2,6 +2,7 @@
 
 use super::checksum::mod_97;
 use crate::category::{Category, Found};
+use crate::seek;
 
 /// An international bank account number.
 pub(super) const IBAN: Category = Category::financial("iban");
@@ -108,19 +109,31 @@ pub(super) fn is_country(code: &[u8]) -> bool {
 
 /// Reports the account numbers in `text`.
 pub(super) fn scan(text: &[u8], found: &mut Found) {
-    for (start, window) in text.windows(2).enumerate() {
-        if !window[0].is_ascii_alphabetic() || !window[1].is_ascii_alphabetic() {
-            continue;
-        }
-        let country = [window[0].to_ascii_uppercase(), window[1].to_ascii_uppercase()];
-        // The two check digits follow at once in every spelling, which rules out nearly all pairs.
-        if !text.get(start + 2).is_some_and(|byte| byte.is_ascii_digit() || SEPARATORS.contains(byte)) {
-            continue;
-        }
+    let mut from = 0;
+    while let Some(at) = seek::next(text, from, |byte| byte.is_ascii_digit()) {
+        from = at + 1;
+        // The two check digits follow the country in every spelling: nothing else is looked at.
+        let Some(start) = country_before(text, at) else { continue };
+        let country = [text[start].to_ascii_uppercase(), text[start + 1].to_ascii_uppercase()];
         let Ok(index) = COUNTRIES.binary_search_by_key(&&country, |(code, _)| *code) else { continue };
         if let Some((number, length)) = read(&text[start..], COUNTRIES[index].1) {
             found.add(IBAN, start..start + length, &number);
         }
+    }
+}
+
+/// Where the two letters start that end at `end`, or one separator before it.
+fn country_before(text: &[u8], end: usize) -> Option<usize> {
+    let head = &text[..end];
+    let head = match head {
+        [rest @ .., last] if SEPARATORS.contains(last) => rest,
+        _ => head,
+    };
+    match head {
+        [rest @ .., first, second] if first.is_ascii_alphabetic() && second.is_ascii_alphabetic() => {
+            Some(rest.len())
+        }
+        _ => None,
     }
 }
 

@@ -8,6 +8,7 @@ use super::checksum::{base58check, bech32, mod_97};
 use super::shape::is_written;
 use super::{phone, registers, vehicle};
 use crate::category::{Category, Found};
+use crate::seek;
 
 const NATIONAL: Category = Category::personal("national-id");
 const TAX: Category = Category::personal("tax-id");
@@ -129,26 +130,16 @@ pub(super) fn scan(text: &[u8], found: &mut Found) {
 }
 
 fn each_run<'a>(text: &'a [u8], mut seen: impl FnMut(Run<'a>)) {
-    let mut at = 0;
-    while at < text.len() {
-        while text.get(at).is_some_and(|byte| !byte.is_ascii_alphanumeric()) {
-            at += 1;
-        }
-        let start = at;
-        let mut digits = false;
-        while let Some(byte) = text.get(at).filter(|byte| byte.is_ascii_alphanumeric()) {
-            digits |= byte.is_ascii_digit();
-            at += 1;
-        }
-        if digits || is_lead(&text[start..at]) {
-            seen(Run { text, start, end: at });
-        }
+    let mut from = 0;
+    while let Some(digit) = seek::next(text, from, |byte| byte.is_ascii_digit()) {
+        let letters = text[from..digit].iter().rev().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+        let length = text[digit..].iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+        let run = Run { text, start: digit - letters, end: digit + length };
+        let lead = run.lead();
+        lead.and_then(Run::lead).into_iter().chain(lead).for_each(&mut seen);
+        seen(run);
+        from = run.end;
     }
-}
-
-/// The letters that a form begins with apart from its digits: `MRX` of a codice fiscale in groups.
-fn is_lead(run: &[u8]) -> bool {
-    run.len() <= 3 && !run.is_empty() && run.iter().all(u8::is_ascii_uppercase)
 }
 
 impl Form {
@@ -163,6 +154,16 @@ impl Form {
 }
 
 impl Run<'_> {
+    /// The letters before it that a form begins with apart from its digits, as a codice fiscale in groups does.
+    fn lead(self) -> Option<Self> {
+        let head = &self.text[..self.start];
+        let head = head.strip_suffix(b" ").or(head.strip_suffix(b"-"))?;
+        let length = head.iter().rev().take(4).take_while(|byte| byte.is_ascii_uppercase()).count();
+        let run = Self { start: head.len() - length, end: head.len(), ..self };
+        let alone = run.start.checked_sub(1).is_none_or(|at| !self.text[at].is_ascii_alphanumeric());
+        ((1..=3).contains(&length) && alone).then_some(run)
+    }
+
     /// Whether nothing before it belongs to it: neither a letter of another alphabet nor a number with a sign between.
     fn begins(self) -> bool {
         match self.text[..self.start] {
