@@ -1,6 +1,6 @@
 //! Which classes of sensitive data a text holds.
 //!
-//! Owns: the detectors ([`detect`]), undoing disguises ([`fold`]) and encodings ([`decode`]), and taking what is found
+//! Owns: the detectors ([`detect`]), the tagger of names ([`entities`]), undoing disguises ([`fold`]) and encodings ([`decode`]), and taking what is found
 //! out of a text ([`redact`]). Must never know: wire APIs, zones, directives, records. Keeps nothing: only categories and
 //! counts remain of what it saw.
 //!
@@ -12,6 +12,7 @@
 pub mod category;
 pub mod decode;
 pub mod detect;
+pub mod entities;
 pub mod fold;
 pub mod redact;
 mod seek;
@@ -41,9 +42,17 @@ pub const TOO_MUCH_ENCODED: Category = Category::unclassifiable("too-much-encode
 pub const NESTED_TOO_DEEP: Category = Category::unclassifiable("nested-encoding");
 
 /// The detectors over a text, and over all that is written in it in disguise.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Scanner {
     detectors: Detectors,
+    names: Names,
+}
+
+/// Whether running text is searched for names, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Names {
+    Sought,
+    Left,
 }
 
 struct Work {
@@ -55,7 +64,14 @@ impl Scanner {
     /// Compiles the detectors.
     #[must_use]
     pub fn new() -> Self {
-        Self { detectors: Detectors::new() }
+        entities::load();
+        Self { detectors: Detectors::new(), names: Names::Sought }
+    }
+
+    /// Without the tagger of names, which takes most of the time.
+    #[must_use]
+    pub fn without_names() -> Self {
+        Self { detectors: Detectors::new(), names: Names::Left }
     }
 
     /// Reports what `text` holds.
@@ -64,12 +80,7 @@ impl Scanner {
         let mut work = vec![Work { text, depth: 0 }];
         while let Some(Work { text, depth }) = work.pop() {
             let folded = fold::fold(&text);
-            self.scan_view(&text, depth, found);
-            if let Some(folded) = &folded {
-                let origins = if found.keeps_spans() { fold::origins(&text) } else { Vec::new() };
-                let place = |at: &Range<usize>| Some(*origins.get(at.start)?..*origins.get(at.end)?);
-                found.elsewhere(|found| self.scan_view(folded, depth, found), place);
-            }
+            self.detect(&text, folded.as_deref(), depth, found);
             let readable = folded.as_deref().unwrap_or(&text);
             let decoded = decode::decode(readable);
             decoded.opaque.iter().for_each(|category| found.add_anonymous(*category));
@@ -91,12 +102,38 @@ impl Scanner {
         }
     }
 
-    /// One view of a text; values of a decoded one stand nowhere in the text that was given.
-    fn scan_view(&self, text: &str, depth: u32, found: &mut Found) {
-        if depth == 0 {
-            self.detectors.scan(text, found);
-        } else {
-            found.elsewhere(|found| self.detectors.scan(text, found), |_at| None);
+    /// Looks at both views of a text, and for names at the one without disguises.
+    fn detect(&self, text: &str, folded: Option<&str>, depth: u32, found: &mut Found) {
+        if depth > 0 {
+            // What was inside an encoding stands nowhere in the text that was given.
+            let both = [Some(text), folded];
+            let find = |found: &mut Found| {
+                both.into_iter().flatten().for_each(|view| self.detectors.scan(view, found))
+            };
+            found.elsewhere(find, |_at| None);
+            if self.names == Names::Sought {
+                found.elsewhere(|found| entities::scan_prose(folded.unwrap_or(text), found), |_at| None);
+            }
+            return;
         }
+        self.detectors.scan(text, found);
+        let origins = folded.filter(|_| found.keeps_spans()).map(|_folded| fold::origins(text));
+        let place = |at: &Range<usize>| match &origins {
+            Some(origins) => Some(*origins.get(at.start)?..*origins.get(at.end)?),
+            None => Some(at.clone()),
+        };
+        let find = |found: &mut Found| {
+            folded.into_iter().for_each(|folded| self.detectors.scan(folded, found));
+            if self.names == Names::Sought {
+                entities::scan(folded.unwrap_or(text), found);
+            }
+        };
+        found.elsewhere(find, place);
+    }
+}
+
+impl Default for Scanner {
+    fn default() -> Self {
+        Self::new()
     }
 }

@@ -9,6 +9,7 @@ fn a_span_is_of_the_text_that_was_given() {
         ("pay 4111111111111111 now", vec!["4111111111111111"]),
         ("zahle ４１１１１１１１１１１１１１１１ jetzt", vec!["４１１１１１１１１１１１１１１１"]),
         ("4\u{200b}111111111111111 é", vec!["4\u{200b}111111111111111"]),
+        ("letter to J\u{200b}ane Hollo\u{ad}way", vec!["J\u{200b}ane Hollo\u{ad}way"]),
         // Inside an encoding there is nothing to point at; it is counted.
         ("pay NDExMTExMTExMTExMTExMQ== now", vec![]),
         ("pay %34111111111111111 now", vec![]),
@@ -20,6 +21,6 @@ fn a_span_is_of_the_text_that_was_given() {
         assert_eq!(spans, expected, "{text}");
         let mut found = Found::default();
         scanner.scan(text.to_owned(), &mut found);
-        assert_eq!(found.into_findings().count("financial/payment-card"), 1, "{text}");
+        assert_eq!(found.into_findings().iter().map(|(_category, count)| count).sum::<u32>(), 1, "{text}");
     }
 }

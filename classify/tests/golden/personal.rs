@@ -152,3 +152,31 @@ fn vehicles_and_devices() {
         &["3c:22:fb:12:34:56", "mac 00:00:00:00:00:00", "mac os 12:34"],
     );
 }
+
+#[test]
+fn names() {
+    check(
+        "personal/name",
+        &[
+            "Patient Jane Holloway was admitted with chest pain.",
+            "Dear Mr. Carlsson, thank you for your letter.",
+            "Please send the invoice to Miguel Fernández in Sevilla.",
+            "Frau Annegret Lindemann wohnt in Köln.",
+            "Le dossier de Camille Rousseau est complet.",
+            "Il signor Marco Bianchi lavora a Torino.",
+            "\"customer\": \"Oliver Thornton\"",
+            "I spoke with Priya Raman and Tom Becker yesterday.",
+            "The contract was signed by Katarzyna Nowak.",
+            "O paciente João Silva mora em Lisboa.",
+        ],
+        &[
+            "Visual Studio Code opens the Command Palette.",
+            "Docker Compose starts the Load Balancer.",
+            "The Pull Request was merged into Main Branch.",
+            "class FileSystem extends BlockDevice",
+            "See Chapter Seven of the Reference Manual.",
+            "May the Force be with you.",
+            "Java Spring Boot and Ruby on Rails are frameworks.",
+        ],
+    );
+}
