@@ -58,7 +58,7 @@ fn scan_lines(text: &str, is_read: fn(&str) -> bool, found: &mut Found) {
     for line in text.split_inclusive(['\n', crate::BOUNDARY]) {
         if has_capital(line) && is_read(line) {
             let tokens = text::tokens(line);
-            tokens.chunks(LONGEST_SEQUENCE).for_each(|tokens| report(&SHIPPED, tokens, start, found));
+            tokens.chunks(LONGEST_SEQUENCE).for_each(|tokens| report(line, tokens, start, found));
         }
         start += line.len();
     }
@@ -90,12 +90,17 @@ pub fn spans(tags: &[usize]) -> Vec<(Kind, Range<usize>)> {
     whole.collect()
 }
 
+/// Whether the word is a first or a last name that is known.
+pub(crate) fn is_known_name(word: &str) -> bool {
+    lexicon::what(features::lower_hash(word)) > 0
+}
+
 fn has_capital(line: &str) -> bool {
     crate::seek::next(line.as_bytes(), 0, |byte| byte.is_ascii_uppercase() || !byte.is_ascii()).is_some()
 }
 
-fn report(model: &Model, tokens: &[Token<'_>], start: usize, found: &mut Found) {
-    let entities = entities(model, tokens);
+fn report(line: &str, tokens: &[Token<'_>], start: usize, found: &mut Found) {
+    let entities = entities(&SHIPPED, tokens);
     let is_named = |(kind, at): &(Kind, Range<usize>)| *kind == Kind::Person && is_sure(tokens, at);
     if !entities.iter().any(is_named) {
         return;
@@ -107,13 +112,9 @@ fn report(model: &Model, tokens: &[Token<'_>], start: usize, found: &mut Found) 
             Kind::Organisation if is_written(&tokens[at.clone()]) => ORGANISATION,
             _ => continue,
         };
-        let words: Vec<&str> = tokens[at.clone()].iter().map(|token| token.text).collect();
         let bytes = tokens[at.start].at.start..tokens[at.end - 1].at.end;
-        found.add(
-            category,
-            start + bytes.start..start + bytes.end,
-            words.join(" ").to_lowercase().as_bytes(),
-        );
+        let value = line[bytes.clone()].to_lowercase();
+        found.add(category, start + bytes.start..start + bytes.end, value.as_bytes());
     }
 }
 
@@ -131,9 +132,13 @@ fn is_written(tokens: &[Token<'_>]) -> bool {
     let plain = |token: &Token<'_>| {
         let (before, behind) = token.touches;
         let code = |c: char| {
-            matches!(c, '_' | '/' | '\\' | '=' | '$' | '#' | '@' | '<' | '{' | '[' | '&' | '%' | '~' | '`')
+            matches!(c, '_' | '/' | '\\' | '=' | '$' | '#' | '@' | '{' | '[' | '&' | '%' | '~' | '`')
         };
-        !code(before) && !code(behind) && behind != '(' && !token.text.chars().any(char::is_numeric)
+        !code(before)
+            && before != '<'
+            && !code(behind)
+            && behind != '('
+            && !token.text.chars().any(char::is_numeric)
     };
     let shouted =
         tokens.iter().all(|token| token.text.len() > 2 && !token.text.chars().any(char::is_lowercase));

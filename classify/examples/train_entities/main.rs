@@ -20,7 +20,7 @@ use perceptron::Perceptron;
 const EPOCHS: usize = 10;
 
 /// Made-up sentences, with people in them and without.
-const MADE: usize = 12_000;
+const MADE: usize = 24_000;
 
 /// Bonuses of no entity that are tried.
 const BONUSES: [i32; 9] = [0, 40, 80, 120, 160, 200, 250, 300, 400];

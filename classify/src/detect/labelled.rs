@@ -8,6 +8,7 @@ mod dates;
 mod financial;
 mod health;
 mod medicine;
+mod names;
 mod national;
 mod network;
 mod personal;
@@ -56,7 +57,7 @@ const FILLERS: &[&str] = &[
     "es", "to", "e", "é", "of", "the", "for", "value", "was", "card", "der", "die", "das", "la", "le", "el",
     "il", "lautet", "my", "her", "his", "their", "patient", "equals", "numer", "to", "jest", "um", "von",
     "de", "del", "di", "van", "and", "us", "date", "am", "on", "mr", "mrs", "in", "at", "een", "en", "a",
-    "w", "dnia", "dia", "día", "op", "il", "em", "codes", "nº", "n°", "n.º", "née",
+    "w", "dnia", "dia", "día", "op", "il", "em", "codes", "as", "nº", "n°", "n.º", "née",
 ];
 
 /// Words of medicine, and beginnings of such, in eight languages.
@@ -95,7 +96,7 @@ const CARE: &[&str] = &[
 
 /// All labels, in a fixed order.
 pub(super) fn labels() -> impl Iterator<Item = &'static Label> {
-    let tables: [&[Label]; 8] = [
+    let tables: [&[Label]; 9] = [
         health::LABELS,
         medicine::LABELS,
         dates::LABELS,
@@ -104,6 +105,7 @@ pub(super) fn labels() -> impl Iterator<Item = &'static Label> {
         financial::LABELS,
         network::LABELS,
         address::LABELS,
+        names::LABELS,
     ];
     tables.into_iter().flatten()
 }
@@ -140,11 +142,12 @@ const fn read(category: Category, words: &'static str, read: fn(Word<'_>) -> Opt
 }
 
 impl Label {
-    /// The words, each also in one piece: `medical record` and `medicalrecord`.
+    /// The words, each also in one piece, `medical record` and `medicalrecord`, and in capitals where those are not ASCII.
     pub(super) fn words(&self) -> impl Iterator<Item = String> {
         self.words.split('|').flat_map(|word| {
             let joined = word.contains(' ').then(|| word.replace(' ', ""));
-            std::iter::once(word.to_owned()).chain(joined)
+            let capitals = (!word.is_ascii()).then(|| word.to_uppercase());
+            std::iter::once(word.to_owned()).chain(joined).chain(capitals)
         })
     }
 
@@ -157,7 +160,8 @@ impl Label {
             Value::InCare(_) => return,
             Value::Read(read) => {
                 if let Some(at) = read(word) {
-                    found.add(self.category, at.clone(), &word.text[at]);
+                    let value = String::from_utf8_lossy(&word.text[at.clone()]).to_lowercase();
+                    found.add(self.category, at, value.as_bytes());
                 }
                 return;
             }
@@ -171,7 +175,7 @@ impl Label {
             let compact = Compact::read(word.text, start);
             let Some((value, end)) = compact.longest(shape) else { return };
             found.add(self.category, start..end, value);
-            next = continued(word.text, end);
+            next = continued(word.text, end).filter(|start| is_value(&word.text[*start..]));
         }
     }
 
@@ -199,8 +203,9 @@ pub(super) fn starts(word: Word<'_>) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
         while at < limit && !is_part(text[at]) {
             let ends = text[at] == b'\x1f' || (text[at..].starts_with(b". ") && !is_abbreviated(&text[..at]));
-            let breaks = text[at..].starts_with(b"\n\n");
-            if ends || breaks {
+            // The value of this field ends, and another field begins.
+            let closes = [&b"\n\n"[..], b"</", b"\","].iter().any(|mark| text[at..].starts_with(mark));
+            if ends || closes {
                 at = limit;
                 return None;
             }

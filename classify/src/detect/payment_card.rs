@@ -59,6 +59,10 @@ pub(super) fn check(window: &Window<'_>, found: &mut Found) {
 /// numeric stands around it.
 fn is_plausible_writing(window: &Window<'_>, groups: &[Group]) -> bool {
     let alone = window.is_first && groups.last().is_some_and(|group| group.gap == Gap::End);
+    // `6.310887241768094`: all digits but the first few behind one point.
+    if let [Group { size: 1..=3, gap: Gap::One(b'.'), .. }, Group { size: 10.., .. }] = groups {
+        return false;
+    }
     groups.len() == 1
         || alone
         || EMBOSSED.iter().any(|sizes| groups.iter().map(|group| &group.size).eq(*sizes))

@@ -8,19 +8,33 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::workspace::{Workspace, cargo};
 
+/// What is measured.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Question {
+    /// How fast it is.
+    Speed,
+    /// How much of what is there it finds.
+    Quality,
+}
+
 /// Measures and prints.
-pub(super) fn run() -> Result<ExitCode> {
+pub(super) fn run(question: Question) -> Result<ExitCode> {
     let workspace = Workspace::load()?;
-    let bench = |arguments: &[&str]| {
+    let bench = |name: &str, arguments: &[&str]| {
         let mut bench = cargo();
-        bench.args(["bench", "--package", "classify", "--bench", "speed", "--"]).args(arguments);
+        bench.args(["bench", "--package", "classify", "--bench", name, "--"]).args(arguments);
         bench.current_dir(&workspace.root).status()
     };
-    ensure!(bench(&[])?.success(), "the measurement failed");
+    if let Question::Quality = question {
+        ensure!(bench("quality", &[])?.success(), "the measurement failed");
+        return Ok(ExitCode::SUCCESS);
+    }
+    ensure!(bench("speed", &[])?.success(), "the measurement failed");
     let target = workspace.root.join("target");
     let texts = target.join("classify-texts");
     std::fs::create_dir_all(&texts).with_context(|| format!("making {}", texts.display()))?;
-    ensure!(bench(&["--write", &texts.display().to_string()])?.success(), "the texts could not be written");
+    let written = bench("speed", &["--write", &texts.display().to_string()])?;
+    ensure!(written.success(), "the texts could not be written");
     match presidio(&target, &texts) {
         Ok(()) => {}
         Err(error) => println!("| Microsoft Presidio | not measured: {error:#} |"),

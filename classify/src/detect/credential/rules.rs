@@ -257,7 +257,7 @@ impl Rule {
         let length = self.body(hit.behind())?;
         let body = &hit.behind()[..length];
         // A short prefix is part of many a name: only what no name looks like is a token behind it.
-        let random = self.prefix.len() > 4 || mixes_letters_and_digits(body);
+        let random = self.prefix.len() > 3 || mixes_letters_and_digits(body);
         (is_varied(body) && random).then_some(hit.start..hit.end + length)
     }
 

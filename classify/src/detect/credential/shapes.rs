@@ -53,7 +53,7 @@ pub(super) const SHAPES: [Shape; 24] = [
 ];
 
 /// Names that a secret is assigned to; a space stands for any separator.
-pub(super) const SECRET_WORDS: [&str; 47] = [
+pub(super) const SECRET_WORDS: [&str; 49] = [
     "secret access key",
     "secretaccesskey",
     "api key",
@@ -95,10 +95,12 @@ pub(super) const SECRET_WORDS: [&str; 47] = [
     "kennwort",
     "mot de passe",
     "contraseña",
+    "contraseÑa",
     "contrasena",
     "senha",
     "wachtwoord",
     "hasło",
+    "hasŁo",
     "db pass",
     "bot token",
 ];
