@@ -196,6 +196,12 @@ impl Found {
         self.spans.unwrap_or_default()
     }
 
+    /// The result, and where the values stand.
+    #[must_use]
+    pub fn into_parts(self) -> (Findings, Vec<Span>) {
+        (self.findings, self.spans.unwrap_or_default())
+    }
+
     /// The result.
     #[must_use]
     pub fn into_findings(self) -> Findings {

@@ -1,6 +1,6 @@
 //! Which classes of sensitive data a text holds.
 //!
-//! Owns: the detectors ([`detect`]), the tagger of names ([`entities`]), undoing disguises ([`fold`]) and encodings ([`decode`]), and taking what is found
+//! Owns: the detectors ([`detect`]), the tagger of names ([`entities`]), what is the operator's ([`property`]), undoing disguises ([`fold`]) and encodings ([`decode`]), and taking what is found
 //! out of a text ([`redact`]). Must never know: wire APIs, zones, directives, records. Keeps nothing: only categories and
 //! counts remain of what it saw.
 //!
@@ -14,15 +14,17 @@ pub mod decode;
 pub mod detect;
 pub mod entities;
 pub mod fold;
+pub mod property;
 pub mod redact;
 mod seek;
 
-pub use category::{Category, Findings, Found};
+pub use category::{Category, Class, Findings, Found};
 
 use std::ops::Range;
 
 use decode::Decoded;
 use detect::Detectors;
+use property::Property;
 
 /// Stands between two texts that do not belong together: no detector looks across it. Whoever joins texts makes sure that
 /// none of them holds it.
@@ -46,6 +48,7 @@ pub const NESTED_TOO_DEEP: Category = Category::unclassifiable("nested-encoding"
 pub struct Scanner {
     detectors: Detectors,
     names: Names,
+    property: Property,
 }
 
 /// Whether running text is searched for names, too.
@@ -65,13 +68,19 @@ impl Scanner {
     #[must_use]
     pub fn new() -> Self {
         entities::load();
-        Self { detectors: Detectors::new(), names: Names::Sought }
+        Self { detectors: Detectors::new(), names: Names::Sought, property: Property::default() }
     }
 
     /// Without the tagger of names, which takes most of the time.
     #[must_use]
     pub fn without_names() -> Self {
-        Self { detectors: Detectors::new(), names: Names::Left }
+        Self { names: Names::Left, ..Self::new() }
+    }
+
+    /// With what belongs to the operator.
+    #[must_use]
+    pub fn with_property(self, property: Property) -> Self {
+        Self { property, ..self }
     }
 
     /// Reports what `text` holds.
@@ -108,7 +117,8 @@ impl Scanner {
             // What was inside an encoding stands nowhere in the text that was given.
             let both = [Some(text), folded];
             let find = |found: &mut Found| {
-                both.into_iter().flatten().for_each(|view| self.detectors.scan(view, found))
+                both.into_iter().flatten().for_each(|view| self.detectors.scan(view, found));
+                self.property.scan(folded.unwrap_or(text), found);
             };
             found.elsewhere(find, |_at| None);
             if self.names == Names::Sought {
@@ -124,8 +134,10 @@ impl Scanner {
         };
         let find = |found: &mut Found| {
             folded.into_iter().for_each(|folded| self.detectors.scan(folded, found));
+            let plain = folded.unwrap_or(text);
+            self.property.scan(plain, found);
             if self.names == Names::Sought {
-                entities::scan(folded.unwrap_or(text), found);
+                entities::scan(plain, found);
             }
         };
         found.elsewhere(find, place);

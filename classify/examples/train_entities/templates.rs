@@ -102,6 +102,11 @@ const UNNAMED: &[&str] = &[
     "Call {C} {D} from the {E} menu.",
     "{C} {D} and {E} {D} are part of the {C} Platform.",
     "On Monday the {C} {D} meets in Conference Room #.",
+    "You are {C} {D}, an assistant made by {E}.",
+    "Compare {C} {D} with {E} {C} #.",
+    "We moved from {C} to {D} last year; {E} {C} was too slow.",
+    "Ask {C} {D} to write the tests.",
+    "{C} and {D} are the models that we use.",
     "Die {C} {D} ist fertig.",
     "Le {C} {D} est disponible.",
     "El {C} {D} no responde.",
@@ -121,6 +126,9 @@ const TRADE: &str = "Docker Compose Visual Studio Code Cloud Run Apache Kafka Sp
     Screen Page View Model Controller Factory Adapter Bridge Proxy Observer Visitor Builder Reader Writer Parser Lexer Compiler \
     Linker Loader Runtime Garbage Collector Scheduler Worker Job Task Batch Stream Batch Pipeline Stage Step Phase Report Summary \
     Chapter Section Figure Appendix Introduction Overview Quick Start Getting Started Advanced Topics Best Practices Known Issues \
+    Claude Sonnet Opus Haiku Claude Code Gemini Pro Flash Llama Instruct Mistral Large Codestral Qwen Coder Grok Cohere \
+    Nemotron Super Ultra Nano Julia Ruby Perl Jasmine Jest Mocha Ada Pascal Haskell Elixir Phoenix Crystal Django Flask Rails Laravel \
+    Gatsby Hugo Jekyll Astro Svelte Alexa Siri Watson Copilot Cursor Devin Maven Gradle Jackson Hibernate Bootstrap Tailwind \
     Red Hat Ubuntu Debian Fedora Linux Windows Android Chrome Firefox Safari Edge Jenkins Travis Circle Kubernetes Helm Terraform \
     Ansible Puppet Vault Consul Nomad Prometheus Grafana Jaeger Envoy Nginx Redis Postgres Mongo Cassandra Elastic Spark Flink";
 

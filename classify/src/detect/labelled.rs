@@ -7,6 +7,7 @@ mod address;
 mod dates;
 mod financial;
 mod health;
+mod markings;
 mod medicine;
 mod names;
 mod national;
@@ -96,7 +97,7 @@ const CARE: &[&str] = &[
 
 /// All labels, in a fixed order.
 pub(super) fn labels() -> impl Iterator<Item = &'static Label> {
-    let tables: [&[Label]; 9] = [
+    let tables: [&[Label]; 10] = [
         health::LABELS,
         medicine::LABELS,
         dates::LABELS,
@@ -106,6 +107,7 @@ pub(super) fn labels() -> impl Iterator<Item = &'static Label> {
         network::LABELS,
         address::LABELS,
         names::LABELS,
+        markings::LABELS,
     ];
     tables.into_iter().flatten()
 }

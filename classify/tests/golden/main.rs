@@ -6,6 +6,7 @@ mod financial;
 mod health;
 mod national;
 mod personal;
+mod property;
 mod quiet;
 
 /// The categories of what `text` holds.

@@ -176,6 +176,9 @@ fn names() {
             "class FileSystem extends BlockDevice",
             "See Chapter Seven of the Reference Manual.",
             "May the Force be with you.",
+            "You are Claude Code, a coding agent.",
+            "Compare Claude Sonnet with Gemini Flash and Mistral Large.",
+            "The Jenkins Pipeline runs Jest Tests on Travis.",
             "Java Spring Boot and Ruby on Rails are frameworks.",
         ],
     );
