@@ -14,6 +14,10 @@ pub enum Class {
     Personal,
     /// Keys, tokens, passwords.
     Credential,
+    /// What a provider of care knows about a patient (PHI).
+    Health,
+    /// What belongs to the operator and is nobody else's: intellectual property.
+    Property,
     /// No detector can look inside, so it counts as the worst.
     Unclassifiable,
 }
@@ -71,6 +75,18 @@ impl Category {
         Self { class: Class::Credential, kind }
     }
 
+    /// `health/…`
+    #[must_use]
+    pub const fn health(kind: &'static str) -> Self {
+        Self { class: Class::Health, kind }
+    }
+
+    /// `property/…`
+    #[must_use]
+    pub const fn property(kind: &'static str) -> Self {
+        Self { class: Class::Property, kind }
+    }
+
     /// `unclassifiable/…`
     #[must_use]
     pub const fn unclassifiable(kind: &'static str) -> Self {
@@ -84,15 +100,22 @@ impl Category {
     }
 }
 
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Financial => "financial",
+            Self::Personal => "personal",
+            Self::Credential => "credential",
+            Self::Health => "health",
+            Self::Property => "property",
+            Self::Unclassifiable => "unclassifiable",
+        })
+    }
+}
+
 impl fmt::Display for Category {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let class = match self.class {
-            Class::Financial => "financial",
-            Class::Personal => "personal",
-            Class::Credential => "credential",
-            Class::Unclassifiable => "unclassifiable",
-        };
-        write!(f, "{class}/{}", self.kind)
+        write!(f, "{}/{}", self.class, self.kind)
     }
 }
 
@@ -129,6 +152,11 @@ impl Found {
         Self { spans: Some(Vec::new()), ..Self::default() }
     }
 
+    /// Whether it keeps where the values stand.
+    pub(crate) fn keeps_spans(&self) -> bool {
+        self.spans.is_some()
+    }
+
     /// A value in canonical spelling, and where it stands in the text.
     pub fn add(&mut self, category: Category, at: Range<usize>, value: &[u8]) {
         if let Some(spans) = &mut self.spans {
@@ -146,10 +174,32 @@ impl Found {
         *count = count.saturating_add(1);
     }
 
-    /// Where the values stand, in the order in which they were found; they may overlap.
+    /// Runs `find` and puts what it finds where `place` says that it stands; `None`: nowhere, because it is the value of
+    /// another text than the one that was given.
+    pub(crate) fn elsewhere(
+        &mut self,
+        find: impl FnOnce(&mut Self),
+        place: impl Fn(&Range<usize>) -> Option<Range<usize>>,
+    ) {
+        let before = self.spans.as_ref().map(Vec::len);
+        find(self);
+        let Some((spans, before)) = self.spans.as_mut().zip(before) else { return };
+        let found = spans.split_off(before);
+        let placed = found.into_iter().filter_map(|span| Some(Span { at: place(&span.at)?, ..span }));
+        spans.extend(placed);
+    }
+
+    /// Where the values stand, in the order in which they were found; they may overlap. What was inside an encoding is
+    /// counted only: it has no bytes of its own in the text.
     #[must_use]
     pub fn into_spans(self) -> Vec<Span> {
         self.spans.unwrap_or_default()
+    }
+
+    /// The result, and where the values stand.
+    #[must_use]
+    pub fn into_parts(self) -> (Findings, Vec<Span>) {
+        (self.findings, self.spans.unwrap_or_default())
     }
 
     /// The result.

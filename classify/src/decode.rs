@@ -100,24 +100,29 @@ pub(super) fn text_of_base64(text: &[u8]) -> Vec<u8> {
 
 /// The next run of base64 characters from `from` on, line breaks of a wrapped run included.
 fn next_run(bytes: &[u8], from: usize) -> Option<std::ops::Range<usize>> {
-    let mut start = from;
+    let start = run_start(bytes, from)?;
+    let mut end = start;
     loop {
-        start += bytes[start..].iter().position(|byte| sextet(*byte).is_some())?;
-        let mut end = start;
-        loop {
-            let line =
-                bytes[end..].iter().position(|byte| sextet(*byte).is_none()).unwrap_or(bytes.len() - end);
-            end += line;
-            let gap = line_break(&bytes[end..]);
-            if line < 32 || gap == 0 {
-                break;
-            }
-            end += gap;
-        }
-        if end - start >= SHORTEST_RUN {
+        let line = bytes[end..].iter().position(|byte| sextet(*byte).is_none()).unwrap_or(bytes.len() - end);
+        end += line;
+        let gap = line_break(&bytes[end..]);
+        if line < 32 || gap == 0 {
             return Some(start..end);
         }
-        start = end;
+        end += gap;
+    }
+}
+
+/// Where the next run starts that is long enough. Looked at from behind: where a short word ends, the rest of it need
+/// not be looked at.
+fn run_start(bytes: &[u8], from: usize) -> Option<usize> {
+    let mut start = from;
+    loop {
+        let run = bytes.get(start..start + SHORTEST_RUN)?;
+        match run.iter().rposition(|byte| sextet(*byte).is_none()) {
+            Some(last) => start += last + 1,
+            None => return Some(start),
+        }
     }
 }
 
@@ -187,16 +192,23 @@ fn unpack(run: &[u8], alphabet: Alphabet, out: &mut Vec<u8>) {
 
 /// The value of a base64 character, of either alphabet.
 fn sextet(byte: u8) -> Option<u32> {
-    let value = match byte {
-        b'A'..=b'Z' => byte - b'A',
-        b'a'..=b'z' => byte - b'a' + 26,
-        b'0'..=b'9' => byte - b'0' + 52,
-        b'+' | b'-' => 62,
-        b'/' | b'_' => 63,
-        _ => return None,
-    };
-    Some(u32::from(value))
+    let value = SEXTETS[usize::from(byte)];
+    (value < 64).then_some(u32::from(value))
 }
+
+/// The value of every byte; 64: none.
+const SEXTETS: [u8; 256] = {
+    let mut values = [64; 256];
+    let mut value = 0;
+    while value < 62 {
+        let first = [b'A', b'a' - 26, b'0'.wrapping_sub(52)][(value >= 26) as usize + (value >= 52) as usize];
+        values[first.wrapping_add(value) as usize] = value;
+        value += 1;
+    }
+    (values[b'+' as usize], values[b'-' as usize]) = (62, 62);
+    (values[b'/' as usize], values[b'_' as usize]) = (63, 63);
+    values
+};
 
 /// Appends the readable stretches of `bytes`; tells whether one of them is long. NUL bytes are passed
 /// over: UTF-16 text has one in every other place.

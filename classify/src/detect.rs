@@ -1,28 +1,73 @@
-//! The detectors. Each looks for one kind of value, checks its structure (lengths, alphabets, checksums,
-//! registered ranges) and reports the value in canonical spelling. Nothing is reported on a pattern alone.
+//! The detectors. Each looks for one kind of value, checks its structure (lengths, alphabets, checksums, registered ranges,
+//! the words around it) and reports the value in canonical spelling. Nothing is reported on a pattern alone.
 //!
 //! A detector looks at a bounded number of bytes around each candidate, so that a scan is linear.
 
-pub mod credential;
-pub mod digits;
-pub mod email;
-pub mod iban;
-pub mod payment_card;
-pub mod social_security;
+mod checksum;
+mod credential;
+mod digits;
+mod email;
+mod iban;
+mod labelled;
+mod payment_card;
+mod phone;
+mod registers;
+mod shape;
+mod social_security;
+mod tokens;
+mod vehicle;
+mod words;
+
+use std::sync::LazyLock;
 
 use super::category::Found;
+use labelled::Label;
+use words::Words;
 
-/// All detectors, compiled.
-#[derive(Debug)]
+/// Detectors, compiled.
+#[derive(Clone, Copy, Debug)]
 pub struct Detectors {
-    credentials: credential::Credentials,
+    reach: Reach,
 }
 
+/// Which detectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    /// Those whose values prove themselves wherever they stand.
+    Proven,
+    /// All.
+    All,
+}
+
+/// The words of credentials.
+static CREDENTIAL_WORDS: LazyLock<Words> =
+    LazyLock::new(|| Words::new(credential::words().map(str::to_owned)));
+
+/// The words of credentials and then those of labels.
+static ALL_WORDS: LazyLock<Words> = LazyLock::new(|| {
+    let labels = labelled::labels().flat_map(Label::words);
+    Words::new(credential::words().map(str::to_owned).chain(labels))
+});
+
+/// The label of each of its words, in the order of [`ALL_WORDS`].
+static LABELS: LazyLock<Vec<&'static Label>> =
+    LazyLock::new(|| labelled::labels().flat_map(|label| label.words().map(move |_word| label)).collect());
+
 impl Detectors {
-    /// Compiles them.
+    /// All detectors.
     #[must_use]
     pub fn new() -> Self {
-        Self { credentials: credential::Credentials::new() }
+        LazyLock::force(&ALL_WORDS);
+        Self { reach: Reach::All }
+    }
+
+    /// Only those whose values prove themselves wherever they stand: credentials, payment cards, account numbers (IBAN),
+    /// social security numbers and e-mail addresses. They say nothing of a path or a host that only looks like a
+    /// telephone number, which the others may.
+    #[must_use]
+    pub fn proven() -> Self {
+        LazyLock::force(&CREDENTIAL_WORDS);
+        Self { reach: Reach::Proven }
     }
 
     /// Reports what `text` holds.
@@ -34,7 +79,10 @@ impl Detectors {
         }
         iban::scan(bytes, found);
         email::scan(bytes, found);
-        self.credentials.scan(bytes, found);
+        match self.reach {
+            Reach::Proven => CREDENTIAL_WORDS.each(bytes, |index, word| credential::scan(index, word, found)),
+            Reach::All => scan_loose(bytes, found),
+        }
     }
 }
 
@@ -44,9 +92,19 @@ impl Default for Detectors {
     }
 }
 
+fn scan_loose(text: &[u8], found: &mut Found) {
+    let (labels, first) = (&*LABELS, credential::words().count());
+    ALL_WORDS.each(text, |index, word| match index.checked_sub(first) {
+        Some(index) => labels[index].scan(word, found),
+        None => credential::scan(index, word, found),
+    });
+    tokens::scan(text, found);
+    phone::scan(text, found);
+}
+
 /// Whether one of `words` (lower case) stands within `before` bytes before or `after` bytes behind the
 /// candidate at `span`.
-pub(crate) fn has_context(text: &[u8], span: std::ops::Range<usize>, words: &[&str]) -> bool {
+fn has_context(text: &[u8], span: std::ops::Range<usize>, words: &[&str]) -> bool {
     const BEFORE: usize = 64;
     const AFTER: usize = 32;
     let from = span.start.saturating_sub(BEFORE);

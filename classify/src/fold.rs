@@ -7,6 +7,8 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use crate::seek;
+
 /// What becomes of a character.
 enum Fold {
     Keep,
@@ -87,19 +89,36 @@ pub fn fold(text: &str) -> Option<String> {
     if text.is_ascii() {
         return None;
     }
-    let mut out = String::with_capacity(text.len());
-    let mut changed = false;
-    for c in text.chars() {
-        match fold_char(c) {
-            Fold::Keep => out.push(c),
-            Fold::Drop => changed = true,
-            Fold::As(byte) => {
-                out.push(char::from(byte));
-                changed = true;
-            }
-        }
+    let mut out: Option<String> = None;
+    let mut done = 0;
+    let mut from = 0;
+    while let Some(at) = seek::next(text.as_bytes(), from, |byte| !byte.is_ascii()) {
+        let c = text[at..].chars().next().expect("a character starts where its first byte is found");
+        from = at + c.len_utf8();
+        let folded = match fold_char(c) {
+            Fold::Keep => continue,
+            Fold::Drop => None,
+            Fold::As(byte) => Some(char::from(byte)),
+        };
+        let out = out.get_or_insert_with(|| String::with_capacity(text.len()));
+        out.push_str(&text[done..at]);
+        out.extend(folded);
+        done = from;
     }
-    changed.then_some(out)
+    let mut out = out?;
+    out.push_str(&text[done..]);
+    Some(out)
+}
+
+/// Where in the text each byte of its folded view comes from, and where its end does.
+pub(crate) fn origins(text: &str) -> Vec<usize> {
+    let mut origins = Vec::with_capacity(text.len() + 1);
+    for (at, c) in text.char_indices() {
+        let length = folded(c).map_or(0, char::len_utf8);
+        origins.resize(origins.len() + length, at);
+    }
+    origins.push(text.len());
+    origins
 }
 
 /// What one character is folded to; `None`: nothing.
@@ -112,10 +131,11 @@ pub(crate) fn folded(c: char) -> Option<char> {
 }
 
 fn fold_char(c: char) -> Fold {
-    if c.is_ascii() {
+    let code = u32::from(c);
+    // The letters of European languages stay as they are, and are nearly all that is met.
+    if c.is_ascii() || matches!(code, 0x00C0..=0x0130 | 0x0132..=0x017E) {
         return Fold::Keep;
     }
-    let code = u32::from(c);
     if is_invisible(code) {
         return Fold::Drop;
     }
@@ -194,6 +214,16 @@ fn lookalike(c: char) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_byte_has_its_origin() {
+        for text in ["４\u{200b}1é１", "a", "\u{200b}", "汉１"] {
+            let (folded, origins) = (fold(text).unwrap_or_else(|| text.to_owned()), origins(text));
+            assert_eq!(origins.len(), folded.len() + 1, "{text:?}");
+            assert!(origins.is_sorted() && origins.iter().all(|at| text.is_char_boundary(*at)), "{text:?}");
+        }
+        assert_eq!(origins("４\u{200b}1"), [0, 6, 7]);
+    }
 
     #[test]
     fn undoes_disguises() {

@@ -1,6 +1,6 @@
 //! Which classes of sensitive data a text holds.
 //!
-//! Owns: the detectors ([`detect`]), undoing disguises ([`fold`]) and encodings ([`decode`]), and taking what is found
+//! Owns: the detectors ([`detect`]), the tagger of names ([`entities`]), what is the operator's ([`property`]), undoing disguises ([`fold`]) and encodings ([`decode`]), and taking what is found
 //! out of a text ([`redact`]). Must never know: wire APIs, zones, directives, records. Keeps nothing: only categories and
 //! counts remain of what it saw.
 //!
@@ -12,13 +12,19 @@
 pub mod category;
 pub mod decode;
 pub mod detect;
+pub mod entities;
 pub mod fold;
+pub mod property;
 pub mod redact;
+mod seek;
 
-pub use category::{Category, Findings, Found};
+pub use category::{Category, Class, Findings, Found};
+
+use std::ops::Range;
 
 use decode::Decoded;
 use detect::Detectors;
+use property::Property;
 
 /// Stands between two texts that do not belong together: no detector looks across it. Whoever joins texts makes sure that
 /// none of them holds it.
@@ -38,9 +44,18 @@ pub const TOO_MUCH_ENCODED: Category = Category::unclassifiable("too-much-encode
 pub const NESTED_TOO_DEEP: Category = Category::unclassifiable("nested-encoding");
 
 /// The detectors over a text, and over all that is written in it in disguise.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Scanner {
     detectors: Detectors,
+    names: Names,
+    property: Property,
+}
+
+/// Whether running text is searched for names, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Names {
+    Sought,
+    Left,
 }
 
 struct Work {
@@ -52,7 +67,20 @@ impl Scanner {
     /// Compiles the detectors.
     #[must_use]
     pub fn new() -> Self {
-        Self { detectors: Detectors::new() }
+        entities::load();
+        Self { detectors: Detectors::new(), names: Names::Sought, property: Property::default() }
+    }
+
+    /// Without the tagger of names, which takes most of the time.
+    #[must_use]
+    pub fn without_names() -> Self {
+        Self { names: Names::Left, ..Self::new() }
+    }
+
+    /// With what belongs to the operator.
+    #[must_use]
+    pub fn with_property(self, property: Property) -> Self {
+        Self { property, ..self }
     }
 
     /// Reports what `text` holds.
@@ -61,10 +89,7 @@ impl Scanner {
         let mut work = vec![Work { text, depth: 0 }];
         while let Some(Work { text, depth }) = work.pop() {
             let folded = fold::fold(&text);
-            self.detectors.scan(&text, found);
-            if let Some(folded) = &folded {
-                self.detectors.scan(folded, found);
-            }
+            self.detect(&text, folded.as_deref(), depth, found);
             let readable = folded.as_deref().unwrap_or(&text);
             let decoded = decode::decode(readable);
             decoded.opaque.iter().for_each(|category| found.add_anonymous(*category));
@@ -84,5 +109,43 @@ impl Scanner {
                 work.push(Work { text, depth: depth + 1 });
             }
         }
+    }
+
+    /// Looks at both views of a text, and for names at the one without disguises.
+    fn detect(&self, text: &str, folded: Option<&str>, depth: u32, found: &mut Found) {
+        if depth > 0 {
+            // What was inside an encoding stands nowhere in the text that was given.
+            let both = [Some(text), folded];
+            let find = |found: &mut Found| {
+                both.into_iter().flatten().for_each(|view| self.detectors.scan(view, found));
+                self.property.scan(folded.unwrap_or(text), found);
+            };
+            found.elsewhere(find, |_at| None);
+            if self.names == Names::Sought {
+                found.elsewhere(|found| entities::scan_prose(folded.unwrap_or(text), found), |_at| None);
+            }
+            return;
+        }
+        self.detectors.scan(text, found);
+        let origins = folded.filter(|_| found.keeps_spans()).map(|_folded| fold::origins(text));
+        let place = |at: &Range<usize>| match &origins {
+            Some(origins) => Some(*origins.get(at.start)?..*origins.get(at.end)?),
+            None => Some(at.clone()),
+        };
+        let find = |found: &mut Found| {
+            folded.into_iter().for_each(|folded| self.detectors.scan(folded, found));
+            let plain = folded.unwrap_or(text);
+            self.property.scan(plain, found);
+            if self.names == Names::Sought {
+                entities::scan(plain, found);
+            }
+        };
+        found.elsewhere(find, place);
+    }
+}
+
+impl Default for Scanner {
+    fn default() -> Self {
+        Self::new()
     }
 }

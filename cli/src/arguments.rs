@@ -1,6 +1,7 @@
 //! What may be typed: one declaration yields parser, help and completion.
 
 mod audit;
+mod inference;
 mod policy;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use audit::{Audit, Export, Keys, Log, Query, Report, SurfaceName, Verdict, Watch, Witnesses};
+pub(crate) use inference::{Classify, Inference};
 pub(crate) use policy::{Check, Diff, Explain, Import, Learn, Policy, ReportForm, Set, Show, Test};
 
 /// Gives every AI-agent session its own microVM, and decides on the host what it may reach.
@@ -29,6 +31,9 @@ pub(crate) enum Command {
     /// Read and verify audit logs.
     #[command(subcommand)]
     Audit(Audit),
+    /// Ask about calls of models.
+    #[command(subcommand)]
+    Inference(Inference),
     /// Build and list images.
     #[command(subcommand)]
     Image(Image),

@@ -40,6 +40,7 @@ const LAYERS: [(&str, &[&str]); 23] = [
             "audit-export",
             "audit-watch",
             "audit-report",
+            "classify",
             "images",
             "wire",
         ],

@@ -1,5 +1,7 @@
 //! Percent, JSON and HTML escapes, undone in one pass.
 
+use crate::seek;
+
 /// A text with its escapes undone.
 #[derive(Debug)]
 pub(super) struct Unescaped {
@@ -43,7 +45,7 @@ pub(super) fn unescape(text: &str) -> Option<Unescaped> {
     let mut needless = false;
     let mut bytes = Vec::new();
     let mut rest = text;
-    while let Some(at) = rest.find(['%', '\\', '&', '=']) {
+    while let Some(at) = seek::next(rest.as_bytes(), 0, |byte| matches!(byte, b'%' | b'\\' | b'&' | b'=')) {
         let (plain, marked) = rest.split_at(at);
         if let Some(byte) = percent(marked.as_bytes()) {
             if !plain.is_empty() {

@@ -1,92 +1,42 @@
-//! Credentials: a literal that every token of a kind holds, found by one automaton, then the structure
-//! around it ([`rules`] for tokens that are a prefix and a body, [`shapes`] for the others).
+//! Credentials: a word that every one of a kind holds, then the structure around it ([`rules`] for tokens that are a
+//! prefix and a body, [`shapes`] for the others, [`vendors`] for keys that only the name before them tells).
 
 mod rules;
 mod shapes;
+mod vendors;
 
 use std::ops::Range;
 
-use aho_corasick::{AhoCorasick, MatchKind};
-
+use super::words::Word;
 use crate::category::{Category, Found};
 use rules::RULES;
-use shapes::{SHAPES, Shape};
+use shapes::{SECRET_WORDS, SHAPES, Shape};
+use vendors::VENDORS;
 
-/// The compiled automaton over every rule's literal.
-#[derive(Debug)]
-pub struct Credentials {
-    literals: AhoCorasick,
-    words: AhoCorasick,
+/// Every word that a credential is looked for at, in the order that [`scan`] counts in.
+pub(super) fn words() -> impl Iterator<Item = &'static str> {
+    let written = RULES.iter().map(|rule| rule.prefix).chain(SHAPES.iter().map(|shape| shape.literal));
+    written.chain(SECRET_WORDS).chain(VENDORS.iter().map(|vendor| vendor.word))
 }
 
-/// Where a literal was found.
-#[derive(Clone, Copy, Debug)]
-struct Hit<'a> {
-    text: &'a [u8],
-    start: usize,
-    end: usize,
-}
-
-impl Credentials {
-    /// Compiles the rules.
-    #[must_use]
-    pub fn new() -> Self {
-        let literals = RULES.iter().map(|rule| rule.prefix).chain(SHAPES.iter().map(|shape| shape.literal));
-        let literals = AhoCorasick::builder()
-            .match_kind(MatchKind::Standard)
-            .build(literals)
-            .expect("a fixed list of short literals compiles");
-        let words = AhoCorasick::builder()
-            .match_kind(MatchKind::LeftmostLongest)
-            .ascii_case_insensitive(true)
-            .build(shapes::SECRET_WORDS)
-            .expect("a fixed list of short words compiles");
-        Self { literals, words }
-    }
-
-    /// Reports the credentials in `text`.
-    pub fn scan(&self, text: &[u8], found: &mut Found) {
-        for hit in self.literals.find_overlapping_iter(text) {
-            let index = hit.pattern().as_usize();
-            let hit = Hit { text, start: hit.start(), end: hit.end() };
-            if let Some((kind, token)) = check(index, hit) {
-                found.add(Category::credential(kind), token.clone(), &text[token]);
-            }
-        }
-        for hit in self.words.find_iter(text) {
-            let hit = Hit { text, start: hit.start(), end: hit.end() };
-            if let Some((kind, token)) = shapes::assignment(hit) {
-                found.add(Category::credential(kind), token.clone(), &text[token]);
-            }
-        }
+/// Reports the credential at `word`, the one of [`words`] with this index.
+pub(super) fn scan(index: usize, word: Word<'_>, found: &mut Found) {
+    if let Some((kind, token)) = check(index, word) {
+        found.add(Category::credential(kind), token.clone(), &word.text[token]);
     }
 }
 
-impl Default for Credentials {
-    fn default() -> Self {
-        Self::new()
+fn check(index: usize, word: Word<'_>) -> Option<(&'static str, Range<usize>)> {
+    if let Some(rule) = RULES.get(index) {
+        return Some((rule.kind, rule.token(word)?));
     }
-}
-
-impl<'a> Hit<'a> {
-    /// The byte before the literal.
-    fn before(self) -> Option<u8> {
-        self.start.checked_sub(1).map(|at| self.text[at])
+    let index = index - RULES.len();
+    if let Some(Shape { kind, literal, read }) = SHAPES.get(index) {
+        return word.is_written(literal).then(|| read(word)).flatten().map(|token| (*kind, token));
     }
-
-    /// Everything behind the literal.
-    fn behind(self) -> &'a [u8] {
-        &self.text[self.end..]
-    }
-}
-
-fn check(index: usize, hit: Hit<'_>) -> Option<(&'static str, Range<usize>)> {
-    match RULES.get(index) {
-        Some(rule) => Some((rule.kind, rule.token(hit)?)),
-        None => {
-            let Shape { kind, read, .. } = &SHAPES[index - RULES.len()];
-            Some((kind, read(hit)?))
-        }
+    match (index - SHAPES.len()).checked_sub(SECRET_WORDS.len()) {
+        None => shapes::assignment(word),
+        Some(index) => Some((VENDORS[index].kind, VENDORS[index].token(word)?)),
     }
 }
 
@@ -102,3 +52,6 @@ fn is_varied(token: &[u8]) -> bool {
 fn mixes_letters_and_digits(token: &[u8]) -> bool {
     token.iter().any(u8::is_ascii_digit) && token.iter().any(u8::is_ascii_alphabetic)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,9 @@
 //! Groups of digits: what payment cards and social security numbers are written in.
 
+use crate::seek;
+
 /// Most digits of a number that is looked for.
-pub const MOST_DIGITS: usize = 19;
+pub(super) const MOST_DIGITS: usize = 19;
 
 /// Fewest digits of a number that is looked for.
 const FEWEST_DIGITS: usize = 9;
@@ -11,42 +13,42 @@ const LONGEST_GAP: usize = 3;
 
 /// A place where a written number may begin: up to [`MOST_DIGITS`] digits from there on, in groups.
 #[derive(Debug)]
-pub struct Window<'a> {
+pub(super) struct Window<'a> {
     /// The whole text.
-    pub text: &'a [u8],
+    pub(super) text: &'a [u8],
     /// Where the first digit stands.
-    pub start: usize,
+    pub(super) start: usize,
     /// Whether no digit group stands right before.
-    pub is_first: bool,
+    pub(super) is_first: bool,
     /// The digits.
-    pub digits: Digits,
+    pub(super) digits: Digits,
     /// The groups, in order.
-    pub groups: Vec<Group>,
+    pub(super) groups: Vec<Group>,
 }
 
 /// Up to [`MOST_DIGITS`] digits.
 #[derive(Clone, Copy, Debug)]
-pub struct Digits {
+pub(super) struct Digits {
     values: [u8; MOST_DIGITS],
     length: usize,
 }
 
 /// One group of a [`Window`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Group {
+pub(super) struct Group {
     /// Number of digits up to the end of this group.
-    pub total: usize,
+    pub(super) total: usize,
     /// Number of digits of this group.
-    pub size: usize,
+    pub(super) size: usize,
     /// Offset behind the last digit.
-    pub end: usize,
+    pub(super) end: usize,
     /// What stands between this group and the next one.
-    pub gap: Gap,
+    pub(super) gap: Gap,
 }
 
 /// What stands behind a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gap {
+pub(super) enum Gap {
     /// One separator, then another group.
     One(u8),
     /// Two or three separators, then another group.
@@ -58,17 +60,17 @@ pub enum Gap {
 impl Digits {
     /// The first `count` digits as ASCII.
     #[must_use]
-    pub fn first(&self, count: usize) -> &[u8] {
+    pub(super) fn first(&self, count: usize) -> &[u8] {
         &self.values[..count.min(self.length)]
     }
 }
 
 /// Every start of a digit group from which on [`FEWEST_DIGITS`] or more stand, with the groups that follow.
-pub fn windows(text: &[u8]) -> impl Iterator<Item = Window<'_>> {
+pub(super) fn windows(text: &[u8]) -> impl Iterator<Item = Window<'_>> {
     let mut at = 0;
     std::iter::from_fn(move || {
         loop {
-            let start = at + text[at..].iter().position(u8::is_ascii_digit)?;
+            let start = seek::next(text, at, |byte| byte.is_ascii_digit())?;
             at = start + digits_at(text, start);
             if has_enough(text, start) {
                 return Some(Window::read(text, start));

@@ -3,7 +3,7 @@
 use crate::category::{Category, Found};
 
 /// An e-mail address.
-pub const EMAIL: Category = Category::personal("email-address");
+pub(super) const EMAIL: Category = Category::personal("email-address");
 
 const LONGEST_LOCAL: usize = 64;
 const LONGEST_DOMAIN: usize = 253;
@@ -14,7 +14,7 @@ const NOT_A_DOMAIN: [&str; 14] = [
 ];
 
 /// Reports the addresses in `text`.
-pub fn scan(text: &[u8], found: &mut Found) {
+pub(super) fn scan(text: &[u8], found: &mut Found) {
     for at in memchr::memchr_iter(b'@', text) {
         let local = local_part(&text[..at]);
         let domain = domain(&text[at + 1..]);
@@ -23,9 +23,15 @@ pub fn scan(text: &[u8], found: &mut Found) {
             // In a path or a query the characters that part them are not the mailbox's, whatever the RFC permits.
             let mailbox =
                 local.iter().rev().take_while(|byte| !matches!(byte, b'/' | b'=' | b'?' | b'&')).count();
-            found.add(EMAIL, at - mailbox..at + 1 + domain.len(), &address.to_ascii_lowercase());
+            found.add(EMAIL, at - mailbox..at + 1 + domain.len(), &canonical(address));
         }
     }
+}
+
+/// One address, whatever it is disguised as.
+fn canonical(address: Vec<u8>) -> Vec<u8> {
+    let folded = std::str::from_utf8(&address).ok().and_then(crate::fold::fold);
+    folded.map_or(address, String::into_bytes).to_ascii_lowercase()
 }
 
 fn local_part(before: &[u8]) -> &[u8] {

@@ -1,9 +1,11 @@
 //! International bank account numbers (ISO 13616): country, the country's structure, check digits mod 97.
 
+use super::checksum::mod_97;
 use crate::category::{Category, Found};
+use crate::seek;
 
 /// An international bank account number.
-pub const IBAN: Category = Category::financial("iban");
+pub(super) const IBAN: Category = Category::financial("iban");
 
 /// The basic account number of each registered country: `n` digits, `a` letters, `c` both.
 const COUNTRIES: [(&[u8; 2], &str); 88] = [
@@ -100,21 +102,38 @@ const COUNTRIES: [(&[u8; 2], &str); 88] = [
 /// Separators between two characters of a written number.
 const SEPARATORS: [u8; 4] = *b" -.\t";
 
+/// Whether `code` is a country that has such numbers.
+pub(super) fn is_country(code: &[u8]) -> bool {
+    COUNTRIES.binary_search_by_key(&code, |(known, _)| known.as_slice()).is_ok()
+}
+
 /// Reports the account numbers in `text`.
-pub fn scan(text: &[u8], found: &mut Found) {
-    for (start, window) in text.windows(2).enumerate() {
-        if !window[0].is_ascii_alphabetic() || !window[1].is_ascii_alphabetic() {
-            continue;
-        }
-        let country = [window[0].to_ascii_uppercase(), window[1].to_ascii_uppercase()];
-        // The two check digits follow at once in every spelling, which rules out nearly all pairs.
-        if !text.get(start + 2).is_some_and(|byte| byte.is_ascii_digit() || SEPARATORS.contains(byte)) {
-            continue;
-        }
+pub(super) fn scan(text: &[u8], found: &mut Found) {
+    let mut from = 0;
+    while let Some(at) = seek::next(text, from, |byte| byte.is_ascii_digit()) {
+        from = at + 1;
+        // The two check digits follow the country in every spelling: nothing else is looked at.
+        let Some(start) = country_before(text, at) else { continue };
+        let country = [text[start].to_ascii_uppercase(), text[start + 1].to_ascii_uppercase()];
         let Ok(index) = COUNTRIES.binary_search_by_key(&&country, |(code, _)| *code) else { continue };
         if let Some((number, length)) = read(&text[start..], COUNTRIES[index].1) {
             found.add(IBAN, start..start + length, &number);
         }
+    }
+}
+
+/// Where the two letters start that end at `end`, or one separator before it.
+fn country_before(text: &[u8], end: usize) -> Option<usize> {
+    let head = &text[..end];
+    let head = match head {
+        [rest @ .., last] if SEPARATORS.contains(last) => rest,
+        _ => head,
+    };
+    match head {
+        [rest @ .., first, second] if first.is_ascii_alphabetic() && second.is_ascii_alphabetic() => {
+            Some(rest.len())
+        }
+        _ => None,
     }
 }
 
@@ -140,7 +159,7 @@ fn read(text: &[u8], structure: &str) -> Option<(Vec<u8>, usize)> {
     }
     let ends = !rest.first().is_some_and(u8::is_ascii_digit);
     let length = text.len() - rest.len();
-    (ends && passes_mod_97(&number)).then_some((number, length))
+    (ends && mod_97(&[&number[4..], &number[..4]].concat()) == 1).then_some((number, length))
 }
 
 /// `8n12c` as `(8, n), (12, c)`.
@@ -153,15 +172,6 @@ fn spans(structure: &str) -> impl Iterator<Item = (usize, u8)> + '_ {
         rest = &rest[at + 1..];
         Some((count, class))
     })
-}
-
-fn passes_mod_97(number: &[u8]) -> bool {
-    let (head, tail) = number.split_at(4);
-    let step = |remainder: u32, byte: &u8| match byte {
-        b'0'..=b'9' => (remainder * 10 + u32::from(byte - b'0')) % 97,
-        letter => (remainder * 100 + u32::from(letter - b'A') + 10) % 97,
-    };
-    tail.iter().chain(head).fold(0, step) == 1
 }
 
 #[cfg(test)]

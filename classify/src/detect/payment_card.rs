@@ -1,10 +1,11 @@
 //! Primary account numbers of payment cards: issuer range, length of that range, Luhn (ISO/IEC 7812-1).
 
+use super::checksum::luhn;
 use super::digits::{Gap, Group, Window};
 use crate::category::{Category, Found};
 
 /// A payment card number.
-pub const PAYMENT_CARD: Category = Category::financial("payment-card");
+pub(super) const PAYMENT_CARD: Category = Category::financial("payment-card");
 
 /// Issuer ranges: first and last six-digit prefix, shortest and longest number.
 const ISSUERS: [(u32, u32, usize, usize); 26] = [
@@ -41,14 +42,14 @@ const EMBOSSED: [&[usize]; 6] =
     [&[4, 4, 4, 4], &[4, 4, 4, 4, 3], &[4, 6, 5], &[4, 6, 4], &[4, 4, 4, 1], &[6, 13]];
 
 /// Reports the card numbers that begin at `window`.
-pub fn check(window: &Window<'_>, found: &mut Found) {
+pub(super) fn check(window: &Window<'_>, found: &mut Found) {
     if is_fraction(window) || is_in_hex(window) {
         return;
     }
     for (index, group) in window.groups.iter().enumerate() {
         let groups = &window.groups[..=index];
         let number = window.digits.first(group.total);
-        if is_plausible_writing(window, groups) && has_issuer(number) && passes_luhn(number) {
+        if is_plausible_writing(window, groups) && has_issuer(number) && luhn(number) {
             found.add(PAYMENT_CARD, window.start..group.end, number);
         }
     }
@@ -58,6 +59,10 @@ pub fn check(window: &Window<'_>, found: &mut Found) {
 /// numeric stands around it.
 fn is_plausible_writing(window: &Window<'_>, groups: &[Group]) -> bool {
     let alone = window.is_first && groups.last().is_some_and(|group| group.gap == Gap::End);
+    // `6.310887241768094`: all digits but the first few behind one point.
+    if let [Group { size: 1..=3, gap: Gap::One(b'.'), .. }, Group { size: 10.., .. }] = groups {
+        return false;
+    }
     groups.len() == 1
         || alone
         || EMBOSSED.iter().any(|sizes| groups.iter().map(|group| &group.size).eq(*sizes))
@@ -87,17 +92,4 @@ fn has_issuer(number: &[u8]) -> bool {
     ISSUERS.iter().any(|(first, last, shortest, longest)| {
         (*first..=*last).contains(&prefix) && (*shortest..=*longest).contains(&number.len())
     })
-}
-
-fn passes_luhn(number: &[u8]) -> bool {
-    let sum: u32 = number
-        .iter()
-        .rev()
-        .enumerate()
-        .map(|(index, digit)| {
-            let value = u32::from(digit - b'0') << (index % 2);
-            if value > 9 { value - 9 } else { value }
-        })
-        .sum();
-    sum.is_multiple_of(10)
 }

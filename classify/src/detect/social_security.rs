@@ -4,7 +4,7 @@ use super::digits::{Gap, Group, Window};
 use crate::category::{Category, Found};
 
 /// A social security number.
-pub const SOCIAL_SECURITY: Category = Category::personal("us-social-security-number");
+pub(super) const SOCIAL_SECURITY: Category = Category::personal("us-social-security-number");
 
 /// Words that make nine bare digits a social security number.
 const CONTEXT: [&str; 10] = [
@@ -21,7 +21,7 @@ const CONTEXT: [&str; 10] = [
 ];
 
 /// Reports the number that begins at `window`.
-pub fn check(window: &Window<'_>, found: &mut Found) {
+pub(super) fn check(window: &Window<'_>, found: &mut Found) {
     let Some(end) = written_end(window) else { return };
     let number = window.digits.first(9);
     if number.len() == 9 && is_issued(number) && !touches_letters_and_digits(window, end) {

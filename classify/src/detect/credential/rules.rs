@@ -2,15 +2,16 @@
 
 use std::ops::Range;
 
-use super::{Hit, is_varied};
+use super::super::words::Word;
+use super::{is_varied, mixes_letters_and_digits};
 
 /// One kind of token.
 #[derive(Debug)]
 pub(super) struct Rule {
     pub(super) kind: &'static str,
     pub(super) prefix: &'static str,
-    alphabet: Alphabet,
-    size: Size,
+    pub(super) alphabet: Alphabet,
+    pub(super) size: Size,
 }
 
 /// Which characters a body is made of.
@@ -22,6 +23,8 @@ pub(super) enum Alphabet {
     Upper,
     /// `0-9 a-f`, either case
     Hex,
+    /// Hexadecimal digits and dashes
+    Uuid,
     /// `a-z A-Z 0-9 _ -`
     Token,
     /// `a-z A-Z 0-9 _ - .`
@@ -37,7 +40,7 @@ pub(super) enum Size {
     From(usize),
 }
 
-use Alphabet::{Alnum, Base64, Dotted, Hex, Token, Upper};
+use Alphabet::{Alnum, Base64, Dotted, Hex, Token, Upper, Uuid};
 use Size::{Exactly, From};
 
 const fn rule(kind: &'static str, prefix: &'static str, alphabet: Alphabet, size: Size) -> Rule {
@@ -45,7 +48,7 @@ const fn rule(kind: &'static str, prefix: &'static str, alphabet: Alphabet, size
 }
 
 /// Formats as their issuers document them.
-pub(super) const RULES: [Rule; 114] = [
+pub(super) const RULES: &[Rule] = &[
     rule("aws-access-key-id", "AKIA", Upper, Exactly(16)),
     rule("aws-access-key-id", "ASIA", Upper, Exactly(16)),
     rule("aws-access-key-id", "ABIA", Upper, Exactly(16)),
@@ -160,11 +163,92 @@ pub(super) const RULES: [Rule; 114] = [
     rule("1password-secret-key", "ops_eyJ", Base64, From(100)),
     rule("tailscale-key", "tskey-", Token, From(20)),
     rule("netlify-token", "nfp_", Alnum, From(36)),
+    rule("aws-access-key-id", "A3T", Upper, Exactly(17)),
+    rule("alibaba-access-key-id", "LTAI", Alnum, From(20)),
+    rule("tencent-secret-id", "AKID", Alnum, From(32)),
+    rule("adobe-secret", "p8e-", Alnum, Exactly(32)),
+    rule("airtable-token", "pat", Dotted, Exactly(79)),
+    rule("buildkite-token", "bkua_", Hex, Exactly(40)),
+    rule("buildkite-token", "bkct_", Alnum, From(40)),
+    rule("circleci-token", "CCIPAT_", Token, From(40)),
+    rule("clojars-token", "CLOJARS_", Hex, Exactly(60)),
+    rule("cloudflare-key", "v1.0-", Token, From(100)),
+    rule("contentful-token", "CFPAT-", Token, Exactly(43)),
+    rule("discord-secret", "mfa.", Token, From(80)),
+    rule("duffel-token", "duffel_test_", Token, From(43)),
+    rule("duffel-token", "duffel_live_", Token, From(43)),
+    rule("dynatrace-token", "dt0c01.", Dotted, From(80)),
+    rule("dynatrace-token", "dt0s01.", Dotted, From(80)),
+    rule("easypost-key", "EZAK", Alnum, Exactly(54)),
+    rule("easypost-key", "EZTK", Alnum, Exactly(54)),
+    rule("facebook-token", "EAA", Alnum, From(60)),
+    rule("flutterwave-key", "FLWSECK-", Hex, From(12)),
+    rule("flutterwave-key", "FLWSECK_TEST-", Alnum, From(12)),
+    rule("frameio-token", "fio-u-", Token, From(64)),
+    rule("gitlab-token", "glffct-", Token, From(20)),
+    rule("gitlab-token", "GR1348941", Token, From(20)),
+    rule("google-oauth-token", "1//0", Token, From(40)),
+    rule("gumroad-token", "gum_", Alnum, From(40)),
+    rule("harness-token", "pat.", Dotted, From(60)),
+    rule("harness-token", "sat.", Dotted, From(60)),
+    rule("hubspot-token", "pat-na1-", Uuid, From(36)),
+    rule("hubspot-token", "pat-eu1-", Uuid, From(36)),
+    rule("infracost-key", "ico-", Alnum, Exactly(32)),
+    rule("jfrog-token", "AKCp", Alnum, From(60)),
+    rule("jfrog-token", "cmVmdGtu", Alnum, From(50)),
+    rule("launchdarkly-key", "sdk-", Uuid, Exactly(36)),
+    rule("launchdarkly-key", "api-", Uuid, Exactly(36)),
+    rule("mailersend-key", "mlsn.", Hex, Exactly(64)),
+    rule("mapbox-token", "sk.eyJ", Dotted, From(60)),
+    rule("mercadopago-token", "APP_USR-", Token, From(50)),
+    rule("neon-key", "napi_", Alnum, From(40)),
+    rule("new-relic-key", "NRII-", Token, Exactly(32)),
+    rule("new-relic-key", "NRJS-", Hex, Exactly(19)),
+    rule("paddle-key", "pdl_live_", Token, From(40)),
+    rule("plaid-token", "access-production-", Uuid, Exactly(36)),
+    rule("plaid-token", "access-sandbox-", Uuid, Exactly(36)),
+    rule("planetscale-token", "pscale_oauth_", Dotted, From(32)),
+    rule("posthog-key", "phx_", Alnum, From(32)),
+    rule("posthog-key", "phc_", Alnum, From(32)),
+    rule("prefect-key", "pnu_", Alnum, Exactly(36)),
+    rule("railway-token", "rw_Fe26.", Dotted, From(40)),
+    rule("readme-key", "rdme_", Alnum, Exactly(70)),
+    rule("resend-key", "re_", Token, Exactly(33)),
+    rule("render-key", "rnd_", Alnum, From(28)),
+    rule("scalingo-token", "tk-us-", Token, Exactly(48)),
+    rule("brevo-key", "xsmtpsib-", Token, From(64)),
+    rule("sentry-dsn", "sntryi_", Hex, From(48)),
+    rule("shippo-token", "shippo_live_", Hex, Exactly(40)),
+    rule("shippo-token", "shippo_test_", Hex, Exactly(40)),
+    rule("snyk-token", "snyk_uat.", Dotted, From(40)),
+    rule("sourcegraph-token", "sgp_", Token, From(40)),
+    rule("square-token", "EAAA", Token, Exactly(60)),
+    rule("stripe-key", "rkcs_live_", Alnum, From(16)),
+    rule("sumologic-id", "suLNO", Alnum, From(20)),
+    rule("supabase-token", "sb_secret_", Token, From(30)),
+    rule("together-key", "tgp_v1_", Token, From(40)),
+    rule("typeform-token", "tfp_", Token, From(40)),
+    rule("vercel-token", "vcp_", Alnum, From(24)),
+    rule("vercel-token", "vercel_blob_rw_", Token, From(30)),
+    rule("voyage-key", "pa-", Token, Exactly(43)),
+    rule("weights-and-biases-key", "wandb_v1_", Token, From(40)),
+    rule("yandex-key", "AQVN", Token, Exactly(36)),
+    rule("yandex-token", "y0_", Token, From(50)),
+    rule("zuplo-key", "zpka_", Alnum, From(32)),
+    rule("temporal-key", "tmprl_", Token, From(30)),
+    rule("eleven-labs-key", "sk_", Hex, Exactly(48)),
+    rule("upstash-key", "qstash_", Token, From(30)),
+    rule("axiom-token", "xaat-", Uuid, Exactly(36)),
+    rule("axiom-token", "xapt-", Uuid, Exactly(36)),
+    rule("honeycomb-key", "hcaik_", Alnum, From(50)),
 ];
 
 impl Rule {
     /// The whole token, if what follows the prefix is a body.
-    pub(super) fn token(&self, hit: Hit<'_>) -> Option<Range<usize>> {
+    pub(super) fn token(&self, hit: Word<'_>) -> Option<Range<usize>> {
+        if !hit.is_written(self.prefix) {
+            return None;
+        }
         let glued = hit.before().is_some_and(|byte| byte.is_ascii_alphanumeric());
         // Three characters appear in the middle of any word; a longer prefix speaks for itself.
         if glued && self.prefix.len() < 4 {
@@ -172,7 +256,9 @@ impl Rule {
         }
         let length = self.body(hit.behind())?;
         let body = &hit.behind()[..length];
-        is_varied(body).then_some(hit.start..hit.end + length)
+        // A short prefix is part of many a name: only what no name looks like is a token behind it.
+        let random = self.prefix.len() > 3 || mixes_letters_and_digits(body);
+        (is_varied(body) && random).then_some(hit.start..hit.end + length)
     }
 
     fn body(&self, behind: &[u8]) -> Option<usize> {
@@ -195,6 +281,7 @@ impl Alphabet {
             Alnum => byte.is_ascii_alphanumeric(),
             Upper => byte.is_ascii_uppercase() || byte.is_ascii_digit(),
             Hex => byte.is_ascii_hexdigit(),
+            Uuid => byte.is_ascii_hexdigit() || byte == b'-',
             Token => byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'),
             Dotted => byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'),
             Base64 => byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='),

@@ -5,20 +5,21 @@ use std::ops::Range;
 
 use crate::decode;
 
+use super::super::words::Word;
 use super::rules::Alphabet;
-use super::{Hit, is_varied, mixes_letters_and_digits};
+use super::{is_varied, mixes_letters_and_digits};
 
 /// One kind: a literal that every instance holds and the function that reads around it.
 pub(super) struct Shape {
     pub(super) kind: &'static str,
     pub(super) literal: &'static str,
-    pub(super) read: fn(Hit<'_>) -> Option<Range<usize>>,
+    pub(super) read: fn(Word<'_>) -> Option<Range<usize>>,
 }
 
 const fn shape(
     kind: &'static str,
     literal: &'static str,
-    read: fn(Hit<'_>) -> Option<Range<usize>>,
+    read: fn(Word<'_>) -> Option<Range<usize>>,
 ) -> Shape {
     Shape { kind, literal, read }
 }
@@ -51,34 +52,57 @@ pub(super) const SHAPES: [Shape; 24] = [
     shape("basic-authorization", "basic ", basic),
 ];
 
-/// Names that a secret is assigned to.
-pub(super) const SECRET_WORDS: [&str; 26] = [
-    "secret_access_key",
-    "secretaccesskey",
-    "secret-access-key",
+/// Names that a secret is assigned to; a space stands for any separator.
+pub(super) const SECRET_WORDS: [&str; 49] = [
     "secret access key",
-    "api_key",
-    "api-key",
-    "apikey",
+    "secretaccesskey",
     "api key",
-    "api_secret",
+    "apikey",
+    "api secret",
     "apisecret",
-    "client_secret",
+    "api token",
+    "apitoken",
+    "client secret",
     "clientsecret",
-    "client-secret",
-    "access_token",
+    "consumer secret",
+    "app secret",
+    "appsecret",
+    "access token",
     "accesstoken",
-    "access-token",
-    "auth_token",
+    "refresh token",
+    "refreshtoken",
+    "session token",
+    "sessiontoken",
+    "auth token",
     "authtoken",
-    "private_token",
-    "secret_key",
+    "private token",
+    "secret key",
     "secretkey",
-    "secret-key",
+    "secret token",
+    "signing key",
+    "signing secret",
+    "encryption key",
+    "webhook secret",
+    "shared secret",
+    "master key",
+    "masterkey",
+    "account key",
     "password",
     "passwd",
     "passphrase",
-    "bot_token",
+    "passcode",
+    "passwort",
+    "kennwort",
+    "mot de passe",
+    "contraseña",
+    "contraseÑa",
+    "contrasena",
+    "senha",
+    "wachtwoord",
+    "hasło",
+    "hasŁo",
+    "db pass",
+    "bot token",
 ];
 
 /// Longest part that is read on either side of a literal.
@@ -92,12 +116,12 @@ fn run_before(bytes: &[u8], alphabet: Alphabet, most: usize) -> usize {
     bytes.iter().rev().take(most).take_while(|byte| alphabet.has(**byte)).count()
 }
 
-fn is_glued(hit: Hit<'_>) -> bool {
+fn is_glued(hit: Word<'_>) -> bool {
     hit.before().is_some_and(|byte| Alphabet::Token.has(byte))
 }
 
 /// `-----BEGIN RSA PRIVATE KEY-----`; certificates and public keys are no secret.
-fn pem(hit: Hit<'_>) -> Option<Range<usize>> {
+fn pem(hit: Word<'_>) -> Option<Range<usize>> {
     let behind = &hit.behind()[..hit.behind().len().min(48)];
     let label = memchr::memmem::find(behind, b"-----")?;
     let secret = behind[..label].ends_with(b"PRIVATE KEY") || behind[..label].ends_with(b"PRIVATE KEY BLOCK");
@@ -107,7 +131,7 @@ fn pem(hit: Hit<'_>) -> Option<Range<usize>> {
 }
 
 /// Header with an algorithm, payload, signature (empty for `alg: none`), all base64url.
-fn json_web_token(hit: Hit<'_>) -> Option<Range<usize>> {
+fn json_web_token(hit: Word<'_>) -> Option<Range<usize>> {
     const LONGEST_HEADER: usize = 2048;
     if is_glued(hit) || hit.before() == Some(b'.') {
         return None;
@@ -128,7 +152,7 @@ fn has_algorithm(header: &[u8]) -> bool {
 }
 
 /// `sk-` and 32 characters or more without the words that later formats put behind it.
-fn bare_sk(hit: Hit<'_>) -> Option<Range<usize>> {
+fn bare_sk(hit: Word<'_>) -> Option<Range<usize>> {
     let length = run(hit.behind(), Alphabet::Alnum, 64);
     let body = &hit.behind()[..length];
     let fits = length >= 32 && mixes_letters_and_digits(body) && is_varied(body);
@@ -136,7 +160,7 @@ fn bare_sk(hit: Hit<'_>) -> Option<Range<usize>> {
 }
 
 /// `SG.` 22 `.` 43.
-fn sendgrid(hit: Hit<'_>) -> Option<Range<usize>> {
+fn sendgrid(hit: Word<'_>) -> Option<Range<usize>> {
     let behind = hit.behind();
     let id = run(behind, Alphabet::Token, 23);
     let secret = run(behind.get(id + 1..)?, Alphabet::Token, 43);
@@ -145,7 +169,7 @@ fn sendgrid(hit: Hit<'_>) -> Option<Range<usize>> {
 }
 
 /// Eight to ten digits, `:AA`, 33 characters.
-fn telegram(hit: Hit<'_>) -> Option<Range<usize>> {
+fn telegram(hit: Word<'_>) -> Option<Range<usize>> {
     let digits = hit.text[..hit.start].iter().rev().take(11).take_while(|byte| byte.is_ascii_digit()).count();
     let body = run(hit.behind(), Alphabet::Token, 34);
     let fits = (8..=10).contains(&digits) && (body == 33) && is_varied(&hit.behind()[..body]);
@@ -153,7 +177,7 @@ fn telegram(hit: Hit<'_>) -> Option<Range<usize>> {
 }
 
 /// `AC` or `SK` and 32 lower-case hexadecimal digits.
-fn twilio(hit: Hit<'_>) -> Option<Range<usize>> {
+fn twilio(hit: Word<'_>) -> Option<Range<usize>> {
     let length = run(hit.behind(), Alphabet::Alnum, 33);
     let body = &hit.behind()[..length];
     let hex = body.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'));
@@ -161,7 +185,7 @@ fn twilio(hit: Hit<'_>) -> Option<Range<usize>> {
 }
 
 /// 32 hexadecimal digits, `-us`, a data centre number.
-fn mailchimp(hit: Hit<'_>) -> Option<Range<usize>> {
+fn mailchimp(hit: Word<'_>) -> Option<Range<usize>> {
     let before = &hit.text[..hit.start];
     let length = run_before(before, Alphabet::Alnum, 33);
     let key = &before[before.len() - length..];
@@ -171,7 +195,7 @@ fn mailchimp(hit: Hit<'_>) -> Option<Range<usize>> {
 }
 
 /// A secret in the path of a webhook.
-fn path_token(hit: Hit<'_>) -> Option<Range<usize>> {
+fn path_token(hit: Word<'_>) -> Option<Range<usize>> {
     let path = |byte: &&u8| Alphabet::Token.has(**byte) || **byte == b'/';
     let length = hit.behind().iter().take(LONGEST).take_while(path).count();
     let token = &hit.behind()[..length];
@@ -180,20 +204,20 @@ fn path_token(hit: Hit<'_>) -> Option<Range<usize>> {
 }
 
 /// 64 bytes in base64.
-fn azure_storage(hit: Hit<'_>) -> Option<Range<usize>> {
+fn azure_storage(hit: Word<'_>) -> Option<Range<usize>> {
     let length = run(hit.behind(), Alphabet::Base64, 89);
     let key = &hit.behind()[..length];
     (length >= 86 && is_varied(key)).then_some(hit.start..hit.end + 86)
 }
 
 /// 32 bytes in base64.
-fn azure_shared(hit: Hit<'_>) -> Option<Range<usize>> {
+fn azure_shared(hit: Word<'_>) -> Option<Range<usize>> {
     let length = run(hit.behind(), Alphabet::Base64, 44);
     (length >= 43 && is_varied(&hit.behind()[..length])).then_some(hit.start..hit.end + 43)
 }
 
 /// The signature of a shared access URL: 32 bytes in base64, percent-encoded where it must be.
-fn azure_signature(hit: Hit<'_>) -> Option<Range<usize>> {
+fn azure_signature(hit: Word<'_>) -> Option<Range<usize>> {
     let allowed = |byte: &&u8| Alphabet::Base64.has(**byte) || **byte == b'%';
     let length = hit.behind().iter().take(72).take_while(allowed).count();
     let signature = &hit.behind()[..length];
@@ -202,7 +226,7 @@ fn azure_signature(hit: Hit<'_>) -> Option<Range<usize>> {
 }
 
 /// Three characters, a digit, `Q~`, 31 to 34 characters.
-fn azure_client(hit: Hit<'_>) -> Option<Range<usize>> {
+fn azure_client(hit: Word<'_>) -> Option<Range<usize>> {
     let inner = |byte: u8| Alphabet::Dotted.has(byte) || byte == b'~';
     let start = hit.start.checked_sub(4)?;
     let head = &hit.text[start..hit.start];
@@ -213,7 +237,7 @@ fn azure_client(hit: Hit<'_>) -> Option<Range<usize>> {
 }
 
 /// 84 characters with a fixed mark in the middle.
-fn azure_ai(hit: Hit<'_>) -> Option<Range<usize>> {
+fn azure_ai(hit: Word<'_>) -> Option<Range<usize>> {
     let before = run_before(&hit.text[..hit.start], Alphabet::Alnum, 84);
     let behind = run(hit.behind(), Alphabet::Alnum, 84);
     let length = before + hit.end - hit.start + behind;
@@ -221,7 +245,7 @@ fn azure_ai(hit: Hit<'_>) -> Option<Range<usize>> {
 }
 
 /// `scheme://user:password@host`.
-fn url_password(hit: Hit<'_>) -> Option<Range<usize>> {
+fn url_password(hit: Word<'_>) -> Option<Range<usize>> {
     let allowed = |byte: &&u8| !byte.is_ascii_whitespace() && !b"/?#\"'<>`{}$\x1f".contains(*byte);
     let length = hit.behind().iter().take(LONGEST).take_while(allowed).count();
     let authority = &hit.behind()[..length];
@@ -233,14 +257,14 @@ fn url_password(hit: Hit<'_>) -> Option<Range<usize>> {
 }
 
 /// 14 characters, `.atlasv1.`, 60 or more.
-fn terraform(hit: Hit<'_>) -> Option<Range<usize>> {
+fn terraform(hit: Word<'_>) -> Option<Range<usize>> {
     let before = run_before(&hit.text[..hit.start], Alphabet::Alnum, 15);
     let behind = run(hit.behind(), Alphabet::Token, 60);
     (before == 14 && behind == 60).then_some(hit.start - before..hit.end + behind)
 }
 
 /// An opaque token behind an authorization scheme.
-fn bearer(hit: Hit<'_>) -> Option<Range<usize>> {
+fn bearer(hit: Word<'_>) -> Option<Range<usize>> {
     let allowed = |byte: &&u8| Alphabet::Dotted.has(**byte) || matches!(**byte, b'+' | b'/' | b'~' | b'=');
     let length = hit.behind().iter().take(LONGEST).take_while(allowed).count();
     let token = &hit.behind()[..length];
@@ -249,7 +273,7 @@ fn bearer(hit: Hit<'_>) -> Option<Range<usize>> {
 }
 
 /// Base64 of `user:password`.
-fn basic(hit: Hit<'_>) -> Option<Range<usize>> {
+fn basic(hit: Word<'_>) -> Option<Range<usize>> {
     let length = run(hit.behind(), Alphabet::Base64, LONGEST);
     let inner = decode::text_of_base64(&hit.behind()[..length]);
     let inside =
@@ -259,7 +283,7 @@ fn basic(hit: Hit<'_>) -> Option<Range<usize>> {
 
 /// A random-looking value behind a name that says "secret": `password = "…"`, `"api_key": "…"`,
 /// `--client-secret …`.
-pub(super) fn assignment(hit: Hit<'_>) -> Option<(&'static str, Range<usize>)> {
+pub(super) fn assignment(hit: Word<'_>) -> Option<(&'static str, Range<usize>)> {
     let behind = hit.behind();
     let glue =
         |byte: &&u8| matches!(**byte, b' ' | b'\t' | b':' | b'=' | b'"' | b'\'' | b'`' | b'>' | b'\\' | b'|');

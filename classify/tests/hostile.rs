@@ -1,0 +1,87 @@
+//! Texts made to be slow: every one takes time in proportion to its size.
+
+use std::time::{Duration, Instant};
+
+use classify::{Found, Scanner};
+
+const SIZE: usize = 1 << 20;
+
+#[test]
+fn hostile_texts_take_linear_time() {
+    let scanner = Scanner::new();
+    for piece in PIECES {
+        let text = piece.repeat(SIZE / piece.len());
+        let start = Instant::now();
+        let mut found = Found::with_spans();
+        scanner.scan(text, &mut found);
+        let took = start.elapsed();
+        println!("{piece:?}: {took:?}, {} spans", found.into_spans().len());
+        // A megabyte at less than a thousandth of the usual speed; anything quadratic takes minutes.
+        assert!(took < Duration::from_secs(15), "{piece:?} took {took:?}");
+    }
+}
+
+/// What a megabyte of each is made of.
+const PIECES: &[&str] = &[
+    "4",
+    "4 ",
+    "4-",
+    "a@",
+    "a@b.",
+    "+1",
+    "+1 4",
+    "(415) ",
+    "(415)555-",
+    "mrn ",
+    "mrn:1",
+    "mrn 12345, ",
+    "patient id id id ",
+    "born ",
+    "born 1 may ",
+    "born de de de ",
+    "diagnosis ",
+    "diagnosis E11.9, ",
+    "street ",
+    "1 Aaa Bbb ",
+    "1 Street ",
+    "Rua ",
+    "Rua de la ",
+    "straße ",
+    "straße 1 ",
+    "calle Mayor ",
+    "years old ",
+    "93 years old ",
+    "metformin 5 ",
+    "glucose ",
+    "bp 140/",
+    "vin ",
+    "ABCDEFGH",
+    "A1",
+    "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNb ",
+    "bc1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqq ",
+    "datadog_key=",
+    "github token: ",
+    "swift ",
+    "swift DEUT",
+    "client ip ",
+    "client ip: 1.",
+    "x-forwarded-for: f",
+    "mac a:",
+    "tel 0",
+    "tel tel ",
+    "é",
+    "born é",
+    "12.34.56-",
+    "756.",
+    "steuer id 1 2 3 4 ",
+    "passport of the ",
+    "{\"mrn\":",
+    "mrn\u{1f}",
+    "SW1A 1AA ",
+    ", CA 9",
+    "Dr. ",
+    "Jane Smith ",
+    "JANE ",
+    "J. ",
+    "von ",
+];
