@@ -374,7 +374,7 @@ impl Prepared {
             version: wire::VERSION,
             listener: resources.add(listen(&directory, ROUTER_SOCKET, &self.run, Program::Proxy)?),
             audit: resources.add(client(clients, "router")?),
-            sensitive: inference.sensitive,
+            directive: inference.directive(),
             local: server(&inference.providers.local)?,
             cloud: server(&inference.providers.cloud)?,
             extra_roots_pem: self.extra_roots_pem.clone(),

@@ -47,6 +47,14 @@ impl Refusal {
         match rule {
             Rule::SensitiveBlocked => forbidden("the prompt holds sensitive data, which the operator blocks"),
             Rule::SensitiveWithoutLocal => forbidden(without_local),
+            Rule::UnredactedWithoutLocal => forbidden(
+                "not all of the prompt's sensitive data can be replaced, and there is no local model server for it that may \
+                 be used",
+            ),
+            Rule::SessionWithoutLocal => forbidden(
+                "sensitive data is in this session, and there is no local model server that may be used",
+            )
+            .hint("begin a new session, or ask the operator"),
             Rule::NotPermitted => forbidden("the policy names no provider that is configured")
                 .hint("ask the operator: `inference.providers` in the policy, and in agent.yaml"),
             _ => Self::new(StatusCode::SERVICE_UNAVAILABLE, rule.as_str(), "no model server is configured")

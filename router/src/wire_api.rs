@@ -137,6 +137,11 @@ impl Call {
         &self.body
     }
 
+    /// The same, to take something out of it.
+    pub(crate) fn body_mut(&mut self) -> &mut Node {
+        &mut self.body
+    }
+
     /// The model that the client asked for.
     #[must_use]
     pub fn model(&self) -> &str {
