@@ -524,7 +524,8 @@ fn duplicate(file: &File) -> Result<File, Failure> {
 
 fn model_server(provider: &Provider) -> Result<ModelServer, Failure> {
     let api_key = provider.api_key.as_ref().map(SecretSource::read).transpose()?;
-    Ok(ModelServer { url: provider.url.clone(), api_key, model: provider.model.clone() })
+    let Provider { url, api, model, .. } = provider.clone();
+    Ok(ModelServer { url, api, api_key, model })
 }
 
 fn read_pem(path: &Path) -> Result<String, Failure> {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use policies::Document;
 use serde::{Deserialize, Serialize};
 use wire::control::MountAccess;
-use wire::router::{AfterLocal, CLASSES, Directive, Sensitive};
+use wire::router::{AfterLocal, Api, CLASSES, Directive, Sensitive};
 
 use crate::credentials::{self, CredentialSpec};
 use crate::failure::Failure;
@@ -145,12 +145,15 @@ pub struct Providers {
     pub cloud: Option<Provider>,
 }
 
-/// An OpenAI-compatible server.
+/// A model server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Provider {
     /// Base URL, for example `https://models.example.com/v1`.
     pub url: String,
+    /// What it speaks.
+    #[serde(default)]
+    pub api: Api,
     /// Where its key comes from; the agent never sees it.
     pub api_key: Option<SecretSource>,
     /// Replaces the model that the agent names.

@@ -13,7 +13,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
-use wire::router::AfterLocal;
+use wire::router::{AfterLocal, Api};
 
 use crate::body::{self, Room};
 use crate::context::Context;
@@ -68,9 +68,10 @@ impl Service {
     /// None: every failure is an answer.
     pub async fn serve(&self, request: Request<Incoming>) -> Result<Reply, Infallible> {
         let since = Instant::now();
+        let api = spoken(&request);
         let context = match Context::read(request.headers()) {
             Ok(context) => context,
-            Err(error) => return Ok(Refusal::from(error).into_response(None).map(Either::Left)),
+            Err(error) => return Ok(Refusal::from(error).into_response(None, api).map(Either::Left)),
         };
         let refusal = match self.answer(&context, request, since).await {
             Ok(reply) => return Ok(reply),
@@ -79,7 +80,7 @@ impl Service {
         if let Err(error) = self.trail.refused(&context, &refusal.denied()).await {
             tracing::error!(error = %Chain(&error), "a refusal could not be recorded");
         }
-        Ok(refusal.into_response(Some(&context.request.0)).map(Either::Left))
+        Ok(refusal.into_response(Some(&context.request.0), api).map(Either::Left))
     }
 
     async fn answer(
@@ -92,8 +93,10 @@ impl Service {
             Target::Call(endpoint) => self.call(context, endpoint, request, since).await,
             target => {
                 body::refuse(request.body())?;
+                let spoken = spoken(&request);
                 let listed = models::list(&self.servers, context.conditions.providers).await;
-                let document = models::document(&target, &listed).ok_or_else(Refusal::no_such_model)?;
+                let document =
+                    models::document((&target, spoken), &listed).ok_or_else(Refusal::no_such_model)?;
                 Ok(json_reply(StatusCode::OK, document))
             }
         }
@@ -108,7 +111,7 @@ impl Service {
     ) -> Result<Reply, Refusal> {
         let held = self.room.hold(request.body()).await;
         let session = self.session();
-        let case = self.case(context, session);
+        let case = self.case(context, endpoint, session);
         let (judged, bytes) = self.judge(context, (endpoint, case), request).await?;
         let asked = judged.known.model.clone();
         let ready = self.clear(context, (judged, bytes), case).await?;
@@ -125,8 +128,8 @@ impl Service {
     }
 
     /// What is known before the call is read.
-    fn case(&self, context: &Context, session: Session) -> Case {
-        let (zones, providers) = (self.servers.zones(), context.conditions.providers);
+    fn case(&self, context: &Context, endpoint: Endpoint, session: Session) -> Case {
+        let (zones, providers) = (self.servers.zones(endpoint.api()), context.conditions.providers);
         Case { content: Content::Plain, session, zones, providers }
     }
 
@@ -141,7 +144,7 @@ impl Service {
         let (judge, least) = (Arc::clone(&self.judge), context.conditions.sensitive);
         let reach = if decide::reaches_cloud(case) { Reach::Cloud } else { Reach::LocalOnly };
         let work = move || -> Result<(Judged, usize), Refusal> {
-            let call = Call::read(endpoint, &bytes)?;
+            let call = Call::read(endpoint, &bytes)?.with_betas(&head.headers)?;
             Ok((judge.judge(call, least, reach), bytes.len()))
         };
         let turn = self.classifying.acquire().await.expect("the semaphore is never closed");
@@ -178,7 +181,7 @@ impl Service {
     /// The decision is on record; from here on a failure is recorded as the answer.
     async fn forward(&self, ready: Ready, witness: Witness) -> Reply {
         let Ready { cleared, call, rewrite } = ready;
-        let zone = cleared.zone();
+        let (zone, api) = (cleared.zone(), call.endpoint().api());
         match forward::send(&self.servers, cleared, call).await {
             Ok(answer) => {
                 let mut reply = witness.watch(answer, rewrite).map(Either::Right);
@@ -189,10 +192,17 @@ impl Service {
                 tracing::warn!(zone = zone.as_str(), error = %Chain(&error), "no answer");
                 let refusal = Refusal::from(&error);
                 let request = witness.failed(refusal.code());
-                refusal.into_response(Some(&request.0)).map(Either::Left)
+                refusal.into_response(Some(&request.0), api).map(Either::Left)
             }
         }
     }
+}
+
+/// Whose API a client speaks.
+fn spoken<B>(request: &Request<B>) -> Api {
+    let is_anthropic = request.uri().path().starts_with("/v1/messages")
+        || request.headers().contains_key("anthropic-version");
+    if is_anthropic { Api::Anthropic } else { Api::OpenAi }
 }
 
 /// Tells the client which zone answered.

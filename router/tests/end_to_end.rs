@@ -5,6 +5,8 @@
 
 #[path = "end_to_end/answers.rs"]
 mod answers;
+#[path = "end_to_end/anthropic.rs"]
+mod anthropic;
 #[path = "end_to_end/echo.rs"]
 mod echo;
 #[path = "end_to_end/redaction.rs"]

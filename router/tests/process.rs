@@ -55,7 +55,7 @@ fn config() -> Value {
     json!({
         "version": wire::VERSION, "listener": 5, "audit": 6,
         "directive": {"sensitive": "block", "rules": {"personal": "redact", "personal/email-address": "pass"}, "after_local": "local"},
-        "local": null, "cloud": {"url": "http://127.0.0.1:9/v1", "api_key": null, "model": "m"},
+        "local": null, "cloud": {"url": "http://127.0.0.1:9/v1", "api": "openai", "api_key": null, "model": "m"},
         "extra_roots_pem": "", "hosts": {}, "user": null,
     })
 }
@@ -99,7 +99,10 @@ fn a_wrong_config_is_reported_in_one_line() {
     };
     for (config, part) in [
         (change("version", json!(99)), "version 99"),
-        (change("cloud", json!({"url": "nonsense", "api_key": null, "model": null})), "nonsense"),
+        (
+            change("cloud", json!({"url": "nonsense", "api": "openai", "api_key": null, "model": null})),
+            "nonsense",
+        ),
         (
             change("extra_roots_pem", json!("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n")),
             "root",

@@ -81,13 +81,26 @@ pub const CLASSES: [(&str, Sensitive); 6] = [
     ("unclassifiable", Sensitive::Local),
 ];
 
-/// An OpenAI-compatible server.
+/// What a model server speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Api {
+    /// Chat completions, completions, embeddings, responses.
+    #[default]
+    OpenAi,
+    /// Messages.
+    Anthropic,
+}
+
+/// A model server.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelServer {
     /// Base URL, for example `https://models.example.com/v1`.
     pub url: String,
-    /// Sent as `Authorization: Bearer …`; never shown to the guest.
+    /// What it speaks.
+    pub api: Api,
+    /// Sent as `Authorization: Bearer …`, or as `x-api-key` to who speaks Anthropic's API; never shown to the guest.
     pub api_key: Option<Secret>,
     /// Replaces the model that the client named.
     pub model: Option<String>,

@@ -13,6 +13,7 @@ pub(super) fn add(endpoint: Endpoint, body: &mut Node) {
     match endpoint {
         Endpoint::ChatCompletions => after_system_messages(body),
         Endpoint::Responses => append(body, "instructions"),
+        Endpoint::Messages | Endpoint::CountTokens => append(body, "system"),
         Endpoint::Completions | Endpoint::Embeddings => {}
     }
 }

@@ -62,5 +62,8 @@ fn written(document: &Node) -> String {
 
 /// A block that its provider checks when it comes back.
 pub(crate) fn is_signed(node: &Node) -> bool {
-    matches!(node.get("type").and_then(Node::as_text), Some("thinking" | "redacted_thinking"))
+    matches!(
+        node.get("type").and_then(Node::as_text),
+        Some("thinking" | "redacted_thinking" | "thinking_delta" | "signature_delta")
+    )
 }

@@ -47,6 +47,7 @@ pub(super) fn read(endpoint: Endpoint, event: &Node) -> Reading {
     match endpoint {
         Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Embeddings => choices(event),
         Endpoint::Responses => responses(event),
+        Endpoint::Messages | Endpoint::CountTokens => messages(event),
     }
 }
 
@@ -106,6 +107,22 @@ fn responses(event: &Node) -> Reading {
         _ => Ends::Nothing,
     };
     Reading { slots: Vec::new(), ends }
+}
+
+fn messages(event: &Node) -> Reading {
+    let group = index(event).unwrap_or_default();
+    let ends = match event.get("type").and_then(Node::as_text) {
+        Some("content_block_stop") => Ends::Groups(vec![group.clone()]),
+        Some("message_delta" | "message_stop" | "error") => Ends::All,
+        _ => Ends::Nothing,
+    };
+    let delta = |key: &'static str, place| {
+        let path = vec![Step::Key("delta"), Step::Key(key)];
+        Slot { thread: key.to_owned(), group: group.clone(), place, path }
+    };
+    let mut slots = vec![delta("text", Place::Reader), delta("partial_json", Place::ToolJson)];
+    slots.retain(|slot| has_text(event, &slot.path));
+    Reading { slots, ends }
 }
 
 fn index(node: &Node) -> Option<String> {

@@ -5,23 +5,24 @@ use serde_json::{Value, json};
 /// Characters of a piece of a stream.
 const PIECE: usize = 5;
 
+/// An API's answer to a text, as a document and as events.
+type Form = (fn(&str) -> Value, fn(&str) -> String);
+
 /// The answer to a call, head included.
-pub(crate) fn answer(body: &str) -> String {
+pub(crate) fn answer(head: &str, body: &str) -> String {
     let call: Value = serde_json::from_str(body).unwrap();
     let text = said(&call);
-    let document = if call["input"].is_null() { chat(&text) } else { response(&text) };
-    if call["stream"] == true {
-        let events = if call["input"].is_null() { chat_events(&text) } else { response_events(&text) };
-        return format!(
-            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {}\r\n\r\n{events}",
-            events.len()
-        );
-    }
-    let document = document.to_string();
-    format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{document}",
-        document.len()
-    )
+    let (document, events): Form = match head.split(' ').nth(1).unwrap() {
+        "/v1/messages" => (message, message_events),
+        "/v1/messages/count_tokens" => (|_| json!({"input_tokens": 7}), |_| String::new()),
+        "/v1/responses" => (response, response_events),
+        _ => (chat, chat_events),
+    };
+    let (kind, body) = match call["stream"] == true {
+        true => ("text/event-stream", events(&text)),
+        false => ("application/json", document(&text).to_string()),
+    };
+    format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
 }
 
 /// What the last message of a call says.
@@ -100,5 +101,54 @@ fn response_events(text: &str) -> String {
         json!({"output_index":1,"arguments":arguments}),
     ));
     events.push(event("response.completed", json!({"response":whole})));
+    events.concat()
+}
+
+/// What a model thought of a text: signed, so it must stay.
+pub(crate) fn thought(text: &str) -> Value {
+    json!({"type":"thinking","thinking":format!("They say {text}"),"signature":"c2lnbmVk"})
+}
+
+fn message(text: &str) -> Value {
+    let call = json!({"type":"tool_use","id":"t1","name":"f","input":{"said":text}});
+    json!({"id":"x","type":"message","role":"assistant","model":"served","stop_reason":"tool_use",
+        "usage":{"input_tokens":7,"output_tokens":9},
+        "content":[thought(text),{"type":"text","text":text},call]})
+}
+
+fn message_events(text: &str) -> String {
+    let event = |body: Value| format!("event: {}\ndata: {body}\n\n", body["type"].as_str().unwrap());
+    let started = json!({"model":"served","usage":{"input_tokens":7,"output_tokens":1},"content":[]});
+    let mut events = vec![event(json!({"type":"message_start","message":started}))];
+    let thinking = thought(text);
+    let arguments = json!({ "said": text }).to_string();
+    for (index, (block, kind, key, text)) in [
+        (
+            json!({"type":"thinking","thinking":""}),
+            "thinking_delta",
+            "thinking",
+            thinking["thinking"].as_str().unwrap(),
+        ),
+        (json!({"type":"text","text":""}), "text_delta", "text", text),
+        (
+            json!({"type":"tool_use","id":"t1","name":"f","input":{}}),
+            "input_json_delta",
+            "partial_json",
+            &*arguments,
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        events.push(event(json!({"type":"content_block_start","index":index,"content_block":block})));
+        for piece in pieces(text) {
+            let delta = json!({"type":kind,key:piece});
+            events.push(event(json!({"type":"content_block_delta","index":index,"delta":delta})));
+        }
+        events.push(event(json!({"type":"content_block_stop","index":index})));
+    }
+    let end = json!({"type":"message_delta","delta":{"stop_reason":"tool_use"},"usage":{"output_tokens":9}});
+    events.push(event(end));
+    events.push(event(json!({"type":"message_stop"})));
     events.concat()
 }

@@ -87,11 +87,12 @@ async fn each_category_has_its_word_and_the_strictest_holds() {
         (format!("{CARD} {MAIL}"), "local", "sensitive-to-local"),
         (format!("{CARD} {MAIL} DE89 3704 0044 0532 0130 00"), "", "sensitive-blocked"),
     ] {
-        let before = rig.records.lock().unwrap().len();
         let reply = rig.chat(&said).await;
         let went = format!("openshell-inference-zone: {zone}");
         assert_eq!(reply.head.contains(&went), !zone.is_empty(), "{said}: {reply:?}");
-        assert_eq!(rig.records.lock().unwrap()[before]["rule"], rule, "{said}");
+        let records = rig.records.lock().unwrap().clone();
+        let decided = records.iter().rfind(|record| record["action"] == "inference").unwrap();
+        assert_eq!(decided["rule"], rule, "{said}");
     }
     let mixed = &rig.seen_in_cloud()[2].body;
     assert!(mixed.contains(KEY) && !mixed.contains(MAIL), "{mixed}");

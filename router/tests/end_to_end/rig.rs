@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::{Notify, watch};
 use tokio_rustls::TlsAcceptor;
-use wire::router::{AfterLocal, Directive, ModelServer, RouterConfig, Sensitive};
+use wire::router::{AfterLocal, Api, Directive, ModelServer, RouterConfig, Sensitive};
 use wire::secret::Secret;
 use wire::spawn::Fd;
 
@@ -27,7 +27,7 @@ pub(crate) enum Script {
     Document(&'static str),
     /// Whatever is here, head included.
     Raw(&'static str),
-    /// A chat completion that says what the last message says, whole or as a stream of pieces of so many characters.
+    /// What the last message says, in the API of the call, whole or as a stream of small pieces.
     Echo,
     /// Takes the call and never answers; tells when its client is gone.
     Silence { gone: Arc<Notify> },
@@ -70,6 +70,8 @@ pub(crate) struct Plan {
     pub(crate) local: Option<Script>,
     pub(crate) cloud: Option<Script>,
     pub(crate) cloud_tls: Option<Tls>,
+    /// What the cloud's server and the local one speak.
+    pub(crate) apis: [Api; 2],
 }
 
 /// How the cloud server shows who it is, and whom the router trusts beside the system's roots.
@@ -96,7 +98,13 @@ pub(crate) fn all(word: Sensitive) -> Directive {
 impl Default for Plan {
     fn default() -> Self {
         let script = Some(Script::Document(ANSWER));
-        Self { directive: all(Sensitive::Local), local: script.clone(), cloud: script, cloud_tls: None }
+        Self {
+            directive: all(Sensitive::Local),
+            local: script.clone(),
+            cloud: script,
+            cloud_tls: None,
+            apis: [Api::OpenAi; 2],
+        }
     }
 }
 
@@ -111,7 +119,9 @@ impl Rig {
         });
         let local = start_server(plan.local, None, &records).await;
         let cloud = start_server(plan.cloud, plan.cloud_tls.as_ref(), &records).await;
-        let server = |upstream: &Upstream, name: &str, key: &str| ModelServer {
+        let [cloud_api, local_api] = plan.apis;
+        let server = |upstream: &Upstream, name: &str, (key, api): (&str, Api)| ModelServer {
+            api,
             url: format!("{name}:{}/v1", upstream.address.port()),
             api_key: Some(Secret::new(key.to_owned())),
             model: Some(format!("{key}-model")),
@@ -122,10 +132,10 @@ impl Rig {
             listener: Fd(5),
             audit: Fd(6),
             directive: plan.directive,
-            local: local.as_ref().map(|upstream| server(upstream, "http://local.test", "local")),
+            local: local.as_ref().map(|upstream| server(upstream, "http://local.test", ("local", local_api))),
             cloud: cloud
                 .as_ref()
-                .map(|upstream| server(upstream, &format!("{scheme}://cloud.test"), "cloud")),
+                .map(|upstream| server(upstream, &format!("{scheme}://cloud.test"), ("cloud", cloud_api))),
             extra_roots_pem: plan.cloud_tls.map(|tls| tls.trusted_pem).unwrap_or_default(),
             hosts: ["local.test", "cloud.test"].map(|name| (name.to_owned(), [127, 0, 0, 1].into())).into(),
             user: None,
@@ -307,8 +317,8 @@ async fn answer(
                 stream.write_all(head.as_bytes()).await.unwrap();
             }
             Script::Echo => {
-                let body = seen.lock().unwrap().last().unwrap().body.clone();
-                stream.write_all(echo::answer(&body).as_bytes()).await.unwrap();
+                let call = seen.lock().unwrap().last().unwrap().clone();
+                stream.write_all(echo::answer(&call.head, &call.body).as_bytes()).await.unwrap();
             }
             Script::Raw(text) => {
                 stream.write_all(text.as_bytes()).await.unwrap();
