@@ -374,7 +374,7 @@ impl Prepared {
             version: wire::VERSION,
             listener: resources.add(listen(&directory, ROUTER_SOCKET, &self.run, Program::Proxy)?),
             audit: resources.add(client(clients, "router")?),
-            sensitive: inference.sensitive,
+            directive: inference.directive(),
             local: server(&inference.providers.local)?,
             cloud: server(&inference.providers.cloud)?,
             extra_roots_pem: self.extra_roots_pem.clone(),
@@ -526,7 +526,8 @@ fn duplicate(file: &File) -> Result<File, Failure> {
 
 fn model_server(provider: &Provider) -> Result<ModelServer, Failure> {
     let api_key = provider.api_key.as_ref().map(SecretSource::read).transpose()?;
-    Ok(ModelServer { url: provider.url.clone(), api_key, model: provider.model.clone() })
+    let Provider { url, api, model, .. } = provider.clone();
+    Ok(ModelServer { url, api, api_key, model })
 }
 
 fn read_pem(path: &Path) -> Result<String, Failure> {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use policies::Document;
 use serde::{Deserialize, Serialize};
 use wire::control::MountAccess;
-use wire::router::Sensitive;
+use wire::router::{AfterLocal, Api, CLASSES, Directive, Sensitive};
 
 use crate::credentials::{self, CredentialSpec};
 use crate::failure::Failure;
@@ -122,9 +122,15 @@ pub struct Inbound {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Inference {
-    /// What happens to a prompt that holds classified data.
-    #[serde(default = "default_sensitive")]
-    pub sensitive: Sensitive,
+    /// What happens to classified data that `rules` does not name. Without it, what is usual for its class.
+    #[serde(default)]
+    pub sensitive: Option<Sensitive>,
+    /// What happens to the data of a class, or of one category of it.
+    #[serde(default)]
+    pub rules: BTreeMap<String, Sensitive>,
+    /// What happens to the session's other prompts once one was local for what it held.
+    #[serde(default)]
+    pub after_local: AfterLocal,
     /// The servers.
     pub providers: Providers,
 }
@@ -139,12 +145,15 @@ pub struct Providers {
     pub cloud: Option<Provider>,
 }
 
-/// An OpenAI-compatible server.
+/// A model server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Provider {
     /// Base URL, for example `https://models.example.com/v1`.
     pub url: String,
+    /// What it speaks.
+    #[serde(default)]
+    pub api: Api,
     /// Where its key comes from; the agent never sees it.
     pub api_key: Option<SecretSource>,
     /// Replaces the model that the agent names.
@@ -221,6 +230,7 @@ impl Spec {
             );
         }
         credentials::check(&self.credentials, |name| self.env.contains_key(name))?;
+        self.inference.as_ref().map_or(Ok(()), Inference::check)?;
         self.check_guest_paths()
     }
 
@@ -276,6 +286,28 @@ impl Spec {
     }
 }
 
+impl Inference {
+    /// The operator's word on what prompts hold.
+    #[must_use]
+    pub fn directive(&self) -> Directive {
+        let Self { sensitive, rules, after_local, .. } = self;
+        Directive { sensitive: *sensitive, rules: rules.clone(), after_local: *after_local }
+    }
+
+    fn check(&self) -> Result<(), (String, String)> {
+        let class = |name: &String| name.split('/').next().unwrap_or_default().to_owned();
+        let is_known = |name: &&String| CLASSES.iter().any(|(known, _)| *known == class(name));
+        match self.rules.keys().find(|name| !is_known(name)) {
+            None => Ok(()),
+            Some(name) => {
+                let classes = CLASSES.map(|(class, _)| class).join(", ");
+                let remedy = format!("name one of {classes}, or a category of it as the audit log has it");
+                Err((format!("inference.rules: '{name}' is no class of data"), remedy))
+            }
+        }
+    }
+}
+
 impl MountMode {
     /// What the guest is told; `None` for a mode that [`Spec::load`] refuses.
     #[must_use]
@@ -290,8 +322,4 @@ impl MountMode {
 
 fn default_workdir() -> String {
     "/work".to_owned()
-}
-
-fn default_sensitive() -> Sensitive {
-    Sensitive::Local
 }

@@ -1,11 +1,9 @@
 //! Stage two: where a classified call may go. Pure; the operator's directive decides, never the client.
 //!
-//! *Invariant:* a sensitive call gets a permit for [`Zone::Local`] or none.
+//! *Invariant:* a call that holds data which must stay gets a permit for [`Zone::Local`] or none; so does every call of a
+//! session that stays.
 
-use wire::inference::{Conditions, Providers};
-use wire::router::Sensitive;
-
-use ::classify::Findings;
+use wire::inference::Providers;
 
 /// Who runs the server that answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,15 +14,43 @@ pub enum Zone {
     Cloud,
 }
 
-/// The operator's word, and the policy's.
+/// What a call holds, by the directive's word and the policy's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Nothing was found.
+    Plain,
+    /// What was found may pass.
+    Passed,
+    /// What was found is replaced, and nothing is left of it.
+    Redacted,
+    /// What was found should be replaced, and could not be.
+    Unredacted,
+    /// What was found stays.
+    Local,
+    /// What was found goes nowhere.
+    Blocked,
+}
+
+/// What a decision is made from.
 #[derive(Clone, Copy, Debug)]
-pub struct Directive {
-    /// What happens to a sensitive call.
-    pub sensitive: Sensitive,
+pub struct Case {
+    /// What the call holds.
+    pub content: Content,
+    /// Whether sensitive data is in the session.
+    pub session: Session,
     /// The zones that have a server.
     pub zones: Zones,
-    /// What the policy asks beside: it narrows both.
-    pub conditions: Conditions,
+    /// Those that the policy names.
+    pub providers: Providers,
+}
+
+/// Whether what is sensitive went to a model of this session before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Session {
+    /// It did not.
+    Open,
+    /// It did: an answer may repeat it in words that no detector knows.
+    Stays,
 }
 
 /// Which zones have a server.
@@ -61,6 +87,10 @@ pub enum Verdict {
 pub enum Rule {
     /// Nothing sensitive was found, and there is a cloud server.
     PlainToCloud,
+    /// What was found may pass.
+    PassedToCloud,
+    /// What was found is replaced.
+    RedactedToCloud,
     /// There is no cloud server, or the policy does not name it.
     LocalIsAll,
     /// Sensitive, and the directive says local.
@@ -69,6 +99,14 @@ pub enum Rule {
     SensitiveBlocked,
     /// Sensitive, and there is no local server, or the policy does not name it.
     SensitiveWithoutLocal,
+    /// What was found could not be replaced.
+    UnredactedToLocal,
+    /// The same, and there is no local server, or the policy does not name it.
+    UnredactedWithoutLocal,
+    /// Sensitive data is in the session.
+    SessionToLocal,
+    /// The same, and there is no local server, or the policy does not name it.
+    SessionWithoutLocal,
     /// There is no server at all.
     NoServer,
     /// There is one, and the policy does not name it.
@@ -77,27 +115,42 @@ pub enum Rule {
 
 /// Decides.
 #[must_use]
-pub fn decide(directive: Directive, findings: &Findings) -> Verdict {
-    let Directive { sensitive, zones, conditions } = directive;
+pub fn decide(case: Case) -> Verdict {
+    let Case { content, session, zones, providers } = case;
     if zones == Zones::Neither {
         return Verdict::Refuse(Rule::NoServer);
     }
-    let zones = zones.among(conditions.providers);
-    if findings.is_sensitive() {
-        return for_sensitive(sensitive.max(conditions.sensitive), zones);
-    }
-    match zones {
-        Zones::Neither => Verdict::Refuse(Rule::NotPermitted),
-        Zones::LocalOnly => allow(Zone::Local, Rule::LocalIsAll),
-        Zones::CloudOnly | Zones::Both => allow(Zone::Cloud, Rule::PlainToCloud),
+    let zones = zones.among(providers);
+    match (content, session) {
+        (Content::Blocked, _) => Verdict::Refuse(Rule::SensitiveBlocked),
+        (Content::Local, _) => stay(zones, Rule::SensitiveToLocal, Rule::SensitiveWithoutLocal),
+        (Content::Unredacted, _) => stay(zones, Rule::UnredactedToLocal, Rule::UnredactedWithoutLocal),
+        (_, Session::Stays) => stay(zones, Rule::SessionToLocal, Rule::SessionWithoutLocal),
+        (Content::Plain, Session::Open) => go(zones, Rule::PlainToCloud),
+        (Content::Passed, Session::Open) => go(zones, Rule::PassedToCloud),
+        (Content::Redacted, Session::Open) => go(zones, Rule::RedactedToCloud),
     }
 }
 
-fn for_sensitive(sensitive: Sensitive, zones: Zones) -> Verdict {
-    match (sensitive, zones) {
-        (Sensitive::Block, _) => Verdict::Refuse(Rule::SensitiveBlocked),
-        (Sensitive::Local, Zones::LocalOnly | Zones::Both) => allow(Zone::Local, Rule::SensitiveToLocal),
-        (Sensitive::Local, Zones::CloudOnly | Zones::Neither) => Verdict::Refuse(Rule::SensitiveWithoutLocal),
+/// Whether a call could go to the cloud if it held nothing.
+#[must_use]
+pub fn reaches_cloud(case: Case) -> bool {
+    let plain = Case { content: Content::Plain, ..case };
+    matches!(decide(plain), Verdict::Allow(Permit { zone: Zone::Cloud, .. }))
+}
+
+fn go(zones: Zones, rule: Rule) -> Verdict {
+    match zones {
+        Zones::Neither => Verdict::Refuse(Rule::NotPermitted),
+        Zones::LocalOnly => allow(Zone::Local, Rule::LocalIsAll),
+        Zones::CloudOnly | Zones::Both => allow(Zone::Cloud, rule),
+    }
+}
+
+fn stay(zones: Zones, local: Rule, without: Rule) -> Verdict {
+    match zones {
+        Zones::LocalOnly | Zones::Both => allow(Zone::Local, local),
+        Zones::CloudOnly | Zones::Neither => Verdict::Refuse(without),
     }
 }
 
@@ -166,15 +219,27 @@ impl Zone {
 }
 
 impl Rule {
+    /// Whether the session holds what must stay once a call went by this rule.
+    #[must_use]
+    pub fn stays(self) -> bool {
+        matches!(self, Self::SensitiveToLocal | Self::UnredactedToLocal | Self::SessionToLocal)
+    }
+
     /// Its name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::PlainToCloud => "plain-to-cloud",
+            Self::PassedToCloud => "passed-to-cloud",
+            Self::RedactedToCloud => "redacted-to-cloud",
             Self::LocalIsAll => "local-is-all",
             Self::SensitiveToLocal => "sensitive-to-local",
             Self::SensitiveBlocked => "sensitive-blocked",
             Self::SensitiveWithoutLocal => "sensitive-without-local",
+            Self::UnredactedToLocal => "unredacted-to-local",
+            Self::UnredactedWithoutLocal => "unredacted-without-local",
+            Self::SessionToLocal => "session-to-local",
+            Self::SessionWithoutLocal => "session-without-local",
             Self::NoServer => "no-server",
             Self::NotPermitted => "provider-not-permitted",
         }
@@ -184,20 +249,20 @@ impl Rule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ::classify::{Category, Found};
 
-    fn route(
-        sensitive: Sensitive,
-        zones: Zones,
-        conditions: Conditions,
-        is_sensitive: bool,
-    ) -> Result<Zone, Rule> {
-        let mut found = Found::default();
-        if is_sensitive {
-            found.add_anonymous(Category::personal("x"));
-        }
-        let directive = Directive { sensitive, zones, conditions };
-        match decide(directive, &found.into_findings()) {
+    const CONTENTS: [Content; 6] = [
+        Content::Plain,
+        Content::Passed,
+        Content::Redacted,
+        Content::Unredacted,
+        Content::Local,
+        Content::Blocked,
+    ];
+    const ALL_ZONES: [Zones; 4] = [Zones::Neither, Zones::LocalOnly, Zones::CloudOnly, Zones::Both];
+    const ALL_PROVIDERS: [Providers; 3] = [Providers::Both, Providers::Local, Providers::Cloud];
+
+    fn route(case: Case) -> Result<Zone, Rule> {
+        match decide(case) {
             Verdict::Allow(permit) => Ok(permit.zone()),
             Verdict::Refuse(rule) => Err(rule),
         }
@@ -205,56 +270,57 @@ mod tests {
 
     #[test]
     fn the_whole_table() {
-        use Sensitive::{Block, Local};
-        for (sensitive, zones, plain, secret) in [
-            (Local, Zones::Both, Ok(Zone::Cloud), Ok(Zone::Local)),
-            (Local, Zones::LocalOnly, Ok(Zone::Local), Ok(Zone::Local)),
-            (Local, Zones::CloudOnly, Ok(Zone::Cloud), Err(Rule::SensitiveWithoutLocal)),
-            (Local, Zones::Neither, Err(Rule::NoServer), Err(Rule::NoServer)),
-            (Block, Zones::Both, Ok(Zone::Cloud), Err(Rule::SensitiveBlocked)),
-            (Block, Zones::LocalOnly, Ok(Zone::Local), Err(Rule::SensitiveBlocked)),
-            (Block, Zones::CloudOnly, Ok(Zone::Cloud), Err(Rule::SensitiveBlocked)),
-            (Block, Zones::Neither, Err(Rule::NoServer), Err(Rule::NoServer)),
+        use Rule::{NoServer, SensitiveBlocked, SensitiveWithoutLocal, UnredactedWithoutLocal};
+        let (local, cloud) = (Ok(Zone::Local), Ok(Zone::Cloud));
+        for (zones, expected) in [
+            (Zones::Neither, [Err(NoServer); 6]),
+            (Zones::LocalOnly, [local, local, local, local, local, Err(SensitiveBlocked)]),
+            (
+                Zones::CloudOnly,
+                [
+                    cloud,
+                    cloud,
+                    cloud,
+                    Err(UnredactedWithoutLocal),
+                    Err(SensitiveWithoutLocal),
+                    Err(SensitiveBlocked),
+                ],
+            ),
+            (Zones::Both, [cloud, cloud, cloud, local, local, Err(SensitiveBlocked)]),
         ] {
-            let open = Conditions::default();
-            assert_eq!(route(sensitive, zones, open, false), plain, "{sensitive:?} {zones:?}");
-            assert_eq!(route(sensitive, zones, open, true), secret, "{sensitive:?} {zones:?}");
+            let routes = CONTENTS.map(|content| {
+                route(Case { content, session: Session::Open, zones, providers: Providers::Both })
+            });
+            assert_eq!(routes, expected, "{zones:?}");
         }
     }
 
     #[test]
-    fn a_policy_narrows_and_never_widens() {
-        use Sensitive::{Block, Local};
-        let under = |sensitive, providers| Conditions { sensitive, providers };
-        for (operator, zones, conditions, plain, secret) in [
-            (Local, Zones::Both, under(Local, Providers::Local), Ok(Zone::Local), Ok(Zone::Local)),
-            (
-                Local,
-                Zones::Both,
-                under(Local, Providers::Cloud),
-                Ok(Zone::Cloud),
-                Err(Rule::SensitiveWithoutLocal),
-            ),
-            (Local, Zones::Both, under(Block, Providers::Both), Ok(Zone::Cloud), Err(Rule::SensitiveBlocked)),
-            (Block, Zones::Both, under(Local, Providers::Both), Ok(Zone::Cloud), Err(Rule::SensitiveBlocked)),
-            (
-                Local,
-                Zones::CloudOnly,
-                under(Local, Providers::Local),
-                Err(Rule::NotPermitted),
-                Err(Rule::SensitiveWithoutLocal),
-            ),
-            (
-                Local,
-                Zones::LocalOnly,
-                under(Local, Providers::Cloud),
-                Err(Rule::NotPermitted),
-                Err(Rule::SensitiveWithoutLocal),
-            ),
-            (Local, Zones::Neither, under(Block, Providers::Local), Err(Rule::NoServer), Err(Rule::NoServer)),
-        ] {
-            assert_eq!(route(operator, zones, conditions, false), plain, "{zones:?} {conditions}");
-            assert_eq!(route(operator, zones, conditions, true), secret, "{zones:?} {conditions}");
+    fn what_must_stay_never_goes_whatever_else_holds() {
+        for (content, zones, providers) in CONTENTS.into_iter().flat_map(|content| {
+            ALL_ZONES.into_iter().flat_map(move |zones| {
+                ALL_PROVIDERS.into_iter().map(move |providers| (content, zones, providers))
+            })
+        }) {
+            let to = |session| route(Case { content, session, zones, providers });
+            assert_ne!(to(Session::Stays), Ok(Zone::Cloud), "{content:?} {zones:?} {providers:?}");
+            let stays = matches!(content, Content::Unredacted | Content::Local | Content::Blocked);
+            assert!(!stays || to(Session::Open) != Ok(Zone::Cloud), "{content:?} {zones:?} {providers:?}");
+            let named = |zone| match zone {
+                Zone::Local => providers != Providers::Cloud,
+                Zone::Cloud => providers != Providers::Local,
+            };
+            for zone in [to(Session::Open), to(Session::Stays)].into_iter().flatten() {
+                assert!(zones.contain(zone) && named(zone), "{content:?} {zones:?} {providers:?}");
+            }
         }
+    }
+
+    #[test]
+    fn a_policy_that_names_no_server_there_is_refuses() {
+        let case =
+            |zones, providers| Case { content: Content::Plain, session: Session::Open, zones, providers };
+        assert_eq!(route(case(Zones::CloudOnly, Providers::Local)), Err(Rule::NotPermitted));
+        assert_eq!(route(case(Zones::LocalOnly, Providers::Cloud)), Err(Rule::NotPermitted));
     }
 }

@@ -15,7 +15,8 @@ pub use answer::{Answer, AnswerError, Witness};
 
 use crate::trail::Cleared;
 use crate::upstream::{Server, Servers};
-use crate::wire_api::Call;
+use crate::wire_api::{Call, anthropic};
+use wire::router::Api;
 
 /// How long a server may think before its answer begins.
 const HEAD_LIMIT: Duration = Duration::from_secs(600);
@@ -60,6 +61,10 @@ pub async fn send(
         .method(Method::POST)
         .uri(server.address(call.endpoint().path()))
         .header(header::CONTENT_TYPE, "application/json");
+    let request = match call.betas().value() {
+        Some(betas) => request.header(anthropic::BETA, betas),
+        None => request,
+    };
     let body = Full::new(Bytes::from(call.to_bytes(server.model())));
     exchange(server, request, body).await
 }
@@ -84,8 +89,11 @@ async fn exchange(
         .header(header::USER_AGENT, "openshell-router")
         .body(body)
         .map_err(ForwardError::Request)?;
-    if let Some(authorization) = server.authorization() {
-        request.headers_mut().insert(Server::AUTHORIZATION, authorization.clone());
+    if let Some((name, authorization)) = server.authorization() {
+        request.headers_mut().insert(name, authorization.clone());
+    }
+    if server.api() == Api::Anthropic {
+        request.headers_mut().insert("anthropic-version", HeaderValue::from_static(anthropic::VERSION));
     }
     let answer = tokio::time::timeout(HEAD_LIMIT, server.client().request(request));
     let Ok(answer) = answer.await else { return Err(ForwardError::TooSlow) };

@@ -8,9 +8,11 @@
 //! | accept | [`listener`] | a connection of a proxy |
 //! | understand | [`wire_api`] | a [`wire_api::Call`]: every member of the body known, or the call is refused |
 //! | classify | [`classify`] | [`Findings`](::classify::Findings): categories and counts, never the data |
+//! | judge | [`judge`] | what the operator's word makes of that; the call without it, where it is to be redacted |
 //! | decide | [`decide`] | a [`decide::Permit`] for one zone, or a refusal |
 //! | record | [`trail`] | a [`trail::Cleared`] permit: the record is on disk before a byte leaves |
 //! | forward | [`forward`] | the server's answer, streamed |
+//! | put back | [`rewrite`] | the answer with the values that were redacted |
 //!
 //! *Invariant:* [`forward`] takes only a cleared permit, and a permit names exactly one zone. There is no
 //! path from a failure (classifier, local server, audit writer) to the cloud: each ends in a refusal.
@@ -24,14 +26,20 @@ pub mod body;
 pub mod classify;
 pub mod context;
 pub mod decide;
+pub mod directive;
 pub mod forward;
 pub mod json;
+pub mod judge;
 pub mod known;
 pub mod listener;
 pub mod observe;
 pub mod process;
+pub mod redact;
 pub mod refusal;
+pub mod restore;
+pub mod rewrite;
 pub mod service;
+pub mod sse;
 pub mod trail;
 pub mod upstream;
 pub mod wire_api;

@@ -41,6 +41,7 @@ struct Said {
     model: Option<String>,
     usage: Option<Usage>,
     response: Option<Box<Said>>,
+    message: Option<Box<Said>>,
 }
 
 #[derive(Deserialize)]
@@ -111,9 +112,9 @@ impl Observer {
 
     fn read(&mut self, json: &[u8]) {
         let Ok(said) = serde_json::from_slice::<Said>(json) else { return };
-        // The responses API wraps it.
-        let Said { model, usage, response } = said;
-        let (model, usage) = response.map_or((model, usage), |inner| (inner.model, inner.usage));
+        // The responses API wraps it, and so does the begin of a streamed message.
+        let Said { model, usage, response, message } = said;
+        let (model, usage) = response.or(message).map_or((model, usage), |inner| (inner.model, inner.usage));
         if let Some(model) = model {
             self.observed.model = Some(model.chars().take(128).collect());
         }

@@ -19,7 +19,11 @@ use tokio::sync::watch;
 use wire::router::{RouterConfig, RouterEvent};
 use wire::spawn::{self, Fd};
 
+use crate::directive::{Directive, NoSuchClass};
+use crate::judge::Judge;
 use crate::listener;
+use crate::redact::Redactor;
+use crate::redact::names::VaultError;
 use crate::service::Service;
 use crate::trail::{Chain, Trail};
 use crate::upstream::{Servers, UpstreamError};
@@ -45,6 +49,12 @@ pub enum StartError {
     /// The servers cannot be used.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
+    /// The directive is none.
+    #[error(transparent)]
+    Directive(#[from] NoSuchClass),
+    /// Placeholders cannot be given.
+    #[error(transparent)]
+    Redactor(#[from] VaultError),
     /// The process could not be jailed.
     #[error("cannot enter the jail")]
     Jail(#[from] jail::host::JailError),
@@ -59,6 +69,7 @@ struct Opened {
     listener: std::os::unix::net::UnixListener,
     audit: std::os::unix::net::UnixStream,
     servers: Servers,
+    judge: Judge,
     workers: usize,
 }
 
@@ -120,8 +131,9 @@ fn open() -> Result<Opened, StartError> {
     let listener: OwnedFd = take(config.listener)?;
     let audit: OwnedFd = take(config.audit)?;
     let servers = Servers::open(&config)?;
+    let judge = Judge::new(Directive::new(config.directive.clone())?, Redactor::new()?);
     let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get).clamp(2, 16);
-    Ok(Opened { config, listener: listener.into(), audit: audit.into(), servers, workers })
+    Ok(Opened { config, listener: listener.into(), audit: audit.into(), servers, judge, workers })
 }
 
 fn take(fd: Fd) -> Result<OwnedFd, StartError> {
@@ -129,13 +141,13 @@ fn take(fd: Fd) -> Result<OwnedFd, StartError> {
 }
 
 async fn serve(opened: Opened, status: &mut File) -> Result<(), StartError> {
-    let Opened { config, listener, audit, servers, workers } = opened;
+    let Opened { listener, audit, servers, judge, workers, .. } = opened;
     listener.set_nonblocking(true).map_err(StartError::Serve)?;
     let listener = UnixListener::from_std(listener).map_err(StartError::Serve)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Serve)?;
     let (trail, drain) = Trail::new(Writer::new(audit).map_err(StartError::Serve)?);
     let drain = tokio::spawn(drain);
-    let service = Arc::new(Service::new(servers, config.sensitive, trail, workers));
+    let service = Arc::new(Service::new(servers, judge, trail, workers));
     let (stop, stopped) = watch::channel(());
     let serving = tokio::spawn(listener::run(listener, service, stopped));
     report(status, &RouterEvent::Ready);
@@ -161,6 +173,9 @@ fn report(status: &mut File, event: &RouterEvent) {
 fn remedy(error: &StartError) -> &'static str {
     match error {
         StartError::Upstream(_) => "correct `inference.providers` or `egress` in agent.yaml",
+        StartError::Directive(_) => {
+            "name a class of data in `inference.rules`, or a category as the audit log names it"
+        }
         StartError::Jail(_) => "run `openshell doctor` to see what this host lacks",
         StartError::Serve(_) => "see the router's log for what the host refused",
         _ => "install all openshell programs from one build",

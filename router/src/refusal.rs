@@ -13,6 +13,7 @@ use crate::forward::ForwardError;
 use crate::known::Known;
 use crate::trail::{Denied, TrailError};
 use crate::wire_api::CallError;
+use wire::router::Api;
 
 /// Why a call got no answer from a model.
 #[derive(Debug)]
@@ -47,10 +48,22 @@ impl Refusal {
         match rule {
             Rule::SensitiveBlocked => forbidden("the prompt holds sensitive data, which the operator blocks"),
             Rule::SensitiveWithoutLocal => forbidden(without_local),
+            Rule::UnredactedWithoutLocal => forbidden(
+                "not all of the prompt's sensitive data can be replaced, and there is no local model server for it that may \
+                 be used",
+            ),
+            Rule::SessionWithoutLocal => forbidden(
+                "sensitive data is in this session, and there is no local model server that may be used",
+            )
+            .hint("begin a new session, or ask the operator"),
             Rule::NotPermitted => forbidden("the policy names no provider that is configured")
                 .hint("ask the operator: `inference.providers` in the policy, and in agent.yaml"),
-            _ => Self::new(StatusCode::SERVICE_UNAVAILABLE, rule.as_str(), "no model server is configured")
-                .hint("the operator must name a server under `inference.providers`"),
+            _ => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                rule.as_str(),
+                "no model server is configured that speaks this API",
+            )
+            .hint("the operator must name a server under `inference.providers`, with its `api`"),
         }
     }
 
@@ -78,30 +91,47 @@ impl Refusal {
         Denied { code: self.code, status: self.status.as_u16(), known: self.classified.as_deref() }
     }
 
-    /// As an answer to `request`.
+    /// As an answer to `request`, in the form that a client of this API reads.
     #[must_use]
-    pub fn into_response(self, request: Option<&str>) -> Response<Full<Bytes>> {
-        let kind = if self.status.is_server_error() { "server_error" } else { "invalid_request_error" };
-        let mut error = json!({
-            "message": self.message,
-            "type": kind,
-            "code": self.code,
-            "param": null,
-            "request_id": request,
-        });
+    pub fn into_response(self, request: Option<&str>, api: Api) -> Response<Full<Bytes>> {
+        let mut error = match api {
+            Api::OpenAi => json!({ "message": self.message, "param": null, "request_id": request }),
+            // Clients of this API show the message alone.
+            Api::Anthropic if self.hint.is_empty() => json!({ "message": self.message }),
+            Api::Anthropic => json!({ "message": format!("{}; {}", self.message, self.hint) }),
+        };
+        error["type"] = self.kind(api).into();
+        error["code"] = self.code.into();
         if !self.hint.is_empty() {
             error["hint"] = self.hint.into();
         }
-        if let Some(known) = self.classified {
+        if let Some(known) = &self.classified {
             error["categories"] = known.findings.to_json();
         }
-        let body = Bytes::from(json!({ "error": error }).to_string());
+        let body = match api {
+            Api::OpenAi => json!({ "error": error }),
+            Api::Anthropic => json!({ "type": "error", "error": error, "request_id": request }),
+        };
+        let body = Bytes::from(body.to_string());
         let mut response = Response::new(Full::new(body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
+    }
+
+    /// The kind of error, in the words of the API.
+    fn kind(&self, api: Api) -> &'static str {
+        match (api, self.status) {
+            (Api::OpenAi, status) if status.is_server_error() => "server_error",
+            (Api::OpenAi, _) => "invalid_request_error",
+            (Api::Anthropic, StatusCode::FORBIDDEN) => "permission_error",
+            (Api::Anthropic, StatusCode::NOT_FOUND) => "not_found_error",
+            (Api::Anthropic, StatusCode::PAYLOAD_TOO_LARGE) => "request_too_large",
+            (Api::Anthropic, status) if status.is_server_error() => "api_error",
+            (Api::Anthropic, _) => "invalid_request_error",
+        }
     }
 }
 
@@ -132,10 +162,16 @@ impl From<CallError> for Refusal {
             CallError::UnknownPath(_) => (StatusCode::NOT_FOUND, "unknown-path"),
             CallError::WrongMethod { .. } => (StatusCode::METHOD_NOT_ALLOWED, "wrong-method"),
             CallError::Json(_) => (StatusCode::BAD_REQUEST, "not-strict-json"),
-            CallError::NotUnderstood(_) => (StatusCode::BAD_REQUEST, "not-understood"),
+            CallError::NotUnderstood(_) | CallError::Beta(_) => (StatusCode::BAD_REQUEST, "not-understood"),
+        };
+        let hint = match &error {
+            CallError::NotUnderstood(_) | CallError::Beta(_) => {
+                "leave it out, or reach that service under a rule of its own"
+            }
+            _ => "",
         };
         // A parser's own words may quote the prompt; they stay here.
-        Self::new(status, code, error)
+        Self::new(status, code, error).hint(hint)
     }
 }
 

@@ -5,6 +5,7 @@ mod models;
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -12,19 +13,18 @@ use http::{Request, Response, StatusCode};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
-use wire::router::Sensitive;
+use wire::router::{AfterLocal, Api};
 
 use crate::body::{self, Room};
-use crate::classify::Classifier;
 use crate::context::Context;
-use crate::decide::{self, Directive, Verdict, Zone};
+use crate::decide::{self, Case, Content, Session, Verdict, Zone};
 use crate::forward::{self, Answer, Witness};
-use crate::known::{Known, ModelName};
+use crate::judge::{Judge, Judged, Reach};
 use crate::refusal::Refusal;
+use crate::rewrite::Rewrite;
 use crate::trail::{Chain, Cleared, Started, Subject, Trail};
 use crate::upstream::Servers;
 use crate::wire_api::{Call, Endpoint, Target};
-use ::classify::Findings;
 
 /// What a client gets: a document of ours or a server's answer.
 pub type Reply = Response<Either<Full<Bytes>, Answer>>;
@@ -32,34 +32,33 @@ pub type Reply = Response<Either<Full<Bytes>, Answer>>;
 /// Answers calls.
 #[derive(Debug)]
 pub struct Service {
-    classifier: Arc<Classifier>,
-    sensitive: Sensitive,
+    judge: Arc<Judge>,
     servers: Servers,
     trail: Trail,
     room: Room,
     classifying: Semaphore,
+    /// Whether what is sensitive went to a model of the session.
+    stays: AtomicBool,
 }
 
-/// What of a call is known once it is classified.
-struct Classified {
+/// A call that may be sent.
+struct Ready {
+    cleared: Cleared,
     call: Call,
-    findings: Findings,
-    model: ModelName,
-    bytes: usize,
+    rewrite: Option<Rewrite>,
 }
 
 impl Service {
-    /// A service over `servers` that follows the operator's word about sensitive calls. `workers` calls
-    /// are classified at a time.
+    /// A service over `servers` that follows the judge's word. `workers` calls are judged at a time.
     #[must_use]
-    pub fn new(servers: Servers, sensitive: Sensitive, trail: Trail, workers: usize) -> Self {
+    pub fn new(servers: Servers, judge: Judge, trail: Trail, workers: usize) -> Self {
         Self {
-            classifier: Arc::new(Classifier::new()),
-            sensitive,
+            judge: Arc::new(judge),
             servers,
             trail,
             room: Room::new(),
             classifying: Semaphore::new(workers.max(1)),
+            stays: AtomicBool::new(false),
         }
     }
 
@@ -69,9 +68,10 @@ impl Service {
     /// None: every failure is an answer.
     pub async fn serve(&self, request: Request<Incoming>) -> Result<Reply, Infallible> {
         let since = Instant::now();
+        let api = spoken(&request);
         let context = match Context::read(request.headers()) {
             Ok(context) => context,
-            Err(error) => return Ok(Refusal::from(error).into_response(None).map(Either::Left)),
+            Err(error) => return Ok(Refusal::from(error).into_response(None, api).map(Either::Left)),
         };
         let refusal = match self.answer(&context, request, since).await {
             Ok(reply) => return Ok(reply),
@@ -80,7 +80,7 @@ impl Service {
         if let Err(error) = self.trail.refused(&context, &refusal.denied()).await {
             tracing::error!(error = %Chain(&error), "a refusal could not be recorded");
         }
-        Ok(refusal.into_response(Some(&context.request.0)).map(Either::Left))
+        Ok(refusal.into_response(Some(&context.request.0), api).map(Either::Left))
     }
 
     async fn answer(
@@ -93,8 +93,10 @@ impl Service {
             Target::Call(endpoint) => self.call(context, endpoint, request, since).await,
             target => {
                 body::refuse(request.body())?;
+                let spoken = spoken(&request);
                 let listed = models::list(&self.servers, context.conditions.providers).await;
-                let document = models::document(&target, &listed).ok_or_else(Refusal::no_such_model)?;
+                let document =
+                    models::document((&target, spoken), &listed).ok_or_else(Refusal::no_such_model)?;
                 Ok(json_reply(StatusCode::OK, document))
             }
         }
@@ -108,56 +110,81 @@ impl Service {
         since: Instant,
     ) -> Result<Reply, Refusal> {
         let held = self.room.hold(request.body()).await;
-        let classified = self.classify(endpoint, request).await?;
-        let asked = classified.model.clone();
-        let (cleared, call) = self.clear(context, classified).await?;
-        let zone = cleared.zone();
-        let started = Started { context: context.clone(), zone, asked, since };
+        let session = self.session();
+        let case = self.case(context, endpoint, session);
+        let (judged, bytes) = self.judge(context, (endpoint, case), request).await?;
+        let asked = judged.known.model.clone();
+        let ready = self.clear(context, (judged, bytes), case).await?;
+        let started = Started { context: context.clone(), zone: ready.cleared.zone(), asked, since };
         let witness = Witness::new(self.trail.clone(), started);
-        let reply = self.forward(cleared, call, witness).await;
+        let reply = self.forward(ready, witness).await;
         drop(held);
         Ok(reply)
     }
 
-    async fn classify(&self, endpoint: Endpoint, request: Request<Incoming>) -> Result<Classified, Refusal> {
-        let (head, body) = request.into_parts();
-        let bytes = body::read(&head.headers, body).await?;
-        let classifier = Arc::clone(&self.classifier);
-        let work = move || -> Result<Classified, Refusal> {
-            let call = Call::read(endpoint, &bytes)?;
-            let findings = classifier.classify(call.body(), call.opaque());
-            let model = ModelName::of(call.model(), &classifier);
-            Ok(Classified { call, findings, model, bytes: bytes.len() })
-        };
-        let turn = self.classifying.acquire().await.expect("the semaphore is never closed");
-        let classified = tokio::task::spawn_blocking(work).await;
-        drop(turn);
-        classified.unwrap_or_else(|_panicked| Err(Refusal::unclassified()))
+    fn session(&self) -> Session {
+        let is_kept = self.judge.directive().after_local() == AfterLocal::Local;
+        if is_kept && self.stays.load(Ordering::SeqCst) { Session::Stays } else { Session::Open }
     }
 
-    async fn clear(&self, context: &Context, classified: Classified) -> Result<(Cleared, Call), Refusal> {
-        let Classified { call, findings, model, bytes } = classified;
-        let conditions = context.conditions;
-        let directive = Directive { sensitive: self.sensitive, zones: self.servers.zones(), conditions };
-        let permit = match decide::decide(directive, &findings) {
-            Verdict::Allow(permit) => permit,
-            Verdict::Refuse(rule) => return Err(Refusal::by_directive(rule, Known { findings, model })),
+    /// What is known before the call is read.
+    fn case(&self, context: &Context, endpoint: Endpoint, session: Session) -> Case {
+        let (zones, providers) = (self.servers.zones(endpoint.api()), context.conditions.providers);
+        Case { content: Content::Plain, session, zones, providers }
+    }
+
+    async fn judge(
+        &self,
+        context: &Context,
+        (endpoint, case): (Endpoint, Case),
+        request: Request<Incoming>,
+    ) -> Result<(Judged, usize), Refusal> {
+        let (head, body) = request.into_parts();
+        let bytes = body::read(&head.headers, body).await?;
+        let (judge, least) = (Arc::clone(&self.judge), context.conditions.sensitive);
+        let reach = if decide::reaches_cloud(case) { Reach::Cloud } else { Reach::LocalOnly };
+        let work = move || -> Result<(Judged, usize), Refusal> {
+            let call = Call::read(endpoint, &bytes)?.with_betas(&head.headers)?;
+            Ok((judge.judge(call, least, reach), bytes.len()))
         };
-        let path = call.endpoint().path();
-        let subject = Subject { context, call: path, model: &model, findings: &findings, bytes };
+        let turn = self.classifying.acquire().await.expect("the semaphore is never closed");
+        let judged = tokio::task::spawn_blocking(work).await;
+        drop(turn);
+        judged.unwrap_or_else(|_panicked| Err(Refusal::unclassified()))
+    }
+
+    async fn clear(
+        &self,
+        context: &Context,
+        (judged, bytes): (Judged, usize),
+        case: Case,
+    ) -> Result<Ready, Refusal> {
+        let Judged { call, content, known, names } = judged;
+        let permit = match decide::decide(Case { content, ..case }) {
+            Verdict::Allow(permit) => permit,
+            Verdict::Refuse(rule) => return Err(Refusal::by_directive(rule, known)),
+        };
+        let endpoint = call.endpoint();
+        let subject = Subject { context, call: endpoint.path(), known: &known, bytes };
+        let stays = permit.rule().stays();
         let cleared = self.trail.clear(permit, &subject).await.map_err(|error| {
             tracing::error!(error = %Chain(&error), "nothing is sent without its record");
             Refusal::from(error)
         })?;
-        Ok((cleared, call))
+        if stays {
+            self.stays.store(true, Ordering::SeqCst);
+        }
+        let rewrite = (!names.is_empty()).then(|| Rewrite::Restore(names, endpoint));
+        Ok(Ready { cleared, call, rewrite })
     }
 
     /// The decision is on record; from here on a failure is recorded as the answer.
-    async fn forward(&self, cleared: Cleared, call: Call, witness: Witness) -> Reply {
-        let zone = cleared.zone();
+    async fn forward(&self, ready: Ready, witness: Witness) -> Reply {
+        let Ready { cleared, call, rewrite } = ready;
+        let (zone, api) = (cleared.zone(), call.endpoint().api());
         match forward::send(&self.servers, cleared, call).await {
             Ok(answer) => {
-                let mut reply = witness.watch(answer).map(Either::Right);
+                let mut reply = witness.watch(answer, rewrite).map(Either::Right);
                 reply.headers_mut().insert(ZONE, zone_value(zone));
                 reply
             }
@@ -165,10 +192,17 @@ impl Service {
                 tracing::warn!(zone = zone.as_str(), error = %Chain(&error), "no answer");
                 let refusal = Refusal::from(&error);
                 let request = witness.failed(refusal.code());
-                refusal.into_response(Some(&request.0)).map(Either::Left)
+                refusal.into_response(Some(&request.0), api).map(Either::Left)
             }
         }
     }
+}
+
+/// Whose API a client speaks.
+fn spoken<B>(request: &Request<B>) -> Api {
+    let is_anthropic = request.uri().path().starts_with("/v1/messages")
+        || request.headers().contains_key("anthropic-version");
+    if is_anthropic { Api::Anthropic } else { Api::OpenAi }
 }
 
 /// Tells the client which zone answered.

@@ -15,7 +15,6 @@ use crate::context::Context;
 use crate::decide::{Permit, Zone};
 use crate::known::{Known, ModelName};
 use crate::observe::Observed;
-use ::classify::Findings;
 
 /// A record could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -35,10 +34,8 @@ pub struct Subject<'a> {
     pub context: &'a Context,
     /// The call.
     pub call: &'static str,
-    /// The model asked for.
-    pub model: &'a ModelName,
-    /// What was found.
-    pub findings: &'a Findings,
+    /// What is known of it.
+    pub known: &'a Known,
     /// Size of the client's body.
     pub bytes: usize,
 }
@@ -122,10 +119,8 @@ impl Trail {
         event.decision = Some(Decision::Allow);
         event.rule = Some(permit.rule().as_str().to_owned());
         event.object = Some(object(subject));
-        event.inference = Some(Inference {
-            route: Some(permit.zone().as_str().to_owned()),
-            ..inference(subject.findings, subject.model)
-        });
+        event.inference =
+            Some(Inference { route: Some(permit.zone().as_str().to_owned()), ..inference(subject.known) });
         append(&self.writer, &event).await?;
         Ok(Cleared { permit })
     }
@@ -141,7 +136,7 @@ impl Trail {
         event.status = Some(denied.status);
         event.inference = Some(Inference {
             route: Some("refused".to_owned()),
-            ..denied.known.map(|known| inference(&known.findings, &known.model)).unwrap_or_default()
+            ..denied.known.map(inference).unwrap_or_default()
         });
         append(&self.writer, &event).await
     }
@@ -203,7 +198,8 @@ fn event(action: Action, context: &Context) -> Event {
     Event { request: Some(context.request.clone()), ..Event::new(action) }
 }
 
-fn inference(findings: &Findings, model: &ModelName) -> Inference {
+fn inference(known: &Known) -> Inference {
+    let Known { findings, model } = known;
     let categories: BTreeMap<String, u32> =
         findings.iter().map(|(category, count)| (category.to_string(), count)).collect();
     let model = model.as_deref().unwrap_or(WITHHELD).to_owned();

@@ -8,13 +8,13 @@ mod resolve;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, HeaderValue};
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use http_body_util::Full;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use wire::router::{ModelServer, RouterConfig};
+use wire::router::{Api, ModelServer, RouterConfig};
 
 use crate::decide::{Zone, Zones};
 pub use connector::{ConnectError, Connector};
@@ -24,6 +24,7 @@ pub use resolve::{ResolveError, Resolver};
 #[derive(Debug)]
 pub struct Server {
     zone: Zone,
+    api: Api,
     base: Base,
     authorization: Option<HeaderValue>,
     model: Option<String>,
@@ -84,10 +85,11 @@ impl Servers {
         Ok(Self { local: open(Zone::Local, &config.local)?, cloud: open(Zone::Cloud, &config.cloud)? })
     }
 
-    /// Which zones have a server.
+    /// Which zones have a server that can serve calls of an API.
     #[must_use]
-    pub fn zones(&self) -> Zones {
-        Zones::of(self.local.as_ref(), self.cloud.as_ref())
+    pub fn zones(&self, api: Api) -> Zones {
+        let serving = |server: &Option<Server>| server.as_ref().filter(|server| server.api == api).map(drop);
+        Zones::of(serving(&self.local).as_ref(), serving(&self.cloud).as_ref())
     }
 
     /// The server of a zone.
@@ -109,8 +111,10 @@ impl Server {
     fn open(zone: Zone, server: &ModelServer, connector: Connector) -> Result<Self, UpstreamError> {
         let url = || UpstreamError::Url { zone: zone.as_str(), url: server.url.clone() };
         let base = Base::parse(&server.url).ok_or_else(url)?;
-        let authorization =
-            server.api_key.as_ref().map(|key| bearer(key.expose()).ok_or(UpstreamError::Key(zone.as_str())));
+        let authorization = server
+            .api_key
+            .as_ref()
+            .map(|key| authorization(server.api, key.expose()).ok_or(UpstreamError::Key(zone.as_str())));
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(std::time::Duration::from_secs(30))
@@ -118,6 +122,7 @@ impl Server {
             .build(connector);
         Ok(Self {
             zone,
+            api: server.api,
             base,
             authorization: authorization.transpose()?,
             model: server.model.clone(),
@@ -143,17 +148,24 @@ impl Server {
         format!("{}{}/{path}", self.base.origin, self.base.path)
     }
 
-    /// What authorises the operator there.
-    pub(crate) fn authorization(&self) -> Option<&HeaderValue> {
-        self.authorization.as_ref()
+    /// What it speaks.
+    #[must_use]
+    pub fn api(&self) -> Api {
+        self.api
+    }
+
+    /// What authorises the operator there, and the header for it.
+    pub(crate) fn authorization(&self) -> Option<(HeaderName, &HeaderValue)> {
+        let name = match self.api {
+            Api::OpenAi => AUTHORIZATION,
+            Api::Anthropic => HeaderName::from_static("x-api-key"),
+        };
+        self.authorization.as_ref().map(|value| (name, value))
     }
 
     pub(crate) fn client(&self) -> &Client<Connector, Full<Bytes>> {
         &self.client
     }
-
-    /// The name of the header that carries [`Server::authorization`].
-    pub(crate) const AUTHORIZATION: http::HeaderName = AUTHORIZATION;
 }
 
 impl Base {
@@ -169,8 +181,12 @@ impl Base {
     }
 }
 
-fn bearer(key: &str) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_str(&format!("Bearer {key}")).ok()?;
+fn authorization(api: Api, key: &str) -> Option<HeaderValue> {
+    let value = match api {
+        Api::OpenAi => HeaderValue::from_str(&format!("Bearer {key}")),
+        Api::Anthropic => HeaderValue::from_str(key),
+    };
+    let mut value = value.ok()?;
     value.set_sensitive(true);
     Some(value)
 }

@@ -5,10 +5,15 @@
 //! makes the provider fetch it. Members that are known but hold no readable text (pictures, files, token
 //! ids, references to state on the provider's side) are passed on as *opaque* categories.
 
+pub mod anthropic;
+mod fields;
 pub mod openai;
 
 use crate::json::{JsonError, Node};
 use ::classify::Category;
+use anthropic::{BetaError, Betas};
+use fields::Reader;
+use wire::router::Api;
 
 /// What a request line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +37,10 @@ pub enum Endpoint {
     Embeddings,
     /// `responses`
     Responses,
+    /// `messages`, of the Anthropic API
+    Messages,
+    /// `messages/count_tokens`, of the Anthropic API
+    CountTokens,
 }
 
 /// A body that is understood.
@@ -41,6 +50,7 @@ pub struct Call {
     body: Node,
     model: String,
     opaque: Vec<Category>,
+    betas: Betas,
 }
 
 /// Why a call is refused before anybody looks at its content.
@@ -60,6 +70,9 @@ pub enum CallError {
     /// Not JSON.
     #[error(transparent)]
     Json(#[from] JsonError),
+    /// A header that must be read is none that is.
+    #[error(transparent)]
+    Beta(#[from] BetaError),
     /// A member that is on no list, or of another type.
     #[error(transparent)]
     NotUnderstood(#[from] NotUnderstood),
@@ -82,18 +95,30 @@ impl Endpoint {
             Self::Completions => "completions",
             Self::Embeddings => "embeddings",
             Self::Responses => "responses",
+            Self::Messages => "messages",
+            Self::CountTokens => "messages/count_tokens",
+        }
+    }
+
+    /// Whose API it is.
+    #[must_use]
+    pub fn api(self) -> Api {
+        match self {
+            Self::Messages | Self::CountTokens => Api::Anthropic,
+            _ => Api::OpenAi,
         }
     }
 }
 
 impl Target {
-    /// Reads a request line. There is no query in this API, and none is accepted.
+    /// Reads a request line. No query is accepted but the one with which Anthropic's clients mark new features.
     ///
     /// # Errors
     /// [`CallError::UnknownPath`] and [`CallError::WrongMethod`].
     pub fn read(method: &http::Method, uri: &http::Uri) -> Result<Self, CallError> {
         let unknown = || CallError::UnknownPath(uri.path().chars().take(128).collect());
-        if uri.query().is_some() {
+        let is_marked = uri.path().starts_with("/v1/messages") && uri.query() == Some("beta=true");
+        if uri.query().is_some() && !is_marked {
             return Err(unknown());
         }
         let name = uri.path().strip_prefix("/v1/").ok_or_else(unknown)?;
@@ -103,6 +128,8 @@ impl Target {
             "completions" => (Self::Call(Endpoint::Completions), "POST"),
             "embeddings" => (Self::Call(Endpoint::Embeddings), "POST"),
             "responses" => (Self::Call(Endpoint::Responses), "POST"),
+            "messages" => (Self::Call(Endpoint::Messages), "POST"),
+            "messages/count_tokens" => (Self::Call(Endpoint::CountTokens), "POST"),
             _ => (Self::Model(name.strip_prefix("models/").ok_or_else(unknown)?.to_owned()), "GET"),
         };
         if method.as_str() == expected {
@@ -120,9 +147,31 @@ impl Call {
     /// [`CallError::Json`] and [`CallError::NotUnderstood`].
     pub fn read(endpoint: Endpoint, bytes: &[u8]) -> Result<Self, CallError> {
         let body = Node::parse(bytes)?;
-        let opaque = openai::check(endpoint, &body)?;
+        let mut reader = Reader::default();
+        match endpoint.api() {
+            Api::OpenAi => openai::check(endpoint, &mut reader, &body)?,
+            Api::Anthropic => anthropic::check(&mut reader, &body)?,
+        }
+        let opaque = reader.into_opaque();
         let model = body.get("model").and_then(Node::as_text).unwrap_or_default().to_owned();
-        Ok(Self { endpoint, body, model, opaque })
+        Ok(Self { endpoint, body, model, opaque, betas: Betas::default() })
+    }
+
+    /// The call with what a header of it asks for.
+    ///
+    /// # Errors
+    /// [`CallError::Beta`].
+    pub fn with_betas(self, headers: &http::HeaderMap) -> Result<Self, CallError> {
+        Ok(match self.endpoint.api() {
+            Api::OpenAi => self,
+            Api::Anthropic => Self { betas: Betas::read(headers)?, ..self },
+        })
+    }
+
+    /// Features that the call asks for.
+    #[must_use]
+    pub fn betas(&self) -> &Betas {
+        &self.betas
     }
 
     /// Which call it is.
@@ -135,6 +184,11 @@ impl Call {
     #[must_use]
     pub fn body(&self) -> &Node {
         &self.body
+    }
+
+    /// The same, to take something out of it.
+    pub(crate) fn body_mut(&mut self) -> &mut Node {
+        &mut self.body
     }
 
     /// The model that the client asked for.

@@ -5,6 +5,12 @@
 
 #[path = "end_to_end/answers.rs"]
 mod answers;
+#[path = "end_to_end/anthropic.rs"]
+mod anthropic;
+#[path = "end_to_end/echo.rs"]
+mod echo;
+#[path = "end_to_end/redaction.rs"]
+mod redaction;
 #[path = "end_to_end/rig.rs"]
 mod rig;
 #[path = "end_to_end/routes.rs"]

@@ -53,8 +53,9 @@ impl Drop for Router {
 
 fn config() -> Value {
     json!({
-        "version": wire::VERSION, "listener": 5, "audit": 6, "sensitive": "block",
-        "local": null, "cloud": {"url": "http://127.0.0.1:9/v1", "api_key": null, "model": "m"},
+        "version": wire::VERSION, "listener": 5, "audit": 6,
+        "directive": {"sensitive": "block", "rules": {"personal": "redact", "personal/email-address": "pass"}, "after_local": "local"},
+        "local": null, "cloud": {"url": "http://127.0.0.1:9/v1", "api": "openai", "api_key": null, "model": "m"},
         "extra_roots_pem": "", "hosts": {}, "user": null,
     })
 }
@@ -69,7 +70,7 @@ fn it_serves_from_its_jail_and_ends_on_sigterm() {
     write!(
         client,
         "POST /v1/chat/completions HTTP/1.1\r\nhost: inference.local\r\nconnection: close\r\nx-openshell-sandbox: box\r\n\
-         x-openshell-request: r-1\r\nx-openshell-binary: /usr/bin/curl\r\nx-openshell-conditions: sensitive=local providers=local,cloud\r\n\
+         x-openshell-request: r-1\r\nx-openshell-binary: /usr/bin/curl\r\nx-openshell-conditions: sensitive=pass providers=local,cloud\r\n\
          content-type: application/json\r\n\
          content-length: {length}\r\n\r\n{body}"
     )
@@ -98,12 +99,22 @@ fn a_wrong_config_is_reported_in_one_line() {
     };
     for (config, part) in [
         (change("version", json!(99)), "version 99"),
-        (change("cloud", json!({"url": "nonsense", "api_key": null, "model": null})), "nonsense"),
+        (
+            change("cloud", json!({"url": "nonsense", "api": "openai", "api_key": null, "model": null})),
+            "nonsense",
+        ),
         (
             change("extra_roots_pem", json!("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n")),
             "root",
         ),
         (change("unknown", json!(1)), "config"),
+        (
+            change(
+                "directive",
+                json!({"sensitive": null, "rules": {"persnal": "block"}, "after_local": "local"}),
+            ),
+            "'persnal'",
+        ),
         (change("listener", json!(77)), "descriptor 77"),
     ] {
         let mut router = start(&config);

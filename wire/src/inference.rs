@@ -77,17 +77,20 @@ impl Providers {
 impl Sensitive {
     fn word(self) -> &'static str {
         match self {
+            Self::Pass => "pass",
+            Self::Redact => "redact",
             Self::Local => "local",
             Self::Block => "block",
         }
     }
 
     fn of(word: &str) -> Option<Self> {
-        [Self::Local, Self::Block].into_iter().find(|sensitive| sensitive.word() == word)
+        let mut all = [Self::Pass, Self::Redact, Self::Local, Self::Block].into_iter();
+        all.find(|sensitive| sensitive.word() == word)
     }
 }
 
-/// As a header's value: `sensitive=local providers=local,cloud`.
+/// As a header's value: `sensitive=pass providers=local,cloud`.
 impl fmt::Display for Conditions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "sensitive={} providers={}", self.sensitive.word(), self.providers.word())
@@ -112,7 +115,7 @@ mod tests {
 
     #[test]
     fn conditions_are_read_as_they_are_said() {
-        for sensitive in [Sensitive::Local, Sensitive::Block] {
+        for sensitive in [Sensitive::Pass, Sensitive::Redact, Sensitive::Local, Sensitive::Block] {
             for providers in [Providers::Both, Providers::Local, Providers::Cloud] {
                 let conditions = Conditions { sensitive, providers };
                 assert_eq!(conditions.to_string().parse(), Ok(conditions));
@@ -126,7 +129,7 @@ mod tests {
     #[test]
     fn what_is_stricter_covers() {
         let of = |text: &str| text.parse::<Conditions>().unwrap();
-        let open = of("sensitive=local providers=local,cloud");
+        let open = of("sensitive=pass providers=local,cloud");
         let strict = of("sensitive=block providers=local");
         assert!(strict.cover(open) && strict.cover(strict) && open.cover(open));
         assert!(!open.cover(strict));

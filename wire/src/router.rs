@@ -1,5 +1,7 @@
 //! What the manager tells `openshell-router`, and what it hears back.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::secret::Secret;
@@ -15,8 +17,8 @@ pub struct RouterConfig {
     pub listener: Fd,
     /// Connected Unix socket to the audit writer.
     pub audit: Fd,
-    /// What happens to a sensitive prompt.
-    pub sensitive: Sensitive,
+    /// What happens to prompts that hold classified data.
+    pub directive: Directive,
     /// The server for prompts that must not leave the host.
     pub local: Option<ModelServer>,
     /// The server for everything else.
@@ -24,9 +26,32 @@ pub struct RouterConfig {
     /// PEM certificates trusted beside the system's roots.
     pub extra_roots_pem: String,
     /// Names that are answered from here instead of by DNS.
-    pub hosts: std::collections::BTreeMap<String, std::net::IpAddr>,
+    pub hosts: BTreeMap<String, std::net::IpAddr>,
     /// Who the process becomes.
     pub user: Option<JailUser>,
+}
+
+/// The operator's word on prompts that hold classified data.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Directive {
+    /// For what `rules` does not name. `None`: as [`CLASSES`] has it.
+    pub sensitive: Option<Sensitive>,
+    /// By class (`personal`) or category (`personal/email-address`); the category's word goes before its class's.
+    pub rules: BTreeMap<String, Sensitive>,
+    /// What happens to the session's other prompts once one went to the local server for what it held.
+    pub after_local: AfterLocal,
+}
+
+/// What happens to prompts in which nothing was found, once sensitive data is in the session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AfterLocal {
+    /// They stay local too: an answer may repeat in other words what the prompt held.
+    #[default]
+    Local,
+    /// Each is judged by itself.
+    Judge,
 }
 
 /// What happens to a prompt that holds classified data.
@@ -34,20 +59,48 @@ pub struct RouterConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sensitive {
-    /// It goes to the local server; without one it is refused.
+    /// It goes where a prompt goes in which nothing was found.
     #[default]
+    Pass,
+    /// The data is replaced before the prompt goes to the cloud, and put back into the answer.
+    Redact,
+    /// It goes to the local server; without one it is refused.
     Local,
     /// It is refused.
     Block,
 }
 
-/// An OpenAI-compatible server.
+/// The classes of data, each with what happens to it unless the operator says otherwise. What is of no class of these
+/// is local.
+pub const CLASSES: [(&str, Sensitive); 6] = [
+    ("credential", Sensitive::Redact),
+    ("personal", Sensitive::Redact),
+    ("financial", Sensitive::Local),
+    ("health", Sensitive::Local),
+    ("property", Sensitive::Local),
+    ("unclassifiable", Sensitive::Local),
+];
+
+/// What a model server speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Api {
+    /// Chat completions, completions, embeddings, responses.
+    #[default]
+    OpenAi,
+    /// Messages.
+    Anthropic,
+}
+
+/// A model server.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelServer {
     /// Base URL, for example `https://models.example.com/v1`.
     pub url: String,
-    /// Sent as `Authorization: Bearer …`; never shown to the guest.
+    /// What it speaks.
+    pub api: Api,
+    /// Sent as `Authorization: Bearer …`, or as `x-api-key` to who speaks Anthropic's API; never shown to the guest.
     pub api_key: Option<Secret>,
     /// Replaces the model that the client named.
     pub model: Option<String>,

@@ -63,7 +63,7 @@ fn a_prompt_reaches_the_router_with_our_word_and_not_the_guests() {
     assert!(received.contains("x-openshell-sandbox: test-00000001\r\n"), "{received}");
     assert!(received.contains("x-openshell-binary: /usr/bin/curl\r\n"), "{received}");
     assert!(
-        received.contains("x-openshell-conditions: sensitive=local providers=local,cloud\r\n"),
+        received.contains("x-openshell-conditions: sensitive=pass providers=local,cloud\r\n"),
         "{received}"
     );
     let request = bench.audit.wait_for(|event| event["action"] == "network-request")["request"].clone();

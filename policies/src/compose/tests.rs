@@ -279,7 +279,7 @@ fn conditions_on_model_calls_hold_together() {
     assert_eq!(asked("{}", "{sensitive: block}"), "sensitive=block providers=local,cloud");
     assert_eq!(
         asked("{providers: [local]}", "{providers: [local, cloud]}"),
-        "sensitive=local providers=local"
+        "sensitive=pass providers=local"
     );
     let alone =
         resolved("version: 1\nextends: ./base.yaml\n", &[("./base.yaml", &asking("{sensitive: block}"))]);

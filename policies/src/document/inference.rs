@@ -10,7 +10,7 @@ use crate::place::At;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a mapping with 'sensitive' and 'providers'")]
 pub struct Inference {
-    /// What happens to a sensitive prompt, at least.
+    /// What happens to a sensitive prompt, at least. Without it, what the operator configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sensitive: Option<At<Sensitive>>,
     /// Where prompts may go. Without it, wherever the operator has a server.

@@ -38,10 +38,11 @@ fn conditions_on_model_calls_load() {
         assert_eq!(sent.conditions(), document.conditions());
         document.conditions().unwrap().to_string()
     };
-    assert_eq!(conditions("{}"), "sensitive=local providers=local,cloud");
+    assert_eq!(conditions("{}"), "sensitive=pass providers=local,cloud");
+    assert_eq!(conditions("{sensitive: redact}"), "sensitive=redact providers=local,cloud");
     assert_eq!(conditions("{sensitive: block}"), "sensitive=block providers=local,cloud");
     assert_eq!(conditions("{sensitive: local, providers: [local]}"), "sensitive=local providers=local");
-    assert_eq!(conditions("{providers: [cloud, local]}"), "sensitive=local providers=local,cloud");
+    assert_eq!(conditions("{providers: [cloud, local]}"), "sensitive=pass providers=local,cloud");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use tokio::time::Sleep;
 use wire::id::RequestId;
 
 use crate::observe::{Form, Observer};
+use crate::rewrite::{Rewrite, RewriteError, Rewriter};
 use crate::trail::{Ended, Started, Trail};
 
 /// How long a server may pause within an answer.
@@ -29,6 +30,9 @@ pub enum AnswerError {
     /// The server went silent.
     #[error("the model server went silent for {} s", PAUSE_LIMIT.as_secs())]
     Silent,
+    /// What was redacted cannot be put back.
+    #[error(transparent)]
+    Rewrite(#[from] RewriteError),
 }
 
 /// Records what comes of a call, whatever comes: an answer, a failure, or a client that leaves.
@@ -46,6 +50,7 @@ pub struct Answer {
     inner: Incoming,
     pause: Pin<Box<Sleep>>,
     observer: Option<Observer>,
+    rewriter: Option<Rewriter>,
     witness: Witness,
 }
 
@@ -63,15 +68,16 @@ impl Witness {
         self.started.context.request.clone()
     }
 
-    /// Makes a server's answer the client's.
+    /// Makes a server's answer the client's, and does to it what is to be done.
     #[must_use]
-    pub fn watch(mut self, answer: Response<Incoming>) -> Response<Answer> {
+    pub fn watch(mut self, answer: Response<Incoming>, rewrite: Option<Rewrite>) -> Response<Answer> {
         let (head, inner) = answer.into_parts();
         self.ended.status = Some(head.status.as_u16());
         self.ended.first_byte = Some(self.started.since.elapsed());
-        let observer = Some(Observer::new(form(&head.headers)));
+        let form = form(&head.headers);
+        let (observer, rewriter) = (Some(Observer::new(form)), rewrite.map(|rewrite| rewrite.of(form)));
         let pause = Box::pin(tokio::time::sleep(PAUSE_LIMIT));
-        let mut response = Response::new(Answer { inner, pause, observer, witness: self });
+        let mut response = Response::new(Answer { inner, pause, observer, rewriter, witness: self });
         *response.status_mut() = head.status;
         for name in PASSED {
             if let Some(value) = head.headers.get(&name) {
@@ -103,14 +109,9 @@ impl Answer {
     }
 }
 
-impl Body for Answer {
-    type Data = Bytes;
-    type Error = AnswerError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
+impl Answer {
+    /// The server's next frame, seen and recorded.
+    fn next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
         match Pin::new(&mut self.inner).poll_frame(context) {
             Poll::Pending => {
                 if self.pause.as_mut().poll(context).is_pending() {
@@ -141,12 +142,51 @@ impl Body for Answer {
         }
     }
 
+    /// What the client gets for the server's next frame; `None`: nothing yet.
+    fn rewritten(&mut self, frame: Option<Frame<Bytes>>) -> Result<Option<Bytes>, AnswerError> {
+        let bytes = match frame.map(Frame::into_data) {
+            Some(Ok(data)) => self.rewriter.as_mut().map(|rewriter| rewriter.push(&data)).transpose()?,
+            Some(Err(_trailers)) => None,
+            None => self.rewriter.take().map(Rewriter::finish),
+        };
+        Ok(bytes.filter(|bytes| !bytes.is_empty()).map(Bytes::from))
+    }
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = AnswerError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
+        loop {
+            let frame = match std::task::ready!(self.next(context)).transpose() {
+                Ok(frame) => frame,
+                Err(error) => return Poll::Ready(Some(Err(error))),
+            };
+            if self.rewriter.is_none() {
+                return Poll::Ready(frame.map(Ok));
+            }
+            match self.rewritten(frame) {
+                Ok(Some(bytes)) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                Ok(None) if self.rewriter.is_none() => return Poll::Ready(None),
+                Ok(None) => {}
+                Err(error) => {
+                    self.end("broken");
+                    return Poll::Ready(Some(Err(error)));
+                }
+            }
+        }
+    }
+
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.rewriter.is_none() && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        if self.rewriter.is_some() { SizeHint::default() } else { self.inner.size_hint() }
     }
 }
 

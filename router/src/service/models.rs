@@ -7,6 +7,7 @@ use http_body_util::{BodyExt, Limited};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use wire::inference::Providers;
+use wire::router::Api;
 
 use crate::forward;
 use crate::trail::Chain;
@@ -16,6 +17,9 @@ use crate::wire_api::Target;
 /// Largest list that is read, and how long a server may take to give it.
 const LARGEST: usize = 4 << 20;
 const LIMIT: Duration = Duration::from_secs(10);
+
+/// When a model was made whose age nobody knows.
+const EPOCH: &str = "1970-01-01T00:00:00Z";
 
 /// One model on offer.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,9 +40,9 @@ struct Entry {
 
 /// What the servers offer that may be used; the others are not asked. A server that does not answer offers nothing.
 pub(super) async fn list(servers: &Servers, named: Providers) -> Vec<Offer> {
-    let zones = servers.zones().among(named);
     let mut offers: Vec<Offer> = Vec::new();
-    for server in servers.iter().filter(|server| zones.contain(server.zone())) {
+    let is_named = |server: &&Server| servers.zones(server.api()).among(named).contain(server.zone());
+    for server in servers.iter().filter(is_named) {
         for id in ids(server).await {
             if offers.iter().all(|offer| offer.id != id) {
                 offers.push(Offer { id, zone: server.zone().as_str() });
@@ -49,11 +53,19 @@ pub(super) async fn list(servers: &Servers, named: Providers) -> Vec<Offer> {
 }
 
 /// The answer to a request for the list or for one model of it.
-pub(super) fn document(target: &Target, offers: &[Offer]) -> Option<Vec<u8>> {
-    let entry =
-        |offer: &Offer| json!({ "id": offer.id, "object": "model", "created": 0, "owned_by": offer.zone });
+pub(super) fn document((target, api): (&Target, Api), offers: &[Offer]) -> Option<Vec<u8>> {
+    let entry = |offer: &Offer| match api {
+        Api::OpenAi => json!({ "id": offer.id, "object": "model", "created": 0, "owned_by": offer.zone }),
+        Api::Anthropic => {
+            json!({ "id": offer.id, "type": "model", "created_at": EPOCH, "display_name": offer.id })
+        }
+    };
     let document = match target {
         Target::Model(id) => entry(offers.iter().find(|offer| offer.id == *id)?),
+        _ if api == Api::Anthropic => json!({
+            "data": offers.iter().map(entry).collect::<Vec<Value>>(), "has_more": false,
+            "first_id": offers.first().map(|offer| &offer.id), "last_id": offers.last().map(|offer| &offer.id),
+        }),
         _ => json!({ "object": "list", "data": offers.iter().map(entry).collect::<Vec<Value>>() }),
     };
     Some(document.to_string().into_bytes())

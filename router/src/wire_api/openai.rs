@@ -1,30 +1,24 @@
 //! The OpenAI API: chat completions, completions, embeddings and responses.
 
 mod chat;
-mod fields;
 mod responses;
 
+use super::fields::{Fields, Reader, TOKEN_IDS, require_text};
 use super::{Endpoint, NotUnderstood};
 use crate::json::Node;
 use ::classify::Category;
-use fields::{Fields, Reader};
-
-/// Token ids instead of text.
-const TOKEN_IDS: Category = Category::unclassifiable("token-ids");
 
 /// State that the provider keeps, named by an id.
 const REMOTE_STATE: Category = Category::unclassifiable("remote-state");
 
-/// Checks that every member of `body` is understood; names what holds no text.
-pub(super) fn check(endpoint: Endpoint, body: &Node) -> Result<Vec<Category>, NotUnderstood> {
-    let mut reader = Reader::default();
+/// Checks that every member of `body` is understood; notes what holds no text.
+pub(super) fn check(endpoint: Endpoint, reader: &mut Reader, body: &Node) -> Result<(), NotUnderstood> {
     match endpoint {
-        Endpoint::ChatCompletions => chat::check(&mut reader, body)?,
-        Endpoint::Completions => completions(&mut reader, body)?,
-        Endpoint::Embeddings => embeddings(&mut reader, body)?,
-        Endpoint::Responses => responses::check(&mut reader, body)?,
+        Endpoint::ChatCompletions => chat::check(reader, body),
+        Endpoint::Completions => completions(reader, body),
+        Endpoint::Embeddings => embeddings(reader, body),
+        _responses => responses::check(reader, body),
     }
-    Ok(reader.into_opaque())
 }
 
 fn completions(reader: &mut Reader, body: &Node) -> Result<(), NotUnderstood> {
@@ -70,14 +64,6 @@ fn embeddings(reader: &mut Reader, body: &Node) -> Result<(), NotUnderstood> {
 fn logit_bias(reader: &mut Reader, body: &Node) {
     if body.get("logit_bias").is_some_and(|bias| !bias.members().is_empty() || !bias.elements().is_empty()) {
         reader.opaque(TOKEN_IDS);
-    }
-}
-
-fn require_text(body: &Node, key: &'static str) -> Result<(), NotUnderstood> {
-    match body.get(key) {
-        Some(Node::Text(_)) => Ok(()),
-        Some(_) => Err(NotUnderstood::new(key, "must be a string")),
-        None => Err(NotUnderstood::new(key, "is missing")),
     }
 }
 

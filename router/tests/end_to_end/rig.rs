@@ -5,6 +5,9 @@ use std::net::SocketAddr;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::sync::{Arc, Mutex};
 
+use crate::echo;
+use router::judge::Judge;
+use router::redact::Redactor;
 use router::service::Service;
 use router::trail::Trail;
 use router::upstream::Servers;
@@ -13,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::{Notify, watch};
 use tokio_rustls::TlsAcceptor;
-use wire::router::{ModelServer, RouterConfig, Sensitive};
+use wire::router::{AfterLocal, Api, Directive, ModelServer, RouterConfig, Sensitive};
 use wire::secret::Secret;
 use wire::spawn::Fd;
 
@@ -24,6 +27,8 @@ pub(crate) enum Script {
     Document(&'static str),
     /// Whatever is here, head included.
     Raw(&'static str),
+    /// What the last message says, in the API of the call, whole or as a stream of small pieces.
+    Echo,
     /// Takes the call and never answers; tells when its client is gone.
     Silence { gone: Arc<Notify> },
     /// One event, then, when told, the rest; tells when its client is gone.
@@ -61,10 +66,12 @@ pub(crate) struct Rig {
 
 /// What a rig is made of.
 pub(crate) struct Plan {
-    pub(crate) sensitive: Sensitive,
+    pub(crate) directive: Directive,
     pub(crate) local: Option<Script>,
     pub(crate) cloud: Option<Script>,
     pub(crate) cloud_tls: Option<Tls>,
+    /// What the cloud's server and the local one speak.
+    pub(crate) apis: [Api; 2],
 }
 
 /// How the cloud server shows who it is, and whom the router trusts beside the system's roots.
@@ -83,10 +90,21 @@ pub(crate) struct Reply {
 
 pub(crate) const ANSWER: &str = r#"{"id":"x","object":"chat.completion","model":"served","choices":[],"usage":{"prompt_tokens":7,"completion_tokens":9}}"#;
 
+/// One word for all that is sensitive, each call judged by itself.
+pub(crate) fn all(word: Sensitive) -> Directive {
+    Directive { sensitive: Some(word), after_local: AfterLocal::Judge, ..Directive::default() }
+}
+
 impl Default for Plan {
     fn default() -> Self {
         let script = Some(Script::Document(ANSWER));
-        Self { sensitive: Sensitive::Local, local: script.clone(), cloud: script, cloud_tls: None }
+        Self {
+            directive: all(Sensitive::Local),
+            local: script.clone(),
+            cloud: script,
+            cloud_tls: None,
+            apis: [Api::OpenAi; 2],
+        }
     }
 }
 
@@ -101,7 +119,9 @@ impl Rig {
         });
         let local = start_server(plan.local, None, &records).await;
         let cloud = start_server(plan.cloud, plan.cloud_tls.as_ref(), &records).await;
-        let server = |upstream: &Upstream, name: &str, key: &str| ModelServer {
+        let [cloud_api, local_api] = plan.apis;
+        let server = |upstream: &Upstream, name: &str, (key, api): (&str, Api)| ModelServer {
+            api,
             url: format!("{name}:{}/v1", upstream.address.port()),
             api_key: Some(Secret::new(key.to_owned())),
             model: Some(format!("{key}-model")),
@@ -111,19 +131,21 @@ impl Rig {
             version: wire::VERSION,
             listener: Fd(5),
             audit: Fd(6),
-            sensitive: plan.sensitive,
-            local: local.as_ref().map(|upstream| server(upstream, "http://local.test", "local")),
+            directive: plan.directive,
+            local: local.as_ref().map(|upstream| server(upstream, "http://local.test", ("local", local_api))),
             cloud: cloud
                 .as_ref()
-                .map(|upstream| server(upstream, &format!("{scheme}://cloud.test"), "cloud")),
+                .map(|upstream| server(upstream, &format!("{scheme}://cloud.test"), ("cloud", cloud_api))),
             extra_roots_pem: plan.cloud_tls.map(|tls| tls.trusted_pem).unwrap_or_default(),
             hosts: ["local.test", "cloud.test"].map(|name| (name.to_owned(), [127, 0, 0, 1].into())).into(),
             user: None,
         };
         let servers = Servers::open(&config).unwrap();
+        let directive = router::directive::Directive::new(config.directive).unwrap();
+        let judge = Judge::new(directive, Redactor::new().unwrap());
         let (trail, drain) = Trail::new(audit::client::Tokio::new(ours).unwrap());
         tokio::spawn(drain);
-        let service = Arc::new(Service::new(servers, config.sensitive, trail, 2));
+        let service = Arc::new(Service::new(servers, judge, trail, 2));
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("router.sock");
         let (stop, stopped) = watch::channel(());
@@ -197,11 +219,11 @@ impl Rig {
 /// What the proxy adds, for a policy that asks nothing of model calls.
 pub(crate) const CONTEXT: &str = "host: inference.local\r\nconnection: close\r\nx-openshell-sandbox: box-1\r\n\
      x-openshell-request: req-1\r\nx-openshell-binary: /usr/bin/python3.11\r\n\
-     x-openshell-conditions: sensitive=local providers=local,cloud\r\n";
+     x-openshell-conditions: sensitive=pass providers=local,cloud\r\n";
 
 /// What the proxy adds under other conditions.
 pub(crate) fn context_under(conditions: &str) -> String {
-    CONTEXT.replace("sensitive=local providers=local,cloud", conditions)
+    CONTEXT.replace("sensitive=pass providers=local,cloud", conditions)
 }
 
 impl Upstream {
@@ -215,7 +237,9 @@ impl Reply {
         let text = String::from_utf8_lossy(bytes).into_owned();
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-        Self { status, head: head.to_owned(), body: body.to_owned() }
+        let is_chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
+        let body = if is_chunked { joined(body) } else { body.to_owned() };
+        Self { status, head: head.to_owned(), body }
     }
 
     /// The `code` of a refusal.
@@ -223,6 +247,17 @@ impl Reply {
         let body: Value = serde_json::from_str(&self.body).unwrap_or_default();
         body["error"]["code"].as_str().unwrap_or_default().to_owned()
     }
+}
+
+/// The body that comes in chunks.
+fn joined(mut chunks: &str) -> String {
+    let mut body = String::new();
+    while let Some((size, rest)) = chunks.split_once("\r\n") {
+        let size = usize::from_str_radix(size, 16).unwrap();
+        body.push_str(&rest[..size]);
+        chunks = rest[size..].trim_start_matches("\r\n");
+    }
+    body
 }
 
 /// Speaks the audit writer's protocol: each event gets its receipt.
@@ -280,6 +315,10 @@ async fn answer(
                     "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nset-cookie: c=1\r\ncontent-length: {length}\r\n\r\n{json}"
                 );
                 stream.write_all(head.as_bytes()).await.unwrap();
+            }
+            Script::Echo => {
+                let call = seen.lock().unwrap().last().unwrap().clone();
+                stream.write_all(echo::answer(&call.head, &call.body).as_bytes()).await.unwrap();
             }
             Script::Raw(text) => {
                 stream.write_all(text.as_bytes()).await.unwrap();

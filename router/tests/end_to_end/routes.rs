@@ -4,7 +4,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wire::router::Sensitive;
 
-use crate::rig::{CONTEXT, Plan, Reply, Rig, Script, context_under};
+use crate::rig::{CONTEXT, Plan, Reply, Rig, Script, all, context_under};
 
 const CARD: &str = "4111111111111111";
 
@@ -113,7 +113,7 @@ async fn a_card_split_over_chunks_of_the_transfer_is_found() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refused_where_the_operator_says_so_or_has_no_local_server() {
-    let block = Plan { sensitive: Sensitive::Block, ..Plan::default() };
+    let block = Plan { directive: all(Sensitive::Block), ..Plan::default() };
     let no_local = Plan { local: None, ..Plan::default() };
     for (plan, code) in [(block, "sensitive-blocked"), (no_local, "sensitive-without-local")] {
         let rig = Rig::start(plan).await;

@@ -1,15 +1,13 @@
 //! `chat/completions`.
 
 use super::super::NotUnderstood;
-use super::fields::{Fields, Reader};
-use super::{REMOTE_STATE, logit_bias, require_text};
+use super::super::fields::{FILE, Fields, IMAGE, Reader, require_text};
+use super::{REMOTE_STATE, logit_bias};
 use crate::json::Node;
 use ::classify::Category;
 
-const IMAGE: Category = Category::unclassifiable("image");
 const AUDIO: Category = Category::unclassifiable("audio");
 const VIDEO: Category = Category::unclassifiable("video");
-const FILE: Category = Category::unclassifiable("file");
 
 const BODY: Fields<'static> = Fields {
     plain: &[

@@ -1,14 +1,9 @@
 //! `responses`.
 
 use super::super::NotUnderstood;
-use super::fields::{Fields, Reader};
-use super::{REMOTE_STATE, require_text};
+use super::super::fields::{ENCRYPTED, FILE, Fields, IMAGE, Reader, require_text};
+use super::REMOTE_STATE;
 use crate::json::Node;
-use ::classify::Category;
-
-const IMAGE: Category = Category::unclassifiable("image");
-const FILE: Category = Category::unclassifiable("file");
-const ENCRYPTED: Category = Category::unclassifiable("encrypted-reasoning");
 
 const BODY: Fields<'static> = Fields {
     plain: &[

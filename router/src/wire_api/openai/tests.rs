@@ -2,8 +2,9 @@ use super::*;
 
 fn opaque(endpoint: Endpoint, body: &str) -> Result<Vec<String>, String> {
     let body = Node::parse(body.as_bytes()).unwrap();
-    check(endpoint, &body)
-        .map(|found| found.iter().map(ToString::to_string).collect())
+    let mut reader = Reader::default();
+    check(endpoint, &mut reader, &body)
+        .map(|()| reader.into_opaque().iter().map(ToString::to_string).collect())
         .map_err(|error| error.to_string())
 }
 

@@ -1,9 +1,20 @@
 //! Reading an object against the list of its members.
 
-use super::super::NotUnderstood;
-use super::TOKEN_IDS;
+use super::NotUnderstood;
 use crate::json::Node;
 use ::classify::Category;
+
+/// Token ids instead of text.
+pub(super) const TOKEN_IDS: Category = Category::unclassifiable("token-ids");
+
+/// A picture.
+pub(super) const IMAGE: Category = Category::unclassifiable("image");
+
+/// A document that is no text, or that lies elsewhere.
+pub(super) const FILE: Category = Category::unclassifiable("file");
+
+/// What a model thought, for its provider's eyes only.
+pub(super) const ENCRYPTED: Category = Category::unclassifiable("encrypted-reasoning");
 
 /// The members of an object.
 pub(super) struct Fields<'a> {
@@ -90,5 +101,14 @@ impl Reader {
             Some(_) => Err(NotUnderstood::new(at, "must be text")),
             None => Err(NotUnderstood::new(at, "is missing")),
         }
+    }
+}
+
+/// A member that must be there, as a string.
+pub(super) fn require_text(body: &Node, key: &'static str) -> Result<(), NotUnderstood> {
+    match body.get(key) {
+        Some(Node::Text(_)) => Ok(()),
+        Some(_) => Err(NotUnderstood::new(key, "must be a string")),
+        None => Err(NotUnderstood::new(key, "is missing")),
     }
 }

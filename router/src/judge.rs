@@ -1,0 +1,107 @@
+//! From a call to what may be decided about it: what it holds, by the operator's word, and the call without it where the
+//! word is to redact.
+//!
+//! *Invariant:* a call counts as redacted only if a second look at what would be sent finds nothing that must not pass.
+
+use std::sync::Arc;
+
+use ::classify::{Category, Findings};
+use wire::router::Sensitive;
+
+use crate::classify::Classifier;
+use crate::decide::Content;
+use crate::directive::Directive;
+use crate::known::{Known, ModelName};
+use crate::redact::Redactor;
+use crate::redact::names::Names;
+use crate::wire_api::Call;
+
+/// Judges calls.
+#[derive(Debug)]
+pub struct Judge {
+    classifier: Classifier,
+    redactor: Redactor,
+    directive: Directive,
+}
+
+/// A call that was judged.
+#[derive(Debug)]
+pub struct Judged {
+    /// What is sent: the call, without what was redacted.
+    pub call: Call,
+    /// What it holds.
+    pub content: Content,
+    /// What was found, and the model asked for.
+    pub known: Known,
+    /// What was redacted.
+    pub names: Arc<Names>,
+}
+
+/// Whether a call could go to the cloud if it held nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// It could.
+    Cloud,
+    /// It could not: redacting it is of no use.
+    LocalOnly,
+}
+
+impl Judge {
+    /// A judge with the operator's word.
+    #[must_use]
+    pub fn new(directive: Directive, redactor: Redactor) -> Self {
+        Self { classifier: Classifier::new(), redactor, directive }
+    }
+
+    /// The operator's word.
+    #[must_use]
+    pub fn directive(&self) -> &Directive {
+        &self.directive
+    }
+
+    /// Judges a call; `least` is the policy's word for all that is found.
+    #[must_use]
+    pub fn judge(&self, call: Call, least: Sensitive, reach: Reach) -> Judged {
+        let findings = self.classifier.classify(call.body(), call.opaque());
+        let model = ModelName::of(call.model(), &self.classifier);
+        let word = self.directive.strictest(&findings).map(|word| word.max(least));
+        let (call, content, names) = match word {
+            Some(Sensitive::Redact) if reach == Reach::Cloud => self.redact(call, least),
+            other => (call, content(other), Names::default()),
+        };
+        Judged { call, content, known: Known { findings, model }, names: Arc::new(names) }
+    }
+
+    fn redact(&self, call: Call, least: Sensitive) -> (Call, Content, Names) {
+        let word = |category: Category| self.directive.word(category).max(least);
+        let mut redacted = call.clone();
+        let is_wanted = |category| word(category) == Sensitive::Redact;
+        match self.redactor.redact(redacted.endpoint(), redacted.body_mut(), &is_wanted) {
+            Ok(names)
+                if self.left(&redacted, &names).iter().all(|(left, _)| word(left) == Sensitive::Pass) =>
+            {
+                (redacted, Content::Redacted, names)
+            }
+            Ok(_something_is_left) => (call, Content::Unredacted, Names::default()),
+            Err(error) => {
+                tracing::warn!(%error, "a call could not be redacted");
+                (call, Content::Unredacted, Names::default())
+            }
+        }
+    }
+
+    /// What is found in a redacted call.
+    fn left(&self, redacted: &Call, names: &Names) -> Findings {
+        self.classifier.classify_between(redacted.body(), redacted.opaque(), names)
+    }
+}
+
+fn content(word: Option<Sensitive>) -> Content {
+    match word {
+        None => Content::Plain,
+        Some(Sensitive::Pass) => Content::Passed,
+        // It would be, if there were somewhere to send it.
+        Some(Sensitive::Redact | Sensitive::Local) => Content::Local,
+        Some(Sensitive::Block) => Content::Blocked,
+    }
+}
