@@ -48,7 +48,7 @@ pub(super) fn config(files: &TlsFiles) -> Result<Arc<rustls::ClientConfig>, TlsE
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Unusable)?
         .with_root_certificates(roots(files)?);
-    let config = match (&files.certificate, &files.key) {
+    let mut config = match (&files.certificate, &files.key) {
         (None, None) => builder.with_no_client_auth(),
         (Some(certificate), Some(key)) => {
             let bad = |source| TlsError::Pem { path: key.clone(), what: "a private key", source };
@@ -57,6 +57,8 @@ pub(super) fn config(files: &TlsFiles) -> Result<Arc<rustls::ClientConfig>, TlsE
         }
         _ => return Err(TlsError::Half),
     };
+    // rsyslog with OpenSSL ends a session that is resumed by a client with a certificate; every other batch would fail.
+    config.resumption = rustls::client::Resumption::disabled();
     Ok(Arc::new(config))
 }
 
