@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::hostile::hostile_records;
 use super::records;
-use crate::format::ocsf;
+use crate::format::{Format, ocsf};
 
 const SCHEMA: &str = include_str!("../../../tests/ocsf/schema.json");
 
@@ -70,5 +70,19 @@ fn what_is_not_valid_is_refused() {
             more[key] = value;
             assert!(validator.check(&more).is_err(), "{key}");
         }
+    }
+}
+
+#[test]
+fn every_line_of_the_feed_is_as_its_schema_says() {
+    let mut schemas = Schemas::new();
+    let mut compiler = Compiler::new();
+    compiler.add_resource("feed", serde_json::from_str(audit_watch::feed::SCHEMA).unwrap()).unwrap();
+    let schema = compiler.compile("feed", &mut schemas).unwrap();
+    for record in records() {
+        let mut line = Vec::new();
+        Format::Feed.render(&record, &mut line);
+        let line: Value = serde_json::from_slice(&line).unwrap();
+        schemas.validate(&line, schema).unwrap_or_else(|error| panic!("{error:#}\n{line}"));
     }
 }
