@@ -14,9 +14,11 @@ use crate::report::Log;
 use crate::workspace::{Workspace, cargo};
 
 /// Each target, and the folders of the project whose files are its seeds.
-const TARGETS: [(&str, &[&str]); 2] = [
+const TARGETS: [(&str, &[&str]); 4] = [
     ("policy_text", &["presets", "policies/tests/verdicts", "policies/tiers", "policies/profiles"]),
     ("policy_match", &[]),
+    ("audit_log", &["audit/tests/golden", "audit/export/tests/golden"]),
+    ("audit_proof", &["tests/fuzz/seeds/audit_proof"]),
 ];
 
 /// What makes LLVM count edges and compare operands, as libFuzzer reads them.

@@ -19,8 +19,8 @@ const LAYERS: [(&str, &[&str]); 23] = [
     // The writer is a process, and jails itself.
     ("audit", &["classify", "jail", "wire"]),
     ("audit-query", &["audit", "wire"]),
-    ("audit-export", &["audit", "wire"]),
     ("audit-watch", &["audit", "wire"]),
+    ("audit-export", &["audit", "audit-watch", "wire"]),
     ("audit-report", &["audit", "audit-query", "wire"]),
     // The only process that holds an audit key.
     ("audit-sign", &["audit", "jail", "wire"]),
@@ -47,7 +47,7 @@ const LAYERS: [(&str, &[&str]); 23] = [
     ),
     ("lab", &["images"]),
     ("scenarios", &[]),
-    ("fuzz", &["policies", "wire"]),
+    ("fuzz", &["audit", "policies", "wire"]),
     ("xtask", &["lab", "images", "wire"]),
 ];
 

@@ -11,7 +11,7 @@ struct Need {
     proof: &'static str,
 }
 
-const NEEDS: [Need; 24] = [
+const NEEDS: [Need; 26] = [
     // To build.
     Need { package: "gcc", proof: "cc" },
     Need { package: "libc6-dev", proof: "/usr/include/stdio.h" },
@@ -42,6 +42,9 @@ const NEEDS: [Need; 24] = [
     // A token for the audit signer's tests, and the tool that makes a key in it.
     Need { package: "softhsm2", proof: "softhsm2-util" },
     Need { package: "opensc", proof: "pkcs11-tool" },
+    // A receiver of the exports' tests.
+    Need { package: "rsyslog", proof: "rsyslogd" },
+    Need { package: "rsyslog-openssl", proof: "/usr/lib/x86_64-linux-gnu/rsyslog/lmnsd_ossl.so" },
 ];
 
 /// Folders where programs are, beside those of `PATH`: a user's own does not name the administrator's.

@@ -1,13 +1,12 @@
 //! One log on its way out: records after a cursor, in batches of bounded size.
 
-use std::io;
 use std::path::Path;
 
-use audit::Record;
-use audit::log::{Fault, Follow, LogError, Mark};
+use audit::log::{LogError, Mark};
 
 use crate::cursor::Cursor;
 use crate::format::Format;
+use crate::records::Records;
 use crate::sink::{Item, Sink};
 
 /// Most records of a batch, and most bytes of them but for the last one.
@@ -17,9 +16,7 @@ const MOST_BYTES: usize = 512 * 1024;
 /// Records of one log, from a cursor on.
 #[derive(Debug)]
 pub(crate) struct Feed {
-    follow: Follow,
-    /// The cursor's mark, as long as no record was joined to it.
-    joint: Option<Mark>,
+    records: Records,
     /// Older records are read, to check the chain, and left out.
     since: Option<i64>,
     /// What is wrong behind the records that went out last.
@@ -42,17 +39,7 @@ pub(crate) struct Batch {
 
 impl Feed {
     pub(crate) fn open(path: &Path, cursor: &Cursor) -> Result<Self, LogError> {
-        let mark = cursor.mark;
-        if mark == Mark::START {
-            return Ok(Self { follow: Follow::all(path)?, joint: None, since: None, fault: None });
-        }
-        match Follow::after(path, &mark) {
-            // The segment is gone, for its age: what is kept must go on from the cursor, or leave a gap that is counted.
-            Err(LogError::Open(error)) if error.kind() == io::ErrorKind::NotFound && path.is_dir() => {
-                Ok(Self { follow: Follow::all(path)?, joint: Some(mark), since: None, fault: None })
-            }
-            follow => Ok(Self { follow: follow?, joint: None, since: None, fault: None }),
-        }
+        Ok(Self { records: Records::open(path, &cursor.mark)?, since: None, fault: None })
     }
 
     /// Leaves out what is older: microseconds since 1970.
@@ -64,7 +51,7 @@ impl Feed {
     pub(crate) fn batch(&mut self, sink: &Sink, format: Format) -> Result<Batch, LogError> {
         let mut batch = Batch {
             items: Vec::new(),
-            mark: self.follow.reader().mark(),
+            mark: self.records.reader().mark(),
             time: None,
             lost: 0,
             is_the_end: false,
@@ -74,7 +61,7 @@ impl Feed {
         }
         let mut bytes = 0;
         while batch.items.len() < MOST_RECORDS && bytes < MOST_BYTES {
-            let record = match self.next(&mut batch.lost) {
+            let record = match self.records.next(&mut batch.lost) {
                 Ok(Some(record)) => record,
                 Ok(None) => {
                     batch.is_the_end = batch.items.is_empty();
@@ -90,7 +77,7 @@ impl Feed {
             if self.since.is_some_and(|since| crate::format::micros(&record) < since) {
                 continue;
             }
-            let line = self.follow.reader().line();
+            let line = self.records.reader().line();
             let mut content = Vec::with_capacity(line.len());
             sink.render(&record, line, format, &mut content);
             bytes += content.len() + line.len();
@@ -101,30 +88,9 @@ impl Feed {
                 hash: record.hash.to_string(),
                 sandbox: record.sandbox.to_string(),
             });
-            batch.mark = self.follow.reader().mark();
+            batch.mark = self.records.reader().mark();
             batch.time = Some(record.time);
         }
         Ok(batch)
-    }
-}
-
-impl Feed {
-    fn next(&mut self, lost: &mut u64) -> Result<Option<Record>, LogError> {
-        let record = self.follow.next_now()?;
-        if let (Some(record), Some(mark)) = (&record, self.joint) {
-            *lost = gap(&mark, record)?;
-            self.joint = None;
-        }
-        Ok(record)
-    }
-}
-
-/// How many records are missing between a mark and the first that is kept.
-fn gap(mark: &Mark, first: &Record) -> Result<u64, LogError> {
-    let bad = |fault| LogError::Bad { number: mark.sequence + 1, fault };
-    match first.sequence.checked_sub(mark.sequence + 1) {
-        Some(0) if first.prev != mark.last_hash => Err(bad(Fault::Unlinked)),
-        Some(missing) => Ok(missing),
-        None => Err(bad(Fault::Misnumbered)),
     }
 }

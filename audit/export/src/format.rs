@@ -18,9 +18,11 @@ mod tests;
 mod text;
 
 use audit::Record;
+use audit_watch::FeedEvent;
 
 pub use summary::micros;
 pub use syslog::{Facility, header as syslog_header, message as syslog_message};
+pub use text::printable;
 
 /// Longest line of the text formats (CEF, LEEF, syslog), in bytes: what rsyslog takes as it is installed.
 pub const MAX_LINE: usize = 8000;
@@ -49,6 +51,8 @@ pub enum Format {
     OtlpProtobuf,
     /// An event of Splunk's HTTP Event Collector around our own record.
     SplunkHec,
+    /// A line of the live feed, which says what side of the agent it is about.
+    Feed,
 }
 
 /// Version of the schema that [`Format::Ocsf`] follows.
@@ -56,7 +60,7 @@ pub const OCSF_VERSION: &str = ocsf::VERSION;
 
 impl Format {
     /// Every format that is text, by the name a user gives it.
-    pub const BY_NAME: [(&'static str, Self); 8] = [
+    pub const BY_NAME: [(&'static str, Self); 9] = [
         ("json", Self::Json),
         ("ocsf", Self::Ocsf),
         ("ecs", Self::Ecs),
@@ -65,6 +69,7 @@ impl Format {
         ("syslog", Self::Syslog),
         ("otlp", Self::OtlpJson),
         ("splunk-hec", Self::SplunkHec),
+        ("feed", Self::Feed),
     ];
 
     /// The format with this name.
@@ -76,7 +81,10 @@ impl Format {
     /// Whether a result is one JSON object.
     #[must_use]
     pub fn is_json(self) -> bool {
-        matches!(self, Self::Json | Self::Ocsf | Self::Ecs | Self::OtlpJson | Self::SplunkHec)
+        match self {
+            Self::Json | Self::Ocsf | Self::Ecs | Self::OtlpJson | Self::SplunkHec | Self::Feed => true,
+            Self::Cef | Self::Leef | Self::Syslog | Self::OtlpProtobuf => false,
+        }
     }
 
     /// Adds the record to `out`: one line without its end, or for [`Format::OtlpProtobuf`] one message.
@@ -92,6 +100,7 @@ impl Format {
             Self::OtlpJson => json(&otlp::json(record), out),
             Self::OtlpProtobuf => otlp::protobuf(record, out),
             Self::SplunkHec => hec::event(record, Self::Json, out),
+            Self::Feed => json(&FeedEvent::from(record.clone()), out),
         }
     }
 }

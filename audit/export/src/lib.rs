@@ -4,6 +4,7 @@
 //! log ── audit::log ──► Record ── format (pure) ──► bytes ── sink ──► receiver
 //!                         ▲                                    │
 //!                         └────── delivery: durable cursor ◄───┘ acknowledged
+//!     └──────────────────► serve: the live feed for clients that keep their place themselves
 //! ```
 //! *Invariants:* a record is formatted only after its place in the chain was checked; a cursor moves only after
 //! the receiver took the records before it; what one record holds cannot become a second one at the receiver.
@@ -13,6 +14,7 @@ pub mod format;
 pub mod logs;
 pub mod once;
 pub mod secret;
+pub mod serve;
 pub mod service;
 pub mod sink;
 pub mod status;
@@ -20,6 +22,7 @@ pub mod status;
 mod backoff;
 mod delivery;
 mod feed;
+mod records;
 mod rejected;
 
 use std::time::{SystemTime, UNIX_EPOCH};

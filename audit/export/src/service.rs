@@ -6,7 +6,7 @@
 //! One batch is in memory at a time. Where it is stopped, at any point, the next run begins at the cursor: a record may
 //! come twice, and its hash tells.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -172,26 +172,15 @@ impl<R: Fn(Notice)> Service<R> {
     /// # Errors
     /// It cannot go on without a risk of losing or repeating records.
     pub async fn run(&mut self) -> Result<std::convert::Infallible, ServiceError> {
-        let watch = |source| ServiceError::Watch { path: self.logs.clone(), source };
-        let mut changes = Changes::new(&self.logs).map_err(watch)?;
-        let mut changed: BTreeSet<String> = BTreeSet::new();
-        let mut known: BTreeMap<String, Log> = BTreeMap::new();
+        let mut changes = Changes::new(&self.logs, LINGER).map_err(|source| self.unwatched(source))?;
+        let mut left = BTreeSet::new();
         loop {
-            for log in logs::list(&self.logs).map_err(|source| self.unwatched(source))? {
-                if known.insert(log.sandbox.clone(), log.clone()).is_none() {
-                    changes.watch(std::slice::from_ref(&log)).map_err(|source| self.unwatched(source))?;
-                    changed.insert(log.sandbox);
+            for log in
+                changes.next(std::mem::take(&mut left)).await.map_err(|source| self.unwatched(source))?
+            {
+                if self.turn(&log).await? == Rest::More {
+                    left.insert(log.sandbox);
                 }
-            }
-            let now = std::mem::take(&mut changed);
-            for log in now.iter().filter_map(|sandbox| known.get(sandbox)) {
-                if self.turn(log).await? == Rest::More {
-                    changed.insert(log.sandbox.clone());
-                }
-            }
-            if changed.is_empty() {
-                changed = changes.wait().await.map_err(|source| self.unwatched(source))?;
-                tokio::time::sleep(LINGER).await;
             }
         }
     }
@@ -348,7 +337,7 @@ fn lock(export: &Export) -> Result<fs::File, ServiceError> {
     }
 }
 
-fn one_line(error: &LogError) -> String {
+pub(crate) fn one_line(error: &LogError) -> String {
     let source = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
     format!("{error}{source}")
 }

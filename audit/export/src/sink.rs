@@ -19,6 +19,7 @@ use crate::format::{Facility, Format};
 use crate::secret::SecretReader;
 
 pub use tls::{TlsError, TlsFiles};
+pub(crate) use tls::{certificates, private_key};
 
 /// A receiver as the operator configures it.
 #[derive(Debug)]

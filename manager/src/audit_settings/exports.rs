@@ -43,6 +43,8 @@ pub enum ExportFormat {
     Otlp,
     /// An event of Splunk's collector.
     SplunkHec,
+    /// The live feed.
+    Feed,
 }
 
 /// Who gets the records.
@@ -240,10 +242,11 @@ near: {to: {syslog: {host: '::1', port: 514, transport: unprotected-udp, facilit
 hook: {format: ocsf, to: {webhook: {http: {url: https://a/b, headers: {DD-API-KEY: {env: KEY}}}, secret: {file: /etc/key}}}}
 splunk: {to: {splunk: {http: {url: https://a:8088}, token: {command: [pass, show, splunk]}, indexer_acknowledgement: true}}}
 otel: {to: {otlp: {http: {url: http://localhost:4318}, encoding: json}}}
+feed: {format: feed, to: {webhook: {http: {url: https://a/b}, secret: {env: KEY}}}}
 elastic: {format: ecs, to: {elasticsearch: {http: {url: https://a:9200}, index: logs-openshell-default, api_key: {env: K}}}}
 ";
         let exports = parse(text).unwrap();
-        assert_eq!(exports.0.len(), 7);
+        assert_eq!(exports.0.len(), 8);
         assert_eq!(exports.0["hook"].format, Some(ExportFormat::Ocsf));
         let Receiver::Syslog(near) = &exports.0["near"].to else { panic!() };
         assert_eq!((near.transport, near.facility), (Transport::UnprotectedUdp, Some(10)));

@@ -1,4 +1,4 @@
-//! `cargo xtask bench audit`: runs the measurement that stands beside the writer, on the real program.
+//! `cargo xtask bench audit`: runs the measurements that stand beside the writer and the formats, on the real programs.
 
 use std::process::ExitCode;
 
@@ -6,10 +6,18 @@ use anyhow::Result;
 
 use crate::workspace::{Workspace, cargo};
 
+/// Packages and their measurements.
+const BENCHES: [(&str, &str); 2] = [("audit", "append"), ("audit-export", "formats")];
+
 /// Measures and prints.
 pub(super) fn run() -> Result<ExitCode> {
     let workspace = Workspace::load()?;
-    let mut bench = cargo();
-    bench.args(["bench", "--package", "audit", "--bench", "append"]).current_dir(&workspace.root);
-    Ok(if bench.status()?.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    for (package, bench) in BENCHES {
+        let mut run = cargo();
+        run.args(["bench", "--package", package, "--bench", bench]).current_dir(&workspace.root);
+        if !run.status()?.success() {
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }

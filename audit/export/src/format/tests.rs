@@ -1,6 +1,5 @@
 //! Golden files, and what must hold for records with hostile text.
 
-mod dump;
 mod golden;
 mod hostile;
 mod parse;

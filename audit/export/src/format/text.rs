@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 /// Text with which nobody's terminal, line or right-to-left reading can be driven: each such character becomes
 /// `\u{…}` in hexadecimal.
-pub(super) fn printable(text: &str) -> Cow<'_, str> {
+#[must_use]
+pub fn printable(text: &str) -> Cow<'_, str> {
     if !text.chars().any(drives) {
         return Cow::Borrowed(text);
     }

@@ -40,6 +40,9 @@ pub enum TlsError {
     /// A certificate or a key cannot be used.
     #[error("a certificate or a key cannot be used")]
     Unusable(#[source] rustls::Error),
+    /// Clients cannot be told from strangers by the authority that is named.
+    #[error("the authority of the clients cannot be used")]
+    Clients(#[source] Box<rustls::server::VerifierBuilderError>),
 }
 
 pub(super) fn config(files: &TlsFiles) -> Result<Arc<rustls::ClientConfig>, TlsError> {
@@ -48,15 +51,16 @@ pub(super) fn config(files: &TlsFiles) -> Result<Arc<rustls::ClientConfig>, TlsE
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Unusable)?
         .with_root_certificates(roots(files)?);
-    let config = match (&files.certificate, &files.key) {
+    let mut config = match (&files.certificate, &files.key) {
         (None, None) => builder.with_no_client_auth(),
         (Some(certificate), Some(key)) => {
-            let bad = |source| TlsError::Pem { path: key.clone(), what: "a private key", source };
-            let key = PrivateKeyDer::from_pem_file(key).map_err(bad)?;
-            builder.with_client_auth_cert(certificates(certificate)?, key).map_err(TlsError::Unusable)?
+            let (certificates, key) = (certificates(certificate)?, private_key(key)?);
+            builder.with_client_auth_cert(certificates, key).map_err(TlsError::Unusable)?
         }
         _ => return Err(TlsError::Half),
     };
+    // rsyslog with OpenSSL ends a session that is resumed by a client with a certificate; every other batch would fail.
+    config.resumption = rustls::client::Resumption::disabled();
     Ok(Arc::new(config))
 }
 
@@ -72,7 +76,12 @@ fn roots(files: &TlsFiles) -> Result<rustls::RootCertStore, TlsError> {
     Ok(roots)
 }
 
-fn certificates(path: &PathBuf) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+pub(crate) fn private_key(path: &PathBuf) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let bad = |source| TlsError::Pem { path: path.clone(), what: "a private key", source };
+    PrivateKeyDer::from_pem_file(path).map_err(bad)
+}
+
+pub(crate) fn certificates(path: &PathBuf) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let bad = |source| TlsError::Pem { path: path.clone(), what: "certificates", source };
     let certificates: Vec<_> =
         CertificateDer::pem_file_iter(path).map_err(bad)?.collect::<Result<_, _>>().map_err(bad)?;

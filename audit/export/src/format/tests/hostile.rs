@@ -182,6 +182,8 @@ fn every_json_format_is_one_line_that_names_the_record() {
                 "json" => (value["sequence"].clone(), value["hash"].clone()),
                 "ocsf" => (value["metadata"]["sequence"].clone(), value["metadata"]["uid"].clone()),
                 "ecs" => (value["event"]["sequence"].clone(), value["event"]["hash"].clone()),
+                // Sandbox and sequence are its id.
+                "feed" => (value["sequence"].clone(), record.hash.to_string().into()),
                 "splunk-hec" => (value["fields"]["sequence"].clone(), value["fields"]["hash"].clone()),
                 _ => {
                     let of = |key: &str| {

@@ -52,6 +52,7 @@ fn known(format: ExportFormat) -> Format {
         ExportFormat::Syslog => Format::Syslog,
         ExportFormat::Otlp => Format::OtlpJson,
         ExportFormat::SplunkHec => Format::SplunkHec,
+        ExportFormat::Feed => Format::Feed,
     }
 }
 

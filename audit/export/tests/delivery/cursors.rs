@@ -1,0 +1,164 @@
+//! The cursor on the disk, and logs that change while they are exported.
+
+use std::fs;
+use std::sync::{Arc, Mutex};
+
+use audit_export::Format;
+use audit_export::cursor::{CursorError, State};
+use audit_export::service::{Notice, ServiceError};
+
+use crate::http::{Answer, Receiver, ok};
+use crate::logs::TestLog;
+use crate::rig::{Rig, SANDBOX, all, webhook};
+
+#[tokio::test]
+async fn every_run_begins_where_the_last_one_ended() {
+    let (rig, mut log) = Rig::with(501);
+    let receiver = Receiver::willing();
+    for more in [0, 1, 0, 700] {
+        log.append(more);
+        assert_eq!(rig.drain(webhook(&receiver.url()), Format::Json).await, []);
+    }
+    assert_eq!(receiver.sequences(), all(1202));
+}
+
+/// Stopped after the receiver has the records and before the cursor says so: they come again, and none is missing.
+#[tokio::test]
+async fn stopped_before_the_cursor_it_repeats_and_loses_nothing() {
+    let (rig, _log) = Rig::with(1203);
+    let mut answers = 0;
+    // The first batch is answered, the second is taken without an answer.
+    let receiver = Receiver::start(move |_request| {
+        answers += 1;
+        if answers == 2 { Answer::Nothing } else { ok("") }
+    });
+    rig.until_notice(webhook(&receiver.url()), Format::Json).await;
+    assert_eq!(rig.cursor().mark.sequence, 500);
+    let before = receiver.sequences();
+    assert_eq!(before, all(1000));
+    rig.drain(webhook(&receiver.url()), Format::Json).await;
+    assert_eq!(receiver.sequences()[before.len()..], all(1203)[500..]);
+    assert_eq!((rig.cursor().mark.sequence, rig.cursor().delivered), (1203, 1203));
+}
+
+#[tokio::test]
+async fn a_damaged_cursor_is_not_guessed_at() {
+    let (rig, mut log) = Rig::with(3);
+    let receiver = Receiver::willing();
+    rig.drain(webhook(&receiver.url()), Format::Json).await;
+    let good = fs::read(rig.cursor_file()).unwrap();
+    log.append(1);
+    let damaged: [&[u8]; 5] =
+        [b"", &good[..good.len() / 2], &good[..good.len() - 1], b"\0\0\0\0", b"{\"version\":1}"];
+    for bytes in damaged {
+        fs::write(rig.cursor_file(), bytes).unwrap();
+        let error = rig.refused(webhook(&receiver.url())).await;
+        assert!(matches!(error, CursorError::Format { .. }), "{error}");
+        assert_eq!(fs::read(rig.cursor_file()).unwrap(), bytes);
+    }
+    assert_eq!(receiver.sequences(), all(3));
+    // What a crash left of a new one is no cursor.
+    fs::write(rig.cursor_file(), &good).unwrap();
+    fs::write(rig.cursor_file().with_extension("new"), &good[..9]).unwrap();
+    rig.drain(webhook(&receiver.url()), Format::Json).await;
+    assert_eq!(receiver.sequences(), all(4));
+}
+
+#[tokio::test]
+async fn a_cursor_of_another_log_sends_nothing() {
+    let (rig, _log) = Rig::with(5);
+    let receiver = Receiver::willing();
+    rig.drain(webhook(&receiver.url()), Format::Json).await;
+    // Another history under the same name; then one that is shorter than what was delivered.
+    for records in [9, 2] {
+        fs::remove_dir_all(rig.root()).unwrap();
+        let mut other = TestLog::new(&rig.root(), SANDBOX);
+        other.append(1);
+        other.rotate();
+        other.append(records);
+        fs::rename(other.directory.join("000002.jsonl"), other.directory.join("000001.jsonl")).unwrap();
+        let notices = rig.drain(webhook(&receiver.url()), Format::Json).await;
+        assert!(matches!(&notices[..], [Notice::Halted { .. }]), "{notices:?}");
+        assert_eq!(rig.cursor().trouble.unwrap().state, State::Halted);
+        assert_eq!(rig.cursor().mark.sequence, 5);
+    }
+    assert_eq!(receiver.sequences(), all(5));
+}
+
+#[tokio::test]
+async fn an_edited_log_sends_what_stands_before_the_fault_and_other_logs_go_on() {
+    let (rig, log) = Rig::with(800);
+    TestLog::new(&rig.root(), "other-0a1b2c3d").append(2);
+    log.edit(600);
+    let receiver = Receiver::willing();
+    let notices = rig.drain(webhook(&receiver.url()), Format::Json).await;
+    let [Notice::Halted { sandbox, cause }] = &notices[..] else { panic!("{notices:?}") };
+    assert_eq!(sandbox, SANDBOX);
+    assert!(cause.starts_with("record 600: "), "{cause}");
+    assert_eq!(receiver.sequences(), [&[1, 2][..], &all(599)].concat());
+    assert_eq!(rig.cursor().mark.sequence, 599);
+}
+
+/// What the writer and the manager do to a log while a batch of it is on its way.
+#[tokio::test]
+async fn a_log_is_rotated_and_packed_while_it_is_exported() {
+    let (rig, log) = Rig::with(1203);
+    let log = Arc::new(Mutex::new(log));
+    let mut requests = 0;
+    let receiver = Receiver::start({
+        let log = Arc::clone(&log);
+        move |_request| {
+            let mut log = log.lock().unwrap();
+            requests += 1;
+            if requests <= 3 {
+                log.rotate();
+                log.append(100);
+                log.pack(requests);
+            }
+            ok("")
+        }
+    });
+    assert_eq!(rig.drain(webhook(&receiver.url()), Format::Json).await, []);
+    assert_eq!(receiver.sequences(), all(1503));
+    // The cursor's segment is packed between two runs.
+    log.lock().unwrap().append(5);
+    rig.drain(webhook(&receiver.url()), Format::Json).await;
+    log.lock().unwrap().rotate();
+    log.lock().unwrap().append(5);
+    log.lock().unwrap().pack(4);
+    rig.drain(webhook(&receiver.url()), Format::Json).await;
+    assert_eq!(receiver.sequences(), all(1513));
+}
+
+#[tokio::test]
+async fn what_was_removed_before_it_was_delivered_is_counted() {
+    let (rig, mut log) = Rig::with(10);
+    let receiver = Receiver::willing();
+    rig.drain(webhook(&receiver.url()), Format::Json).await;
+    log.append(7);
+    for _segment in 0..3 {
+        log.rotate();
+        log.append(4);
+    }
+    log.remove(1);
+    log.pack(2);
+    log.remove(2);
+    let notices = rig.drain(webhook(&receiver.url()), Format::Json).await;
+    assert_eq!(notices, [Notice::Lost { sandbox: SANDBOX.to_owned(), records: 11 }]);
+    assert_eq!(receiver.sequences()[10..], all(29)[21..]);
+    assert_eq!((rig.cursor().mark.sequence, rig.cursor().delivered, rig.cursor().lost), (29, 18, 11));
+    // Removing what was delivered loses nothing.
+    log.remove(3);
+    log.append(1);
+    assert_eq!(rig.drain(webhook(&receiver.url()), Format::Json).await, []);
+    assert_eq!(rig.cursor().delivered, 19);
+}
+
+#[tokio::test]
+async fn two_processes_do_not_share_a_cursor() {
+    let (rig, _log) = Rig::with(1);
+    let receiver = Receiver::willing();
+    let _first = rig.service(webhook(&receiver.url()), Format::Json).unwrap();
+    let second = rig.service(webhook(&receiver.url()), Format::Json);
+    assert!(matches!(second, Err(ServiceError::Busy(name)) if name == "test"));
+}

@@ -1,0 +1,109 @@
+//! Logs, a receiver, and the state of one export between them.
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use audit_export::cursor::{Cursor, CursorError};
+use audit_export::secret::SecretReader;
+use audit_export::service::{Export, Notice, Service, ServiceError};
+use audit_export::sink::{HttpTarget, Sink, Target, TlsFiles, Webhook};
+use audit_export::{Format, Pace};
+use tokio::sync::Notify;
+
+use crate::logs::TestLog;
+
+pub(crate) const SANDBOX: &str = "test-0a1b2c3d";
+
+/// The directories of one export.
+pub(crate) struct Rig {
+    pub(crate) folder: tempfile::TempDir,
+    notices: Arc<Mutex<Vec<Notice>>>,
+    told: Arc<Notify>,
+}
+
+/// A service that tells the rig what happens.
+type Told = Service<Box<dyn Fn(Notice)>>;
+
+impl Rig {
+    /// With a log of `records`.
+    pub(crate) fn with(records: u64) -> (Self, TestLog) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = TestLog::new(&folder.path().join("audit"), SANDBOX);
+        log.append(records);
+        (Self { folder, notices: Arc::default(), told: Arc::default() }, log)
+    }
+
+    pub(crate) fn root(&self) -> PathBuf {
+        self.folder.path().join("audit")
+    }
+
+    pub(crate) fn cursor_file(&self) -> PathBuf {
+        self.folder.path().join("state").join(format!("{SANDBOX}.json"))
+    }
+
+    pub(crate) fn cursor(&self) -> Cursor {
+        Cursor::load(&self.cursor_file()).unwrap()
+    }
+
+    /// The export, as a process that begins has it.
+    pub(crate) fn service(&self, target: Target, format: Format) -> Result<Told, ServiceError> {
+        let export = Export {
+            name: "test".to_owned(),
+            format,
+            sink: Sink::open(target, format).unwrap(),
+            logs: self.root(),
+            state: self.folder.path().join("state"),
+            pace: Pace { first: Duration::from_millis(1), longest: Duration::from_millis(4) },
+        };
+        let (notices, told) = (Arc::clone(&self.notices), Arc::clone(&self.told));
+        let report = move |notice| {
+            notices.lock().unwrap().push(notice);
+            told.notify_one();
+        };
+        Service::new(export, Arc::new(AtomicU64::new(0)), Box::new(report))
+    }
+
+    /// Delivers all that is there, and returns what was told meanwhile.
+    pub(crate) async fn drain(&self, target: Target, format: Format) -> Vec<Notice> {
+        self.service(target, format).unwrap().drain().await.unwrap();
+        std::mem::take(&mut *self.notices.lock().unwrap())
+    }
+
+    /// The same, until the first notice: there it is stopped, as by a signal.
+    pub(crate) async fn until_notice(&self, target: Target, format: Format) -> Notice {
+        let mut service = self.service(target, format).unwrap();
+        tokio::select! {
+            done = service.drain() => panic!("it ended without a notice: {done:?}"),
+            () = self.told.notified() => {}
+        }
+        self.notices.lock().unwrap().remove(0)
+    }
+
+    /// Why nothing can be delivered.
+    pub(crate) async fn refused(&self, target: Target) -> CursorError {
+        match self.service(target, Format::Json).unwrap().drain().await {
+            Err(ServiceError::Cursor(error)) => error,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// A receiver of HTTP without a secret.
+pub(crate) fn http(url: &str) -> HttpTarget {
+    HttpTarget { url: url.to_owned(), tls: TlsFiles::default(), headers: Vec::new() }
+}
+
+pub(crate) fn webhook(url: &str) -> Target {
+    Target::Webhook(Webhook { http: http(url), secret: None })
+}
+
+pub(crate) fn secret(text: &'static str) -> SecretReader {
+    SecretReader::new(move || Ok(wire::secret::Secret::new(text.to_owned())))
+}
+
+/// Everything from 1 to `last`, in order.
+pub(crate) fn all(last: u64) -> Vec<u64> {
+    (1..=last).collect()
+}
