@@ -86,7 +86,11 @@ pub(super) fn scan(text: &[u8], found: &mut Found) {
     for plus in memchr::memchr_iter(b'+', text) {
         let touches =
             plus.checked_sub(1).is_some_and(|at| text[at].is_ascii_alphanumeric() || text[at] == b'+');
-        if !touches && let Some((at, digits)) = international(text, plus) {
+        let dials = text.get(plus + 1).is_some_and(|byte| byte.is_ascii_digit() || *byte == b'(');
+        if dials
+            && !touches
+            && let Some((at, digits)) = international(text, plus)
+        {
             found.add(PHONE, at, &digits);
         }
     }

@@ -31,6 +31,7 @@ fn telephone_numbers() {
             "415.555.0132 ms",
             "1415-555-01321",
             "+2024-01-01",
+            "0.5 + 14155550132 x",
             "phone 12",
             "+00000000000",
             "4155550132",
@@ -114,7 +115,16 @@ fn places() {
             "code postal 75001",
             "kod pocztowy 00-950",
         ],
-        &["XX 94107", "port, IN 80", "94107", "QQ1A 1AA", "zip files", "zip 00000", "sw1a 1aa"],
+        &[
+            "XX 94107",
+            "port, IN 80",
+            "94107",
+            "QQ1A 1AA",
+            "zip files",
+            "release-plz #1101",
+            "zip 00000",
+            "sw1a 1aa",
+        ],
     );
 }
 

@@ -21,6 +21,7 @@ fn markings() {
             "proprietary formats are supported",
             "secret: managed by the vault",
             "internal use of the cache",
+            "Internal use only, returns the raw pointer",
         ],
     );
 }

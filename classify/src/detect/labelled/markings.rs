@@ -10,7 +10,7 @@ use crate::category::Category;
 pub(super) const LABELS: &[Label] = &[read(
     Category::property("marking"),
     "strictly confidential|company confidential|confidential and proprietary|proprietary and confidential|\
-     highly confidential|business confidential|trade secret|trade secrets of|for internal use only|internal use only|\
+     highly confidential|business confidential|trade secret|trade secrets of|for internal use only|\
      not for distribution|not for external distribution|under embargo until|attorney client privileged|\
      attorney client privilege|privileged and confidential|attorney work product|export controlled|itar controlled|\
      itar restricted|subject to the itar|ear controlled|cui//|controlled unclassified information|top secret//|noforn|\

@@ -25,7 +25,7 @@ pub(super) const LABELS: &[Label] = &[
         POSTCODE,
         "zip code|zip|zipcode|postal code|postcode|post code|plz|postleitzahl|code postal|código postal|codigo postal|\
          codice postale|kod pocztowy|cep",
-        &["d{4,5}", "d{9}", "d{7,8}", "d{4}aa", "ad{1}ad{1}ad{1}", "a{1,2}dx{0,1}daa", "dd{1}d{3}"],
+        &["d{5}", "d{9}", "d{7,8}", "d{4}aa", "ad{1}ad{1}ad{1}", "a{1,2}dx{0,1}daa", "dd{1}d{3}"],
         |number| number.iter().any(|digit| *digit != b'0'),
     ),
     checked(DEVICE, "imei|imei number|device|handset", &["d{15}"], luhn),
