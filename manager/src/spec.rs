@@ -369,3 +369,6 @@ impl MountMode {
 fn default_workdir() -> String {
     "/work".to_owned()
 }
+
+#[cfg(test)]
+mod tests;
