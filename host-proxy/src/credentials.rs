@@ -207,12 +207,10 @@ impl Credentials {
         Ok(carried)
     }
 
-    /// Watches what a client sends to `host`, if there is anything to look for. A prompt may hold what the agent saw, and
-    /// the router sends no placeholder's secret anywhere.
-    pub fn watch(&self, host: &str) -> Option<Watch> {
+    /// Watches what a client sends, if there is anything to look for.
+    pub fn watch(&self) -> Option<Watch> {
         let held = self.current();
-        let looks = !held.all.is_empty() && host != wire::inference::HOST;
-        looks.then(|| Watch { held, tail: Vec::new() })
+        (!held.all.is_empty()).then(|| Watch { held, tail: Vec::new() })
     }
 
     fn current(&self) -> Arc<Held> {

@@ -21,6 +21,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::canonical::{Host, NotCanonical, Scheme};
+use crate::model_hosts::ModelHosts;
 
 pub use address::{Allowed, Class, PrefixError};
 pub use resolve::{ResolveError, Resolver};
@@ -43,6 +44,7 @@ pub struct Dialer {
     tls: Arc<ClientConfig>,
     tls_either: Arc<ClientConfig>,
     router: Option<String>,
+    models: Arc<ModelHosts>,
 }
 
 /// What is offered to an upstream with TLS.
@@ -119,13 +121,21 @@ impl Dialer {
     pub fn new(resolver: Resolver, allowed: Allowed, tls: ClientConfig) -> Self {
         let mut either = tls.clone();
         either.alpn_protocols.insert(0, b"h2".to_vec());
-        Self { resolver, allowed, tls: Arc::new(tls), tls_either: Arc::new(either), router: None }
+        Self {
+            resolver,
+            allowed,
+            tls: Arc::new(tls),
+            tls_either: Arc::new(either),
+            router: None,
+            models: Arc::default(),
+        }
     }
 
-    /// Where the router listens: a path relative to the working directory, which is all that the jail leaves.
+    /// Where the router listens: a path relative to the working directory, which is all that the jail leaves. It gets
+    /// what goes to these hosts, which are never dialled themselves.
     #[must_use]
-    pub fn with_router(self, socket: String) -> Self {
-        Self { router: Some(socket), ..self }
+    pub fn with_router(self, socket: String, models: Arc<ModelHosts>) -> Self {
+        Self { router: Some(socket), models, ..self }
     }
 
     /// Connects to the host and port of `permit`.
@@ -133,7 +143,7 @@ impl Dialer {
     /// # Errors
     /// The host has no address, an address of it may not be dialled, nothing accepts, or TLS fails.
     pub async fn dial(&self, permit: &Permit, scheme: Scheme, speaks: Speaks) -> Result<Dialled, DialError> {
-        if permit.host() == wire::inference::HOST {
+        if self.models.contain(permit.host()) {
             return self.dial_router().await;
         }
         let addresses = self.checked_addresses(permit).await?;

@@ -17,10 +17,11 @@ use wire::subject::Subject;
 
 use crate::canonical::{Authority, CanonicalRequest, Name};
 use crate::clock::now;
-use crate::credentials::{Carried, Credentials};
+use crate::credentials::{Carried, Credentials, Watch};
 use crate::flow::{Asker, FlowError};
 use crate::in_force::{Edition, InForce};
 use crate::journal::{self, Journal, Outcome};
+use crate::model_hosts::ModelHosts;
 use crate::quota::{Budget, Exceeded, Moment, Quotas};
 use crate::refusal::Refusal;
 
@@ -31,6 +32,7 @@ pub struct Judge {
     quotas: Arc<Quotas>,
     credentials: Arc<Credentials>,
     journal: Journal,
+    models: Arc<ModelHosts>,
     boot: u32,
     requests: AtomicU64,
 }
@@ -67,7 +69,14 @@ impl Judge {
     /// A judge by the policy in force who writes to `journal`. `boot` tells request ids of two boots apart.
     #[must_use]
     pub fn new(in_force: Arc<InForce>, credentials: Arc<Credentials>, journal: Journal, boot: u32) -> Self {
-        Self { in_force, quotas: Arc::default(), credentials, journal, boot, requests: AtomicU64::new(1) }
+        let (quotas, models) = (Arc::default(), Arc::default());
+        Self { in_force, quotas, credentials, journal, models, boot, requests: AtomicU64::new(1) }
+    }
+
+    /// The same, who knows these hosts for those of models.
+    #[must_use]
+    pub fn with_models(self, models: Arc<ModelHosts>) -> Self {
+        Self { models, ..self }
     }
 
     /// A new request id.
@@ -130,7 +139,8 @@ impl Judge {
         work: impl Future<Output = T>,
     ) -> Result<T, Refusal> {
         let forbids = |edition: &Edition| match case.decide(&edition.policy, now()) {
-            Decision::Allow(now) => now.asks_more_than(permit),
+            Decision::Allow(now) if self.models.contain(now.host()) => now.asks_more_than(permit),
+            Decision::Allow(_still) => None,
             Decision::Deny(denial) => Some(denial),
         };
         let upheld = self.in_force.uphold(conforms, forbids, work).await;
@@ -175,6 +185,17 @@ impl Judge {
     pub fn open_under(&self) -> Result<PolicyVersion, Closed> {
         let edition = self.in_force.current();
         if edition.doors == Doors::Shut { Err(Closed) } else { Ok(edition.version) }
+    }
+
+    /// Watches what a client sends to `host` for credentials, if there is anything to look for. A prompt may hold what the
+    /// agent saw, and the router sends no placeholder's secret anywhere.
+    pub fn watch(&self, host: &str) -> Option<Watch> {
+        if self.models.contain(host) { None } else { self.credentials.watch() }
+    }
+
+    /// Whether requests to `host` are model calls.
+    pub fn is_model_host(&self, host: &str) -> bool {
+        self.models.contain(host)
     }
 
     /// The sandbox's credentials.

@@ -27,6 +27,7 @@ pub mod inbound;
 pub mod journal;
 pub mod judge;
 pub mod listener;
+pub mod model_hosts;
 pub mod names;
 pub mod proxy;
 pub mod quota;

@@ -28,6 +28,7 @@ use crate::inbound::Inbound;
 use crate::journal::Journal;
 use crate::judge::Judge;
 use crate::listener;
+use crate::model_hosts::ModelHosts;
 use crate::names::{Names, Pool};
 use crate::proxy::Proxy;
 use crate::upstream;
@@ -93,6 +94,7 @@ struct Parts {
     credentials: Credentials,
     certificates: Authority,
     dialer: Dialer,
+    models: Arc<ModelHosts>,
     boot: u32,
     sandbox: SandboxId,
 }
@@ -156,8 +158,10 @@ impl Prepared {
         let resolver = Resolver::from_system(config.upstream.hosts);
         let allowed = Allowed::parse(config.upstream.allow_addresses.iter().map(String::as_str))?;
         let mut dialer = Dialer::new(resolver, allowed, client_config(&config.upstream.extra_roots_pem)?);
+        let mut models = Arc::default();
         if let Some(router) = config.router {
-            dialer = dialer.with_router(router);
+            models = Arc::new(ModelHosts::new(router.hosts));
+            dialer = dialer.with_router(router.socket, Arc::clone(&models));
         }
         let inbound = config.inbound.map(|inbound| open_inbound(inbound, &config.flow_key)).transpose()?;
         Ok(Self {
@@ -168,6 +172,7 @@ impl Prepared {
                 credentials,
                 certificates,
                 dialer,
+                models,
                 boot: boot_number(),
                 sandbox: config.sandbox,
             },
@@ -181,7 +186,7 @@ impl Prepared {
 
     /// Serves for ever, after saying so.
     async fn serve(self, status: &mut Status) -> Result<std::convert::Infallible, StartError> {
-        let Parts { seals, policy, credentials, certificates, dialer, boot, sandbox } = self.proxy;
+        let Parts { seals, policy, credentials, certificates, dialer, models, boot, sandbox } = self.proxy;
         for socket in [&self.flows, &self.names] {
             socket.set_nonblocking(true)?;
         }
@@ -190,8 +195,8 @@ impl Prepared {
         let in_force = Arc::new(InForce::new(policy));
         let credentials = Arc::new(credentials);
         let journal = Journal::new(audit::client::Tokio::new(self.audit)?);
-        let judge =
-            Arc::new(Judge::new(Arc::clone(&in_force), Arc::clone(&credentials), journal.clone(), boot));
+        let judge = Judge::new(Arc::clone(&in_force), Arc::clone(&credentials), journal.clone(), boot);
+        let judge = Arc::new(judge.with_models(models));
         if let Some(inbound) = self.inbound {
             inbound.serve(&judge, journal)?;
         }

@@ -20,7 +20,7 @@ use wire::credential::Credential;
 use wire::flow::FlowKey;
 use wire::id::{SandboxId, TenantId};
 use wire::machine::{Disk, DiskAccess, MachineConfig, Vsock};
-use wire::proxy::{ProxyConfig, Upstream};
+use wire::proxy::{ProxyConfig, Router, Upstream};
 use wire::router::{ModelServer, RouterConfig};
 use wire::vsock;
 
@@ -345,7 +345,10 @@ impl Prepared {
             audit: resources.add(client(clients, "proxy")?),
             commands: resources.add(ear),
             sockets: Some(resources.add(open_directory(&self.proxy_sockets())?)),
-            router: self.spec.inference.as_ref().map(|_inference| ROUTER_SOCKET.to_owned()),
+            router: self.spec.inference.as_ref().map(|inference| Router {
+                socket: ROUTER_SOCKET.to_owned(),
+                hosts: inference.hosts.keys().cloned().collect(),
+            }),
             inbound: inbound::hand_over(ports, &mut resources),
             policy,
             upstream: Upstream {
@@ -370,6 +373,8 @@ impl Prepared {
         let directory = self.proxy_sockets();
         let mut resources = Resources::default();
         let server = |provider: &Option<Provider>| provider.as_ref().map(model_server).transpose();
+        let hosts =
+            inference.hosts.iter().map(|(host, at)| Ok((host.clone(), model_server(&at.provider(host))?)));
         let config = RouterConfig {
             version: wire::VERSION,
             listener: resources.add(listen(&directory, ROUTER_SOCKET, &self.run, Program::Proxy)?),
@@ -377,6 +382,7 @@ impl Prepared {
             directive: inference.directive(),
             local: server(&inference.providers.local)?,
             cloud: server(&inference.providers.cloud)?,
+            providers: hosts.collect::<Result<_, Failure>>()?,
             extra_roots_pem: self.extra_roots_pem.clone(),
             hosts: self.spec.egress.hosts.clone(),
             user: self.run.user(Program::Router),

@@ -132,7 +132,25 @@ pub struct Inference {
     #[serde(default)]
     pub after_local: AfterLocal,
     /// The servers.
+    #[serde(default)]
     pub providers: Providers,
+    /// Hosts of providers: what the agent sends there is a model call, and that host is its cloud.
+    #[serde(default)]
+    pub hosts: BTreeMap<String, HostProvider>,
+}
+
+/// A provider's host.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HostProvider {
+    /// Base URL; without it, `https://HOST/v1`.
+    pub url: Option<String>,
+    /// What it speaks; without it, what the provider of that host does.
+    pub api: Option<Api>,
+    /// Where its key comes from; the agent never sees it, and what it sends as its own is dropped.
+    pub api_key: Option<SecretSource>,
+    /// Replaces the model that the agent names.
+    pub model: Option<String>,
 }
 
 /// The servers that prompts may go to.
@@ -276,9 +294,7 @@ impl Spec {
         if self.image.contains('/') {
             self.image = base.join(&self.image).display().to_string();
         }
-        let providers =
-            self.inference.iter_mut().flat_map(|i| [&mut i.providers.local, &mut i.providers.cloud]);
-        let keys = providers.flatten().filter_map(|provider| provider.api_key.as_mut());
+        let keys = self.inference.iter_mut().flat_map(Inference::keys);
         let credentials = self.credentials.iter_mut().map(|credential| &mut credential.from);
         for secret in keys.chain(self.inbound.tokens.values_mut()).chain(credentials) {
             secret.resolve(base);
@@ -294,7 +310,17 @@ impl Inference {
         Directive { sensitive: *sensitive, rules: rules.clone(), after_local: *after_local }
     }
 
+    fn keys(&mut self) -> impl Iterator<Item = &mut SecretSource> {
+        let Self { providers: Providers { local, cloud }, hosts, .. } = self;
+        let servers = [local, cloud].into_iter().flatten().filter_map(|provider| provider.api_key.as_mut());
+        servers.chain(hosts.values_mut().filter_map(|host| host.api_key.as_mut()))
+    }
+
     fn check(&self) -> Result<(), (String, String)> {
+        if let Some(host) = self.hosts.keys().find(|host| !is_provider_host(host)) {
+            let remedy = "write the name alone, in lower case: api.example.com";
+            return Err((format!("inference.hosts: '{host}' is no host of a provider"), remedy.to_owned()));
+        }
         let class = |name: &String| name.split('/').next().unwrap_or_default().to_owned();
         let is_known = |name: &&String| CLASSES.iter().any(|(known, _)| *known == class(name));
         match self.rules.keys().find(|name| !is_known(name)) {
@@ -306,6 +332,26 @@ impl Inference {
             }
         }
     }
+}
+
+impl HostProvider {
+    /// The server that it is.
+    #[must_use]
+    pub fn provider(&self, host: &str) -> Provider {
+        let Self { url, api, api_key, model } = self.clone();
+        let own = if host == ANTHROPIC { Api::Anthropic } else { Api::OpenAi };
+        let url = url.unwrap_or_else(|| format!("https://{host}/v1"));
+        Provider { url, api: api.unwrap_or(own), api_key, model }
+    }
+}
+
+/// The host that speaks its own API.
+const ANTHROPIC: &str = "api.anthropic.com";
+
+/// A name of at least two labels that is not the router's own.
+fn is_provider_host(host: &str) -> bool {
+    let labels = host.split('.');
+    host != wire::inference::HOST && labels.clone().count() > 1 && labels.clone().all(wire::id::is_label)
 }
 
 impl MountMode {
@@ -323,3 +369,6 @@ impl MountMode {
 fn default_workdir() -> String {
     "/work".to_owned()
 }
+
+#[cfg(test)]
+mod tests;

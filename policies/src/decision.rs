@@ -200,12 +200,11 @@ impl Permit {
         &self.words[self.method_ends..]
     }
 
-    /// Why what goes on by an earlier permit may not go on by this one: it is a model call, which was sent on under
-    /// conditions that do not cover those of now.
+    /// Why a model call that goes on by an earlier permit may not go on by this one: it was sent on under conditions that
+    /// do not cover those of now.
     #[must_use]
     pub fn asks_more_than(&self, earlier: &Self) -> Option<Denial> {
-        let goes_on = self.host() != wire::inference::HOST || earlier.inference.cover(self.inference);
-        (!goes_on).then(|| Denial::new(Level::Condition, Some(Arc::clone(&self.rule)), Cause::Inference))
+        (!earlier.inference.cover(self.inference)).then(|| Denial::new(Level::Condition, Some(Arc::clone(&self.rule)), Cause::Inference))
     }
 
     /// What is asked if it is a model call.

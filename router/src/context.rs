@@ -15,9 +15,14 @@ pub struct Context {
     pub request: RequestId,
     /// The program that asked, as the guest's kernel claims.
     pub binary: String,
+    /// The host that the agent spoke to, without a port.
+    pub host: String,
     /// What the policy asks of the call.
     pub conditions: Conditions,
 }
+
+/// The name of HTTP's header for it.
+const HOST: &str = "host";
 
 /// A header is absent, twice there, or no text.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -35,8 +40,11 @@ impl Context {
         let Ok(sandbox) = sandbox else { return Err(ContextError(inference::SANDBOX)) };
         let conditions = one(headers, inference::CONDITIONS)?.parse();
         let Ok(conditions) = conditions else { return Err(ContextError(inference::CONDITIONS)) };
+        let host = one(headers, HOST)?;
+        let host = host.rsplit_once(':').map_or(host.as_str(), |(name, _port)| name).to_owned();
         Ok(Self {
             sandbox,
+            host,
             conditions,
             request: RequestId(one(headers, inference::REQUEST)?),
             binary: one(headers, inference::BINARY)?,
@@ -74,16 +82,18 @@ mod tests {
             ("x-openshell-request", "r-1"),
             ("x-openshell-binary", "/opt/ü"),
             ("x-openshell-conditions", "sensitive=block providers=local"),
+            ("host", "api.example.com:8443"),
         ];
         let context = Context::read(&headers(&all)).unwrap();
         assert_eq!((context.sandbox.as_str(), context.binary.as_str()), ("box-1", "/opt/ü"));
         assert_eq!(context.conditions.to_string(), all[3].1);
-        for left_out in 0..4 {
+        assert_eq!(context.host, "api.example.com");
+        for left_out in 0..5 {
             let rest: Vec<_> =
                 all.iter().enumerate().filter(|(at, _)| *at != left_out).map(|(_, pair)| *pair).collect();
             assert_eq!(Context::read(&headers(&rest)).unwrap_err(), ContextError(all[left_out].0));
         }
-        let twice = [all[0], all[1], all[2], all[3], ("x-openshell-request", "r-2")];
+        let twice = [all[0], all[1], all[2], all[3], all[4], ("x-openshell-request", "r-2")];
         assert!(Context::read(&headers(&twice)).is_err());
         assert!(
             Context::read(&headers(&[("x-openshell-sandbox", "Not A Label"), all[1], all[2], all[3]]))

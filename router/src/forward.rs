@@ -14,8 +14,9 @@ use hyper::body::Incoming;
 pub use answer::{Answer, AnswerError, Witness};
 
 use crate::trail::Cleared;
-use crate::upstream::{Server, Servers};
-use crate::wire_api::{Call, anthropic};
+use crate::translate::{self, Untranslatable};
+use crate::upstream::{Server, Site};
+use crate::wire_api::{Call, Endpoint, anthropic};
 use wire::router::Api;
 
 /// How long a server may think before its answer begins.
@@ -30,6 +31,9 @@ pub enum ForwardError {
     /// The server thinks too long.
     #[error("the model server gave no answer within {} s", HEAD_LIMIT.as_secs())]
     TooSlow,
+    /// The server speaks another API, and a part of the call has no words there.
+    #[error(transparent)]
+    Untranslatable(#[from] Untranslatable),
     /// The request could not be built.
     #[error("the request could not be built")]
     Request(#[source] http::Error),
@@ -51,22 +55,22 @@ pub enum ForwardError {
 ///
 /// # Errors
 /// [`ForwardError`]; nothing was or will be sent anywhere else.
-pub async fn send(
-    servers: &Servers,
-    cleared: Cleared,
-    call: Call,
-) -> Result<Response<Incoming>, ForwardError> {
-    let server = servers.of(cleared.zone()).ok_or(ForwardError::NoServer)?;
+pub async fn send(site: Site<'_>, cleared: Cleared, call: Call) -> Result<Response<Incoming>, ForwardError> {
+    let server = site.of(cleared.zone()).ok_or(ForwardError::NoServer)?;
+    let endpoint = call.endpoint();
+    let is_translated = translate::is_needed(endpoint.api(), server.api());
+    let path = if is_translated { Endpoint::ChatCompletions.path() } else { endpoint.path() };
     let request = Request::builder()
         .method(Method::POST)
-        .uri(server.address(call.endpoint().path()))
+        .uri(server.address(path))
         .header(header::CONTENT_TYPE, "application/json");
     let request = match call.betas().value() {
-        Some(betas) => request.header(anthropic::BETA, betas),
-        None => request,
+        Some(betas) if !is_translated => request.header(anthropic::BETA, betas),
+        _ => request,
     };
-    let body = Full::new(Bytes::from(call.to_bytes(server.model())));
-    exchange(server, request, body).await
+    let body = call.into_body(server.model());
+    let body = if is_translated { translate::request(endpoint, &body)? } else { body.to_bytes() };
+    exchange(server, request, Full::new(Bytes::from(body))).await
 }
 
 /// Asks a server for its models. There is nothing of the client's in it.

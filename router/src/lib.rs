@@ -12,6 +12,7 @@
 //! | decide | [`decide`] | a [`decide::Permit`] for one zone, or a refusal |
 //! | record | [`trail`] | a [`trail::Cleared`] permit: the record is on disk before a byte leaves |
 //! | forward | [`forward`] | the server's answer, streamed |
+//! | translate | [`translate`] | Anthropic's API for a local server that speaks OpenAI's |
 //! | put back | [`rewrite`] | the answer with the values that were redacted |
 //!
 //! *Invariant:* [`forward`] takes only a cleared permit, and a permit names exactly one zone. There is no
@@ -41,5 +42,6 @@ pub mod rewrite;
 pub mod service;
 pub mod sse;
 pub mod trail;
+pub mod translate;
 pub mod upstream;
 pub mod wire_api;

@@ -73,6 +73,13 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, "model-not-found", "no server offers this model")
     }
 
+    /// The proxy hands over what no server is configured for.
+    #[must_use]
+    pub fn no_such_host() -> Self {
+        Self::new(StatusCode::MISDIRECTED_REQUEST, "unknown-host", "no model server stands for this host")
+            .hint("the operator must name it under `inference.hosts`")
+    }
+
     /// The classifier failed. What it did not judge counts as the worst and goes nowhere.
     #[must_use]
     pub fn unclassified() -> Self {
@@ -165,6 +172,7 @@ impl From<CallError> for Refusal {
             CallError::NotUnderstood(_) | CallError::Beta(_) => (StatusCode::BAD_REQUEST, "not-understood"),
         };
         let hint = match &error {
+            CallError::UnknownPath(_) => "only model calls are served at a model's host",
             CallError::NotUnderstood(_) | CallError::Beta(_) => {
                 "leave it out, or reach that service under a rule of its own"
             }
@@ -186,6 +194,7 @@ impl From<&ForwardError> for Refusal {
     fn from(error: &ForwardError) -> Self {
         let (status, code) = match error {
             ForwardError::NoServer => (StatusCode::SERVICE_UNAVAILABLE, "no-server"),
+            ForwardError::Untranslatable(_) => (StatusCode::BAD_REQUEST, "not-translatable"),
             ForwardError::TooSlow => (StatusCode::GATEWAY_TIMEOUT, "server-too-slow"),
             ForwardError::Request(_) => (StatusCode::INTERNAL_SERVER_ERROR, "bad-request"),
             ForwardError::Unreachable(_) => (StatusCode::BAD_GATEWAY, "server-unreachable"),

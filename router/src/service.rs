@@ -23,7 +23,8 @@ use crate::judge::{Judge, Judged, Reach};
 use crate::refusal::Refusal;
 use crate::rewrite::Rewrite;
 use crate::trail::{Chain, Cleared, Started, Subject, Trail};
-use crate::upstream::Servers;
+use crate::translate;
+use crate::upstream::{Server, Servers, Site};
 use crate::wire_api::{Call, Endpoint, Target};
 
 /// What a client gets: a document of ours or a server's answer.
@@ -89,12 +90,13 @@ impl Service {
         request: Request<Incoming>,
         since: Instant,
     ) -> Result<Reply, Refusal> {
-        match Target::read(request.method(), request.uri())? {
-            Target::Call(endpoint) => self.call(context, endpoint, request, since).await,
+        let site = self.servers.at(&context.host).ok_or_else(Refusal::no_such_host)?;
+        match Target::read(request.method(), request.uri(), site.base())? {
+            Target::Call(endpoint) => self.call(context, (endpoint, site), request, since).await,
             target => {
                 body::refuse(request.body())?;
                 let spoken = spoken(&request);
-                let listed = models::list(&self.servers, context.conditions.providers).await;
+                let listed = models::list(site, context.conditions.providers).await;
                 let document =
                     models::document((&target, spoken), &listed).ok_or_else(Refusal::no_such_model)?;
                 Ok(json_reply(StatusCode::OK, document))
@@ -105,19 +107,19 @@ impl Service {
     async fn call(
         &self,
         context: &Context,
-        endpoint: Endpoint,
+        (endpoint, site): (Endpoint, Site<'_>),
         request: Request<Incoming>,
         since: Instant,
     ) -> Result<Reply, Refusal> {
         let held = self.room.hold(request.body()).await;
-        let session = self.session();
-        let case = self.case(context, endpoint, session);
+        let (zones, providers) = (site.zones(endpoint.api()), context.conditions.providers);
+        let case = Case { content: Content::Plain, session: self.session(), zones, providers };
         let (judged, bytes) = self.judge(context, (endpoint, case), request).await?;
         let asked = judged.known.model.clone();
-        let ready = self.clear(context, (judged, bytes), case).await?;
+        let ready = self.clear(context, (judged, bytes), (case, site)).await?;
         let started = Started { context: context.clone(), zone: ready.cleared.zone(), asked, since };
         let witness = Witness::new(self.trail.clone(), started);
-        let reply = self.forward(ready, witness).await;
+        let reply = self.forward(site, ready, witness).await;
         drop(held);
         Ok(reply)
     }
@@ -125,12 +127,6 @@ impl Service {
     fn session(&self) -> Session {
         let is_kept = self.judge.directive().after_local() == AfterLocal::Local;
         if is_kept && self.stays.load(Ordering::SeqCst) { Session::Stays } else { Session::Open }
-    }
-
-    /// What is known before the call is read.
-    fn case(&self, context: &Context, endpoint: Endpoint, session: Session) -> Case {
-        let (zones, providers) = (self.servers.zones(endpoint.api()), context.conditions.providers);
-        Case { content: Content::Plain, session, zones, providers }
     }
 
     async fn judge(
@@ -157,7 +153,7 @@ impl Service {
         &self,
         context: &Context,
         (judged, bytes): (Judged, usize),
-        case: Case,
+        (case, site): (Case, Site<'_>),
     ) -> Result<Ready, Refusal> {
         let Judged { call, content, known, names } = judged;
         let permit = match decide::decide(Case { content, ..case }) {
@@ -165,7 +161,7 @@ impl Service {
             Verdict::Refuse(rule) => return Err(Refusal::by_directive(rule, known)),
         };
         let endpoint = call.endpoint();
-        let subject = Subject { context, call: endpoint.path(), known: &known, bytes };
+        let subject = Subject { context, call: endpoint.path(), known: &known, replaced: names.len(), bytes };
         let stays = permit.rule().stays();
         let cleared = self.trail.clear(permit, &subject).await.map_err(|error| {
             tracing::error!(error = %Chain(&error), "nothing is sent without its record");
@@ -174,15 +170,22 @@ impl Service {
         if stays {
             self.stays.store(true, Ordering::SeqCst);
         }
-        let rewrite = (!names.is_empty()).then(|| Rewrite::Restore(names, endpoint));
+        let server = site.of(cleared.zone()).map(Server::api);
+        let rewrite = if !names.is_empty() {
+            Some(Rewrite::Restore(names, endpoint))
+        } else if server.is_some_and(|api| translate::is_needed(endpoint.api(), api)) {
+            Some(Rewrite::Translate(endpoint))
+        } else {
+            None
+        };
         Ok(Ready { cleared, call, rewrite })
     }
 
     /// The decision is on record; from here on a failure is recorded as the answer.
-    async fn forward(&self, ready: Ready, witness: Witness) -> Reply {
+    async fn forward(&self, site: Site<'_>, ready: Ready, witness: Witness) -> Reply {
         let Ready { cleared, call, rewrite } = ready;
         let (zone, api) = (cleared.zone(), call.endpoint().api());
-        match forward::send(&self.servers, cleared, call).await {
+        match forward::send(site, cleared, call).await {
             Ok(answer) => {
                 let mut reply = witness.watch(answer, rewrite).map(Either::Right);
                 reply.headers_mut().insert(ZONE, zone_value(zone));
@@ -200,8 +203,8 @@ impl Service {
 
 /// Whose API a client speaks.
 fn spoken<B>(request: &Request<B>) -> Api {
-    let is_anthropic = request.uri().path().starts_with("/v1/messages")
-        || request.headers().contains_key("anthropic-version");
+    let is_anthropic =
+        request.uri().path().contains("/messages") || request.headers().contains_key("anthropic-version");
     if is_anthropic { Api::Anthropic } else { Api::OpenAi }
 }
 

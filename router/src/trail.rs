@@ -36,6 +36,8 @@ pub struct Subject<'a> {
     pub call: &'static str,
     /// What is known of it.
     pub known: &'a Known,
+    /// Values that were replaced by placeholders.
+    pub replaced: usize,
     /// Size of the client's body.
     pub bytes: usize,
 }
@@ -119,6 +121,7 @@ impl Trail {
         event.decision = Some(Decision::Allow);
         event.rule = Some(permit.rule().as_str().to_owned());
         event.object = Some(object(subject));
+        event.reason = (subject.replaced > 0).then(|| format!("placeholders: {}", subject.replaced));
         event.inference =
             Some(Inference { route: Some(permit.zone().as_str().to_owned()), ..inference(subject.known) });
         append(&self.writer, &event).await?;
@@ -208,6 +211,7 @@ fn inference(known: &Known) -> Inference {
 
 fn object(subject: &Subject<'_>) -> Object {
     Object {
+        host: Some(subject.context.host.clone()),
         path: Some(subject.call.to_owned()),
         bytes_sent: u64::try_from(subject.bytes).ok(),
         ..Object::default()

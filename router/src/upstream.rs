@@ -5,6 +5,7 @@
 mod connector;
 mod resolve;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use rustls::pki_types::pem::PemObject;
 use wire::router::{Api, ModelServer, RouterConfig};
 
 use crate::decide::{Zone, Zones};
+use crate::translate;
 pub use connector::{ConnectError, Connector};
 pub use resolve::{ResolveError, Resolver};
 
@@ -36,6 +38,16 @@ pub struct Server {
 pub struct Servers {
     local: Option<Server>,
     cloud: Option<Server>,
+    /// By the host to which the agent speaks.
+    providers: BTreeMap<String, Server>,
+}
+
+/// The servers for calls to one host.
+#[derive(Clone, Copy, Debug)]
+pub struct Site<'a> {
+    local: Option<&'a Server>,
+    cloud: Option<&'a Server>,
+    base: &'a str,
 }
 
 /// A base URL: scheme and authority, and a path without a final slash.
@@ -82,28 +94,52 @@ impl Servers {
         let open = |zone: Zone, server: &Option<ModelServer>| {
             server.as_ref().map(|server| Server::open(zone, server, connector(zone))).transpose()
         };
-        Ok(Self { local: open(Zone::Local, &config.local)?, cloud: open(Zone::Cloud, &config.cloud)? })
+        let providers = config.providers.iter().map(|(host, server)| {
+            Ok((host.clone(), Server::open(Zone::Cloud, server, connector(Zone::Cloud))?))
+        });
+        let providers = providers.collect::<Result<_, UpstreamError>>()?;
+        let (local, cloud) = (open(Zone::Local, &config.local)?, open(Zone::Cloud, &config.cloud)?);
+        Ok(Self { local, cloud, providers })
     }
 
-    /// Which zones have a server that can serve calls of an API.
+    /// The servers for calls to `host`; `None`: it is none of ours.
     #[must_use]
-    pub fn zones(&self, api: Api) -> Zones {
-        let serving = |server: &Option<Server>| server.as_ref().filter(|server| server.api == api).map(drop);
-        Zones::of(serving(&self.local).as_ref(), serving(&self.cloud).as_ref())
+    pub fn at(&self, host: &str) -> Option<Site<'_>> {
+        let local = self.local.as_ref();
+        if host == wire::inference::HOST {
+            return Some(Site { local, cloud: self.cloud.as_ref(), base: "/v1" });
+        }
+        let provider = self.providers.get(host)?;
+        Some(Site { local, cloud: Some(provider), base: &provider.base.path })
+    }
+}
+
+impl<'a> Site<'a> {
+    /// The path under which the agent finds the calls.
+    #[must_use]
+    pub fn base(self) -> &'a str {
+        self.base
+    }
+
+    /// Which zones have a server that can serve calls of an API: the local one also by translation.
+    #[must_use]
+    pub fn zones(self, api: Api) -> Zones {
+        let local = self.local.filter(|local| local.api == api || translate::is_needed(api, local.api));
+        Zones::of(local, self.cloud.filter(|cloud| cloud.api == api))
     }
 
     /// The server of a zone.
     #[must_use]
-    pub fn of(&self, zone: Zone) -> Option<&Server> {
+    pub fn of(self, zone: Zone) -> Option<&'a Server> {
         match zone {
-            Zone::Local => self.local.as_ref(),
-            Zone::Cloud => self.cloud.as_ref(),
+            Zone::Local => self.local,
+            Zone::Cloud => self.cloud,
         }
     }
 
     /// All servers, the operator's first.
-    pub fn iter(&self) -> impl Iterator<Item = &Server> {
-        self.local.iter().chain(&self.cloud)
+    pub fn iter(self) -> impl Iterator<Item = &'a Server> {
+        self.local.into_iter().chain(self.cloud)
     }
 }
 

@@ -111,17 +111,18 @@ impl Endpoint {
 }
 
 impl Target {
-    /// Reads a request line. No query is accepted but the one with which Anthropic's clients mark new features.
+    /// Reads a request line; the calls stand below `base`. No query is accepted but the one with which Anthropic's clients mark new features.
     ///
     /// # Errors
     /// [`CallError::UnknownPath`] and [`CallError::WrongMethod`].
-    pub fn read(method: &http::Method, uri: &http::Uri) -> Result<Self, CallError> {
+    pub fn read(method: &http::Method, uri: &http::Uri, base: &str) -> Result<Self, CallError> {
         let unknown = || CallError::UnknownPath(uri.path().chars().take(128).collect());
-        let is_marked = uri.path().starts_with("/v1/messages") && uri.query() == Some("beta=true");
+        let name =
+            uri.path().strip_prefix(base).and_then(|path| path.strip_prefix('/')).ok_or_else(unknown)?;
+        let is_marked = name.starts_with("messages") && uri.query() == Some("beta=true");
         if uri.query().is_some() && !is_marked {
             return Err(unknown());
         }
-        let name = uri.path().strip_prefix("/v1/").ok_or_else(unknown)?;
         let (target, expected) = match name {
             "models" => (Self::Models, "GET"),
             "chat/completions" => (Self::Call(Endpoint::ChatCompletions), "POST"),
@@ -205,11 +206,11 @@ impl Call {
 
     /// The body as a server gets it: written anew, with the server's model where it names one.
     #[must_use]
-    pub fn to_bytes(mut self, model: Option<&str>) -> Vec<u8> {
+    pub fn into_body(mut self, model: Option<&str>) -> Node {
         if let Some(model) = model {
             self.body.set_text("model", model);
         }
-        self.body.to_bytes()
+        self.body
     }
 }
 

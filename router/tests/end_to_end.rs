@@ -7,6 +7,8 @@
 mod answers;
 #[path = "end_to_end/anthropic.rs"]
 mod anthropic;
+#[path = "end_to_end/canary.rs"]
+mod canary;
 #[path = "end_to_end/echo.rs"]
 mod echo;
 #[path = "end_to_end/redaction.rs"]

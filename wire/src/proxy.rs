@@ -1,6 +1,6 @@
 //! What the manager tells `openshell-proxy`, and what it hears back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -31,8 +31,8 @@ pub struct ProxyConfig {
     pub commands: Fd,
     /// Directory of the sockets that the proxy connects to, opened with `O_PATH`. `None`: it connects to none.
     pub sockets: Option<Fd>,
-    /// Name of the router's socket in it. `None`: no inference in this sandbox.
-    pub router: Option<String>,
+    /// The router. `None`: no inference in this sandbox.
+    pub router: Option<Router>,
     /// Ports of the agent that are open to the outside. `None`: none is.
     pub inbound: Option<Inbound>,
     /// The resolved policy document's network part, as YAML of the full policy document:
@@ -44,6 +44,16 @@ pub struct ProxyConfig {
     pub credentials: Vec<Credential>,
     /// Who the process becomes.
     pub user: Option<JailUser>,
+}
+
+/// The privacy router, and what it gets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Router {
+    /// Name of its socket in [`ProxyConfig::sockets`].
+    pub socket: String,
+    /// Hosts whose requests it gets, beside [`crate::inference::HOST`].
+    pub hosts: BTreeSet<String>,
 }
 
 /// How upstreams are found and trusted. The operator's word, from `egress:` in `agent.yaml`.

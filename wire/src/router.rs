@@ -23,6 +23,8 @@ pub struct RouterConfig {
     pub local: Option<ModelServer>,
     /// The server for everything else.
     pub cloud: Option<ModelServer>,
+    /// Servers of somebody else's in place of `cloud`, for calls that the agent makes to these hosts.
+    pub providers: BTreeMap<String, ModelServer>,
     /// PEM certificates trusted beside the system's roots.
     pub extra_roots_pem: String,
     /// Names that are answered from here instead of by DNS.

@@ -194,7 +194,7 @@ impl<'a> Named<'a> {
         let trailers = if head.accepts_trailers { Trailers::Wanted } else { Trailers::Unwanted };
         let mut out = Outbound::new(permit, self.case.request, head.fields, head.length);
         carried.add_to(&mut out);
-        if permit.host() == wire::inference::HOST {
+        if self.proxy.judge.is_model_host(permit.host()) {
             self.vouch(out.fields_mut(), permit);
         }
         out.with_trailers(trailers)
@@ -231,7 +231,7 @@ impl<U: Upload, D: Reply> Exchange<'_, U, D> {
         let out = named.outbound(ways, head);
         let (method, search) = (&named.case.request.method, ways.carried.search());
         let relay = Relay { reply: self.reply, method, tally, search };
-        let watch = named.proxy.judge.credentials().watch(ways.permit.host());
+        let watch = named.proxy.judge.watch(ways.permit.host());
         let upload = feed(self.upload, feeder, (tally, watch));
         both(upload, relay.run(&mut link, (&out, body)), tally).await?;
         Ok(link.keep())

@@ -155,7 +155,7 @@ impl<'a> Crossing<'a> {
         self.tally.answering.store(true, Ordering::Relaxed);
         writer.switch(&response).await.map_err(|_client_is_gone| Fault::During)?;
         let over = self.over.insert(Over::new(upgraded));
-        let watch = self.named.proxy.judge.credentials().watch(self.ways.permit.host());
+        let watch = self.named.proxy.judge.watch(self.ways.permit.host());
         over.carry(reader.parts_mut(), writer.stream_mut(), (self.tally, watch)).await;
         Ok(())
     }

@@ -119,6 +119,12 @@ fn spawn(mappings: Vec<FdMapping>) -> Child {
     command.spawn().unwrap()
 }
 
+/// A router that stands for one provider's host too.
+fn router(_folder: PathBuf) -> wire::proxy::Router {
+    let hosts = ["api.models.example".to_owned()].into();
+    wire::proxy::Router { socket: "router.sock".to_owned(), hosts }
+}
+
 impl Bench {
     fn start(setting: Setting) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -141,7 +147,7 @@ impl Bench {
             audit: Fd(7),
             commands: Fd(8),
             sockets: folder_of_sockets.as_ref().map(|_| Fd(9)),
-            router: setting.router.map(|_| "router.sock".to_owned()),
+            router: setting.router.map(router),
             inbound,
             policy: setting.policy,
             credentials: setting.credentials,

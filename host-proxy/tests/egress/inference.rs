@@ -13,7 +13,7 @@ fn policy() -> &'static str {
 network:
   - name: models
     binary: {allow: [curl]}
-    destination: {allow: [inference.local]}
+    destination: {allow: [inference.local, 'api.models.example', 'api.models.example:80']}
     method: {allow: [POST]}
     path: {allow: [/v1/chat/completions]}
 "
@@ -115,6 +115,35 @@ fn a_call_under_way_ends_when_more_is_asked_of_it() {
     );
     assert!(answer.text.contains("asks more of model calls now"), "{}", answer.text);
     assert!(!received.lock().unwrap().ends_with("hi\"}"), "the prompt was completed");
+}
+
+/// The name resolves to nothing here: whoever dialled it would fail.
+#[test]
+fn a_providers_host_is_the_routers_and_keeps_its_name() {
+    let (bench, received, _folder) = with_router();
+    let request = ask("/v1/chat/completions").replace("inference.local", "API.models.example");
+    let answer = bench.https("api.models.example", 443, &request);
+    assert_eq!(answer.status(), 200, "{}", answer.text);
+    let plain = bench.http("api.models.example", 80, &request);
+    assert_eq!(plain.status(), 200, "{}", plain.text);
+    let received = received.lock().unwrap().clone();
+    assert_eq!(received.matches("\r\nhost: api.models.example\r\n").count(), 2, "{received}");
+    assert_eq!(received.matches("x-openshell-binary: /usr/bin/curl\r\n").count(), 2, "{received}");
+    assert!(!received.contains("evil"), "{received}");
+    let record = bench.audit.wait_for(|event| event["action"] == "network-request");
+    assert_eq!(record["object"]["host"], "api.models.example");
+}
+
+#[test]
+fn a_call_under_way_to_a_providers_host_ends_when_more_is_asked_of_it() {
+    let (bench, _received, _folder) = with_router();
+    let mut stream = bench.tls(bench.connect("api.models.example", 443), "api.models.example");
+    let request = ask("/v1/chat/completions").replace("inference.local", "api.models.example");
+    stream.write_all(&request.as_bytes()[..request.len() - 5]).unwrap();
+    bench.audit.wait_for(|event| event["action"] == "network-request");
+    let narrowed = format!("{}inference: {{sensitive: local}}\n", policy());
+    assert!(matches!(bench.set_policy(&narrowed), ProxyEvent::PolicyApplied { closed: 1, .. }));
+    assert_eq!(Answer::read(&mut stream).status(), 403);
 }
 
 #[test]

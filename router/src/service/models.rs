@@ -11,7 +11,7 @@ use wire::router::Api;
 
 use crate::forward;
 use crate::trail::Chain;
-use crate::upstream::{Server, Servers};
+use crate::upstream::{Server, Site};
 use crate::wire_api::Target;
 
 /// Largest list that is read, and how long a server may take to give it.
@@ -39,10 +39,10 @@ struct Entry {
 }
 
 /// What the servers offer that may be used; the others are not asked. A server that does not answer offers nothing.
-pub(super) async fn list(servers: &Servers, named: Providers) -> Vec<Offer> {
+pub(super) async fn list(site: Site<'_>, named: Providers) -> Vec<Offer> {
     let mut offers: Vec<Offer> = Vec::new();
-    let is_named = |server: &&Server| servers.zones(server.api()).among(named).contain(server.zone());
-    for server in servers.iter().filter(is_named) {
+    let is_named = |server: &&Server| site.zones(server.api()).among(named).contain(server.zone());
+    for server in site.iter().filter(is_named) {
         for id in ids(server).await {
             if offers.iter().all(|offer| offer.id != id) {
                 offers.push(Offer { id, zone: server.zone().as_str() });

@@ -191,3 +191,27 @@ async fn a_server_gets_only_calls_that_it_speaks() {
     );
     assert!(rig.seen_in_cloud().is_empty() && rig.seen_locally().is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_local_server_of_the_other_api_serves_what_must_stay() {
+    let rig = Rig::start(Plan { apis: [Api::Anthropic, Api::OpenAi], ..plan() }).await;
+    let said = format!("Pay with {CARD}");
+    let whole = post(&rig, "/v1/messages", "", &body(&json!(said), false)).await;
+    assert!(whole.head.contains("zone: local"), "{whole:?}");
+    let answer: Value = serde_json::from_str(&whole.body).unwrap();
+    assert_eq!((&answer["type"], &answer["content"][0]["text"]), (&json!("message"), &json!(said)));
+    assert_eq!(answer["content"][1]["input"]["said"], said.as_str());
+    let streamed = post(&rig, "/v1/messages", "", &body(&json!(said), true)).await;
+    assert!(streamed.body.starts_with("event: message_start\n"), "{streamed:?}");
+    assert!(streamed.body.ends_with("data: {\"type\":\"message_stop\"}\n\n"), "{streamed:?}");
+    let counted = post(&rig, "/v1/messages/count_tokens", "", &body(&json!(said), false)).await;
+    assert_eq!(counted.body, r#"{"input_tokens":7}"#);
+    let paths: Vec<String> = rig.seen_locally().into_iter().map(|seen| seen.head).collect();
+    assert!(paths.iter().all(|head| head.starts_with("POST /v1/chat/completions ")), "{paths:?}");
+    assert!(rig.seen_in_cloud().is_empty());
+    let bash =
+        json!({"model":"m","messages":[],"tools":[{"type":"bash_20250124","name":"bash"}],"system":CARD});
+    let refused = post(&rig, "/v1/messages", "", &bash.to_string()).await;
+    assert!(refused.status == 400 && refused.body.contains("not-translatable"), "{refused:?}");
+    assert_eq!(rig.seen_locally().len(), 3);
+}

@@ -70,6 +70,7 @@ async fn the_cloud_sees_placeholders_and_the_client_its_values() {
         assert!(seen.body.contains("<EMAIL_ADDRESS_1>") && seen.body.contains("<GITHUB_TOKEN_1>"));
         assert!(seen.body.contains("placeholder"), "the model is told");
     }
+    assert_eq!(rig.record("inference").await["reason"], "placeholders: 2");
     let records = format!("{:?}", rig.records.lock().unwrap());
     assert!(records.contains("redacted-to-cloud") && !records.contains(MAIL) && !records.contains(KEY));
 }

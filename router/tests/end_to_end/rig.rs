@@ -136,6 +136,13 @@ impl Rig {
             cloud: cloud
                 .as_ref()
                 .map(|upstream| server(upstream, &format!("{scheme}://cloud.test"), ("cloud", cloud_api))),
+            providers: cloud
+                .iter()
+                .map(|upstream| {
+                    let server = server(upstream, "http://cloud.test", ("provider", cloud_api));
+                    ("api.provider.test".to_owned(), server)
+                })
+                .collect(),
             extra_roots_pem: plan.cloud_tls.map(|tls| tls.trusted_pem).unwrap_or_default(),
             hosts: ["local.test", "cloud.test"].map(|name| (name.to_owned(), [127, 0, 0, 1].into())).into(),
             user: None,

@@ -249,3 +249,35 @@ async fn a_server_that_the_policy_does_not_name_is_not_spoken_to() {
     assert_eq!((models.status, models.body.contains("cloud-model")), (200, false), "{}", models.body);
     assert!(rig.seen_in_cloud().is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_to_a_providers_host_is_judged_like_every_other() {
+    let rig = Rig::start(Plan::default()).await;
+    let to = async |host: &str, path: &str, content: &str| {
+        let body = json!({"model":"m","messages":[{"role":"user","content":content}]}).to_string();
+        let (context, length) = (CONTEXT.replace("inference.local", host), body.len());
+        let json = "content-type: application/json";
+        rig.raw(&format!("POST {path} HTTP/1.1\r\n{context}{json}\r\ncontent-length: {length}\r\n\r\n{body}"))
+            .await
+    };
+    for host in ["api.provider.test", "api.provider.test:8443"] {
+        let reply = to(host, "/v1/chat/completions", "hello").await;
+        assert!(reply.status == 200 && reply.head.contains("zone: cloud"), "{reply:?}");
+        let reply = to(host, "/v1/chat/completions", CARD).await;
+        assert!(reply.status == 200 && reply.head.contains("zone: local"), "{reply:?}");
+    }
+    assert!(rig.seen_in_cloud().iter().all(|seen| seen.head.contains("authorization: Bearer provider")));
+    let record = rig.record("inference").await;
+    assert_eq!(record["object"]["host"], "api.provider.test");
+    for (host, path, code) in [
+        ("api.provider.test", "/v1/files", "unknown-path"),
+        ("api.provider.test", "/v1/realtime", "unknown-path"),
+        ("api.provider.test", "/dashboard", "unknown-path"),
+        ("other.provider.test", "/v1/chat/completions", "unknown-host"),
+    ] {
+        let reply = to(host, path, "hello").await;
+        assert_eq!(reply.code(), code, "{reply:?}");
+        assert!(reply.body.contains("hint"), "{reply:?}");
+    }
+    assert_eq!((rig.seen_in_cloud().len(), rig.seen_locally().len()), (2, 2));
+}

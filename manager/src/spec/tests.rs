@@ -1,0 +1,37 @@
+use super::*;
+
+fn inference(text: &str) -> Result<Inference, String> {
+    let text = format!("version: 1\nname: a\nimage: base\ncommand: [x]\ninference: {text}\n");
+    let spec = Spec::parse(Path::new("agent.yaml"), &text).map_err(|failure| format!("{failure:?}"))?;
+    Ok(spec.inference.expect("it is written"))
+}
+
+#[test]
+fn the_operators_word_on_prompts_is_read() {
+    let bare = inference("{}").unwrap().directive();
+    assert_eq!((bare.sensitive, bare.rules.len(), bare.after_local), (None, 0, AfterLocal::Local));
+    let full =
+        inference("{sensitive: block, after_local: judge, rules: {personal/email-address: pass}}").unwrap();
+    let directive = full.directive();
+    assert_eq!((directive.sensitive, directive.after_local), (Some(Sensitive::Block), AfterLocal::Judge));
+    assert_eq!(directive.rules["personal/email-address"], Sensitive::Pass);
+    assert!(inference("{rules: {persnal: block}}").unwrap_err().contains("'persnal' is no class of data"));
+    assert!(inference("{rules: {personal: hide}}").unwrap_err().contains("hide"));
+}
+
+#[test]
+fn a_providers_host_knows_where_it_is_and_what_it_speaks() {
+    let hosts =
+        inference("{hosts: {api.anthropic.com: {}, llm.example.com: {url: 'https://x.test/api', model: m}}}");
+    let hosts = hosts.unwrap().hosts;
+    let own = hosts["api.anthropic.com"].provider("api.anthropic.com");
+    assert_eq!((own.url.as_str(), own.api), ("https://api.anthropic.com/v1", Api::Anthropic));
+    let other = hosts["llm.example.com"].provider("llm.example.com");
+    assert_eq!((other.url.as_str(), other.api), ("https://x.test/api", Api::OpenAi));
+    for wrong in
+        ["inference.local", "API.example.com", "localhost", "'api.example.com:443'", "'*.example.com'"]
+    {
+        let error = inference(&format!("{{hosts: {{{wrong}: {{}}}}}}")).unwrap_err();
+        assert!(error.contains("is no host of a provider"), "{error}");
+    }
+}
