@@ -7,7 +7,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use audit::{Audit, Export, Keys, Log, Query, Report, SurfaceName, Verdict, Watch, Witnesses};
+pub(crate) use audit::{
+    Audit, CountedBy, Export, Keys, Log, Query, Report, SurfaceName, Verdict, Watch, Witnesses,
+};
 pub(crate) use policy::{Check, Diff, Explain, Import, Learn, Policy, ReportForm, Set, Show, Test};
 
 /// Gives every AI-agent session its own microVM, and decides on the host what it may reach.
@@ -26,7 +28,10 @@ pub(crate) enum Command {
     /// Check policies and ask them questions.
     #[command(subcommand)]
     Policy(Policy),
-    /// Read and verify audit logs.
+    /// Read, search, verify and prove audit logs, and hand them to other systems.
+    ///
+    /// ls, tail, query: what was done. verify, prove, check-proof: that it is whole. export, watch: to other systems, as it comes.
+    /// report: for auditors.
     #[command(subcommand)]
     Audit(Audit),
     /// Build and list images.
