@@ -8,7 +8,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use audit::{Audit, Export, Keys, Log, Query, Report, SurfaceName, Verdict, Watch, Witnesses};
+pub(crate) use audit::{
+    Audit, CountedBy, Export, Keys, Log, Query, Report, SurfaceName, Verdict, Watch, Witnesses,
+};
 pub(crate) use inference::{Classify, Inference};
 pub(crate) use policy::{Check, Diff, Explain, Import, Learn, Policy, ReportForm, Set, Show, Test};
 
@@ -28,7 +30,10 @@ pub(crate) enum Command {
     /// Check policies and ask them questions.
     #[command(subcommand)]
     Policy(Policy),
-    /// Read and verify audit logs.
+    /// Read, search, verify and prove audit logs, and hand them to other systems.
+    ///
+    /// ls, tail, query: what was done. verify, prove, check-proof: that it is whole. export, watch: to other systems, as it comes.
+    /// report: for auditors.
     #[command(subcommand)]
     Audit(Audit),
     /// Ask about calls of models.

@@ -1,5 +1,5 @@
 //! Moments as people say them: `2026-11-24T15:14:00Z`, `2026-11-24 15:14`, `2026-11-24`, `15:14`, `3:14 PM`,
-//! `Tuesday 3:14 PM`, `yesterday 15:00`, `2h ago`, `now`. Without a zone they are local time. A weekday is the last one that
+//! `Tuesday 3:14 PM`, `yesterday 15:00`, `2h ago`, `2h`, `now`. Without a zone they are local time. A weekday is the last one that
 //! is not in the future.
 
 use jiff::civil::{Date, DateTime, Time, Weekday};
@@ -53,12 +53,12 @@ fn absolute(text: &str) -> Option<Timestamp> {
     text.parse().ok()
 }
 
-/// `90s ago`, `2h ago`, `3 days ago`, `now`.
+/// `90s ago`, `2h ago`, `3 days ago`, `7d`, `now`.
 fn ago(said: &str, now: &ZonedDateTime) -> Option<Timestamp> {
     if said == "now" {
         return Some(now.timestamp());
     }
-    let amount = said.strip_suffix("ago")?.trim();
+    let amount = said.strip_suffix("ago").unwrap_or(said).trim();
     let unit = amount.trim_start_matches(|c: char| c.is_ascii_digit());
     let number: i64 = amount[..amount.len() - unit.len()].parse().ok()?;
     let seconds = match unit.trim() {

@@ -1,3 +1,5 @@
+//! What is found, and what is not: financial.
+
 use super::check;
 
 #[test]

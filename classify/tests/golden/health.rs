@@ -1,3 +1,5 @@
+//! What is found, and what is not: health.
+
 use super::check;
 
 #[test]

@@ -1,3 +1,5 @@
+//! What is found, and what is not: national.
+
 use super::check;
 
 const ID: &str = "personal/national-id";

@@ -1,3 +1,5 @@
+//! What is found, and what is not: personal.
+
 use super::check;
 
 #[test]

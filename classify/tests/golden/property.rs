@@ -1,3 +1,5 @@
+//! What is found, and what is not: property.
+
 use classify::property::{Documents, Property, Terms};
 use classify::{Found, Scanner};
 

@@ -11,10 +11,11 @@ use super::Output;
 pub(crate) enum Audit {
     /// List logs: whose, how many records, how large, since when and until when.
     Ls(Output),
-    /// Print the last records of a sandbox's log.
+    /// Print the last records of one log, or of several by time.
     Tail {
-        #[command(flatten)]
-        log: Log,
+        /// Sandboxes, or paths of logs; without any, the newest log.
+        #[arg(value_name = "SANDBOX")]
+        logs: Vec<String>,
         /// How many.
         #[arg(short = 'n', long, default_value_t = 20)]
         lines: usize,
@@ -182,6 +183,9 @@ pub(crate) struct Query {
     /// Print how many there are instead.
     #[arg(long, conflicts_with_all = ["json", "csv"])]
     pub(crate) count: bool,
+    /// With --count: how many there are of each host, program, …; the most first.
+    #[arg(long, value_name = "FIELD", value_enum, requires = "count")]
+    pub(crate) by: Option<CountedBy>,
     /// Print CSV.
     #[arg(long, conflicts_with = "json")]
     pub(crate) csv: bool,
@@ -198,6 +202,22 @@ pub(crate) struct Query {
     pub(crate) rebuild: bool,
     #[command(flatten)]
     pub(crate) output: Output,
+}
+
+/// What is counted apart.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum CountedBy {
+    Action,
+    Agent,
+    Binary,
+    Client,
+    Decision,
+    Host,
+    Level,
+    Method,
+    Rule,
+    Sandbox,
+    Tenant,
 }
 
 /// A decision, as it is typed.
@@ -231,6 +251,19 @@ pub(crate) struct Watch {
     /// Only this: agent-input, agent-output, agent-behaviour or finding. Can be given more than once.
     #[arg(long, value_name = "SURFACE", value_enum)]
     pub(crate) surface: Vec<SurfaceName>,
+    /// Serve the feed of all logs by gRPC instead, to processes of this user at unix:PATH, or to clients with a certificate at
+    /// ADDRESS:PORT.
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["sandbox", "from_start", "once", "detect", "surface", "json"])]
+    pub(crate) grpc: Option<String>,
+    /// With --grpc ADDRESS:PORT: our certificate.
+    #[arg(long, value_name = "FILE", requires = "grpc")]
+    pub(crate) certificate: Option<PathBuf>,
+    /// Its key.
+    #[arg(long, value_name = "FILE", requires = "grpc")]
+    pub(crate) key: Option<PathBuf>,
+    /// The authority whose clients are served.
+    #[arg(long, value_name = "FILE", requires = "grpc")]
+    pub(crate) client_ca: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) output: Output,
 }
@@ -270,15 +303,15 @@ pub(crate) struct Export {
     /// The sandboxes whose logs are sent once; without any, all.
     #[arg(conflicts_with_all = ["follow", "status"])]
     pub(crate) sandboxes: Vec<String>,
-    /// How records are written: json, ocsf, ecs, cef, leef, syslog, otlp or splunk-hec; without it, as the
-    /// destination takes them.
+    /// How records are written: json, ocsf, ecs, cef, leef, syslog, otlp, splunk-hec or feed; without it, as
+    /// the destination takes them.
     #[arg(long, conflicts_with_all = ["follow", "status"])]
     pub(crate) format: Option<String>,
     /// Where they go: '-', a file, https://…, syslog+tls://HOST:PORT, syslog+tcp://…, syslog+udp://…,
     /// otlp+https://…, splunk+https://… or elasticsearch+https://HOST/INDEX.
     #[arg(long, default_value = "-", conflicts_with_all = ["follow", "status"])]
     pub(crate) to: String,
-    /// Only records from then on: 2026-11-29T05:20:47Z, or an age such as 90m, 12h or 7d.
+    /// Only records from then on, said as for `query`: `2026-11-24 15:14`, `yesterday`, `7d`.
     #[arg(long, conflicts_with_all = ["follow", "status"])]
     pub(crate) since: Option<String>,
     /// A file with the secret of the destination: Splunk's token, Elasticsearch's API key, the key of a webhook's

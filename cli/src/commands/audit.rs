@@ -27,13 +27,10 @@ use crate::arguments::{Audit, Log};
 pub(super) fn run(command: Audit, layout: &Layout) -> Result<u8, Failure> {
     match command {
         Audit::Ls(output) => ls::ls(layout, output).map_err(negative),
-        Audit::Tail { log, lines, follow, output } => {
-            let path = path(&log, layout);
-            let told = if follow {
-                path.and_then(|path| tail::follow(&path, lines, output))
-            } else {
-                path.and_then(|path| tail::tail(&path, lines, output))
-            };
+        Audit::Tail { logs, lines, follow, output } => {
+            let paths = named_or_newest(&logs, layout).map_err(negative)?;
+            let told =
+                if follow { tail::follow(&paths, lines, output) } else { tail::tail(&paths, lines, output) };
             told.map_err(negative)
         }
         Audit::Export(export) => export::run(&export, layout).map_err(unanswered),
@@ -67,9 +64,7 @@ pub(super) fn run(command: Audit, layout: &Layout) -> Result<u8, Failure> {
             path(&log, layout).and_then(|path| prove::checkpoint(&path)).map_err(negative)
         }
         Audit::Key => keys::print(layout).map_err(negative),
-        Audit::Watch(typed) => {
-            path(&typed.log, layout).and_then(|path| watch::watch(&path, &typed, layout)).map_err(negative)
-        }
+        Audit::Watch(typed) => watch::run(&typed, layout).map_err(negative),
         Audit::Report(typed) => report::report(&typed, layout).map_err(unanswered),
         Audit::FeedSchema => {
             print!("{}", audit_watch::feed::SCHEMA);
@@ -112,6 +107,13 @@ fn read_note(file: &Path) -> Result<Note, Failure> {
             "name a file of checkpoints, as `openshell audit checkpoint` prints them",
         )
     })
+}
+
+fn named_or_newest(names: &[String], layout: &Layout) -> Result<Vec<PathBuf>, Failure> {
+    if names.is_empty() {
+        return path(&Log { sandbox: None }, layout).map(|path| vec![path]);
+    }
+    Ok(names.iter().map(|name| named(name, &layout.audit())).collect())
 }
 
 fn path(log: &Log, layout: &Layout) -> Result<PathBuf, Failure> {

@@ -134,11 +134,16 @@ fn log(input: &mut Unstructured<'_>) -> Result<Vec<u8>> {
         }
     }
     let mut out = Vec::new();
-    let mut prev = START.to_owned();
+    let mut hashes = vec![START.to_owned()];
     for line in lines {
-        // Whoever forges a log can make the hashes right again, all or some of them.
-        let line = if input.ratio(7, 8)? { sealed(&line, &prev) } else { line };
-        prev = claimed(&line).unwrap_or(prev);
+        let last = &hashes[hashes.len() - 1];
+        // Whoever forges a log can make the hashes right again: all of them, or each for itself.
+        let line = match input.int_in_range(0..=7)? {
+            0 => line,
+            1 => sealed(&line, input.choose(&hashes)?),
+            _right => sealed(&line, last),
+        };
+        hashes.extend(claimed(&line));
         out.extend_from_slice(line.as_bytes());
         out.push(b'\n');
     }

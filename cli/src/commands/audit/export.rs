@@ -40,7 +40,7 @@ fn logs(layout: &Layout) -> Result<Vec<audit_export::logs::Log>, Failure> {
 }
 
 /// What drives the network of one export.
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
         Failure::new(format_args!("cannot set up the network: {error}"), "check the limit on open files")
     })

@@ -5,6 +5,7 @@ use audit::{
     Configuration, Decision, Detection, Inference, Lifecycle, Object, Phase, PolicyChange, Record, Response,
     Severity, Subject,
 };
+use audit_export::format::printable;
 
 /// One record for a person: when, what was decided, who, about what, and why. Text that came out of the
 /// guest is made printable: it must not drive the reader's terminal.
@@ -35,7 +36,7 @@ pub(super) fn line(record: &Record) -> String {
         event.source.map(|source| format!("from {source}")).unwrap_or_default(),
     ];
     let words: Vec<&str> = words.iter().map(String::as_str).filter(|word| !word.is_empty()).collect();
-    words.join("  ").replace(|c: char| c.is_control(), "?")
+    printable(&words.join("  ")).into_owned()
 }
 
 fn who(subject: &Subject) -> String {
@@ -125,4 +126,21 @@ fn noticed(detection: &Detection) -> String {
     };
     let evidence = detection.evidence.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
     format!("{}  {severity}  {response}  records {evidence}", detection.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A path that turns the direction of writing would show another rule, or another host, than the record has.
+    #[test]
+    fn nothing_in_a_record_drives_the_terminal_of_its_reader() {
+        let golden = include_str!("../../../../audit/tests/golden/record-v2.jsonl").lines().next().unwrap();
+        let mut record: Record = serde_json::from_str(golden).unwrap();
+        let object = record.event.object.as_mut().unwrap();
+        object.path = Some("/\u{202e}yned\u{2066} \u{1b}[2J\r\n\u{9b}\u{2028}".to_owned());
+        let line = line(&record);
+        assert!(line.contains("/\\u{202e}yned\\u{2066} \\u{1b}[2J\\u{d}\\u{a}\\u{9b}\\u{2028}"), "{line}");
+        assert!(!line.chars().any(|c| c.is_control() || ('\u{2000}'..='\u{206f}').contains(&c)), "{line}");
+    }
 }

@@ -1,5 +1,6 @@
 //! `openshell audit query`.
 
+mod count;
 mod csv;
 mod policies;
 
@@ -34,7 +35,7 @@ pub(super) fn query(query: &Query, layout: &Layout) -> Result<u8, Failure> {
     let searches = logs.iter().map(|log| search(log.clone(), filter.clone(), (how, query.reverse)));
     let found = merged(searches.collect(), query.reverse).take(query.limit.unwrap_or(usize::MAX));
     if query.count {
-        println!("{}", count(found)?);
+        count::print(found, query.by)?;
     } else {
         let mut policies = policies::Named::default();
         if !print(query, found, &mut policies)? {
@@ -109,15 +110,6 @@ fn action(name: &str) -> Result<Action, Failure> {
 
 fn not_a_moment(error: &NotAMoment) -> Failure {
     Failure::new(error, "openshell audit query --help shows how times are said")
-}
-
-fn count(found: impl Iterator<Item = Result<Found, SearchError>>) -> Result<u64, Failure> {
-    let mut count = 0;
-    for found in found {
-        found.map_err(|error| broken(&error))?;
-        count += 1;
-    }
-    Ok(count)
 }
 
 /// Prints what is found as it is found; whether the reader wanted all of it.

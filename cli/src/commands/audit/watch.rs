@@ -1,4 +1,6 @@
-//! `openshell audit watch`: the live feed on standard output.
+//! `openshell audit watch`: the live feed on standard output, or served.
+
+mod grpc;
 
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -25,7 +27,14 @@ struct Printer<'a> {
     detector: Option<Detector>,
 }
 
-pub(super) fn watch(path: &Path, typed: &Watch, layout: &Layout) -> Result<u8, Failure> {
+pub(super) fn run(typed: &Watch, layout: &Layout) -> Result<u8, Failure> {
+    match &typed.grpc {
+        Some(address) => grpc::serve(address, typed, layout),
+        None => watch(&super::path(&typed.log, layout)?, typed, layout),
+    }
+}
+
+fn watch(path: &Path, typed: &Watch, layout: &Layout) -> Result<u8, Failure> {
     let settings = AuditSettings::load(layout)?.detections;
     let detector = typed.detect.then(|| Detector::new(settings));
     let mut printer = Printer { typed, detector };

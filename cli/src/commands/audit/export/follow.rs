@@ -126,5 +126,5 @@ fn told(notice: &Notice) -> String {
             format!("{records} records of {sandbox} were removed for their age before they were delivered")
         }
     };
-    line.replace(char::is_control, "?")
+    audit_export::format::printable(&line).into_owned()
 }

@@ -53,7 +53,7 @@ fn print(all: &[Status], is_unconfigured: bool) {
                 State::Retrying => format!("tried {} times", trouble.attempts),
                 State::Halted => "HALTED".to_owned(),
             };
-            println!("  {state}: {}", trouble.cause.replace(char::is_control, "?"));
+            println!("  {state}: {}", audit_export::format::printable(&trouble.cause));
         }
     }
 }

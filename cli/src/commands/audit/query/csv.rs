@@ -1,6 +1,7 @@
 //! Records as rows of CSV (RFC 4180). A text that a spreadsheet would take for a formula gets an apostrophe before it.
 
 use audit::{Decision, Owner, Record, Subject};
+use audit_export::format::printable;
 
 /// The first row.
 pub(super) const HEAD: &str = "time,tenant,sandbox,sequence,agent,client,action,decision,binary,script,host,port,method,path,level,rule,reason,policy,request,flow,status,credentials,hash";
@@ -51,8 +52,12 @@ fn escaped(field: &str) -> String {
     let formula = field.starts_with(['=', '+', '-', '@', '\t', '\r']);
     let field = if formula { format!("'{field}") } else { field.to_owned() };
     // Control characters mean nothing in a table and much to a terminal.
-    let field = field.replace(|c: char| c.is_control(), "?");
-    if formula || field.contains([',', '"']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field }
+    let field = printable(&field);
+    if formula || field.contains([',', '"']) {
+        format!("\"{}\"", field.replace('"', "\"\""))
+    } else {
+        field.into_owned()
+    }
 }
 
 #[cfg(test)]
@@ -67,8 +72,8 @@ mod tests {
             ("say \"hi\"", "\"say \"\"hi\"\"\""),
             ("=HYPERLINK(\"x\")", "\"'=HYPERLINK(\"\"x\"\")\""),
             ("@SUM(1)", "\"'@SUM(1)\""),
-            ("two\nlines\u{1b}[2J", "two?lines?[2J"),
-            ("\t=1", "\"'?=1\""),
+            ("two\nlines\u{1b}[2J", "two\\u{a}lines\\u{1b}[2J"),
+            ("\t=1", "\"'\\u{9}=1\""),
         ] {
             assert_eq!(escaped(field), expected);
         }
