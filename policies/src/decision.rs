@@ -204,7 +204,8 @@ impl Permit {
     /// do not cover those of now.
     #[must_use]
     pub fn asks_more_than(&self, earlier: &Self) -> Option<Denial> {
-        (!earlier.inference.cover(self.inference)).then(|| Denial::new(Level::Condition, Some(Arc::clone(&self.rule)), Cause::Inference))
+        (!earlier.inference.cover(self.inference))
+            .then(|| Denial::new(Level::Condition, Some(Arc::clone(&self.rule)), Cause::Inference))
     }
 
     /// What is asked if it is a model call.
