@@ -1,12 +1,13 @@
 //! Replaces what is sensitive in a call by placeholders, `<PERSON_1>`, and remembers what stands for what until the
 //! answer is there ([`crate::restore`]).
 //!
-//! One module per step: where values stand ([`spans`]), which texts there are ([`walk`]), what they are called
+//! One module per step: where values stand ([`spans`], [`again`]), which texts there are ([`walk`]), what they are called
 //! ([`names`]), what the model is told ([`note`]). Must never know: zones, directives.
 //!
 //! *Invariant:* the names of a call are its own: an answer gets back only values that its own prompt held.
 //! *Invariant:* this module promises nothing: whoever sends a redacted call classifies it again before.
 
+mod again;
 pub mod names;
 mod note;
 mod spans;
@@ -16,18 +17,18 @@ pub(crate) use walk::is_signed;
 
 use std::collections::HashSet;
 
-use ::classify::Category;
-use ::classify::detect::Detectors;
+use ::classify::{Category, Scanner};
 
 use crate::json::Node;
 use crate::wire_api::Endpoint;
+use again::Values;
 use names::{Names, Vault, VaultError};
 use spans::Part;
 
 /// Replaces values, and calls the same value by the same name as long as it lives: one for a session.
 #[derive(Debug)]
 pub struct Redactor {
-    detectors: Detectors,
+    scanner: Scanner,
     vault: Vault,
 }
 
@@ -51,7 +52,7 @@ impl Redactor {
     /// # Errors
     /// The system gives no randomness.
     pub fn new() -> Result<Self, VaultError> {
-        Ok(Self { detectors: Detectors::new(), vault: Vault::new()? })
+        Ok(Self { scanner: Scanner::new(), vault: Vault::new()? })
     }
 
     /// Replaces every value of a category that `is_wanted`, and tells the model so.
@@ -65,14 +66,24 @@ impl Redactor {
         is_wanted: &dyn Fn(Category) -> bool,
     ) -> Result<Names, RedactError> {
         let (mut parts, mut lookalikes) = (Vec::new(), HashSet::new());
+        let mut values = Values::default();
         walk::each(body, &mut |key, text| {
-            parts.push(spans::parts(&self.detectors, (key, text), is_wanted));
+            let found = spans::parts(&self.scanner, (key, text), is_wanted);
+            values.add(text, &found);
+            parts.push(found);
             lookalikes.extend(names::lookalikes(text).map(str::to_owned));
             None
         });
         let mut names = Names::default();
         if parts.iter().all(Vec::is_empty) {
             return Ok(names);
+        }
+        if let Some(seeker) = values.seeker() {
+            let mut each = parts.iter_mut();
+            walk::each(body, &mut |_key, text| {
+                each.next().into_iter().for_each(|parts| seeker.complete(text, parts));
+                None
+            });
         }
         let tag = self.free_tag(&parts, &lookalikes)?;
         let (mut parts, mut failed) = (parts.into_iter(), None);

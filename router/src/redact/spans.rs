@@ -6,8 +6,7 @@ use std::cmp::Reverse;
 use std::ops::Range;
 
 use ::classify::category::{Class, Span};
-use ::classify::detect::Detectors;
-use ::classify::{Category, Found};
+use ::classify::{Category, Found, Scanner};
 
 use super::names::LONGEST_KIND;
 
@@ -22,14 +21,14 @@ pub(super) struct Part {
 
 /// The values in a text that stands under `key`, in order, none over another.
 pub(super) fn parts(
-    detectors: &Detectors,
+    scanner: &Scanner,
     (key, text): (&str, &str),
     is_wanted: &dyn Fn(Category) -> bool,
 ) -> Vec<Part> {
     let mut found = Found::with_spans();
     // The key tells what the digits are: `"ssn": "…"`.
     let behind = key.len() + 2;
-    detectors.scan(&format!("{key}: {text}"), &mut found);
+    scanner.scan(format!("{key}: {text}"), &mut found);
     let within = |span: Span| {
         let at = span.at.start.max(behind) - behind..span.at.end.checked_sub(behind)?;
         (is_wanted(span.category) && !at.is_empty()).then(|| whole(text, &at, span.category))

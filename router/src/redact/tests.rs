@@ -156,3 +156,15 @@ fn restoring_undoes_redacting() {
         assert_eq!(back, said, "{redacted}");
     }
 }
+
+/// Names have no structure: only the tagger finds them, and only in running text.
+#[test]
+fn a_persons_name_in_running_text_is_replaced_and_put_back() {
+    let redactor = Redactor::new().unwrap();
+    let said = r#"{"content":"Please write to Dr. Eleanor Whitcombe about her visit.","b":"Eleanor Whitcombe is not Eleanor Whitcombes"}"#;
+    let (mut body, names) = redact(&redactor, said);
+    let written = text(&body);
+    assert!(!written.contains("Whitcombe ") && written.matches("PERSON_1>").count() == 2, "{written}");
+    assert!(document::restore(&names, &mut body));
+    assert_eq!(text(&body), said);
+}

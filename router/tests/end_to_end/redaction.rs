@@ -127,7 +127,6 @@ async fn what_cannot_be_replaced_stays_or_is_refused() {
         json!("amFuZUBleGFtcGxlLmNvbSBhbmQgbW9yZQ=="),
         json!("jane%40example.com"),
         json!([{"type":"text","text":"jane@exam"},{"type":"text","text":"ple.com"}]),
-        json!("ｊａｎｅ＠ｅｘａｍｐｌｅ．ｃｏｍ"),
         image,
     ];
     for local in [Some(Script::Echo), None] {
@@ -141,6 +140,19 @@ async fn what_cannot_be_replaced_stays_or_is_refused() {
         }
         assert!(rig.seen_in_cloud().is_empty());
     }
+}
+
+/// Characters of another kind stand where the plain ones would: all of them are replaced, and come back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_in_other_characters_is_replaced_as_it_stands() {
+    let rig = Rig::start(echoing(all(Sensitive::Redact))).await;
+    let disguised = "ｊａｎｅ＠ｅｘａｍｐｌｅ．ｃｏｍ";
+    let call = json!({"model":"m","messages":[{"role":"user","content":format!("to {disguised} now")}]});
+    let reply = rig.post("/v1/chat/completions", &call.to_string()).await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+    let seen = rig.seen_in_cloud();
+    assert!(seen.len() == 1 && seen[0].body.contains("EMAIL_ADDRESS_1") && !seen[0].body.contains('ｊ'));
+    assert!(reply.body.contains(disguised), "{reply:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
