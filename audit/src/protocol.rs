@@ -67,10 +67,19 @@ pub(crate) fn reply_frame(reply: &Reply) -> Vec<u8> {
     let body = match reply {
         Reply::Written(receipt) => [&receipt.sequence.to_le_bytes()[..], receipt.hash.as_bytes()].concat(),
         Reply::Unrecorded => vec![1],
-        Reply::Refused(why) => [&[0], why.chars().take(200).collect::<String>().as_bytes()].concat(),
+        Reply::Refused(why) => refusal(why),
     };
     let length = u32::try_from(body.len()).expect("a reply is shorter than MAX_REPLY");
     [&length.to_le_bytes()[..], &body].concat()
+}
+
+/// A refusal is told from a receipt by its length.
+fn refusal(why: &str) -> Vec<u8> {
+    let mut body = [&[0], why.chars().take(200).collect::<String>().as_bytes()].concat();
+    if body.len() == RECEIPT {
+        body.push(b'.');
+    }
+    body
 }
 
 /// Reads the body of a reply's frame.
@@ -94,4 +103,18 @@ pub(crate) fn first_frame(bytes: &[u8], limit: usize) -> Result<Option<(&[u8], u
     let Some(prefix) = bytes.first_chunk::<PREFIX>() else { return Ok(None) };
     let length = frame::body_length(*prefix, limit).map_err(ProtocolError::Length)?;
     Ok(bytes.get(PREFIX..PREFIX + length).map(|body| (body, PREFIX + length)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_of_any_length_is_read_as_one() {
+        for length in 0..300 {
+            let frame = reply_frame(&Reply::Refused("x".repeat(length)));
+            let (body, _) = first_frame(&frame, MAX_REPLY).unwrap().unwrap();
+            assert!(matches!(parse_reply(body), Ok(Reply::Refused(_))), "{length}");
+        }
+    }
 }

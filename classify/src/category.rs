@@ -53,7 +53,7 @@ pub struct Span {
     pub at: Range<usize>,
 }
 
-/// Distinct values that are told apart; more of them change no decision.
+/// Distinct values that are told apart; more of them change counts, and no decision.
 const MOST_DISTINCT: usize = 65_536;
 
 impl Category {
@@ -163,8 +163,11 @@ impl Found {
             spans.push(Span { category, at });
         }
         let key = (category, self.hasher.hash_one(value));
-        if self.seen.len() < MOST_DISTINCT && self.seen.insert(key) {
-            *self.findings.0.entry(category).or_default() += 1;
+        let is_new = self.seen.len() < MOST_DISTINCT && self.seen.insert(key);
+        let count = self.findings.0.entry(category).or_default();
+        // A category is there however many values of others came before it.
+        if is_new || *count == 0 {
+            *count += 1;
         }
     }
 
@@ -212,5 +215,21 @@ impl Found {
 impl fmt::Debug for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.findings.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is decided is decided by category: a flood of one must not hide another.
+    #[test]
+    fn a_category_is_found_behind_any_number_of_values_of_another() {
+        let mut found = Found::default();
+        for number in 0..=MOST_DISTINCT {
+            found.add(Category::personal("email-address"), 0..1, &number.to_le_bytes());
+        }
+        found.add(Category::credential("token"), 0..1, b"secret");
+        assert_eq!(found.into_findings().count("credential/token"), 1);
     }
 }

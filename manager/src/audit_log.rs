@@ -181,9 +181,13 @@ fn warn(text: std::fmt::Arguments<'_>) {
 
 fn new_segment(directory: &Path, number: u64) -> io::Result<File> {
     let path = directory.join(segments::name(number));
-    let file = File::options().read(true).append(true).create_new(true).mode(0o600).open(path)?;
+    let file = File::options().read(true).append(true).create_new(true).mode(0o600).open(&path)?;
     // A record that is on the disk must be found there.
-    File::open(directory)?.sync_all()?;
+    if let Err(error) = File::open(directory).and_then(|directory| directory.sync_all()) {
+        // It is asked for again.
+        let _or_stays = fs::remove_file(&path);
+        return Err(error);
+    }
     Ok(file)
 }
 

@@ -202,11 +202,11 @@ impl Reload {
     }
 
     fn quarantine_deferred(&mut self, recorder: &mut Recorder) -> Result<(), Failure> {
-        if self.deferred.is_empty() {
-            return Ok(());
+        while self.pending.is_none() && !self.deferred.is_empty() {
+            let first = self.deferred.remove(0);
+            self.quarantine(first, recorder)?;
         }
-        let first = self.deferred.remove(0);
-        self.quarantine(first, recorder)
+        Ok(())
     }
 
     /// The proxy says that it does not take the policy that it was sent.

@@ -9,17 +9,16 @@
 //! processes speak to it through one channel of [`Event`]s. Whatever way the loop ends, dropping the
 //! phase kills the processes and removes the run directory.
 
+mod word;
+
 use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use audit::Response;
-use audit_watch::Finding;
 use wire::audit::{AuditEvent, SignEvent};
 use wire::control::{Exit, FromGuest, ToGuest};
 use wire::machine::MachineEvent;
-use wire::operator::{Answer, Ask, Standing};
 use wire::proxy::ProxyEvent;
 use wire::router::RouterEvent;
 
@@ -29,7 +28,6 @@ use crate::event::{Event, Events};
 use crate::failure::{ExitStatus, Failure, chain};
 use crate::interruption::interrupted;
 use crate::layout::Layout;
-use crate::operator::Asked;
 use crate::options::{ConsoleOutput, Options, Timings, Tty};
 use crate::pause::Pace;
 use crate::policy_files::PolicyFiles;
@@ -38,7 +36,7 @@ use crate::process::Report;
 use crate::processes::Processes;
 use crate::record::Recorder;
 use crate::refresh::Refresh;
-use crate::reload::{Cutoff, Reload};
+use crate::reload::Reload;
 use crate::serial::Console;
 use crate::signals::Received;
 use crate::spec::Spec;
@@ -304,7 +302,7 @@ impl Running {
         };
         let result = ended.and_then(|exit| self.status(exit));
         self.events.timeline.mark("agent ended");
-        if self.pace == Pace::Still {
+        if self.pace == Pace::Still && result.is_ok() {
             // The agent had ended already, and its machine may power off. One that is gone needs nothing.
             let _gone = self.processes.machine.thaw();
         }
@@ -385,55 +383,12 @@ impl Running {
         }
     }
 
-    /// First on the record, then done.
-    fn noticed(&mut self, finding: &Finding) -> Result<(), Failure> {
-        self.recorder.noticed(finding)?;
-        match finding.response {
-            Response::Record => Ok(()),
-            Response::Quarantine => {
-                self.reload.quarantine(Cutoff::by_detection(finding.kind.as_str()), &mut self.recorder)
-            }
-            Response::Pause => {
-                let why = format!("detection {}", finding.kind.as_str());
-                self.pace.change(Pace::Still, &self.processes.machine, (&mut self.recorder, &why))
-            }
-            Response::Stop => Err(watching::stopped(finding)),
-        }
-    }
-
-    /// Does what an operator asks for.
-    fn asked(&mut self, asked: Asked) -> Result<(), Failure> {
-        match asked.ask {
-            Ask::RefreshCredentials => {
-                self.refresh.asked(asked, self.events.to_loop(Event::Credentials));
-                Ok(())
-            }
-            Ask::SetPolicy { .. } | Ask::PolicyInForce | Ask::Quarantine => {
-                self.reload.asked(asked, &mut self.recorder)
-            }
-            Ask::Pause => self.change_pace(Pace::Still, &asked),
-            Ask::Resume => self.change_pace(Pace::Going, &asked),
-            Ask::Standing => {
-                asked.reply.send(Answer::Standing(self.standing()));
-                Ok(())
-            }
-        }
-    }
-
-    /// A change that fails is the caller's to know; the sandbox is as it was.
-    fn change_pace(&mut self, to: Pace, asked: &Asked) -> Result<(), Failure> {
-        let why = format!("asked for by user {}", asked.uid);
-        let changed = self.pace.change(to, &self.processes.machine, (&mut self.recorder, &why));
-        asked.reply.send(changed.map_or_else(Answer::from, |()| Answer::Standing(self.standing())));
-        Ok(())
-    }
-
-    fn standing(&self) -> Standing {
-        Standing { paused: self.pace == Pace::Still, quarantined: self.reload.is_quarantined() }
-    }
-
     /// The first signal goes to the agent; a second one of the ending kind ends the machine.
     fn signal(&mut self, signal: Received) -> Result<(), Failure> {
+        // The shell has let everybody go on; a machine that is paused is not the shell's to wake.
+        if signal == Received::Continued && self.pace == Pace::Still {
+            let _gone = self.processes.machine.freeze();
+        }
         // One that stands still hears nothing.
         if signal.ends() && (self.ending.is_some() || self.pace == Pace::Still) {
             return Err(interrupted());

@@ -1,6 +1,6 @@
 //! Signals to the manager, as messages.
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
 use signal_hook::iterator::{Handle, Signals};
 
 use crate::failure::Failure;
@@ -10,6 +10,8 @@ use crate::failure::Failure;
 pub enum Received {
     /// The terminal's size changed.
     Resized,
+    /// The manager, and whoever is in its group, was stopped, and goes on.
+    Continued,
     /// A signal that is passed on to the agent.
     ForAgent(i32),
 }
@@ -24,17 +26,23 @@ impl Watch {
     /// # Errors
     /// The kernel refuses the handlers.
     pub fn start(deliver: impl Fn(Received) + Send + 'static) -> Result<Self, Failure> {
-        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH])
-            .map_err(|error| {
-                Failure::new(
-                    format_args!("cannot watch for signals: {error}"),
-                    "check the limit on open files",
-                )
-            })?;
+        let mut signals =
+            Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT]).map_err(
+                |error| {
+                    Failure::new(
+                        format_args!("cannot watch for signals: {error}"),
+                        "check the limit on open files",
+                    )
+                },
+            )?;
         let handle = signals.handle();
         std::thread::spawn(move || {
             for number in signals.forever() {
-                deliver(if number == SIGWINCH { Received::Resized } else { Received::ForAgent(number) });
+                deliver(match number {
+                    SIGWINCH => Received::Resized,
+                    SIGCONT => Received::Continued,
+                    other => Received::ForAgent(other),
+                });
             }
         });
         Ok(Self(handle))

@@ -4,10 +4,28 @@
 
 pub mod render;
 
+use ::classify::category::Span;
 use ::classify::{BOUNDARY, Category, Findings, Found, Scanner};
 
 use crate::json::Node;
 use crate::redact::names::Names;
+
+/// What was found, and where.
+#[derive(Debug)]
+pub struct Look {
+    /// What was found.
+    pub findings: Findings,
+    rendered: String,
+    spans: Vec<Span>,
+}
+
+impl Look {
+    /// The values, each with what it is. What stands across two texts is not one of them.
+    pub fn values(&self) -> impl Iterator<Item = (Category, &str)> {
+        let value = |span: &Span| Some((span.category, self.rendered.get(span.at.clone())?));
+        self.spans.iter().filter_map(value).filter(|(_, value)| !value.contains(BOUNDARY))
+    }
+}
 
 /// The pattern stage.
 #[derive(Debug, Default)]
@@ -32,10 +50,27 @@ impl Classifier {
         found.into_findings()
     }
 
+    /// All texts of `body`, without the placeholders in it.
+    #[must_use]
+    pub fn text_between(&self, body: &Node, names: &Names) -> String {
+        names.blank(&render::render(body, &mut Found::default()), BOUNDARY)
+    }
+
     /// What `body` holds. `opaque` names the parts that hold no text to look at.
     #[must_use]
     pub fn classify(&self, body: &Node, opaque: &[Category]) -> Findings {
-        self.classify_between(body, opaque, &Names::default())
+        self.look(body, opaque).findings
+    }
+
+    /// The same, with the values.
+    #[must_use]
+    pub fn look(&self, body: &Node, opaque: &[Category]) -> Look {
+        let mut found = Found::with_spans();
+        opaque.iter().for_each(|category| found.add_anonymous(*category));
+        let rendered = render::render(body, &mut found);
+        self.scanner.scan(rendered.clone(), &mut found);
+        let (findings, spans) = found.into_parts();
+        Look { findings, rendered, spans }
     }
 }
 

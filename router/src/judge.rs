@@ -8,12 +8,12 @@ use std::sync::Arc;
 use ::classify::{Category, Findings};
 use wire::router::Sensitive;
 
-use crate::classify::Classifier;
+use crate::classify::{Classifier, Look};
 use crate::decide::Content;
 use crate::directive::Directive;
 use crate::known::{Known, ModelName};
-use crate::redact::Redactor;
 use crate::redact::names::Names;
+use crate::redact::{RedactError, Redactor, Values};
 use crate::wire_api::Call;
 
 /// Judges calls.
@@ -62,31 +62,35 @@ impl Judge {
     /// Judges a call; `least` is the policy's word for all that is found.
     #[must_use]
     pub fn judge(&self, call: Call, least: Sensitive, reach: Reach) -> Judged {
-        let findings = self.classifier.classify(call.body(), call.opaque());
+        let look = self.classifier.look(call.body(), call.opaque());
         let model = ModelName::of(call.model(), &self.classifier);
-        let word = self.directive.strictest(&findings).map(|word| word.max(least));
+        let word = self.directive.strictest(&look.findings).map(|word| word.max(least));
         let (call, content, names) = match word {
-            Some(Sensitive::Redact) if reach == Reach::Cloud => self.redact(call, least),
+            Some(Sensitive::Redact) if reach == Reach::Cloud => self.redact(call, &look, least),
             other => (call, content(other), Names::default()),
         };
-        Judged { call, content, known: Known { findings, model }, names: Arc::new(names) }
+        Judged { call, content, known: Known { findings: look.findings, model }, names: Arc::new(names) }
     }
 
-    fn redact(&self, call: Call, least: Sensitive) -> (Call, Content, Names) {
+    fn redact(&self, call: Call, look: &Look, least: Sensitive) -> (Call, Content, Names) {
         let word = |category: Category| self.directive.word(category).max(least);
         let mut redacted = call.clone();
         let is_wanted = |category| word(category) == Sensitive::Redact;
-        match self.redactor.redact(redacted.endpoint(), redacted.body_mut(), &is_wanted) {
+        // What only the whole call shows to be a value is one in each of its texts.
+        let seen = look.values().filter(|(category, _)| is_wanted(*category));
+        let values = match Values::of(seen) {
+            Ok(values) => values,
+            Err(error) => return unredacted(call, &error),
+        };
+        match self.redactor.redact(redacted.endpoint(), redacted.body_mut(), (&is_wanted, values.clone())) {
             Ok(names)
-                if self.left(&redacted, &names).iter().all(|(left, _)| word(left) == Sensitive::Pass) =>
+                if self.left(&redacted, &names).iter().all(|(left, _)| word(left) == Sensitive::Pass)
+                    && !values.stand_in(&self.classifier.text_between(redacted.body(), &names)) =>
             {
                 (redacted, Content::Redacted, names)
             }
             Ok(_something_is_left) => (call, Content::Unredacted, Names::default()),
-            Err(error) => {
-                tracing::warn!(%error, "a call could not be redacted");
-                (call, Content::Unredacted, Names::default())
-            }
+            Err(error) => unredacted(call, &error),
         }
     }
 
@@ -94,6 +98,11 @@ impl Judge {
     fn left(&self, redacted: &Call, names: &Names) -> Findings {
         self.classifier.classify_between(redacted.body(), redacted.opaque(), names)
     }
+}
+
+fn unredacted(call: Call, error: &RedactError) -> (Call, Content, Names) {
+    tracing::warn!(%error, "a call could not be redacted");
+    (call, Content::Unredacted, Names::default())
 }
 
 fn content(word: Option<Sensitive>) -> Content {

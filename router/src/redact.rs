@@ -11,7 +11,7 @@ mod again;
 pub mod names;
 mod note;
 mod spans;
-mod walk;
+pub(crate) mod walk;
 
 pub(crate) use walk::is_signed;
 
@@ -21,7 +21,7 @@ use ::classify::{Category, Scanner};
 
 use crate::json::Node;
 use crate::wire_api::Endpoint;
-use again::Values;
+pub use again::Values;
 use names::{Names, Vault, VaultError};
 use spans::Part;
 
@@ -55,7 +55,7 @@ impl Redactor {
         Ok(Self { scanner: Scanner::new(), vault: Vault::new()? })
     }
 
-    /// Replaces every value of a category that `is_wanted`, and tells the model so.
+    /// Replaces every value of a category that `is_wanted`, and `values`, and tells the model so.
     ///
     /// # Errors
     /// [`RedactError`]; then `body` is of no use.
@@ -63,27 +63,27 @@ impl Redactor {
         &self,
         endpoint: Endpoint,
         body: &mut Node,
-        is_wanted: &dyn Fn(Category) -> bool,
+        (is_wanted, mut values): (&dyn Fn(Category) -> bool, Values),
     ) -> Result<Names, RedactError> {
         let (mut parts, mut lookalikes) = (Vec::new(), HashSet::new());
-        let mut values = Values::default();
         walk::each(body, &mut |key, text| {
             let found = spans::parts(&self.scanner, (key, text), is_wanted);
-            values.add(text, &found);
+            values.take(text, &found);
             parts.push(found);
             lookalikes.extend(names::lookalikes(text).map(str::to_owned));
             None
         });
         let mut names = Names::default();
-        if parts.iter().all(Vec::is_empty) {
-            return Ok(names);
-        }
+        values.check()?;
         if let Some(seeker) = values.seeker() {
             let mut each = parts.iter_mut();
             walk::each(body, &mut |_key, text| {
                 each.next().into_iter().for_each(|parts| seeker.complete(text, parts));
                 None
             });
+        }
+        if parts.iter().all(Vec::is_empty) {
+            return Ok(names);
         }
         let tag = self.free_tag(&parts, &lookalikes)?;
         let (mut parts, mut failed) = (parts.into_iter(), None);

@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 use wire::router::{AfterLocal, Api};
 
-use crate::body::{self, Room};
+use crate::body::{self, Held, Room};
 use crate::context::Context;
 use crate::decide::{self, Case, Content, Session, Verdict, Zone};
 use crate::forward::{self, Answer, Witness};
@@ -37,9 +37,16 @@ pub struct Service {
     servers: Servers,
     trail: Trail,
     room: Room,
-    classifying: Semaphore,
+    classifying: Arc<Semaphore>,
     /// Whether what is sensitive went to a model of the session.
     stays: AtomicBool,
+}
+
+/// A request that came whole.
+struct Whole {
+    headers: HeaderMap,
+    bytes: Bytes,
+    _held: Arc<Held>,
 }
 
 /// A call that may be sent.
@@ -58,7 +65,7 @@ impl Service {
             servers,
             trail,
             room: Room::new(),
-            classifying: Semaphore::new(workers.max(1)),
+            classifying: Arc::new(Semaphore::new(workers.max(1))),
             stays: AtomicBool::new(false),
         }
     }
@@ -111,10 +118,14 @@ impl Service {
         request: Request<Incoming>,
         since: Instant,
     ) -> Result<Reply, Refusal> {
-        let held = self.room.hold(request.body()).await;
+        let held = Arc::new(self.room.hold(request.body()).await);
+        let (head, body) = request.into_parts();
+        let bytes = body::read(&head.headers, body).await?;
         let (zones, providers) = (site.zones(endpoint.api()), context.conditions.providers);
+        // Only now: a body that was whole before another call stayed local cannot hold that one's answer.
         let case = Case { content: Content::Plain, session: self.session(), zones, providers };
-        let (judged, bytes) = self.judge(context, (endpoint, case), request).await?;
+        let whole = Whole { headers: head.headers, bytes, _held: Arc::clone(&held) };
+        let (judged, bytes) = self.judge(context, (endpoint, case), whole).await?;
         let asked = judged.known.model.clone();
         let ready = self.clear(context, (judged, bytes), (case, site)).await?;
         let started = Started { context: context.clone(), zone: ready.cleared.zone(), asked, since };
@@ -133,19 +144,19 @@ impl Service {
         &self,
         context: &Context,
         (endpoint, case): (Endpoint, Case),
-        request: Request<Incoming>,
+        whole: Whole,
     ) -> Result<(Judged, usize), Refusal> {
-        let (head, body) = request.into_parts();
-        let bytes = body::read(&head.headers, body).await?;
         let (judge, least) = (Arc::clone(&self.judge), context.conditions.sensitive);
         let reach = if decide::reaches_cloud(case) { Reach::Cloud } else { Reach::LocalOnly };
+        let turn = Arc::clone(&self.classifying).acquire_owned().await;
+        let turn = turn.expect("the semaphore is never closed");
         let work = move || -> Result<(Judged, usize), Refusal> {
-            let call = Call::read(endpoint, &bytes)?.with_betas(&head.headers)?;
-            Ok((judge.judge(call, least, reach), bytes.len()))
+            // With a client that leaves neither the work nor the memory ends: both keep their place until they do.
+            let _turn = turn;
+            let call = Call::read(endpoint, &whole.bytes)?.with_betas(&whole.headers)?;
+            Ok((judge.judge(call, least, reach), whole.bytes.len()))
         };
-        let turn = self.classifying.acquire().await.expect("the semaphore is never closed");
         let judged = tokio::task::spawn_blocking(work).await;
-        drop(turn);
         judged.unwrap_or_else(|_panicked| Err(Refusal::unclassified()))
     }
 
@@ -171,7 +182,8 @@ impl Service {
             self.stays.store(true, Ordering::SeqCst);
         }
         let server = site.of(cleared.zone()).map(Server::api);
-        let rewrite = if !names.is_empty() {
+        // Numbers are no text to put anything back into.
+        let rewrite = if !names.is_empty() && endpoint != Endpoint::Embeddings {
             Some(Rewrite::Restore(names, endpoint))
         } else if server.is_some_and(|api| translate::is_needed(endpoint.api(), api)) {
             Some(Rewrite::Translate(endpoint))

@@ -26,7 +26,7 @@ use std::convert::Infallible;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,6 +47,8 @@ pub use tls::ServerTls;
 /// Connections at a time, and calls on each.
 const MOST_CONNECTIONS: usize = 64;
 const MOST_CALLS: u32 = 16;
+/// Clients that say who they are at a time; they take no connection from those who have said it.
+const MOST_STRANGERS: usize = 64;
 /// How long a client may take to say who it is.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How often a client is asked whether it is still there, and how long it may take to answer.
@@ -82,6 +84,7 @@ pub struct Server {
     listener: Listener,
     feed: FeedServer<Logs>,
     places: Arc<Semaphore>,
+    strangers: Arc<Semaphore>,
 }
 
 enum Listener {
@@ -108,7 +111,8 @@ impl Server {
             }
         };
         let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-        Ok(Self { listener, feed: FeedServer::new(Logs::new(logs)), places })
+        let strangers = Arc::new(Semaphore::new(MOST_STRANGERS));
+        Ok(Self { listener, feed: FeedServer::new(Logs::new(logs)), places, strangers })
     }
 
     /// The port that it got, if it has one.
@@ -126,10 +130,10 @@ impl Server {
     /// It cannot take connections any more.
     pub async fn run(self) -> Result<Infallible, ServeError> {
         loop {
-            let place = Arc::clone(&self.places).acquire_owned().await.expect("nobody closes it");
             let feed = self.feed.clone();
             match &self.listener {
                 Listener::Unix(listener) => {
+                    let place = Arc::clone(&self.places).acquire_owned().await.expect("nobody closes it");
                     let (stream, _nameless) = listener.accept().await.map_err(ServeError::Accept)?;
                     if stream.peer_cred().is_ok_and(|peer| peer.uid() == rustix::process::geteuid().as_raw())
                     {
@@ -138,7 +142,11 @@ impl Server {
                 }
                 Listener::Tls(listener, acceptor) => {
                     let (stream, _from) = listener.accept().await.map_err(ServeError::Accept)?;
-                    tokio::spawn(introduced(acceptor.accept(stream), feed, place));
+                    // One too many is hung up on, so that those before it are not kept waiting.
+                    if let Ok(stranger) = Arc::clone(&self.strangers).try_acquire_owned() {
+                        let places = Arc::clone(&self.places);
+                        tokio::spawn(introduced(acceptor.accept(stream), feed, (stranger, places)));
+                    }
                 }
             }
         }
@@ -155,11 +163,16 @@ impl std::fmt::Debug for Listener {
 }
 
 /// A client that must say who it is before it is served.
-async fn introduced(handshake: Accept<TcpStream>, feed: FeedServer<Logs>, place: OwnedSemaphorePermit) {
+async fn introduced(
+    handshake: Accept<TcpStream>,
+    feed: FeedServer<Logs>,
+    (stranger, places): (OwnedSemaphorePermit, Arc<Semaphore>),
+) {
     // Whoever cannot gets no answer.
-    if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, handshake).await {
-        serve(stream, feed, place).await;
-    }
+    let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, handshake).await else { return };
+    drop(stranger);
+    let place = places.acquire_owned().await.expect("nobody closes it");
+    serve(stream, feed, place).await;
 }
 
 /// One connection, to its end.
@@ -177,8 +190,9 @@ where
 /// A socket that only its owner can open. One that nobody listens on any more is replaced.
 fn unix(path: &Path) -> io::Result<UnixListener> {
     let is_left_behind = || {
+        let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
         let answer = std::os::unix::net::UnixStream::connect(path);
-        answer.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+        is_socket && answer.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
     };
     let listener = match UnixListener::bind(path) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_left_behind() => {

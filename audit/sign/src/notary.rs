@@ -62,9 +62,12 @@ impl Notary {
 /// Appends a whole note, or none of it: what comes after half of one could not be read.
 fn append(mut file: &File, note: &[u8]) -> io::Result<()> {
     let length = file.metadata()?.len();
-    file.write_all(note).and_then(|()| file.sync_data()).inspect_err(|_full| {
-        let _or_stays = file.set_len(length);
-    })
+    let Err(failed) = file.write_all(note).and_then(|()| file.sync_data()) else { return Ok(()) };
+    // Where half of one stays, no other may follow: that is more than a full disk.
+    let stays =
+        |error: io::Error| io::Error::other(format!("{failed}, and half a checkpoint stays: {error}"));
+    file.set_len(length).map_err(stays)?;
+    Err(failed)
 }
 
 /// Why there is no new checkpoint.

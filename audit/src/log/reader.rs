@@ -171,10 +171,13 @@ impl<S: Source> Reader<S> {
 
     /// Whether there was a line.
     fn read_line(&mut self) -> Result<bool, LogError> {
-        if !std::mem::take(&mut self.partial) {
-            self.line.clear();
-            self.at = self.next;
+        if std::mem::take(&mut self.partial) {
+            // What was not a whole record then may have been taken back since, and another one stand in its place.
+            let begun = u64::try_from(self.line.len()).expect("a line's length fits in 64 bits");
+            self.source.step_back(begun).map_err(|source| self.failed(source))?;
         }
+        self.line.clear();
+        self.at = self.next;
         loop {
             self.fill_line()?;
             if self.line.pop_if(|byte| *byte == b'\n').is_some() {

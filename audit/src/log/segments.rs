@@ -22,6 +22,12 @@ pub trait Source: BufRead {
     /// # Errors
     /// It cannot be opened.
     fn next_segment(&mut self) -> io::Result<bool>;
+
+    /// Goes back by so many bytes of this segment, which are then read anew from where they are kept.
+    ///
+    /// # Errors
+    /// It cannot.
+    fn step_back(&mut self, bytes: u64) -> io::Result<()>;
 }
 
 /// One sequence of lines as a log of one segment.
@@ -172,6 +178,15 @@ impl Source for Segments {
         }
         Ok(true)
     }
+
+    fn step_back(&mut self, bytes: u64) -> io::Result<()> {
+        match &mut self.current {
+            // Unlike `seek_relative`, this forgets what is in the buffer.
+            Opened::Plain(file) => file.seek(SeekFrom::Current(-bytes.cast_signed())).map(drop),
+            // It does not change any more.
+            Opened::Packed(_) | Opened::Nothing => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
 }
 
 impl<R: BufRead> Source for Single<R> {
@@ -181,6 +196,11 @@ impl<R: BufRead> Source for Single<R> {
 
     fn next_segment(&mut self) -> io::Result<bool> {
         Ok(false)
+    }
+
+    /// Nobody waits for more of one: see [`Reader<Segments>::open_ended`](super::Reader).
+    fn step_back(&mut self, _bytes: u64) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 }
 

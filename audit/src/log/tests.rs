@@ -217,3 +217,19 @@ fn a_follower_gets_what_comes_across_segments() {
     writer.join().unwrap();
     assert!(follow.next_within(Duration::ZERO).unwrap().is_none());
 }
+
+/// The writer takes back what it could not write whole; who follows has seen half of it, and must not join the two.
+#[test]
+fn what_was_taken_back_is_not_joined_to_what_came_in_its_place() {
+    let (directory, all) = log(&[2]);
+    let path = directory.path();
+    let mut follow = Follow::all(path).unwrap();
+    let segment = path.join(name(1));
+    let [first, second] = [&all[0], &all[1]];
+    fs::write(&segment, [first.as_slice(), &vec![b'x'; second.len() / 2]].concat()).unwrap();
+    assert_eq!(follow.next_now().unwrap().unwrap().sequence, 1);
+    assert!(follow.next_now().unwrap().is_none());
+    fs::write(&segment, all.concat()).unwrap();
+    assert_eq!(follow.next_now().unwrap().unwrap().sequence, 2);
+    assert!(follow.next_now().unwrap().is_none());
+}

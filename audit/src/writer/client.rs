@@ -91,7 +91,7 @@ impl Client {
 
     /// What was staged after `mark` is not in the log, and goes on all the same.
     pub(crate) fn leave_unrecorded(&mut self, mark: usize) {
-        let staged: Vec<u8> = self.outgoing.drain(mark..).collect();
+        let staged: Vec<u8> = self.outgoing.drain(mark.min(self.outgoing.len())..).collect();
         let mut used = 0;
         while let Ok(Some((body, length))) = protocol::first_frame(&staged[used..], MAX_REPLY) {
             let reply = protocol::parse_reply(body).expect("it is our own");

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use classify::redact::Redactor;
+use rustix::fs::FallocateFlags;
 use rustix::time::{ClockId, clock_gettime};
 use wire::audit::OnFull;
 use wire::id::SandboxId;
@@ -25,6 +26,9 @@ use crate::tree;
 
 /// Characters of a time that say its day.
 const DAY: usize = "2026-11-21".len();
+
+/// Bytes that are kept free behind the log, for the record of a gap.
+const RESERVE: u64 = 4096;
 
 /// The name under which the writer itself writes.
 const SELF: &str = "audit";
@@ -265,10 +269,16 @@ impl Journal {
 
     /// Tells of the gap, if there is one and room for that, before the end.
     pub(crate) fn end(&mut self) -> Result<(), JournalError> {
-        if matches!(self.state, State::Full(_)) && self.lines.is_empty() {
-            self.tell_of_gap();
+        if !matches!(self.state, State::Full(_)) {
+            return Ok(());
         }
-        self.commit().map(drop)
+        self.tell_of_gap();
+        // It goes where room was kept for it.
+        let written = (&*self.file).write_all(&std::mem::take(&mut self.lines));
+        written.and_then(|()| self.file.sync_data()).map_err(JournalError::Write)?;
+        self.written = self.staged;
+        self.state = State::Writing;
+        Ok(())
     }
 
     fn tell_of_gap(&mut self) {
@@ -286,6 +296,12 @@ impl Journal {
         }
         if matches!(self.state, State::Dead) {
             return Err(JournalError::Dead);
+        }
+        if let Err(full) = self.make_room() {
+            self.lines.clear();
+            self.leaves.clear();
+            self.lose_staged(&full);
+            return Ok(Committed::Lost);
         }
         let result = (&*self.file).write_all(&self.lines);
         self.lines.clear();
@@ -308,6 +324,21 @@ impl Journal {
                 self.lose_staged(&error);
                 Ok(Committed::Lost)
             }
+        }
+    }
+
+    /// Where a log goes on while its disk is full, whoever follows it must not see what is taken back: room for all that is
+    /// staged, and for what is told of a gap at the very end, is had before anything is written.
+    fn make_room(&self) -> io::Result<()> {
+        if self.on_full == OnFull::Deny {
+            return Ok(());
+        }
+        let end = self.written.bytes - self.segment.before;
+        let length = u64::try_from(self.lines.len()).expect("a batch's length fits in 64 bits") + RESERVE;
+        match rustix::fs::fallocate(&*self.file, FallocateFlags::KEEP_SIZE, end, length) {
+            Err(error) if gap::is_full(&error.into()) => Err(error.into()),
+            // A file system that cannot do that: it turns out when it is written.
+            Ok(()) | Err(_) => Ok(()),
         }
     }
 

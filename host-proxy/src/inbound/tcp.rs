@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use wire::id::PolicyVersion;
 
 use super::record::{Outcome, Refused};
-use super::{Visit, reset};
+use super::{Visit, reset, with_reset};
 use crate::judge::Closed;
 
 /// How long a connection may be silent both ways.
@@ -40,7 +40,14 @@ impl Visit<'_> {
         let (failed, result) = match self.hall.judge.uphold_visit(&mut conforms, carried).await {
             Ok(Ok(result)) => (None, result),
             Ok(Err(unreached)) => (Some(unreached), Err(io::ErrorKind::ConnectionRefused.into())),
-            Err(Closed) => (Some(Refused::quarantine()), Err(io::ErrorKind::ConnectionAborted.into())),
+            Err(Closed) => {
+                // Nothing that waits to be sent goes out while this is recorded.
+                with_reset(&stream);
+                drop(stream);
+                let outcome = Some(Refused::quarantine());
+                self.record_outcome(&id, tally.outcome(), outcome.as_ref()).await;
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
         };
         self.record_outcome(&id, tally.outcome(), failed.as_ref()).await;
         if result.is_err() {

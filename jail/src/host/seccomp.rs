@@ -72,7 +72,6 @@ const BASE: &[Call] = &[
     libc::SYS_sigaltstack,
     libc::SYS_statx,
     libc::SYS_sysinfo,
-    libc::SYS_tgkill,
     libc::SYS_time,
     libc::SYS_write,
     libc::SYS_writev,
@@ -153,6 +152,8 @@ pub fn install(thread: Thread, ioctls: &[u32]) -> Result<(), FilterError> {
     {
         list = list.when(libc::SYS_ioctl, &[Argument::is(1, request)])?;
     }
+    // Only to its own threads: another process of the same user is not its to stop, or to let go on.
+    list = list.when(libc::SYS_tgkill, &[Argument::is(0, std::process::id())])?;
     list = with_descriptor_rules(list)?;
     list = match thread {
         Thread::VmmVcpu => list.always(FILES),

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use ::classify::{BOUNDARY, Category, Found};
 
 use crate::json::Node;
+use crate::redact::walk;
 
 /// An array of token ids, an embedding, an audio track: numbers that stand for something else.
 pub const NUMBER_LIST: Category = Category::unclassifiable("number-list");
@@ -24,7 +25,7 @@ const SEAM: usize = 256;
 
 /// Renders `body`; lists of numbers are reported to `found`.
 pub fn render(body: &Node, found: &mut Found) -> String {
-    let mut renderer = Renderer { out: String::new(), found };
+    let mut renderer = Renderer { out: String::new(), found, depth: 0 };
     renderer.node(body);
     renderer.out
 }
@@ -32,6 +33,8 @@ pub fn render(body: &Node, found: &mut Found) -> String {
 struct Renderer<'a> {
     out: String,
     found: &'a mut Found,
+    /// Documents within texts.
+    depth: u32,
 }
 
 impl Renderer<'_> {
@@ -45,6 +48,12 @@ impl Renderer<'_> {
             Node::Text(text) => {
                 self.text(text);
                 self.out.push(BOUNDARY);
+                // A tool's result: what its escapes stand for is text, too.
+                if let Some(document) = walk::inner(text, self.depth) {
+                    self.depth += 1;
+                    self.node(&document);
+                    self.depth -= 1;
+                }
             }
             Node::List(elements) => self.list(elements),
             Node::Object(members) => {

@@ -2,17 +2,29 @@
 //! says what it is.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
+use ::classify::Category;
+use ::classify::category::Class;
 use aho_corasick::{AhoCorasick, MatchKind};
 
-use super::spans::Part;
+use super::RedactError;
+use super::names::VaultError;
+use super::spans::{Part, kind};
 
 /// Values that are shorter stand for other things, too.
 const SHORTEST: usize = 5;
 
+/// Values that are looked for again, and their bytes. A call with more of them is not redacted.
+const MOST: usize = 65_536;
+const MOST_BYTES: usize = 2 << 20;
+
 /// Every value that was found in a call, and what it is.
-#[derive(Debug, Default)]
-pub(super) struct Values(HashMap<String, (String, bool)>);
+#[derive(Clone, Debug, Default)]
+pub struct Values {
+    known: HashMap<String, (String, bool)>,
+    bytes: usize,
+}
 
 /// How they are found again.
 #[derive(Debug)]
@@ -22,31 +34,67 @@ pub(super) struct Seeker {
 }
 
 impl Values {
+    /// Those that were `seen`.
+    ///
+    /// # Errors
+    /// There are too many.
+    pub fn of<'a>(seen: impl Iterator<Item = (Category, &'a str)>) -> Result<Self, RedactError> {
+        let mut values = Self::default();
+        for (category, value) in seen {
+            values.add(value, || kind(&category.to_string()), category.class() == Class::Credential);
+            values.check()?;
+        }
+        Ok(values)
+    }
+
     /// Takes what was found in `text`.
-    pub(super) fn add(&mut self, text: &str, parts: &[Part]) {
+    pub(super) fn take(&mut self, text: &str, parts: &[Part]) {
         for Part { at, kind, is_credential } in parts {
-            let value = &text[at.clone()];
-            if value.len() >= SHORTEST && !self.0.contains_key(value) {
-                self.0.insert(value.to_owned(), (kind.clone(), *is_credential));
-            }
+            self.add(&text[at.clone()], || kind.clone(), *is_credential);
         }
     }
 
-    /// `None`: there is nothing to look for, or too much for one automaton; the second look decides then.
-    pub(super) fn seeker(self) -> Option<Seeker> {
-        let (values, kinds): (Vec<String>, Vec<_>) = self.0.into_iter().unzip();
+    /// Whether so many can be looked for.
+    pub(super) fn check(&self) -> Result<(), RedactError> {
+        let fits = self.known.len() <= MOST && self.bytes <= MOST_BYTES;
+        if fits { Ok(()) } else { Err(VaultError::Full.into()) }
+    }
+
+    /// `None`: there is nothing to look for.
+    pub(super) fn seeker(&self) -> Option<Seeker> {
+        let (values, kinds): (Vec<&String>, Vec<_>) = self.known.iter().map(|(v, k)| (v, k.clone())).unzip();
         if values.is_empty() {
             return None;
         }
-        let automaton = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&values).ok()?;
-        Some(Seeker { automaton, kinds })
+        let automaton = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&values);
+        Some(Seeker { automaton: automaton.expect("so few bytes fit"), kinds })
+    }
+
+    /// Whether one of them stands in `text`.
+    #[must_use]
+    pub fn stand_in(&self, text: &str) -> bool {
+        let mut parts = Vec::new();
+        self.seeker().into_iter().for_each(|seeker| seeker.complete(text, &mut parts));
+        !parts.is_empty()
+    }
+
+    fn add(&mut self, value: &str, kind: impl FnOnce() -> String, is_credential: bool) {
+        if value.len() < SHORTEST || self.known.len() > MOST {
+            return;
+        }
+        if let Some((_kind, is_known_credential)) = self.known.get_mut(value) {
+            *is_known_credential |= is_credential;
+            return;
+        }
+        self.bytes += value.len();
+        self.known.insert(value.to_owned(), (kind(), is_credential));
     }
 }
 
 impl Seeker {
     /// Adds to the parts of `text`, which are in order, those that no detector saw.
     pub(super) fn complete(&self, text: &str, parts: &mut Vec<Part>) {
-        let is_free = |at: &std::ops::Range<usize>, parts: &[Part]| {
+        let is_free = |at: &Range<usize>, parts: &[Part]| {
             let next = parts.partition_point(|part| part.at.end <= at.start);
             parts.get(next).is_none_or(|part| part.at.start >= at.end)
         };
@@ -65,12 +113,13 @@ impl Seeker {
     }
 }
 
-/// Whether no word goes on beyond either end.
-fn is_whole(text: &str, at: &std::ops::Range<usize>) -> bool {
+/// Whether no word goes on beyond either end. Names of tools and models (`slack_post`, `m-2024-05-13`) are one word.
+fn is_whole(text: &str, at: &Range<usize>) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
     let goes_on = |one: Option<char>, other: Option<char>| {
-        one.is_some_and(char::is_alphanumeric) && other.is_some_and(char::is_alphanumeric)
+        one.is_some_and(is_part) && other.is_some_and(char::is_alphanumeric)
     };
     let (head, value, tail) = (&text[..at.start], &text[at.clone()], &text[at.end..]);
     !goes_on(head.chars().next_back(), value.chars().next())
-        && !goes_on(value.chars().next_back(), tail.chars().next())
+        && !goes_on(tail.chars().next(), value.chars().next_back())
 }

@@ -106,7 +106,8 @@ impl Names {
     ) -> String {
         let name = format!("{kind}_{tag}{number}");
         let placeholder = format!("<{name}>");
-        self.0.entry(name).or_insert_with(|| Value { text: Secret::new(value.to_owned()), is_credential });
+        let entry = self.0.entry(name).and_modify(|value| value.is_credential |= is_credential);
+        entry.or_insert_with(|| Value { text: Secret::new(value.to_owned()), is_credential });
         placeholder
     }
 

@@ -95,7 +95,7 @@ fn words(text: &str, at: Range<usize>) -> Range<usize> {
 }
 
 /// A category as it stands in a name.
-fn kind(category: &str) -> String {
+pub(super) fn kind(category: &str) -> String {
     let kind = match category {
         "personal/name" => "person",
         other => other.rsplit('/').next().unwrap_or(other),

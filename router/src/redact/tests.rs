@@ -7,7 +7,7 @@ const KEY: &str = "ghp_a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8";
 
 fn redact(redactor: &Redactor, json: &str) -> (Node, Names) {
     let mut body = Node::parse(json.as_bytes()).unwrap();
-    let names = redactor.redact(Endpoint::Embeddings, &mut body, &|_all| true).unwrap();
+    let names = redactor.redact(Endpoint::Embeddings, &mut body, (&|_all| true, Values::default())).unwrap();
     (body, names)
 }
 
@@ -36,7 +36,7 @@ fn every_text_of_a_call_is_looked_at() {
         assert!(written.contains("_1>"), "{written}");
     }
     let mut call = Node::parse(br#"{"arguments":"{\"to\":\"jane@example.com\",\"n\":\"\\\"\"}"}"#).unwrap();
-    let names = redactor.redact(Endpoint::Embeddings, &mut call, &|_all| true).unwrap();
+    let names = redactor.redact(Endpoint::Embeddings, &mut call, (&|_all| true, Values::default())).unwrap();
     assert_eq!(call.get("arguments").unwrap().as_text(), Some(r#"{"to":"<EMAIL_ADDRESS_1>","n":"\""}"#));
     assert!(document::restore(&names, &mut call));
     assert_eq!(call.get("arguments").unwrap().as_text(), Some(r#"{"to":"jane@example.com","n":"\""}"#));
@@ -50,7 +50,7 @@ fn what_is_not_wanted_or_signed_stays() {
     );
     let mut body = Node::parse(json.as_bytes()).unwrap();
     let only_keys = |category: Category| category.class() == Class::Credential;
-    let names = redactor.redact(Endpoint::Embeddings, &mut body, &only_keys).unwrap();
+    let names = redactor.redact(Endpoint::Embeddings, &mut body, (&only_keys, Values::default())).unwrap();
     assert_eq!(text(&body), json.replace(KEY, "<GITHUB_TOKEN_1>"));
     assert!(names.get("GITHUB_TOKEN_1").unwrap().is_credential());
 }
@@ -91,7 +91,7 @@ fn a_name_that_the_prompt_holds_is_not_given() {
     let all = TAGS.map(|tag| format!("EMAIL_ADDRESS_{tag}1")).join(" ");
     let mut body = Node::Text(format!("{all} {MAIL}"));
     assert!(matches!(
-        redactor.redact(Endpoint::Embeddings, &mut body, &|_all| true),
+        redactor.redact(Endpoint::Embeddings, &mut body, (&|_all| true, Values::default())),
         Err(RedactError::Lookalikes)
     ));
 }
@@ -150,7 +150,10 @@ fn restoring_undoes_redacting() {
             said.push_str(pieces[(state >> 33) % pieces.len()]);
         }
         let mut body = Node::List(vec![Node::Text(said.clone())]);
-        let Ok(names) = redactor.redact(Endpoint::Embeddings, &mut body, &|_all| true) else { continue };
+        let Ok(names) = redactor.redact(Endpoint::Embeddings, &mut body, (&|_all| true, Values::default()))
+        else {
+            continue;
+        };
         let redacted = body.elements()[0].as_text().unwrap();
         let back = restore::whole(&names, Place::Reader, redacted).unwrap_or_else(|| redacted.to_owned());
         assert_eq!(back, said, "{redacted}");

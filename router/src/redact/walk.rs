@@ -51,7 +51,7 @@ fn member((key, value): &mut (String, Node), depth: u32, see: &mut See<'_>) -> b
 }
 
 /// The document that a text holds.
-fn inner(text: &str, depth: u32) -> Option<Node> {
+pub(crate) fn inner(text: &str, depth: u32) -> Option<Node> {
     let begins = text.trim_start().starts_with(['{', '[']);
     (begins && depth < DEEPEST).then(|| Node::parse(text.as_bytes()).ok()).flatten()
 }

@@ -23,11 +23,25 @@ fn node(names: &Names, place: Place, node: &mut Node) -> bool {
             elements.iter_mut().fold(false, |changed, element| self::node(names, place, element) | changed)
         }
         Node::Object(_) if crate::redact::is_signed(node) => false,
-        Node::Object(members) => members.iter_mut().fold(false, |changed, (key, value)| {
-            let place = place_of(key, value, place);
-            place.is_some_and(|place| self::node(names, place, value)) | changed
-        }),
+        Node::Object(_) => {
+            let place = if is_call(node) { Place::Tool } else { place };
+            members(names, place, node)
+        }
     }
+}
+
+fn members(names: &Names, outer: Place, object: &mut Node) -> bool {
+    let Node::Object(members) = object else { return false };
+    members.iter_mut().fold(false, |changed, (key, value)| {
+        let place = place_of(key, value, outer);
+        place.is_some_and(|place| node(names, place, value)) | changed
+    })
+}
+
+/// A call of a tool, in whatever form: `function_call`, `local_shell_call`, `tool_use`.
+fn is_call(object: &Node) -> bool {
+    let kind = object.get("type").and_then(Node::as_text).unwrap_or_default();
+    kind.ends_with("_call") || kind.ends_with("tool_use")
 }
 
 /// Where a member's texts go; `None`: they stay.
@@ -35,7 +49,7 @@ fn place_of(key: &str, value: &Node, outer: Place) -> Option<Place> {
     match (key, value) {
         (key, _) if SIGNED.contains(&key) => None,
         ("arguments" | "partial_json", Node::Text(_)) => Some(Place::ToolJson),
-        ("input" | "arguments", _) => Some(Place::Tool),
+        ("input" | "arguments" | "tool_calls" | "function_call", _) => Some(Place::Tool),
         _ => Some(outer),
     }
 }

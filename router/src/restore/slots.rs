@@ -92,9 +92,13 @@ fn responses(event: &Node) -> Reading {
     let group = number("output_index");
     if let Some(text) = kind.strip_suffix(".delta") {
         let place = match text {
-            "response.custom_tool_call_input" => Place::Tool,
+            "response.output_text"
+            | "response.refusal"
+            | "response.reasoning_text"
+            | "response.reasoning_summary_text" => Place::Reader,
             _ if text.ends_with("_arguments") => Place::ToolJson,
-            _ => Place::Reader,
+            // Commands, patches, and what is yet to be invented.
+            _ => Place::Tool,
         };
         let thread = format!("{text} {} {}", number("content_index"), number("summary_index"));
         let slot = Slot { thread, group, place, path: vec![Step::Key("delta")] };

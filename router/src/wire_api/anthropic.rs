@@ -37,6 +37,12 @@ const BODY: Fields<'static> = Fields {
 /// Tools that have a version in their type and are run by the client all the same.
 const CLIENT_TOOLS: [&str; 4] = ["bash_", "text_editor_", "computer_", "memory_"];
 
+/// One of them with its version, a date: what else begins so is another tool.
+fn is_client_tool(kind: &str) -> bool {
+    let is_date = |text: &str| text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit());
+    CLIENT_TOOLS.iter().any(|tool| kind.strip_prefix(tool).is_some_and(is_date))
+}
+
 /// Checks that every member of `body` is understood; notes what holds no text.
 pub(super) fn check(reader: &mut Reader, body: &Node) -> Result<(), NotUnderstood> {
     let body = reader.object(body, "body", &BODY)?;
@@ -149,7 +155,7 @@ fn tool(reader: &mut Reader, node: &Node, at: &str) -> Result<(), NotUnderstood>
     match tool.get("type") {
         None | Some(Node::Null) => Ok(()),
         Some(Node::Text(kind)) if kind == "custom" => Ok(()),
-        Some(Node::Text(kind)) if CLIENT_TOOLS.iter().any(|tool| kind.starts_with(tool)) => Ok(()),
+        Some(Node::Text(kind)) if is_client_tool(kind) => Ok(()),
         _ => Err(NotUnderstood::new(&format!("{at}.type"), "is not a tool that the client runs")),
     }
 }

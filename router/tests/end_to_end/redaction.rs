@@ -1,6 +1,7 @@
 //! What the cloud gets in place of data, and what the client gets back.
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use wire::router::{AfterLocal, Directive, Sensitive};
 
 use crate::rig::{Plan, Reply, Rig, Script, all, context_under};
@@ -189,4 +190,41 @@ async fn the_same_value_has_the_same_name_every_turn() {
     assert!(bodies[1].contains("<EMAIL_ADDRESS_2> and <EMAIL_ADDRESS_1>"));
     assert!(bodies[2].contains("EMAIL_ADDRESS_1 is <EMAIL_ADDRESS_X1>; <EMAIL_ADDRESS_X3>"), "{}", bodies[2]);
     assert!(reply.body.contains("EMAIL_ADDRESS_1 is a@example.com; c@example.com"), "{}", reply.body);
+}
+
+/// A call that was begun before another one stayed local, and goes on after it was answered.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_was_open_before_the_session_stays_stays_too() {
+    let rig = Rig::start(echoing(Directive::default())).await;
+    let body = user("what the local model said, in other words", false);
+    let mut early = rig.connect().await;
+    let context = context_under("sensitive=pass providers=local,cloud");
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\n{context}content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    early.write_all(head.as_bytes()).await.unwrap();
+    // The router has read the head when the next call is answered: it takes one connection after the other.
+    assert!(rig.chat(CARD).await.head.contains("zone: local"));
+    early.write_all(body.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    let _reset = early.read_to_string(&mut answer).await;
+    assert!(answer.contains("zone: local"), "{answer}");
+    assert!(rig.seen_in_cloud().is_empty());
+}
+
+/// What only the text beside it shows to be a value.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_that_its_neighbour_gives_away_does_not_go_out() {
+    let rig = Rig::start(echoing(all(Sensitive::Redact))).await;
+    let parts = json!([
+        {"type":"text","text":"Maria Schmidt, Mercy Hospital"},
+        {"type":"text","text":"Serial number 48291734"},
+    ]);
+    let call = json!({"model":"m","messages":[{"role":"user","content":parts}]});
+    rig.post("/v1/chat/completions", &call.to_string()).await;
+    assert!(rig.seen_in_cloud().iter().all(|seen| !seen.body.contains("48291734")));
+    let records = rig.records.lock().unwrap().clone();
+    let decided = records.iter().find(|record| record["action"] == "inference").unwrap();
+    assert!(decided["inference"]["categories"]["personal/device-id"] == 1, "{decided}");
 }

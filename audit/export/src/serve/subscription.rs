@@ -8,12 +8,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use audit::Record;
 use audit::log::{LogError, Mark};
 use audit_watch::FeedEvent;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
@@ -27,16 +28,21 @@ use crate::records::Records;
 const WAITING: usize = 64;
 /// Records of one log before the others have their turn.
 const TURN: usize = 256;
+/// Calls at a time, of all clients together: each takes two of the user's inotify instances, which others need, too.
+const MOST_CALLS: usize = 16;
 /// Logs and places that a client may name.
 const MOST_NAMED: usize = 1024;
 
 /// The service over the logs in a directory.
 #[derive(Debug)]
-pub(super) struct Logs(PathBuf);
+pub(super) struct Logs {
+    root: PathBuf,
+    calls: Arc<Semaphore>,
+}
 
 impl Logs {
     pub(super) fn new(root: &Path) -> Self {
-        Self(root.to_owned())
+        Self { root: root.to_owned(), calls: Arc::new(Semaphore::new(MOST_CALLS)) }
     }
 }
 
@@ -46,10 +52,13 @@ impl Feed for Logs {
 
     async fn watch(&self, request: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         let wanted = Wanted::try_from(request.into_inner())?;
+        let full = |_closed| Status::resource_exhausted("16 calls are being served; end one of them first");
+        let call = Arc::clone(&self.calls).try_acquire_owned().map_err(full)?;
         let (to, events) = mpsc::channel(WAITING);
         let mut subscription =
-            Subscription { root: self.0.clone(), wanted, places: BTreeMap::new(), to: to.clone() };
+            Subscription { root: self.root.clone(), wanted, places: BTreeMap::new(), to: to.clone() };
         tokio::spawn(async move {
+            let _until_it_ends = call;
             tokio::select! {
                 ended = subscription.run() => {
                     if let Err(Ended::Refused(status)) = ended {

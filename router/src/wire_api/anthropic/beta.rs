@@ -9,6 +9,9 @@ pub const HEADER: &str = "anthropic-beta";
 const MOST: usize = 24;
 const LONGEST: usize = 64;
 
+/// Most digits in all names together, beside their dates.
+const MOST_DIGITS: usize = 8;
+
 /// Features asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Betas(Vec<String>);
@@ -29,7 +32,10 @@ impl Betas {
             let Ok(value) = value.to_str() else { return Err(BetaError) };
             names.extend(value.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned));
         }
-        if names.len() <= MOST && names.iter().all(|name| is_feature(name)) {
+        let digits =
+            |name: &String| undated(name).map_or(0, |name| name.bytes().filter(u8::is_ascii_digit).count());
+        let few_digits = names.iter().map(digits).sum::<usize>() <= MOST_DIGITS;
+        if names.len() <= MOST && few_digits && names.iter().all(|name| is_feature(name)) {
             Ok(Self(names))
         } else {
             Err(BetaError)
@@ -57,8 +63,17 @@ fn undated(name: &str) -> Option<&str> {
     let date: String = digits.chars().rev().collect();
     let short = format!("-{date}");
     let long = format!("-{}-{}-{}", date.get(..4)?, date.get(4..6)?, date.get(6..8)?);
-    let dated = date.starts_with("20");
+    let dated = is_date(&date);
     name.strip_suffix(&long).or_else(|| name.strip_suffix(&short)).filter(|name| dated && !name.is_empty())
+}
+
+/// Eight digits that are a day of this century.
+fn is_date(digits: &str) -> bool {
+    let part = |at: usize, most: u8| {
+        let number = digits.get(at..at + 2).and_then(|part| part.parse::<u8>().ok());
+        number.is_some_and(|number| (1..=most).contains(&number))
+    };
+    digits.starts_with("20") && part(4, 12) && part(6, 31)
 }
 
 #[cfg(test)]
@@ -87,6 +102,9 @@ mod tests {
             "-2025-01-01",
             "Context-2025-01-01",
             "a-1999-01-01",
+            "a-2041-11-41",
+            "a-20111345",
+            "a-411-2025-01-01,b-111-2025-01-01,c-111-2025-01-01",
         ] {
             assert_eq!(read(&[odd]), Err(BetaError), "{odd}");
         }

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use audit::{Action, Decision, Record};
+use audit_export::format::printable;
+use audit_query::filter::Pattern;
 use audit_query::{Filter, How, SearchError, search};
 use wire::id::{PolicyVersion, SandboxId};
 
@@ -33,6 +35,8 @@ impl Named {
         let filter = Filter {
             action: vec![Action::Configuration, Action::PolicyChange],
             decision: Some(Decision::Allow),
+            // Only the manager puts policies in force, whoever else writes so.
+            client: vec![Pattern::from("manager")],
             ..Filter::default()
         };
         for log in logs {
@@ -42,7 +46,9 @@ impl Named {
                 if self.0.remove(&(record.sandbox.clone(), version)) {
                     let when = shown(&record.time);
                     let (sandbox, number) = (&record.sandbox, record.sequence);
-                    lines.push(format!("policy {version} of {sandbox}: {line}, {when}, record {number}"));
+                    let line = format!("policy {version} of {sandbox}: {line}, {when}, record {number}");
+                    // Names of files are anybody's.
+                    lines.push(printable(&line).into_owned());
                 }
             }
         }

@@ -1,0 +1,62 @@
+//! What is done with a running sandbox on the word of a detection or an operator.
+
+use audit::Response;
+use audit_watch::Finding;
+use wire::operator::{Answer, Ask, Standing};
+
+use super::Running;
+use crate::event::Event;
+use crate::failure::Failure;
+use crate::operator::Asked;
+use crate::pause::Pace;
+use crate::reload::Cutoff;
+use crate::watching;
+
+impl Running {
+    /// First on the record, then done.
+    pub(super) fn noticed(&mut self, finding: &Finding) -> Result<(), Failure> {
+        self.recorder.noticed(finding)?;
+        match finding.response {
+            Response::Record => Ok(()),
+            Response::Quarantine => {
+                self.reload.quarantine(Cutoff::by_detection(finding.kind.as_str()), &mut self.recorder)
+            }
+            Response::Pause => {
+                let why = format!("detection {}", finding.kind.as_str());
+                self.pace.change(Pace::Still, &self.processes.machine, (&mut self.recorder, &why))
+            }
+            Response::Stop => Err(watching::stopped(finding)),
+        }
+    }
+
+    /// Does what an operator asks for.
+    pub(super) fn asked(&mut self, asked: Asked) -> Result<(), Failure> {
+        match asked.ask {
+            Ask::RefreshCredentials => {
+                self.refresh.asked(asked, self.events.to_loop(Event::Credentials));
+                Ok(())
+            }
+            Ask::SetPolicy { .. } | Ask::PolicyInForce | Ask::Quarantine => {
+                self.reload.asked(asked, &mut self.recorder)
+            }
+            Ask::Pause => self.change_pace(Pace::Still, &asked),
+            Ask::Resume => self.change_pace(Pace::Going, &asked),
+            Ask::Standing => {
+                asked.reply.send(Answer::Standing(self.standing()));
+                Ok(())
+            }
+        }
+    }
+
+    /// A change that fails is the caller's to know; the sandbox is as it was.
+    fn change_pace(&mut self, to: Pace, asked: &Asked) -> Result<(), Failure> {
+        let why = format!("asked for by user {}", asked.uid);
+        let changed = self.pace.change(to, &self.processes.machine, (&mut self.recorder, &why));
+        asked.reply.send(changed.map_or_else(Answer::from, |()| Answer::Standing(self.standing())));
+        Ok(())
+    }
+
+    fn standing(&self) -> Standing {
+        Standing { paused: self.pace == Pace::Still, quarantined: self.reload.is_quarantined() }
+    }
+}
