@@ -327,7 +327,8 @@ impl Running {
         if timings == Timings::Shown {
             events.timeline.show();
         }
-        recorded.and(result)
+        // What ended the sandbox is its cause; that this could not be recorded either mostly follows from it.
+        result.and_then(|status| recorded.map(|()| status))
     }
 
     fn event(&mut self, event: Event) -> Result<(), Failure> {
