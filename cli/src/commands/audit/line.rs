@@ -53,7 +53,10 @@ fn what(object: &Object) -> String {
     let method = object.method.as_ref().map(|method| format!("{method} ")).unwrap_or_default();
     let times =
         object.times.filter(|times| *times > 1).map(|times| format!("  ×{times}")).unwrap_or_default();
-    format!("{method}{host}{port}{}{times}", object.path.as_deref().unwrap_or_default())
+    let path = object.path.as_deref().unwrap_or_default();
+    // The router names a call of a model by its API's own name, `chat/completions`.
+    let between = if host.is_empty() || path.is_empty() || path.starts_with('/') { "" } else { "/" };
+    format!("{method}{host}{port}{between}{path}{times}")
 }
 
 fn model(inference: &Inference) -> String {
