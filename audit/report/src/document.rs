@@ -58,6 +58,12 @@ impl Bars {
         self.bars.iter().map(|(_, [first, second])| first.saturating_add(*second)).max().unwrap_or(1).max(1)
     }
 
+    /// What stands behind a bar: the count of each part that has a name.
+    pub(crate) fn figures(&self, parts: &[u64; 2]) -> String {
+        let named = parts.iter().zip(self.parts).filter(|(_, name)| !name.is_empty());
+        named.map(|(count, _)| count.to_string()).collect::<Vec<_>>().join(" | ")
+    }
+
     /// A part's share of the longest bar, in thousandths.
     pub(crate) fn thousandths(&self, part: u64) -> u32 {
         let share = u128::from(part) * 1000 / u128::from(self.longest());

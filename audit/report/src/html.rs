@@ -97,14 +97,8 @@ fn chart(out: &mut String, bars: &Bars) {
             out,
             format_args!("<rect x=\"{at}\" y=\"{top}\" width=\"{second}\" height=\"15\" fill=\"#c8553d\"/>"),
         );
-        let figures: Vec<_> = parts
-            .iter()
-            .zip(bars.parts)
-            .filter(|(_, part)| !part.is_empty())
-            .map(|(count, _)| count.to_string())
-            .collect();
         let (x, y) = (at + second + 6, top + 13);
-        write(out, format_args!("<text x=\"{x}\" y=\"{y}\">{}</text>\n", figures.join(" | ")));
+        write(out, format_args!("<text x=\"{x}\" y=\"{y}\">{}</text>\n", bars.figures(parts)));
     }
     out.push_str("</svg>\n");
 }

@@ -152,14 +152,8 @@ fn chart(pages: &mut Pages, bars: &Bars) {
         let [first, second] = parts.map(share);
         pages.fill((LEFT + NAME, 1.0), (first, 9.0), FIRST);
         pages.fill((LEFT + NAME + first, 1.0), (second, 9.0), SECOND);
-        let figures: Vec<_> = parts
-            .iter()
-            .zip(bars.parts)
-            .filter(|(_, part)| !part.is_empty())
-            .map(|(count, _)| count.to_string())
-            .collect();
         pages.text(
-            &figures.join(" | "),
+            &bars.figures(parts),
             (LEFT + NAME + first + second + 4.0, 3.0),
             (SMALL, Face::Plain, GREY),
         );
