@@ -1,7 +1,7 @@
 //! The one channel of a sandbox: whatever happens, to whomever, becomes an [`Event`] in it.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use wire::audit::{AuditEvent, SignEvent};
 use wire::machine::MachineEvent;
@@ -9,7 +9,7 @@ use wire::proxy::ProxyEvent;
 use wire::router::RouterEvent;
 
 use crate::control::Heard;
-use crate::failure::Failure;
+use crate::failure::{ExitStatus, Failure};
 use crate::interruption::Interruption;
 use crate::operator::Asked;
 use crate::process::Report;
@@ -17,6 +17,9 @@ use crate::refresh::Reread;
 use crate::signals::Received;
 use crate::timeline::Timeline;
 use crate::watching::Noticed;
+
+/// How long what a process has said before its end may take to be heard.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What happened, in order of arrival.
 #[derive(Debug)]
@@ -63,5 +66,23 @@ impl Events {
     pub(crate) fn next(&self, deadline: Option<Instant>) -> Option<Event> {
         let Some(deadline) = deadline else { return self.receiver.recv().ok() };
         self.receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()
+    }
+
+    /// Why a sandbox failed whose processes have all ended. Without its log every process ends, and which of them
+    /// is heard of first is chance: what the log's writer says of itself is the cause.
+    pub(crate) fn first_cause(&self, failure: Failure) -> Failure {
+        if failure.status != ExitStatus::Failed {
+            return failure;
+        }
+        let until = Instant::now() + LAST_WORDS;
+        loop {
+            match self.next(Some(until)) {
+                Some(Event::Audit(Report::Event(AuditEvent::Failed { cause, remedy }))) => {
+                    return Failure::new(cause, remedy);
+                }
+                Some(Event::Audit(Report::Gone)) | None => return failure,
+                Some(_late) => {}
+            }
+        }
     }
 }

@@ -323,6 +323,7 @@ impl Running {
         if let Some(sign) = &mut processes.sign {
             sign.wait_up_to(CHILD_GRACE);
         }
+        let result = result.map_err(|failure| events.first_cause(failure));
         events.timeline.mark("all taken down");
         if timings == Timings::Shown {
             events.timeline.show();

@@ -38,15 +38,18 @@ impl Blocking {
     }
 }
 
-fn exchange(socket: &mut UnixStream, frame: &[u8]) -> Result<Reply, AppendError> {
+fn exchange(socket: &mut (impl Read + Write), frame: &[u8]) -> Result<Reply, AppendError> {
     socket.write_all(frame).map_err(gone)?;
     let mut bytes = [0; MAX_REPLY + 4];
     let mut filled = 0;
     // One reply to one event: nothing follows it, and mostly it comes in one piece.
     loop {
-        match socket.read(&mut bytes[filled..]).map_err(gone)? {
-            0 => return Err(AppendError::Lost),
-            more => filled += more,
+        match socket.read(&mut bytes[filled..]) {
+            Ok(0) => return Err(AppendError::Lost),
+            Ok(more) => filled += more,
+            // A handled signal ends a read that has a time limit; its answer still comes.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(gone(error)),
         }
         if let Some((body, _length)) = protocol::first_frame(&bytes[..filled], MAX_REPLY)? {
             return Ok(protocol::parse_reply(body)?);
@@ -60,5 +63,41 @@ fn gone(error: io::Error) -> AppendError {
             AppendError::Lost
         }
         _ => AppendError::Io(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A writer whose answer comes in pieces, each after a signal.
+    struct Signalled(Vec<u8>, bool);
+
+    impl Read for Signalled {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.1 = !self.1;
+            if self.1 {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            buffer[0] = self.0.remove(0);
+            Ok(1)
+        }
+    }
+
+    impl Write for Signalled {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_signal_does_not_end_the_wait_for_a_receipt() {
+        let refusal = Reply::Refused("no".to_owned());
+        let mut writer = Signalled(protocol::reply_frame(&refusal), false);
+        assert_eq!(exchange(&mut writer, b"event").unwrap(), refusal);
     }
 }
