@@ -1,8 +1,8 @@
-//! Which files the agent's processes may execute: the kernel asks here before each, and waits.
+//! Which files the agent's processes may execute, and which they did: the kernel asks here before each, and waits.
 //!
 //! ```text
 //! execve ──fanotify──► Watch ──► Facts (path, content, who opens) ──► Rules ──► yes | no, EPERM
-//!                                                                        no ──► Refusals ──► the manager
+//!                                                                       └─────► Executions ──► the manager
 //! ```
 //! `fanotify` and not a BPF program: both are built into the stock kernel, but here the descriptor that comes with
 //! the question *is* the file, its content can be read before the answer, and nothing is loaded into the kernel.
@@ -10,8 +10,8 @@
 //! One thread answers. If it cannot go on, the machine goes off: a question that nobody answers would wait, and
 //! a watch that ends would let everything pass. This module must never know why a file is listed.
 
+mod executions;
 mod facts;
-mod refusals;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -27,10 +27,11 @@ use wire::confinement::Confinement;
 use crate::boot::root::Tree;
 use crate::life;
 use crate::sys::fanotify::{Answer, Question, Watch};
+use executions::Kind;
 use facts::Opened;
-use rules::{Facts, Rules};
+use rules::{Facts, Role, Rules};
 
-pub(crate) use refusals::Refusals;
+pub(crate) use executions::Executions;
 
 /// Why executables cannot be watched.
 #[derive(Debug, thiserror::Error)]
@@ -52,8 +53,8 @@ pub(crate) enum GuardError {
     Thread(#[source] io::Error),
 }
 
-/// From here on the kernel asks about every file that the processes below `warden` execute; what was refused
-/// is in the result. Nothing is watched if the confinement names no executables.
+/// From here on the kernel asks about every file that the processes below `warden` execute; what became of it is
+/// in the result. If the confinement names no executables, everything may run, and is told.
 ///
 /// # Errors
 /// What cannot be watched.
@@ -61,25 +62,30 @@ pub(crate) fn guard(
     confinement: &Confinement,
     tree: &Tree,
     warden: Pid,
-) -> Result<Option<Arc<Refusals>>, GuardError> {
-    let Some(executables) = &confinement.executables else { return Ok(None) };
-    // Kernel settings may forbid to read it of another process. Without it every dynamic program would be
-    // refused; better said here than by each of them.
-    std::fs::read(format!("/proc/{}/stack", warden.as_raw_nonzero())).map_err(GuardError::Stack)?;
-    let rules = Rules::new(executables, |path| facts::resolved(tree, path));
+) -> Result<Arc<Executions>, GuardError> {
+    let resolve = |path: &str| facts::resolved(tree, path);
+    let rules = match &confinement.executables {
+        Some(lists) => {
+            // Kernel settings may forbid to read it of another process. Without it every dynamic program would
+            // be refused; better said here than by each of them.
+            std::fs::read(format!("/proc/{}/stack", warden.as_raw_nonzero())).map_err(GuardError::Stack)?;
+            Rules::new(lists, resolve)
+        }
+        None => Rules::none(resolve),
+    };
     let watch = Watch::new().map_err(GuardError::Watch)?;
     let mounts = std::fs::read_to_string(format!("/proc/{}/mountinfo", warden.as_raw_nonzero()));
     for mount in executable_mounts(&mounts.map_err(GuardError::Mounts)?) {
         let path = PathBuf::from(format!("/proc/{}/root{mount}", warden.as_raw_nonzero()));
         watch.file_system_of(&path).map_err(|error| GuardError::Mark(mount, error))?;
     }
-    let refusals = Arc::new(Refusals::new().map_err(|error| GuardError::Thread(error.into()))?);
-    let guard = Guard { watch, rules, agent: confinement.user.uid, refusals: Arc::clone(&refusals) };
+    let executions = Arc::new(Executions::new().map_err(|error| GuardError::Thread(error.into()))?);
+    let guard = Guard { watch, rules, agent: confinement.user.uid, executions: Arc::clone(&executions) };
     std::thread::Builder::new()
         .name("executables".to_owned())
         .spawn(move || guard.serve())
         .map_err(GuardError::Thread)?;
-    Ok(Some(refusals))
+    Ok(executions)
 }
 
 /// The thread that answers.
@@ -87,11 +93,14 @@ struct Guard {
     watch: Watch,
     rules: Rules,
     agent: u32,
-    refusals: Arc<Refusals>,
+    executions: Arc<Executions>,
 }
 
 impl Guard {
     fn serve(mut self) -> ! {
+        // On a busy machine every execution would wait for this thread's turn. Where the kernel does not let it
+        // go first, they do.
+        let _in_turn = crate::sys::run_first();
         let digests = crate::identity::Digests::default();
         loop {
             let questions = match self.watch.questions() {
@@ -99,24 +108,38 @@ impl Guard {
                 Err(error) => life::die(&format!("guest-init: nobody asks about executables: {error}")),
             };
             for question in &questions {
-                let answer = self.judge(question, &digests);
+                let opened = Opened::new(question, &digests, self.agent);
+                let (answer, tell) = self.judge(question, &opened);
+                let _until_counted = self.executions.answering();
                 if let Err(error) = self.watch.answer(question, answer) {
                     life::die(&format!("guest-init: cannot answer about executables: {error}"));
+                }
+                // The thread that asked goes on meanwhile: a long file keeps only the next question waiting.
+                if let Some(kind) = tell {
+                    self.executions.first(kind, question.thread, opened.digest());
                 }
             }
         }
     }
 
-    fn judge(&mut self, question: &Question, digests: &crate::identity::Digests) -> Answer {
-        let opened = Opened::new(question, digests, self.agent);
-        match self.rules.judge(&opened) {
-            Ok(()) => Answer::Yes,
-            Err(reason) => {
-                let path = opened.path().unwrap_or_default();
-                self.refusals.add(&path, &facts::caller(question.thread), question.thread, reason);
-                Answer::No
-            }
+    /// The answer, and what is to be told as the first of its kind.
+    fn judge(&mut self, question: &Question, opened: &Opened<'_>) -> (Answer, Option<Kind>) {
+        let verdict = self.rules.judge(opened);
+        let answer = if verdict.is_ok() { Answer::Yes } else { Answer::No };
+        // That a program was loaded is told with the program.
+        if verdict == Ok(Role::Loader) {
+            return (answer, None);
         }
+        let path = opened.path().unwrap_or_default();
+        let kind = Kind::new(&path, &facts::caller(question.thread), verdict.err());
+        if self.executions.again(&kind) {
+            return (answer, None);
+        }
+        if verdict.is_ok() && opened.role() == Role::Loader {
+            self.rules.met(path);
+            return (answer, None);
+        }
+        (answer, Some(kind))
     }
 }
 

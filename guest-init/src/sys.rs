@@ -111,6 +111,14 @@ pub(crate) fn hide_memory() -> Result<(), Errno> {
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
 }
 
+/// Lets the calling thread run before every thread that is not one of its kind.
+pub(crate) fn run_first() -> Result<(), Errno> {
+    let lowest = libc::sched_param { sched_priority: 1 };
+    // SAFETY: the pointer is to a live parameter; 0 is the calling thread.
+    let outcome = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const lowest) };
+    if outcome == 0 { Ok(()) } else { Err(last_error()) }
+}
+
 fn mask(how: libc::c_int, signals: &[libc::c_int]) -> Result<libc::sigset_t, Errno> {
     let mut set = MaybeUninit::uninit();
     // SAFETY: sigemptyset initialises the set behind a valid pointer.

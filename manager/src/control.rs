@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 use wire::control::{FromGuest, MAX_CHUNK, Stream, ToGuest};
 use wire::frame::{self, FrameError};
 
-/// How many messages about refused programs are taken at once, and how long it is until one more is. An honest
-/// guest sends one a second; what another one sends waits in its own memory.
-const REFUSALS: u32 = 8;
-const REFUSAL_EVERY: Duration = Duration::from_millis(500);
+/// How many messages about executed programs are taken at once, and how long it is until one more is. An honest
+/// guest sends two a second, and the rest at the end; what another one sends waits in its own memory.
+const EXECUTIONS: u32 = 16;
+const EXECUTIONS_EVERY: Duration = Duration::from_millis(250);
 
 /// Messages waiting for the guest. Standard input waits when it is full.
 const QUEUE: usize = 32;
@@ -152,7 +152,7 @@ fn read<O: Write, E: Write>(mut stream: UnixStream, mut sinks: Sinks<O, E>, mut 
             Ok(last @ (FromGuest::Exited(_) | FromGuest::Failed { .. })) => {
                 return heard(Heard::Message(last));
             }
-            Ok(message @ FromGuest::NotExecuted { .. }) => {
+            Ok(message @ FromGuest::Executed { .. }) => {
                 std::thread::sleep(pace.wait(Instant::now()));
                 heard(Heard::Message(message));
             }
@@ -163,7 +163,7 @@ fn read<O: Write, E: Write>(mut stream: UnixStream, mut sinks: Sinks<O, E>, mut 
     }
 }
 
-/// Lets [`REFUSALS`] through at once and then one every [`REFUSAL_EVERY`].
+/// Lets [`EXECUTIONS`] through at once and then one every [`EXECUTIONS_EVERY`].
 #[derive(Clone, Copy, Debug)]
 struct Pace {
     /// When everything that was let through is paid for.
@@ -177,8 +177,8 @@ impl Pace {
 
     /// How long the next one has to wait.
     fn wait(&mut self, now: Instant) -> Duration {
-        self.paid = self.paid.max(now) + REFUSAL_EVERY;
-        self.paid.saturating_duration_since(now).saturating_sub(REFUSAL_EVERY * REFUSALS)
+        self.paid = self.paid.max(now) + EXECUTIONS_EVERY;
+        self.paid.saturating_duration_since(now).saturating_sub(EXECUTIONS_EVERY * EXECUTIONS)
     }
 }
 
@@ -197,9 +197,9 @@ mod tests {
     fn a_guest_that_floods_waits() {
         let start = Instant::now();
         let mut pace = Pace::new(start);
-        assert!((0..REFUSALS).all(|_| pace.wait(start) == Duration::ZERO));
-        assert_eq!(pace.wait(start), REFUSAL_EVERY);
-        assert_eq!(pace.wait(start + REFUSAL_EVERY), REFUSAL_EVERY);
+        assert!((0..EXECUTIONS).all(|_| pace.wait(start) == Duration::ZERO));
+        assert_eq!(pace.wait(start), EXECUTIONS_EVERY);
+        assert_eq!(pace.wait(start + EXECUTIONS_EVERY), EXECUTIONS_EVERY);
         let mut honest = Pace::new(start);
         assert!((0..100).all(|second| honest.wait(start + Duration::from_secs(second)) == Duration::ZERO));
     }

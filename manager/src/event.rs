@@ -36,11 +36,27 @@ pub(crate) enum Event {
     Noticed(Noticed),
 }
 
+/// The last words of the processes that keep the log.
+#[derive(Debug, Default)]
+struct Words {
+    signer: Said,
+    writer: Said,
+}
+
+#[derive(Debug, Default)]
+enum Said {
+    #[default]
+    Nothing,
+    Failed(Failure),
+    Ended,
+}
+
 /// The one channel, and the signals that feed it from the first moment.
 #[derive(Debug)]
 pub(crate) struct Events {
     sender: Sender<Event>,
     receiver: Receiver<Event>,
+    log: Words,
     /// For those who cannot wait at the channel.
     pub(crate) interruption: Interruption,
     /// When the phases of the run ended.
@@ -53,7 +69,7 @@ impl Events {
         let signals = sender.clone();
         // A closed channel means that the sandbox has ended: the signal has nothing left to end.
         let interruption = Interruption::watch(move |signal| drop(signals.send(Event::Signal(signal))))?;
-        Ok(Self { sender, receiver, interruption, timeline: Timeline::begin() })
+        Ok(Self { sender, receiver, log: Words::default(), interruption, timeline: Timeline::begin() })
     }
 
     /// A function that passes what `wrap` makes of it to the loop.
@@ -63,26 +79,67 @@ impl Events {
     }
 
     /// The next event before `deadline`; `None` when it has passed.
-    pub(crate) fn next(&self, deadline: Option<Instant>) -> Option<Event> {
-        let Some(deadline) = deadline else { return self.receiver.recv().ok() };
-        self.receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()
+    pub(crate) fn next(&mut self, deadline: Option<Instant>) -> Option<Event> {
+        let event = match deadline {
+            None => self.receiver.recv().ok(),
+            Some(deadline) => {
+                self.receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()
+            }
+        }?;
+        self.log.hear(&event);
+        Some(event)
     }
 
     /// Why a sandbox failed whose processes have all ended. Without its log every process ends, and which of them
-    /// is heard of first is chance: what the log's writer says of itself is the cause.
-    pub(crate) fn first_cause(&self, failure: Failure) -> Failure {
+    /// is heard of first is chance: what those that keep the log say of themselves is the cause. `signed`: one of
+    /// them signs.
+    pub(crate) fn first_cause(&mut self, failure: Failure, signed: bool) -> Failure {
         if failure.status != ExitStatus::Failed {
             return failure;
         }
+        if !signed {
+            self.log.signer.gone();
+        }
         let until = Instant::now() + LAST_WORDS;
-        loop {
-            match self.next(Some(until)) {
-                Some(Event::Audit(Report::Event(AuditEvent::Failed { cause, remedy }))) => {
-                    return Failure::new(cause, remedy);
-                }
-                Some(Event::Audit(Report::Gone)) | None => return failure,
-                Some(_late) => {}
+        while !self.log.is_silent() && self.next(Some(until)).is_some() {}
+        // The writer fails because of its signer, and never the other way round.
+        let Words { signer, writer } = std::mem::take(&mut self.log);
+        [signer, writer].into_iter().find_map(Said::failure).unwrap_or(failure)
+    }
+}
+
+impl Words {
+    fn hear(&mut self, event: &Event) {
+        match event {
+            Event::Sign(Report::Event(SignEvent::Failed { cause, remedy })) => {
+                self.signer = Said::Failed(Failure::new(cause, remedy));
             }
+            Event::Audit(Report::Event(AuditEvent::Failed { cause, remedy })) => {
+                self.writer = Said::Failed(Failure::new(cause, remedy));
+            }
+            Event::Sign(Report::Gone) => self.signer.gone(),
+            Event::Audit(Report::Gone) => self.writer.gone(),
+            _other => {}
+        }
+    }
+
+    /// Nobody will say more.
+    fn is_silent(&self) -> bool {
+        ![&self.signer, &self.writer].iter().any(|said| matches!(said, Said::Nothing))
+    }
+}
+
+impl Said {
+    fn gone(&mut self) {
+        if matches!(self, Self::Nothing) {
+            *self = Self::Ended;
+        }
+    }
+
+    fn failure(self) -> Option<Failure> {
+        match self {
+            Self::Failed(failure) => Some(failure),
+            Self::Nothing | Self::Ended => None,
         }
     }
 }

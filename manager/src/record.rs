@@ -12,7 +12,7 @@ use audit::{
 use audit_watch::Finding;
 use images::Digest;
 use wire::confinement::Confinement;
-use wire::control::{MAX_REFUSALS, Refusal, RefusalReason};
+use wire::control::{Execution, MAX_EXECUTIONS, RefusalReason, Unlisted};
 use wire::id::PolicyVersion;
 
 use crate::failure::{ExitStatus, Failure, chain};
@@ -106,33 +106,38 @@ impl Recorder {
         self.record(&Event { credentials, ..event })
     }
 
-    /// The guest says that it refused to let the agent, whose user id is `uid`, execute files.
-    pub(crate) fn not_executed(
+    /// The guest says what the agent, whose user id is `uid`, executed, and what it was not let execute.
+    pub(crate) fn executed(
         &mut self,
-        refusals: &[Refusal],
-        unlisted: u64,
+        executions: &[Execution],
+        unlisted: Unlisted,
         uid: u32,
     ) -> Result<(), Failure> {
-        for refusal in refusals.iter().take(MAX_REFUSALS) {
-            let caller = Owner::caller(&refusal.caller, refusal.pid, uid);
-            self.refused(Event {
+        for execution in executions.iter().take(MAX_EXECUTIONS) {
+            let caller = Owner::caller(&execution.caller, execution.pid, uid);
+            let sha256 = execution.sha256.map(wire::subject::Digest::to_hex);
+            let object = Object { sha256, ..Object::program(&execution.program, execution.times) };
+            self.execution(Event {
                 subject: Some(Subject::Owners(vec![caller])),
-                object: Some(Object::program(&refusal.program, refusal.times)),
-                reason: Some(reason(refusal.reason).to_owned()),
+                object: Some(object),
+                decision: Some(if execution.refused.is_some() { Decision::Deny } else { Decision::Allow }),
+                reason: execution.refused.map(|refused| reason(refused).to_owned()),
                 ..Event::new(Action::Execution)
             })?;
         }
-        if unlisted == 0 {
-            return Ok(());
+        for (times, decision) in [(unlisted.allowed, Decision::Allow), (unlisted.refused, Decision::Deny)] {
+            if times > 0 {
+                let reason = Some("other programs, too many to list".to_owned());
+                let object = Some(Object { times: Some(times), ..Object::default() });
+                let decision = Some(decision);
+                self.execution(Event { object, reason, decision, ..Event::new(Action::Execution) })?;
+            }
         }
-        let reason = Some("other programs, too many to list".to_owned());
-        let object = Some(Object { times: Some(unlisted), ..Object::default() });
-        self.refused(Event { object, reason, ..Event::new(Action::Execution) })
+        Ok(())
     }
 
-    fn refused(&mut self, event: Event) -> Result<(), Failure> {
-        let (decision, level) = (Some(Decision::Deny), Some("executable".to_owned()));
-        self.record(&Event { decision, level, ..event })
+    fn execution(&mut self, event: Event) -> Result<(), Failure> {
+        self.record(&Event { level: Some("executable".to_owned()), ..event })
     }
 
     /// Something was noticed. It is recorded before the response to it.

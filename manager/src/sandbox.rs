@@ -323,7 +323,7 @@ impl Running {
         if let Some(sign) = &mut processes.sign {
             sign.wait_up_to(CHILD_GRACE);
         }
-        let result = result.map_err(|failure| events.first_cause(failure));
+        let result = result.map_err(|failure| events.first_cause(failure, processes.sign.is_some()));
         events.timeline.mark("all taken down");
         if timings == Timings::Shown {
             events.timeline.show();
@@ -342,8 +342,8 @@ impl Running {
                 self.events.timeline.mark("agent's first instruction");
                 Ok(())
             }
-            Event::Guest(Heard::Message(FromGuest::NotExecuted { refusals, unlisted })) => {
-                self.recorder.not_executed(&refusals, unlisted, self.prepared.agent_uid())
+            Event::Guest(Heard::Message(FromGuest::Executed { executions, unlisted })) => {
+                self.recorder.executed(&executions, unlisted, self.prepared.agent_uid())
             }
             Event::Machine(Report::Event(MachineEvent::Ready { .. })) => Ok(()),
             Event::Audit(Report::Event(event)) if !matches!(event, AuditEvent::Failed { .. }) => {

@@ -7,7 +7,7 @@
 //!   Ready        ───────────────►           everything is mounted and captured
 //!   Started      ───────────────►           the agent's first instruction is next
 //!   Output …     ───────────────►
-//!   NotExecuted … ──────────────►           programs that were refused
+//!   Executed …   ───────────────►           programs that ran or were refused
 //!                ◄───────────────  Input, EndOfInput, Signal, Resize …
 //!   Exited       ───────────────►           then the guest powers off
 //! ```
@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::confinement::Confinement;
 use crate::flow::FlowKey;
+use crate::subject::Digest;
 
 /// From guest-init to the manager.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,12 +54,12 @@ pub enum FromGuest {
         /// The bytes.
         bytes: Vec<u8>,
     },
-    /// Files that the agent's processes tried to execute and may not; at most one message a second.
-    NotExecuted {
-        /// What, by whom, how often; at most [`MAX_REFUSALS`].
-        refusals: Vec<Refusal>,
-        /// Attempts beyond those.
-        unlisted: u64,
+    /// Files that the agent's processes executed, or tried to and may not; at most two messages a second.
+    Executed {
+        /// What, by whom, how often; at most [`MAX_EXECUTIONS`].
+        executions: Vec<Execution>,
+        /// Those beyond them.
+        unlisted: Unlisted,
     },
     /// The agent ended.
     Exited(Exit),
@@ -198,19 +199,30 @@ pub enum Stream {
     Stderr,
 }
 
-/// Attempts to execute one file that may not be executed.
+/// One file was executed, or was to be, by processes of one executable.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refusal {
+pub struct Execution {
     /// The file's path in the agent's tree, cut at [`MAX_PATH`] bytes.
     pub program: String,
-    /// The executable of the process that tried, cut likewise.
+    /// The executable of the process that did or tried, cut likewise.
     pub caller: String,
     /// That process, in guest-init's numbering; the first of them.
     pub pid: u32,
-    /// Why not.
-    pub reason: RefusalReason,
+    /// The file's content when it was executed first; `None` if it could not be read, or was too long.
+    pub sha256: Option<Digest>,
+    /// Why not; `None` if it was executed.
+    pub refused: Option<RefusalReason>,
     /// How often.
     pub times: u64,
+}
+
+/// Executions that there was no room to tell apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unlisted {
+    /// How often something was executed.
+    pub allowed: u64,
+    /// How often something was refused.
+    pub refused: u64,
 }
 
 /// Why a file may not be executed.
@@ -261,10 +273,10 @@ pub enum Stage {
 /// Longest chunk of standard input or output in one message, in bytes.
 pub const MAX_CHUNK: usize = 32 * 1024;
 
-/// Most entries of one [`FromGuest::NotExecuted`].
-pub const MAX_REFUSALS: usize = 16;
+/// Most entries of one [`FromGuest::Executed`].
+pub const MAX_EXECUTIONS: usize = 24;
 
-/// Longest path in a [`Refusal`], in bytes.
+/// Longest path in an [`Execution`], in bytes.
 pub const MAX_PATH: usize = 1024;
 
 macro_rules! redacted_debug {
@@ -283,7 +295,7 @@ redacted_debug!(FromGuest,
     Self::Ready { at_ns } => format!("Ready {{ at_ns: {at_ns} }}"),
     Self::Started { pid, at_ns } => format!("Started {{ pid: {pid}, at_ns: {at_ns} }}"),
     Self::Output { stream, bytes } => format!("Output {{ {stream:?}, <{} bytes> }}", bytes.len()),
-    Self::NotExecuted { refusals, unlisted } => format!("NotExecuted {{ {}, {unlisted} more }}", refusals.len()),
+    Self::Executed { executions, unlisted } => format!("Executed {{ {}, {unlisted:?} }}", executions.len()),
     Self::Exited(exit) => format!("Exited({exit:?})"),
     Self::Failed { stage, cause } => format!("Failed {{ {stage:?}, {cause:?} }}"),
 );
@@ -294,6 +306,6 @@ redacted_debug!(ToGuest,
     Self::Signal(number) => format!("Signal({number})"),
     Self::Resize(size) => format!("Resize({size:?})"),
 );
-redacted_debug!(Refusal, refusal => format!("Refusal {{ {:?}, {} times }}", refusal.reason, refusal.times));
+redacted_debug!(Execution, done => format!("Execution {{ refused: {:?}, {} times }}", done.refused, done.times));
 redacted_debug!(File, file => format!("File {{ {:?}, <{} bytes> }}", file.path, file.content.len()));
 redacted_debug!(Agent, agent => format!("Agent {{ command: {:?}, env: <redacted>, workdir: {:?} }}", agent.command, agent.workdir));

@@ -16,7 +16,7 @@ use wire::frame;
 use super::channel::{ChannelError, Order, Report};
 use super::{Running, Streams, cgroup, warden};
 use crate::control::{Control, ControlError};
-use crate::executables::Refusals;
+use crate::executables::Executions;
 
 /// Above this many bytes in a queue its source is not read.
 const FULL: usize = 256 * 1024;
@@ -32,8 +32,8 @@ struct Session<'a> {
     /// Output streams that have not ended.
     outputs: Vec<(Stream, OwnedFd)>,
     exit: Option<Exit>,
-    /// What its processes may not execute and tried to; `None`: there is nothing that they may not.
-    refusals: Option<Arc<Refusals>>,
+    /// What its processes execute.
+    executions: Arc<Executions>,
 }
 
 /// Towards the agent's standard input.
@@ -51,7 +51,7 @@ enum Source {
     Channel,
     Stdin,
     Output(usize),
-    Refusals,
+    Executions,
 }
 
 /// Serves until the agent has ended and everything it wrote is on its way; returns how it ended.
@@ -61,7 +61,7 @@ enum Source {
 pub(crate) fn serve(
     control: &mut Control,
     running: Running,
-    refusals: Option<Arc<Refusals>>,
+    executions: Arc<Executions>,
 ) -> Result<Exit, ControlError> {
     let (stdin, outputs) = match running.streams {
         Streams::Pipes { stdin, stdout, stderr } => {
@@ -72,14 +72,16 @@ pub(crate) fn serve(
             (Stdin::new(copy, true), vec![(Stream::Stdout, master)])
         }
     };
-    Session { control, channel: running.channel, stdin, outputs, exit: None, refusals }.run()
+    Session { control, channel: running.channel, stdin, outputs, exit: None, executions }.run()
 }
 
 impl Session<'_> {
     fn run(mut self) -> Result<Exit, ControlError> {
         loop {
             if let (Some(exit), true) = (self.exit, self.outputs.is_empty()) {
-                self.tell_refusals()?;
+                // Nothing that it executed stays untold.
+                self.executions.settle();
+                while self.tell_executions()? {}
                 return Ok(exit);
             }
             for (source, events) in self.wait()? {
@@ -88,11 +90,11 @@ impl Session<'_> {
                     Source::Channel => self.on_report(),
                     Source::Stdin => self.stdin.write(),
                     Source::Output(index) => self.on_output(index)?,
-                    Source::Refusals => self.hear_refusals(),
+                    Source::Executions => self.executions.heard(),
                 }
             }
-            if self.next_refusals() == Some(Duration::ZERO) {
-                self.tell_refusals()?;
+            if self.next_executions() == Some(Duration::ZERO) {
+                self.tell_executions()?;
             }
         }
     }
@@ -119,12 +121,10 @@ impl Session<'_> {
                 watch(Source::Output(index), fd.as_fd(), PollFlags::IN);
             }
         }
-        let pause = self.next_refusals();
+        let pause = self.next_executions();
         // While there is no room, nothing would be done about it.
-        if let (Some(refusals), None) =
-            (self.refusals.as_ref().filter(|_| self.control.queued() < FULL), pause)
-        {
-            watch(Source::Refusals, refusals.as_fd(), PollFlags::IN);
+        if self.control.queued() < FULL && pause.is_none() {
+            watch(Source::Executions, self.executions.as_fd(), PollFlags::IN);
         }
         let pause = pause.and_then(|pause| Timespec::try_from(pause).ok());
         match rustix::event::poll(&mut poll, pause.as_ref()) {
@@ -135,22 +135,16 @@ impl Session<'_> {
         Ok(ready.filter(|(_, events)| !events.is_empty()).collect())
     }
 
-    /// When refusals may be told; `None` if there are none, or no room for them.
-    fn next_refusals(&self) -> Option<Duration> {
-        let refusals = self.refusals.as_ref().filter(|_| self.control.queued() < FULL)?;
-        refusals.due(Instant::now())
+    /// When executions may be told; `None` if there are none, or no room for them.
+    fn next_executions(&self) -> Option<Duration> {
+        if self.control.queued() < FULL { self.executions.due(Instant::now()) } else { None }
     }
 
-    /// What woke the session is in the counts, or was told already.
-    fn hear_refusals(&self) {
-        if let Some(refusals) = &self.refusals {
-            refusals.heard();
-        }
-    }
-
-    fn tell_refusals(&mut self) -> Result<(), ControlError> {
-        let told = self.refusals.as_ref().and_then(|refusals| refusals.take(Instant::now()));
-        told.map_or(Ok(()), |message| self.control.send(&message))
+    /// Tells of executions; whether there were any to tell of.
+    fn tell_executions(&mut self) -> Result<bool, ControlError> {
+        let Some(message) = self.executions.take(Instant::now()) else { return Ok(false) };
+        self.control.send(&message)?;
+        Ok(true)
     }
 
     fn on_control(&mut self, events: PollFlags) -> Result<(), ControlError> {

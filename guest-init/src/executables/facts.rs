@@ -8,14 +8,18 @@ use std::path::Path;
 
 use rustix::fs::{Mode, OFlags, StatVfsMountFlags};
 use rustix::process::Pid;
+use wire::subject::Digest;
 
 use super::rules::{Content, Facts, Hold, Role};
 use crate::boot::root::{TREE, Tree};
 use crate::identity::Digests;
 use crate::sys::fanotify::Question;
 
-/// Longest file that is read for its digest.
+/// Longest file that is read for its digest where a list names digests.
 const MAX_CONTENT: u64 = 1 << 30;
+
+/// Longest file that is read only to be told.
+const MAX_TOLD: u64 = 64 << 20;
 
 /// Write permission of the group and of others. An access list that lets somebody else write shows as the
 /// group's.
@@ -36,6 +40,15 @@ pub(super) struct Opened<'a> {
 impl<'a> Opened<'a> {
     pub(super) fn new(question: &'a Question, digests: &'a Digests, agent: u32) -> Self {
         Self { question, digests, agent }
+    }
+
+    /// The content's digest, for whoever reads the log.
+    pub(super) fn digest(&self) -> Option<Digest> {
+        let size = rustix::fs::fstat(&self.question.file).ok()?.st_size;
+        if u64::try_from(size).ok()? > MAX_TOLD {
+            return None;
+        }
+        self.content().map(|content| content.digest)
     }
 
     /// A file with somebody else's name on it, that only they may write, or on a file system that nobody writes.

@@ -50,6 +50,8 @@ pub(super) enum Role {
 /// Both lists.
 #[derive(Debug)]
 pub(super) struct Rules {
+    /// There are no lists.
+    everything: bool,
     allow: List,
     deny: List,
     loaders: HashSet<Vec<u8>>,
@@ -67,18 +69,35 @@ impl Rules {
     /// `resolve` follows the links of a path in the agent's tree.
     pub(super) fn new(executables: &Executables, resolve: impl Fn(&str) -> Option<Vec<u8>>) -> Self {
         Self {
+            everything: false,
             allow: List::new(&executables.allow, &resolve),
             deny: List::new(&executables.deny, &resolve),
-            loaders: LOADERS.iter().filter_map(|path| resolve(path)).collect(),
+            loaders: loaders(resolve),
         }
     }
 
-    /// Whether the file may be executed.
+    /// The kernel took this file for a loader.
+    pub(super) fn met(&mut self, loader: Vec<u8>) {
+        self.loaders.insert(loader);
+    }
+
+    /// Everything may be executed.
+    pub(super) fn none(resolve: impl Fn(&str) -> Option<Vec<u8>>) -> Self {
+        Self { everything: true, allow: List::default(), deny: List::default(), loaders: loaders(resolve) }
+    }
+
+    /// In what role the file may be executed. That of a program that nobody has met as a loader is taken for a
+    /// program's: see [`Self::met`].
     ///
     /// # Errors
-    /// Why not.
-    pub(super) fn judge(&mut self, file: &impl Facts) -> Result<(), RefusalReason> {
-        let path = file.path().ok_or(RefusalReason::Unreadable)?;
+    /// Why it may not.
+    pub(super) fn judge(&mut self, file: &impl Facts) -> Result<Role, RefusalReason> {
+        let path = file.path().ok_or(RefusalReason::Unreadable);
+        if self.everything {
+            let loader = path.is_ok_and(|path| self.loaders.contains(&path));
+            return Ok(if loader { file.role() } else { Role::Program });
+        }
+        let path = path?;
         // A file that was removed is no longer the one that an allowed path means; a denied one still is.
         let (name, present) = match path.strip_suffix(DELETED) {
             Some(name) => (name, false),
@@ -97,23 +116,28 @@ impl Rules {
         }
         let pinned =
             |content: Content| content.hold == Hold::Lasting && self.allow.digests.contains(&content.digest);
+        let known = self.loaders.contains(name);
         if (present && self.allow.exact.contains(name)) || content.is_some_and(pinned) {
-            return Ok(());
+            return Ok(if known { file.role() } else { Role::Program });
         }
         let matched = present && self.allow.matches(name);
         // A pattern that happens to cover the loader does not mean that it may execute any other file.
-        if matched && !self.loaders.contains(name) {
-            return Ok(());
+        if matched && !known {
+            return Ok(Role::Program);
         }
         match (file.role(), matched) {
             (Role::Loader, _) => {
                 self.loaders.insert(path);
-                Ok(())
+                Ok(Role::Loader)
             }
             (Role::Program, true) => Err(RefusalReason::Loader),
             (Role::Program, false) => Err(RefusalReason::NotAllowed),
         }
     }
+}
+
+fn loaders(resolve: impl Fn(&str) -> Option<Vec<u8>>) -> HashSet<Vec<u8>> {
+    LOADERS.iter().filter_map(|path| resolve(path)).collect()
 }
 
 impl List {

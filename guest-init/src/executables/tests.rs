@@ -1,7 +1,8 @@
 use std::cell::Cell;
+use std::time::{Duration, Instant};
 
 use wire::confinement::{Executable, Executables, Segment};
-use wire::control::{FromGuest, RefusalReason};
+use wire::control::{Execution, FromGuest, RefusalReason, Unlisted};
 use wire::subject::Digest;
 
 use super::rules::{Content, Facts, Hold, Role, Rules};
@@ -75,7 +76,8 @@ fn paths_match_part_by_part() {
     ];
     for (pattern, yes, no) in table {
         let mut rules = rules(&[entry(pattern)], &[]);
-        yes.iter().for_each(|path| assert_eq!(rules.judge(&file(path)), Ok(()), "{pattern} {path}"));
+        yes.iter()
+            .for_each(|path| assert_eq!(rules.judge(&file(path)), Ok(Role::Program), "{pattern} {path}"));
         let refused = Err(RefusalReason::NotAllowed);
         no.iter().for_each(|path| assert_eq!(rules.judge(&file(path)), refused, "{pattern} {path}"));
     }
@@ -84,7 +86,7 @@ fn paths_match_part_by_part() {
 #[test]
 fn deny_beats_allow_and_survives_removal() {
     let mut rules = rules(&[entry("/usr/**/*")], &[entry("/usr/bin/gcc"), entry("/**/nc")]);
-    assert_eq!(rules.judge(&file("/usr/bin/ls")), Ok(()));
+    assert_eq!(rules.judge(&file("/usr/bin/ls")), Ok(Role::Program));
     for denied in ["/usr/bin/gcc", "/usr/local/nc", "/usr/bin/gcc (deleted)", "/tmp/nc"] {
         assert_eq!(rules.judge(&file(denied)), Err(RefusalReason::Denied), "{denied}");
     }
@@ -96,20 +98,20 @@ fn deny_beats_allow_and_survives_removal() {
 #[test]
 fn an_entry_without_a_wildcard_is_also_what_it_leads_to() {
     let mut rules = rules(&[entry("/bin/sh")], &[]);
-    assert_eq!(rules.judge(&file("/usr/bin/dash")), Ok(()));
+    assert_eq!(rules.judge(&file("/usr/bin/dash")), Ok(Role::Program));
     assert_eq!(rules.judge(&file("/usr/bin/bash")), Err(RefusalReason::NotAllowed));
 }
 
 #[test]
 fn a_digest_allows_what_cannot_change_and_denies_anything() {
     let mut pinned = rules(&[Executable::Digest(GOOD)], &[]);
-    assert_eq!(pinned.judge(&with("/work/x", GOOD, Hold::Lasting)), Ok(()));
+    assert_eq!(pinned.judge(&with("/work/x", GOOD, Hold::Lasting)), Ok(Role::Program));
     assert_eq!(pinned.judge(&with("/work/x", GOOD, Hold::Fleeting)), Err(RefusalReason::NotAllowed));
     assert_eq!(pinned.judge(&with("/work/x", BAD, Hold::Lasting)), Err(RefusalReason::NotAllowed));
     assert_eq!(pinned.judge(&file("/work/x")), Err(RefusalReason::NotAllowed));
 
     let mut banned = rules(&[entry("/**/*")], &[Executable::Digest(BAD)]);
-    assert_eq!(banned.judge(&with("/x", GOOD, Hold::Fleeting)), Ok(()));
+    assert_eq!(banned.judge(&with("/x", GOOD, Hold::Fleeting)), Ok(Role::Program));
     assert_eq!(banned.judge(&with("/x", BAD, Hold::Fleeting)), Err(RefusalReason::Denied));
     assert_eq!(banned.judge(&file("/x")), Err(RefusalReason::Unreadable));
 }
@@ -117,7 +119,7 @@ fn a_digest_allows_what_cannot_change_and_denies_anything() {
 #[test]
 fn content_is_read_only_where_a_digest_is_listed() {
     let asked = with("/usr/bin/ls", GOOD, Hold::Lasting);
-    assert_eq!(rules(&[entry("/usr/bin/ls")], &[]).judge(&asked), Ok(()));
+    assert_eq!(rules(&[entry("/usr/bin/ls")], &[]).judge(&asked), Ok(Role::Program));
     assert!(!asked.looked.get());
 }
 
@@ -126,15 +128,15 @@ fn the_loader_loads_for_programs_and_is_no_program() {
     let loading = || Fake { role: Role::Loader, ..file(LD) };
     let mut listed = rules(&[entry("/usr/bin/ls")], &[]);
     assert_eq!(listed.judge(&file(LD)), Err(RefusalReason::NotAllowed));
-    assert_eq!(listed.judge(&loading()), Ok(()));
+    assert_eq!(listed.judge(&loading()), Ok(Role::Loader));
     let mut wide = rules(&[entry("/usr/**/*")], &[]);
     assert_eq!(wide.judge(&file(LD)), Err(RefusalReason::Loader));
-    assert_eq!(wide.judge(&loading()), Ok(()));
+    assert_eq!(wide.judge(&loading()), Ok(Role::Loader));
     let mut other = rules(&[entry("/opt/**/*")], &[]);
-    assert_eq!(other.judge(&file("/opt/ld.so")), Ok(()), "it is not known as a loader yet");
-    assert_eq!(other.judge(&Fake { role: Role::Loader, ..file("/srv/ld.so") }), Ok(()));
+    assert_eq!(other.judge(&file("/opt/ld.so")), Ok(Role::Program), "it is not known as a loader yet");
+    assert_eq!(other.judge(&Fake { role: Role::Loader, ..file("/srv/ld.so") }), Ok(Role::Loader));
     let mut by_name = rules(&[entry("/lib64/ld-linux-x86-64.so.2")], &[]);
-    assert_eq!(by_name.judge(&file(LD)), Ok(()), "who lists it by name means it");
+    assert_eq!(by_name.judge(&file(LD)), Ok(Role::Program), "who lists it by name means it");
     let mut denied = rules(&[entry("/usr/bin/ls")], &[entry("/usr/lib/**")]);
     assert_eq!(denied.judge(&loading()), Err(RefusalReason::Denied));
 }
@@ -148,22 +150,63 @@ fn mounts_that_execute_nothing_need_no_watch() {
     assert_eq!(executable_mounts(mounts), ["/", "/dev/shm", "/a b\\c"]);
 }
 
+/// What one message tells.
+fn told(executions: &Executions, now: Instant) -> (Vec<Execution>, Unlisted) {
+    let Some(FromGuest::Executed { executions, unlisted }) = executions.take(now) else { panic!() };
+    (executions, unlisted)
+}
+
+fn add(executions: &Executions, path: &str, refused: Option<RefusalReason>) {
+    let kind = Kind::new(path.as_bytes(), b"/bin/sh", refused);
+    if !executions.again(&kind) {
+        executions.first(kind, Pid::INIT, Some(GOOD));
+    }
+}
+
 #[test]
-fn refusals_are_counted_and_bounded() {
-    let refusals = Refusals::new().unwrap();
-    let start = std::time::Instant::now();
-    assert_eq!((refusals.due(start), refusals.take(start)), (None, None));
-    let add = |path: &str| refusals.add(path.as_bytes(), b"/bin/sh", Pid::INIT, RefusalReason::NotAllowed);
-    (0..1000).for_each(|_| add("/tmp/x"));
-    (0..40).for_each(|n| add(&format!("/tmp/{n}/{}", "long".repeat(1000))));
-    assert_eq!(refusals.due(start), Some(std::time::Duration::ZERO));
-    let Some(FromGuest::NotExecuted { refusals: told, unlisted }) = refusals.take(start) else { panic!() };
-    let times = told.iter().map(|refusal| refusal.times).sum::<u64>();
-    assert_eq!((told.len(), times + unlisted), (16, 1040));
-    assert!(told.iter().any(|refusal| refusal.program == "/tmp/x" && refusal.times == 1000));
-    assert!(told.iter().all(|refusal| refusal.program.len() <= 1024));
-    let bytes = wire::frame::encode(&FromGuest::NotExecuted { refusals: told, unlisted }).unwrap();
-    assert!(bytes.len() <= wire::frame::SMALL, "{}", bytes.len());
-    add("/tmp/x");
-    assert!(refusals.due(start).is_some_and(|pause| pause > std::time::Duration::ZERO));
+fn executions_are_counted_and_bounded() {
+    let executions = Executions::new().unwrap();
+    let start = Instant::now();
+    assert_eq!((executions.due(start), executions.take(start)), (None, None));
+    (0..1000).for_each(|_| add(&executions, "/tmp/x", None));
+    (0..400).for_each(|n| add(&executions, &format!("/tmp/{n}/{}", "long".repeat(1000)), None));
+    assert_eq!(executions.due(start), Some(Duration::ZERO));
+    let (mut all, mut beyond) = (Vec::new(), 0);
+    while executions.due(start).is_some() {
+        let (some, unlisted) = told(&executions, start);
+        let bytes = wire::frame::encode(&FromGuest::Executed { executions: some.clone(), unlisted }).unwrap();
+        assert!(bytes.len() <= wire::frame::SMALL, "{}", bytes.len());
+        beyond += unlisted.allowed;
+        all.extend(some);
+    }
+    let times = all.iter().map(|execution| execution.times).sum::<u64>();
+    assert_eq!((all.len(), times + beyond), (256, 1400));
+    assert!(all.iter().any(|execution| execution.program == "/tmp/x" && execution.times == 1000));
+    assert!(all.iter().all(|execution| execution.program.len() <= 1024 && execution.sha256 == Some(GOOD)));
+    add(&executions, "/tmp/x", None);
+    assert!(executions.due(start).is_some_and(|pause| pause > Duration::ZERO));
+}
+
+#[test]
+fn no_number_of_executions_hides_a_refusal() {
+    let executions = Executions::new().unwrap();
+    (0..10_000).for_each(|n| add(&executions, &format!("/tmp/{n}"), None));
+    add(&executions, "/zzz", Some(RefusalReason::Denied));
+    let (first, unlisted) = told(&executions, Instant::now());
+    assert_eq!((first[0].program.as_str(), first[0].refused), ("/zzz", Some(RefusalReason::Denied)));
+    assert_eq!((unlisted.refused, unlisted.allowed), (0, 10_000 - 256));
+}
+
+#[test]
+fn without_lists_everything_runs_and_a_loader_is_no_program() {
+    let resolve = |path: &str| (path == "/lib64/ld-linux-x86-64.so.2").then(|| LD.into());
+    let mut free = Rules::none(resolve);
+    assert_eq!(free.judge(&file("/tmp/x")), Ok(Role::Program));
+    assert_eq!(free.judge(&file("")), Ok(Role::Program));
+    assert_eq!(free.judge(&Fake { role: Role::Loader, ..file(LD) }), Ok(Role::Loader));
+    assert_eq!(free.judge(&file(LD)), Ok(Role::Program), "somebody executes it");
+    let other = || Fake { role: Role::Loader, ..file("/srv/ld.so") };
+    assert_eq!(free.judge(&other()), Ok(Role::Program));
+    free.met("/srv/ld.so".into());
+    assert_eq!(free.judge(&other()), Ok(Role::Loader));
 }

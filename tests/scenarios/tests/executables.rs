@@ -1,5 +1,6 @@
 //! `process.executables` against an agent that wants to run a program which it may not. The same agent, without
-//! the section, succeeds with every attempt: what stops it is the section and nothing else.
+//! the section, succeeds with every attempt: what stops it is the section and nothing else. With and without it,
+//! the log tells what ran.
 
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt;
@@ -83,13 +84,44 @@ fn what_no_list_names_does_not_run_whichever_way() {
     for attempt in BEYOND {
         assert_eq!(said(&held, attempt), "ran", "the page says that this is not seen: {attempt}");
     }
-    let records = executions(&held);
+    let records = executions(&held, "deny");
     let of = |path: &str| records.iter().filter(|record| record["object"]["path"] == path).count();
     assert!(of("/usr/bin/whoami") > 0 && of("/tmp/copy") > 0, "{held}");
     let loader =
         |record: &&Value| record["reason"].as_str().is_some_and(|reason| reason.contains("dynamic loader"));
     assert!(records.iter().any(|record| loader(&record)), "{held}");
-    assert!(executions(&free).is_empty(), "{free}");
+    assert!(executions(&free, "deny").is_empty(), "{free}");
+    let ran = executions(&free, "allow");
+    let told = |path: &str| ran.iter().any(|record| record["object"]["path"] == path);
+    assert!(told("/usr/bin/whoami") && told("/tmp/copy"), "{free}");
+    assert!(!ran.iter().any(|record| record["reason"].is_string()), "{free}");
+}
+
+#[test]
+fn what_ran_is_told_with_its_content_and_who_ran_it() {
+    let session = Session::new("tiny");
+    let tools = session.dir().join("tools");
+    std::fs::create_dir(&tools).expect("the session directory is writable");
+    executable(&tools.join("tool"), "#!/bin/sh\nexit 0\n");
+    let digest = sha256(&tools.join("tool"));
+    let outcome = session
+        .script("for i in $(seq 500); do /tools/tool; done; for i in $(seq 40); do cp /tools/tool /tmp/$i; /tmp/$i; done")
+        .yaml("mounts: [{source: ./tools, target: /tools, mode: ro}]")
+        .run();
+    assert_eq!(outcome.code, Some(0), "{outcome}");
+    let ran = executions(&outcome, "allow");
+    let of = |path: &str| ran.iter().filter(|record| record["object"]["path"] == path).collect::<Vec<_>>();
+    let times = |path| of(path).iter().filter_map(|record| record["object"]["times"].as_u64()).sum::<u64>();
+    assert_eq!(times("/tools/tool"), 500, "{outcome}");
+    let tool = of("/tools/tool")[0];
+    assert_eq!(tool["object"]["sha256"], digest.as_str(), "{outcome}");
+    assert_eq!(tool["subject"]["owners"][0]["binary"], "/bin/busybox", "{outcome}");
+    for copy in 1..=40 {
+        let copies = of(&format!("/tmp/{copy}"));
+        assert_eq!((copies.len(), &copies[0]["object"]["sha256"]), (1, &digest.as_str().into()), "{outcome}");
+    }
+    // Scripts and their interpreter, and the shell itself; no loader and no library is among them.
+    assert!(ran.len() < 120, "{outcome}");
 }
 
 #[test]
@@ -100,7 +132,7 @@ fn repeats_are_counted_and_told_who_tried() {
         .script(script)
         .yaml("policy: {process: {executables: {allow: [/bin/busybox], deny: [\"/tmp/x3*\"]}}}")
         .run();
-    let records = executions(&outcome);
+    let records = executions(&outcome, "deny");
     let times: u64 = records.iter().filter_map(|record| record["object"]["times"].as_u64()).sum();
     assert_eq!(times, 340, "{outcome}");
     assert!(records.len() < 100, "{outcome}");
@@ -118,7 +150,7 @@ fn a_command_that_is_not_listed_is_126_and_recorded() {
         .run();
     assert_eq!(outcome.code, Some(126), "{outcome}");
     assert!(outcome.stderr.contains("process.executables"), "{outcome}");
-    assert_eq!(executions(&outcome)[0]["object"]["path"], "/bin/busybox", "{outcome}");
+    assert_eq!(executions(&outcome, "deny")[0]["object"]["path"], "/bin/busybox", "{outcome}");
 }
 
 #[test]
@@ -139,7 +171,7 @@ fn a_digest_allows_that_content_where_the_agent_cannot_write() {
         .run();
     assert_eq!(outcome.text(), "good ran\nend\n", "{outcome}");
     let refused: Vec<_> =
-        executions(&outcome).iter().map(|record| record["object"]["path"].clone()).collect();
+        executions(&outcome, "deny").iter().map(|record| record["object"]["path"].clone()).collect();
     assert!(refused.contains(&"/tools/bad".into()) && refused.contains(&"/tmp/good".into()), "{outcome}");
 }
 
@@ -148,8 +180,9 @@ fn executable(file: &Path, text: &str) {
     std::fs::set_permissions(file, PermissionsExt::from_mode(0o755)).expect("the file is ours");
 }
 
-fn executions(outcome: &Outcome) -> Vec<Value> {
-    outcome.audit.iter().filter(|record| record["action"] == "execution").cloned().collect()
+fn executions(outcome: &Outcome, decision: &str) -> Vec<Value> {
+    let is = |record: &&Value| record["action"] == "execution" && record["decision"] == decision;
+    outcome.audit.iter().filter(is).cloned().collect()
 }
 
 fn sha256(file: &Path) -> String {

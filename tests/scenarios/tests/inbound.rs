@@ -181,7 +181,11 @@ fn echo(open: &Open) {
         let mut stream = connect(open.at("echo"));
         stream.write_all(&number.to_le_bytes()).expect("it takes bytes");
         let mut back = [0; 4];
-        stream.read_exact(&mut back).unwrap_or_else(|error| panic!("connection {number}: {error}"));
+        if let Err(error) = stream.read_exact(&mut back) {
+            // Whether it is this connection or the whole guest that answers no more.
+            let next = ask(connect(open.at("web")), "GET /", "");
+            panic!("connection {number}: {error}; after it: {next}");
+        }
         assert_eq!(back, number.to_le_bytes(), "connection {number}");
         stream
     };

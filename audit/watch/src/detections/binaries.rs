@@ -1,6 +1,9 @@
-//! Programs that were not there before. What the records show are programs that use the network or execute others.
+//! Programs that were not there before. What the records show are programs that were executed, that use the network or
+//! execute others.
 
 use std::collections::HashSet;
+
+use audit::{Action, Decision, Record};
 
 use super::owners;
 use crate::finding::{Finding, Kind};
@@ -28,20 +31,32 @@ impl Binaries {
     pub(crate) fn observe(&mut self, seen: Seen<'_>, settings: &NewBinary) -> Option<Finding> {
         let began = *self.began.get_or_insert(seen.now);
         let learning = seen.now.saturating_sub(began) < settings.learn * SECOND;
+        let callers =
+            owners(seen.record).iter().map(|owner| (owner.binary.as_str(), owner.sha256.as_deref()));
         let mut unknown = None;
-        for owner in owners(seen.record) {
-            let name = owner.sha256.as_ref().unwrap_or(&owner.binary);
+        for (path, digest) in callers.chain(executed(seen.record)) {
+            let name = digest.unwrap_or(path);
             if self.known.contains(name) {
                 continue;
             }
             if self.known.len() < MOST {
-                self.known.insert(name.clone());
+                self.known.insert(name.to_owned());
             }
-            unknown = unknown.or(Some(owner));
+            unknown = unknown.or(Some((path, digest)));
         }
-        let owner = unknown.filter(|_| !learning)?;
-        let digest = owner.sha256.as_deref().unwrap_or("not told");
-        let reason = format!("{} (sha256 {digest}) was not seen in this sandbox before", owner.binary);
+        let (path, digest) = unknown.filter(|_| !learning)?;
+        let digest = digest.unwrap_or("not told");
+        let reason = format!("{path} (sha256 {digest}) was not seen in this sandbox before");
         Some(Finding::new(Kind::NewBinary, reason, vec![seen.record.sequence]))
     }
+}
+
+/// Path and digest of a program that was executed.
+fn executed(record: &Record) -> Option<(&str, Option<&str>)> {
+    let event = &record.event;
+    if (event.action, event.decision) != (Action::Execution, Some(Decision::Allow)) {
+        return None;
+    }
+    let object = event.object.as_ref()?;
+    Some((object.path.as_deref()?, object.sha256.as_deref()))
 }

@@ -1,9 +1,8 @@
 //! Programs from where the agent can write, after something was downloaded.
 //!
-//! What the records show: attempts to execute that were refused, and programs that use the network. A program that is allowed
-//! to run and stays off the network leaves no record.
+//! What the records show: what was executed, what was to be and was refused, and programs that use the network.
 
-use audit::Action;
+use audit::{Action, Decision};
 
 use super::owners;
 use crate::finding::{Finding, Kind};
@@ -42,13 +41,14 @@ impl Downloads {
         }
         let lies_there =
             |path: &&String| settings.directories.iter().any(|directory| is_below(path, directory));
-        let refused = match event.action {
+        let executed = match event.action {
             Action::Execution => object.and_then(|object| object.path.as_ref()).filter(lies_there),
             _other => None,
         };
         let running = owners(seen.record).iter().map(|owner| &owner.binary).find(lies_there);
-        let (path, what) = match (running, refused) {
+        let (path, what) = match (running, executed) {
             (Some(path), _) => (path, "runs"),
+            (None, Some(path)) if event.decision == Some(Decision::Allow) => (path, "was executed"),
             (None, Some(path)) => (path, "was to be executed, and was refused"),
             (None, None) => return None,
         };

@@ -162,16 +162,28 @@ fn programs_that_were_not_there_before() {
     assert_eq!(play.kinds(), []);
     play.see(of("/opt/miner")).see(of("/opt/miner"));
     assert_eq!(play.kinds(), [Kind::NewBinary]);
+    let executed = |path: &str, decision| Event {
+        subject: by("/usr/bin/curl"),
+        object: Some(Object { sha256: Some("ab".repeat(32)), ..Object::program(path, 1) }),
+        decision: Some(decision),
+        ..Event::new(Action::Execution)
+    };
+    play.see(executed("/tmp/refused", Decision::Deny));
+    assert_eq!(play.kinds().len(), 1, "it did not run");
+    play.see(executed("/tmp/x", Decision::Allow)).see(executed("/tmp/same-content", Decision::Allow));
+    assert_eq!(play.kinds(), [Kind::NewBinary, Kind::NewBinary]);
+    assert!(play.findings[1].reason.starts_with("/tmp/x "), "{}", play.findings[1].reason);
 }
 
 #[test]
 fn a_program_after_a_download() {
-    let execution = |path: &str| Event {
+    let decided = |path: &str, decision| Event {
         subject: by("/bin/bash"),
         object: Some(Object::program(path, 1)),
-        decision: Some(Decision::Deny),
+        decision: Some(decision),
         ..Event::new(Action::Execution)
     };
+    let execution = |path: &str| decided(path, Decision::Deny);
     let mut play = Play::new(Settings::default());
     play.see(execution("/tmp/x"));
     assert_eq!(play.kinds(), [], "nothing was downloaded");
@@ -183,6 +195,8 @@ fn a_program_after_a_download() {
     assert_eq!(play.findings[0].evidence, [2, 4]);
     play.see(Event { subject: by("/work/tool"), ..request("api.test", Decision::Allow) });
     assert_eq!(play.kinds().len(), 2, "one that runs");
+    play.see(decided("/work/y", Decision::Allow));
+    assert_eq!(play.findings[2].reason, "/work/y was executed, 0 s after a download");
 }
 
 #[test]
