@@ -55,6 +55,12 @@ pub(crate) enum Vm {
     Run(Run),
     /// List running sandboxes, and how each stands.
     Ps(Output),
+    /// Run a command in a running sandbox, beside the agent and confined as it is; the exit code is the command's own.
+    ///
+    /// Other exit codes are those of `run`. Ctrl-C goes to the command; a second one leaves, and hangs up on it.
+    Exec(Exec),
+    /// Open a shell in a running sandbox, in this terminal.
+    Shell(Shell),
     /// Let a sandbox stand still: it executes nothing and keeps its memory, until it is resumed.
     ///
     /// Its time (resources.timeout) goes on, and those that it is connected to may lose patience.
@@ -78,6 +84,46 @@ pub(crate) struct Named {
     pub(crate) sandbox: String,
     #[command(flatten)]
     pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Exec {
+    /// The sandbox's id, or its agent's name if only one of it is running.
+    pub(crate) sandbox: String,
+    /// Give the command a terminal.
+    #[arg(short, long)]
+    pub(crate) tty: bool,
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// The command and its arguments.
+    #[arg(required = true, last = true)]
+    pub(crate) command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Shell {
+    /// The sandbox's id, or its agent's name if only one of it is running.
+    pub(crate) sandbox: String,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+/// Where a command runs.
+#[derive(Debug, Args)]
+pub(crate) struct Place {
+    /// Set a variable of its environment, beside the agent's.
+    #[arg(short, long, value_name = "NAME=VALUE", value_parser = variable)]
+    pub(crate) env: Vec<(String, String)>,
+    /// Run it in this directory instead of the agent's.
+    #[arg(short, long, value_name = "DIRECTORY")]
+    pub(crate) workdir: Option<String>,
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
 }
 
 #[derive(Debug, Args)]

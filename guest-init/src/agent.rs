@@ -7,11 +7,13 @@
 //!   Start           ──────────►    splits the agent's process
 //!                   ◄──────────    Executing (from that process), then silence or NotExecuted
 //!   Signal …        ──────────►    to the agent's process group
+//!   Execute …       ──────────►    one more process, with a channel of its own: the same from Viewed on
 //!                   ◄──────────    Ended, and the warden with everything left in the namespaces
 //! ```
 
 pub(crate) mod cgroup;
 pub(crate) mod channel;
+pub(crate) mod further;
 pub(crate) mod session;
 mod warden;
 
@@ -22,7 +24,7 @@ use jail::guest::{ConfineError, Plan, Program, Split};
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
 use rustix::process::Pid;
-use wire::control::Setup;
+use wire::control::{Setup, Size};
 
 use channel::{Channel, ChannelError, Order, Report};
 
@@ -97,7 +99,7 @@ enum Inner {
 /// What could not be made; the warden is gone then.
 pub(crate) fn poise(setup: &mut Setup, tree: &Path, network: BorrowedFd<'_>) -> Result<Poised, AgentError> {
     let program = Program::new(&setup.agent.command, &setup.agent.env).ok_or(AgentError::Unusable)?;
-    let (outer, inner) = streams(setup)?;
+    let (outer, inner) = streams(setup.agent.terminal)?;
     let (mut channel, theirs) = Channel::pair()?;
     let plan = Plan { confinement: &setup.confinement, root: tree, hostname: &setup.hostname, network };
     let warden = match plan.split()? {
@@ -110,12 +112,7 @@ pub(crate) fn poise(setup: &mut Setup, tree: &Path, network: BorrowedFd<'_>) -> 
     };
     drop((inner, theirs));
     cgroup::enclose(warden, &setup.confinement.limits).map_err(AgentError::Cgroup)?;
-    let streams = match (channel.receive()?, outer) {
-        ((Report::Viewed, Some(master)), _) => Streams::Terminal(master),
-        ((Report::Viewed, None), Some(streams)) => streams,
-        ((Report::Failed(cause), _), _) => return Err(AgentError::Refused(cause)),
-        _ => return Err(AgentError::OutOfTurn),
-    };
+    let streams = viewed(&mut channel, outer)?;
     Ok(Poised { warden, channel, streams })
 }
 
@@ -129,18 +126,33 @@ impl Poised {
     ///
     /// # Errors
     /// It could not be confined.
-    pub(crate) fn start(mut self) -> Result<Running, AgentError> {
+    pub(crate) fn start(self) -> Result<Running, AgentError> {
         self.channel.send(&Order::Start)?;
-        match self.channel.receive_from()? {
-            (Report::Executing, pid) => Ok(Running { pid, channel: self.channel, streams: self.streams }),
-            (Report::Failed(cause), _) => Err(AgentError::Refused(cause)),
-            _ => Err(AgentError::OutOfTurn),
-        }
+        executing(self.channel, self.streams)
     }
 }
 
-fn streams(setup: &Setup) -> Result<(Option<Streams>, Inner), AgentError> {
-    if setup.agent.terminal.is_some() {
+/// Our ends of its standard streams, once the warden has made what was to be made.
+fn viewed(channel: &mut Channel, outer: Option<Streams>) -> Result<Streams, AgentError> {
+    match (channel.receive()?, outer) {
+        ((Report::Viewed, Some(master)), _) => Ok(Streams::Terminal(master)),
+        ((Report::Viewed, None), Some(streams)) => Ok(streams),
+        ((Report::Failed(cause), _), _) => Err(AgentError::Refused(cause)),
+        _ => Err(AgentError::OutOfTurn),
+    }
+}
+
+/// Waits until the process is about to become its program.
+fn executing(mut channel: Channel, streams: Streams) -> Result<Running, AgentError> {
+    match channel.receive_from()? {
+        (Report::Executing, pid) => Ok(Running { pid, channel, streams }),
+        (Report::Failed(cause), _) => Err(AgentError::Refused(cause)),
+        _ => Err(AgentError::OutOfTurn),
+    }
+}
+
+fn streams(terminal: Option<Size>) -> Result<(Option<Streams>, Inner), AgentError> {
+    if terminal.is_some() {
         return Ok((None, Inner::Terminal));
     }
     let pipe = || rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(AgentError::Pipes);

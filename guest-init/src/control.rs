@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use wire::control::{FromGuest, Setup, ToGuest};
 use wire::frame::{self, FrameError};
-use wire::vsock::CONTROL;
+use wire::vsock::Port;
 
 use crate::host::Host;
 
@@ -48,12 +48,12 @@ pub(crate) struct Control {
 }
 
 impl Control {
-    /// Connects to the manager.
+    /// Connects to a port of the manager's.
     ///
     /// # Errors
     /// The manager does not listen.
-    pub(crate) fn connect(host: &dyn Host) -> Result<Self, ControlError> {
-        let socket = host.connect(CONTROL).map_err(ControlError::Connect)?;
+    pub(crate) fn connect(host: &dyn Host, port: Port) -> Result<Self, ControlError> {
+        let socket = host.connect(port).map_err(ControlError::Connect)?;
         let control = Self { socket, inbox: Vec::new(), outbox: Vec::new() };
         control.wait(PollFlags::OUT)?;
         let outcome = rustix::net::sockopt::socket_error(&control.socket).map_err(ControlError::Channel)?;

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit};
 use wire::control::{Exit, FromGuest, Setup, Stage};
+use wire::vsock::CONTROL;
 
+use crate::agent::further::Further;
 use crate::agent::{self, session};
 use crate::boot::root::{Owner, Tree};
 use crate::boot::{clock, early, files, hygiene, modules, mounts, power, root, users};
@@ -47,7 +49,7 @@ pub(crate) fn live(started: u64) -> ! {
         die(&chain(&error));
     }
     let host: Arc<dyn Host> = Arc::new(Vsock::default());
-    let mut control = match Control::connect(&*host) {
+    let mut control = match Control::connect(&*host, CONTROL) {
         Ok(control) => control,
         Err(error) => die(&chain(&error)),
     };
@@ -87,7 +89,8 @@ fn serve(host: &Arc<dyn Host>, control: &mut Control, started: u64) -> Result<Ex
     let running = poised.start().map_err(|error| failed(Stage::Agent)(error.into()))?;
     let pid = running.pid.as_raw_nonzero().get().unsigned_abs();
     control.send(&FromGuest::Started { pid, at_ns: clock::since_kernel_start() })?;
-    Ok(session::serve(control, running, guard)?)
+    let further = Further::new(Arc::clone(host), &setup.agent);
+    Ok(session::serve(control, running, Some(session::Whole { executions: guard, further }))?)
 }
 
 /// Starts the threads that carry connections and names, if the sandbox has egress, and those that take connections
@@ -139,7 +142,7 @@ fn build_tree(setup: &mut Setup) -> Result<Tree, End> {
 }
 
 /// An error and its causes, in one line.
-fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(next) = cause {

@@ -11,9 +11,10 @@ use wire::router::RouterEvent;
 use crate::control::Heard;
 use crate::failure::{ExitStatus, Failure};
 use crate::interruption::Interruption;
-use crate::operator::Asked;
+use crate::operator::Call;
 use crate::process::Report;
 use crate::refresh::Reread;
+use crate::sessions::Ended;
 use crate::signals::Received;
 use crate::timeline::Timeline;
 use crate::watching::Noticed;
@@ -31,7 +32,8 @@ pub(crate) enum Event {
     Sign(Report<SignEvent>),
     Guest(Heard),
     Signal(Received),
-    Operator(Asked),
+    Operator(Call),
+    Command(Ended),
     Credentials(Reread),
     Noticed(Noticed),
 }

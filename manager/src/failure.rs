@@ -3,6 +3,7 @@
 use std::fmt;
 
 use policies::LoadErrors;
+use wire::control::Exit;
 
 /// An error as it is shown: printed once, at the edge.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +47,31 @@ impl Failure {
 }
 
 impl ExitStatus {
+    /// That of a process in the guest.
+    ///
+    /// # Errors
+    /// It did not run, or did not end by itself.
+    pub fn of(exit: Exit) -> Result<Self, Failure> {
+        match exit {
+            Exit::Code(code) => Ok(Self::Agent(code)),
+            Exit::Signal(number) => Ok(Self::Agent(u8::try_from(number).map_or(255, |n| n.saturating_add(128)))),
+            Exit::NotFound => Err(Failure::new(
+                "the command was not found in the guest",
+                "check the command and its PATH; a script needs its interpreter in the image",
+            )
+            .with_status(Self::NotFound)),
+            Exit::NotExecutable => Err(Failure::new(
+                "the command may not be executed",
+                "make the file executable, and let policy.filesystem and policy.process.executables allow to execute it",
+            )
+            .with_status(Self::NotPermitted)),
+            Exit::OutOfMemory => Err(Failure::new(
+                "the guest ran out of memory and its kernel ended the command",
+                "raise resources.memory in agent.yaml",
+            )),
+        }
+    }
+
     /// The process's exit code.
     #[must_use]
     pub fn code(self) -> u8 {

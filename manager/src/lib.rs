@@ -33,6 +33,7 @@ pub mod rundir;
 pub mod sandbox;
 pub mod secret;
 pub mod serial;
+mod sessions;
 pub mod signals;
 pub mod spec;
 pub mod terminal;

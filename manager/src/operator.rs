@@ -5,6 +5,7 @@
 
 mod client;
 mod credentials;
+mod execute;
 mod policy;
 mod standing;
 
@@ -17,11 +18,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use wire::operator::{Answer, Ask, MAX_LINE, Request, Response, SOCKET, VERSION, Versioned};
+use wire::operator::{Answer, Ask, Command, MAX_LINE, Request, Response, SOCKET, VERSION, Versioned};
 
 use crate::failure::{Failure, chain};
 
 pub use credentials::refresh_credentials;
+pub use execute::{Execution, execute};
 pub use policy::set_policy;
 pub use standing::{list, pause, quarantine, resume};
 pub use wire::id::SandboxId;
@@ -36,7 +38,8 @@ const LONG_PATIENCE: Duration = Duration::from_secs(90);
 /// How long the sandbox may take to answer.
 pub(crate) fn patience(ask: &Ask) -> Duration {
     match ask {
-        Ask::RefreshCredentials => LONG_PATIENCE,
+        // The guest has its own patience for the second.
+        Ask::RefreshCredentials | Ask::Execute(_) => LONG_PATIENCE,
         Ask::SetPolicy { .. }
         | Ask::PolicyInForce
         | Ask::Pause
@@ -59,6 +62,22 @@ pub(crate) struct Asked {
 #[derive(Clone, Debug)]
 pub(crate) struct Reply(SyncSender<Answer>);
 
+/// Who asked for a command, with the connection that the command's streams go over.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    stream: UnixStream,
+    uid: u32,
+}
+
+/// What reaches the sandbox's loop.
+#[derive(Debug)]
+pub(crate) enum Call {
+    /// A question.
+    Asked(Asked),
+    /// A command to start.
+    Execute(Caller, Command),
+}
+
 /// Why a line is not one of ours.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LineError {
@@ -73,21 +92,21 @@ pub(crate) enum LineError {
     Malformed(#[from] serde_json::Error),
 }
 
-/// Listens in the run directory; `asked` is called for every question, on a thread of its own.
-pub(crate) fn serve(run: &Path, asked: impl Fn(Asked) + Send + Sync + 'static) -> Result<(), Failure> {
+/// Listens in the run directory; `called` is called for every call, on a thread of its own.
+pub(crate) fn serve(run: &Path, called: impl Fn(Call) + Send + Sync + 'static) -> Result<(), Failure> {
     let listener = listen(&run.join(SOCKET)).map_err(|error| {
         Failure::new(
             format_args!("cannot listen for the operator in {}: {error}", run.display()),
             "check the limit on open files and the space in XDG_RUNTIME_DIR",
         )
     })?;
-    let asked = Arc::new(asked);
+    let called = Arc::new(called);
     std::thread::spawn(move || {
         for stream in listener.incoming().filter_map(Result::ok) {
-            let asked = Arc::clone(&asked);
+            let called = Arc::clone(&called);
             // On a thread of its own: one that waits for long must not keep a policy from being replaced. A caller that goes
             // away has taken its question with it.
-            std::thread::spawn(move || drop(attend(stream, &*asked)));
+            std::thread::spawn(move || drop(attend(stream, &*called)));
         }
     });
     Ok(())
@@ -106,6 +125,23 @@ impl Reply {
     }
 }
 
+impl Caller {
+    /// The caller's user on the host.
+    pub(crate) fn uid(&self) -> u32 {
+        self.uid
+    }
+
+    /// Where frames go after [`Answer::Executing`].
+    pub(crate) fn stream(&self) -> &UnixStream {
+        &self.stream
+    }
+
+    /// Answers; a caller that is gone misses it.
+    pub(crate) fn answer(&self, answer: Answer) {
+        let _gone = write_line(&self.stream, &Response { version: VERSION, answer });
+    }
+}
+
 impl From<Failure> for Answer {
     fn from(failure: Failure) -> Self {
         Self::Refused { cause: failure.cause, remedy: failure.remedy }
@@ -119,17 +155,21 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// One caller: one question, one answer.
-fn attend(stream: UnixStream, asked: &impl Fn(Asked)) -> Result<(), LineError> {
+/// One caller: one question, one answer; after that of a command, its streams.
+fn attend(stream: UnixStream, called: &impl Fn(Call)) -> Result<(), LineError> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let uid = rustix::net::sockopt::socket_peercred(&stream).map_err(io::Error::from)?.uid;
     let answer = if uid.is_root() || uid == rustix::process::geteuid() {
         let (reply, answer) = Reply::channel();
-        match read_line::<Request>(&stream) {
+        match read_line::<Request>(&mut BufReader::new(&stream)) {
+            Ok(Request { ask: Ask::Execute(command), .. }) => {
+                called(Call::Execute(Caller { stream, uid: uid.as_raw() }, command));
+                return Ok(());
+            }
             Ok(Request { ask, .. }) => {
                 let patience = patience(&ask);
-                asked(Asked { ask, uid: uid.as_raw(), reply });
+                called(Call::Asked(Asked { ask, uid: uid.as_raw(), reply }));
                 answer.recv_timeout(patience).unwrap_or_else(|_late| unconfirmed())
             }
             Err(LineError::Io(error)) => return Err(error.into()),
@@ -152,9 +192,9 @@ fn unconfirmed() -> Answer {
 }
 
 /// Reads one line of the protocol. The version comes first: of another version nothing else is understood.
-pub(crate) fn read_line<T: DeserializeOwned>(stream: &UnixStream) -> Result<T, LineError> {
+pub(crate) fn read_line<T: DeserializeOwned>(stream: &mut impl BufRead) -> Result<T, LineError> {
     let mut line = Vec::new();
-    BufReader::new(stream.take(MAX_LINE)).read_until(b'\n', &mut line)?;
+    stream.take(MAX_LINE).read_until(b'\n', &mut line)?;
     if line.is_empty() {
         return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
     }

@@ -84,6 +84,7 @@ pub struct Prepared {
     disks: Vec<(File, DiskAccess)>,
     guest_mounts: Vec<Mount>,
     control: Option<UnixListener>,
+    sessions: Option<UnixListener>,
     // Dropped last: the directory that holds all of the above.
     run: RunDir,
 }
@@ -136,7 +137,8 @@ pub fn prepare(spec: Spec, options: &Options, layout: &Layout, stop: &Stop) -> R
     let vsock_dir =
         run.directory_for("vsock", run.user(Program::Vmm)).map_err(|error| socket_failure(&error))?;
     run.directory_for(PROXY_SOCKETS, run.user(Program::Proxy)).map_err(|error| socket_failure(&error))?;
-    let control = Some(listen(&vsock_dir, &vsock::socket_name(vsock::CONTROL), &run, Program::Vmm)?);
+    let port = |port| listen(&vsock_dir, &vsock::socket_name(port), &run, Program::Vmm).map(Some);
+    let (control, sessions) = (port(vsock::CONTROL)?, port(vsock::SESSIONS)?);
     let flow_key = new_key()?;
     let (kernel, initramfs) = (boot.kernel, boot.initramfs);
     Ok(Prepared {
@@ -156,6 +158,7 @@ pub fn prepare(spec: Spec, options: &Options, layout: &Layout, stop: &Stop) -> R
         disks,
         guest_mounts,
         control,
+        sessions,
         run,
     })
 }
@@ -185,6 +188,11 @@ impl Prepared {
     /// The socket on which guest-init will call; there is one, and it is taken once.
     pub(crate) fn take_control_listener(&mut self) -> UnixListener {
         self.control.take().expect("the control listener is taken once, by Booting::start")
+    }
+
+    /// The socket on which guest-init will call for every further session; taken once.
+    pub(crate) fn take_sessions_listener(&mut self) -> UnixListener {
+        self.sessions.take().expect("the sessions' listener is taken once, by Booting::until_set_up")
     }
 
     /// What may replace the policy later on. `proxy` is the proxy's ear.

@@ -64,7 +64,7 @@ impl Processes {
             Event::Router(_) => Failure::new(gone(self.router.as_mut()), BUG),
             Event::Audit(_) => Failure::new(self.audit.post_mortem(), BUG),
             Event::Sign(_) => Failure::new(gone(self.sign.as_mut()), BUG),
-            Event::Operator(_) | Event::Credentials(_) => {
+            Event::Operator(_) | Event::Command(_) | Event::Credentials(_) => {
                 Failure::new("an operator spoke before the agent ran", BUG)
             }
             Event::Noticed(_) => Failure::new("something was noticed before the agent ran", BUG),

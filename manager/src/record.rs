@@ -69,6 +69,11 @@ impl Recorder {
         self.append(phase, None, Some(why.to_owned()))
     }
 
+    /// An operator's command is about to run beside the agent, or has ended.
+    pub(crate) fn command(&mut self, phase: Phase, code: Option<i32>, detail: String) -> Result<(), Failure> {
+        self.append(phase, code, Some(detail))
+    }
+
     /// The agent has ended, or the sandbox has failed.
     pub(crate) fn ended(&mut self, result: &Result<ExitStatus, Failure>) -> Result<(), Failure> {
         match result {

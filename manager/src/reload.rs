@@ -113,7 +113,7 @@ impl Reload {
                 let cutoff = Cutoff { source: "quarantine by the operator".to_owned(), uid, asked };
                 return self.quarantine(cutoff, recorder);
             }
-            Ask::RefreshCredentials | Ask::Pause | Ask::Resume | Ask::Standing => {
+            Ask::RefreshCredentials | Ask::Pause | Ask::Resume | Ask::Standing | Ask::Execute(_) => {
                 unreachable!("the sandbox's loop gives that to others")
             }
             Ask::SetPolicy { policy, name } => {

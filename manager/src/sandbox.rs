@@ -28,6 +28,7 @@ use crate::event::{Event, Events};
 use crate::failure::{ExitStatus, Failure, chain};
 use crate::interruption::interrupted;
 use crate::layout::Layout;
+use crate::operator::Call;
 use crate::options::{ConsoleOutput, Options, Timings, Tty};
 use crate::pause::Pace;
 use crate::policy_files::PolicyFiles;
@@ -38,6 +39,7 @@ use crate::record::Recorder;
 use crate::refresh::Refresh;
 use crate::reload::Reload;
 use crate::serial::Console;
+use crate::sessions::Sessions;
 use crate::signals::Received;
 use crate::spec::Spec;
 use crate::terminal;
@@ -99,6 +101,7 @@ struct Running {
     refresh: Refresh,
     console: Console,
     guest: ToGuestQueue,
+    sessions: Sessions,
     events: Events,
     deadline: Option<Instant>,
     ending: Option<Ending>,
@@ -204,9 +207,21 @@ impl Booting {
         self.prepared.attend(&self.events)?;
         self.log.watch(self.events.to_loop(Event::Noticed));
         let Self {
-            processes, recorder, log, reload, refresh, console, guest, prepared, events, options, ..
+            processes,
+            recorder,
+            log,
+            reload,
+            refresh,
+            console,
+            guest,
+            mut prepared,
+            events,
+            options,
+            ..
         } = self;
+        let sessions = Sessions::listen(prepared.take_sessions_listener(), guest.clone());
         Ok(Running {
+            sessions,
             processes,
             recorder,
             log,
@@ -349,7 +364,12 @@ impl Running {
             Event::Audit(Report::Event(event)) if !matches!(event, AuditEvent::Failed { .. }) => {
                 self.log.attend(&event, &mut self.recorder)
             }
-            Event::Operator(asked) => self.asked(asked),
+            Event::Operator(Call::Asked(asked)) => self.asked(asked),
+            Event::Operator(Call::Execute(caller, command)) => {
+                self.execute(caller, command);
+                Ok(())
+            }
+            Event::Command(ended) => self.sessions.ended(ended, &mut self.recorder),
             Event::Credentials(reread) => {
                 self.refresh.reread(reread, &mut self.recorder);
                 Ok(())
@@ -442,26 +462,7 @@ impl Running {
             let timed_out = Failure::new("the run's time was up", "raise resources.timeout in agent.yaml");
             return Err(timed_out.with_status(status));
         }
-        match exit {
-            Exit::Code(code) => Ok(ExitStatus::Agent(code)),
-            Exit::Signal(number) => {
-                Ok(ExitStatus::Agent(u8::try_from(number).map_or(255, |n| n.saturating_add(128))))
-            }
-            Exit::NotFound => Err(Failure::new(
-                "the agent's command was not found in the guest",
-                "check command and the image's PATH; a script needs its interpreter in the image",
-            )
-            .with_status(ExitStatus::NotFound)),
-            Exit::NotExecutable => Err(Failure::new(
-                "the agent's command may not be executed",
-                "make the file executable, and let policy.filesystem and policy.process.executables allow to execute it",
-            )
-            .with_status(ExitStatus::NotPermitted)),
-            Exit::OutOfMemory => Err(Failure::new(
-                "the guest ran out of memory and its kernel ended the agent",
-                "raise resources.memory in agent.yaml",
-            )),
-        }
+        ExitStatus::of(exit)
     }
 }
 

@@ -9,8 +9,12 @@
 //!   Output …     ───────────────►
 //!   Executed …   ───────────────►           programs that ran or were refused
 //!                ◄───────────────  Input, EndOfInput, Signal, Resize …
+//!                ◄───────────────  Execute  one more process beside the agent's …
 //!   Exited       ───────────────►           then the guest powers off
 //! ```
+//! … has a connection of its own, to [`crate::vsock::SESSIONS`]: `Session` comes first on it, then what comes between
+//! `Started` and the end above.
+//!
 //! `Failed` may come instead of any guest message after `Hello`; the guest powers off after it.
 //! Every guest message is a claim: the manager bounds what it accepts and never acts on its content
 //! beyond showing it.
@@ -61,7 +65,12 @@ pub enum FromGuest {
         /// Those beyond them.
         unlisted: Unlisted,
     },
-    /// The agent ended.
+    /// The first message on the connection of a further session.
+    Session {
+        /// The number that the manager gave it.
+        session: u32,
+    },
+    /// The agent, or the session's process, ended.
     Exited(Exit),
     /// guest-init could not go on.
     Failed {
@@ -85,6 +94,8 @@ pub enum ToGuest {
     Signal(i32),
     /// The terminal's size changed.
     Resize(Size),
+    /// Start one more process, confined as the agent is.
+    Execute(Box<Execute>),
 }
 
 /// What the guest is to become.
@@ -178,6 +189,21 @@ pub struct Agent {
     /// Working directory; created if missing.
     pub workdir: String,
     /// Terminal, if the agent gets one; else three pipes.
+    pub terminal: Option<Size>,
+}
+
+/// One more process beside the agent's.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Execute {
+    /// The session's number.
+    pub session: u32,
+    /// Program and arguments; the program is looked up in the environment's `PATH`.
+    pub command: Vec<String>,
+    /// What is added to the agent's environment, or takes its place.
+    pub env: Vec<(String, String)>,
+    /// Working directory; `None`: the agent's.
+    pub workdir: Option<String>,
+    /// Terminal, if it gets one; else three pipes.
     pub terminal: Option<Size>,
 }
 
@@ -296,6 +322,7 @@ redacted_debug!(FromGuest,
     Self::Started { pid, at_ns } => format!("Started {{ pid: {pid}, at_ns: {at_ns} }}"),
     Self::Output { stream, bytes } => format!("Output {{ {stream:?}, <{} bytes> }}", bytes.len()),
     Self::Executed { executions, unlisted } => format!("Executed {{ {}, {unlisted:?} }}", executions.len()),
+    Self::Session { session } => format!("Session {{ {session} }}"),
     Self::Exited(exit) => format!("Exited({exit:?})"),
     Self::Failed { stage, cause } => format!("Failed {{ {stage:?}, {cause:?} }}"),
 );
@@ -305,7 +332,9 @@ redacted_debug!(ToGuest,
     Self::EndOfInput => "EndOfInput",
     Self::Signal(number) => format!("Signal({number})"),
     Self::Resize(size) => format!("Resize({size:?})"),
+    Self::Execute(execute) => format!("{execute:?}"),
 );
 redacted_debug!(Execution, done => format!("Execution {{ refused: {:?}, {} times }}", done.refused, done.times));
 redacted_debug!(File, file => format!("File {{ {:?}, <{} bytes> }}", file.path, file.content.len()));
+redacted_debug!(Execute, execute => format!("Execute {{ {}, command: {:?}, env: <redacted> }}", execute.session, execute.command));
 redacted_debug!(Agent, agent => format!("Agent {{ command: {:?}, env: <redacted>, workdir: {:?} }}", agent.command, agent.workdir));

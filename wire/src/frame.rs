@@ -86,7 +86,14 @@ pub fn write<T: Serialize>(channel: &mut impl Write, value: &T) -> Result<(), Fr
 /// [`FrameError::Closed`] at a clean end between frames; otherwise what was wrong.
 pub fn read<T: DeserializeOwned>(channel: &mut impl Read, limit: usize) -> Result<T, FrameError> {
     let mut prefix = [0; 4];
-    if channel.read(&mut prefix[..1])? == 0 {
+    // `read_exact` goes on after a signal; so does the first byte.
+    let first = loop {
+        match channel.read(&mut prefix[..1]) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            outcome => break outcome?,
+        }
+    };
+    if first == 0 {
         return Err(FrameError::Closed);
     }
     channel.read_exact(&mut prefix[1..])?;

@@ -1,15 +1,19 @@
 //! What an operator's command says to the manager of a running sandbox, on [`SOCKET`] in the sandbox's run
-//! directory: one [`Request`] as one line of JSON, then one [`Response`] as one line of JSON.
+//! directory: one [`Request`] as one line of JSON, then one [`Response`] as one line of JSON. After
+//! [`Answer::Executing`] the connection carries frames: `Input`, `EndOfInput`, `Signal`, `Resize` of
+//! [`ToGuest`](crate::control::ToGuest), and back `Output`, `Exited`, `Failed` of
+//! [`FromGuest`](crate::control::FromGuest).
 //!
 //! The two ends may be of different builds, as a sandbox outlives an upgrade: the version is read before
 //! anything else of a line, and a change of these types changes [`VERSION`] and the golden file.
 
 use serde::{Deserialize, Serialize};
 
+use crate::control::Size;
 use crate::id::PolicyVersion;
 
 /// Version of this protocol.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Name of the socket in a sandbox's run directory.
 pub const SOCKET: &str = "control.sock";
@@ -50,6 +54,26 @@ pub enum Ask {
     Quarantine,
     /// How is it?
     Standing,
+    /// Start one more process in the guest, confined as the agent is.
+    Execute(Command),
+}
+
+/// A process to start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    /// [`crate::VERSION`] of who asks: frames follow it.
+    pub frames: u32,
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// What is added to the agent's environment, or takes its place.
+    pub env: Vec<(String, String)>,
+    /// Working directory; without one it is the agent's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workdir: Option<String>,
+    /// The terminal's size, if it is to have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terminal: Option<Size>,
 }
 
 /// What is answered.
@@ -77,6 +101,11 @@ pub enum Answer {
     },
     /// How the sandbox stands now.
     Standing(Standing),
+    /// The process is being started; frames follow.
+    Executing {
+        /// Its session's number, as the log has it.
+        session: u32,
+    },
     /// Nothing was done.
     Refused {
         /// One line of cause.

@@ -4,12 +4,13 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use wire::control::Size;
 use wire::id::PolicyVersion;
 use wire::operator::{
-    Answer, Ask, PolicyInForce, PolicySet, Request, Response, Standing, VERSION, Versioned,
+    Answer, Ask, Command, PolicyInForce, PolicySet, Request, Response, Standing, VERSION, Versioned,
 };
 
-const GOLDEN: &str = include_str!("golden/operator-v3.jsonl");
+const GOLDEN: &str = include_str!("golden/operator-v4.jsonl");
 
 fn same<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(line: &str, value: T) {
     assert_eq!(serde_json::from_str::<T>(line).unwrap(), value);
@@ -26,20 +27,29 @@ fn the_golden_file_reads_as_it_was_written() {
     same(lines[0], Request { version: VERSION, ask });
     same(lines[1], Request { version: VERSION, ask: Ask::PolicyInForce });
     let short = [Ask::RefreshCredentials, Ask::Pause, Ask::Resume, Ask::Quarantine, Ask::Standing];
-    for (line, ask) in lines[2..].iter().zip(short) {
+    for (line, ask) in lines[2..7].iter().zip(short) {
         same(line, Request { version: VERSION, ask });
     }
+    let command = Command {
+        frames: 9,
+        command: vec!["ls".to_owned()],
+        env: vec![("A".to_owned(), "b".to_owned())],
+        workdir: None,
+        terminal: Some(Size { rows: 24, columns: 80 }),
+    };
+    same(lines[7], Request { version: VERSION, ask: Ask::Execute(command) });
     let answers = [
         Answer::PolicySet(PolicySet { version, digest: digest.clone(), closed: 3 }),
         Answer::PolicyInForce(PolicyInForce { version, digest, policy: "version: 1\n".to_owned() }),
         Answer::CredentialsRefreshed { names: vec!["TOKEN".to_owned()] },
         Answer::Standing(Standing { paused: true, quarantined: false }),
+        Answer::Executing { session: 3 },
         Answer::Refused { cause: "no".to_owned(), remedy: "do".to_owned() },
     ];
-    for (line, answer) in lines[7..].iter().zip(answers) {
+    for (line, answer) in lines[8..].iter().zip(answers) {
         same(line, Response { version: VERSION, answer });
     }
-    assert_eq!(lines.len(), 12);
+    assert_eq!(lines.len(), 14);
 }
 
 #[test]

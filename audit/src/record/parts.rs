@@ -129,6 +129,10 @@ pub enum Phase {
     Paused,
     /// They go on.
     Resumed,
+    /// An operator's command is about to run beside the agent.
+    CommandStarted,
+    /// It ended.
+    CommandEnded,
     /// The sandbox was ended from outside: a signal, a time-out, an operator.
     Stopped,
     /// The sandbox failed.

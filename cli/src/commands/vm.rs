@@ -4,16 +4,26 @@ use std::time::Duration;
 
 use manager::failure::Failure;
 use manager::layout::Layout;
-use manager::operator::{self, PolicySet, SandboxId, Standing};
+use manager::operator::{self, Execution, PolicySet, SandboxId, Standing};
 use manager::options::{ConsoleOutput, Options, Timings, Tty};
 use manager::sandbox::Planned;
 
 use super::{negative, print_json};
-use crate::arguments::{Named, Output, Run, Vm};
+use crate::arguments::{Exec, Named, Output, Place, Run, Shell, Vm};
+
+/// The best shell that the image has.
+const SHELL: [&str; 3] = ["sh", "-c", "command -v bash >/dev/null && exec bash; exec sh"];
 
 pub(super) fn run(command: Vm, layout: Layout) -> Result<u8, Failure> {
     match command {
         Vm::Run(arguments) => start(arguments, layout),
+        Vm::Exec(Exec { sandbox, tty, place, command }) => {
+            let tty = if tty { Tty::Yes } else { Tty::No };
+            execute(&layout, &sandbox, (place, tty), command)
+        }
+        Vm::Shell(Shell { sandbox, place }) => {
+            execute(&layout, &sandbox, (place, Tty::Yes), SHELL.map(str::to_owned).to_vec())
+        }
         Vm::Ps(output) => list(output, &layout),
         Vm::Pause(named) => {
             stand(&named, "paused", operator::pause(&layout, &named.sandbox)).map_err(negative)
@@ -41,6 +51,24 @@ fn start(arguments: Run, layout: Layout) -> Result<u8, Failure> {
         return Ok(0);
     }
     planned.run().map(|status| status.code())
+}
+
+fn execute(
+    layout: &Layout,
+    sandbox: &str,
+    (place, tty): (Place, Tty),
+    command: Vec<String>,
+) -> Result<u8, Failure> {
+    let Place { mut env, workdir } = place;
+    let named = |name: &str, env: &[(String, String)]| env.iter().any(|(other, _)| other == name);
+    if tty == Tty::Yes && !named("TERM", &env) {
+        env.push((
+            "TERM".to_owned(),
+            std::env::var("TERM").unwrap_or_else(|_none| "xterm-256color".to_owned()),
+        ));
+    }
+    let execution = Execution { command, env, workdir, tty };
+    operator::execute(layout, sandbox, execution).map(|status| status.code())
 }
 
 fn refresh(Named { sandbox, output }: &Named, layout: &Layout) -> Result<u8, Failure> {

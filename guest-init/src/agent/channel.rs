@@ -11,24 +11,31 @@ use rustix::net::{
 };
 use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
+use wire::control::Agent;
 use wire::frame::{self, FrameError};
 
-/// Longest packet.
-const PACKET: usize = 4096;
+/// Longest packet: a command with its environment, as the manager sends it.
+const PACKET: usize = 2 * frame::SMALL;
+
+/// Most descriptors that come with one: a channel and three streams.
+const FDS: usize = 4;
 
 /// To the warden.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Order {
     /// Start the agent's process.
     Start,
-    /// Send this signal to the agent's process group.
+    /// Send this signal to the process's group.
     Signal(i32),
+    /// Start one more process. With it come the channel that it is spoken of on, and its standard streams if it gets
+    /// no terminal.
+    Execute(Agent),
 }
 
 /// From the warden, or from the agent's process before it executes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Report {
-    /// The agent's view stands. Comes with the terminal's master side, if there is a terminal.
+    /// The process's view stands. Comes with the terminal's master side, if there is a terminal.
     Viewed,
     /// A step of the confinement failed.
     Failed(String),
@@ -86,7 +93,7 @@ impl Channel {
         self.send_with(message, &[])
     }
 
-    /// Sends a message and a descriptor.
+    /// Sends a message and descriptors, at most [`FDS`].
     ///
     /// # Errors
     /// The other side is gone.
@@ -96,7 +103,7 @@ impl Channel {
         fds: &[BorrowedFd<'_>],
     ) -> Result<(), ChannelError> {
         let packet = frame::encode(message).map_err(ChannelError::Frame)?;
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         if !fds.is_empty() {
             control.push(SendAncillaryMessage::ScmRights(fds));
@@ -106,15 +113,12 @@ impl Channel {
             .map_err(ChannelError::Socket)
     }
 
-    /// Receives an order.
+    /// Receives an order, and the descriptors that came with it.
     ///
     /// # Errors
     /// The other side is gone.
-    pub(crate) fn receive_order(&self) -> Result<Order, ChannelError> {
-        let mut packet = [0; PACKET];
-        let (length, _) =
-            rustix::net::recv(&self.0, &mut packet, RecvFlags::empty()).map_err(ChannelError::Socket)?;
-        decode(packet.get(..length).unwrap_or_default())
+    pub(crate) fn receive_order(&self) -> Result<(Order, Vec<OwnedFd>), ChannelError> {
+        self.receive_packet().map(|(order, fds, _)| (order, fds))
     }
 
     /// Receives a report, and the descriptor that came with it.
@@ -122,7 +126,7 @@ impl Channel {
     /// # Errors
     /// The other side is gone.
     pub(crate) fn receive(&mut self) -> Result<(Report, Option<OwnedFd>), ChannelError> {
-        self.receive_packet().map(|(report, fd, _)| (report, fd))
+        self.receive_packet().map(|(report, mut fds, _)| (report, fds.pop()))
     }
 
     /// Receives a report, and who sent it, in the numbering of this side's PID namespace.
@@ -130,13 +134,15 @@ impl Channel {
     /// # Errors
     /// The other side is gone.
     pub(crate) fn receive_from(&mut self) -> Result<(Report, Pid), ChannelError> {
-        let (report, _, sender) = self.receive_packet()?;
+        let (report, _, sender): (Report, _, _) = self.receive_packet()?;
         Ok((report, sender.ok_or(ChannelError::Anonymous)?))
     }
 
-    fn receive_packet(&mut self) -> Result<(Report, Option<OwnedFd>, Option<Pid>), ChannelError> {
-        let mut packet = [0; PACKET];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1), ScmCredentials(1))];
+    fn receive_packet<T: for<'de> Deserialize<'de>>(
+        &self,
+    ) -> Result<(T, Vec<OwnedFd>, Option<Pid>), ChannelError> {
+        let mut packet = vec![0; PACKET];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS), ScmCredentials(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let received = rustix::net::recvmsg(
             &self.0,
@@ -145,15 +151,21 @@ impl Channel {
             RecvFlags::CMSG_CLOEXEC,
         )
         .map_err(ChannelError::Socket)?;
-        let (mut fd, mut sender) = (None, None);
+        let (mut fds, mut sender) = (Vec::new(), None);
         for message in control.drain() {
             match message {
-                RecvAncillaryMessage::ScmRights(fds) => fd = fds.last(),
+                RecvAncillaryMessage::ScmRights(some) => fds.extend(some),
                 RecvAncillaryMessage::ScmCredentials(credentials) => sender = Some(credentials.pid),
                 _ => {}
             }
         }
-        Ok((decode(packet.get(..received.bytes).unwrap_or_default())?, fd, sender))
+        Ok((decode(packet.get(..received.bytes).unwrap_or_default())?, fds, sender))
+    }
+}
+
+impl From<OwnedFd> for Channel {
+    fn from(end: OwnedFd) -> Self {
+        Self(end)
     }
 }
 

@@ -1,4 +1,5 @@
-//! While the agent runs: its streams to and from the manager, signals and sizes to it, its end to the manager.
+//! While the agent, or a process beside it, runs: its streams to and from the manager, signals and sizes to it, its end
+//! to the manager.
 //!
 //! One thread, one `poll`. Nothing is read that there is no room for: a full queue towards the manager stops
 //! the reading of output, a full queue towards the agent stops the reading of the control channel.
@@ -14,6 +15,7 @@ use wire::control::{Exit, FromGuest, MAX_CHUNK, Stream, ToGuest};
 use wire::frame;
 
 use super::channel::{ChannelError, Order, Report};
+use super::further::Further;
 use super::{Running, Streams, cgroup, warden};
 use crate::control::{Control, ControlError};
 use crate::executables::Executions;
@@ -24,7 +26,15 @@ const FULL: usize = 256 * 1024;
 /// What a terminal takes for the end of its input.
 const END_OF_TRANSMISSION: u8 = 4;
 
-/// The agent's session with the manager.
+/// What only the agent's own session has.
+pub(crate) struct Whole {
+    /// What its processes, and those of all sessions, execute.
+    pub(crate) executions: Arc<Executions>,
+    /// Who starts further ones.
+    pub(crate) further: Further,
+}
+
+/// A session with the manager.
 struct Session<'a> {
     control: &'a mut Control,
     channel: super::channel::Channel,
@@ -32,8 +42,7 @@ struct Session<'a> {
     /// Output streams that have not ended.
     outputs: Vec<(Stream, OwnedFd)>,
     exit: Option<Exit>,
-    /// What its processes execute.
-    executions: Arc<Executions>,
+    whole: Option<Whole>,
 }
 
 /// Towards the agent's standard input.
@@ -61,7 +70,7 @@ enum Source {
 pub(crate) fn serve(
     control: &mut Control,
     running: Running,
-    executions: Arc<Executions>,
+    whole: Option<Whole>,
 ) -> Result<Exit, ControlError> {
     let (stdin, outputs) = match running.streams {
         Streams::Pipes { stdin, stdout, stderr } => {
@@ -72,16 +81,14 @@ pub(crate) fn serve(
             (Stdin::new(copy, true), vec![(Stream::Stdout, master)])
         }
     };
-    Session { control, channel: running.channel, stdin, outputs, exit: None, executions }.run()
+    Session { control, channel: running.channel, stdin, outputs, exit: None, whole }.run()
 }
 
 impl Session<'_> {
     fn run(mut self) -> Result<Exit, ControlError> {
         loop {
             if let (Some(exit), true) = (self.exit, self.outputs.is_empty()) {
-                // Nothing that it executed stays untold.
-                self.executions.settle();
-                while self.tell_executions()? {}
+                self.tell_all_executions()?;
                 return Ok(exit);
             }
             for (source, events) in self.wait()? {
@@ -90,7 +97,7 @@ impl Session<'_> {
                     Source::Channel => self.on_report(),
                     Source::Stdin => self.stdin.write(),
                     Source::Output(index) => self.on_output(index)?,
-                    Source::Executions => self.executions.heard(),
+                    Source::Executions => self.whole.iter().for_each(|whole| whole.executions.heard()),
                 }
             }
             if self.next_executions() == Some(Duration::ZERO) {
@@ -123,8 +130,8 @@ impl Session<'_> {
         }
         let pause = self.next_executions();
         // While there is no room, nothing would be done about it.
-        if self.control.queued() < FULL && pause.is_none() {
-            watch(Source::Executions, self.executions.as_fd(), PollFlags::IN);
+        if let (Some(whole), None) = (self.whole.as_ref().filter(|_| self.control.queued() < FULL), pause) {
+            watch(Source::Executions, whole.executions.as_fd(), PollFlags::IN);
         }
         let pause = pause.and_then(|pause| Timespec::try_from(pause).ok());
         match rustix::event::poll(&mut poll, pause.as_ref()) {
@@ -137,12 +144,23 @@ impl Session<'_> {
 
     /// When executions may be told; `None` if there are none, or no room for them.
     fn next_executions(&self) -> Option<Duration> {
-        if self.control.queued() < FULL { self.executions.due(Instant::now()) } else { None }
+        let whole = self.whole.as_ref().filter(|_| self.control.queued() < FULL)?;
+        whole.executions.due(Instant::now())
+    }
+
+    /// At the end nothing that was executed stays untold.
+    fn tell_all_executions(&mut self) -> Result<(), ControlError> {
+        if let Some(whole) = &self.whole {
+            whole.executions.settle();
+        }
+        while self.tell_executions()? {}
+        Ok(())
     }
 
     /// Tells of executions; whether there were any to tell of.
     fn tell_executions(&mut self) -> Result<bool, ControlError> {
-        let Some(message) = self.executions.take(Instant::now()) else { return Ok(false) };
+        let told = self.whole.as_ref().and_then(|whole| whole.executions.take(Instant::now()));
+        let Some(message) = told else { return Ok(false) };
         self.control.send(&message)?;
         Ok(true)
     }
@@ -169,6 +187,11 @@ impl Session<'_> {
             ToGuest::Resize(size) => {
                 if let Stdin::Open { fd, terminal: true, .. } = &self.stdin {
                     let _ = rustix::termios::tcsetwinsize(fd, warden::winsize(size));
+                }
+            }
+            ToGuest::Execute(execute) => {
+                if let Some(whole) = &self.whole {
+                    whole.further.start(*execute, &self.channel);
                 }
             }
             // The manager sends one setup; a second one changes nothing.

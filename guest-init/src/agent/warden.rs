@@ -1,10 +1,10 @@
 //! The first process of the agent's namespaces: root in the guest, outside the agent's Landlock and seccomp.
-//! It starts the agent's process, forwards signals to it, reaps what it leaves behind, and ends with it;
-//! the kernel then ends every other process of the namespace.
+//! It starts the agent's process and those of further sessions, forwards signals to them, reaps what they leave
+//! behind, and ends with the agent; the kernel then ends every other process of the namespace.
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use jail::guest::{ConfineError, Inside, Newborn, NotExecuted, Program, Split};
+use jail::guest::{ConfineError, Inside, Newborn, NotExecuted, Program, Split, Viewed};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -24,6 +24,20 @@ pub(super) struct Warden<'a> {
     pub(super) program: Program,
 }
 
+/// What a process becomes, and who hears of it.
+#[derive(Clone, Copy)]
+struct Birth<'a> {
+    agent: &'a Agent,
+    program: &'a Program,
+    channel: &'a Channel,
+}
+
+/// A process of a further session.
+struct Further {
+    pid: Pid,
+    channel: Channel,
+}
+
 /// Why the warden gives up, in one line for the manager.
 #[derive(Debug, thiserror::Error)]
 enum WardenError {
@@ -33,6 +47,8 @@ enum WardenError {
     System(&'static str, Errno),
     #[error("cannot enter the working directory {0}: {1}")]
     Workdir(String, Errno),
+    #[error("the command is empty, or a part of it or of the environment holds a NUL")]
+    Unusable,
 }
 
 impl From<ConfineError> for WardenError {
@@ -64,28 +80,116 @@ impl Warden<'_> {
         oom_score("-1000").map_err(failed("be spared when memory runs out"))?;
         let children = sys::child_signals().map_err(failed("watch its children"))?;
         let viewed = inside.build_view()?;
+        let birth = Birth { agent: self.agent, program: &self.program, channel: &self.channel };
+        let inner = birth.present(inner)?;
+        let gone = |_closed| WardenError::System("reach guest-init", Errno::PIPE);
+        if self.channel.receive_order().map_err(gone)?.0 != Order::Start {
+            return Err(gone(super::ChannelError::Closed));
+        }
+        // The last holders of the agent's streams are the agent's own processes: their end is what guest-init
+        // waits for. So the warden keeps none.
+        let agent = birth.split(&viewed, inner)?;
+        self.watch(&viewed, agent, &children)
+    }
+
+    /// Until the agent ends: reaps, passes signals on, and starts further processes. When guest-init is gone, so is
+    /// the warden.
+    fn watch(&self, viewed: &Viewed<'_>, agent: Pid, children: &OwnedFd) -> Result<(), WardenError> {
+        let mut further: Vec<Further> = Vec::new();
+        loop {
+            while let Some((pid, status)) = reap()? {
+                if pid == agent {
+                    drop(self.channel.send(&ended(status)));
+                    return Ok(());
+                }
+                if let Some(at) = further.iter().position(|process| process.pid == pid) {
+                    // Whoever does not listen any more misses it.
+                    drop(further.swap_remove(at).channel.send(&ended(status)));
+                }
+            }
+            let channels = further.iter().map(|process| &process.channel);
+            let mut poll: Vec<_> = [PollFd::new(children, PollFlags::IN)]
+                .into_iter()
+                .chain([&self.channel].into_iter().chain(channels).map(|end| PollFd::new(end, PollFlags::IN)))
+                .collect();
+            match rustix::event::poll(&mut poll, None) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(WardenError::System("wait", error)),
+            }
+            let ready: Vec<bool> = poll.iter().map(|fd| !fd.revents().is_empty()).collect();
+            let (signalled, ordered) = (ready[0], ready[1]);
+            if signalled {
+                // One read takes what was queued; `reap` above looks for itself what happened.
+                let _ = rustix::io::read(children, &mut [0; 128]);
+            }
+            let mut speak = ready.get(2..).unwrap_or_default().iter();
+            further.retain(|process| !speak.next().is_some_and(|ready| *ready) || process.hear());
+            if ordered {
+                match self.channel.receive_order() {
+                    Ok((Order::Signal(number), _)) => forward(agent, number),
+                    Ok((Order::Execute(command), fds)) => further.extend(start(viewed, &command, fds)),
+                    Ok((Order::Start, _)) => {}
+                    Err(_gone) => return Ok(()),
+                }
+            }
+        }
+    }
+}
+
+impl Further {
+    /// Does what its session says; whether there still is one. Without it the process is told that its line hung up.
+    fn hear(&self) -> bool {
+        match self.channel.receive_order() {
+            Ok((Order::Signal(number), _)) => forward(self.pid, number),
+            Ok(_) => {}
+            Err(_gone) => {
+                forward(self.pid, Signal::HUP.as_raw());
+                return false;
+            }
+        }
+        true
+    }
+}
+
+/// Starts a further process. What fails is told on its own channel.
+fn start(viewed: &Viewed<'_>, agent: &Agent, fds: Vec<OwnedFd>) -> Option<Further> {
+    let mut fds = fds.into_iter();
+    let channel = Channel::from(fds.next()?);
+    let inner = <[OwnedFd; 3]>::try_from(fds.collect::<Vec<_>>()).map_or(Inner::Terminal, Inner::Pipes);
+    let begun = Program::new(&agent.command, &agent.env).ok_or(WardenError::Unusable).and_then(|program| {
+        let birth = Birth { agent, program: &program, channel: &channel };
+        let streams = birth.present(inner)?;
+        birth.split(viewed, streams)
+    });
+    match begun {
+        Ok(pid) => Some(Further { pid, channel }),
+        Err(error) => {
+            drop(channel.send(&Report::Failed(error.to_string())));
+            None
+        }
+    }
+}
+
+impl Birth<'_> {
+    /// Makes what its streams need, and tells guest-init.
+    fn present(self, inner: Inner) -> Result<[OwnedFd; 3], WardenError> {
         let (inner, master) = self.terminal(inner)?;
         let fds: Vec<_> = master.iter().map(AsFd::as_fd).collect();
         let gone = |_closed| WardenError::System("reach guest-init", Errno::PIPE);
         self.channel.send_with(&Report::Viewed, &fds).map_err(gone)?;
-        drop(fds);
-        drop(master);
-        if self.channel.receive_order().map_err(gone)? != Order::Start {
-            return Err(gone(super::ChannelError::Closed));
-        }
+        Ok(inner)
+    }
+
+    /// Starts the process, which becomes the command.
+    fn split(self, viewed: &Viewed<'_>, streams: [OwnedFd; 3]) -> Result<Pid, WardenError> {
         match viewed.split()? {
             Split::Child(newborn) => {
-                if let Err(error) = self.become_agent(newborn, &inner) {
+                if let Err(error) = self.become_agent(newborn, &streams) {
                     drop(self.channel.send(&Report::Failed(error.to_string())));
                 }
                 std::process::exit(1)
             }
-            Split::Parent(agent) => {
-                // The last holders of the agent's streams are the agent's own processes: their end is what
-                // guest-init waits for.
-                drop(inner);
-                self.watch(agent, &children)
-            }
+            Split::Parent(pid) => Ok(pid),
         }
     }
 
@@ -131,39 +235,12 @@ impl Warden<'_> {
             .map_err(|error| WardenError::Workdir(self.agent.workdir.clone(), error))?;
         let confined = newborn.confine()?;
         drop(self.channel.send(&Report::Executing));
-        let report = match confined.execute(&self.program) {
+        let report = match confined.execute(self.program) {
             NotExecuted::NotFound => Report::NotFound,
             NotExecuted::NotExecutable(_) => Report::NotExecutable,
         };
         drop(self.channel.send(&report));
         Ok(())
-    }
-
-    /// Until the agent ends: reaps, and passes signals on. When guest-init is gone, so is the warden.
-    fn watch(&self, agent: Pid, children: &OwnedFd) -> Result<(), WardenError> {
-        loop {
-            if let Some(status) = reap(agent)? {
-                drop(self.channel.send(&ended(status)));
-                return Ok(());
-            }
-            let mut poll = [PollFd::new(children, PollFlags::IN), PollFd::new(&self.channel, PollFlags::IN)];
-            match rustix::event::poll(&mut poll, None) {
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => return Err(WardenError::System("wait", error)),
-            }
-            let (signalled, ordered) = (!poll[0].revents().is_empty(), !poll[1].revents().is_empty());
-            if signalled {
-                // One read takes what was queued; `reap` above looks for itself what happened.
-                let _ = rustix::io::read(children, &mut [0; 128]);
-            }
-            if ordered {
-                match self.channel.receive_order() {
-                    Ok(Order::Signal(number)) => forward(agent, number),
-                    Ok(Order::Start) => {}
-                    Err(_gone) => return Ok(()),
-                }
-            }
-        }
     }
 }
 
@@ -173,13 +250,13 @@ fn oom_score(adjustment: &str) -> Result<(), Errno> {
         .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
 }
 
-/// Waits for every child that has ended; returns the agent's status when it is among them.
-fn reap(agent: Pid) -> Result<Option<WaitStatus>, WardenError> {
+/// The next child that has ended.
+fn reap() -> Result<Option<(Pid, WaitStatus)>, WardenError> {
     loop {
         match rustix::process::wait(WaitOptions::NOHANG) {
-            Ok(Some((pid, status))) if pid == agent => return Ok(Some(status)),
-            Ok(Some(_)) | Err(Errno::INTR) => {}
             Ok(None) | Err(Errno::CHILD) => return Ok(None),
+            Ok(ended) => return Ok(ended),
+            Err(Errno::INTR) => {}
             Err(error) => return Err(WardenError::System("wait for a child", error)),
         }
     }

@@ -1,6 +1,6 @@
 //! The caller's side: finds a running sandbox and asks it.
 
-use std::io;
+use std::io::{self, BufReader};
 use std::os::unix::net::UnixStream;
 
 use wire::id::SandboxId;
@@ -36,6 +36,15 @@ pub(crate) fn find(layout: &Layout, text: &str) -> Result<SandboxId, Failure> {
 
 /// Asks a running sandbox. A refusal is a failure.
 pub(crate) fn ask(layout: &Layout, sandbox: &SandboxId, ask: Ask) -> Result<Answer, Failure> {
+    call(layout, sandbox, ask).map(|(answer, _line)| answer)
+}
+
+/// Asks, and keeps the line.
+pub(super) fn call(
+    layout: &Layout,
+    sandbox: &SandboxId,
+    ask: Ask,
+) -> Result<(Answer, BufReader<UnixStream>), Failure> {
     let path = layout.runtime.join(sandbox.as_str()).join(SOCKET);
     let stream = UnixStream::connect(&path).map_err(|error| not_reached(sandbox, &error))?;
     is_ours(&stream, sandbox)?;
@@ -46,9 +55,10 @@ pub(crate) fn ask(layout: &Layout, sandbox: &SandboxId, ask: Ask) -> Result<Answ
         .and_then(|()| stream.set_write_timeout(Some(patience)))
         .map_err(super::LineError::from)
         .and_then(|()| write_line(&stream, &Request { version: VERSION, ask }));
-    match asked.and_then(|()| read_line::<Response>(&stream)) {
+    let mut line = BufReader::new(stream);
+    match asked.and_then(|()| read_line::<Response>(&mut line)) {
         Ok(Response { answer: Answer::Refused { cause, remedy }, .. }) => Err(Failure::new(cause, remedy)),
-        Ok(Response { answer, .. }) => Ok(answer),
+        Ok(Response { answer, .. }) => Ok((answer, line)),
         Err(error) => Err(Failure::new(
             format_args!("sandbox {sandbox}: {}", chain(&error)),
             "use the openshell that started the sandbox; if it hangs, stop it",

@@ -33,7 +33,8 @@ impl Sandbox {
         };
         let run = RunDir::create(&layout, &id("notes-00000001")).unwrap();
         let (tell, asked) = channel();
-        serve(run.path(), move |Asked { ask, uid, reply }| {
+        serve(run.path(), move |call| {
+            let Call::Asked(Asked { ask, uid, reply }) = call else { panic!("a command") };
             assert_eq!(uid, rustix::process::geteuid().as_raw());
             tell.send(ask).unwrap();
             let set = PolicySet { version: PolicyVersion(2), digest: "ab".to_owned(), closed: 3 };
@@ -125,7 +126,9 @@ fn another_version_and_nonsense_are_refused_in_words() {
     ] {
         let mut stream = UnixStream::connect(sandbox.run.path().join(SOCKET)).unwrap();
         stream.write_all(line.as_bytes()).unwrap();
-        let Answer::Refused { cause, .. } = read_line::<Response>(&stream).unwrap().answer else {
+        let Answer::Refused { cause, .. } =
+            read_line::<Response>(&mut BufReader::new(&stream)).unwrap().answer
+        else {
             panic!("{line} was taken")
         };
         assert!(cause.contains(words), "{cause}");

@@ -89,8 +89,8 @@ fn kinds(record: &Record) -> Vec<&'static str> {
         Action::NetworkOutcome | Action::InboundOutcome | Action::InferenceOutcome => vec!["end"],
         Action::Execution => vec!["start"],
         Action::Lifecycle => match phase {
-            Some(Phase::Started | Phase::AgentStarted) => vec!["start"],
-            Some(Phase::AgentExited | Phase::Stopped | Phase::Failed) => vec!["end"],
+            Some(Phase::Started | Phase::AgentStarted | Phase::CommandStarted) => vec!["start"],
+            Some(Phase::AgentExited | Phase::Stopped | Phase::Failed | Phase::CommandEnded) => vec!["end"],
             Some(Phase::Paused | Phase::Resumed) => vec!["change"],
             None => vec!["info"],
         },

@@ -82,6 +82,8 @@ fn life(lifecycle: &Lifecycle) -> String {
         Phase::AgentExited => "agent exited",
         Phase::Paused => "paused",
         Phase::Resumed => "resumed",
+        Phase::CommandStarted => "command started",
+        Phase::CommandEnded => "command ended",
         Phase::Stopped => "stopped",
         Phase::Failed => "failed",
     };

@@ -231,6 +231,8 @@ fn lifecycle(record: &Record) -> Class {
         Some(Phase::Started | Phase::AgentStarted) => (3, "Start"),
         Some(Phase::Paused) => (99, "Pause"),
         Some(Phase::Resumed) => (99, "Resume"),
+        Some(Phase::CommandStarted) => (99, "Command Start"),
+        Some(Phase::CommandEnded) => (99, "Command End"),
         Some(Phase::AgentExited | Phase::Stopped | Phase::Failed) => (4, "Stop"),
         None if record.event.action == Action::LogRepair => (99, "Log Repair"),
         None if record.event.action == Action::LogGap => (99, "Log Gap"),

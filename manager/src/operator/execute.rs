@@ -1,0 +1,158 @@
+//! Running a command in a running sandbox, from outside: our terminal or our three streams become the command's.
+
+use std::io::{self, BufReader, Read as _, Write};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use wire::control::{FromGuest, MAX_CHUNK, Stream, ToGuest};
+use wire::frame;
+use wire::operator::{Answer, Ask, Command};
+
+use super::client::{call, find, unasked};
+use crate::failure::{ExitStatus, Failure};
+use crate::interruption::interrupted;
+use crate::layout::Layout;
+use crate::options::Tty;
+use crate::signals::{Received, Watch};
+use crate::terminal;
+
+/// A command for a running sandbox.
+#[derive(Clone, Debug)]
+pub struct Execution {
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// What is added to the agent's environment, or takes its place.
+    pub env: Vec<(String, String)>,
+    /// Working directory; without one it is the agent's.
+    pub workdir: Option<String>,
+    /// Whether it gets a terminal, joined to ours.
+    pub tty: Tty,
+}
+
+/// Runs it in the sandbox that `sandbox` names by its id or its agent's name, confined as the agent is, to its end.
+///
+/// # Errors
+/// It did not run, or did not end by itself.
+pub fn execute(layout: &Layout, sandbox: &str, what: Execution) -> Result<ExitStatus, Failure> {
+    let sandbox = find(layout, sandbox)?;
+    let Execution { command, env, workdir, tty } = what;
+    let raw = (tty == Tty::Yes).then(terminal::Raw::enter).transpose()?;
+    let terminal = raw.as_ref().map(|_raw| terminal::size());
+    let command = Command { frames: wire::VERSION, command, env, workdir, terminal };
+    let (answer, line) = call(layout, &sandbox, Ask::Execute(command))?;
+    if !matches!(answer, Answer::Executing { .. }) {
+        return Err(unasked(&sandbox));
+    }
+    let line = Line::new(line).map_err(|error| {
+        Failure::new(format_args!("the sandbox cannot be reached: {error}"), "check the limit on open files")
+    })?;
+    line.run()
+}
+
+/// The way to the sandbox.
+struct Line {
+    incoming: BufReader<UnixStream>,
+    outgoing: Outgoing,
+}
+
+/// Its outgoing half, for whoever has something to say.
+#[derive(Clone)]
+struct Outgoing {
+    stream: Arc<Mutex<UnixStream>>,
+    /// A signal that ends was passed on: the next one ends us.
+    asked_to_end: Arc<AtomicBool>,
+}
+
+impl Line {
+    fn new(incoming: BufReader<UnixStream>) -> io::Result<Self> {
+        let stream = incoming.get_ref();
+        stream.set_read_timeout(None)?;
+        stream.set_write_timeout(None)?;
+        let outgoing =
+            Outgoing { stream: Arc::new(Mutex::new(stream.try_clone()?)), asked_to_end: Arc::default() };
+        Ok(Self { incoming, outgoing })
+    }
+
+    fn run(mut self) -> Result<ExitStatus, Failure> {
+        let signalled = self.outgoing.clone();
+        let hang_up = self.incoming.get_ref().try_clone().map_err(|error| {
+            Failure::new(format_args!("cannot watch for signals: {error}"), "check the limit on open files")
+        })?;
+        let left = Arc::new(AtomicBool::new(false));
+        let leaving = Arc::clone(&left);
+        let _signals = Watch::start(move |signal| {
+            if signalled.signal(signal) {
+                leaving.store(true, Ordering::Relaxed);
+                let _closed = hang_up.shutdown(Shutdown::Both);
+            }
+        })?;
+        self.outgoing.clone().feed();
+        loop {
+            match frame::read(&mut self.incoming, frame::SMALL) {
+                Ok(FromGuest::Output { stream: Stream::Stdout, bytes }) => show(&mut io::stdout(), &bytes),
+                Ok(FromGuest::Output { stream: Stream::Stderr, bytes }) => show(&mut io::stderr(), &bytes),
+                Ok(FromGuest::Exited(exit)) => return ExitStatus::of(exit),
+                Ok(FromGuest::Failed { cause, .. }) => {
+                    return Err(Failure::new(
+                        format_args!("the command did not start: {cause}"),
+                        "check its working directory and its environment",
+                    ));
+                }
+                _ended if left.load(Ordering::Relaxed) => return Err(interrupted()),
+                Ok(_) | Err(_) => {
+                    return Err(Failure::new(
+                        "the sandbox ended while the command ran",
+                        "openshell audit tail shows why",
+                    ));
+                }
+            }
+        }
+    }
+}
+
+impl Outgoing {
+    /// Passes a signal on; whether it is ours instead, because the command had one before.
+    fn signal(&self, signal: Received) -> bool {
+        if signal.ends() && self.asked_to_end.swap(true, Ordering::Relaxed) {
+            return true;
+        }
+        match signal {
+            Received::Resized => self.send(&ToGuest::Resize(terminal::size())),
+            Received::ForAgent(number) => self.send(&ToGuest::Signal(number)),
+            Received::Continued => true,
+        };
+        false
+    }
+
+    /// Passes our standard input on, on a thread of its own. A thread that waits in a read cannot be ended; it goes with
+    /// the process.
+    fn feed(self) {
+        std::thread::spawn(move || {
+            let mut chunk = vec![0; MAX_CHUNK];
+            loop {
+                let message = match io::stdin().read(&mut chunk) {
+                    Ok(n @ 1..) => ToGuest::Input(chunk[..n].to_vec()),
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    Ok(_) | Err(_) => ToGuest::EndOfInput,
+                };
+                let last = message == ToGuest::EndOfInput;
+                if !self.send(&message) || last {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Whether it went out. A sandbox that is gone is noticed by who reads.
+    fn send(&self, message: &ToGuest) -> bool {
+        let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        frame::write(&mut *stream, message).is_ok()
+    }
+}
+
+/// A reader who went away does not end the command: its output is dropped.
+fn show(sink: &mut impl Write, bytes: &[u8]) {
+    let _nobody_reads = sink.write_all(bytes).and_then(|()| sink.flush());
+}

@@ -1,0 +1,109 @@
+use std::thread::{JoinHandle, spawn};
+
+use wire::control::{Stage, Stream};
+
+use super::*;
+
+/// A relay between two ends that a test holds.
+struct Between {
+    caller: UnixStream,
+    guest: UnixStream,
+    how: JoinHandle<Result<Exit, String>>,
+}
+
+impl Between {
+    fn new() -> Self {
+        let ((caller, ours), (guest, theirs)) = (UnixStream::pair().unwrap(), UnixStream::pair().unwrap());
+        Self { caller, guest, how: spawn(move || relay(&ours, &theirs)) }
+    }
+
+    fn guest_says(&mut self, message: &FromGuest) {
+        frame::write(&mut self.guest, message).unwrap();
+    }
+
+    fn caller_hears(&mut self) -> Option<FromGuest> {
+        frame::read(&mut self.caller, frame::SMALL).ok()
+    }
+
+    fn guest_hears(&mut self) -> Option<ToGuest> {
+        frame::read(&mut self.guest, frame::SMALL).ok()
+    }
+
+    fn how(self) -> Result<Exit, String> {
+        self.how.join().unwrap()
+    }
+}
+
+fn output(bytes: &[u8]) -> FromGuest {
+    FromGuest::Output { stream: Stream::Stdout, bytes: bytes.to_vec() }
+}
+
+#[test]
+fn both_directions_go_through_to_the_end() {
+    let mut between = Between::new();
+    for message in [ToGuest::Input(b"in".to_vec()), ToGuest::Signal(2), ToGuest::EndOfInput] {
+        frame::write(&mut between.caller, &message).unwrap();
+        assert_eq!(between.guest_hears(), Some(message));
+    }
+    between.guest_says(&output(b"out\0\xff"));
+    between.guest_says(&FromGuest::Exited(Exit::Code(7)));
+    assert_eq!(between.caller_hears(), Some(output(b"out\0\xff")));
+    assert_eq!(between.caller_hears(), Some(FromGuest::Exited(Exit::Code(7))));
+    assert_eq!(between.caller_hears(), None, "nothing follows the end");
+    assert_eq!(between.how(), Ok(Exit::Code(7)));
+}
+
+#[test]
+fn a_caller_that_leaves_hangs_up_on_the_guest() {
+    let mut between = Between::new();
+    between.caller.shutdown(Shutdown::Both).unwrap();
+    assert_eq!(between.guest_hears(), None);
+    between.how().unwrap_err();
+}
+
+#[test]
+fn a_caller_cannot_set_the_guest_up_or_start_more() {
+    let mut between = Between::new();
+    let execute =
+        Execute { session: 1, command: vec!["x".to_owned()], env: Vec::new(), workdir: None, terminal: None };
+    frame::write(&mut between.caller, &ToGuest::Execute(Box::new(execute))).unwrap();
+    assert_eq!(between.guest_hears(), None, "it was passed on");
+    between.how().unwrap_err();
+}
+
+#[test]
+fn a_guest_that_speaks_out_of_turn_ends_its_session_and_says_nothing() {
+    for message in [
+        FromGuest::Ready { at_ns: 1 },
+        FromGuest::Session { session: 2 },
+        FromGuest::Started { pid: 1, at_ns: 1 },
+    ] {
+        let mut between = Between::new();
+        between.guest_says(&message);
+        assert_eq!(between.caller_hears(), None, "{message:?} was passed on");
+        between.how().unwrap_err();
+    }
+    let mut between = Between::new();
+    between.guest_says(&FromGuest::Failed { stage: Stage::Agent, cause: "no such directory".to_owned() });
+    assert!(matches!(between.caller_hears(), Some(FromGuest::Failed { .. })));
+    assert_eq!(between.how(), Err("no such directory".to_owned()));
+}
+
+#[test]
+fn a_stream_goes_to_the_session_that_waits_for_it_and_to_no_other() {
+    let waiting = Waiting::default();
+    let (handed, stream) = sync_channel(1);
+    waiting.map().insert(3, handed);
+    for first in [FromGuest::Session { session: 4 }, FromGuest::Ready { at_ns: 1 }] {
+        let (mut guest, ours) = UnixStream::pair().unwrap();
+        frame::write(&mut guest, &first).unwrap();
+        waiting.hand_over(ours);
+    }
+    assert!(stream.try_recv().is_err());
+    let (mut guest, ours) = UnixStream::pair().unwrap();
+    frame::write(&mut guest, &FromGuest::Session { session: 3 }).unwrap();
+    waiting.hand_over(ours);
+    assert!(stream.try_recv().is_ok());
+    // The number is used up: a second stream for it is nobody's.
+    assert!(waiting.map().is_empty());
+}
