@@ -91,7 +91,11 @@ impl Session<'_> {
                 self.tell_all_executions()?;
                 return Ok(exit);
             }
-            for (source, events) in self.wait()? {
+            let ready = self.wait()?;
+            if let (Some(exit), true) = (self.exit, self.is_drained(&ready)) {
+                return Ok(exit);
+            }
+            for (source, events) in ready {
                 match source {
                     Source::Control => self.on_control(events)?,
                     Source::Channel => self.on_report(),
@@ -104,6 +108,17 @@ impl Session<'_> {
                 self.tell_executions()?;
             }
         }
+    }
+
+    /// What a further process wrote is on its way, and it has ended: those that it left behind are not waited for. (The
+    /// agent leaves nobody behind.)
+    fn is_drained(&self, ready: &[(Source, PollFlags)]) -> bool {
+        let more = ready.iter().any(|(source, _)| matches!(source, Source::Output(_)));
+        self.is_over() && !more && self.control.queued() < FULL
+    }
+
+    fn is_over(&self) -> bool {
+        self.exit.is_some() && self.whole.is_none()
     }
 
     fn wait(&mut self) -> Result<Vec<(Source, PollFlags)>, ControlError> {
@@ -133,6 +148,8 @@ impl Session<'_> {
         if let (Some(whole), None) = (self.whole.as_ref().filter(|_| self.control.queued() < FULL), pause) {
             watch(Source::Executions, whole.executions.as_fd(), PollFlags::IN);
         }
+        let pause =
+            pause.or(self.is_over().then_some(Duration::ZERO).filter(|_| self.control.queued() < FULL));
         let pause = pause.and_then(|pause| Timespec::try_from(pause).ok());
         match rustix::event::poll(&mut poll, pause.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}

@@ -13,13 +13,15 @@ fn agent(image: &str) -> (Started, BufReader<ChildStdout>) {
     let mut started = Session::new(image)
         .script(script)
         .yaml("env: {COLOUR: blue, SHAPE: round}")
-        .yaml("policy: {process: {executables: {deny: [/tmp/banned]}}}")
+        .yaml("policy: {process: {executables: {allow: [\"/**\"], deny: [/tmp/banned]}}}")
         .start();
     let mut output = BufReader::new(started.child.stdout.take().expect("it is piped"));
     let mut line = String::new();
     while line != "ready\n" {
         line.clear();
-        assert!(output.read_line(&mut line).expect("it can be read") > 0, "the agent did not start");
+        if output.read_line(&mut line).expect("it can be read") == 0 {
+            panic!("the agent did not start: {}", started.outcome());
+        }
     }
     (started, output)
 }
@@ -31,10 +33,13 @@ fn exec(home: &Path, arguments: &[&str]) -> Command {
 }
 
 fn run(home: &Path, arguments: &[&str], input: &[u8]) -> Output {
-    let mut command = exec(home, arguments);
-    let mut child = piped(&mut command);
-    child.stdin.take().expect("it is piped").write_all(input).expect("it takes input");
-    child.wait_with_output().expect("it ends")
+    let mut child = piped(&mut exec(home, arguments));
+    let mut stdin = child.stdin.take().expect("it is piped");
+    std::thread::scope(|scope| {
+        // One that reads nothing may end before it is written to.
+        scope.spawn(move || drop(stdin.write_all(input)));
+        child.wait_with_output().expect("it ends")
+    })
 }
 
 fn piped(command: &mut Command) -> Child {
@@ -182,11 +187,12 @@ fn a_signal_goes_to_the_command_and_the_agents_end_ends_it() {
 fn a_shell_has_a_terminal() {
     let (started, _output) = agent("base");
     let home = started.dir().to_path_buf();
-    let driver = "import os, pty, sys, time, fcntl, termios, struct\n\
+    let driver = "import os, pty, signal, sys, time, fcntl, termios, struct\n\
         argv = sys.argv[1:]\n\
         pid, fd = pty.fork()\n\
         if pid == 0:\n    os.execv(argv[0], argv)\n\
         fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack('HHHH', 33, 101, 0, 0))\n\
+        signal.alarm(120)\n\
         seen = b''\n\
         def until(word):\n\
         \x20   global seen\n\
