@@ -14,6 +14,7 @@ use crate::agent::{self, session};
 use crate::boot::root::{Owner, Tree};
 use crate::boot::{clock, early, files, hygiene, modules, mounts, power, root, users};
 use crate::capture::{Egress, Gates, Network};
+use crate::cause::chain;
 use crate::control::{Control, ControlError};
 use crate::host::{Host, Vsock};
 use crate::identity::Resolver;
@@ -139,15 +140,4 @@ fn build_tree(setup: &mut Setup) -> Result<Tree, End> {
         trust::add_variables(&mut setup.agent.env);
     }
     Ok(tree)
-}
-
-/// An error and its causes, in one line.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text = format!("{text}: {next}");
-        cause = next.source();
-    }
-    text
 }

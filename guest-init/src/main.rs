@@ -11,6 +11,7 @@
 mod agent;
 mod boot;
 mod capture;
+mod cause;
 mod control;
 mod executables;
 mod host;

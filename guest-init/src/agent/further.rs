@@ -11,6 +11,7 @@ use wire::vsock::SESSIONS;
 
 use super::channel::{Channel, Order};
 use super::{AgentError, Inner, Running, Streams, session};
+use crate::cause::chain;
 use crate::control::{Control, ControlError};
 use crate::host::Host;
 
@@ -73,7 +74,7 @@ fn serve(host: &dyn Host, session: u32, ordered: Result<Ordered, AgentError>) ->
     control.send(&FromGuest::Session { session })?;
     let last = match ordered.and_then(Ordered::running) {
         Ok(running) => FromGuest::Exited(session::serve(&mut control, running, None)?),
-        Err(error) => FromGuest::Failed { stage: Stage::Agent, cause: crate::life::chain(&error) },
+        Err(error) => FromGuest::Failed { stage: Stage::Agent, cause: chain(&error) },
     };
     control.send(&last)?;
     control.flush()?;

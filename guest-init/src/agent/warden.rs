@@ -15,6 +15,7 @@ use wire::control::{Agent, Size};
 
 use super::Inner;
 use super::channel::{Channel, Order, Report};
+use crate::cause::chain;
 use crate::sys;
 
 /// What the warden works with.
@@ -53,13 +54,7 @@ enum WardenError {
 
 impl From<ConfineError> for WardenError {
     fn from(error: ConfineError) -> Self {
-        let mut text = error.to_string();
-        let mut cause = std::error::Error::source(&error);
-        while let Some(next) = cause {
-            text = format!("{text}: {next}");
-            cause = next.source();
-        }
-        Self::Confine(text)
+        Self::Confine(chain(&error))
     }
 }
 
