@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use wire::inference::Conditions;
 
+use crate::message::{About, AnswerRules, Finding, Unreadable};
 use crate::rule::{RateLimits, Rule};
 
-/// The four levels and the conditions after them, in the order in which they are evaluated.
+/// The four levels, and the conditions and messages after them, in the order in which they are evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
     /// Which program asks.
@@ -20,6 +21,8 @@ pub enum Level {
     Path,
     /// With which query and header fields.
     Condition,
+    /// With which message in the body.
+    Message,
 }
 
 /// The answer to one request.
@@ -66,6 +69,9 @@ pub struct Permit {
     port: u16,
     inference: Conditions,
     would_deny: Option<Denial>,
+    /// What its message asks for.
+    asked: Option<Box<str>>,
+    answers: Option<AnswerRules>,
 }
 
 /// Why a request was refused.
@@ -74,6 +80,8 @@ pub struct Denial {
     level: Level,
     rule: Option<Arc<Rule>>,
     cause: Cause,
+    /// Of a message: what of it failed.
+    part: Option<Box<About>>,
 }
 
 /// What about the level failed.
@@ -89,6 +97,10 @@ pub(crate) enum Cause {
     UnknownProgram,
     /// The host is not in canonical form.
     NotCanonical,
+    /// The message has to be read first: at most so many bytes.
+    Unread(u64),
+    /// The message has no or more than one reading.
+    Unreadable(Unreadable),
     /// More is asked of model calls than when this one was sent on.
     Inference,
     /// A Rego module does not agree, and why.
@@ -96,7 +108,7 @@ pub(crate) enum Cause {
 }
 
 impl Level {
-    /// `binary`, `destination`, `method`, `path` or `condition`.
+    /// `binary`, `destination`, `method`, `path`, `condition` or `message`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -105,6 +117,7 @@ impl Level {
             Self::Method => "method",
             Self::Path => "path",
             Self::Condition => "condition",
+            Self::Message => "message",
         }
     }
 }
@@ -140,7 +153,15 @@ impl Permit {
             port,
             inference,
             would_deny: None,
+            asked: None,
+            answers: None,
         }
+    }
+
+    /// The permit for a request whose message these rules look into.
+    pub(crate) fn speaking(self, rules: Vec<Arc<Rule>>, request: &crate::Request<'_>) -> Self {
+        let asked = rules.first().and_then(|rule| rule.message.as_ref()?.asked(request));
+        Self { asked: asked.map(String::into_boxed_str), answers: AnswerRules::new(rules), ..self }
     }
 
     /// The permit for what a rule on trial would refuse.
@@ -162,6 +183,18 @@ impl Permit {
     #[must_use]
     pub fn would_deny(&self) -> Option<&Denial> {
         self.would_deny.as_ref()
+    }
+
+    /// What the message asks for, for the record: names, never values. `None`: no rule looks into it.
+    #[must_use]
+    pub fn asked(&self) -> Option<&str> {
+        self.asked.as_deref()
+    }
+
+    /// By what the server's answer is judged. `None`: it goes on as it comes.
+    #[must_use]
+    pub fn answers(&self) -> Option<&AnswerRules> {
+        self.answers.as_ref()
     }
 
     /// How much the sandbox may do by each rule that allows the request and has limits: the rule's name and what it
@@ -217,7 +250,28 @@ impl Permit {
 
 impl Denial {
     pub(crate) fn new(level: Level, rule: Option<Arc<Rule>>, cause: Cause) -> Self {
-        Self { level, rule, cause }
+        Self { level, rule, cause, part: None }
+    }
+
+    /// The same, if it is about the message, with what of it failed.
+    pub(crate) fn about(self, request: &crate::Request<'_>) -> Self {
+        let Some(rule) = self.rule.as_ref().filter(|_rule| self.level == Level::Message) else { return self };
+        let (cause, part) = match rule.message(request) {
+            Finding::Unread(most) => (Cause::Unread(most), None),
+            Finding::Unreadable(why) => (Cause::Unreadable(why), None),
+            Finding::NotAllowed(about) | Finding::Denied(about) => (self.cause, Some(Box::new(about))),
+            Finding::Allowed => (self.cause, None),
+        };
+        Self { cause, part, ..self }
+    }
+
+    /// Whether the answer depends on the body, which was not read: at most so many bytes of it.
+    #[must_use]
+    pub fn unread(&self) -> Option<u64> {
+        match self.cause {
+            Cause::Unread(most) => Some(most),
+            _ => None,
+        }
     }
 
     /// The first level that failed.
@@ -253,11 +307,14 @@ impl Denial {
             Level::Method => "the method",
             Level::Path => "the path",
             Level::Condition => "the query or a header field",
+            Level::Message => self.part.as_ref().map_or("the message", |part| &part.what),
         };
         match (&self.cause, &self.rule) {
             (Cause::NoRules, _) => "the policy has no network rule: nothing is allowed".to_owned(),
             (Cause::UnknownProgram, _) => "the program behind the connection could not be told".to_owned(),
             (Cause::NotCanonical, _) => "the host is not a name or an address in canonical form".to_owned(),
+            (Cause::Unread(_), _) => format!("rule '{rule}' looks into the message, which was not read"),
+            (Cause::Unreadable(why), _) => format!("the message cannot be read as rule '{rule}' asks: {why}"),
             (Cause::Inference, _) => "the policy asks more of model calls now".to_owned(),
             (Cause::Rego(why), _) => format!("module '{rule}' does not allow it: {why}"),
             (Cause::Denied, _) => format!("{what} is denied by rule '{rule}'"),
@@ -287,10 +344,26 @@ impl Denial {
             (Cause::NotAllowed, Level::Condition, Some(rule)) => {
                 format!("send what 'query' and 'headers' of rule '{}' ask for, and nothing else", rule.name)
             }
+            (Cause::Unread(_), ..) => "send it with its body".to_owned(),
+            (Cause::Unreadable(_), ..) => {
+                "send one plain message of the protocol; nothing was forwarded".to_owned()
+            }
+            (Cause::NotAllowed, Level::Message, Some(rule)) => self.listed(&rule.name),
             (Cause::NotAllowed, level, Some(rule)) => {
                 format!("the operator can add it to '{level}' of rule '{}'", rule.name)
             }
             _ => "the operator can add a network rule for it".to_owned(),
+        }
+    }
+
+    /// What would list the part of the message that is not allowed.
+    fn listed(&self, rule: &str) -> String {
+        match self.part.as_deref() {
+            Some(About { key, entry: Some(entry), .. }) => {
+                format!("the operator can add '{entry}' to '{key}.allow' of rule '{rule}'")
+            }
+            Some(About { key, .. }) => format!("the operator can widen '{key}' of rule '{rule}'"),
+            None => format!("the operator can change rule '{rule}'"),
         }
     }
 }

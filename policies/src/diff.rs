@@ -254,6 +254,7 @@ impl Place<'_> {
             path: &self.cells.paths.examples[path],
             query: &circumstance.query,
             headers: &headers.as_slice(),
+            message: None,
             now: circumstance.now,
         };
         let [before, after] = self.sides.each_ref().map(|side| side.policy.decide(&request));

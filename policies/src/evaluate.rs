@@ -1,7 +1,7 @@
 //! Why it was allowed, or not: one request against the compiled rules.
 //!
-//! Four levels in order: binary → destination → method → path, and then the conditions on query and header
-//! fields. One rule must allow all of it. A deny list that binds the request (see [`crate::rule`]) beats
+//! Four levels in order: binary → destination → method → path, then the conditions on query and header
+//! fields, then the message in the body. One rule must allow all of it. A deny list that binds the request (see [`crate::rule`]) beats
 //! every rule; of several, the earliest level is named. Without one, the denial names the first level that fails in the *nearest* rule: of the
 //! rules for the destination, the one that got furthest, and the first of those in the document. If no
 //! rule is for the destination, the level is `binary` when no rule names the program at all, and
@@ -32,6 +32,7 @@ use crate::condition::Headers;
 use crate::decision::{Cause, Decision, Denial, DestinationDecision, Level, NameDecision, Permit};
 use crate::document::{Effect, Enforcement};
 use crate::index::{Entry, HostIndex, ProgramIndex};
+use crate::message::{Message, MessageLevel};
 use crate::pattern::host;
 use crate::rego::Gates;
 use crate::rule::{Answer, RateLimits, Rule};
@@ -48,6 +49,7 @@ pub struct Policy {
     pub(crate) inference: Conditions,
     /// When rules begin or cease to be in force, in order.
     pub(crate) turns: Vec<Timestamp>,
+    pub(crate) reads_messages: bool,
 }
 
 /// Where a request goes.
@@ -86,6 +88,8 @@ pub struct Request<'a> {
     pub query: &'a str,
     /// The header fields that are forwarded.
     pub headers: &'a dyn Headers,
+    /// The body, if it was read: only a request that [`Denial::unread`] asks it of needs one.
+    pub message: Option<&'a Message>,
     /// When it is decided.
     pub now: Timestamp,
 }
@@ -104,6 +108,8 @@ struct Passage {
     by: By,
     /// The rules with limits that allow it: it counts for each.
     limited: Vec<usize>,
+    /// The rules that look into the messages of its endpoint, and refuse it at no other level.
+    speaking: Vec<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -155,6 +161,7 @@ enum Judgement {
 struct Findings {
     allowed: Option<usize>,
     limited: Vec<usize>,
+    speaking: Vec<usize>,
     denied: Option<(Level, usize)>,
     /// Whether some rule passed the binary level.
     program_passed: bool,
@@ -190,21 +197,21 @@ impl Policy {
     /// What the rules say, and the modules that extend them.
     fn by_rules(&self, request: &Request<'_>) -> Result<Permit, Denial> {
         let asked = Asked { subject: request.subject, destination: request.destination, now: request.now };
-        let Passage { by, limited } = match self.consult(asked, |rule| judge(rule, request)) {
+        let Passage { by, limited, speaking } = match self.consult(asked, |rule| judge(rule, request)) {
             Ok(passage) => passage,
             Err(Refusal { denial, bound: Bound::No }) => {
-                let extended = self.gates.extend(request).ok_or(denial)?;
+                let extended = self.gates.extend(request).ok_or_else(|| denial.about(request))?;
                 return Ok(Permit::new(extended, Vec::new(), request, self.inference));
             }
-            Err(Refusal { denial, bound: Bound::Yes }) => return Err(denial),
+            Err(Refusal { denial, bound: Bound::Yes }) => return Err(denial.about(request)),
         };
         let rule = |index: usize| Arc::clone(&self.rules[index]);
         let limited = limited.into_iter().map(rule).collect();
+        let permit = |index| Permit::new(rule(index), limited, request, self.inference);
         Ok(match by {
-            By::Rule(index) => Permit::new(rule(index), limited, request, self.inference),
+            By::Rule(index) => permit(index).speaking(speaking.into_iter().map(rule).collect(), request),
             By::Trial(Trial { rule: index, level, cause }) => {
-                let denial = Denial::new(level, Some(rule(index)), cause);
-                Permit::new(rule(index), limited, request, self.inference).on_trial(denial)
+                permit(index).on_trial(Denial::new(level, Some(rule(index)), cause).about(request))
             }
         })
     }
@@ -267,6 +274,12 @@ impl Policy {
         !self.turns.is_empty()
     }
 
+    /// Whether any rule looks into messages. If none does, no request's body has to be read.
+    #[must_use]
+    pub fn reads_messages(&self) -> bool {
+        self.reads_messages
+    }
+
     /// Number of rules.
     #[must_use]
     pub fn rule_count(&self) -> usize {
@@ -291,6 +304,11 @@ impl Policy {
             if judgement == Judgement::Allowed && rule.limits != RateLimits::default() {
                 findings.limit(entry.rule);
             }
+            if rule.message.is_some()
+                && matches!(judgement, Judgement::Allowed | Judgement::Fails(Level::Message))
+            {
+                findings.speaking.push(entry.rule);
+            }
             findings.note(entry.rule, judgement);
         });
         self.denying.entries(host).filter(speaks).for_each(|entry| {
@@ -311,11 +329,13 @@ impl Policy {
             {
                 Err(Denial::new(level, rule(index), Cause::Denied))
             }
-            Findings { allowed: Some(index), limited, .. } => Ok(Passage { by: By::Rule(index), limited }),
+            Findings { allowed: Some(index), limited, speaking, .. } => {
+                Ok(Passage { by: By::Rule(index), limited, speaking })
+            }
             Findings { trial: Some(trial), .. } => {
                 let limited = self.rules[trial.rule].limits != RateLimits::default();
                 let limited = limited.then_some(trial.rule).into_iter().collect();
-                Ok(Passage { by: By::Trial(trial), limited })
+                Ok(Passage { by: By::Trial(trial), limited, speaking: Vec::new() })
             }
             Findings { nearest: Some((Level::Binary, index)), .. } if is_unknown(subject) => {
                 Err(Denial::new(Level::Binary, rule(index), Cause::UnknownProgram))
@@ -394,10 +414,14 @@ fn judge(rule: &Rule, request: &Request<'_>) -> Judgement {
             Judgement::Silent
         };
     }
+    let (method, path) = (rule.method(request.method), rule.path(request.path));
+    let is_there = |level: &MessageLevel| path == Answer::Allowed || level.guards(request.path);
+    let is_spoken = method == Answer::Allowed && rule.message.as_deref().is_some_and(is_there);
     let answers = [
-        (Level::Method, rule.method(request.method)),
-        (Level::Path, rule.path(request.path)),
+        (Level::Method, method),
+        (Level::Path, path),
         (Level::Condition, rule.condition(request.query, request.headers)),
+        (Level::Message, if is_spoken { rule.message(request).answer() } else { Answer::Allowed }),
     ];
     let first = |wanted| answers.iter().find(|(_level, answer)| *answer == wanted).map(|(level, _)| *level);
     let on_trial = rule.enforcement == Enforcement::Audit && rule.effect == Effect::Grant;

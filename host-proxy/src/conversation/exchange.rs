@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Response, StatusCode};
-use http_body_util::BodyExt;
-use hyper::body::{Body as _, Incoming};
-use policies::Permit;
+use hyper::body::Incoming;
+use policies::{AnswerRules, Foreign, Permit};
 use tokio::time::timeout;
 use wire::id::PolicyVersion;
 
 use super::Named;
+use super::answers::{InspectError, Inspected};
 use super::link::{Kept, Link, Ways};
 use crate::clock::now;
 use crate::credentials::{Misplaced, Search, Watch};
@@ -124,6 +124,8 @@ pub(super) struct Tally {
     budget: Budget,
     spent: OnceLock<Spent>,
     stray: OnceLock<Misplaced>,
+    /// What the server said that may not reach the client.
+    foreign: OnceLock<Foreign>,
     /// What else there is to say of it in the end.
     pub(super) note: OnceLock<String>,
 }
@@ -135,6 +137,8 @@ struct Relay<'a, D> {
     tally: &'a Tally,
     /// For secrets, if it comes from where one is known.
     search: Option<Search>,
+    /// For what its server may say.
+    rules: Option<&'a AnswerRules>,
 }
 
 /// Does `work` while the policy in force permits it, and records what came of it. `conforms` becomes the policy that
@@ -158,6 +162,10 @@ pub(super) async fn see_through<T>(
             return Done::BrokenOff;
         }
     };
+    if let (Err(Fault::During), Some(foreign)) = (&result, tally.foreign.get()) {
+        let _told_by_breaking_off = refuse(Refusal::foreign(permit.rule(), foreign)).await;
+        return Done::BrokenOff;
+    }
     if let Err(Fault::Before(refusal)) = result {
         return Done::Refused(refuse(refusal).await);
     }
@@ -194,6 +202,9 @@ impl<'a> Named<'a> {
         let trailers = if head.accepts_trailers { Trailers::Wanted } else { Trailers::Unwanted };
         let mut out = Outbound::new(permit, self.case.request, head.fields, head.length);
         carried.add_to(&mut out);
+        if permit.answers().is_some() {
+            Inspected::ask_for_plain(out.fields_mut());
+        }
         if self.proxy.judge.is_model_host(permit.host()) {
             self.vouch(out.fields_mut(), permit);
         }
@@ -230,7 +241,8 @@ impl<U: Upload, D: Reply> Exchange<'_, U, D> {
         let (feeder, body) = body_of(head.length);
         let out = named.outbound(ways, head);
         let (method, search) = (&named.case.request.method, ways.carried.search());
-        let relay = Relay { reply: self.reply, method, tally, search };
+        let rules = ways.permit.answers();
+        let relay = Relay { reply: self.reply, method, tally, search, rules };
         let watch = named.proxy.judge.watch(ways.permit.host());
         let upload = feed(self.upload, feeder, (tally, watch));
         both(upload, relay.run(&mut link, (&out, body)), tally).await?;
@@ -245,7 +257,7 @@ pub(super) async fn relay_answer<D: Reply>(
     (method, tally): (&Method, &Tally),
     search: Option<Search>,
 ) -> Result<(), Fault> {
-    Relay { reply, method, tally, search }.answer(response).await
+    Relay { reply, method, tally, search, rules: None }.answer(response).await
 }
 
 impl<D: Reply> Relay<'_, D> {
@@ -263,15 +275,25 @@ impl<D: Reply> Relay<'_, D> {
             }
             Ok(Ok(response)) => self.answer(response).await,
             Ok(Err(refusal)) => Err(Fault::Before(refusal)),
-            Err(_elapsed) => {
-                let error = "the upstream did not answer in time".to_owned();
-                Err(Fault::Before(Refusal::broken_upstream(StatusCode::GATEWAY_TIMEOUT, error)))
-            }
+            Err(_elapsed) => Err(Fault::Before(late())),
         }
     }
 
     async fn answer(self, response: Response<Incoming>) -> Result<(), Fault> {
         self.tally.status.store(response.status().as_u16(), Ordering::Relaxed);
+        let response = tokio::select! {
+            response = timeout(UPSTREAM_PATIENCE, Inspected::of(response, self.rules)) => response,
+            () = self.reply.unwanted() => return Err(Fault::During),
+        };
+        let response = match response {
+            Ok(Ok(response)) => response,
+            Ok(Err(InspectError::Foreign(why))) => {
+                let rule = self.rules.map_or("", AnswerRules::rule);
+                return Err(Fault::Before(Refusal::foreign(rule, &why)));
+            }
+            Ok(Err(InspectError::Upstream(error))) => return Err(Fault::Before(Refusal::unspoken(&error))),
+            Err(_elapsed) => return Err(Fault::Before(late())),
+        };
         let has_body = !matches!(self.extent(&response), Extent::None | Extent::Head(_));
         if self.search.is_some() && has_body && !Search::can_read(response.headers()) {
             let error = "the upstream compressed an answer that must be searched for credentials".to_owned();
@@ -286,7 +308,7 @@ impl<D: Reply> Relay<'_, D> {
 
     async fn relay(
         mut self,
-        response: Response<Incoming>,
+        response: Response<Inspected>,
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let extent = self.extent(&response);
         let (mut parts, mut body) = response.into_parts();
@@ -300,7 +322,12 @@ impl<D: Reply> Relay<'_, D> {
                 frame = timeout(UPSTREAM_PATIENCE, body.frame()) => frame?,
                 () = self.reply.unwanted() => return Err("the client wants it no more".into()),
             };
-            let Some(frame) = frame.transpose()? else { break };
+            let frame = frame.transpose().inspect_err(|error| {
+                if let InspectError::Foreign(why) = error {
+                    let _set_once = self.tally.foreign.set(why.clone());
+                }
+            })?;
+            let Some(frame) = frame else { break };
             match frame.into_data() {
                 Ok(data) => {
                     self.tally.spend(data.len())?;
@@ -342,12 +369,12 @@ impl<D: Reply> Relay<'_, D> {
         }
     }
 
-    fn extent(&self, response: &Response<Incoming>) -> Extent {
+    fn extent(&self, response: &Response<Inspected>) -> Extent {
         let announced = response
             .headers()
             .get(header::CONTENT_LENGTH)
             .and_then(|value| value.to_str().ok()?.parse().ok());
-        match (response.status(), response.body().size_hint().exact()) {
+        match (response.status(), response.body().length()) {
             (StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED, _) => Extent::None,
             _ if self.method == Method::HEAD => Extent::Head(announced),
             (_, Some(length)) => Extent::Exact(length),
@@ -361,7 +388,8 @@ impl Tally {
         let (status, sent, received) = (AtomicU16::new(0), AtomicU64::new(0), AtomicU64::new(0));
         let answering = AtomicBool::new(false);
         let (spent, stray, note) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        Self { started: Instant::now(), answering, status, sent, received, budget, spent, stray, note }
+        let (started, foreign) = (Instant::now(), OnceLock::new());
+        Self { started, answering, status, sent, received, budget, spent, stray, foreign, note }
     }
 
     /// Counts bytes of a body before they go on.
@@ -407,6 +435,11 @@ impl Tally {
 /// Whether an answer is one of gRPC, whose messages both sides wait for: nothing of them can be held back.
 fn is_call(fields: &HeaderMap) -> bool {
     fields.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+}
+
+pub(super) fn late() -> Refusal {
+    let error = "the upstream did not answer in time".to_owned();
+    Refusal::broken_upstream(StatusCode::GATEWAY_TIMEOUT, error)
 }
 
 /// A body for the upstream, and what feeds it.

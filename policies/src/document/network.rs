@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::message::{Graphql, JsonRpc, Mcp};
 use crate::place::At;
 
 /// One rule. All four levels are required; they are optional here only so that the error for a missing
@@ -33,6 +34,15 @@ pub struct RuleEntry {
     /// What the header fields must and must not hold. Anything, if it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub headers: Option<At<HeaderLists>>,
+    /// The endpoint is a server of the Model Context Protocol, and what may be asked of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mcp: Option<At<Mcp>>,
+    /// The endpoint takes calls of JSON-RPC, and which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub json_rpc: Option<At<JsonRpc>>,
+    /// The endpoint takes requests of GraphQL, and which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub graphql: Option<At<Graphql>>,
     /// From when on the rule is in force: a time in the form of RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<At<String>>,
@@ -42,7 +52,7 @@ pub struct RuleEntry {
     /// How much the sandbox may do by this rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<At<RuleLimits>>,
-    /// What happens to a request that the rule's method, path, query or headers refuse.
+    /// What happens to a request that the rule's method, path, query, headers or messages refuse.
     #[serde(default, skip_serializing_if = "Enforcement::is_default")]
     pub enforcement: Enforcement,
 }
@@ -109,7 +119,7 @@ pub struct RuleLimits {
     pub bytes_per_day: Option<At<String>>,
 }
 
-/// What a refusal by the rule's method, path, query or headers means.
+/// What a refusal by the rule's method, path, query, headers or messages means.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Enforcement {

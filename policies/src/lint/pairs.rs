@@ -80,6 +80,7 @@ fn shadowed(linted: &Linted<'_>, policy: &Policy, now: Timestamp) -> Option<Stri
                     path: &path,
                     query: "",
                     headers: &NoHeaders,
+                    message: None,
                     now,
                 };
                 by = Some(denier(linted, &policy.decide(&request)).filter(|_rule| tried <= MOST)?);

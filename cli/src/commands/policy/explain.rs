@@ -47,6 +47,7 @@ fn answer(document: &Document, policy: &Policy, question: &Explain, asked: &Cano
         path: asked.resource.path(),
         query: asked.resource.query().unwrap_or_default(),
         headers: &headers.as_slice(),
+        message: None,
         now: now(),
     };
     let decision = policy.decide(&request);

@@ -110,3 +110,33 @@ fn trailers_of_a_request_are_refused() {
     });
     assert!(!server.seen().iter().any(|seen| seen.contains("override")), "{:?}", server.seen());
 }
+
+#[test]
+fn a_message_on_a_stream_is_read_before_it_goes_on() {
+    let server = Server::start();
+    let policy = crate::messages::policy(server.port, "json_rpc: {methods: {allow: [eth_call]}}");
+    let bench = server.under(policy.replace("/mcp", "/v1/echo"));
+    run(async {
+        let client = connect(&bench, server.port).await;
+        let post = || {
+            Request::post(format!("https://{NAME}:{}/v1/echo", server.port))
+                .header("content-type", "application/json")
+                .body(())
+                .unwrap()
+        };
+        let send = async |method: &str| {
+            let (response, mut stream) = begin(&client, post(), false).await;
+            let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}"}}"#);
+            for byte in body.bytes() {
+                stream.send_data(Bytes::from(vec![byte]), false).unwrap();
+            }
+            stream.send_data(Bytes::new(), true).unwrap();
+            read(response).await
+        };
+        let denied = send("eth_send").await;
+        assert_eq!((denied.status, denied.json()["level"].as_str()), (403, Some("message")), "{denied:?}");
+        assert_eq!(server.seen(), [""; 0]);
+        let allowed = send("eth_call").await;
+        assert_eq!(allowed.body, r#"{"jsonrpc":"2.0","id":1,"method":"eth_call"}"#, "{allowed:?}");
+    });
+}
