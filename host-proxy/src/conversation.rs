@@ -5,6 +5,7 @@
 //! Whatever goes wrong ends at least the request: after doubt nothing more is read of it.
 
 mod answers;
+mod calls;
 mod events;
 mod exchange;
 mod link;

@@ -140,6 +140,18 @@ impl Refusal {
         }
     }
 
+    /// A message of a call that is longer than the rule takes.
+    #[must_use]
+    pub fn long_call(rule: &str, why: &dyn std::error::Error) -> Self {
+        Self {
+            status: StatusCode::PAYLOAD_TOO_LARGE,
+            level: Stopped::Message,
+            rule: Some(rule.to_owned()),
+            error: why.to_string(),
+            hint: "send less at once, or ask the operator to raise 'grpc.max_message' of the rule".to_owned(),
+        }
+    }
+
     /// A server's message that may not reach the client.
     #[must_use]
     pub fn foreign(rule: &str, why: &policies::Foreign) -> Self {
@@ -282,7 +294,7 @@ impl Refusal {
             StatusCode::BAD_REQUEST => 3,
             StatusCode::GATEWAY_TIMEOUT => 4,
             StatusCode::FORBIDDEN | StatusCode::MISDIRECTED_REQUEST => 7,
-            StatusCode::TOO_MANY_REQUESTS => 8,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::PAYLOAD_TOO_LARGE => 8,
             _ => 14,
         };
         Response::builder()

@@ -72,6 +72,7 @@ pub struct Permit {
     /// What its message asks for.
     asked: Option<Box<str>>,
     answers: Option<AnswerRules>,
+    longest_call: Option<u64>,
 }
 
 /// Why a request was refused.
@@ -155,13 +156,16 @@ impl Permit {
             would_deny: None,
             asked: None,
             answers: None,
+            longest_call: None,
         }
     }
 
     /// The permit for a request whose message these rules look into.
     pub(crate) fn speaking(self, rules: Vec<Arc<Rule>>, request: &crate::Request<'_>) -> Self {
         let asked = rules.first().and_then(|rule| rule.message.as_ref()?.asked(request));
-        Self { asked: asked.map(String::into_boxed_str), answers: AnswerRules::new(rules), ..self }
+        let asked = asked.map(String::into_boxed_str);
+        let longest_call = rules.iter().filter_map(|rule| rule.message.as_ref()?.longest_call()).max();
+        Self { asked, longest_call, answers: AnswerRules::new(rules), ..self }
     }
 
     /// The permit for what a rule on trial would refuse.
@@ -195,6 +199,12 @@ impl Permit {
     #[must_use]
     pub fn answers(&self) -> Option<&AnswerRules> {
         self.answers.as_ref()
+    }
+
+    /// The longest message of a gRPC call that may pass, in either direction. `None`: any.
+    #[must_use]
+    pub fn longest_call(&self) -> Option<u64> {
+        self.longest_call
     }
 
     /// How much the sandbox may do by each rule that allows the request and has limits: the rule's name and what it

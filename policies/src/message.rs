@@ -56,6 +56,8 @@ pub(crate) struct MessageLevel {
 pub(crate) enum Spoken {
     Rpc(Rpc),
     Graphql(Graphql),
+    /// Calls of gRPC, whose messages have at most so many bytes. They pass while they are measured.
+    Grpc(u64),
 }
 
 /// What a level says about one request.
@@ -118,6 +120,9 @@ impl MessageLevel {
         let most = match &self.spoken {
             Spoken::Rpc(rpc) => rpc.most,
             Spoken::Graphql(graphql) => graphql.most,
+            Spoken::Grpc(_) => {
+                return check_call(request).map_or_else(Finding::Unreadable, |()| Finding::Allowed);
+            }
         };
         let Some(message) = request.message else { return Finding::Unread(most) };
         if message.body.len() as u64 > most {
@@ -126,6 +131,15 @@ impl MessageLevel {
         match &self.spoken {
             Spoken::Rpc(rpc) => rpc.find(request, message),
             Spoken::Graphql(graphql) => graphql.find(request, message),
+            Spoken::Grpc(_) => Finding::Allowed,
+        }
+    }
+
+    /// The longest message of a call of gRPC.
+    pub(crate) fn longest_call(&self) -> Option<u64> {
+        match self.spoken {
+            Spoken::Grpc(most) => Some(most),
+            Spoken::Rpc(_) | Spoken::Graphql(_) => None,
         }
     }
 
@@ -134,6 +148,7 @@ impl MessageLevel {
         match &self.spoken {
             Spoken::Rpc(rpc) => rpc.asked(request.message?),
             Spoken::Graphql(_) => Graphql::asked(request, request.message?),
+            Spoken::Grpc(_) => None,
         }
     }
 
@@ -141,6 +156,7 @@ impl MessageLevel {
         match &self.spoken {
             Spoken::Rpc(rpc) => rpc.denies_anything(),
             Spoken::Graphql(graphql) => graphql.denies_anything(),
+            Spoken::Grpc(_) => false,
         }
     }
 }
@@ -185,6 +201,21 @@ fn check_fields(request: &Request<'_>) -> Result<(), Unreadable> {
         return Err(Unreadable::new("its content-type is not 'application/json'"));
     }
     Ok(())
+}
+
+/// Whether the header fields say that it is a call of gRPC, whose body is messages with their lengths.
+fn check_call(request: &Request<'_>) -> Result<(), Unreadable> {
+    let (mut types, mut calls, mut coded) = (0, true, false);
+    request.headers.each(&mut |name, value| match name {
+        "content-type" => {
+            types += 1;
+            let rest = value.strip_prefix(b"application/grpc");
+            calls &= rest.is_some_and(|rest| matches!(rest, [] | [b'+' | b';' | b' ', ..]));
+        }
+        "content-encoding" => coded = true,
+        _ => {}
+    });
+    if types == 1 && calls && !coded { Ok(()) } else { Err(Unreadable::new("it is no call of gRPC")) }
 }
 
 /// `application/json`, and no charset but UTF-8.

@@ -6,9 +6,11 @@ use http::Response;
 use http::header::{self, HeaderMap, HeaderValue};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Frame, Incoming};
-use policies::{AnswerRules, Answered, Foreign};
+use policies::{AnswerRules, Answered, Foreign, Permit};
 
+use super::calls::{Lengths, TooLong};
 use super::events::Events;
+use super::exchange::is_call;
 use crate::credentials::Search;
 use crate::fields;
 
@@ -27,6 +29,8 @@ enum Form {
     /// It was read and judged; or its end.
     Read(Option<Bytes>),
     Events(Events),
+    /// Each of its messages is measured.
+    Call(Lengths),
 }
 
 /// Why an answer does not go on.
@@ -38,6 +42,9 @@ pub(super) enum InspectError {
     /// It says what it may not say.
     #[error(transparent)]
     Foreign(#[from] Foreign),
+    /// A message of a call is too long.
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
 }
 
 /// What an answer claims to be.
@@ -55,13 +62,18 @@ impl Inspected {
         asked.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }
 
-    /// The answer with its body as `rules` let it go on.
+    /// The answer with its body as what was permitted lets it go on.
     pub(super) async fn of(
         response: Response<Incoming>,
-        rules: Option<&AnswerRules>,
+        permit: Option<&Permit>,
     ) -> Result<Response<Self>, InspectError> {
         let (parts, mut body) = response.into_parts();
-        let Some(rules) = rules.filter(|_rules| !body.is_end_stream()) else {
+        if let Some(most) = permit.and_then(Permit::longest_call).filter(|_most| is_call(&parts.headers)) {
+            let form = Form::Call(Lengths::new(most));
+            return Ok(Response::from_parts(parts, Self { body, form }));
+        }
+        let rules = permit.and_then(Permit::answers).filter(|_rules| !body.is_end_stream());
+        let Some(rules) = rules else {
             return Ok(Response::from_parts(parts, Self { body, form: Form::AsItIs }));
         };
         let kind = kind_of(&parts.headers);
@@ -80,7 +92,7 @@ impl Inspected {
     /// How long the body is, if that is known.
     pub(super) fn length(&self) -> Option<u64> {
         match &self.form {
-            Form::AsItIs => self.body.size_hint().exact(),
+            Form::AsItIs | Form::Call(_) => self.body.size_hint().exact(),
             Form::Read(rest) => Some(rest.as_ref().map_or(0, |rest| rest.len() as u64)),
             Form::Events(_) => None,
         }
@@ -89,7 +101,7 @@ impl Inspected {
     pub(super) fn is_end_stream(&self) -> bool {
         match &self.form {
             Form::Read(rest) => rest.is_none(),
-            Form::AsItIs => self.body.is_end_stream(),
+            Form::AsItIs | Form::Call(_) => self.body.is_end_stream(),
             Form::Events(events) => events.cut().is_none() && self.body.is_end_stream(),
         }
     }
@@ -99,6 +111,13 @@ impl Inspected {
         match &mut self.form {
             Form::Read(rest) => rest.take().map(|rest| Ok(Frame::data(rest))),
             Form::AsItIs => Some(self.body.frame().await?.map_err(InspectError::from)),
+            Form::Call(lengths) => match self.body.frame().await? {
+                Ok(frame) => {
+                    let seen = frame.data_ref().map_or(Ok(()), |data| lengths.see(data));
+                    Some(seen.map(|()| frame).map_err(InspectError::from))
+                }
+                Err(error) => Some(Err(error.into())),
+            },
             Form::Events(events) => loop {
                 if let Some(why) = events.cut() {
                     return Some(Err(why.clone().into()));

@@ -1,7 +1,7 @@
 //! What a rule says about messages in bodies.
 
 use super::{Compiler, PATH};
-use crate::document::{self, ArgumentEntry, JsonRpc, Lists, Mcp, RuleEntry};
+use crate::document::{self, ArgumentEntry, Grpc, JsonRpc, Lists, Mcp, RuleEntry};
 use crate::message::{
     Argument, Graphql, LONGEST, MessageLevel, Pointer, Protocol, Rpc, Spoken, USUAL, Word, Words, is_hash,
 };
@@ -28,6 +28,7 @@ impl Compiler<'_> {
             entry.mcp.as_ref().map(|mcp| ("mcp", mcp.place)),
             entry.json_rpc.as_ref().map(|rpc| ("json_rpc", rpc.place)),
             entry.graphql.as_ref().map(|graphql| ("graphql", graphql.place)),
+            entry.grpc.as_ref().map(|grpc| ("grpc", grpc.place)),
         ];
         let mut present = present.into_iter().flatten();
         let (first, second) = (present.next(), present.next());
@@ -39,11 +40,12 @@ impl Compiler<'_> {
         }
         let mcp = entry.mcp.as_ref().map(|mcp| self.mcp(mcp));
         let rpc = entry.json_rpc.as_ref().map(|rpc| self.json_rpc(rpc));
-        let level = mcp.or(rpc).or(entry.graphql.as_ref().map(|graphql| self.graphql(graphql))).flatten();
+        let graphql = entry.graphql.as_ref().map(|graphql| self.graphql(graphql));
+        let level = mcp.or(rpc).or(graphql).or(entry.grpc.as_ref().map(|grpc| self.grpc(grpc))).flatten();
         let methods: &[&str] = match key {
             "mcp" => &["POST", "GET", "DELETE"],
-            "json_rpc" => &["POST"],
-            _ => &["POST", "GET"],
+            "graphql" => &["POST", "GET"],
+            _ => &["POST"],
         };
         let spoken = self.spoken(entry, key, methods);
         let paths = entry.path.iter().flat_map(|lists| &lists.value.allow);
@@ -123,6 +125,20 @@ impl Compiler<'_> {
         kinds.into_iter().collect::<Option<Vec<()>>>()?;
         let persisted = persisted.into_iter().collect::<Option<_>>()?;
         Some(Spoken::Graphql(Graphql { fields: fields?, names: names?, persisted, most: most? }))
+    }
+
+    fn grpc(&mut self, At { value, place }: &At<Grpc>) -> Option<Spoken> {
+        let Some(written) = &value.max_message else {
+            self.refuse(*place, "grpc", "it asks for nothing", "add 'max_message: 4MiB' to it");
+            return None;
+        };
+        let most = self.checked("grpc.max_message", written, |text| {
+            quantity::size(text).filter(|bytes| *bytes > 0).ok_or_else(|| {
+                let reason = format!("'{text}' is not a size");
+                PatternError::new(reason, "write a whole number and KiB or MiB, for example 4MiB")
+            })
+        });
+        most.map(Spoken::Grpc)
     }
 
     fn names(&mut self, key: &str, lists: Option<&At<Lists>>) -> Option<Words> {

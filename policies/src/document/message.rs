@@ -1,4 +1,4 @@
-//! What a rule asks of the messages in bodies, as it is written: `mcp`, `json_rpc` or `graphql`.
+//! What a rule asks of the messages in bodies, as it is written: `mcp`, `json_rpc`, `graphql` or `grpc`.
 
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +61,15 @@ pub struct Graphql {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub persisted: Vec<At<String>>,
     /// Longest body of a request: `1MiB`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_message: Option<At<String>>,
+}
+
+/// The rule's endpoint takes calls of gRPC.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a mapping with 'max_message'")]
+pub struct Grpc {
+    /// Longest message, in either direction: `4MiB`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_message: Option<At<String>>,
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::message::{Graphql, JsonRpc, Mcp};
+use super::message::{Graphql, Grpc, JsonRpc, Mcp};
 use crate::place::At;
 
 /// One rule. All four levels are required; they are optional here only so that the error for a missing
@@ -43,6 +43,9 @@ pub struct RuleEntry {
     /// The endpoint takes requests of GraphQL, and which.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub graphql: Option<At<Graphql>>,
+    /// The endpoint takes calls of gRPC, and how long their messages are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grpc: Option<At<Grpc>>,
     /// From when on the rule is in force: a time in the form of RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<At<String>>,

@@ -355,6 +355,8 @@ fn mistakes_in_levels_are_told() {
             "has 'tool' and 'pointer'",
         ),
         ("json_rpc: {}", "[POST]", "allows no method"),
+        ("grpc: {}", "[POST]", "asks for nothing"),
+        ("grpc: {max_message: 0KiB}", "[POST]", "is not a size"),
         ("json_rpc: {methods: {allow: [a]}}", "[POST, GET]", "'GET' carries no message of 'json_rpc'"),
         (
             "mcp: {server: a}\n  json_rpc: {methods: {allow: [a]}}",

@@ -1,9 +1,13 @@
 //! What a server of the Model Context Protocol may say.
 
+use std::io::{Read, Write};
+
+use wire::proxy::ProxyEvent;
+
 use super::{SERVER, call, policy, post, request, site_answering};
 use crate::bench::{Bench, Setting};
 use crate::forwarding::NAME;
-use crate::upstream::{Upstream, last};
+use crate::upstream::{Upstream, last, raw};
 
 const EVENTS: &str =
     "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -93,4 +97,27 @@ fn an_answer_that_cannot_be_read_is_refused_and_none_is_asked_for() {
         let status = answer[9..12].parse::<u16>().unwrap();
         assert_eq!(post(&site_answering(SERVER, answer), call("get_issue")).status(), status, "{answer}");
     }
+}
+
+#[test]
+fn a_stream_ends_when_its_call_is_not_allowed_any_more() {
+    let bytes = format!("{EVENTS}{:x}\r\n{PROGRESS}\r\n", PROGRESS.len());
+    let upstream = Upstream::start(None, std::sync::Arc::new(move |_| raw(&bytes)));
+    let bench = Setting::new(policy(upstream.port, SERVER)).host(NAME).start();
+    let mut stream = bench.connect(NAME, upstream.port);
+    let json = "Content-Type: application/json\r\n";
+    stream.write_all(&request(&upstream, json, call("get_issue").as_bytes())).unwrap();
+    let mut seen = Vec::new();
+    while !String::from_utf8_lossy(&seen).contains("notifications/progress") {
+        let mut piece = [0; 512];
+        let count = stream.read(&mut piece).unwrap();
+        seen.extend_from_slice(&piece[..count]);
+    }
+    let other = SERVER.replace("get_issue", "list_issues");
+    let event = bench.set_policy(&policy(upstream.port, &other));
+    assert!(matches!(event, ProxyEvent::PolicyApplied { closed: 1, .. }), "{event:?}");
+    let mut rest = Vec::new();
+    let _until_cut = stream.read_to_end(&mut rest);
+    let cut = bench.audit.wait_for(|event| event["action"] == "network-outcome");
+    assert_eq!((&cut["level"], &cut["rule"]), (&"message".into(), &"api".into()));
 }
