@@ -179,7 +179,12 @@ impl Permit {
             other.limited.into_iter().filter(|rule| !self.limited.iter().any(|mine| Arc::ptr_eq(mine, rule)));
         let more: Vec<Arc<Rule>> = more.collect();
         self.limited.extend(more);
-        Self { would_deny: self.would_deny.or(other.would_deny), ..self }
+        Self {
+            would_deny: self.would_deny.or(other.would_deny),
+            answers: self.answers.or(other.answers),
+            longest_call: self.longest_call.into_iter().chain(other.longest_call).min(),
+            ..self
+        }
     }
 
     /// Why the request would be refused if its rule were enforced (`enforcement: audit`). `None` for every

@@ -155,11 +155,7 @@ fn beside(before: &Document, after: &Document) -> Result<Vec<String>, LoadErrors
         if limits(earlier) != limits(rule) {
             lines.push(format!("rule '{name}' has other limits"));
         }
-        let messages = |rule: &RuleEntry| {
-            let levels = (&rule.mcp, &rule.json_rpc, &rule.graphql, &rule.grpc);
-            serde_saphyr::to_string(&levels).expect("levels that were read can be written")
-        };
-        if messages(earlier) != messages(rule) {
+        if earlier.messages() != rule.messages() {
             lines.push(format!("rule '{name}' says something else of messages, which no request here has"));
         }
     }

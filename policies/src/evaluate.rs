@@ -415,8 +415,8 @@ fn judge(rule: &Rule, request: &Request<'_>) -> Judgement {
         };
     }
     let (method, path) = (rule.method(request.method), rule.path(request.path));
-    let is_there = |level: &MessageLevel| path == Answer::Allowed || level.guards(request.path);
-    let is_spoken = method == Answer::Allowed && rule.message.as_deref().is_some_and(is_there);
+    let guards = |level: &MessageLevel| level.guards(request, (method, path));
+    let is_spoken = rule.message.as_deref().is_some_and(guards);
     let answers = [
         (Level::Method, method),
         (Level::Path, path),

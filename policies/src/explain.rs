@@ -97,7 +97,7 @@ pub fn change(document: &Document, policy: &Policy, request: &Request<'_>, denia
 }
 
 /// The levels that do not allow the request, each asked for itself.
-fn failing(rule: &Rule, request: &Request<'_>) -> Vec<Level> {
+pub(crate) fn failing(rule: &Rule, request: &Request<'_>) -> Vec<Level> {
     let destination = request.destination;
     let covers = rule
         .destination

@@ -110,9 +110,12 @@ impl Unreadable {
 }
 
 impl MessageLevel {
-    /// Whether a path may lead to the endpoint, although it is not as the rule writes it.
-    pub(crate) fn guards(&self, path: &str) -> bool {
-        self.guarded.iter().any(|pattern| pattern.matches(path))
+    /// Whether a request comes to the endpoint with what is spoken there, by the rule's answers on method and path: also
+    /// on a path that is not as the rule writes it, and in the URL of a method that the rule does not have.
+    pub(crate) fn guards(&self, request: &Request<'_>, (method, path): (Answer, Answer)) -> bool {
+        let is_there = || self.guarded.iter().any(|pattern| pattern.matches(request.path));
+        let speaks = || matches!(self.spoken, Spoken::Graphql(_)) && graphql::is_in_url(request);
+        (method == Answer::Allowed || speaks()) && (path == Answer::Allowed || is_there())
     }
 
     /// What the level says about a request.

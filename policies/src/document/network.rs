@@ -133,6 +133,14 @@ pub enum Enforcement {
     Audit,
 }
 
+impl RuleEntry {
+    /// What the rule says of messages, as text that is the same for the same.
+    pub(crate) fn messages(&self) -> String {
+        let levels = (&self.mcp, &self.json_rpc, &self.graphql, &self.grpc);
+        serde_saphyr::to_string(&levels).expect("levels that were read can be written")
+    }
+}
+
 impl Effect {
     fn is_default(&self) -> bool {
         *self == Self::default()

@@ -209,6 +209,12 @@ fn parts_of_url(query: &str) -> Result<Parts, Unreadable> {
     Ok(parts)
 }
 
+/// Whether a request may ask for something by its URL alone.
+pub(super) fn is_in_url(request: &Request<'_>) -> bool {
+    matches!(request.method, "GET" | "HEAD")
+        && parameters(request.query).any(|(name, _value)| means_a_part(&name))
+}
+
 /// Whether some server takes a parameter of this name for a part of a request.
 fn means_a_part(name: &[u8]) -> bool {
     let mut folded = folded(name);

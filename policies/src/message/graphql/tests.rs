@@ -176,6 +176,19 @@ fn a_query_in_the_url_is_read_like_one_in_the_body() {
 }
 
 #[test]
+fn another_rule_allows_nothing_that_is_denied_by_another_method() {
+    let policy = compiled(
+        "- name: pages\n  binary: {allow: [curl]}\n  destination: {allow: [a.example.com]}\n  method: {allow: [GET, HEAD]}\n  path: {allow: ['/**']}\n\
+         - name: api\n  binary: {allow: [curl]}\n  destination: {allow: [a.example.com]}\n  method: {allow: [POST]}\n  path: {allow: [/graphql]}\n  \
+         graphql: {fields: {allow: [query.viewer], deny: [query.secrets]}}\n",
+    );
+    assert_eq!(get(&policy, "page=1"), "allow");
+    assert!(get(&policy, "query={secrets}").contains("'query.secrets' is denied"));
+    let head = said(&decide(&policy, ("HEAD", "query={secrets}"), ""));
+    assert!(head.contains("cannot be read"), "{head}");
+}
+
+#[test]
 fn a_query_that_the_server_keeps_is_known_by_its_hash() {
     let (known, other) = (hex(&Sha256::digest(b"{ viewer }")), hex(&Sha256::digest(b"{ secrets }")));
     let policy = policy(&format!("{{fields: {{allow: [query.viewer]}}, persisted: ['{known}']}}"));
