@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use wire::inference::Conditions;
 
-use crate::message::{About, AnswerRules, Finding, Unreadable};
+use crate::message::{About, AnswerRules, Finding};
 use crate::rule::{RateLimits, Rule};
 
 /// The four levels, and the conditions and messages after them, in the order in which they are evaluated.
@@ -69,8 +69,14 @@ pub struct Permit {
     port: u16,
     inference: Conditions,
     would_deny: Option<Denial>,
-    /// What its message asks for.
-    asked: Option<Box<str>>,
+    /// What rules that look into messages say of it.
+    spoken: Option<Box<Spoken>>,
+}
+
+/// What a message asks for, and what may come of it. Few requests have one.
+#[derive(Clone, Debug)]
+struct Spoken {
+    asked: Option<String>,
     answers: Option<AnswerRules>,
     longest_call: Option<u64>,
 }
@@ -82,7 +88,7 @@ pub struct Denial {
     rule: Option<Arc<Rule>>,
     cause: Cause,
     /// Of a message: what of it failed.
-    part: Option<Box<About>>,
+    finding: Option<Box<Finding>>,
 }
 
 /// What about the level failed.
@@ -98,10 +104,6 @@ pub(crate) enum Cause {
     UnknownProgram,
     /// The host is not in canonical form.
     NotCanonical,
-    /// The message has to be read first: at most so many bytes.
-    Unread(u64),
-    /// The message has no or more than one reading.
-    Unreadable(Unreadable),
     /// More is asked of model calls than when this one was sent on.
     Inference,
     /// A Rego module does not agree, and why.
@@ -154,18 +156,19 @@ impl Permit {
             port,
             inference,
             would_deny: None,
-            asked: None,
-            answers: None,
-            longest_call: None,
+            spoken: None,
         }
     }
 
     /// The permit for a request whose message these rules look into.
     pub(crate) fn speaking(self, rules: Vec<Arc<Rule>>, request: &crate::Request<'_>) -> Self {
-        let asked = rules.first().and_then(|rule| rule.message.as_ref()?.asked(request));
-        let asked = asked.map(String::into_boxed_str);
+        if rules.is_empty() {
+            return self;
+        }
+        let asked = rules.iter().find_map(|rule| rule.message.as_ref()?.asked(request));
         let longest_call = rules.iter().filter_map(|rule| rule.message.as_ref()?.longest_call()).max();
-        Self { asked, longest_call, answers: AnswerRules::new(rules), ..self }
+        let spoken = Spoken { asked, answers: AnswerRules::new(rules), longest_call };
+        Self { spoken: Some(Box::new(spoken)), ..self }
     }
 
     /// The permit for what a rule on trial would refuse.
@@ -181,8 +184,7 @@ impl Permit {
         self.limited.extend(more);
         Self {
             would_deny: self.would_deny.or(other.would_deny),
-            answers: self.answers.or(other.answers),
-            longest_call: self.longest_call.into_iter().chain(other.longest_call).min(),
+            spoken: self.spoken.or(other.spoken),
             ..self
         }
     }
@@ -197,19 +199,19 @@ impl Permit {
     /// What the message asks for, for the record: names, never values. `None`: no rule looks into it.
     #[must_use]
     pub fn asked(&self) -> Option<&str> {
-        self.asked.as_deref()
+        self.spoken.as_ref()?.asked.as_deref()
     }
 
     /// By what the server's answer is judged. `None`: it goes on as it comes.
     #[must_use]
     pub fn answers(&self) -> Option<&AnswerRules> {
-        self.answers.as_ref()
+        self.spoken.as_ref()?.answers.as_ref()
     }
 
     /// The longest message of a gRPC call that may pass, in either direction. `None`: any.
     #[must_use]
     pub fn longest_call(&self) -> Option<u64> {
-        self.longest_call
+        self.spoken.as_ref()?.longest_call
     }
 
     /// How much the sandbox may do by each rule that allows the request and has limits: the rule's name and what it
@@ -265,26 +267,28 @@ impl Permit {
 
 impl Denial {
     pub(crate) fn new(level: Level, rule: Option<Arc<Rule>>, cause: Cause) -> Self {
-        Self { level, rule, cause, part: None }
+        Self { level, rule, cause, finding: None }
     }
 
     /// The same, if it is about the message, with what of it failed.
     pub(crate) fn about(self, request: &crate::Request<'_>) -> Self {
         let Some(rule) = self.rule.as_ref().filter(|_rule| self.level == Level::Message) else { return self };
-        let (cause, part) = match rule.message(request) {
-            Finding::Unread(most) => (Cause::Unread(most), None),
-            Finding::Unreadable(why) => (Cause::Unreadable(why), None),
-            Finding::NotAllowed(about) | Finding::Denied(about) => (self.cause, Some(Box::new(about))),
-            Finding::Allowed => (self.cause, None),
-        };
-        Self { cause, part, ..self }
+        Self { finding: Some(Box::new(rule.message(request))), ..self }
     }
 
     /// Whether the answer depends on the body, which was not read: at most so many bytes of it.
     #[must_use]
     pub fn unread(&self) -> Option<u64> {
-        match self.cause {
-            Cause::Unread(most) => Some(most),
+        match self.finding.as_deref() {
+            Some(Finding::Unread(most)) => Some(*most),
+            _ => None,
+        }
+    }
+
+    /// What of the message is denied, or not allowed.
+    fn part(&self) -> Option<&About> {
+        match self.finding.as_deref() {
+            Some(Finding::NotAllowed(about) | Finding::Denied(about)) => Some(about),
             _ => None,
         }
     }
@@ -304,7 +308,8 @@ impl Denial {
     /// Whether a deny list says so: then nothing that is added to the policy allows the request.
     #[must_use]
     pub fn is_by_deny_list(&self) -> bool {
-        self.cause == Cause::Denied
+        let read = !matches!(self.finding.as_deref(), Some(Finding::Unread(_) | Finding::Unreadable(_)));
+        self.cause == Cause::Denied && read
     }
 
     /// Whether a Rego module says so: then a rule that is added does not help either.
@@ -322,14 +327,21 @@ impl Denial {
             Level::Method => "the method",
             Level::Path => "the path",
             Level::Condition => "the query or a header field",
-            Level::Message => self.part.as_ref().map_or("the message", |part| &part.what),
+            Level::Message => self.part().map_or("the message", |part| &part.what),
         };
+        match self.finding.as_deref() {
+            Some(Finding::Unread(_)) => {
+                return format!("rule '{rule}' looks into the message, which was not read");
+            }
+            Some(Finding::Unreadable(why)) => {
+                return format!("the message cannot be read as rule '{rule}' asks: {why}");
+            }
+            _ => {}
+        }
         match (&self.cause, &self.rule) {
             (Cause::NoRules, _) => "the policy has no network rule: nothing is allowed".to_owned(),
             (Cause::UnknownProgram, _) => "the program behind the connection could not be told".to_owned(),
             (Cause::NotCanonical, _) => "the host is not a name or an address in canonical form".to_owned(),
-            (Cause::Unread(_), _) => format!("rule '{rule}' looks into the message, which was not read"),
-            (Cause::Unreadable(why), _) => format!("the message cannot be read as rule '{rule}' asks: {why}"),
             (Cause::Inference, _) => "the policy asks more of model calls now".to_owned(),
             (Cause::Rego(why), _) => format!("module '{rule}' does not allow it: {why}"),
             (Cause::Denied, _) => format!("{what} is denied by rule '{rule}'"),
@@ -341,6 +353,13 @@ impl Denial {
     /// What could be done instead, in one line.
     #[must_use]
     pub fn hint(&self) -> String {
+        match self.finding.as_deref() {
+            Some(Finding::Unread(_)) => return "send it with its body".to_owned(),
+            Some(Finding::Unreadable(_)) => {
+                return "send one plain message of the protocol; nothing was forwarded".to_owned();
+            }
+            _ => {}
+        }
         match (&self.cause, self.level, &self.rule) {
             (Cause::UnknownProgram, ..) => {
                 "let one program that a rule names open the connection, and keep it running".to_owned()
@@ -359,10 +378,6 @@ impl Denial {
             (Cause::NotAllowed, Level::Condition, Some(rule)) => {
                 format!("send what 'query' and 'headers' of rule '{}' ask for, and nothing else", rule.name)
             }
-            (Cause::Unread(_), ..) => "send it with its body".to_owned(),
-            (Cause::Unreadable(_), ..) => {
-                "send one plain message of the protocol; nothing was forwarded".to_owned()
-            }
             (Cause::NotAllowed, Level::Message, Some(rule)) => self.listed(&rule.name),
             (Cause::NotAllowed, level, Some(rule)) => {
                 format!("the operator can add it to '{level}' of rule '{}'", rule.name)
@@ -373,7 +388,7 @@ impl Denial {
 
     /// What would list the part of the message that is not allowed.
     fn listed(&self, rule: &str) -> String {
-        match self.part.as_deref() {
+        match self.part() {
             Some(About { key, entry: Some(entry), .. }) => {
                 format!("the operator can add '{entry}' to '{key}.allow' of rule '{rule}'")
             }

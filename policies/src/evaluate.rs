@@ -108,8 +108,6 @@ struct Passage {
     by: By,
     /// The rules with limits that allow it: it counts for each.
     limited: Vec<usize>,
-    /// The rules that look into the messages of its endpoint, and refuse it at no other level.
-    speaking: Vec<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -161,7 +159,6 @@ enum Judgement {
 struct Findings {
     allowed: Option<usize>,
     limited: Vec<usize>,
-    speaking: Vec<usize>,
     denied: Option<(Level, usize)>,
     /// Whether some rule passed the binary level.
     program_passed: bool,
@@ -197,7 +194,7 @@ impl Policy {
     /// What the rules say, and the modules that extend them.
     fn by_rules(&self, request: &Request<'_>) -> Result<Permit, Denial> {
         let asked = Asked { subject: request.subject, destination: request.destination, now: request.now };
-        let Passage { by, limited, speaking } = match self.consult(asked, |rule| judge(rule, request)) {
+        let Passage { by, limited } = match self.consult(asked, |rule| judge(rule, request)) {
             Ok(passage) => passage,
             Err(Refusal { denial, bound: Bound::No }) => {
                 let extended = self.gates.extend(request).ok_or_else(|| denial.about(request))?;
@@ -209,11 +206,28 @@ impl Policy {
         let limited = limited.into_iter().map(rule).collect();
         let permit = |index| Permit::new(rule(index), limited, request, self.inference);
         Ok(match by {
-            By::Rule(index) => permit(index).speaking(speaking.into_iter().map(rule).collect(), request),
+            By::Rule(index) if self.reads_messages => permit(index).speaking(self.speaking(request), request),
+            By::Rule(index) => permit(index),
             By::Trial(Trial { rule: index, level, cause }) => {
                 permit(index).on_trial(Denial::new(level, Some(rule(index)), cause).about(request))
             }
         })
+    }
+
+    /// The rules that look into the messages of the request's endpoint, and refuse it at no other level.
+    fn speaking(&self, request: &Request<'_>) -> Vec<Arc<Rule>> {
+        let Destination { host, port } = request.destination;
+        let entries = self.allowing.entries(host).filter(|entry| entry.ports.contain(port));
+        let mut rules: Vec<usize> = entries.map(|entry| entry.rule).collect();
+        rules.sort_unstable();
+        rules.dedup();
+        let speaks = |rule: &&Arc<Rule>| {
+            let judgement = || judge(rule, request);
+            rule.message.is_some()
+                && rule.in_force(request.now)
+                && matches!(judgement(), Judgement::Allowed | Judgement::Fails(Level::Message))
+        };
+        rules.into_iter().map(|rule| &self.rules[rule]).filter(speaks).map(Arc::clone).collect()
     }
 
     /// Decides whether any request of the subject to the destination could be allowed: the first two
@@ -304,11 +318,6 @@ impl Policy {
             if judgement == Judgement::Allowed && rule.limits != RateLimits::default() {
                 findings.limit(entry.rule);
             }
-            if rule.message.is_some()
-                && matches!(judgement, Judgement::Allowed | Judgement::Fails(Level::Message))
-            {
-                findings.speaking.push(entry.rule);
-            }
             findings.note(entry.rule, judgement);
         });
         self.denying.entries(host).filter(speaks).for_each(|entry| {
@@ -329,13 +338,11 @@ impl Policy {
             {
                 Err(Denial::new(level, rule(index), Cause::Denied))
             }
-            Findings { allowed: Some(index), limited, speaking, .. } => {
-                Ok(Passage { by: By::Rule(index), limited, speaking })
-            }
+            Findings { allowed: Some(index), limited, .. } => Ok(Passage { by: By::Rule(index), limited }),
             Findings { trial: Some(trial), .. } => {
                 let limited = self.rules[trial.rule].limits != RateLimits::default();
                 let limited = limited.then_some(trial.rule).into_iter().collect();
-                Ok(Passage { by: By::Trial(trial), limited, speaking: Vec::new() })
+                Ok(Passage { by: By::Trial(trial), limited })
             }
             Findings { nearest: Some((Level::Binary, index)), .. } if is_unknown(subject) => {
                 Err(Denial::new(Level::Binary, rule(index), Cause::UnknownProgram))
@@ -415,15 +422,18 @@ fn judge(rule: &Rule, request: &Request<'_>) -> Judgement {
         };
     }
     let (method, path) = (rule.method(request.method), rule.path(request.path));
-    let guards = |level: &MessageLevel| level.guards(request, (method, path));
-    let is_spoken = rule.message.as_deref().is_some_and(guards);
+    let guards = |level: &&MessageLevel| level.guards(request, (method, path));
+    let level = rule.message.as_deref().filter(guards);
+    let message = level.map_or(Answer::Allowed, |level| level.find(request).answer());
     let answers = [
         (Level::Method, method),
         (Level::Path, path),
         (Level::Condition, rule.condition(request.query, request.headers)),
-        (Level::Message, if is_spoken { rule.message(request).answer() } else { Answer::Allowed }),
     ];
-    let first = |wanted| answers.iter().find(|(_level, answer)| *answer == wanted).map(|(level, _)| *level);
+    let first = |wanted| {
+        let found = answers.iter().find(|(_level, answer)| *answer == wanted).map(|(level, _)| *level);
+        found.or_else(|| (message == wanted).then_some(Level::Message))
+    };
     let on_trial = rule.enforcement == Enforcement::Audit && rule.effect == Effect::Grant;
     match (first(Answer::Denied), binary, first(Answer::NotAllowed)) {
         (Some(level), Answer::Allowed, _) if on_trial => Judgement::OnTrial(level, Cause::Denied),
