@@ -131,6 +131,27 @@ fn explain_names_what_decides_and_what_would_have_to_change() {
 }
 
 #[test]
+fn explain_reads_a_message() {
+    let folder = Folder::new();
+    let level = "    mcp: {server: issues, tools: {allow: [get_issue]}}\n";
+    folder.write("policy.yaml", &(FILES.replace("[GET]", "[POST]").replace("/pub/**", "/mcp") + level));
+    let ask = |body: &[&str]| {
+        let asked = ["explain", "policy.yaml", "--binary", "curl", "--method", "POST"];
+        folder.says(&[&asked, body, &["https://files.example.com/mcp"]].concat())
+    };
+    let call = |tool: &str| {
+        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{tool}"}}}}"#)
+    };
+    let (code, text) = ask(&["--body", &call("get_issue")]);
+    assert!(code == 0 && text.contains("asked: mcp issues: tools/call get_issue"), "{text}");
+    let (code, text) = ask(&["--body", &call("put_issue")]);
+    let told = "to allow it: the operator can add 'put_issue' to 'mcp.tools.allow' of rule 'files'";
+    assert!(code == 1 && text.contains(told), "{text}");
+    let (code, text) = ask(&[]);
+    assert!(code == 1 && text.contains("looks into the message, which was not read"), "{text}");
+}
+
+#[test]
 fn explain_reads_header_fields() {
     let folder = Folder::new();
     folder.write("policy.yaml", &format!("{FILES}    headers: {{require: [\"x-team: red\"]}}\n"));

@@ -4,8 +4,12 @@
 //! What both share is here: what a request is at its place, and the [`exchange`] with the upstream after it was allowed.
 //! Whatever goes wrong ends at least the request: after doubt nothing more is read of it.
 
+mod answers;
+mod calls;
+mod events;
 mod exchange;
 mod link;
+mod message;
 mod one;
 mod socket;
 pub(crate) mod two;
@@ -18,6 +22,7 @@ use crate::canonical::{Arrived, Authority, CanonicalRequest, NotCanonical, Schem
 use crate::http1::{Head, Patience};
 use crate::refusal::Refusal;
 
+pub(crate) use message::SHARES as MESSAGE_SHARES;
 pub(crate) use one::{Conversation, Ending};
 
 /// What a client may take.

@@ -75,14 +75,16 @@ pub(crate) fn of_name(name: &str, kind: &str, subject: &wire::subject::Subject) 
     }
 }
 
-/// The event with the verdict that a permit stands for. One by a rule on trial says what would have stopped it.
+/// The event with the verdict that a permit stands for. One by a rule on trial says what would have stopped it, and one
+/// by a rule that looks into messages what was asked for.
 pub(crate) fn allowed(event: Event, permit: &Permit) -> Event {
     let trial = permit.would_deny();
+    let on_trial = |denial: &policies::Denial| format!("on trial, would be denied: {}", denial.reason());
     Event {
         decision: Some(Decision::Allow),
         level: trial.map(|denial| denial.level().as_str().to_owned()),
         rule: Some(permit.rule().to_owned()),
-        reason: trial.map(|denial| format!("on trial, would be denied: {}", denial.reason())),
+        reason: trial.map(on_trial).or_else(|| permit.asked().map(str::to_owned)),
         ..event
     }
 }

@@ -10,7 +10,7 @@ use std::time::Instant;
 use audit::client::AppendError;
 use audit::{Action, Event};
 use http::HeaderMap;
-use policies::{Decision, Denial, DestinationDecision, NameDecision, Permit, Policy, Timestamp};
+use policies::{Decision, Denial, DestinationDecision, Message, NameDecision, Permit, Policy, Timestamp};
 use wire::id::{PolicyVersion, RequestId};
 use wire::proxy::Doors;
 use wire::subject::Subject;
@@ -50,6 +50,8 @@ pub struct Case<'a> {
     pub request: &'a CanonicalRequest,
     /// With which header fields: those that are forwarded.
     pub fields: &'a HeaderMap,
+    /// With which body, if a rule looks into it.
+    pub message: Option<&'a Message>,
 }
 
 /// A permit, its budget, and the policy that gave it.
@@ -85,6 +87,18 @@ impl Judge {
         RequestId(format!("{:08x}{number:08x}", self.boot))
     }
 
+    /// How much of the body must be read before the request can be decided: at most so many bytes. `None`: nothing of it.
+    pub fn unread(&self, case: &Case<'_>) -> Option<u64> {
+        let edition = self.in_force.current();
+        if !edition.policy.reads_messages() {
+            return None;
+        }
+        match case.decide(&edition.policy, now()) {
+            Decision::Allow(permit) => permit.would_deny()?.unread(),
+            Decision::Deny(denial) => denial.unread(),
+        }
+    }
+
     /// Decides one request and records the decision.
     ///
     /// # Errors
@@ -104,6 +118,10 @@ impl Judge {
                 return Err(self.recorded_under(policy, event, Refusal::denied(&denial)).await);
             }
         };
+        if case.is_unregistered(&permit) {
+            let event = journal::of_request(Action::NetworkRequest, asker, id, request);
+            return Err(self.recorded_under(policy, event, Refusal::unregistered(permit.rule())).await);
+        }
         let carried = match self.credentials.place(request, case.fields) {
             Ok(carried) => carried,
             Err(misplaced) => {
@@ -317,6 +335,14 @@ impl Judge {
 }
 
 impl Case<'_> {
+    /// Whether it belongs to a session of the Model Context Protocol with a server that no rule names.
+    fn is_unregistered(&self, permit: &Permit) -> bool {
+        let session = ["mcp-protocol-version", "mcp-session-id", "mcp-method"];
+        permit.answers().is_none()
+            && permit.would_deny().is_none()
+            && session.iter().any(|name| self.fields.contains_key(*name))
+    }
+
     fn decide(&self, policy: &Policy, now: Timestamp) -> Decision {
         let host = self.request.authority.host.to_string();
         policy.decide(&policies::Request {
@@ -326,6 +352,7 @@ impl Case<'_> {
             path: self.request.resource.path(),
             query: self.request.resource.query().unwrap_or_default(),
             headers: &Fields(self.fields),
+            message: self.message,
             now,
         })
     }

@@ -29,6 +29,8 @@ pub struct Proxy {
     pub pool: Arc<Pool>,
     /// Flows and streams at once. One that is over the limit is refused at once rather than left waiting.
     pub flows: Arc<Semaphore>,
+    /// Room for the messages that are read before they are judged.
+    pub messages: Arc<Semaphore>,
     /// Whose requests these are, for the router.
     pub sandbox: SandboxId,
 }

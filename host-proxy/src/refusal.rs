@@ -23,6 +23,8 @@ pub enum Stopped {
     Path,
     /// The policy's conditions on query and header fields.
     Condition,
+    /// What the policy says about messages in bodies.
+    Message,
     /// A limit of the rule that allows it.
     Limit,
     /// A credential's placeholder stands where it is not used, or a credential cannot go out.
@@ -102,6 +104,7 @@ impl Refusal {
             policies::Level::Method => Stopped::Method,
             policies::Level::Path => Stopped::Path,
             policies::Level::Condition => Stopped::Condition,
+            policies::Level::Message => Stopped::Message,
         };
         Self {
             status: StatusCode::FORBIDDEN,
@@ -109,6 +112,61 @@ impl Refusal {
             rule: denial.rule().map(str::to_owned),
             error: denial.reason(),
             hint: denial.hint(),
+        }
+    }
+
+    /// A message that is longer than the rule that looks into it takes.
+    #[must_use]
+    pub fn too_long(most: u64) -> Self {
+        Self {
+            status: StatusCode::PAYLOAD_TOO_LARGE,
+            level: Stopped::Message,
+            rule: None,
+            error: format!("the message has more than {most} bytes, and must be read before it is forwarded"),
+            hint: "send less at once, or ask the operator to raise 'max_message' of the rule".to_owned(),
+        }
+    }
+
+    /// A session of the Model Context Protocol with a server that no rule names.
+    #[must_use]
+    pub fn unregistered(rule: &str) -> Self {
+        Self {
+            status: StatusCode::FORBIDDEN,
+            level: Stopped::Message,
+            rule: Some(rule.to_owned()),
+            error: format!("rule '{rule}' allows the request, and no rule registers an MCP server there"),
+            hint: "the operator can add 'mcp: {server: NAME, tools: {allow: […]}}' to a rule for it"
+                .to_owned(),
+        }
+    }
+
+    /// A message of a call that is longer than the rule takes.
+    #[must_use]
+    pub fn long_call(rule: &str, why: &dyn std::error::Error) -> Self {
+        Self {
+            status: StatusCode::PAYLOAD_TOO_LARGE,
+            level: Stopped::Message,
+            rule: Some(rule.to_owned()),
+            error: why.to_string(),
+            hint: "send less at once, or ask the operator to raise 'grpc.max_message' of the rule".to_owned(),
+        }
+    }
+
+    /// A server's message that may not reach the client.
+    #[must_use]
+    pub fn foreign(rule: &str, why: &policies::Foreign) -> Self {
+        let hint = match why {
+            policies::Foreign::Asks(..) => "the operator can add it to 'mcp.server_requests' of the rule",
+            policies::Foreign::Unreadable(_) => {
+                "the server must answer in plain JSON or an event stream of it"
+            }
+        };
+        Self {
+            status: StatusCode::BAD_GATEWAY,
+            level: Stopped::Message,
+            rule: Some(rule.to_owned()),
+            error: chain(why),
+            hint: hint.to_owned(),
         }
     }
 
@@ -236,7 +294,7 @@ impl Refusal {
             StatusCode::BAD_REQUEST => 3,
             StatusCode::GATEWAY_TIMEOUT => 4,
             StatusCode::FORBIDDEN | StatusCode::MISDIRECTED_REQUEST => 7,
-            StatusCode::TOO_MANY_REQUESTS => 8,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::PAYLOAD_TOO_LARGE => 8,
             _ => 14,
         };
         Response::builder()
@@ -271,6 +329,7 @@ impl Stopped {
             Self::Method => "method",
             Self::Path => "path",
             Self::Condition => "condition",
+            Self::Message => "message",
             Self::Limit => "limit",
             Self::Credential => "credential",
             Self::Request => "request",

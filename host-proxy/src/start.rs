@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 
 use crate::authority::{Authority, AuthorityError};
 use crate::commands;
+use crate::conversation;
 use crate::credentials::{CredentialError, Credentials};
 use crate::dial::{Allowed, Dialer, PrefixError, Resolver, TrustError, client_config};
 use crate::flow::Seals;
@@ -209,7 +210,9 @@ impl Prepared {
         let shared = Arc::new(upstream::Pool::default());
         let connections = Arc::clone(&shared);
         let flows = Arc::new(Semaphore::new(listener::MOST_FLOWS));
-        let proxy = Proxy { seals, names: pool, judge, certificates, dialer, pool: shared, flows, sandbox };
+        let messages = Arc::new(Semaphore::new(conversation::MESSAGE_SHARES));
+        let (names, pool) = (pool, shared);
+        let proxy = Proxy { seals, names, judge, certificates, dialer, pool, flows, messages, sandbox };
         let proxy = Arc::new(proxy);
         tokio::spawn(listener::serve(proxy, arriving));
         commands::serve(commands, (&in_force, &credentials, &connections), |event| status.report(event))

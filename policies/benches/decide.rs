@@ -125,6 +125,7 @@ fn measure(
             path: "/v1/7/items/8",
             query: "",
             headers: &NoHeaders,
+            message: None,
             now: Timestamp(1_800_000_000),
         };
         let started = Instant::now();

@@ -1,6 +1,7 @@
 //! A document's network part → [`Policy`]. Every mistake is reported, not only the first.
 
 mod extras;
+mod messages;
 mod modules;
 
 use std::collections::HashSet;
@@ -80,7 +81,8 @@ fn index(rules: Vec<Arc<Rule>>, gates: Gates, inference: Conditions) -> Policy {
     let ends = rules.iter().flat_map(|rule| [rule.validity.from, rule.validity.until]);
     let mut turns: Vec<Timestamp> = ends.flatten().collect();
     turns.sort_unstable();
-    Policy { rules, allowing, denying, programs, gates, inference, turns }
+    let reads_messages = rules.iter().any(|rule| rule.message.is_some());
+    Policy { rules, allowing, denying, programs, gates, inference, turns, reads_messages }
 }
 
 impl<'a> Compiler<'a> {
@@ -94,6 +96,7 @@ impl<'a> Compiler<'a> {
         let method = self.level(context, method.as_ref(), &METHOD);
         let path = self.level(context, path.as_ref(), &PATH);
         let conditions = self.conditions(&entry.value);
+        let message = self.message(&entry.value);
         let validity = self.validity(&entry.value);
         let limits = self.limits(&entry.value);
         let rule = Rule {
@@ -103,6 +106,7 @@ impl<'a> Compiler<'a> {
             method: method?,
             path: path?,
             conditions: conditions?,
+            message: message?,
             validity: validity?,
             limits: limits?,
             effect: *effect,

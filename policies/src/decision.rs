@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use wire::inference::Conditions;
 
+use crate::message::{About, AnswerRules, Finding};
 use crate::rule::{RateLimits, Rule};
 
-/// The four levels and the conditions after them, in the order in which they are evaluated.
+/// The four levels, and the conditions and messages after them, in the order in which they are evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
     /// Which program asks.
@@ -20,6 +21,8 @@ pub enum Level {
     Path,
     /// With which query and header fields.
     Condition,
+    /// With which message in the body.
+    Message,
 }
 
 /// The answer to one request.
@@ -66,6 +69,16 @@ pub struct Permit {
     port: u16,
     inference: Conditions,
     would_deny: Option<Denial>,
+    /// What rules that look into messages say of it.
+    spoken: Option<Box<Spoken>>,
+}
+
+/// What a message asks for, and what may come of it. Few requests have one.
+#[derive(Clone, Debug)]
+struct Spoken {
+    asked: Option<String>,
+    answers: Option<AnswerRules>,
+    longest_call: Option<u64>,
 }
 
 /// Why a request was refused.
@@ -74,6 +87,8 @@ pub struct Denial {
     level: Level,
     rule: Option<Arc<Rule>>,
     cause: Cause,
+    /// Of a message: what of it failed.
+    finding: Option<Box<Finding>>,
 }
 
 /// What about the level failed.
@@ -96,7 +111,7 @@ pub(crate) enum Cause {
 }
 
 impl Level {
-    /// `binary`, `destination`, `method`, `path` or `condition`.
+    /// `binary`, `destination`, `method`, `path`, `condition` or `message`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -105,6 +120,7 @@ impl Level {
             Self::Method => "method",
             Self::Path => "path",
             Self::Condition => "condition",
+            Self::Message => "message",
         }
     }
 }
@@ -140,7 +156,19 @@ impl Permit {
             port,
             inference,
             would_deny: None,
+            spoken: None,
         }
+    }
+
+    /// The permit for a request whose message these rules look into.
+    pub(crate) fn speaking(self, rules: Vec<Arc<Rule>>, request: &crate::Request<'_>) -> Self {
+        if rules.is_empty() {
+            return self;
+        }
+        let asked = rules.iter().find_map(|rule| rule.message.as_ref()?.asked(request));
+        let longest_call = rules.iter().filter_map(|rule| rule.message.as_ref()?.longest_call()).max();
+        let spoken = Spoken { asked, answers: AnswerRules::new(rules), longest_call };
+        Self { spoken: Some(Box::new(spoken)), ..self }
     }
 
     /// The permit for what a rule on trial would refuse.
@@ -154,7 +182,11 @@ impl Permit {
             other.limited.into_iter().filter(|rule| !self.limited.iter().any(|mine| Arc::ptr_eq(mine, rule)));
         let more: Vec<Arc<Rule>> = more.collect();
         self.limited.extend(more);
-        Self { would_deny: self.would_deny.or(other.would_deny), ..self }
+        Self {
+            would_deny: self.would_deny.or(other.would_deny),
+            spoken: self.spoken.or(other.spoken),
+            ..self
+        }
     }
 
     /// Why the request would be refused if its rule were enforced (`enforcement: audit`). `None` for every
@@ -162,6 +194,24 @@ impl Permit {
     #[must_use]
     pub fn would_deny(&self) -> Option<&Denial> {
         self.would_deny.as_ref()
+    }
+
+    /// What the message asks for, for the record: names, never values. `None`: no rule looks into it.
+    #[must_use]
+    pub fn asked(&self) -> Option<&str> {
+        self.spoken.as_ref()?.asked.as_deref()
+    }
+
+    /// By what the server's answer is judged. `None`: it goes on as it comes.
+    #[must_use]
+    pub fn answers(&self) -> Option<&AnswerRules> {
+        self.spoken.as_ref()?.answers.as_ref()
+    }
+
+    /// The longest message of a gRPC call that may pass, in either direction. `None`: any.
+    #[must_use]
+    pub fn longest_call(&self) -> Option<u64> {
+        self.spoken.as_ref()?.longest_call
     }
 
     /// How much the sandbox may do by each rule that allows the request and has limits: the rule's name and what it
@@ -217,7 +267,30 @@ impl Permit {
 
 impl Denial {
     pub(crate) fn new(level: Level, rule: Option<Arc<Rule>>, cause: Cause) -> Self {
-        Self { level, rule, cause }
+        Self { level, rule, cause, finding: None }
+    }
+
+    /// The same, if it is about the message, with what of it failed.
+    pub(crate) fn about(self, request: &crate::Request<'_>) -> Self {
+        let Some(rule) = self.rule.as_ref().filter(|_rule| self.level == Level::Message) else { return self };
+        Self { finding: Some(Box::new(rule.message(request))), ..self }
+    }
+
+    /// Whether the answer depends on the body, which was not read: at most so many bytes of it.
+    #[must_use]
+    pub fn unread(&self) -> Option<u64> {
+        match self.finding.as_deref() {
+            Some(Finding::Unread(most)) => Some(*most),
+            _ => None,
+        }
+    }
+
+    /// What of the message is denied, or not allowed.
+    fn part(&self) -> Option<&About> {
+        match self.finding.as_deref() {
+            Some(Finding::NotAllowed(about) | Finding::Denied(about)) => Some(about),
+            _ => None,
+        }
     }
 
     /// The first level that failed.
@@ -235,7 +308,8 @@ impl Denial {
     /// Whether a deny list says so: then nothing that is added to the policy allows the request.
     #[must_use]
     pub fn is_by_deny_list(&self) -> bool {
-        self.cause == Cause::Denied
+        let read = !matches!(self.finding.as_deref(), Some(Finding::Unread(_) | Finding::Unreadable(_)));
+        self.cause == Cause::Denied && read
     }
 
     /// Whether a Rego module says so: then a rule that is added does not help either.
@@ -253,7 +327,17 @@ impl Denial {
             Level::Method => "the method",
             Level::Path => "the path",
             Level::Condition => "the query or a header field",
+            Level::Message => self.part().map_or("the message", |part| &part.what),
         };
+        match self.finding.as_deref() {
+            Some(Finding::Unread(_)) => {
+                return format!("rule '{rule}' looks into the message, which was not read");
+            }
+            Some(Finding::Unreadable(why)) => {
+                return format!("the message cannot be read as rule '{rule}' asks: {why}");
+            }
+            _ => {}
+        }
         match (&self.cause, &self.rule) {
             (Cause::NoRules, _) => "the policy has no network rule: nothing is allowed".to_owned(),
             (Cause::UnknownProgram, _) => "the program behind the connection could not be told".to_owned(),
@@ -269,6 +353,13 @@ impl Denial {
     /// What could be done instead, in one line.
     #[must_use]
     pub fn hint(&self) -> String {
+        match self.finding.as_deref() {
+            Some(Finding::Unread(_)) => return "send it with its body".to_owned(),
+            Some(Finding::Unreadable(_)) => {
+                return "send one plain message of the protocol; nothing was forwarded".to_owned();
+            }
+            _ => {}
+        }
         match (&self.cause, self.level, &self.rule) {
             (Cause::UnknownProgram, ..) => {
                 "let one program that a rule names open the connection, and keep it running".to_owned()
@@ -287,10 +378,22 @@ impl Denial {
             (Cause::NotAllowed, Level::Condition, Some(rule)) => {
                 format!("send what 'query' and 'headers' of rule '{}' ask for, and nothing else", rule.name)
             }
+            (Cause::NotAllowed, Level::Message, Some(rule)) => self.listed(&rule.name),
             (Cause::NotAllowed, level, Some(rule)) => {
                 format!("the operator can add it to '{level}' of rule '{}'", rule.name)
             }
             _ => "the operator can add a network rule for it".to_owned(),
+        }
+    }
+
+    /// What would list the part of the message that is not allowed.
+    fn listed(&self, rule: &str) -> String {
+        match self.part() {
+            Some(About { key, entry: Some(entry), .. }) => {
+                format!("the operator can add '{entry}' to '{key}.allow' of rule '{rule}'")
+            }
+            Some(About { key, .. }) => format!("the operator can widen '{key}' of rule '{rule}'"),
+            None => format!("the operator can change rule '{rule}'"),
         }
     }
 }

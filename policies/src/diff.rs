@@ -155,6 +155,9 @@ fn beside(before: &Document, after: &Document) -> Result<Vec<String>, LoadErrors
         if limits(earlier) != limits(rule) {
             lines.push(format!("rule '{name}' has other limits"));
         }
+        if earlier.messages() != rule.messages() {
+            lines.push(format!("rule '{name}' says something else of messages, which no request here has"));
+        }
     }
     let [asked, asks] = [before.conditions()?, after.conditions()?];
     if asked != asks {
@@ -254,6 +257,7 @@ impl Place<'_> {
             path: &self.cells.paths.examples[path],
             query: &circumstance.query,
             headers: &headers.as_slice(),
+            message: None,
             now: circumstance.now,
         };
         let [before, after] = self.sides.each_ref().map(|side| side.policy.decide(&request));

@@ -5,6 +5,7 @@
 
 mod inbound;
 mod inference;
+mod message;
 mod network;
 mod one_or_many;
 mod process;
@@ -22,6 +23,7 @@ use wire::inference::Conditions;
 
 pub use inbound::{InboundEntry, TokenRule};
 pub use inference::{Inference, Provider};
+pub use message::{ArgumentEntry, Graphql, Grpc, JsonRpc, Mcp};
 pub use network::{Effect, Enforcement, HeaderLists, Lists, Query, RuleEntry, RuleLimits};
 pub use one_or_many::OneOrMany;
 pub use process::{Limits, Process};

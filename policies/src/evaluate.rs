@@ -1,7 +1,7 @@
 //! Why it was allowed, or not: one request against the compiled rules.
 //!
-//! Four levels in order: binary → destination → method → path, and then the conditions on query and header
-//! fields. One rule must allow all of it. A deny list that binds the request (see [`crate::rule`]) beats
+//! Four levels in order: binary → destination → method → path, then the conditions on query and header
+//! fields, then the message in the body. One rule must allow all of it. A deny list that binds the request (see [`crate::rule`]) beats
 //! every rule; of several, the earliest level is named. Without one, the denial names the first level that fails in the *nearest* rule: of the
 //! rules for the destination, the one that got furthest, and the first of those in the document. If no
 //! rule is for the destination, the level is `binary` when no rule names the program at all, and
@@ -32,6 +32,7 @@ use crate::condition::Headers;
 use crate::decision::{Cause, Decision, Denial, DestinationDecision, Level, NameDecision, Permit};
 use crate::document::{Effect, Enforcement};
 use crate::index::{Entry, HostIndex, ProgramIndex};
+use crate::message::{Message, MessageLevel};
 use crate::pattern::host;
 use crate::rego::Gates;
 use crate::rule::{Answer, RateLimits, Rule};
@@ -48,6 +49,7 @@ pub struct Policy {
     pub(crate) inference: Conditions,
     /// When rules begin or cease to be in force, in order.
     pub(crate) turns: Vec<Timestamp>,
+    pub(crate) reads_messages: bool,
 }
 
 /// Where a request goes.
@@ -86,6 +88,8 @@ pub struct Request<'a> {
     pub query: &'a str,
     /// The header fields that are forwarded.
     pub headers: &'a dyn Headers,
+    /// The body, if it was read: only a request that [`Denial::unread`] asks it of needs one.
+    pub message: Option<&'a Message>,
     /// When it is decided.
     pub now: Timestamp,
 }
@@ -193,20 +197,37 @@ impl Policy {
         let Passage { by, limited } = match self.consult(asked, |rule| judge(rule, request)) {
             Ok(passage) => passage,
             Err(Refusal { denial, bound: Bound::No }) => {
-                let extended = self.gates.extend(request).ok_or(denial)?;
+                let extended = self.gates.extend(request).ok_or_else(|| denial.about(request))?;
                 return Ok(Permit::new(extended, Vec::new(), request, self.inference));
             }
-            Err(Refusal { denial, bound: Bound::Yes }) => return Err(denial),
+            Err(Refusal { denial, bound: Bound::Yes }) => return Err(denial.about(request)),
         };
         let rule = |index: usize| Arc::clone(&self.rules[index]);
         let limited = limited.into_iter().map(rule).collect();
+        let permit = |index| Permit::new(rule(index), limited, request, self.inference);
         Ok(match by {
-            By::Rule(index) => Permit::new(rule(index), limited, request, self.inference),
+            By::Rule(index) if self.reads_messages => permit(index).speaking(self.speaking(request), request),
+            By::Rule(index) => permit(index),
             By::Trial(Trial { rule: index, level, cause }) => {
-                let denial = Denial::new(level, Some(rule(index)), cause);
-                Permit::new(rule(index), limited, request, self.inference).on_trial(denial)
+                permit(index).on_trial(Denial::new(level, Some(rule(index)), cause).about(request))
             }
         })
+    }
+
+    /// The rules that look into the messages of the request's endpoint, and refuse it at no other level.
+    fn speaking(&self, request: &Request<'_>) -> Vec<Arc<Rule>> {
+        let Destination { host, port } = request.destination;
+        let entries = self.allowing.entries(host).filter(|entry| entry.ports.contain(port));
+        let mut rules: Vec<usize> = entries.map(|entry| entry.rule).collect();
+        rules.sort_unstable();
+        rules.dedup();
+        let speaks = |rule: &&Arc<Rule>| {
+            let judgement = || judge(rule, request);
+            rule.message.is_some()
+                && rule.in_force(request.now)
+                && matches!(judgement(), Judgement::Allowed | Judgement::Fails(Level::Message))
+        };
+        rules.into_iter().map(|rule| &self.rules[rule]).filter(speaks).map(Arc::clone).collect()
     }
 
     /// Decides whether any request of the subject to the destination could be allowed: the first two
@@ -265,6 +286,12 @@ impl Policy {
     #[must_use]
     pub fn has_turns(&self) -> bool {
         !self.turns.is_empty()
+    }
+
+    /// Whether any rule looks into messages. If none does, no request's body has to be read.
+    #[must_use]
+    pub fn reads_messages(&self) -> bool {
+        self.reads_messages
     }
 
     /// Number of rules.
@@ -394,12 +421,19 @@ fn judge(rule: &Rule, request: &Request<'_>) -> Judgement {
             Judgement::Silent
         };
     }
+    let (method, path) = (rule.method(request.method), rule.path(request.path));
+    let guards = |level: &&MessageLevel| level.guards(request, (method, path));
+    let level = rule.message.as_deref().filter(guards);
+    let message = level.map_or(Answer::Allowed, |level| level.find(request).answer());
     let answers = [
-        (Level::Method, rule.method(request.method)),
-        (Level::Path, rule.path(request.path)),
+        (Level::Method, method),
+        (Level::Path, path),
         (Level::Condition, rule.condition(request.query, request.headers)),
     ];
-    let first = |wanted| answers.iter().find(|(_level, answer)| *answer == wanted).map(|(level, _)| *level);
+    let first = |wanted| {
+        let found = answers.iter().find(|(_level, answer)| *answer == wanted).map(|(level, _)| *level);
+        found.or_else(|| (message == wanted).then_some(Level::Message))
+    };
     let on_trial = rule.enforcement == Enforcement::Audit && rule.effect == Effect::Grant;
     match (first(Answer::Denied), binary, first(Answer::NotAllowed)) {
         (Some(level), Answer::Allowed, _) if on_trial => Judgement::OnTrial(level, Cause::Denied),

@@ -5,11 +5,12 @@
 mod tests;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 use wire::subject::Subject;
 
-use crate::decision::{Decision, Denial, Level};
+use crate::decision::{Cause, Decision, Denial, Level};
 use crate::document::{Document, Effect, Lists, RuleEntry, VERSION};
 use crate::evaluate::{Policy, Request};
 use crate::place::At;
@@ -85,7 +86,7 @@ pub fn change(document: &Document, policy: &Policy, request: &Request<'_>, denia
         }
     });
     // The later the level, the nearer the rule: its program and its host are already right.
-    let nearest = near.fold(None, |best: Option<(&std::sync::Arc<Rule>, Level)>, (rule, level)| match best {
+    let nearest = near.fold(None, |best: Option<(&Arc<Rule>, Level)>, (rule, level)| match best {
         Some((_first, further)) if further >= level => best,
         _ => Some((rule, level)),
     });
@@ -96,7 +97,7 @@ pub fn change(document: &Document, policy: &Policy, request: &Request<'_>, denia
 }
 
 /// The levels that do not allow the request, each asked for itself.
-fn failing(rule: &Rule, request: &Request<'_>) -> Vec<Level> {
+pub(crate) fn failing(rule: &Rule, request: &Request<'_>) -> Vec<Level> {
     let destination = request.destination;
     let covers = rule
         .destination
@@ -109,6 +110,7 @@ fn failing(rule: &Rule, request: &Request<'_>) -> Vec<Level> {
         (Level::Method, rule.method(request.method) == Answer::Allowed),
         (Level::Path, rule.path(request.path) == Answer::Allowed),
         (Level::Condition, rule.condition(request.query, request.headers) == Answer::Allowed),
+        (Level::Message, rule.message(request).answer() == Answer::Allowed),
     ];
     answers.into_iter().filter(|(_level, passes)| !passes).map(|(level, _passes)| level).collect()
 }
@@ -151,7 +153,7 @@ fn position(rule: &Rule, level: Level, request: &Request<'_>) -> Option<usize> {
         }
         Level::Method => rule.method.deny.iter().position(|deny| deny.matches(request.method)),
         Level::Path => rule.path.deny.iter().position(|deny| deny.matches(request.path)),
-        Level::Condition => None,
+        Level::Condition | Level::Message => None,
     }
 }
 
@@ -161,13 +163,13 @@ fn lists(entry: &RuleEntry, level: Level) -> Option<&Lists> {
         Level::Destination => &entry.destination,
         Level::Method => &entry.method,
         Level::Path => &entry.path,
-        Level::Condition => &None,
+        Level::Condition | Level::Message => &None,
     };
     level.as_ref().map(|lists| &lists.value)
 }
 
 /// One level of a rule is widened by one entry.
-fn widened(document: &Document, rule: &Rule, level: Level, request: &Request<'_>) -> Change {
+fn widened(document: &Document, rule: &Arc<Rule>, level: Level, request: &Request<'_>) -> Change {
     let name = rule.name.to_string();
     let at = origin(document, &name).unwrap_or_default();
     if level == Level::Condition {
@@ -175,12 +177,17 @@ fn widened(document: &Document, rule: &Rule, level: Level, request: &Request<'_>
             format!("send what 'query' and 'headers' of rule '{name}' ({at}) ask for, or widen them there");
         return Change { rule: Some(name), what, yaml: String::new() };
     }
+    if level == Level::Message {
+        let denial = Denial::new(level, Some(Arc::clone(rule)), Cause::NotAllowed).about(request);
+        let what = format!("{} ({at})", denial.hint());
+        return Change { rule: Some(name), what, yaml: String::new() };
+    }
     let [binary, destination, method, path] = asked(request);
     let added = match level {
         Level::Binary => binary,
         Level::Destination => destination,
         Level::Method => method,
-        Level::Path | Level::Condition => path,
+        Level::Path | Level::Condition | Level::Message => path,
     };
     let what = format!("add to '{level}.allow' of rule '{name}' ({at})");
     let yaml = format!(

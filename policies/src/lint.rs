@@ -53,6 +53,8 @@ pub enum LintName {
     Shadowed,
     /// The same as another rule.
     Duplicate,
+    /// What the rule looks into, another one allows unread.
+    UnreadMessages,
     /// A host that counts and measures, with a query of any size.
     UnboundedQuery,
     /// HTTP without TLS.
@@ -180,6 +182,7 @@ impl LintName {
             Self::Interpreter => "interpreter",
             Self::Shadowed => "shadowed",
             Self::Duplicate => "duplicate",
+            Self::UnreadMessages => "unread-messages",
             Self::UnboundedQuery => "unbounded-query",
             Self::PlainHttp => "plain-http",
             Self::AddressDestination => "address-destination",

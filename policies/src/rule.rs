@@ -3,7 +3,8 @@
 //! A rule's *scope* is its binaries and its destinations. Its deny lists hold in the whole scope and
 //! for every rule, with the level of the list itself left out: a denied binary is denied at the rule's
 //! destinations, a denied destination is denied to the rule's binaries, and a denied method or path is
-//! denied to the rule's binaries at its destinations. The same holds for the deny lists of its conditions.
+//! denied to the rule's binaries at its destinations. The same holds for the deny lists of its conditions. What it says
+//! about messages holds on its methods and paths only (see [`crate::message`]).
 //! A rule that is not in force at the time is as if it were not there, with its deny lists.
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use wire::subject::{Program, Subject};
 
 use crate::condition::{Conditions, Headers};
 use crate::document::{Effect, Enforcement};
+use crate::message::{Finding, MessageLevel};
 use crate::pattern::binary::BinaryPattern;
 use crate::pattern::host::DestinationPattern;
 use crate::pattern::method::MethodPattern;
@@ -26,6 +28,7 @@ pub(crate) struct Rule {
     pub(crate) method: Level<MethodPattern>,
     pub(crate) path: Level<PathPattern>,
     pub(crate) conditions: Conditions,
+    pub(crate) message: Option<Box<MessageLevel>>,
     pub(crate) validity: Validity,
     pub(crate) limits: RateLimits,
     pub(crate) effect: Effect,
@@ -69,6 +72,7 @@ impl Rule {
             method: nothing(),
             path: nothing(),
             conditions: Conditions::default(),
+            message: None,
             validity: Validity::default(),
             limits: RateLimits::default(),
             effect: Effect::Grant,
@@ -106,6 +110,11 @@ impl Rule {
         self.conditions.answer(query, headers)
     }
 
+    /// What the rule says about the request's message.
+    pub(crate) fn message(&self, request: &crate::Request<'_>) -> Finding {
+        self.message.as_ref().map_or(Finding::Allowed, |level| level.find(request))
+    }
+
     pub(crate) fn denies_anything(&self) -> bool {
         let levels = [
             self.binary.deny.is_empty(),
@@ -113,7 +122,9 @@ impl Rule {
             self.method.deny.is_empty(),
             self.path.deny.is_empty(),
         ];
-        levels.contains(&false) || self.conditions.denies_anything()
+        levels.contains(&false)
+            || self.conditions.denies_anything()
+            || self.message.as_ref().is_some_and(|level| level.denies_anything())
     }
 
     pub(crate) fn in_force(&self, now: Timestamp) -> bool {

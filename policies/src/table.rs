@@ -3,13 +3,14 @@
 //! One request to a line:
 //!
 //! ```text
-//! PROGRAM[+PROGRAM…] METHOD HOST[:PORT] PATH[?QUERY] [NAME:VALUE…] [@TIME]   VERDICT
+//! PROGRAM[+PROGRAM…] METHOD HOST[:PORT] PATH[?QUERY] [NAME:VALUE…] [@TIME] [BODY]   VERDICT
 //! ```
 //! with the verdict `allow RULE`, `audit LEVEL RULE` (passes, because the rule is on trial),
 //! `deny LEVEL RULE|-`, or `refused` (no policy is asked: the request has no reading, or more than one).
 //! A row is read as the proxy reads a request, so `/%61` is `/a`. It is plain HTTP on port 80, and HTTPS on every other.
 //! Instead of a program: `(unknown)` could not be told, `(nobody)` the socket has no
-//! owner, `(deleted)` the file was removed while it ran. `NAME:VALUE` is a header field. A line that starts
+//! owner, `(deleted)` the file was removed while it ran. `NAME:VALUE` is a header field. `BODY` is JSON without spaces, an
+//! object or a list. A line that starts
 //! with `#` is a comment; `#! variable NAME=VALUE[,VALUE…]` says what a variable of the policy stands for.
 
 #[cfg(test)]
@@ -21,7 +22,7 @@ use wire::subject::{Program, Subject};
 
 use crate::canonical::{Arrived, NotCanonical, Scheme, named};
 use crate::condition::Headers;
-use crate::{Decision, Destination, Policy, Request, Timestamp};
+use crate::{Decision, Destination, Message, Policy, Request, Timestamp};
 
 /// The verdict on what no policy is asked about.
 const REFUSED: &str = "refused";
@@ -55,6 +56,7 @@ pub struct Row {
     /// Nobody is asked about such a request.
     refused: Option<NotCanonical>,
     headers: Fields,
+    message: Option<Message>,
     now: Timestamp,
 }
 
@@ -123,6 +125,7 @@ impl Row {
             query: query.to_owned(),
             refused: None,
             headers: Fields::default(),
+            message: None,
             now,
         };
         row.canonicalise(target);
@@ -147,10 +150,13 @@ impl Row {
     fn extra(&mut self, text: &str) -> Result<(), TableError> {
         if let Some(time) = text.strip_prefix('@') {
             self.now = Timestamp::parse(time).map_err(|error| wrong(self.line, &error.reason))?;
+        } else if text.starts_with(['{', '[']) {
+            self.message = Some(Message::new(text.to_owned().into()));
+            self.headers.0.push(("content-type".to_owned(), "application/json".to_owned()));
         } else if let Some((name, value)) = text.split_once(':') {
             self.headers.0.push((name.to_ascii_lowercase(), value.to_owned()));
         } else {
-            return Err(wrong(self.line, &format!("'{text}' is neither 'NAME:VALUE' nor '@TIME'")));
+            return Err(wrong(self.line, &format!("'{text}' is neither 'NAME:VALUE' nor '@TIME' nor JSON")));
         }
         Ok(())
     }
@@ -171,6 +177,7 @@ impl Row {
             path: &self.path,
             query: &self.query,
             headers: &self.headers,
+            message: self.message.as_ref(),
             now: self.now,
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! This is what the compiled matcher is compared with. It follows the tables of the language; only how a query is taken
 //! apart, names are folded, slashes unescaped and helpers listed is shared with the matcher, and a mistake there is not
-//! seen. Where the two disagree, one of them is wrong.
+//! seen. Where the two disagree, one of them is wrong. It does not know messages: of a rule that looks into them, it has
+//! everything else.
 //! The data are indexed by host and port, so an evaluation looks at the rules of one destination only.
 
 mod expression;

@@ -44,6 +44,7 @@ impl Forms {
             path: &model.path,
             query: &model.query,
             headers: model,
+            message: None,
             now: Timestamp(model.now),
         };
         let native = match self.policy.decide(&request) {

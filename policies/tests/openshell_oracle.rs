@@ -125,6 +125,7 @@ impl Question {
             path: self.path,
             query: "",
             headers: &NoHeaders,
+            message: None,
             now: Timestamp(0),
         };
         matches!(policy.decide(&request), Decision::Allow(_))

@@ -59,6 +59,9 @@ pub(crate) struct Explain {
     /// A header field of the request.
     #[arg(long, value_name = "NAME:VALUE", value_parser = header)]
     pub(crate) header: Vec<(String, String)>,
+    /// The body, for rules that look into messages; JSON, unless a header field says otherwise.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) body: Option<String>,
     /// What it asks for, for example <https://api.slack.com/api/chat.postMessage>.
     pub(crate) url: String,
     #[command(flatten)]

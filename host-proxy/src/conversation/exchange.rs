@@ -11,13 +11,14 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Response, StatusCode};
-use http_body_util::BodyExt;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Incoming;
 use policies::Permit;
 use tokio::time::timeout;
 use wire::id::PolicyVersion;
 
 use super::Named;
+use super::answers::{InspectError, Inspected};
+use super::calls::Lengths;
 use super::link::{Kept, Link, Ways};
 use crate::clock::now;
 use crate::credentials::{Misplaced, Search, Watch};
@@ -101,6 +102,8 @@ enum Unfed {
     Client(ReadError),
     /// It may not go on.
     Misplaced(Misplaced),
+    /// It may not go on, either: a message of it is too long.
+    TooLong(Box<Refusal>),
 }
 
 /// One exchange.
@@ -124,6 +127,8 @@ pub(super) struct Tally {
     budget: Budget,
     spent: OnceLock<Spent>,
     stray: OnceLock<Misplaced>,
+    /// Why we broke off what was under way.
+    cut: OnceLock<Refusal>,
     /// What else there is to say of it in the end.
     pub(super) note: OnceLock<String>,
 }
@@ -135,6 +140,8 @@ struct Relay<'a, D> {
     tally: &'a Tally,
     /// For secrets, if it comes from where one is known.
     search: Option<Search>,
+    /// For what its server may say.
+    permit: Option<&'a Permit>,
 }
 
 /// Does `work` while the policy in force permits it, and records what came of it. `conforms` becomes the policy that
@@ -158,6 +165,10 @@ pub(super) async fn see_through<T>(
             return Done::BrokenOff;
         }
     };
+    if let (Err(Fault::During), Some(cut)) = (&result, tally.cut.get()) {
+        let _told_by_breaking_off = refuse(cut.clone()).await;
+        return Done::BrokenOff;
+    }
     if let Err(Fault::Before(refusal)) = result {
         return Done::Refused(refuse(refusal).await);
     }
@@ -194,6 +205,9 @@ impl<'a> Named<'a> {
         let trailers = if head.accepts_trailers { Trailers::Wanted } else { Trailers::Unwanted };
         let mut out = Outbound::new(permit, self.case.request, head.fields, head.length);
         carried.add_to(&mut out);
+        if permit.answers().is_some() {
+            Inspected::ask_for_plain(out.fields_mut());
+        }
         if self.proxy.judge.is_model_host(permit.host()) {
             self.vouch(out.fields_mut(), permit);
         }
@@ -230,9 +244,9 @@ impl<U: Upload, D: Reply> Exchange<'_, U, D> {
         let (feeder, body) = body_of(head.length);
         let out = named.outbound(ways, head);
         let (method, search) = (&named.case.request.method, ways.carried.search());
-        let relay = Relay { reply: self.reply, method, tally, search };
+        let relay = Relay { reply: self.reply, method, tally, search, permit: Some(ways.permit) };
         let watch = named.proxy.judge.watch(ways.permit.host());
-        let upload = feed(self.upload, feeder, (tally, watch));
+        let upload = feed(self.upload, feeder, (tally, watch, Calls::of(ways.permit)));
         both(upload, relay.run(&mut link, (&out, body)), tally).await?;
         Ok(link.keep())
     }
@@ -245,7 +259,7 @@ pub(super) async fn relay_answer<D: Reply>(
     (method, tally): (&Method, &Tally),
     search: Option<Search>,
 ) -> Result<(), Fault> {
-    Relay { reply, method, tally, search }.answer(response).await
+    Relay { reply, method, tally, search, permit: None }.answer(response).await
 }
 
 impl<D: Reply> Relay<'_, D> {
@@ -263,15 +277,21 @@ impl<D: Reply> Relay<'_, D> {
             }
             Ok(Ok(response)) => self.answer(response).await,
             Ok(Err(refusal)) => Err(Fault::Before(refusal)),
-            Err(_elapsed) => {
-                let error = "the upstream did not answer in time".to_owned();
-                Err(Fault::Before(Refusal::broken_upstream(StatusCode::GATEWAY_TIMEOUT, error)))
-            }
+            Err(_elapsed) => Err(Fault::Before(late())),
         }
     }
 
     async fn answer(self, response: Response<Incoming>) -> Result<(), Fault> {
         self.tally.status.store(response.status().as_u16(), Ordering::Relaxed);
+        let response = tokio::select! {
+            response = timeout(UPSTREAM_PATIENCE, Inspected::of(response, self.permit)) => response,
+            () = self.reply.unwanted() => return Err(Fault::During),
+        };
+        let response = match response {
+            Ok(Ok(response)) => response,
+            Ok(Err(why)) => return Err(Fault::Before(self.refusal(&why))),
+            Err(_elapsed) => return Err(Fault::Before(late())),
+        };
         let has_body = !matches!(self.extent(&response), Extent::None | Extent::Head(_));
         if self.search.is_some() && has_body && !Search::can_read(response.headers()) {
             let error = "the upstream compressed an answer that must be searched for credentials".to_owned();
@@ -286,7 +306,7 @@ impl<D: Reply> Relay<'_, D> {
 
     async fn relay(
         mut self,
-        response: Response<Incoming>,
+        response: Response<Inspected>,
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let extent = self.extent(&response);
         let (mut parts, mut body) = response.into_parts();
@@ -300,7 +320,8 @@ impl<D: Reply> Relay<'_, D> {
                 frame = timeout(UPSTREAM_PATIENCE, body.frame()) => frame?,
                 () = self.reply.unwanted() => return Err("the client wants it no more".into()),
             };
-            let Some(frame) = frame.transpose()? else { break };
+            let frame = frame.transpose().inspect_err(|why| self.note_cut(why))?;
+            let Some(frame) = frame else { break };
             match frame.into_data() {
                 Ok(data) => {
                     self.tally.spend(data.len())?;
@@ -336,18 +357,34 @@ impl<D: Reply> Relay<'_, D> {
         Ok(())
     }
 
+    fn refusal(&self, why: &InspectError) -> Refusal {
+        let rule = self.permit.map_or("", Permit::rule);
+        match why {
+            InspectError::Upstream(error) => Refusal::unspoken(error),
+            InspectError::Foreign(why) => Refusal::foreign(rule, why),
+            InspectError::TooLong(why) => Refusal::long_call(rule, why),
+        }
+    }
+
+    /// What the record says about an answer that is broken off by us.
+    fn note_cut(&self, why: &InspectError) {
+        if !matches!(why, InspectError::Upstream(_)) {
+            let _first_is_kept = self.tally.cut.set(self.refusal(why));
+        }
+    }
+
     fn search_fields(&mut self, fields: &mut HeaderMap) {
         if let Some(search) = &mut self.search {
             search.fields(fields);
         }
     }
 
-    fn extent(&self, response: &Response<Incoming>) -> Extent {
+    fn extent(&self, response: &Response<Inspected>) -> Extent {
         let announced = response
             .headers()
             .get(header::CONTENT_LENGTH)
             .and_then(|value| value.to_str().ok()?.parse().ok());
-        match (response.status(), response.body().size_hint().exact()) {
+        match (response.status(), response.body().length()) {
             (StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED, _) => Extent::None,
             _ if self.method == Method::HEAD => Extent::Head(announced),
             (_, Some(length)) => Extent::Exact(length),
@@ -361,7 +398,8 @@ impl Tally {
         let (status, sent, received) = (AtomicU16::new(0), AtomicU64::new(0), AtomicU64::new(0));
         let answering = AtomicBool::new(false);
         let (spent, stray, note) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        Self { started: Instant::now(), answering, status, sent, received, budget, spent, stray, note }
+        let (started, cut) = (Instant::now(), OnceLock::new());
+        Self { started, answering, status, sent, received, budget, spent, stray, cut, note }
     }
 
     /// Counts bytes of a body before they go on.
@@ -404,9 +442,32 @@ impl Tally {
     }
 }
 
+/// The messages that a client sends in a call.
+struct Calls<'a> {
+    rule: &'a str,
+    lengths: Lengths,
+}
+
+impl<'a> Calls<'a> {
+    fn of(permit: &'a Permit) -> Option<Self> {
+        let most = permit.longest_call()?;
+        Some(Self { rule: permit.rule(), lengths: Lengths::new(most) })
+    }
+
+    fn see(&mut self, piece: &[u8]) -> Result<(), Unfed> {
+        let seen = self.lengths.see(piece);
+        seen.map_err(|why| Unfed::TooLong(Box::new(Refusal::long_call(self.rule, &why))))
+    }
+}
+
 /// Whether an answer is one of gRPC, whose messages both sides wait for: nothing of them can be held back.
-fn is_call(fields: &HeaderMap) -> bool {
+pub(super) fn is_call(fields: &HeaderMap) -> bool {
     fields.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+}
+
+pub(super) fn late() -> Refusal {
+    let error = "the upstream did not answer in time".to_owned();
+    Refusal::broken_upstream(StatusCode::GATEWAY_TIMEOUT, error)
 }
 
 /// A body for the upstream, and what feeds it.
@@ -425,12 +486,13 @@ fn body_of(length: Length) -> (Option<Feeder>, Outgoing) {
 async fn feed<U: Upload>(
     upload: &mut U,
     feeder: Option<Feeder>,
-    (tally, mut watch): (&Tally, Option<Watch>),
+    (tally, mut watch, mut calls): (&Tally, Option<Watch>, Option<Calls<'_>>),
 ) -> Result<(), Unfed> {
     let Some(feeder) = feeder else { return Ok(()) };
     while let Some(piece) = upload.piece().await? {
         let length = piece.len() as u64;
         tally.watch(&mut watch, &piece)?;
+        calls.as_mut().map_or(Ok(()), |calls| calls.see(&piece))?;
         if tally.spend(piece.len()).is_err() {
             // Dropped before its end, the feeder breaks the body off.
             return Ok(());
@@ -467,6 +529,11 @@ async fn both(
                         break Err(Fault::During);
                     }
                     Err(Unfed::Misplaced(why)) => break Err(Fault::Before(Refusal::from(&why))),
+                    Err(Unfed::TooLong(why)) if tally.answering.load(Ordering::Relaxed) => {
+                        let _first_is_kept = tally.cut.set(*why);
+                        break Err(Fault::During);
+                    }
+                    Err(Unfed::TooLong(why)) => break Err(Fault::Before(*why)),
                 }
             }
         }

@@ -16,6 +16,7 @@ use wire::id::{PolicyVersion, RequestId};
 
 use super::exchange::{Done, Exchange, Extent, More, Reply, Tally, Upload, see_through};
 use super::link::Kept;
+use super::message::{self, Received, Source};
 use super::socket::{Crossing, Wanted};
 use super::{FAREWELL, Named, PATIENCE, Place, Unheard};
 use crate::canonical::{Authority, CanonicalRequest, NotCanonical, Scheme};
@@ -160,8 +161,15 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<'a, S> {
         // What is judged is what is forwarded, and what a later policy judges while it is.
         fields::clean_request(&mut head.fields);
         let fields = head.fields.clone();
-        let case = Case { asker: self.asker, request: &request, fields: &fields };
-        let named = Named { proxy: self.proxy, case: &case, id: &id };
+        let unread = Case { asker: self.asker, request: &request, fields: &fields, message: None };
+        let named = Named { proxy: self.proxy, case: &unread, id: &id };
+        let mut reply = Answer::last(&mut self.writer);
+        let message = match message::read(named, &mut head, (&mut self.reader, &mut reply)).await {
+            Ok(message) => message,
+            Err(refusal) => return self.answer_denied(&id, &refusal, &request, &head).await,
+        };
+        let case = Case { message: message.as_ref().map(Received::message), ..unread };
+        let named = Named { case: &case, ..named };
         match (self.proxy.judge.request(&case, &id).await, offer) {
             (Ok(granted), None) => self.forward(named, granted, head).await,
             (Ok(granted), Some(offer)) => self.cross(named, granted, Wanted { head, offer }).await,
@@ -195,7 +203,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<'a, S> {
         let close = if persistent { Close::No } else { Close::Yes };
         let mut reply = Answer { writer: &mut self.writer, chunked: head.chunked_responses, close };
         let ways = named.ways(&granted);
-        let exchange = Exchange { named, ways, upload: &mut self.reader, reply: &mut reply, tally: &tally };
+        let mut upload = Source::of(named.case, &mut self.reader);
+        let exchange = Exchange { named, ways, upload: &mut upload, reply: &mut reply, tally: &tally };
         self.conforms = granted.policy;
         let work = exchange.run(head, kept);
         match see_through(named, (&granted.permit, &tally), &mut self.conforms, work).await {

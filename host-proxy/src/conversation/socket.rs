@@ -16,7 +16,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::timeout;
 
-use super::exchange::{Fault, Tally, UPSTREAM_PATIENCE, relay_answer};
+use super::exchange::{Fault, Tally, UPSTREAM_PATIENCE, late, relay_answer};
 use super::link::Ways;
 use super::one::Answer;
 use super::{FAREWELL, Named};
@@ -384,8 +384,4 @@ async fn until_parting(
             Parting { by: Sender::Server, how }
         }
     }
-}
-
-fn late() -> Refusal {
-    Refusal::broken_upstream(StatusCode::GATEWAY_TIMEOUT, "the upstream did not answer in time".to_owned())
 }

@@ -21,6 +21,7 @@ use tokio::time::{sleep, timeout};
 
 use super::exchange::{Done, Exchange, Tally, see_through};
 use super::link::Kept;
+use super::message::{self, Received, Source};
 use super::{FAREWELL, Named, PATIENCE, Place, Unheard};
 use crate::canonical::{Authority, Scheme};
 use crate::fields;
@@ -211,8 +212,14 @@ impl Streams {
         };
         fields::clean_request(&mut head.fields);
         let fields = head.fields.clone();
-        let case = Case { asker, request: &request, fields: &fields };
-        let named = Named { proxy: &self.proxy, case: &case, id: &id };
+        let unread = Case { asker, request: &request, fields: &fields, message: None };
+        let named = Named { proxy: &self.proxy, case: &unread, id: &id };
+        let message = match message::read(named, &mut head, (&mut body, answer)).await {
+            Ok(message) => message,
+            Err(refusal) => return answer.refuse(&refusal, asker, &id).await,
+        };
+        let case = Case { message: message.as_ref().map(Received::message), ..unread };
+        let named = Named { case: &case, ..named };
         match judge.request(&case, &id).await {
             Ok(granted) => self.forward(named, granted, head, (&mut body, answer)).await,
             Err(refusal) => answer.refuse(&refusal, asker, &id).await,
@@ -229,7 +236,9 @@ impl Streams {
         let tally = Tally::new(granted.budget.clone());
         let ways = named.ways(&granted);
         let kept = self.kept().pop();
-        let work = Exchange { named, ways, upload: body, reply: &mut *answer, tally: &tally }.run(head, kept);
+        let mut upload = Source::of(named.case, body);
+        let work =
+            Exchange { named, ways, upload: &mut upload, reply: &mut *answer, tally: &tally }.run(head, kept);
         let mut conforms = granted.policy;
         match see_through(named, (&granted.permit, &tally), &mut conforms, work).await {
             Done::Over(Some(kept)) => {

@@ -84,6 +84,7 @@ fn permit(port: u16) -> Permit {
         path: "/",
         query: "",
         headers: &policies::NoHeaders,
+        message: None,
         now: policies::Timestamp(0),
     };
     match policy.decide(&request) {

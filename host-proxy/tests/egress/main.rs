@@ -14,6 +14,7 @@ mod forwarding;
 mod http2;
 mod inbound;
 mod inference;
+mod messages;
 mod names;
 mod refused;
 mod reload;

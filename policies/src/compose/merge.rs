@@ -120,6 +120,9 @@ fn denies_anything(rule: &RuleEntry) -> bool {
     levels.into_iter().any(level)
         || rule.query.as_ref().is_some_and(|query| !query.value.deny.is_empty())
         || rule.headers.as_ref().is_some_and(|headers| !headers.value.deny.is_empty())
+        || rule.mcp.as_ref().is_some_and(|mcp| mcp.value.denies_anything())
+        || rule.json_rpc.as_ref().is_some_and(|rpc| rpc.value.denies_anything())
+        || rule.graphql.as_ref().is_some_and(|graphql| graphql.value.denies_anything())
 }
 
 /// Adds what `earlier` denied to what `later` denies.

@@ -244,6 +244,7 @@ fn every_request_that_differs_is_in_a_group() {
                 path,
                 query: "",
                 headers,
+                message: None,
                 now: Timestamp(0),
             };
             let becomes = match (one.decide(&request).is_allowed(), other.decide(&request).is_allowed()) {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::message::{Graphql, Grpc, JsonRpc, Mcp};
 use crate::place::At;
 
 /// One rule. All four levels are required; they are optional here only so that the error for a missing
@@ -33,6 +34,18 @@ pub struct RuleEntry {
     /// What the header fields must and must not hold. Anything, if it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub headers: Option<At<HeaderLists>>,
+    /// The endpoint is a server of the Model Context Protocol, and what may be asked of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mcp: Option<At<Mcp>>,
+    /// The endpoint takes calls of JSON-RPC, and which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub json_rpc: Option<At<JsonRpc>>,
+    /// The endpoint takes requests of GraphQL, and which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub graphql: Option<At<Graphql>>,
+    /// The endpoint takes calls of gRPC, and how long their messages are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grpc: Option<At<Grpc>>,
     /// From when on the rule is in force: a time in the form of RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<At<String>>,
@@ -42,7 +55,7 @@ pub struct RuleEntry {
     /// How much the sandbox may do by this rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<At<RuleLimits>>,
-    /// What happens to a request that the rule's method, path, query or headers refuse.
+    /// What happens to a request that the rule's method, path, query, headers or messages refuse.
     #[serde(default, skip_serializing_if = "Enforcement::is_default")]
     pub enforcement: Enforcement,
 }
@@ -109,7 +122,7 @@ pub struct RuleLimits {
     pub bytes_per_day: Option<At<String>>,
 }
 
-/// What a refusal by the rule's method, path, query or headers means.
+/// What a refusal by the rule's method, path, query, headers or messages means.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Enforcement {
@@ -118,6 +131,14 @@ pub enum Enforcement {
     Enforce,
     /// The request passes, and the record says that it would have been refused: for trying a rule out.
     Audit,
+}
+
+impl RuleEntry {
+    /// What the rule says of messages, as text that is the same for the same.
+    pub(crate) fn messages(&self) -> String {
+        let levels = (&self.mcp, &self.json_rpc, &self.graphql, &self.grpc);
+        serde_saphyr::to_string(&levels).expect("levels that were read can be written")
+    }
 }
 
 impl Effect {

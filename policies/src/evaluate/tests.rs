@@ -200,7 +200,8 @@ fn the_compiled_policy_is_the_slow_reading() {
             let destination = Destination { host, port };
             let now = Timestamp(0);
             let (query, headers) = ("", &NoHeaders);
-            let request = Request { subject: &subject, destination, method, path, query, headers, now };
+            let request =
+                Request { subject: &subject, destination, method, path, query, headers, message: None, now };
             let got = match policy.decide(&request) {
                 Decision::Allow(permit) => Ok(permit.rule().parse().unwrap()),
                 Decision::Deny(denial) => {
@@ -236,6 +237,7 @@ fn counted(rules: &str, path: &str) -> Vec<String> {
         path,
         query: "",
         headers: &NoHeaders,
+        message: None,
         now: Timestamp::default(),
     };
     match policy.decide(&request) {

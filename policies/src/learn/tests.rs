@@ -30,7 +30,8 @@ fn allows(policy: &Policy, seen: &Seen) -> bool {
     let headers: &dyn Headers = &NoHeaders;
     let destination = Destination { host: &seen.host, port: seen.port };
     let (method, path, now) = (seen.method.as_str(), seen.path.as_str(), Timestamp(0));
-    let request = Request { subject: &subject, destination, method, path, query: &query, headers, now };
+    let request =
+        Request { subject: &subject, destination, method, path, query: &query, headers, message: None, now };
     matches!(policy.decide(&request), Decision::Allow(_))
 }
 

@@ -8,8 +8,9 @@ use super::levels::allowed;
 use super::{Advice, LintName, Linted, Report};
 use crate::condition::NoHeaders;
 use crate::decision::{Decision, Denial};
-use crate::document::{Lists, RuleEntry};
+use crate::document::{Effect, Lists, RuleEntry};
 use crate::evaluate::{Destination, Policy, Request};
+use crate::explain::failing;
 use crate::place::At;
 use crate::validity::Timestamp;
 use crate::witness;
@@ -31,6 +32,11 @@ pub(super) fn lint(report: &mut Report<'_>, rules: &[Linted<'_>], policy: &Polic
             let cause = format!("it grants nothing: a deny list of rule '{by}' covers all of it");
             let remedy = format!("remove the rule, or take the entry out of the deny list of '{by}'");
             report.warn(LintName::Shadowed, rule.place, rule, Advice::new(cause, remedy));
+        }
+        if let Some(other) = bypass(rule, rules, now) {
+            let cause = format!("rule '{other}' allows requests there, whatever their messages ask for");
+            let remedy = format!("narrow '{other}': only what a deny list names is denied to it, too");
+            report.warn(LintName::UnreadMessages, rule.place, rule, Advice::new(cause, remedy));
         }
     }
 }
@@ -54,7 +60,7 @@ fn meaning(entry: &RuleEntry) -> String {
     let headers =
         entry.headers.as_ref().map(|fields| list(&fields.value.require) + &list(&fields.value.deny));
     let times = [&entry.from, &entry.until].map(|time| time.as_ref().map(|time| time.value.as_str()));
-    format!("{levels}{query:?}{headers:?}{times:?}{:?}", entry.enforcement)
+    format!("{levels}{query:?}{headers:?}{times:?}{:?}{}", entry.enforcement, entry.messages())
 }
 
 /// The rule whose deny lists refuse an example of everything that `linted` allows.
@@ -63,30 +69,48 @@ fn shadowed(linted: &Linted<'_>, policy: &Policy, now: Timestamp) -> Option<Stri
     if !linted.rule.in_force(now) {
         return None;
     }
+    let (mut by, mut tried) = (None, 0);
+    let all = every_example(linted, now, &mut |request| {
+        tried += 1;
+        by = denier(linted, &policy.decide(request)).filter(|_rule| tried <= MOST);
+        by.is_some()
+    });
+    by.filter(|_rule| all)
+}
+
+/// The rule that allows an example of what `linted` looks into, and does not look into it.
+fn bypass<'a>(linted: &Linted<'_>, rules: &'a [Linted<'_>], now: Timestamp) -> Option<&'a str> {
+    linted.rule.message.as_ref()?;
+    let blind = |other: &&Linted<'_>| {
+        let rule = other.rule;
+        let grants = rule.effect == Effect::Grant && rule.message.is_none() && rule.in_force(now);
+        grants && !every_example(linted, now, &mut |request| !failing(rule, request).is_empty())
+    };
+    rules.iter().find(blind).map(|other| &*other.rule.name)
+}
+
+/// Whether `holds` for an example of everything that a rule allows, as far as it says no.
+fn every_example(linted: &Linted<'_>, now: Timestamp, holds: &mut dyn FnMut(&Request<'_>) -> bool) -> bool {
     let entry = linted.entry;
-    let mut by = None;
-    let mut tried = 0;
-    for binary in allowed(&entry.binary) {
+    allowed(&entry.binary).iter().all(|binary| {
         let subject = Subject::Owners(vec![witness::program(&witness::binary(&binary.value))]);
-        for destination in allowed(&entry.destination) {
+        allowed(&entry.destination).iter().all(|destination| {
             let (host, port) = witness::destination(&destination.value);
             let destination = Destination { host: &host, port };
-            for (method, path) in methods_and_paths(entry) {
-                tried += 1;
-                let request = Request {
+            methods_and_paths(entry).all(|(method, path)| {
+                holds(&Request {
                     subject: &subject,
                     destination,
                     method,
                     path: &path,
                     query: "",
                     headers: &NoHeaders,
+                    message: None,
                     now,
-                };
-                by = Some(denier(linted, &policy.decide(&request)).filter(|_rule| tried <= MOST)?);
-            }
-        }
-    }
-    by
+                })
+            })
+        })
+    })
 }
 
 fn methods_and_paths(entry: &RuleEntry) -> impl Iterator<Item = (&str, String)> {

@@ -217,3 +217,21 @@ fn a_port_that_other_machines_reach_is_told() {
         assert_eq!(entry(listen, ", token: required"), [(LintName::OpenPort, Severity::Note, 3)]);
     }
 }
+
+#[test]
+fn messages_that_another_rule_does_not_read_are_told() {
+    let server = |extra: &str| rule("server", &["method: {allow: [POST]}", extra]);
+    let mcp = "mcp: {server: s, tools: {allow: [a]}}";
+    let broad = rule("broad", &["method: {allow: [POST]}", "path: {allow: ['/*']}"]);
+    let found = |rules: &[&str]| {
+        let lints = lints(&format!("version: 1\nnetwork:\n{}", rules.concat()));
+        lints.into_iter().map(|lint| (lint.name, lint.rule)).collect::<Vec<_>>()
+    };
+    let told = (LintName::UnreadMessages, Some("server".to_owned()));
+    assert!(found(&[&server(mcp), &broad]).contains(&told));
+    let other = rule("other", &["method: {allow: [POST]}", "path: {allow: [/b]}"]);
+    assert_eq!(found(&[&server(mcp), &other]), []);
+    // Two that read, and each says something else.
+    let second = server("mcp: {server: s, tools: {allow: [b]}}").replace("name: server", "name: second");
+    assert_eq!(found(&[&server(mcp), &second]), []);
+}

@@ -52,7 +52,8 @@ fn verdict(
     (method, path): (&str, &str),
 ) -> std::result::Result<(), Denial> {
     let (destination, now) = (Destination { host, port }, Timestamp(0));
-    let request = Request { subject, destination, method, path, query: "", headers: &NoHeaders, now };
+    let request =
+        Request { subject, destination, method, path, query: "", headers: &NoHeaders, message: None, now };
     let flow = policy.decide_destination(Asked { subject, destination, now });
     match policy.decide(&request) {
         Decision::Allow(_permit) => {

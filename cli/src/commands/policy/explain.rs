@@ -3,7 +3,7 @@
 use manager::failure::{Failure, chain};
 use policies::canonical::{self, CanonicalRequest};
 use policies::explain::{Change, Impostor, change, impostors, origin};
-use policies::{Decision, Denial, Destination, Document, Permit, Policy, Request};
+use policies::{Decision, Denial, Destination, Document, Message, Permit, Policy, Request};
 use serde_json::{Value, json};
 use wire::subject::{Program, Subject};
 
@@ -40,6 +40,10 @@ fn answer(document: &Document, policy: &Policy, question: &Explain, asked: &Cano
     let host = asked.authority.host.to_string();
     let headers: Vec<(&str, &str)> =
         question.header.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let message = question.body.as_ref().map(|body| Message::new(body.clone().into()));
+    let is_typed = headers.iter().any(|(name, _value)| *name == "content-type");
+    let implied = (message.is_some() && !is_typed).then_some(("content-type", "application/json"));
+    let headers: Vec<(&str, &str)> = headers.into_iter().chain(implied).collect();
     let request = Request {
         subject: &subject,
         destination: Destination { host: &host, port: asked.authority.port },
@@ -47,6 +51,7 @@ fn answer(document: &Document, policy: &Policy, question: &Explain, asked: &Cano
         path: asked.resource.path(),
         query: asked.resource.query().unwrap_or_default(),
         headers: &headers.as_slice(),
+        message: message.as_ref(),
         now: now(),
     };
     let decision = policy.decide(&request);
@@ -76,6 +81,7 @@ impl Answer {
             Decision::Allow(permit) => json!({
                 "decision": "allow", "rule": permit.rule(), "level": permit.would_deny().map(level),
                 "reason": permit.would_deny().map(Denial::reason), "on_trial": permit.would_deny().is_some(),
+                "asked": permit.asked(),
             }),
             Decision::Deny(denial) => json!({
                 "decision": "deny", "level": level(denial), "rule": denial.rule(),
@@ -114,6 +120,9 @@ impl Answer {
 
 fn show_permit(permit: &Permit, at: &str) {
     println!("allow: rule {}{at}", permit.rule());
+    if let Some(asked) = permit.asked() {
+        println!("  asked: {asked}");
+    }
     if let Some(denial) = permit.would_deny() {
         println!("  on trial: enforced, it would be denied at {}: {}", level(denial), denial.reason());
     }

@@ -110,3 +110,59 @@ fn trailers_of_a_request_are_refused() {
     });
     assert!(!server.seen().iter().any(|seen| seen.contains("override")), "{:?}", server.seen());
 }
+
+#[test]
+fn a_message_on_a_stream_is_read_before_it_goes_on() {
+    let server = Server::start();
+    let policy = crate::messages::policy(server.port, "json_rpc: {methods: {allow: [eth_call]}}");
+    let bench = server.under(policy.replace("/mcp", "/v1/echo"));
+    run(async {
+        let client = connect(&bench, server.port).await;
+        let post = || {
+            Request::post(format!("https://{NAME}:{}/v1/echo", server.port))
+                .header("content-type", "application/json")
+                .body(())
+                .unwrap()
+        };
+        let send = async |method: &str| {
+            let (response, mut stream) = begin(&client, post(), false).await;
+            let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}"}}"#);
+            for byte in body.bytes() {
+                stream.send_data(Bytes::from(vec![byte]), false).unwrap();
+            }
+            stream.send_data(Bytes::new(), true).unwrap();
+            read(response).await
+        };
+        let denied = send("eth_send").await;
+        assert_eq!((denied.status, denied.json()["level"].as_str()), (403, Some("message")), "{denied:?}");
+        assert_eq!(server.seen(), [""; 0]);
+        let allowed = send("eth_call").await;
+        assert_eq!(allowed.body, r#"{"jsonrpc":"2.0","id":1,"method":"eth_call"}"#, "{allowed:?}");
+    });
+}
+
+#[test]
+fn a_message_of_a_call_is_no_longer_than_its_rule_takes() {
+    let server = Server::start();
+    let policy = crate::messages::policy(server.port, "grpc: {max_message: 1KiB}");
+    let bench = server.under(policy.replace("/mcp", "/v1/echo"));
+    run(async {
+        let client = connect(&bench, server.port).await;
+        let message = |length: u32| [&[0][..], &length.to_be_bytes(), &vec![b'm'; length as usize]].concat();
+        let (response, mut body) = begin(&client, call(server.port, "/v1/echo"), false).await;
+        body.send_data(Bytes::from([message(1024), message(7)].concat()), true).unwrap();
+        let fine = read(response).await;
+        assert_eq!((fine.status, fine.body.len()), (200, 1024 + 7 + 10), "{fine:?}");
+        let (response, mut body) = begin(&client, call(server.port, "/v1/echo"), false).await;
+        body.send_data(Bytes::from([message(1), message(1025)].concat()), true).unwrap();
+        let _status_or_reset = read(response).await;
+        let plain = Request::post(format!("https://{NAME}:{}/v1/echo", server.port)).body(()).unwrap();
+        assert_eq!(denied(&client, plain).await.status, 403);
+    });
+    let longest = server.seen().iter().filter(|seen| seen.contains("mmm")).map(String::len).max();
+    assert!(longest <= Some(1024 + 7 + 10), "{longest:?} bytes arrived");
+    let cut =
+        bench.audit.wait_for(|event| event["action"] == "network-outcome" && event["level"] == "message");
+    assert_eq!((&cut["decision"], &cut["rule"]), (&"deny".into(), &"api".into()));
+    assert_eq!(cut["reason"], "a message of 1025 bytes, and a call of the rule has at most 1024");
+}

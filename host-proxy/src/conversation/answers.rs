@@ -1,0 +1,181 @@
+//! An answer whose messages are judged before they reach the client: a JSON text as a whole, an event stream event by
+//! event. Without rules for it, an answer goes on as it comes.
+
+use bytes::{Bytes, BytesMut};
+use http::Response;
+use http::header::{self, HeaderMap, HeaderValue};
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Frame, Incoming};
+use policies::{AnswerRules, Answered, Foreign, Permit};
+
+use super::calls::{Lengths, TooLong};
+use super::events::Events;
+use super::exchange::is_call;
+use crate::credentials::Search;
+use crate::fields;
+
+/// Longest JSON text.
+const LONGEST: usize = 16 << 20;
+
+/// The body of an answer.
+pub(super) struct Inspected {
+    body: Incoming,
+    form: Form,
+}
+
+enum Form {
+    /// It is not looked into.
+    AsItIs,
+    /// It was read and judged; or its end.
+    Read(Option<Bytes>),
+    Events(Events),
+    /// Each of its messages is measured.
+    Call(Lengths),
+}
+
+/// Why an answer does not go on.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum InspectError {
+    /// It is broken.
+    #[error(transparent)]
+    Upstream(#[from] hyper::Error),
+    /// It says what it may not say.
+    #[error(transparent)]
+    Foreign(#[from] Foreign),
+    /// A message of a call is too long.
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
+}
+
+/// What an answer claims to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Json,
+    Events,
+    Other,
+}
+
+impl Inspected {
+    /// Asks the upstream for an answer that can be read.
+    pub(super) fn ask_for_plain(asked: &mut HeaderMap) {
+        fields::remove(asked, &["accept-encoding", "range", "if-range"]);
+        asked.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    }
+
+    /// The answer with its body as what was permitted lets it go on.
+    pub(super) async fn of(
+        response: Response<Incoming>,
+        permit: Option<&Permit>,
+    ) -> Result<Response<Self>, InspectError> {
+        let (parts, mut body) = response.into_parts();
+        if let Some(most) = permit.and_then(Permit::longest_call).filter(|_most| is_call(&parts.headers)) {
+            let form = Form::Call(Lengths::new(most));
+            return Ok(Response::from_parts(parts, Self { body, form }));
+        }
+        let rules = permit.and_then(Permit::answers).filter(|_rules| !body.is_end_stream());
+        let Some(rules) = rules else {
+            return Ok(Response::from_parts(parts, Self { body, form: Form::AsItIs }));
+        };
+        let kind = kind_of(&parts.headers);
+        // Clients read what an error says, and take no message from it unless it is one.
+        let form = match (kind, parts.status) {
+            (Kind::Other, status) if !status.is_success() => Form::AsItIs,
+            _ if !Search::can_read(&parts.headers) => {
+                return Err(Foreign::unreadable("it is compressed").into());
+            }
+            (Kind::Events, _) => Form::Events(Events::new(rules.clone())),
+            (kind, _) => Form::Read(Some(judged(collect(&mut body).await?, rules, kind)?)),
+        };
+        Ok(Response::from_parts(parts, Self { body, form }))
+    }
+
+    /// How long the body is, if that is known.
+    pub(super) fn length(&self) -> Option<u64> {
+        match &self.form {
+            Form::AsItIs | Form::Call(_) => self.body.size_hint().exact(),
+            Form::Read(rest) => Some(rest.as_ref().map_or(0, |rest| rest.len() as u64)),
+            Form::Events(_) => None,
+        }
+    }
+
+    pub(super) fn is_end_stream(&self) -> bool {
+        match &self.form {
+            Form::Read(rest) => rest.is_none(),
+            Form::AsItIs | Form::Call(_) => self.body.is_end_stream(),
+            Form::Events(events) => events.cut().is_none() && self.body.is_end_stream(),
+        }
+    }
+
+    /// What goes on next.
+    pub(super) async fn frame(&mut self) -> Option<Result<Frame<Bytes>, InspectError>> {
+        match &mut self.form {
+            Form::Read(rest) => rest.take().map(|rest| Ok(Frame::data(rest))),
+            Form::AsItIs => Some(self.body.frame().await?.map_err(InspectError::from)),
+            Form::Call(lengths) => match self.body.frame().await? {
+                Ok(frame) => {
+                    let seen = frame.data_ref().map_or(Ok(()), |data| lengths.see(data));
+                    Some(seen.map(|()| frame).map_err(InspectError::from))
+                }
+                Err(error) => Some(Err(error.into())),
+            },
+            Form::Events(events) => loop {
+                if let Some(why) = events.cut() {
+                    return Some(Err(why.clone().into()));
+                }
+                let data = match self.body.frame().await? {
+                    Ok(frame) => frame.into_data(),
+                    Err(error) => return Some(Err(error.into())),
+                };
+                // Trailers say nothing to a client of events. An event without an end is none.
+                let Ok(data) = data else { continue };
+                let whole = events.piece(&data);
+                if !whole.is_empty() {
+                    return Some(Ok(Frame::data(whole)));
+                }
+            },
+        }
+    }
+}
+
+async fn collect(body: &mut Incoming) -> Result<Bytes, InspectError> {
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        if whole.len() + data.len() > LONGEST {
+            return Err(Foreign::unreadable("it is too long").into());
+        }
+        whole.extend_from_slice(&data);
+    }
+    Ok(whole.freeze())
+}
+
+/// The body as it may go on.
+fn judged(body: Bytes, rules: &AnswerRules, kind: Kind) -> Result<Bytes, Foreign> {
+    if body.is_empty() {
+        return Ok(body);
+    }
+    match kind {
+        Kind::Json => match rules.judge(&body) {
+            Ok(Answered::AsItIs) => Ok(body),
+            Ok(Answered::Instead(text)) => Ok(Bytes::from(text)),
+            Err(why) => Err(why),
+        },
+        Kind::Events | Kind::Other => Err(Foreign::unreadable("it is neither JSON nor an event stream")),
+    }
+}
+
+fn kind_of(fields: &HeaderMap) -> Kind {
+    let mut kinds = fields.get_all(header::CONTENT_TYPE).iter().map(|value| {
+        let value = value.as_bytes().to_ascii_lowercase();
+        match value.split(|byte| *byte == b';').next().map(<[u8]>::trim_ascii) {
+            Some(b"application/json") => Kind::Json,
+            Some(b"text/event-stream") => Kind::Events,
+            _ => Kind::Other,
+        }
+    });
+    match (kinds.next(), kinds.next()) {
+        (Some(kind), None) => kind,
+        // Of two, a client may take either.
+        _ => Kind::Other,
+    }
+}

@@ -1,0 +1,241 @@
+//! The level after all others: what the message in a request's body asks for.
+//!
+//! A rule with such a level *guards* its endpoint: every request of its programs to its destinations, with its methods
+//! and on its paths, must carry a message that can be read in one way only, whichever rule allows the request. What the
+//! level's deny lists name is denied there to every rule, and what its allow lists do not name is not allowed by this one.
+//!
+//! A message is read before anything of it is forwarded, and what is forwarded are the bytes that were read.
+
+mod answers;
+mod graphql;
+mod json;
+mod names;
+mod rpc;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::Request;
+use crate::pattern::path::PathPattern;
+use crate::rule::Answer;
+
+pub use answers::{AnswerRules, Answered, Foreign};
+pub(crate) use graphql::{Graphql, is_hash};
+pub(crate) use names::{Word, Words};
+pub(crate) use rpc::{Argument, Pointer, Protocol, Rpc};
+
+/// The longest body of a rule that does not say how long it may be, and the longest that one can ask for.
+pub(crate) const USUAL: u64 = 1 << 20;
+pub(crate) const LONGEST: u64 = 4 << 20;
+
+/// A request's body, read whole.
+#[derive(Clone)]
+pub struct Message {
+    body: Bytes,
+}
+
+/// Why a message has no or more than one reading.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unreadable(Cow<'static, str>);
+
+/// The level of one rule.
+#[derive(Debug)]
+pub(crate) struct MessageLevel {
+    /// The rule's paths, read as deny lists are: in no other spelling of one does another rule allow what is not read.
+    pub(crate) guarded: Vec<PathPattern>,
+    pub(crate) spoken: Spoken,
+}
+
+/// What is spoken at the endpoint, and what of it may be said.
+#[derive(Debug)]
+pub(crate) enum Spoken {
+    Rpc(Rpc),
+    Graphql(Graphql),
+    /// Calls of gRPC, whose messages have at most so many bytes. They pass while they are measured.
+    Grpc(u64),
+}
+
+/// What a level says about one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Finding {
+    Allowed,
+    NotAllowed(About),
+    Denied(About),
+    /// The body has to be read first: at most so many bytes.
+    Unread(u64),
+    Unreadable(Unreadable),
+}
+
+/// The part of a message that a finding is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct About {
+    /// `tool 'x'`.
+    pub(crate) what: String,
+    /// The key under which it would be listed.
+    pub(crate) key: &'static str,
+    /// As it would be listed, if one entry would do.
+    pub(crate) entry: Option<String>,
+}
+
+impl Message {
+    /// A body that was read to its end.
+    #[must_use]
+    pub fn new(body: Bytes) -> Self {
+        Self { body }
+    }
+
+    /// What is forwarded.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+}
+
+/// Without the body.
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Message({} bytes)", self.body.len())
+    }
+}
+
+impl Unreadable {
+    fn new(why: impl Into<Cow<'static, str>>) -> Self {
+        Self(why.into())
+    }
+}
+
+impl MessageLevel {
+    /// Whether a request comes to the endpoint with what is spoken there, by the rule's answers on method and path: also
+    /// on a path that is not as the rule writes it, and in the URL of a method that the rule does not have.
+    pub(crate) fn guards(&self, request: &Request<'_>, (method, path): (Answer, Answer)) -> bool {
+        let is_there = || self.guarded.iter().any(|pattern| pattern.matches(request.path));
+        let speaks = || matches!(self.spoken, Spoken::Graphql(_)) && graphql::is_in_url(request);
+        (method == Answer::Allowed || speaks()) && (path == Answer::Allowed || is_there())
+    }
+
+    /// What the level says about a request.
+    pub(crate) fn find(&self, request: &Request<'_>) -> Finding {
+        let most = match &self.spoken {
+            Spoken::Rpc(rpc) => rpc.most,
+            Spoken::Graphql(graphql) => graphql.most,
+            Spoken::Grpc(_) => {
+                return check_call(request).map_or_else(Finding::Unreadable, |()| Finding::Allowed);
+            }
+        };
+        let Some(message) = request.message else { return Finding::Unread(most) };
+        if message.body.len() as u64 > most {
+            return Finding::Unreadable(Unreadable::new(format!("it has more than {most} bytes")));
+        }
+        match &self.spoken {
+            Spoken::Rpc(rpc) => rpc.find(request, message),
+            Spoken::Graphql(graphql) => graphql.find(request, message),
+            Spoken::Grpc(_) => Finding::Allowed,
+        }
+    }
+
+    /// The longest message of a call of gRPC.
+    pub(crate) fn longest_call(&self) -> Option<u64> {
+        match self.spoken {
+            Spoken::Grpc(most) => Some(most),
+            Spoken::Rpc(_) | Spoken::Graphql(_) => None,
+        }
+    }
+
+    /// What the message asks for, in the words of a record: names, never values.
+    pub(crate) fn asked(&self, request: &Request<'_>) -> Option<String> {
+        match &self.spoken {
+            Spoken::Rpc(rpc) => rpc.asked(request.message?),
+            Spoken::Graphql(_) => Graphql::asked(request, request.message?),
+            Spoken::Grpc(_) => None,
+        }
+    }
+
+    pub(crate) fn denies_anything(&self) -> bool {
+        match &self.spoken {
+            Spoken::Rpc(rpc) => rpc.denies_anything(),
+            Spoken::Graphql(graphql) => graphql.denies_anything(),
+            Spoken::Grpc(_) => false,
+        }
+    }
+}
+
+impl Finding {
+    pub(crate) fn answer(&self) -> Answer {
+        match self {
+            Self::Allowed => Answer::Allowed,
+            Self::NotAllowed(_) => Answer::NotAllowed,
+            Self::Denied(_) | Self::Unread(_) | Self::Unreadable(_) => Answer::Denied,
+        }
+    }
+}
+
+impl About {
+    fn listed(what: &str, name: &str, key: &'static str) -> Self {
+        Self { what: format!("{what} '{name}'"), key, entry: Some(name.to_owned()) }
+    }
+}
+
+/// A name that a record and a denial can show, and that no two servers take for different ones.
+fn is_name(text: &str) -> bool {
+    const LONGEST: usize = 128;
+    (1..=LONGEST).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Whether the header fields say that the body is JSON as it is: one content type, in UTF-8, without a coding.
+fn check_fields(request: &Request<'_>) -> Result<(), Unreadable> {
+    let (mut types, mut plain, mut coded) = (0, true, false);
+    request.headers.each(&mut |name, value| match name {
+        "content-type" => {
+            types += 1;
+            plain &= is_json(value);
+        }
+        "content-encoding" => coded |= !value.eq_ignore_ascii_case(b"identity"),
+        _ => {}
+    });
+    if coded {
+        return Err(Unreadable::new("it is compressed: send it without a content-encoding"));
+    }
+    if types != 1 || !plain {
+        return Err(Unreadable::new("its content-type is not 'application/json'"));
+    }
+    Ok(())
+}
+
+/// Whether the header fields say that it is a call of gRPC, whose body is messages with their lengths.
+fn check_call(request: &Request<'_>) -> Result<(), Unreadable> {
+    let (mut types, mut calls, mut coded) = (0, true, false);
+    request.headers.each(&mut |name, value| match name {
+        "content-type" => {
+            types += 1;
+            let rest = value.strip_prefix(b"application/grpc");
+            calls &= rest.is_some_and(|rest| matches!(rest, [] | [b'+' | b';' | b' ', ..]));
+        }
+        "content-encoding" => coded = true,
+        _ => {}
+    });
+    if types == 1 && calls && !coded { Ok(()) } else { Err(Unreadable::new("it is no call of gRPC")) }
+}
+
+/// `application/json`, and no charset but UTF-8.
+fn is_json(value: &[u8]) -> bool {
+    let value = value.to_ascii_lowercase();
+    let mut parts = value.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+    parts.next() == Some(b"application/json")
+        && parts.all(|part| matches!(part, b"charset=utf-8" | b"charset=\"utf-8\""))
+}
+
+/// What cannot be read goes before what is denied, and that before what is not allowed.
+fn worst(findings: impl Iterator<Item = Finding>) -> Finding {
+    let rank = |finding: &Finding| match finding {
+        Finding::Allowed => 0,
+        Finding::NotAllowed(_) => 1,
+        Finding::Denied(_) => 2,
+        Finding::Unread(_) | Finding::Unreadable(_) => 3,
+    };
+    findings.fold(Finding::Allowed, |worst, next| if rank(&next) > rank(&worst) { next } else { worst })
+}
