@@ -10,6 +10,7 @@ use crate::dial::Dialer;
 use crate::flow::Seals;
 use crate::judge::Judge;
 use crate::names::Pool as Names;
+use crate::policy_local::PolicyLocal;
 use crate::upstream::Pool;
 
 /// Everything that serves one sandbox.
@@ -29,6 +30,8 @@ pub struct Proxy {
     pub pool: Arc<Pool>,
     /// Flows and streams at once. One that is over the limit is refused at once rather than left waiting.
     pub flows: Arc<Semaphore>,
+    /// What the agent has proposed.
+    pub local: Arc<PolicyLocal>,
     /// Whose requests these are, for the router.
     pub sandbox: SandboxId,
 }

@@ -15,6 +15,7 @@ mod http2;
 mod inbound;
 mod inference;
 mod names;
+mod policy_local;
 mod refused;
 mod reload;
 mod responses;
