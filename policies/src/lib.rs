@@ -54,6 +54,7 @@ pub use condition::{Headers, NoHeaders};
 pub use decision::{Decision, Denial, DestinationDecision, Level, NameDecision, Permit};
 pub use document::Document;
 pub use evaluate::{Asked, Destination, Policy, Request};
+pub use quantity::span as seconds;
 pub use rule::RateLimits;
 pub use validity::Timestamp;
 pub use yaml::{LoadError, LoadErrors};

@@ -36,7 +36,12 @@ impl Sandbox {
         serve(run.path(), move |Asked { ask, uid, reply }| {
             assert_eq!(uid, rustix::process::geteuid().as_raw());
             tell.send(ask).unwrap();
-            let set = PolicySet { version: PolicyVersion(2), digest: "ab".to_owned(), closed: 3 };
+            let set = PolicySet {
+                version: PolicyVersion(2),
+                digest: "ab".to_owned(),
+                closed: 3,
+                ended: Vec::new(),
+            };
             reply.send(Answer::PolicySet(set));
         })
         .unwrap();
