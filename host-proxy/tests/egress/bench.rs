@@ -187,12 +187,7 @@ impl Bench {
             audit,
             names,
             next_flow: AtomicU64::new(1),
-            manager: Mutex::new(Manager {
-                commands,
-                status,
-                version: PolicyVersion::FIRST,
-                unasked: Vec::new(),
-            }),
+            manager: Mutex::new(Manager::new(commands, status)),
         }
     }
 
@@ -349,6 +344,10 @@ impl Drop for Bench {
 }
 
 impl Manager {
+    fn new(commands: UnixStream, status: UnixStream) -> Self {
+        Self { commands, status, version: PolicyVersion::FIRST, unasked: Vec::new() }
+    }
+
     fn command(&mut self, command: &ProxyCommand) -> ProxyEvent {
         let mut line = serde_json::to_vec(command).unwrap();
         line.push(b'\n');

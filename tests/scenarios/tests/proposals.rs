@@ -147,7 +147,7 @@ read end; exit 0
         &*format!("GET {HOST}:{port}/data"),
         "because: to \\u{1b}[2J finish \\u{202e} work",
         "becomes allowed, by rule approved-",
-        "[plain-http]",
+        "note [interpreter] ",
         "busybox",
     ] {
         assert!(text.contains(words), "{words} is not in {text}");
