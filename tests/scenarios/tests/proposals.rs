@@ -105,6 +105,52 @@ fn answers(outcome: &Outcome, action: &str) -> Vec<[String; 3]> {
         .collect()
 }
 
+/// The operator looks at a proposal with an ugly reason, and approves it for a time.
+fn looked_at_and_approved(home: &Path, id: &str, port: u16) {
+    // Nobody has looked: nobody can mean it.
+    let blind = policy(home, &["approve", id, "--for", "20s"]);
+    assert!(
+        blind.status.code() == Some(1) && said(&blind).contains("nobody has looked at it yet"),
+        "{}",
+        said(&blind)
+    );
+    let shown = policy(home, &["proposals", "scenario"]);
+    let text = said(&shown);
+    assert!(shown.status.success(), "{text}");
+    for words in [
+        &*format!("GET {HOST}:{port}/data"),
+        "because: to \\u{1b}[2J finish \\u{202e} work",
+        "becomes allowed, by rule approved-",
+        "note [interpreter] ",
+        "busybox",
+    ] {
+        assert!(text.contains(words), "{words} is not in {text}");
+    }
+    assert!(!text.chars().any(|c| c == '\u{1b}' || c == '\u{202e}'), "{text:?}");
+    let digest = listed(home)[0]["digest"].as_str().expect("it is text").to_owned();
+    let other = policy(home, &["approve", id, "--digest", &"0".repeat(64)]);
+    assert!(said(&other).contains("is not the one that was seen"), "{}", said(&other));
+    let nobodys = policy(home, &["approve", "0000000000000000"]);
+    assert!(said(&nobodys).contains("no running sandbox has a proposal"), "{}", said(&nobodys));
+    let approved = policy(home, &["approve", id, "--for", "20s", "--digest", &digest]);
+    assert!(
+        approved.status.success() && said(&approved).contains("is approved until"),
+        "{}",
+        said(&approved)
+    );
+}
+
+/// What the log has of it all.
+fn recorded(outcome: &Outcome) {
+    let terms: Vec<_> =
+        answers(outcome, "approval").into_iter().map(|[decision, _, terms]| (decision, terms)).collect();
+    let pairs = [("deny", ""), ("deny", ""), ("allow", "until"), ("allow", "once"), ("deny", "")];
+    assert_eq!(terms, pairs.map(|(decision, terms)| (decision.to_owned(), terms.to_owned())), "{outcome}");
+    let ends: Vec<_> = answers(outcome, "policy-change").into_iter().map(|[_, source, _]| source).collect();
+    assert_eq!(ends, ["its time is up", "it was used"], "{outcome}");
+    assert_eq!(answers(outcome, "proposal").len(), 3, "{outcome}");
+}
+
 #[test]
 fn an_agent_is_denied_asks_is_let_through_and_shut_out_again() {
     let port = upstream();
@@ -133,37 +179,7 @@ read end; exit 0
     let id = hear(&mut agent, "proposed");
     hear(&mut agent, "still denied");
 
-    // Nobody has looked: nobody can mean it.
-    let blind = policy(&home, &["approve", &id, "--for", "20s"]);
-    assert!(
-        blind.status.code() == Some(1) && said(&blind).contains("nobody has looked at it yet"),
-        "{}",
-        said(&blind)
-    );
-    let shown = policy(&home, &["proposals", "scenario"]);
-    let text = said(&shown);
-    assert!(shown.status.success(), "{text}");
-    for words in [
-        &*format!("GET {HOST}:{port}/data"),
-        "because: to \\u{1b}[2J finish \\u{202e} work",
-        "becomes allowed, by rule approved-",
-        "note [interpreter] ",
-        "busybox",
-    ] {
-        assert!(text.contains(words), "{words} is not in {text}");
-    }
-    assert!(!text.chars().any(|c| c == '\u{1b}' || c == '\u{202e}'), "{text:?}");
-    let digest = listed(&home)[0]["digest"].as_str().expect("it is text").to_owned();
-    let other = policy(&home, &["approve", &id, "--digest", &"0".repeat(64)]);
-    assert!(said(&other).contains("is not the one that was seen"), "{}", said(&other));
-    let nobodys = policy(&home, &["approve", "0000000000000000"]);
-    assert!(said(&nobodys).contains("no running sandbox has a proposal"), "{}", said(&nobodys));
-    let approved = policy(&home, &["approve", &id, "--for", "20s", "--digest", &digest]);
-    assert!(
-        approved.status.success() && said(&approved).contains("is approved until"),
-        "{}",
-        said(&approved)
-    );
+    looked_at_and_approved(&home, &id, port);
     hear(&mut agent, "approved");
     hear(&mut agent, "through");
     hear(&mut agent, "back");
@@ -185,13 +201,7 @@ read end; exit 0
 
     let outcome = session.outcome();
     assert_eq!(outcome.code, Some(0), "{outcome}");
-    let terms: Vec<_> =
-        answers(&outcome, "approval").into_iter().map(|[decision, _, terms]| (decision, terms)).collect();
-    let pairs = [("deny", ""), ("deny", ""), ("allow", "until"), ("allow", "once"), ("deny", "")];
-    assert_eq!(terms, pairs.map(|(decision, terms)| (decision.to_owned(), terms.to_owned())), "{outcome}");
-    let ends: Vec<_> = answers(&outcome, "policy-change").into_iter().map(|[_, source, _]| source).collect();
-    assert_eq!(ends, ["its time is up", "it was used"], "{outcome}");
-    assert_eq!(answers(&outcome, "proposal").len(), 3, "{outcome}");
+    recorded(&outcome);
 }
 
 #[test]
