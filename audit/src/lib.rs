@@ -28,5 +28,5 @@ pub use client::Appended;
 pub use protocol::{MAX_EVENT, Receipt};
 pub use record::{
     Action, Configuration, Decision, Detection, Edition, Event, Inference, Lifecycle, Object, Origin, Owner,
-    Phase, PolicyChange, Record, Response, Severity, Subject, VERSION,
+    Phase, PolicyChange, Proposal, Record, Response, Severity, Subject, Terms, VERSION,
 };

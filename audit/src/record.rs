@@ -17,8 +17,8 @@ use wire::id::{FlowId, PolicyVersion, RequestId, SandboxId, TenantId};
 use crate::chain::ChainHash;
 
 pub use parts::{
-    Configuration, Detection, Edition, Inference, Lifecycle, Object, Owner, Phase, PolicyChange, Response,
-    Severity, Subject,
+    Configuration, Detection, Edition, Inference, Lifecycle, Object, Owner, Phase, PolicyChange, Proposal,
+    Response, Severity, Subject, Terms,
 };
 
 /// Version of the record. What was written as version 1 has neither tenant nor agent, and is read as well.
@@ -90,6 +90,9 @@ pub struct Event {
     /// What was noticed in the records before this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detection: Option<Detection>,
+    /// What the agent proposed; what was proposed to be done to stands under `object`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposal: Option<Proposal>,
 }
 
 /// What an [`Event`] is about. A request is recorded before it is forwarded; what became of it is a
@@ -133,6 +136,10 @@ pub enum Action {
     LogRepair,
     /// The disk was full and the operator lets actions go on without a record: how many have none.
     LogGap,
+    /// The agent proposed that a request be allowed. Nothing is granted by it.
+    Proposal,
+    /// An operator approved or rejected what was proposed. It is recorded before it takes effect.
+    Approval,
 }
 
 /// Whose records they are: what the writer stamps on each.
@@ -210,13 +217,14 @@ impl Event {
             policy_change: None,
             configuration: None,
             detection: None,
+            proposal: None,
         }
     }
 }
 
 impl Action {
     /// Every action. Its place is its number in an index of a log: a new one goes to the end.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::NetworkFlow,
         Self::NetworkRequest,
         Self::NetworkOutcome,
@@ -235,6 +243,8 @@ impl Action {
         Self::LogRetention,
         Self::LogRepair,
         Self::LogGap,
+        Self::Proposal,
+        Self::Approval,
     ];
 
     /// As it is written.
@@ -259,6 +269,8 @@ impl Action {
             Self::LogRetention => "log-retention",
             Self::LogRepair => "log-repair",
             Self::LogGap => "log-gap",
+            Self::Proposal => "proposal",
+            Self::Approval => "approval",
         }
     }
 }

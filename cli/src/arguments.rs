@@ -3,6 +3,7 @@
 mod audit;
 mod inference;
 mod policy;
+mod proposals;
 
 use std::path::PathBuf;
 
@@ -13,6 +14,7 @@ pub(crate) use audit::{
 };
 pub(crate) use inference::{Classify, Inference};
 pub(crate) use policy::{Check, Diff, Explain, Import, Learn, Policy, ReportForm, Set, Show, Test};
+pub(crate) use proposals::{Approve, Proposals, Reject};
 
 /// Gives every AI-agent session its own microVM, and decides on the host what it may reach.
 #[derive(Debug, Parser)]

@@ -11,8 +11,22 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::credentials::Credentials;
 use crate::in_force::{self, InForce};
+use crate::policy_local::PolicyLocal;
 use crate::refusal::chain;
 use crate::upstream::Pool;
+
+/// What commands change.
+#[derive(Debug)]
+pub struct Changed<'a> {
+    /// The policy.
+    pub in_force: &'a InForce,
+    /// The credentials.
+    pub credentials: &'a Credentials,
+    /// The upstreams that are shared.
+    pub connections: &'a Pool,
+    /// The proposals.
+    pub local: &'a PolicyLocal,
+}
 
 /// Does what the manager says, until it says no more; `report` takes each answer.
 ///
@@ -20,8 +34,8 @@ use crate::upstream::Pool;
 /// The manager is gone, or does not keep to the protocol.
 pub async fn serve(
     stream: UnixStream,
-    (in_force, credentials, connections): (&InForce, &Credentials, &Pool),
-    mut report: impl FnMut(&ProxyEvent) -> io::Result<()>,
+    Changed { in_force, credentials, connections, local }: Changed<'_>,
+    report: impl Fn(ProxyEvent),
 ) -> io::Result<()> {
     let mut lines = BufReader::new(stream);
     // It may hold secrets.
@@ -39,8 +53,12 @@ pub async fn serve(
                 Ok(()) => ProxyEvent::CredentialsApplied,
                 Err(error) => ProxyEvent::CredentialsRefused { cause: chain(&error) },
             },
+            ProxyCommand::ProposalStands { id, standing } => {
+                local.stands(&id, standing);
+                continue;
+            }
         };
-        report(&answer)?;
+        report(answer);
     }
 }
 

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use policies::outline::Outline;
 use policies::{LoadErrors, Policy, Timestamp};
 use tokio::sync::{Notify, watch};
 use wire::id::PolicyVersion;
@@ -35,6 +36,8 @@ pub struct Edition {
     pub version: PolicyVersion,
     /// What it says.
     pub policy: Policy,
+    /// The same, for the agent to read.
+    pub outline: Vec<Outline>,
     /// Whether anybody may come in from outside.
     pub doors: Doors,
     /// How much it ended that an earlier one had allowed.
@@ -43,18 +46,26 @@ pub struct Edition {
     gone: Arc<Notify>,
 }
 
+/// A policy in both forms.
+#[derive(Debug)]
+pub struct Loaded {
+    policy: Policy,
+    outline: Vec<Outline>,
+}
+
 /// Reads a policy as the manager sends it.
 ///
 /// # Errors
 /// It does not load.
-pub fn load(text: &str) -> Result<Policy, LoadErrors> {
-    Policy::compile(&policies::Document::parse(text, "policy")?)
+pub fn load(text: &str) -> Result<Loaded, LoadErrors> {
+    let document = policies::Document::parse(text, "policy")?;
+    Ok(Loaded { policy: Policy::compile(&document)?, outline: document.outline() })
 }
 
 impl InForce {
     /// Begins with `policy`.
     #[must_use]
-    pub fn new(policy: Policy) -> Self {
+    pub fn new(policy: Loaded) -> Self {
         Self(watch::Sender::new(Arc::new(Edition::new(PolicyVersion::FIRST, policy, Doors::Open))))
     }
 
@@ -109,7 +120,7 @@ impl InForce {
     }
 
     /// Puts `policy` in force. Returns, once nothing goes on by an earlier edition, how much was ended.
-    pub async fn replace(&self, version: PolicyVersion, (policy, doors): (Policy, Doors)) -> u64 {
+    pub async fn replace(&self, version: PolicyVersion, (policy, doors): (Loaded, Doors)) -> u64 {
         let next = Arc::new(Edition::new(version, policy, doors));
         let old = self.0.send_replace(Arc::clone(&next));
         let gone = Arc::clone(&old.gone);
@@ -128,8 +139,14 @@ async fn reached(turn: Option<Timestamp>) {
 }
 
 impl Edition {
-    fn new(version: PolicyVersion, policy: Policy, doors: Doors) -> Self {
-        Self { version, policy, doors, ended: AtomicU64::new(0), gone: Arc::default() }
+    /// Whether the sandbox is cut off.
+    #[must_use]
+    pub fn is_shut(&self) -> bool {
+        self.doors == Doors::Shut
+    }
+
+    fn new(version: PolicyVersion, Loaded { policy, outline }: Loaded, doors: Doors) -> Self {
+        Self { version, policy, outline, doors, ended: AtomicU64::new(0), gone: Arc::default() }
     }
 }
 

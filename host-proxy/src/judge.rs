@@ -22,8 +22,10 @@ use crate::flow::{Asker, FlowError};
 use crate::in_force::{Edition, InForce};
 use crate::journal::{self, Journal, Outcome};
 use crate::model_hosts::ModelHosts;
+use crate::policy_local::{self, Denials};
 use crate::quota::{Budget, Exceeded, Moment, Quotas};
 use crate::refusal::Refusal;
+use crate::tell::Teller;
 
 /// Decides and records.
 #[derive(Debug)]
@@ -33,6 +35,7 @@ pub struct Judge {
     credentials: Arc<Credentials>,
     journal: Journal,
     models: Arc<ModelHosts>,
+    denials: Denials,
     boot: u32,
     requests: AtomicU64,
 }
@@ -68,11 +71,18 @@ pub struct Granted {
 }
 
 impl Judge {
-    /// A judge by the policy in force who writes to `journal`. `boot` tells request ids of two boots apart.
+    /// A judge by the policy in force who writes to `journal`, and tells `teller` of rules that are used up. `boot` tells
+    /// request ids of two boots apart.
     #[must_use]
-    pub fn new(in_force: Arc<InForce>, credentials: Arc<Credentials>, journal: Journal, boot: u32) -> Self {
-        let (quotas, models) = (Arc::default(), Arc::default());
-        Self { in_force, quotas, credentials, journal, models, boot, requests: AtomicU64::new(1) }
+    pub fn new(
+        in_force: Arc<InForce>,
+        credentials: Arc<Credentials>,
+        (journal, teller): (Journal, Teller),
+        boot: u32,
+    ) -> Self {
+        let (quotas, models) = (Arc::new(Quotas::new(teller)), Arc::default());
+        let (denials, requests) = (Denials::default(), AtomicU64::new(1));
+        Self { in_force, quotas, credentials, journal, models, denials, boot, requests }
     }
 
     /// The same, who knows these hosts for those of models.
@@ -226,6 +236,25 @@ impl Judge {
         self.in_force.version()
     }
 
+    /// The edition of this moment, for one answer.
+    pub(crate) fn edition(&self) -> Arc<Edition> {
+        self.in_force.current()
+    }
+
+    /// What was denied last.
+    pub(crate) fn denials(&self) -> &Denials {
+        &self.denials
+    }
+
+    /// Records what is no decision of the policy, under the one in force.
+    ///
+    /// # Errors
+    /// It cannot be recorded, and must not happen.
+    pub(crate) async fn record(&self, event: Event) -> Result<(), Refusal> {
+        let event = Event { policy: Some(self.policy()), ..event };
+        self.journal.append(&event).await.map_err(|error| unrecorded(&error))
+    }
+
     /// Records the refusal of a canonical request, and gives it back for the client.
     pub async fn refuse_request(
         &self,
@@ -286,6 +315,9 @@ impl Judge {
 
     /// Why no request to `name` could be allowed, if so; not recorded.
     pub fn name(&self, name: &Name) -> Option<String> {
+        if policy_local::is_name(name) {
+            return None;
+        }
         match self.in_force.current().policy.decide_name(name.as_str(), now()) {
             NameDecision::Possible => None,
             NameDecision::Deny(denial) => Some(denial.reason()),
@@ -328,7 +360,10 @@ impl Judge {
     async fn recorded_under(&self, policy: PolicyVersion, event: Event, refusal: Refusal) -> Refusal {
         let event = Event { policy: Some(policy), ..journal::refused(event, &refusal) };
         match self.journal.append(&event).await {
-            Ok(()) => refusal,
+            Ok(()) => {
+                self.denials.keep(&event, &refusal);
+                refusal
+            }
             Err(error) => unrecorded(&error),
         }
     }

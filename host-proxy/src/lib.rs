@@ -3,7 +3,8 @@
 //! Reading path: [`listener`] (the life of a connection) → [`conversation`] (requests in turn or side by side) → [`judge`] (decided and
 //! recorded) → [`dial`] (to a checked address) → [`upstream`] (forwarded as a value). Beside it: [`names`] (what the
 //! guest's DNS hears), [`authority`] (the certificates it trusts), [`canonical`] (what a request *is*), [`commands`] (the
-//! manager replaces the policy that is [`in_force`], and the [`credentials`]), [`inbound`] (what comes from outside to the agent's open ports).
+//! manager replaces the policy that is [`in_force`], and the [`credentials`]), [`inbound`] (what comes from outside to the agent's open ports),
+//! [`policy_local`] (what the agent reads and proposes).
 //!
 //! *Invariants:* every request is decided and recorded before a byte of it leaves; nothing is dialled without a
 //! permit; what is forwarded is written anew from the value that was judged, and the credentials
@@ -29,11 +30,13 @@ pub mod judge;
 pub mod listener;
 pub mod model_hosts;
 pub mod names;
+pub mod policy_local;
 pub mod proxy;
 pub mod quota;
 pub mod refusal;
 pub mod sniff;
 pub mod start;
+pub mod tell;
 pub mod upstream;
 pub mod websocket;
 

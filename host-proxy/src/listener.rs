@@ -26,6 +26,7 @@ use crate::canonical::{Authority, Host, Scheme};
 use crate::conversation::{Conversation, Ending, Place, two};
 use crate::flow::Asker;
 use crate::names::{Lease, Pool};
+use crate::policy_local;
 use crate::proxy::Proxy;
 use crate::refusal::{Refusal, chain};
 use crate::sniff::{Spoken, sniff};
@@ -99,6 +100,9 @@ impl Proxy {
         };
         let asker = Arc::new(Asker::new(flow.id, flow.subject));
         match self.destination(flow.destination) {
+            Destination::Authority(authority, _lease) if policy_local::is_at(&authority) => {
+                policy_local::serve(self, &asker, &authority, stream).await
+            }
             Destination::Authority(authority, _lease) => self.captured(&asker, authority, stream).await,
             Destination::ExplicitProxy => self.explicit(&asker, stream).await,
             Destination::Nowhere => {

@@ -10,6 +10,7 @@ use crate::dial::Dialer;
 use crate::flow::Seals;
 use crate::judge::Judge;
 use crate::names::Pool as Names;
+use crate::policy_local::PolicyLocal;
 use crate::upstream::Pool;
 
 /// Everything that serves one sandbox.
@@ -31,6 +32,8 @@ pub struct Proxy {
     pub flows: Arc<Semaphore>,
     /// Room for the messages that are read before they are judged.
     pub messages: Arc<Semaphore>,
+    /// What the agent has proposed.
+    pub local: Arc<PolicyLocal>,
     /// Whose requests these are, for the router.
     pub sandbox: SandboxId,
 }

@@ -61,6 +61,8 @@ struct Body<'a> {
     binary: &'a str,
     request_id: &'a str,
     hint: &'a str,
+    /// Where the agent reads more, and asks for it.
+    see: &'static str,
 }
 
 impl Refusal {
@@ -273,6 +275,7 @@ impl Refusal {
             binary,
             request_id,
             hint: &self.hint,
+            see: crate::policy_local::DENIALS,
         };
         let mut text = serde_json::to_vec(&body).expect("strings and names serialise");
         text.push(b'\n');

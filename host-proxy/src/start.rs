@@ -19,19 +19,21 @@ use wire::spawn::{CONFIG_FD, Fd, STATUS_FD};
 use zeroize::Zeroizing;
 
 use crate::authority::{Authority, AuthorityError};
-use crate::commands;
+use crate::commands::{self, Changed};
 use crate::conversation;
 use crate::credentials::{CredentialError, Credentials};
 use crate::dial::{Allowed, Dialer, PrefixError, Resolver, TrustError, client_config};
 use crate::flow::Seals;
-use crate::in_force::{self, InForce};
+use crate::in_force::{self, InForce, Loaded};
 use crate::inbound::Inbound;
 use crate::journal::Journal;
 use crate::judge::Judge;
 use crate::listener;
 use crate::model_hosts::ModelHosts;
 use crate::names::{Names, Pool};
+use crate::policy_local::PolicyLocal;
 use crate::proxy::Proxy;
+use crate::tell::Teller;
 use crate::upstream;
 
 /// Descriptors that are asked for: two for each flow, and some more.
@@ -91,7 +93,7 @@ pub struct Prepared {
 #[derive(Debug)]
 struct Parts {
     seals: Seals,
-    policy: policies::Policy,
+    policy: Loaded,
     credentials: Credentials,
     certificates: Authority,
     dialer: Dialer,
@@ -196,7 +198,9 @@ impl Prepared {
         let in_force = Arc::new(InForce::new(policy));
         let credentials = Arc::new(credentials);
         let journal = Journal::new(audit::client::Tokio::new(self.audit)?);
-        let judge = Judge::new(Arc::clone(&in_force), Arc::clone(&credentials), journal.clone(), boot);
+        let (teller, mut told) = Teller::channel();
+        let recording = (journal.clone(), teller.clone());
+        let judge = Judge::new(Arc::clone(&in_force), Arc::clone(&credentials), recording, boot);
         let judge = Arc::new(judge.with_models(models));
         if let Some(inbound) = self.inbound {
             inbound.serve(&judge, journal)?;
@@ -211,12 +215,28 @@ impl Prepared {
         let connections = Arc::clone(&shared);
         let flows = Arc::new(Semaphore::new(listener::MOST_FLOWS));
         let messages = Arc::new(Semaphore::new(conversation::MESSAGE_SHARES));
+        let local = Arc::new(PolicyLocal::new(teller.clone()));
+        let changed = Changed {
+            in_force: &in_force,
+            credentials: &credentials,
+            connections: &connections,
+            local: &Arc::clone(&local),
+        };
         let (names, pool) = (pool, shared);
-        let proxy = Proxy { seals, names, judge, certificates, dialer, pool, flows, messages, sandbox };
-        let proxy = Arc::new(proxy);
-        tokio::spawn(listener::serve(proxy, arriving));
-        commands::serve(commands, (&in_force, &credentials, &connections), |event| status.report(event))
-            .await?;
+        let proxy =
+            Proxy { seals, names, judge, certificates, dialer, pool, flows, messages, local, sandbox };
+        tokio::spawn(listener::serve(Arc::new(proxy), arriving));
+        let telling = async {
+            while let Some(event) = told.recv().await {
+                status.report(&event)?;
+            }
+            Ok::<(), io::Error>(())
+        };
+        let served = commands::serve(commands, changed, |event| teller.tell(event));
+        tokio::select! {
+            served = served => served?,
+            told = telling => told?,
+        }
         // The manager is gone, and with it, at any moment, this process.
         std::future::pending().await
     }

@@ -25,6 +25,7 @@ mod policy_files;
 pub mod prepare;
 pub mod process;
 mod processes;
+pub mod proposals;
 mod randomness;
 mod record;
 mod refresh;

@@ -7,6 +7,7 @@ mod client;
 mod credentials;
 mod execute;
 mod policy;
+mod proposals;
 mod standing;
 
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -25,9 +26,11 @@ use crate::failure::{Failure, chain};
 pub use credentials::refresh_credentials;
 pub use execute::{Execution, execute};
 pub use policy::set_policy;
+pub use proposals::{approve, proposals, reject};
 pub use standing::{list, pause, quarantine, resume};
-pub use wire::id::SandboxId;
-pub use wire::operator::{PolicySet, Standing};
+pub use wire::id::{RequestId, SandboxId};
+pub use wire::operator::{Approved, AskedTerms, PolicySet, Proposals, Shown, Standing};
+pub use wire::proposal::{Proposal, Standing as ProposalStanding, Terms};
 
 /// How long a caller may take for its question, and the sandbox for its answer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -45,7 +48,11 @@ pub(crate) fn patience(ask: &Ask) -> Duration {
         | Ask::Pause
         | Ask::Resume
         | Ask::Quarantine
-        | Ask::Standing => PATIENCE,
+        | Ask::Standing
+        | Ask::Proposals
+        | Ask::HasProposal { .. }
+        | Ask::Approve { .. }
+        | Ask::Reject { .. } => PATIENCE,
     }
 }
 

@@ -197,8 +197,8 @@ impl Prepared {
 
     /// What may replace the policy later on. `proxy` is the proxy's ear.
     pub(crate) fn reload(&self, proxy: Option<UnixStream>) -> Result<Reload, Failure> {
-        Reload::new(self.spec.policy.clone(), workspace(&self.spec), self.network(), proxy)
-            .map_err(|error| socket_failure(&error))
+        let started_with = (self.spec.policy.clone(), workspace(&self.spec));
+        Reload::new(&self.id, started_with, self.network(), proxy).map_err(|error| socket_failure(&error))
     }
 
     /// Starts to listen for the operator.

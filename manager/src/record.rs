@@ -14,8 +14,10 @@ use images::Digest;
 use wire::confinement::Confinement;
 use wire::control::{Execution, MAX_EXECUTIONS, RefusalReason, Unlisted};
 use wire::id::PolicyVersion;
+use wire::proposal::Terms;
 
 use crate::failure::{ExitStatus, Failure, chain};
+use crate::reload::Approval;
 use crate::spec::Spec;
 
 /// How long the writer may take for one record. A log on a disk that hangs must not keep a machine alive.
@@ -95,6 +97,36 @@ impl Recorder {
         let policy = Some(change.old.version);
         let event = Event { decision: Some(decision), reason, policy, ..Event::new(Action::PolicyChange) };
         self.record(&Event { policy_change: Some(change), ..event })
+    }
+
+    /// A proposal is about to be approved, or is not, for a reason.
+    pub(crate) fn approval(
+        &mut self,
+        approval: &Approval,
+        (decision, reason): (Decision, Option<String>),
+    ) -> Result<(), Failure> {
+        let Approval { proposal, digest, terms, change } = approval;
+        let until = match terms {
+            Some(Terms::Until(until)) => Some(policies::Timestamp(*until).to_string()),
+            _other => None,
+        };
+        let terms = terms.map(|terms| match terms {
+            Terms::Once => audit::Terms::Once,
+            Terms::Until(_) => audit::Terms::Until,
+            Terms::Sandbox => audit::Terms::Sandbox,
+        });
+        let sha256 = digest.clone();
+        let described = audit::Proposal { sha256, terms, until, ..audit::Proposal::of(&proposal.wish) };
+        self.record(&Event {
+            object: Some(Object::wished(&proposal.wish)),
+            decision: Some(decision),
+            reason,
+            policy: Some(change.old.version),
+            request: Some(proposal.id.clone()),
+            proposal: Some(described),
+            policy_change: Some(change.clone()),
+            ..Event::new(Action::Approval)
+        })
     }
 
     /// The secrets behind these credentials are about to be replaced on the word of the host's user `uid`, or are not, for a

@@ -5,8 +5,15 @@
 //!    ▲                                                                                      │
 //!    └──── applied: the new one is in force │ refused: the old one stays, which is recorded ┘
 //! ```
+//! Approvals of what the agent proposes ([`approval`]) are changes of the same kind. They belong to the policy in which they
+//! were made: one that an operator sets, or a quarantine, ends them all.
+//!
 //! *Invariant:* whatever fails, the policy in force stays in force.
 
+mod approval;
+mod grants;
+
+use std::collections::HashSet;
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -15,14 +22,21 @@ use audit::{Decision, Edition, PolicyChange};
 use images::Digest;
 use policies::confinement::Workspace;
 use policies::{Document, Policy};
-use wire::id::PolicyVersion;
-use wire::operator::{Answer, Ask, PolicyInForce, PolicySet};
+use wire::id::{PolicyVersion, RequestId, SandboxId};
+use wire::operator::{Answer, Approved, Ask, PolicyInForce, PolicySet};
+use wire::proposal::Standing;
 use wire::proxy::{Doors, ProxyCommand};
 use zeroize::Zeroizing;
 
 use crate::failure::{Failure, chain, wrong_policy};
 use crate::operator::{Asked, Reply};
+use crate::proposals::Proposals;
 use crate::record::Recorder;
+
+pub(crate) use approval::Approval;
+use approval::{Answering, Approving};
+use grants::Grant;
+pub(crate) use grants::Moment;
 
 /// How long the proxy may take to read a command.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -41,6 +55,10 @@ pub(crate) struct Reload {
     pending: Option<Pending>,
     /// For whom the sandbox is cut off as soon as the pending policy is in force or refused.
     deferred: Vec<Cutoff>,
+    /// What the agent proposes.
+    proposals: Proposals,
+    /// Approvals for one request whose request is over.
+    spent: HashSet<RequestId>,
 }
 
 /// The network half of one policy.
@@ -50,6 +68,8 @@ struct Network {
     text: String,
     sha256: String,
     doors: Doors,
+    /// The approvals whose rules stand in it.
+    grants: Vec<Grant>,
 }
 
 /// A policy that the proxy was sent.
@@ -58,6 +78,10 @@ struct Pending {
     network: Network,
     change: PolicyChange,
     asked: AskedBy,
+    /// The approval that it is.
+    approving: Option<Approving>,
+    /// The approvals that it ends, and why.
+    ended: Vec<(RequestId, String)>,
 }
 
 /// Why the sandbox is cut off.
@@ -74,13 +98,15 @@ enum AskedBy {
     Operator(Reply),
     /// A detection, which nobody waits for: a sandbox that cannot be cut off does not go on.
     Detection,
+    /// An approval that is over: what cannot be taken back must not go on either.
+    End,
 }
 
 impl Reload {
     /// Begins with the policy of the sandbox's start; `network` is what the proxy was given of it.
     pub(crate) fn new(
-        started_with: Document,
-        workspace: Workspace,
+        sandbox: &SandboxId,
+        (started_with, workspace): (Document, Workspace),
         network: Option<&str>,
         proxy: Option<UnixStream>,
     ) -> io::Result<Self> {
@@ -97,6 +123,8 @@ impl Reload {
             proxy,
             pending: None,
             deferred: Vec::new(),
+            proposals: Proposals::new(sandbox.clone()),
+            spent: HashSet::new(),
         })
     }
 
@@ -116,6 +144,12 @@ impl Reload {
             Ask::RefreshCredentials | Ask::Pause | Ask::Resume | Ask::Standing | Ask::Execute(_) => {
                 unreachable!("the sandbox's loop gives that to others")
             }
+            Ask::Proposals => self.list(&reply),
+            Ask::HasProposal { id } => reply.send(Answer::HasProposal(self.has(&id))),
+            Ask::Approve { id, terms, digest } => {
+                self.approve(Answering { id, uid, reply }, (terms, digest), recorder);
+            }
+            Ask::Reject { id, reason } => self.reject(Answering { id, uid, reply }, reason, recorder),
             Ask::SetPolicy { policy, name } => {
                 let mut change = PolicyChange { new: None, old: self.in_force.edition(), source: name, uid };
                 if let Err(failure) = self.replace(&policy, &mut change, (recorder, &reply)) {
@@ -143,8 +177,20 @@ impl Reload {
         };
         self.in_force = pending.network;
         let digest = self.in_force.sha256.clone();
+        for (id, why) in &pending.ended {
+            self.settle(id, Standing::Over(why.clone()));
+        }
+        let ended = pending.ended.into_iter().map(|(id, _why)| id).collect();
+        let set = PolicySet { version, digest, closed, ended };
+        let answer = match pending.approving {
+            Some(Approving { approval, terms, rule }) => {
+                self.settle(&approval.proposal.id, Standing::Approved(terms));
+                Answer::Approved(Approved { policy: set, terms, rule })
+            }
+            None => Answer::PolicySet(set),
+        };
         if let AskedBy::Operator(reply) = pending.asked {
-            reply.send(Answer::PolicySet(PolicySet { version, digest, closed }));
+            reply.send(answer);
         }
         self.quarantine_deferred(recorder)
     }
@@ -161,11 +207,12 @@ impl Reload {
         }
         match (self.cut_off(&cutoff, recorder), cutoff.asked) {
             (Ok(Some((network, change))), asked) => {
-                self.pending = Some(Pending { network, change, asked });
+                let ended = self.ending("the sandbox was put into quarantine");
+                self.pending = Some(Pending { network, change, asked, approving: None, ended });
                 Ok(())
             }
             // Without a proxy nothing can be reached anyway.
-            (Ok(None), AskedBy::Detection) => Ok(()),
+            (Ok(None), AskedBy::Detection | AskedBy::End) => Ok(()),
             (Ok(None), AskedBy::Operator(reply)) => {
                 reply.send(Answer::from(Failure::new(
                     "the sandbox has no way out or in that could be cut off",
@@ -173,7 +220,7 @@ impl Reload {
                 )));
                 Ok(())
             }
-            (Err(failure), AskedBy::Detection) => Err(failure),
+            (Err(failure), AskedBy::Detection | AskedBy::End) => Err(failure),
             (Err(failure), AskedBy::Operator(reply)) => {
                 reply.send(Answer::from(failure));
                 Ok(())
@@ -187,6 +234,7 @@ impl Reload {
         cutoff: &Cutoff,
         recorder: &mut Recorder,
     ) -> Result<Option<(Network, PolicyChange)>, Failure> {
+        let why = approval::ends(&self.ending(""));
         let Some(proxy) = &mut self.proxy else { return Ok(None) };
         let network = Network::new(self.last.next(), closed()?, Doors::Shut);
         let change = PolicyChange {
@@ -195,7 +243,7 @@ impl Reload {
             source: cutoff.source.clone(),
             uid: cutoff.uid,
         };
-        recorder.policy_change(change.clone(), (Decision::Allow, None))?;
+        recorder.policy_change(change.clone(), (Decision::Allow, why))?;
         self.last = network.version;
         say(proxy, &network.command()).map_err(|error| not_cut_off(&error))?;
         Ok(Some((network, change)))
@@ -219,11 +267,16 @@ impl Reload {
         let Some(pending) = self.pending.take_if(|pending| pending.network.version == version) else {
             return Ok(());
         };
-        match pending.asked {
-            AskedBy::Detection => return Err(not_cut_off(&cause)),
-            AskedBy::Operator(reply) => {
-                let failure = Failure::new(cause, "install all of openshell's programs from one build");
+        let failure = Failure::new(&cause, "install all of openshell's programs from one build");
+        match (pending.asked, pending.approving) {
+            (AskedBy::Detection, _) => return Err(not_cut_off(&cause)),
+            (AskedBy::End, _) => return Err(failure),
+            (AskedBy::Operator(reply), None) => {
                 self.refuse(failure, pending.change, (&mut *recorder, &reply));
+            }
+            (AskedBy::Operator(reply), Some(Approving { approval, .. })) => {
+                let _unrecorded = recorder.approval(&approval, (Decision::Deny, Some(cause)));
+                reply.send(Answer::from(failure));
             }
         }
         self.quarantine_deferred(recorder)
@@ -241,22 +294,31 @@ impl Reload {
         if self.pending.is_some() {
             return Err(Failure::new("another policy is just taking effect", "try again in a moment"));
         }
-        let Some(proxy) = &mut self.proxy else {
+        if self.proxy.is_none() {
             return Err(Failure::new(
                 "the sandbox was started without network rules or modules, so it has no egress that a policy could open",
                 "start the sandbox again with the new policy",
             ));
+        }
+        let ended = self.ending("the operator has set another policy");
+        recorder.policy_change(change.clone(), (Decision::Allow, approval::ends(&ended)))?;
+        let asked = AskedBy::Operator(reply.clone());
+        self.send(Pending { network, change: change.clone(), asked, approving: None, ended })
+    }
+
+    /// Sends the proxy a policy that is on the record.
+    fn send(&mut self, pending: Pending) -> Result<(), Failure> {
+        let Some(proxy) = &mut self.proxy else {
+            return Err(Failure::new("the sandbox has no egress", "start it with network rules"));
         };
-        recorder.policy_change(change.clone(), (Decision::Allow, None))?;
-        self.last = network.version;
-        say(proxy, &network.command()).map_err(|error| {
+        self.last = pending.network.version;
+        say(proxy, &pending.network.command()).map_err(|error| {
             Failure::new(
                 format_args!("the proxy does not take the policy: {error}"),
                 "stop the sandbox if it must not go on",
             )
         })?;
-        self.pending =
-            Some(Pending { network, change: change.clone(), asked: AskedBy::Operator(reply.clone()) });
+        self.pending = Some(pending);
         Ok(())
     }
 
@@ -289,7 +351,8 @@ impl Reload {
 
 impl Network {
     fn new(version: PolicyVersion, text: String, doors: Doors) -> Self {
-        Self { version, sha256: Digest::of_bytes(text.as_bytes()).to_string(), text, doors }
+        let sha256 = Digest::of_bytes(text.as_bytes()).to_string();
+        Self { version, sha256, text, doors, grants: Vec::new() }
     }
 
     fn command(&self) -> ProxyCommand {

@@ -37,7 +37,7 @@ use crate::process::Report;
 use crate::processes::Processes;
 use crate::record::Recorder;
 use crate::refresh::Refresh;
-use crate::reload::Reload;
+use crate::reload::{Moment, Reload};
 use crate::serial::Console;
 use crate::sessions::Sessions;
 use crate::signals::Received;
@@ -301,14 +301,19 @@ impl Running {
     /// Serves events until the agent has ended, then takes everything down.
     fn until_ended(mut self) -> Result<ExitStatus, Failure> {
         let ended = loop {
+            if let Err(failure) = self.reload.take_back(Moment::now(), &mut self.recorder) {
+                break Err(failure);
+            }
             let deadline = self.ending.map_or(self.deadline, |ending| Some(ending.by));
-            match self.events.next(deadline) {
+            let look = self.reload.look_in(Moment::now()).map(|wait| Instant::now() + wait);
+            match self.events.next(deadline.into_iter().chain(look).min()) {
                 Some(Event::Guest(Heard::Message(FromGuest::Exited(exit)))) => break Ok(exit),
                 Some(event) => {
                     if let Err(failure) = self.event(event) {
                         break Err(failure);
                     }
                 }
+                None if deadline.is_none_or(|deadline| Instant::now() < deadline) => {}
                 None => match self.time_is_up() {
                     Ok(()) => {}
                     Err(failure) => break Err(failure),
@@ -387,6 +392,11 @@ impl Running {
             }
             Event::Proxy(Report::Event(ProxyEvent::PolicyRefused { version, cause })) => {
                 self.reload.refused(version, cause, &mut self.recorder)
+            }
+            Event::Proxy(Report::Event(ProxyEvent::Proposed { proposal })) => self.reload.proposed(proposal),
+            Event::Proxy(Report::Event(ProxyEvent::RuleSpent { rule })) => {
+                self.reload.spent(&rule);
+                Ok(())
             }
             Event::Noticed(Ok(finding)) => self.noticed(&finding),
             Event::Noticed(Err(error)) => {

@@ -147,8 +147,9 @@ fn beside(before: &Document, after: &Document) -> Result<Vec<String>, LoadErrors
         }
         let limits = |rule: &RuleEntry| {
             rule.limits.as_ref().map(|limits| {
-                let RuleLimits { requests_per_minute, bytes_per_day } = &limits.value;
-                let requests = requests_per_minute.as_ref().map(|requests| requests.value);
+                let RuleLimits { requests, requests_per_minute, bytes_per_day } = &limits.value;
+                let requests =
+                    [requests, requests_per_minute].map(|requests| requests.as_ref().map(|most| most.value));
                 (requests, bytes_per_day.as_ref().map(|bytes| bytes.value.clone()))
             })
         };

@@ -29,7 +29,9 @@ pub mod import;
 pub mod inbound;
 pub mod learn;
 pub mod lint;
+pub mod outline;
 pub mod place;
+pub mod proposal;
 pub mod rego;
 pub mod show;
 pub mod table;
@@ -54,6 +56,7 @@ pub use decision::{Decision, Denial, DestinationDecision, Level, NameDecision, P
 pub use document::Document;
 pub use evaluate::{Asked, Destination, Policy, Request};
 pub use message::{AnswerRules, Answered, Foreign, Message, Unreadable};
+pub use quantity::span as seconds;
 pub use rule::RateLimits;
 pub use validity::Timestamp;
 pub use yaml::{LoadError, LoadErrors};

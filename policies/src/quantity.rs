@@ -8,8 +8,9 @@ pub(crate) fn size(text: &str) -> Option<u64> {
     scaled(text, &SIZES)
 }
 
-/// Seconds.
-pub(crate) fn span(text: &str) -> Option<u64> {
+/// Seconds: `90s`, `30m`, `2h`.
+#[must_use]
+pub fn span(text: &str) -> Option<u64> {
     scaled(text, &SPANS)
 }
 

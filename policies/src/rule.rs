@@ -38,6 +38,8 @@ pub(crate) struct Rule {
 /// How much a sandbox may do by one rule. The caller counts; `None` is no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RateLimits {
+    /// Requests in the sandbox's life.
+    pub requests: Option<u32>,
     /// Requests in any minute.
     pub requests_per_minute: Option<u32>,
     /// Bytes of request and response bodies in a day of the host's clock (UTC).

@@ -4,7 +4,7 @@
 //! holds nothing else: no I/O beyond reading and writing a frame, no policy, no behaviour. Types that
 //! cross the guest boundary ([`control`], [`flow`], [`name`], [`inbound`]) are encoded with postcard inside
 //! length-prefixed [`frame`]s, because guest-init must stay small; types between host processes
-//! ([`machine`], [`proxy`], [`router`], [`audit`], [`operator`]) are JSON, because people debug them.
+//! ([`machine`], [`proxy`], [`proposal`], [`router`], [`audit`], [`operator`]) are JSON, because people debug them.
 //!
 //! *Invariant:* a change of a type's encoding changes [`VERSION`] and the golden files in `tests/golden`.
 
@@ -20,6 +20,7 @@ pub mod inference;
 pub mod machine;
 pub mod name;
 pub mod operator;
+pub mod proposal;
 pub mod proxy;
 pub mod router;
 pub mod secret;

@@ -10,7 +10,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::control::Size;
-use crate::id::PolicyVersion;
+use crate::id::{PolicyVersion, RequestId};
+use crate::proposal::{Proposal, Standing as ProposalStanding, Terms};
 
 /// Version of this protocol.
 pub const VERSION: u32 = 4;
@@ -56,6 +57,29 @@ pub enum Ask {
     Standing,
     /// Start one more process in the guest, confined as the agent is.
     Execute(Command),
+    /// What does its agent propose? Who asks has seen it, under the policy of this moment.
+    Proposals,
+    /// Is this one of its proposals?
+    HasProposal {
+        /// The proposal.
+        id: RequestId,
+    },
+    /// Allow what is proposed.
+    Approve {
+        /// The proposal.
+        id: RequestId,
+        /// For how long.
+        terms: AskedTerms,
+        /// What was seen: [`Shown::digest`]. `None`: what was shown last.
+        digest: Option<String>,
+    },
+    /// Do not.
+    Reject {
+        /// The proposal.
+        id: RequestId,
+        /// Why, for the agent to read.
+        reason: String,
+    },
 }
 
 /// A process to start.
@@ -74,6 +98,18 @@ pub struct Command {
     /// The terminal's size, if it is to have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terminal: Option<Size>,
+}
+
+/// For how long something is to be allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum AskedTerms {
+    /// For one request.
+    Once,
+    /// For so many seconds from now.
+    For(u32),
+    /// To the sandbox's end.
+    Sandbox,
 }
 
 /// What is answered.
@@ -106,6 +142,14 @@ pub enum Answer {
         /// Its session's number, as the log has it.
         session: u32,
     },
+    /// What its agent proposes.
+    Proposals(Proposals),
+    /// Whether a proposal is one of the sandbox's.
+    HasProposal(bool),
+    /// What was proposed is allowed.
+    Approved(Approved),
+    /// It is not; nothing else has changed.
+    Rejected,
     /// Nothing was done.
     Refused {
         /// One line of cause.
@@ -135,6 +179,44 @@ pub struct PolicySet {
     pub digest: String,
     /// Open flows that it closed.
     pub closed: u64,
+    /// The approvals that it ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ended: Vec<RequestId>,
+}
+
+/// What an agent proposes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Proposals {
+    /// The policy in force.
+    pub policy: PolicyInForce,
+    /// All that are kept, the oldest first.
+    pub proposals: Vec<Shown>,
+}
+
+/// One proposal, as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shown {
+    /// What, who and why.
+    pub proposal: Proposal,
+    /// How it stands.
+    pub standing: ProposalStanding,
+    /// SHA-256, in hexadecimal, over the sandbox, the proposal, the policy in force and the one that an approval would make of
+    /// it: whoever names it means exactly this.
+    pub digest: String,
+}
+
+/// An approval that took effect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Approved {
+    /// The policy that it made.
+    pub policy: PolicySet,
+    /// For how long it holds.
+    pub terms: Terms,
+    /// The rule, as YAML of a list of rules.
+    pub rule: String,
 }
 
 /// The policy in force.

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::credential::Credential;
 use crate::flow::FlowKey;
-use crate::id::{PolicyVersion, SandboxId};
+use crate::id::{PolicyVersion, RequestId, SandboxId};
 use crate::inbound::Inbound;
+use crate::proposal::{Proposal, Standing};
 use crate::spawn::{Fd, JailUser};
 
 /// One sandbox's egress.
@@ -99,6 +100,16 @@ pub enum ProxyEvent {
         /// One line of cause.
         cause: String,
     },
+    /// The agent proposes something. It is on the record.
+    Proposed {
+        /// What, who and why.
+        proposal: Proposal,
+    },
+    /// The last request that a rule's `limits.requests` allows is over.
+    RuleSpent {
+        /// The rule's name.
+        rule: String,
+    },
     /// Could not start.
     Failed {
         /// One line of cause.
@@ -108,7 +119,8 @@ pub enum ProxyEvent {
     },
 }
 
-/// What the manager tells a running `openshell-proxy`, one JSON line each. Each has one answer, a [`ProxyEvent`].
+/// What the manager tells a running `openshell-proxy`, one JSON line each. Each has one answer, a [`ProxyEvent`], but
+/// [`ProxyCommand::ProposalStands`], which has none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum ProxyCommand {
@@ -125,6 +137,13 @@ pub enum ProxyCommand {
     SetCredentials {
         /// As [`ProxyConfig::credentials`].
         credentials: Vec<Credential>,
+    },
+    /// What the agent hears of its proposal from now on.
+    ProposalStands {
+        /// Which.
+        id: RequestId,
+        /// How it stands.
+        standing: Standing,
     },
 }
 

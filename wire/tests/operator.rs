@@ -5,12 +5,15 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wire::control::Size;
-use wire::id::PolicyVersion;
+use wire::id::{PolicyVersion, RequestId};
 use wire::operator::{
-    Answer, Ask, Command, PolicyInForce, PolicySet, Request, Response, Standing, VERSION, Versioned,
+    Answer, Approved, Ask, AskedTerms, Command, PolicyInForce, PolicySet, Proposals, Request, Response,
+    Shown, Standing, VERSION, Versioned,
 };
+use wire::proposal::{self, Proposal, Terms, Wish};
 
 const GOLDEN: &str = include_str!("golden/operator-v4.jsonl");
+const PROPOSALS: &str = include_str!("golden/operator-v4-proposals.jsonl");
 
 fn same<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(line: &str, value: T) {
     assert_eq!(serde_json::from_str::<T>(line).unwrap(), value);
@@ -39,7 +42,7 @@ fn the_golden_file_reads_as_it_was_written() {
     };
     same(lines[7], Request { version: VERSION, ask: Ask::Execute(command) });
     let answers = [
-        Answer::PolicySet(PolicySet { version, digest: digest.clone(), closed: 3 }),
+        Answer::PolicySet(PolicySet { version, digest: digest.clone(), closed: 3, ended: vec![id()] }),
         Answer::PolicyInForce(PolicyInForce { version, digest, policy: "version: 1\n".to_owned() }),
         Answer::CredentialsRefreshed { names: vec!["TOKEN".to_owned()] },
         Answer::Standing(Standing { paused: true, quarantined: false }),
@@ -50,6 +53,62 @@ fn the_golden_file_reads_as_it_was_written() {
         same(line, Response { version: VERSION, answer });
     }
     assert_eq!(lines.len(), 14);
+}
+
+fn id() -> RequestId {
+    RequestId("0a1b2c3d00000007".to_owned())
+}
+
+fn proposal() -> Proposal {
+    let wish = Wish {
+        binary: "/usr/bin/curl".to_owned(),
+        host: "api.example.com".to_owned(),
+        port: 443,
+        method: "POST".to_owned(),
+        path: "/v1/notes".to_owned(),
+        query: vec!["draft".to_owned()],
+    };
+    let (asker, reason) = ("/usr/bin/bash".to_owned(), "to save the notes".to_owned());
+    Proposal { id: id(), asker, wish, reason, made: 10, expires: 70 }
+}
+
+#[test]
+fn the_golden_file_of_proposals_reads_as_it_was_written() {
+    let lines: Vec<&str> = PROPOSALS.lines().collect();
+    let digest = || "ab".to_owned();
+    let approve = |terms, digest| Ask::Approve { id: id(), terms, digest };
+    let asks = [
+        Ask::Proposals,
+        Ask::HasProposal { id: id() },
+        approve(AskedTerms::Once, Some(digest())),
+        approve(AskedTerms::For(3600), None),
+        approve(AskedTerms::Sandbox, None),
+        Ask::Reject { id: id(), reason: "use the other one".to_owned() },
+    ];
+    for (line, ask) in lines.iter().zip(asks) {
+        same(line, Request { version: VERSION, ask });
+    }
+    let standings = [
+        proposal::Standing::Pending,
+        proposal::Standing::Approved(Terms::Until(3610)),
+        proposal::Standing::Rejected("no".to_owned()),
+        proposal::Standing::Over("it was used".to_owned()),
+    ];
+    let shown = |standing| Shown { proposal: proposal(), standing, digest: digest() };
+    let version = PolicyVersion(2);
+    let policy = PolicyInForce { version, digest: digest(), policy: "version: 1\n".to_owned() };
+    let set = PolicySet { version, digest: digest(), closed: 0, ended: Vec::new() };
+    let approved = Approved { policy: set, terms: Terms::Sandbox, rule: "- name: a\n".to_owned() };
+    let answers = [
+        Answer::Proposals(Proposals { policy, proposals: standings.map(shown).into() }),
+        Answer::HasProposal(true),
+        Answer::Approved(approved),
+        Answer::Rejected,
+    ];
+    for (line, answer) in lines[6..].iter().zip(answers) {
+        same(line, Response { version: VERSION, answer });
+    }
+    assert_eq!(lines.len(), 10);
 }
 
 #[test]

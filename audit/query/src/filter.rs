@@ -137,8 +137,9 @@ pub(crate) fn others(record: &Record) -> impl Iterator<Item = &str> {
     let life = event.lifecycle.as_ref().and_then(|lifecycle| lifecycle.detail.as_deref());
     let change = event.policy_change.as_ref().map(|change| change.source.as_str());
     let made = event.configuration.iter().flat_map(|made| [made.source.as_deref(), made.image.as_deref()]);
+    let proposed = event.proposal.as_ref().map(|proposal| proposal.binary.as_str());
     let noticed = event.detection.as_ref().map(|detection| detection.name.as_str());
-    let single = [unknown, event.reason.as_deref(), life, change, noticed];
+    let single = [unknown, event.reason.as_deref(), life, change, proposed, noticed];
     let optional = single.into_iter().chain(models).chain(made).flatten();
     let lists = object.chain(&event.credentials).map(String::as_str);
     own.into_iter().chain(optional).chain(lists).chain(categories(event))

@@ -175,10 +175,17 @@ impl Facts {
             if decision == "done" {
                 self.policies.add(change.new.as_ref().map_or("none", |new| new.sha256.as_str()), 1);
             }
-            let what = format!(
-                "policy {new} from {} for {} ({})",
-                change.source, change.old.version, change.old.sha256
-            );
+            let what = match &event.proposal {
+                Some(proposal) => {
+                    let terms =
+                        proposal.terms.map(|terms| format!(", {}", terms.as_str())).unwrap_or_default();
+                    format!("{}: {} {}{terms}; policy {new}", change.source, proposal.binary, object(record))
+                }
+                None => format!(
+                    "policy {new} from {} for {} ({})",
+                    change.source, change.old.version, change.old.sha256
+                ),
+            };
             self.changes.push([id(record), format!("user {}", change.uid), what, decision.to_owned()]);
         }
         let what = match event.action {

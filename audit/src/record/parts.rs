@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use wire::id::PolicyVersion;
+use wire::proposal::Wish;
 use wire::subject::Program;
 
 /// Longest text from the guest, in bytes; longer text is cut and ends in `…`.
@@ -154,6 +155,38 @@ pub struct PolicyChange {
     pub uid: u32,
 }
 
+/// What an agent proposed, and on what terms an operator approved it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Proposal {
+    /// The program that is to be allowed: a claim of whoever asked.
+    pub binary: String,
+    /// From when on nobody needs an answer any more: RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+    /// What the operator saw: SHA-256, in hexadecimal, over the proposal and the policies before and after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// For how long it is approved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms: Option<Terms>,
+    /// When an approval for a time ends: RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+}
+
+/// For how long something is approved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Terms {
+    /// For one request.
+    Once,
+    /// For a time.
+    Until,
+    /// To the sandbox's end.
+    Sandbox,
+}
+
 /// What a sandbox was made from. Digests are SHA-256 in hexadecimal: with the file at hand, anybody can tell
 /// whether it is the one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -272,7 +305,35 @@ impl Owner {
     }
 }
 
+impl Proposal {
+    /// What is wished for beside its [`Object::wished`].
+    #[must_use]
+    pub fn of(wish: &Wish) -> Self {
+        Self { binary: cut(&wish.binary, MAX_TEXT), ..Self::default() }
+    }
+}
+
+impl Terms {
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Once => "once",
+            Self::Until => "until",
+            Self::Sandbox => "sandbox",
+        }
+    }
+}
+
 impl Object {
+    /// The request that is wished for; of its query the keys that it may have.
+    #[must_use]
+    pub fn wished(wish: &Wish) -> Self {
+        let keys = wish.query.iter().take(MAX_LIST).map(|key| cut(key, MAX_KEY)).collect();
+        let object = Self::destination(&wish.host, wish.port).with_request(&wish.method, &wish.path, None);
+        Self { query_keys: keys, ..object }
+    }
+
     /// A file that was to be executed, and how often.
     #[must_use]
     pub fn program(path: &str, times: u64) -> Self {

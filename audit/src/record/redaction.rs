@@ -3,7 +3,7 @@
 
 use classify::redact::Redactor;
 
-use super::{Event, Inference, Lifecycle, Object, Owner, Subject};
+use super::{Event, Inference, Lifecycle, Object, Owner, Proposal, Subject};
 
 impl Event {
     /// Redacts every text that came out of the guest or off the network.
@@ -32,6 +32,9 @@ impl Event {
         }
         if let Some(Lifecycle { detail: Some(detail), .. }) = &mut self.lifecycle {
             redact(detail);
+        }
+        if let Some(Proposal { binary, .. }) = &mut self.proposal {
+            redact(binary);
         }
     }
 }

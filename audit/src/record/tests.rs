@@ -103,8 +103,52 @@ fn noticed() -> Event {
     }
 }
 
-/// The golden file holds a full record, a small one, one of an unknown subject, a change of policy, a configuration and a
-/// detection, chained.
+fn wish() -> wire::proposal::Wish {
+    wire::proposal::Wish {
+        binary: "/usr/bin/curl".to_owned(),
+        host: "api.example.com".to_owned(),
+        port: 443,
+        method: "POST".to_owned(),
+        path: "/v1/notes".to_owned(),
+        query: vec!["draft".to_owned()],
+    }
+}
+
+fn proposed() -> Event {
+    let unknown = wire::subject::Subject::Unknown("socket closed".to_owned());
+    let expires = Some("2026-11-29T06:20:47Z".to_owned());
+    Event {
+        subject: Some(Subject::from(&unknown)),
+        object: Some(Object::wished(&wish())),
+        reason: Some("to save the notes".to_owned()),
+        policy: Some(PolicyVersion(1)),
+        request: Some(RequestId("r-2".to_owned())),
+        proposal: Some(Proposal { expires, ..Proposal::of(&wish()) }),
+        ..Event::new(Action::Proposal)
+    }
+}
+
+fn approved() -> Event {
+    let proposal = Proposal {
+        sha256: Some("ab".repeat(32)),
+        terms: Some(Terms::Until),
+        until: Some("2026-11-29T06:20:47Z".to_owned()),
+        ..Proposal::of(&wish())
+    };
+    let source = "approval of r-2".to_owned();
+    let change_of_it = change().policy_change.map(|change| PolicyChange { source, ..change });
+    Event {
+        object: Some(Object::wished(&wish())),
+        request: Some(RequestId("r-2".to_owned())),
+        proposal: Some(proposal),
+        policy_change: change_of_it,
+        action: Action::Approval,
+        ..change()
+    }
+}
+
+/// The golden file holds a full record, a small one, one of an unknown subject, a change of policy, a configuration, a
+/// detection, a proposal and its approval, chained.
 #[test]
 fn the_golden_file_reads_as_it_was_written() {
     let records: Vec<Record> = Reader::new(GOLDEN.as_bytes()).map(Result::unwrap).collect();
@@ -116,6 +160,8 @@ fn the_golden_file_reads_as_it_was_written() {
         change(),
         made(),
         noticed(),
+        proposed(),
+        approved(),
     ];
     assert_eq!(records.len(), expected.len());
     for (record, event) in records.iter().zip(expected) {
@@ -153,7 +199,9 @@ fn the_schema_describes_every_record_and_nothing_else() {
         let mut more = record.clone();
         more["surprise"] = 1.into();
         assert!(schemas.validate(&more, schema).is_err(), "{line}");
-        for compound in ["object", "inference", "lifecycle", "policy_change", "configuration", "detection"] {
+        let compounds =
+            ["object", "inference", "lifecycle", "policy_change", "configuration", "detection", "proposal"];
+        for compound in compounds {
             let mut more = record.clone();
             if let Some(fields) = more.get_mut(compound).and_then(|fields| fields.as_object_mut()) {
                 fields.insert("surprise".to_owned(), 1.into());

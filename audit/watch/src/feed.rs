@@ -72,7 +72,9 @@ impl Surface {
             | Action::Configuration
             | Action::LogRetention
             | Action::LogRepair
-            | Action::LogGap => Self::AgentBehaviour,
+            | Action::LogGap
+            | Action::Proposal
+            | Action::Approval => Self::AgentBehaviour,
         }
     }
 }

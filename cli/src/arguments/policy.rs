@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::Output;
+use super::{Approve, Output, Proposals, Reject};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
@@ -33,6 +33,12 @@ pub(crate) enum Policy {
     /// nothing has changed, unless it says that the sandbox did not confirm. Only the network part can be
     /// replaced; filesystem and process hold to the sandbox's end.
     Set(Set),
+    /// List what agents propose, what it would allow, and the risk of it.
+    Proposals(Proposals),
+    /// Allow what an agent proposes, as it was shown: for a time, for one request, or to the sandbox's end.
+    Approve(Approve),
+    /// Say no to what an agent proposes, and why, for it to read.
+    Reject(Reject),
 }
 
 #[derive(Debug, Args)]

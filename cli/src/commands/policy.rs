@@ -1,10 +1,12 @@
 //! `openshell policy`: one module per question that can be asked about a policy.
 
+mod approve;
 mod check;
 mod diff;
 mod explain;
 mod import;
 mod learn;
+mod proposals;
 mod set;
 mod show;
 mod test;
@@ -22,7 +24,9 @@ use super::{negative, unanswered, write};
 use crate::arguments;
 
 pub(super) fn run(command: arguments::Policy, layout: &Layout) -> Result<u8, Failure> {
-    use arguments::Policy::{Check, Diff, Explain, Import, Learn, Presets, Set, Show, Test};
+    use arguments::Policy::{
+        Approve, Check, Diff, Explain, Import, Learn, Presets, Proposals, Reject, Set, Show, Test,
+    };
     match command {
         Check(what) => check::run(&what).map_err(unanswered),
         Explain(question) => explain::run(&question).map_err(unanswered),
@@ -33,6 +37,9 @@ pub(super) fn run(command: arguments::Policy, layout: &Layout) -> Result<u8, Fai
         Learn(what) => learn::run(&what).map_err(negative),
         Import(what) => import::run(&what).map_err(negative),
         Set(wanted) => set::run(&wanted, layout).map_err(negative),
+        Proposals(what) => proposals::run(&what, layout).map_err(negative),
+        Approve(what) => approve::approve(&what, layout).map_err(negative),
+        Reject(what) => approve::reject(&what, layout).map_err(negative),
     }
 }
 

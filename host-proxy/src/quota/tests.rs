@@ -1,7 +1,11 @@
 use super::*;
 
 fn limits(requests_per_minute: Option<u32>, bytes_per_day: Option<u64>) -> RateLimits {
-    RateLimits { requests_per_minute, bytes_per_day }
+    RateLimits { requests: None, requests_per_minute, bytes_per_day }
+}
+
+fn quotas() -> Arc<Quotas> {
+    Arc::new(Quotas::new(Teller::channel().0))
 }
 
 fn exceeded(rule: &str, spent: Spent) -> Exceeded {
@@ -10,7 +14,7 @@ fn exceeded(rule: &str, spent: Spent) -> Exceeded {
 
 #[test]
 fn no_minute_has_more_requests_than_the_limit() {
-    let quotas = Arc::new(Quotas::default());
+    let quotas = quotas();
     let start = Instant::now();
     let ask = |seconds| {
         let now = Moment { instant: start + Duration::from_secs(seconds), time: Timestamp(0) };
@@ -28,7 +32,7 @@ fn no_minute_has_more_requests_than_the_limit() {
 
 #[test]
 fn a_day_has_its_bytes_and_the_next_day_has_them_again() {
-    let quotas = Arc::new(Quotas::default());
+    let quotas = quotas();
     let ask = |time| {
         let now = Moment { instant: Instant::now(), time };
         quotas.count(vec![("r", limits(None, Some(10)))], now)
@@ -44,7 +48,7 @@ fn a_day_has_its_bytes_and_the_next_day_has_them_again() {
 
 #[test]
 fn a_request_counts_for_every_rule_that_allows_it_or_for_none() {
-    let quotas = Arc::new(Quotas::default());
+    let quotas = quotas();
     let now = Moment { instant: Instant::now(), time: Timestamp(0) };
     let (wide, narrow) = (("wide", limits(Some(2), Some(100))), ("narrow", limits(Some(1), Some(10))));
     let budget = quotas.count(vec![wide, narrow], now).unwrap();
@@ -57,8 +61,28 @@ fn a_request_counts_for_every_rule_that_allows_it_or_for_none() {
 
 #[test]
 fn without_limits_nothing_is_counted() {
-    let quotas = Arc::new(Quotas::default());
-    let budget = Budget { quotas: Arc::clone(&quotas), limits: Vec::new() };
+    let quotas = quotas();
+    let budget = Budget { quotas: Arc::clone(&quotas), limits: Vec::new(), last: Vec::new() };
     assert_eq!(budget.spend(usize::MAX, Timestamp(0)), Ok(()));
     assert!(quotas.accounts().is_empty());
+}
+
+#[test]
+fn the_last_request_of_a_rule_is_told_when_it_is_over_and_not_before() {
+    let (teller, mut told) = Teller::channel();
+    let quotas = Arc::new(Quotas::new(teller));
+    let now = Moment { instant: Instant::now(), time: Timestamp(0) };
+    let twice = RateLimits { requests: Some(2), ..RateLimits::default() };
+    let ask = || quotas.count(vec![("r", twice)], now);
+    drop(ask().unwrap());
+    let last = ask().unwrap();
+    for _more in 0..8 {
+        assert_eq!(ask().unwrap_err(), exceeded("r", Spent::All { limit: 2 }));
+    }
+    let elsewhere = last.clone();
+    drop(last);
+    assert!(told.try_recv().is_err(), "it goes on");
+    drop(elsewhere);
+    assert_eq!(told.try_recv().unwrap(), ProxyEvent::RuleSpent { rule: "r".to_owned() });
+    assert!(ask().is_err() && told.try_recv().is_err(), "told once");
 }

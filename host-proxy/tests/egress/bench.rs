@@ -19,9 +19,10 @@ use serde_json::Value;
 use wire::credential::Credential;
 use wire::flow::{Flow, FlowKey, SealedFlow};
 use wire::frame;
-use wire::id::{FlowId, PolicyVersion, SandboxId};
+use wire::id::{FlowId, PolicyVersion, RequestId, SandboxId};
 use wire::inbound::{Inbound, Opening};
 use wire::name::{Query, Reply};
+use wire::proposal::Standing;
 use wire::proxy::{self, ProxyCommand, ProxyConfig, ProxyEvent, Upstream};
 use wire::spawn::Fd;
 use wire::subject::{Program, Subject};
@@ -61,6 +62,8 @@ struct Manager {
     commands: UnixStream,
     status: UnixStream,
     version: PolicyVersion,
+    /// What came unasked, while an answer was waited for.
+    unasked: Vec<ProxyEvent>,
 }
 
 /// What the audit writer was told.
@@ -184,7 +187,7 @@ impl Bench {
             audit,
             names,
             next_flow: AtomicU64::new(1),
-            manager: Mutex::new(Manager { commands, status, version: PolicyVersion::FIRST }),
+            manager: Mutex::new(Manager::new(commands, status)),
         }
     }
 
@@ -208,6 +211,19 @@ impl Bench {
     /// Replaces the credentials as the manager does.
     pub(crate) fn set_credentials(&self, credentials: Vec<Credential>) -> ProxyEvent {
         self.manager.lock().unwrap().command(&ProxyCommand::SetCredentials { credentials })
+    }
+
+    /// What the proxy tells the manager unasked.
+    pub(crate) fn told(&self) -> ProxyEvent {
+        let mut manager = self.manager.lock().unwrap();
+        if manager.unasked.is_empty() { event(&mut manager.status) } else { manager.unasked.remove(0) }
+    }
+
+    /// Tells the proxy how a proposal stands, as the manager does.
+    pub(crate) fn stands(&self, id: &str, standing: Standing) {
+        let command = ProxyCommand::ProposalStands { id: RequestId(id.to_owned()), standing };
+        let line = format!("{}\n", serde_json::to_string(&command).unwrap());
+        self.manager.lock().unwrap().commands.write_all(line.as_bytes()).unwrap();
     }
 
     /// What the guest's resolver hears about a name.
@@ -328,11 +344,22 @@ impl Drop for Bench {
 }
 
 impl Manager {
+    fn new(commands: UnixStream, status: UnixStream) -> Self {
+        Self { commands, status, version: PolicyVersion::FIRST, unasked: Vec::new() }
+    }
+
     fn command(&mut self, command: &ProxyCommand) -> ProxyEvent {
         let mut line = serde_json::to_vec(command).unwrap();
         line.push(b'\n');
         self.commands.write_all(&line).unwrap();
-        event(&mut self.status)
+        loop {
+            match event(&mut self.status) {
+                unasked @ (ProxyEvent::Proposed { .. } | ProxyEvent::RuleSpent { .. }) => {
+                    self.unasked.push(unasked);
+                }
+                answer => return answer,
+            }
+        }
     }
 }
 

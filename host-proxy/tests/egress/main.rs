@@ -16,6 +16,7 @@ mod inbound;
 mod inference;
 mod messages;
 mod names;
+mod policy_local;
 mod refused;
 mod reload;
 mod responses;

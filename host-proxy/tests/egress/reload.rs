@@ -12,8 +12,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 use policies::Timestamp;
+use policies::proposal::Candidate;
 use wire::flow::EXPLICIT_PROXY;
-use wire::id::PolicyVersion;
+use wire::id::{PolicyVersion, RequestId};
+use wire::proposal::{Terms, Wish};
 use wire::proxy::ProxyEvent;
 
 use crate::bench::{Answer, Bench, PATIENCE, Setting, curl};
@@ -192,6 +194,33 @@ fn a_response_that_flows_is_broken_off() {
     let outcome = bench.audit.wait_for(|event| event["action"] == "network-outcome");
     assert_eq!((&outcome["decision"], &outcome["policy"]), (&"deny".into(), &2.into()), "{outcome}");
     assert!(outcome["reason"].as_str().unwrap().starts_with("no longer allowed: "), "{outcome}");
+}
+
+/// An approval that is over, as the manager takes it back.
+#[test]
+fn the_end_of_an_approval_ends_the_stream_that_goes_on_by_it() {
+    let server = Server::events();
+    let bench = server.bench();
+    let wish = Wish {
+        binary: "/usr/bin/curl".to_owned(),
+        host: NAME.to_owned(),
+        port: server.port,
+        method: "GET".to_owned(),
+        path: "/v1/a".to_owned(),
+        query: Vec::new(),
+    };
+    let id = RequestId("0a1b2c3d00000001".to_owned());
+    let rule = Candidate::new(wish).unwrap().rule(&id, Terms::Sandbox);
+    let approved = policies::Document::parse(NOTHING, "policy").unwrap().with_rule(rule);
+    set(&bench, &approved.clone().dynamic_text().unwrap());
+    let stream = streaming(&bench, server.port);
+    // Another approval beside it disturbs nothing.
+    assert_eq!(set(&bench, &approved.clone().dynamic_text().unwrap()), 0);
+    assert_eq!(set(&bench, &approved.without_approvals(&[id]).dynamic_text().unwrap()), 1);
+    end_of(stream);
+    server.over();
+    let outcome = bench.audit.wait_for(|event| event["action"] == "network-outcome");
+    assert_eq!((&outcome["decision"], &outcome["policy"]), (&"deny".into(), &4.into()), "{outcome}");
 }
 
 #[test]

@@ -37,7 +37,12 @@ impl Sandbox {
             let Call::Asked(Asked { ask, uid, reply }) = call else { panic!("a command") };
             assert_eq!(uid, rustix::process::geteuid().as_raw());
             tell.send(ask).unwrap();
-            let set = PolicySet { version: PolicyVersion(2), digest: "ab".to_owned(), closed: 3 };
+            let set = PolicySet {
+                version: PolicyVersion(2),
+                digest: "ab".to_owned(),
+                closed: 3,
+                ended: Vec::new(),
+            };
             reply.send(Answer::PolicySet(set));
         })
         .unwrap();

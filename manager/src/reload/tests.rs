@@ -1,3 +1,5 @@
+mod approvals;
+
 use std::io::{BufRead, BufReader, Read};
 use std::sync::{Arc, Mutex};
 
@@ -8,6 +10,10 @@ use super::*;
 
 const STARTED_WITH: &str = "version: 1\nfilesystem: {read: [/opt]}\nnetwork: []\n";
 const CLOSED: &str = "version: 1\nnetwork: []\n";
+
+fn sandbox() -> SandboxId {
+    SandboxId::try_from("notes-00000001".to_owned()).unwrap()
+}
 
 /// A sandbox's policy between an operator, a proxy and an audit writer that this file plays.
 struct Scene {
@@ -25,7 +31,8 @@ impl Scene {
         let workspace = Workspace { own: Vec::new(), shared: Vec::new() };
         let document = Document::parse(STARTED_WITH, "agent.yaml").unwrap();
         Self {
-            reload: Reload::new(document, workspace, Some("version: 1\n"), Some(proxy)).unwrap(),
+            reload: Reload::new(&sandbox(), (document, workspace), Some("version: 1\n"), Some(proxy))
+                .unwrap(),
             recorder: Recorder::new(client).unwrap(),
             proxy: BufReader::new(ear),
             records: record(writer),
@@ -115,7 +122,7 @@ fn a_policy_is_recorded_then_sent_then_confirmed() {
     assert_eq!(scene.in_force().version, PolicyVersion(1));
 
     scene.reload.applied(version, 3, &mut scene.recorder).unwrap();
-    let set = PolicySet { version, digest: sha256, closed: 3 };
+    let set = PolicySet { version, digest: sha256, closed: 3, ended: Vec::new() };
     assert_eq!(answer.try_recv().unwrap(), Answer::PolicySet(set));
     assert_eq!((scene.in_force().version, scene.in_force().policy), (version, policy));
 }

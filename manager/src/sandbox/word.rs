@@ -36,9 +36,13 @@ impl Running {
                 self.refresh.asked(asked, self.events.to_loop(Event::Credentials));
                 Ok(())
             }
-            Ask::SetPolicy { .. } | Ask::PolicyInForce | Ask::Quarantine => {
-                self.reload.asked(asked, &mut self.recorder)
-            }
+            Ask::SetPolicy { .. }
+            | Ask::PolicyInForce
+            | Ask::Quarantine
+            | Ask::Proposals
+            | Ask::HasProposal { .. }
+            | Ask::Approve { .. }
+            | Ask::Reject { .. } => self.reload.asked(asked, &mut self.recorder),
             Ask::Pause => self.change_pace(Pace::Still, &asked),
             Ask::Resume => self.change_pace(Pace::Going, &asked),
             // It is a call of its own, and never comes as a question.

@@ -78,9 +78,9 @@ impl Compiler<'_> {
 
     pub(super) fn limits(&mut self, entry: &RuleEntry) -> Option<RateLimits> {
         let Some(At { value, place }) = &entry.limits else { return Some(RateLimits::default()) };
-        let RuleLimits { requests_per_minute, bytes_per_day } = value;
-        if requests_per_minute.is_none() && bytes_per_day.is_none() {
-            let remedy = "write 'requests_per_minute' or 'bytes_per_day', or remove it";
+        let RuleLimits { requests, requests_per_minute, bytes_per_day } = value;
+        if requests.is_none() && requests_per_minute.is_none() && bytes_per_day.is_none() {
+            let remedy = "write 'requests', 'requests_per_minute' or 'bytes_per_day', or remove it";
             self.refuse(*place, "limits", "the limits limit nothing", remedy);
             return None;
         }
@@ -92,12 +92,18 @@ impl Compiler<'_> {
             self.refuse(*place, "limits.requests_per_minute", reason, remedy);
             return None;
         }
+        if let Some(At { place, .. }) = requests.as_ref().filter(|most| most.value == 0) {
+            let reason = "a rule that allows no request allows nothing";
+            self.refuse(*place, "limits.requests", reason, "write a positive number, or remove the rule");
+            return None;
+        }
         let bytes = match bytes_per_day {
             Some(written) => Some(self.checked("limits.bytes_per_day", written, bytes)?),
             None => None,
         };
         let requests_per_minute = requests_per_minute.as_ref().map(|requests| requests.value);
-        Some(RateLimits { requests_per_minute, bytes_per_day: bytes })
+        let requests = requests.as_ref().map(|requests| requests.value);
+        Some(RateLimits { requests, requests_per_minute, bytes_per_day: bytes })
     }
 
     /// Parses one text, and reports it at its place if it is wrong.

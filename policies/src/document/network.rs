@@ -112,8 +112,14 @@ pub struct HeaderLists {
 
 /// How much a sandbox may do by one rule.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a mapping with 'requests_per_minute' and 'bytes_per_day'")]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a mapping with 'requests', 'requests_per_minute' and 'bytes_per_day'"
+)]
 pub struct RuleLimits {
+    /// Requests in the sandbox's life.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<At<u32>>,
     /// Requests in any minute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests_per_minute: Option<At<u32>>,

@@ -52,7 +52,9 @@ impl DestinationPattern {
             (None, Side::Allow) => Ports { first: HTTPS, last: HTTPS },
             (None, Side::Deny) => Ports::EVERY,
         };
-        Ok(Self { host: HostPattern::parse(host, side)?, ports })
+        let host = HostPattern::parse(host, side)?;
+        refuse_reserved(&host)?;
+        Ok(Self { host, ports })
     }
 
     /// Whether everything that `other` matches is matched by this one, as far as the texts tell.
@@ -155,6 +157,17 @@ pub(crate) fn is_canonical(host: &str) -> bool {
 fn port(text: &str) -> Option<u16> {
     let plain = text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
     if plain { text.parse().ok() } else { None }
+}
+
+/// What answers there is the proxy itself, whatever the policy says.
+fn refuse_reserved(host: &HostPattern) -> Result<(), PatternError> {
+    match host {
+        HostPattern::Exactly(name) if **name == *wire::proposal::HOST => Err(PatternError::new(
+            format!("'{name}' is no destination: the agent reads there what it may do, under every policy"),
+            "remove it: it needs no rule",
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn refuse_url(text: &str) -> Result<(), PatternError> {

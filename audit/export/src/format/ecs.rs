@@ -73,7 +73,9 @@ fn category(action: Action) -> &'static [&'static str] {
         Action::Inference | Action::InferenceOutcome => &["api", "web"],
         Action::Execution => &["process"],
         Action::Lifecycle => &["host"],
-        Action::PolicyChange | Action::Configuration => &["configuration"],
+        Action::PolicyChange | Action::Configuration | Action::Proposal | Action::Approval => {
+            &["configuration"]
+        }
         Action::CredentialChange => &["configuration", "iam"],
         Action::Detection => &["intrusion_detection"],
         Action::LogRepair | Action::LogGap | Action::LogRetention => &["configuration"],
@@ -94,9 +96,9 @@ fn kinds(record: &Record) -> Vec<&'static str> {
             Some(Phase::Paused | Phase::Resumed) => vec!["change"],
             None => vec!["info"],
         },
-        Action::PolicyChange | Action::CredentialChange => vec!["change"],
+        Action::PolicyChange | Action::CredentialChange | Action::Approval => vec!["change"],
         Action::Configuration => vec!["creation"],
-        Action::Detection => vec!["info"],
+        Action::Detection | Action::Proposal => vec!["info"],
         Action::LogRepair | Action::LogGap => vec!["change"],
         Action::LogRetention => vec!["deletion"],
     };

@@ -6,7 +6,9 @@
 use std::borrow::Cow;
 
 use audit::record::{Inference, Object, Owner};
-use audit::{Action, Configuration, Decision, Detection, Lifecycle, PolicyChange, Record, Subject};
+use audit::{
+    Action, Configuration, Decision, Detection, Lifecycle, PolicyChange, Proposal, Record, Subject, Terms,
+};
 
 /// The names of one field.
 #[derive(Clone, Copy, Debug)]
@@ -143,6 +145,13 @@ names! {
         "oldPolicyHash", "openshell.policy.old_sha256";
     FROM_FILE: "from_file", "openshell.source", "openshellVmSource", "sourceFile", "openshell.source";
     OPERATOR: "operator_uid", "openshell.operator.uid", "duid", "operatorUid", "openshell.operator.uid";
+    PROPOSED_BINARY: "proposed_binary", "openshell.proposal.binary", "openshellVmProposedBinary", "proposedBinary",
+        "openshell.proposal.binary";
+    EXPIRES: "expires", "openshell.proposal.expires", "openshellVmExpires", "expires", "openshell.proposal.expires";
+    PROPOSAL_HASH: "proposal_sha256", "openshell.proposal.sha256", "openshellVmProposalHash", "proposalHash",
+        "openshell.proposal.sha256";
+    TERMS: "terms", "openshell.proposal.terms", "openshellVmTerms", "terms", "openshell.proposal.terms";
+    UNTIL: "until", "openshell.proposal.until", "openshellVmUntil", "until", "openshell.proposal.until";
     DESCRIPTION_HASH: "description_sha256", "openshell.configuration.sha256", "openshellVmDescriptionHash",
         "descriptionHash", "openshell.configuration.sha256";
     IMAGE: "image", "openshell.configuration.image", "openshellVmImage", "image",
@@ -204,6 +213,7 @@ pub(super) fn fields(record: &Record) -> Vec<Field<'_>> {
     list.optional(event.inference.as_ref(), List::inference);
     list.optional(event.lifecycle.as_ref(), List::lifecycle);
     list.optional(event.policy_change.as_ref(), List::policy_change);
+    list.optional(event.proposal.as_ref(), List::proposal);
     list.optional(event.configuration.as_ref(), List::configuration);
     list.optional(event.detection.as_ref(), List::detection);
     list.add(&MONOTONIC, record.monotonic_ns);
@@ -320,6 +330,14 @@ impl<'a> List<'a> {
         self.add(&OLD_POLICY_HASH, change.old.sha256.as_str());
         self.add(&FROM_FILE, change.source.as_str());
         self.add(&OPERATOR, change.uid.to_string());
+    }
+
+    fn proposal(&mut self, proposal: &'a Proposal) {
+        self.add(&PROPOSED_BINARY, proposal.binary.as_str());
+        self.some(&EXPIRES, proposal.expires.as_deref());
+        self.some(&PROPOSAL_HASH, proposal.sha256.as_deref());
+        self.some(&TERMS, proposal.terms.map(Terms::as_str));
+        self.some(&UNTIL, proposal.until.as_deref());
     }
 
     fn configuration(&mut self, made: &'a Configuration) {

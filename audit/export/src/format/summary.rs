@@ -21,7 +21,7 @@ pub(super) fn severity(record: &Record) -> Severity {
         (Action::LogRepair | Action::LogGap, _) => Severity::High,
         (_, Some(Decision::Deny)) => Severity::Medium,
         (Action::Lifecycle, _) if failed => Severity::Medium,
-        (Action::PolicyChange | Action::CredentialChange, _) => Severity::Low,
+        (Action::PolicyChange | Action::CredentialChange | Action::Approval, _) => Severity::Low,
         _ => Severity::Informational,
     }
 }

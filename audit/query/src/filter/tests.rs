@@ -38,15 +38,15 @@ fn patterns() {
 fn each_condition_finds_its_record_and_no_other() {
     let pattern = |text: &str| vec![Pattern::from(text)];
     let none = Filter::default;
-    let table: [(Filter, &[u64]); 22] = [
-        (none(), &[1, 2, 3, 4, 5, 6]),
-        (Filter { since: Some("2026-11-29T05:20:47.000003Z".to_owned()), ..none() }, &[3, 4, 5, 6]),
+    let table: [(Filter, &[u64]); 23] = [
+        (none(), &[1, 2, 3, 4, 5, 6, 7, 8]),
+        (Filter { since: Some("2026-11-29T05:20:47.000003Z".to_owned()), ..none() }, &[3, 4, 5, 6, 7, 8]),
         (Filter { until: Some("2026-11-29T05:20:47.000003Z".to_owned()), ..none() }, &[1, 2]),
-        (Filter { decision: Some(Decision::Allow), ..none() }, &[1, 4, 5]),
+        (Filter { decision: Some(Decision::Allow), ..none() }, &[1, 4, 5, 8]),
         (Filter { action: vec![Action::Lifecycle, Action::NameQuery], ..none() }, &[2, 3]),
         (Filter { host: pattern("inference.*"), ..none() }, &[1]),
-        (Filter { method: pattern("post"), ..none() }, &[1]),
-        (Filter { path: pattern("/v1/*"), ..none() }, &[1]),
+        (Filter { method: pattern("post"), ..none() }, &[1, 7, 8]),
+        (Filter { path: pattern("/v1/*"), ..none() }, &[1, 7, 8]),
         (Filter { binary: pattern("python3.11"), ..none() }, &[1]),
         (Filter { binary: pattern("/work/agent.py"), ..none() }, &[1]),
         (Filter { rule: pattern("inference"), ..none() }, &[1]),
@@ -57,11 +57,12 @@ fn each_condition_finds_its_record_and_no_other() {
         (Filter { category: pattern("pan"), ..none() }, &[1]),
         (
             Filter { tenant: pattern("local"), agent: pattern("test"), client: pattern("proxy"), ..none() },
-            &[1, 2, 3, 4, 5, 6],
+            &[1, 2, 3, 4, 5, 6, 7, 8],
         ),
         (Filter { tenant: pattern("other"), ..none() }, &[]),
         (Filter { text: Some("TEAM".to_owned()), ..none() }, &[4]),
-        (Filter { text: Some("socket closed".to_owned()), ..none() }, &[3]),
+        (Filter { text: Some("socket closed".to_owned()), ..none() }, &[3, 7]),
+        (Filter { text: Some("/usr/bin/curl".to_owned()), ..none() }, &[7, 8]),
         (Filter { text: Some("repeated".to_owned()), ..none() }, &[6]),
         (Filter { text: Some("agent.yaml".to_owned()), decision: Some(Decision::Deny), ..none() }, &[]),
     ];

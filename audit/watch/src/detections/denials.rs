@@ -28,7 +28,10 @@ impl Denials {
         let event = &seen.record.event;
         // An operator's mistakes are not the agent's.
         if event.decision != Some(Decision::Deny)
-            || matches!(event.action, Action::PolicyChange | Action::CredentialChange | Action::Configuration)
+            || matches!(
+                event.action,
+                Action::PolicyChange | Action::CredentialChange | Action::Configuration | Action::Approval
+            )
         {
             return None;
         }

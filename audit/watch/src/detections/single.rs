@@ -57,7 +57,7 @@ pub(crate) fn injected(seen: Seen<'_>, settings: &PromptInjection) -> Option<Fin
 /// A change of the policy or of credentials when nobody should be at it.
 pub(crate) fn out_of_hours(seen: Seen<'_>, settings: &OutOfHoursChange) -> Option<Finding> {
     let event = &seen.record.event;
-    if !matches!(event.action, Action::PolicyChange | Action::CredentialChange)
+    if !matches!(event.action, Action::PolicyChange | Action::CredentialChange | Action::Approval)
         || settings.from == settings.to
     {
         return None;

@@ -2,8 +2,8 @@
 
 use audit::record::Owner;
 use audit::{
-    Configuration, Decision, Detection, Inference, Lifecycle, Object, Phase, PolicyChange, Record, Response,
-    Severity, Subject,
+    Configuration, Decision, Detection, Inference, Lifecycle, Object, Phase, PolicyChange, Proposal, Record,
+    Response, Severity, Subject, Terms,
 };
 use audit_export::format::printable;
 
@@ -24,6 +24,7 @@ pub(super) fn line(record: &Record) -> String {
         event.object.as_ref().map(what).unwrap_or_default(),
         event.inference.as_ref().map(model).unwrap_or_default(),
         event.lifecycle.as_ref().map(life).unwrap_or_default(),
+        event.proposal.as_ref().map(proposed).unwrap_or_default(),
         event.policy_change.as_ref().map(change).unwrap_or_default(),
         event.configuration.as_ref().map(made).unwrap_or_default(),
         event.detection.as_ref().map(noticed).unwrap_or_default(),
@@ -98,6 +99,19 @@ fn change(change: &PolicyChange) -> String {
         |new| format!("policy {} (sha256 {:.12}…)", new.version, new.sha256),
     );
     format!("{new} from {source} for policy {} (sha256 {:.12}…), by user {uid}", old.version, old.sha256)
+}
+
+fn proposed(proposal: &Proposal) -> String {
+    let Proposal { binary, expires, terms, until, sha256 } = proposal;
+    let part =
+        |name: &str, text: Option<&String>| text.map(|text| format!(" {name} {text}")).unwrap_or_default();
+    let terms = match terms {
+        Some(Terms::Once) => " once",
+        Some(Terms::Sandbox) => " to the sandbox's end",
+        Some(Terms::Until) | None => "",
+    };
+    let seen = sha256.as_ref().map(|digest| format!(" (sha256 {digest:.12}…)")).unwrap_or_default();
+    format!("for {binary}{terms}{}{}{seen}", part("until", until.as_ref()), part("expires", expires.as_ref()))
 }
 
 fn made(configuration: &Configuration) -> String {

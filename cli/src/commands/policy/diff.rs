@@ -26,7 +26,7 @@ pub(super) fn run(what: &Diff) -> Result<u8, Failure> {
     Ok(if found.groups.is_empty() && found.beside.is_empty() { 0 } else { NO })
 }
 
-fn show(group: &Group) {
+pub(super) fn show(group: &Group) {
     let becomes = match group.becomes {
         Becomes::Allowed => "+ becomes allowed, by rule",
         Becomes::Denied => "- becomes denied, was allowed by rule",

@@ -15,6 +15,7 @@ pub(super) fn run(wanted: &Set, layout: &Layout) -> Result<u8, Failure> {
     if wanted.output.json {
         print_json(&json!({
             "sandbox": sandbox, "version": set.version, "sha256": set.digest, "closed": set.closed,
+            "ended": set.ended,
         }))?;
     } else {
         let closed = match set.closed {
@@ -23,6 +24,9 @@ pub(super) fn run(wanted: &Set, layout: &Layout) -> Result<u8, Failure> {
             many => format!("{many} open connections were closed"),
         };
         println!("{sandbox}: policy {} is in force (sha256 {:.12}…); {closed}", set.version, set.digest);
+        for approval in &set.ended {
+            println!("{sandbox}: the approval {approval} ended with the policy before");
+        }
     }
     Ok(0)
 }

@@ -18,7 +18,11 @@ pub(super) fn of(record: &Record) -> Class {
         Action::Inference | Action::InferenceOutcome => api(record),
         Action::Execution => execution(record),
         Action::Lifecycle | Action::LogRepair | Action::LogGap | Action::LogRetention => lifecycle(record),
-        Action::PolicyChange | Action::CredentialChange | Action::Configuration => management(record),
+        Action::PolicyChange
+        | Action::CredentialChange
+        | Action::Configuration
+        | Action::Proposal
+        | Action::Approval => management(record),
         Action::Detection => finding(record),
     }
 }

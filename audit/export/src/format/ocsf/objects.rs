@@ -116,6 +116,7 @@ pub(super) fn unmapped(record: &Record) -> Value {
     put("lifecycle", event.lifecycle.as_ref().map(|lifecycle| json!(lifecycle)));
     put("policy_change", event.policy_change.as_ref().map(|change| json!(change)));
     put("configuration", event.configuration.as_ref().map(|made| json!(made)));
+    put("proposal", event.proposal.as_ref().map(|proposal| json!(proposal)));
     put("detection", event.detection.as_ref().map(|detection| json!(detection)));
     // Script, ancestors and the other owners.
     put("subject", event.subject.as_ref().map(|subject| json!(subject)));

@@ -108,6 +108,9 @@ fn attack(record: &mut Record, dice: &mut Dice) {
     if let Some(change) = &mut event.policy_change {
         change.source = dice.text();
     }
+    if let Some(proposal) = &mut event.proposal {
+        (proposal.binary, proposal.expires, proposal.until) = (dice.text(), dice.some(), dice.some());
+    }
     if let Some(detection) = &mut event.detection {
         detection.name = dice.text();
         detection.references = (0..dice.roll(4)).map(|_| dice.text()).collect();
