@@ -106,8 +106,7 @@ pub(crate) fn poise(setup: &mut Setup, tree: &Path, network: BorrowedFd<'_>) -> 
         Split::Parent(pid) => pid,
         Split::Child(inside) => {
             crate::control::wipe(&mut setup.flow_key.0);
-            drop((outer, channel));
-            warden::Warden { channel: theirs, agent: &setup.agent, program }.run(inside, inner);
+            warden::Warden { channel: theirs, agent: &setup.agent, program, network }.run(inside, inner);
         }
     };
     drop((inner, theirs));

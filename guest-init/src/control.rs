@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use wire::control::{FromGuest, Setup, ToGuest};
+use wire::control::{Execute, FromGuest, Setup, ToGuest};
 use wire::frame::{self, FrameError};
 use wire::vsock::Port;
 
@@ -35,8 +35,8 @@ pub(crate) enum ControlError {
     #[error("malformed message from the manager")]
     Frame(#[source] FrameError),
     /// A message that has no place here.
-    #[error("the manager sent {0} before the setup")]
-    NoSetup(String),
+    #[error("the manager sent {0} out of turn")]
+    OutOfTurn(String),
 }
 
 /// The connection, with what is read and not yet a message, and what is queued and not yet written.
@@ -66,12 +66,27 @@ impl Control {
     /// # Errors
     /// The channel failed, or another message came.
     pub(crate) fn receive_setup(&mut self) -> Result<Box<Setup>, ControlError> {
+        match self.receive(frame::LARGE)? {
+            ToGuest::Setup(setup) => Ok(setup),
+            other => Err(ControlError::OutOfTurn(format!("{other:?}"))),
+        }
+    }
+
+    /// Waits for a session's command.
+    ///
+    /// # Errors
+    /// The channel failed, or another message came.
+    pub(crate) fn receive_execute(&mut self) -> Result<Box<Execute>, ControlError> {
+        match self.receive(frame::SMALL)? {
+            ToGuest::Execute(execute) => Ok(execute),
+            other => Err(ControlError::OutOfTurn(format!("{other:?}"))),
+        }
+    }
+
+    fn receive(&mut self, limit: usize) -> Result<ToGuest, ControlError> {
         loop {
-            if let Some(message) = self.next(frame::LARGE)? {
-                return match message {
-                    ToGuest::Setup(setup) => Ok(setup),
-                    other => Err(ControlError::NoSetup(format!("{other:?}"))),
-                };
+            if let Some(message) = self.next(limit)? {
+                return Ok(message);
             }
             self.wait(PollFlags::IN)?;
             self.fill()?;

@@ -116,7 +116,7 @@ impl Guard {
                 }
                 // The thread that asked goes on meanwhile: a long file keeps only the next question waiting.
                 if let Some(kind) = tell {
-                    self.executions.first(kind, question.thread, opened.digest());
+                    self.executions.first(kind, question.thread, || opened.digest());
                 }
             }
         }
@@ -131,7 +131,7 @@ impl Guard {
             return (answer, None);
         }
         let path = opened.path().unwrap_or_default();
-        let kind = Kind::new(&path, &facts::caller(question.thread), verdict.err());
+        let kind = Kind::new(&path, &facts::caller(question.thread), (verdict.err(), opened.version()));
         if self.executions.again(&kind) {
             return (answer, None);
         }

@@ -26,7 +26,7 @@ use crate::capture::Netlink;
 use diagnosis::Inode;
 use holders::Agent;
 
-pub(crate) use digest::Digests;
+pub(crate) use digest::{Digests, Version};
 
 /// How a name question came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -90,7 +90,8 @@ fn serve(host: &Arc<dyn Host>, control: &mut Control, started: u64) -> Result<Ex
     let running = poised.start().map_err(|error| failed(Stage::Agent)(error.into()))?;
     let pid = running.pid.as_raw_nonzero().get().unsigned_abs();
     control.send(&FromGuest::Started { pid, at_ns: clock::since_kernel_start() })?;
-    let further = Further::new(Arc::clone(host), &setup.agent);
+    let further = Further::new(Arc::clone(host), &running.channel)
+        .map_err(|error| failed(Stage::Agent)(error.into()))?;
     Ok(session::serve(control, running, Some(session::Whole { executions: guard, further }))?)
 }
 

@@ -111,6 +111,25 @@ pub(crate) fn hide_memory() -> Result<(), Errno> {
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
 }
 
+/// Closes every descriptor of the process above the standard streams but `keep`. Whoever owns one of the others must not use
+/// it any more, not even to drop it.
+pub(crate) fn close_others(keep: &[BorrowedFd<'_>]) -> Result<(), Errno> {
+    let mut kept: Vec<u32> = keep.iter().map(|fd| fd.as_raw_fd().unsigned_abs()).collect();
+    kept.sort_unstable();
+    let mut first = 3;
+    for end in kept.into_iter().chain([u32::MAX]) {
+        if end > first {
+            // SAFETY: the caller sees to it that nobody uses what is closed.
+            let outcome = unsafe { libc::syscall(libc::SYS_close_range, first, end - 1, 0) };
+            if outcome != 0 {
+                return Err(last_error());
+            }
+        }
+        first = first.max(end.saturating_add(1));
+    }
+    Ok(())
+}
+
 /// Lets the calling thread run before every thread that is not one of its kind.
 pub(crate) fn run_first() -> Result<(), Errno> {
     let lowest = libc::sched_param { sched_priority: 1 };

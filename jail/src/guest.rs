@@ -113,20 +113,24 @@ pub struct Inside<'a>(Plan<'a>);
 
 /// The first process, with the agent's view of the file tree.
 #[derive(Debug)]
-pub struct Viewed<'a>(&'a Confinement);
+pub struct Viewed<'a> {
+    confinement: &'a Confinement,
+    /// Opened before the agent can put other files in their place: what it moves later on gets no other process more.
+    files: files::Rules,
+}
 
 /// The agent's process: root still, everything open.
 #[derive(Debug)]
-pub struct Newborn<'a>(&'a Confinement);
+pub struct Newborn<'a>(&'a Confinement, &'a files::Rules);
 
 /// Its resources are bounded.
 #[derive(Debug)]
-pub struct Limited<'a>(&'a Confinement);
+pub struct Limited<'a>(&'a Confinement, &'a files::Rules);
 
 /// It is the agent's user, without a privilege or a way to one.
 #[derive(Debug)]
-pub struct Lowered {
-    files: files::Rules,
+pub struct Lowered<'a> {
+    files: &'a files::Rules,
     profile: SeccompProfile,
 }
 
@@ -158,7 +162,7 @@ impl<'a> Plan<'a> {
 
 impl<'a> Inside<'a> {
     /// Enters the prepared network and builds the agent's file tree: its root, a minimal `/dev`, a `/proc`
-    /// of its own processes, a read-only `/sys`.
+    /// of its own processes, a read-only `/sys`. Then opens the paths of its rules.
     ///
     /// # Errors
     /// The step that failed.
@@ -168,19 +172,19 @@ impl<'a> Inside<'a> {
             .map_err(ConfineError::Network)?;
         rustix::system::sethostname(hostname.as_bytes()).map_err(ConfineError::Hostname)?;
         view::build(root, Anonymous::for_agent(confinement))?;
-        Ok(Viewed(confinement))
+        Ok(Viewed { confinement, files: files::open(&confinement.filesystem)? })
     }
 }
 
-impl<'a> Viewed<'a> {
+impl Viewed<'_> {
     /// Starts the agent's process.
     ///
     /// # Errors
     /// The kernel refused.
-    pub fn split(&self) -> Result<Split<Newborn<'a>>, ConfineError> {
+    pub fn split(&self) -> Result<Split<Newborn<'_>>, ConfineError> {
         match namespaces::split(UnshareFlags::empty()).map_err(ConfineError::Namespaces)? {
             Split::Parent(pid) => Ok(Split::Parent(pid)),
-            Split::Child(()) => Ok(Split::Child(Newborn(self.0))),
+            Split::Child(()) => Ok(Split::Child(Newborn(self.confinement, &self.files))),
         }
     }
 }
@@ -206,23 +210,22 @@ impl<'a> Newborn<'a> {
     /// A limit was refused.
     pub fn limit(self) -> Result<Limited<'a>, ConfineError> {
         limits::apply(&self.0.limits)?;
-        Ok(Limited(self.0))
+        Ok(Limited(self.0, self.1))
     }
 }
 
-impl Limited<'_> {
-    /// Gives up every privilege. The rules' paths are opened before: afterwards some could not be reached.
+impl<'a> Limited<'a> {
+    /// Gives up every privilege.
     ///
     /// # Errors
-    /// A path that exists could not be opened, or a privilege not be given up.
-    pub fn lower(self) -> Result<Lowered, ConfineError> {
-        let files = files::open(&self.0.filesystem)?;
+    /// A privilege could not be given up.
+    pub fn lower(self) -> Result<Lowered<'a>, ConfineError> {
         identity::lower(self.0.user.uid, self.0.user.gid)?;
-        Ok(Lowered { files, profile: self.0.seccomp })
+        Ok(Lowered { files: self.1, profile: self.0.seccomp })
     }
 }
 
-impl Lowered {
+impl Lowered<'_> {
     /// Puts the Landlock rules in force.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -18,6 +19,11 @@ use wire::frame::{self, FrameError};
 /// guest sends two a second, and the rest at the end; what another one sends waits in its own memory.
 const EXECUTIONS: u32 = 16;
 const EXECUTIONS_EVERY: Duration = Duration::from_millis(250);
+
+/// Messages about executed programs that are not on the record yet, at most: a guest must not fill the loop's queue
+/// faster than the log is written. How often that is looked at.
+const UNRECORDED: usize = 2;
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Messages waiting for the guest. Standard input waits when it is full.
 const QUEUE: usize = 32;
@@ -48,6 +54,8 @@ pub struct ToGuestQueue {
     messages: SyncSender<ToGuest>,
     /// The connection, once there is one; whoever closes the channel shuts it down.
     connection: Arc<OnceLock<UnixStream>>,
+    /// Messages about executed programs that are not on the record yet.
+    unrecorded: Arc<AtomicUsize>,
 }
 
 /// Why a message was not queued.
@@ -62,7 +70,7 @@ pub enum QueueError {
 pub fn serve<O, E>(
     listener: UnixListener,
     sinks: Sinks<O, E>,
-    heard: impl FnMut(Heard) + Send + 'static,
+    mut heard: impl FnMut(Heard) + Send + 'static,
 ) -> ToGuestQueue
 where
     O: Write + Send + 'static,
@@ -71,8 +79,19 @@ where
     let (queue, messages) = sync_channel(QUEUE);
     let connection = Arc::new(OnceLock::new());
     let accepted = Arc::clone(&connection);
+    let unrecorded = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&unrecorded);
+    let heard = move |what: Heard| {
+        if matches!(what, Heard::Message(FromGuest::Executed { .. })) {
+            while counted.load(Ordering::Acquire) >= UNRECORDED {
+                std::thread::sleep(LOOK);
+            }
+            counted.fetch_add(1, Ordering::AcqRel);
+        }
+        heard(what);
+    };
     std::thread::spawn(move || accept(listener, &accepted, messages, sinks, heard));
-    ToGuestQueue { messages: queue, connection }
+    ToGuestQueue { messages: queue, connection, unrecorded }
 }
 
 impl ToGuestQueue {
@@ -83,6 +102,11 @@ impl ToGuestQueue {
     pub fn send(&self, message: ToGuest) -> Result<(), QueueError> {
         let queued = self.messages.try_send(message);
         queued.map_err(|_full_or_gone: TrySendError<ToGuest>| QueueError::Stuck)
+    }
+
+    /// One message about executed programs is on the record.
+    pub fn recorded(&self) {
+        self.unrecorded.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// Closes the channel: the guest waits for it before it powers off.

@@ -38,6 +38,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// The same for a question that waits for the operator's own commands, which have a minute each.
 const LONG_PATIENCE: Duration = Duration::from_secs(90);
 
+/// Before the next try to accept a caller, when one failed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
 /// How long the sandbox may take to answer.
 pub(crate) fn patience(ask: &Ask) -> Duration {
     match ask {
@@ -109,7 +112,12 @@ pub(crate) fn serve(run: &Path, called: impl Fn(Call) + Send + Sync + 'static) -
     })?;
     let called = Arc::new(called);
     std::thread::spawn(move || {
-        for stream in listener.incoming().filter_map(Result::ok) {
+        for stream in listener.incoming() {
+            let Ok(stream) = stream else {
+                // No descriptor is left, for a while.
+                std::thread::sleep(ACCEPT_PAUSE);
+                continue;
+            };
             let called = Arc::clone(&called);
             // On a thread of its own: one that waits for long must not keep a policy from being replaced. A caller that goes
             // away has taken its question with it.

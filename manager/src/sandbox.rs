@@ -329,10 +329,10 @@ impl Running {
         // The machine first: whatever becomes of the record, the agent does nothing more.
         self.guest.close();
         let patience = if result.is_ok() { POWER_OFF } else { Duration::ZERO };
-        let Self { mut processes, mut recorder, mut events, timings, .. } = self;
+        let Self { mut processes, mut recorder, mut sessions, mut events, timings, .. } = self;
         processes.machine.wait_up_to(patience);
         drop(processes.machine);
-        let recorded = recorder.ended(&result);
+        let recorded = sessions.all_ended(&mut recorder).and_then(|()| recorder.ended(&result));
         for process in [processes.proxy, processes.router].into_iter().flatten() {
             process.stop(CHILD_GRACE);
         }
@@ -363,7 +363,9 @@ impl Running {
                 Ok(())
             }
             Event::Guest(Heard::Message(FromGuest::Executed { executions, unlisted })) => {
-                self.recorder.executed(&executions, unlisted, self.prepared.agent_uid())
+                let recorded = self.recorder.executed(&executions, unlisted, self.prepared.agent_uid());
+                self.guest.recorded();
+                recorded
             }
             Event::Machine(Report::Event(MachineEvent::Ready { .. })) => Ok(()),
             Event::Audit(Report::Event(event)) if !matches!(event, AuditEvent::Failed { .. }) => {

@@ -4,13 +4,16 @@
 //!
 //! *Invariant:* a command is on the record before the guest hears of it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use audit::Phase;
+use rustix::event::{PollFd, PollFlags};
 use wire::control::{Execute, Exit, FromGuest, ToGuest};
 use wire::frame;
 use wire::operator::{Answer, Command};
@@ -20,8 +23,18 @@ use crate::failure::{ExitStatus, Failure};
 use crate::operator::{Caller, PATIENCE};
 use crate::record::Recorder;
 
-/// Sessions at once.
+/// Sessions at once; as many streams that have not said which session they are of.
 const MOST: usize = 32;
+
+/// Longest first frame of a stream, and how long a part of it may take.
+const FIRST_FRAME: usize = 64;
+const FIRST_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Before the next try to accept a stream, when one failed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Longest cause that a guest may give.
+const MAX_CAUSE: usize = 300;
 
 /// The sessions of one sandbox.
 #[derive(Debug)]
@@ -29,12 +42,16 @@ pub(crate) struct Sessions {
     guest: ToGuestQueue,
     waiting: Waiting,
     last: u32,
-    running: usize,
+    running: BTreeSet<u32>,
 }
 
 /// Those that the guest has not opened its stream for, by number.
 #[derive(Clone, Debug, Default)]
-struct Waiting(Arc<Mutex<HashMap<u32, SyncSender<UnixStream>>>>);
+struct Waiting {
+    sessions: Arc<Mutex<HashMap<u32, SyncSender<UnixStream>>>>,
+    /// Streams whose first frame is being read.
+    reading: Arc<AtomicUsize>,
+}
 
 /// A session that came to its end.
 #[derive(Debug)]
@@ -49,16 +66,14 @@ impl Sessions {
         let waiting = Waiting::default();
         let expected = waiting.clone();
         std::thread::spawn(move || {
-            for stream in listener.incoming().filter_map(Result::ok) {
-                // Nobody is expected: no thread for it.
-                if expected.map().is_empty() {
-                    continue;
+            for stream in listener.incoming() {
+                match stream {
+                    Ok(stream) => expected.take(stream),
+                    Err(_no_descriptor) => std::thread::sleep(ACCEPT_PAUSE),
                 }
-                let expected = expected.clone();
-                std::thread::spawn(move || expected.hand_over(stream));
             }
         });
-        Self { guest, waiting, last: 0, running: 0 }
+        Self { guest, waiting, last: 0, running: BTreeSet::new() }
     }
 
     /// Begins a session for `caller`; `ended` is called once, when it is over.
@@ -69,15 +84,28 @@ impl Sessions {
         recorder: &mut Recorder,
         ended: impl FnOnce(Ended) + Send + 'static,
     ) {
-        match self.start(&caller, command, recorder) {
-            Ok((session, stream)) => {
-                self.running += 1;
-                std::thread::spawn(move || {
-                    let how = attend(&caller, session, &stream);
-                    ended(Ended { session, how });
-                });
-            }
-            Err(failure) => caller.answer(Answer::from(failure)),
+        let execute = match self.fits(command) {
+            Ok(execute) => execute,
+            Err(failure) => return caller.answer(Answer::from(failure)),
+        };
+        self.last += 1;
+        let session = self.last;
+        if let Err(failure) = record(session, &caller, &execute, recorder) {
+            return caller.answer(Answer::from(failure));
+        }
+        self.running.insert(session);
+        let stream = self.waiting.expect(session);
+        let asked = self.guest.send(ToGuest::Open { session }).is_ok();
+        let waiting = self.waiting.clone();
+        let attending = std::thread::Builder::new().name(format!("session {session}")).spawn(move || {
+            let how = attend(&caller, (session, execute), asked.then_some(&stream));
+            waiting.map().remove(&session);
+            ended(Ended { session, how });
+        });
+        if let Err(error) = attending {
+            // The caller is gone with the thread that did not begin, and hears that the line is cut.
+            let how = Err(format!("no thread is left: {error}"));
+            let _the_log_says_why = self.ended(Ended { session, how }, recorder);
         }
     }
 
@@ -87,8 +115,10 @@ impl Sessions {
         Ended { session, how }: Ended,
         recorder: &mut Recorder,
     ) -> Result<(), Failure> {
-        self.running -= 1;
         self.waiting.map().remove(&session);
+        if !self.running.remove(&session) {
+            return Ok(());
+        }
         let (code, detail) = match how {
             Ok(exit) => {
                 let status = ExitStatus::of(exit).unwrap_or_else(|failure| failure.status);
@@ -99,12 +129,15 @@ impl Sessions {
         recorder.command(Phase::CommandEnded, code, detail)
     }
 
-    fn start(
-        &mut self,
-        caller: &Caller,
-        command: Command,
-        recorder: &mut Recorder,
-    ) -> Result<(u32, Receiver<UnixStream>), Failure> {
+    /// Records that all are over, with the sandbox.
+    pub(crate) fn all_ended(&mut self, recorder: &mut Recorder) -> Result<(), Failure> {
+        while let Some(session) = self.running.first().copied() {
+            self.ended(Ended { session, how: Err("the sandbox ended".to_owned()) }, recorder)?;
+        }
+        Ok(())
+    }
+
+    fn fits(&self, command: Command) -> Result<Box<Execute>, Failure> {
         let Command { frames, command, env, workdir, terminal } = command;
         if frames != wire::VERSION {
             return Err(Failure::new(
@@ -112,32 +145,59 @@ impl Sessions {
                 "use the openshell that started it, or start the sandbox again",
             ));
         }
-        if self.running >= MOST {
+        if self.running.len() >= MOST {
             return Err(Failure::new(
                 format_args!("{MOST} commands run in the sandbox already"),
                 "end one of them",
             ));
         }
-        self.last += 1;
-        let session = self.last;
-        let words: Vec<String> = command.iter().map(|word| format!("{word:?}")).collect();
-        let detail = format!("session {session}, asked for by user {}: {}", caller.uid(), words.join(" "));
-        recorder.command(Phase::CommandStarted, None, detail)?;
-        let (handed, stream) = sync_channel(1);
-        self.waiting.map().insert(session, handed);
-        let execute = Box::new(Execute { session, command, env, workdir, terminal });
-        self.guest.send(ToGuest::Execute(execute)).map_err(|_stuck| {
-            Failure::new("the guest takes no commands", "try again; if it hangs, stop the sandbox")
-        })?;
-        Ok((session, stream))
+        let execute = Box::new(Execute { command, env, workdir, terminal });
+        let length =
+            frame::encode(&ToGuest::Execute(execute.clone())).map_or(usize::MAX, |frame| frame.len());
+        if length > frame::SMALL {
+            return Err(Failure::new(
+                format_args!("the command and its variables are longer than {} KiB", frame::SMALL / 1024),
+                "put them into a file, and pass it on standard input",
+            ));
+        }
+        Ok(execute)
     }
 }
 
+fn record(session: u32, caller: &Caller, execute: &Execute, recorder: &mut Recorder) -> Result<(), Failure> {
+    let words: Vec<String> = execute.command.iter().map(|word| format!("{word:?}")).collect();
+    let detail = format!("session {session}, asked for by user {}: {}", caller.uid(), words.join(" "));
+    recorder.command(Phase::CommandStarted, None, detail)
+}
+
 impl Waiting {
+    /// Hands a stream over to the session that waits for it.
+    fn take(&self, stream: UnixStream) {
+        // Nobody is expected, or more come than are expected: no thread for it.
+        if self.map().is_empty() || self.reading.load(Ordering::Relaxed) >= MOST {
+            return;
+        }
+        self.reading.fetch_add(1, Ordering::Relaxed);
+        let waiting = self.clone();
+        let reading = std::thread::Builder::new().spawn(move || {
+            waiting.hand_over(stream);
+            waiting.reading.fetch_sub(1, Ordering::Relaxed);
+        });
+        if reading.is_err() {
+            self.reading.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    fn expect(&self, session: u32) -> Receiver<UnixStream> {
+        let (handed, stream) = sync_channel(1);
+        self.map().insert(session, handed);
+        stream
+    }
+
     /// Reads which session the stream is for.
     fn hand_over(&self, mut stream: UnixStream) {
-        let _kept = stream.set_read_timeout(Some(PATIENCE));
-        if let Ok(FromGuest::Session { session }) = frame::read(&mut stream, frame::SMALL) {
+        let _kept = stream.set_read_timeout(Some(FIRST_PATIENCE));
+        if let Ok(FromGuest::Session { session }) = frame::read(&mut stream, FIRST_FRAME) {
             let handed = self.map().remove(&session);
             // A caller that gave up meanwhile has left its end.
             handed.map(|handed| handed.send(stream));
@@ -145,18 +205,24 @@ impl Waiting {
     }
 
     fn map(&self) -> MutexGuard<'_, HashMap<u32, SyncSender<UnixStream>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Lives the session's life.
-fn attend(caller: &Caller, session: u32, stream: &Receiver<UnixStream>) -> Result<Exit, String> {
-    let Ok(guest) = stream.recv_timeout(PATIENCE) else {
-        caller.answer(Answer::from(Failure::new(
-            "the guest did not start the command in time",
-            "try again; if it hangs, stop the sandbox",
-        )));
-        return Err("the guest did not start it in time".to_owned());
+/// Lives the session's life. `None`: the guest could not even be asked.
+fn attend(
+    caller: &Caller,
+    (session, execute): (u32, Box<Execute>),
+    stream: Option<&Receiver<UnixStream>>,
+) -> Result<Exit, String> {
+    let begun = stream.and_then(|stream| stream.recv_timeout(PATIENCE).ok()).and_then(|guest| {
+        frame::write(&mut &guest, &ToGuest::Execute(execute)).ok()?;
+        Some(guest)
+    });
+    let Some(guest) = begun else {
+        let cause = "the guest did not open a session in time; the command did not run";
+        caller.answer(Answer::from(Failure::new(cause, "try again; if it hangs, stop the sandbox")));
+        return Err("the guest did not open it in time".to_owned());
     };
     caller.answer(Answer::Executing { session });
     relay(caller.stream(), &guest)
@@ -168,20 +234,25 @@ fn relay(caller: &UnixStream, guest: &UnixStream) -> Result<Exit, String> {
         let unlimited = stream.set_read_timeout(None).and_then(|()| stream.set_write_timeout(None));
         unlimited.map_err(|error| error.to_string())?;
     }
+    let hang_up = || {
+        // What was written before is still read.
+        let _closed = (guest.shutdown(Shutdown::Both), caller.shutdown(Shutdown::Both));
+    };
     std::thread::scope(|scope| {
-        scope.spawn(|| {
+        let upwards = std::thread::Builder::new().spawn_scoped(scope, || {
             while let Some(message) = from_caller(caller) {
-                let mut to = guest;
-                if frame::write(&mut to, &message).is_err() {
+                if frame::write(&mut &*guest, &message).is_err() {
                     break;
                 }
             }
             // Without its caller the process is hung up on; after its end there is nobody to hang up on.
             let _closed = guest.shutdown(Shutdown::Both);
         });
-        let how = to_caller(caller, guest);
-        // What was written before is still read.
-        let _closed = caller.shutdown(Shutdown::Both);
+        let how = match upwards {
+            Ok(_reading) => to_caller(caller, guest),
+            Err(error) => Err(format!("no thread is left: {error}")),
+        };
+        hang_up();
         how
     })
 }
@@ -192,18 +263,24 @@ fn from_caller(mut caller: &UnixStream) -> Option<ToGuest> {
         Ok(message @ (ToGuest::Input(_) | ToGuest::EndOfInput | ToGuest::Signal(_) | ToGuest::Resize(_))) => {
             Some(message)
         }
-        Ok(ToGuest::Setup(_) | ToGuest::Execute(_)) | Err(_) => None,
+        Ok(ToGuest::Setup(_) | ToGuest::Open { .. } | ToGuest::Execute(_)) | Err(_) => None,
     }
 }
 
 fn to_caller(mut caller: &UnixStream, mut guest: &UnixStream) -> Result<Exit, String> {
     loop {
+        if has_left(caller, guest) {
+            return Err("its caller left".to_owned());
+        }
         let message: FromGuest =
             frame::read(&mut guest, frame::SMALL).map_err(|_gone| "it was cut off".to_owned())?;
-        let ended = match &message {
-            FromGuest::Output { .. } => None,
-            FromGuest::Exited(exit) => Some(Ok(*exit)),
-            FromGuest::Failed { cause, .. } => Some(Err(cause.clone())),
+        let (message, ended) = match message {
+            FromGuest::Output { .. } => (message, None),
+            FromGuest::Exited(exit) => (message, Some(Ok(exit))),
+            FromGuest::Failed { stage, cause } => {
+                let cause = presentable(&cause);
+                (FromGuest::Failed { stage, cause: cause.clone() }, Some(Err(cause)))
+            }
             _other => return Err("the guest spoke out of turn".to_owned()),
         };
         // A caller that is gone has ended the session from the other side.
@@ -212,6 +289,22 @@ fn to_caller(mut caller: &UnixStream, mut guest: &UnixStream) -> Result<Exit, St
             return ended;
         }
     }
+}
+
+/// Waits until the guest has something to say, or its caller is gone. One that left while its input waits for the process is
+/// seen here only.
+fn has_left(caller: &UnixStream, guest: &UnixStream) -> bool {
+    let mut ends =
+        [PollFd::new(guest, PollFlags::IN), PollFd::new(caller, PollFlags::RDHUP | PollFlags::HUP)];
+    match rustix::event::poll(&mut ends, None) {
+        Ok(_) => ends[0].revents().is_empty() && !ends[1].revents().is_empty(),
+        Err(_interrupted) => false,
+    }
+}
+
+/// Text of the guest that drives no terminal.
+fn presentable(cause: &str) -> String {
+    cause.chars().take(MAX_CAUSE).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -33,8 +33,9 @@ impl Raw {
 
 impl Drop for Raw {
     fn drop(&mut self) {
-        // The terminal may be gone; then nobody is left to see it raw.
-        let _gone = tcsetattr(stdin(), OptionalActions::Now, &self.0);
+        // What the terminal answered to the guest's last questions is not for the shell. It may be gone; then nobody
+        // is left to see it raw.
+        let _gone = tcsetattr(stdin(), OptionalActions::Flush, &self.0);
     }
 }
 

@@ -9,11 +9,18 @@
 //!   Output …     ───────────────►
 //!   Executed …   ───────────────►           programs that ran or were refused
 //!                ◄───────────────  Input, EndOfInput, Signal, Resize …
-//!                ◄───────────────  Execute  one more process beside the agent's …
+//!                ◄───────────────  Open     a session for one more process beside the agent's …
 //!   Exited       ───────────────►           then the guest powers off
 //! ```
-//! … has a connection of its own, to [`crate::vsock::SESSIONS`]: `Session` comes first on it, then what comes between
-//! `Started` and the end above.
+//! … has a connection of its own, to [`crate::vsock::SESSIONS`]:
+//!
+//! ```text
+//!   Session      ───────────────►           which one
+//!                ◄───────────────  Execute  once
+//!   Output …     ───────────────►
+//!                ◄───────────────  Input, EndOfInput, Signal, Resize …
+//!   Exited       ───────────────►           or Failed
+//! ```
 //!
 //! `Failed` may come instead of any guest message after `Hello`; the guest powers off after it.
 //! Every guest message is a claim: the manager bounds what it accepts and never acts on its content
@@ -94,7 +101,12 @@ pub enum ToGuest {
     Signal(i32),
     /// The terminal's size changed.
     Resize(Size),
-    /// Start one more process, confined as the agent is.
+    /// Open a session.
+    Open {
+        /// Its number.
+        session: u32,
+    },
+    /// On a session's connection: start a process, confined as the agent is.
     Execute(Box<Execute>),
 }
 
@@ -195,8 +207,6 @@ pub struct Agent {
 /// One more process beside the agent's.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Execute {
-    /// The session's number.
-    pub session: u32,
     /// Program and arguments; the program is looked up in the environment's `PATH`.
     pub command: Vec<String>,
     /// What is added to the agent's environment, or takes its place.
@@ -332,9 +342,10 @@ redacted_debug!(ToGuest,
     Self::EndOfInput => "EndOfInput",
     Self::Signal(number) => format!("Signal({number})"),
     Self::Resize(size) => format!("Resize({size:?})"),
+    Self::Open { session } => format!("Open {{ {session} }}"),
     Self::Execute(execute) => format!("{execute:?}"),
 );
 redacted_debug!(Execution, done => format!("Execution {{ refused: {:?}, {} times }}", done.refused, done.times));
 redacted_debug!(File, file => format!("File {{ {:?}, <{} bytes> }}", file.path, file.content.len()));
-redacted_debug!(Execute, execute => format!("Execute {{ {}, command: {:?}, env: <redacted> }}", execute.session, execute.command));
+redacted_debug!(Execute, execute => format!("Execute {{ command: {:?}, env: <redacted> }}", execute.command));
 redacted_debug!(Agent, agent => format!("Agent {{ command: {:?}, env: <redacted>, workdir: {:?} }}", agent.command, agent.workdir));

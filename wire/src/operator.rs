@@ -83,7 +83,7 @@ pub enum Ask {
 }
 
 /// A process to start.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Command {
     /// [`crate::VERSION`] of who asks: frames follow it.
@@ -98,6 +98,13 @@ pub struct Command {
     /// The terminal's size, if it is to have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terminal: Option<Size>,
+}
+
+impl std::fmt::Debug for Command {
+    /// Without the environment, which may hold secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Command {{ {:?}, env: <redacted> }}", self.command)
+    }
 }
 
 /// For how long something is to be allowed.

@@ -39,10 +39,11 @@ fn set(file: &str, value: impl std::fmt::Display) -> io::Result<()> {
     std::fs::write(group().join(file), value.to_string())
 }
 
-/// Whether the kernel ended a process of the agent because memory ran out.
-pub(crate) fn ran_out_of_memory() -> bool {
+/// How many processes of the agent the kernel has ended because memory ran out.
+pub(crate) fn killed() -> u64 {
     let events = std::fs::read_to_string(group().join("memory.events")).unwrap_or_default();
-    events.lines().filter_map(|line| line.strip_prefix("oom_kill ")).any(|count| count.trim() != "0")
+    let counts = events.lines().filter_map(|line| line.strip_prefix("oom_kill "));
+    counts.filter_map(|count| count.trim().parse::<u64>().ok()).sum()
 }
 
 fn group() -> PathBuf {

@@ -85,6 +85,14 @@ impl Channel {
         Ok((Self(ours), Self(theirs)))
     }
 
+    /// The same end once more.
+    ///
+    /// # Errors
+    /// No descriptor is left.
+    pub(crate) fn try_clone(&self) -> std::io::Result<Self> {
+        self.0.try_clone().map(Self)
+    }
+
     /// Sends a message.
     ///
     /// # Errors

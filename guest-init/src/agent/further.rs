@@ -1,8 +1,10 @@
 //! Further sessions: processes that the operator starts beside the agent's, in its namespaces and its confinement, each
 //! with a connection of its own to the manager.
 //!
-//! *Invariant:* nothing that goes wrong here ends the agent's own session.
+//! *Invariant:* nothing that goes wrong here ends the agent's own session. A command comes on the session's own connection: one
+//! that the manager has given up has none any more, and does not run.
 
+use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
@@ -15,11 +17,11 @@ use crate::cause::chain;
 use crate::control::{Control, ControlError};
 use crate::host::Host;
 
-/// What every further process takes over from the agent.
+/// Opens them.
 pub(crate) struct Further {
     host: Arc<dyn Host>,
-    env: Vec<(String, String)>,
-    workdir: String,
+    /// Where orders go.
+    warden: Channel,
 }
 
 /// One that the warden was told to start.
@@ -29,28 +31,29 @@ struct Ordered {
 }
 
 impl Further {
-    pub(crate) fn new(host: Arc<dyn Host>, agent: &Agent) -> Self {
-        Self { host, env: agent.env.clone(), workdir: agent.workdir.clone() }
+    /// # Errors
+    /// No descriptor is left.
+    pub(crate) fn new(host: Arc<dyn Host>, warden: &Channel) -> io::Result<Self> {
+        Ok(Self { host, warden: warden.try_clone()? })
     }
 
-    /// Has the warden start it, and serves it on a thread of its own. What fails is told on the session's connection.
-    pub(super) fn start(&self, execute: Execute, warden: &Channel) {
-        let (session, host) = (execute.session, Arc::clone(&self.host));
-        let ordered = self.order(execute, warden);
-        // Without a thread the manager gives the session up in time.
+    /// Opens a session, and serves it on a thread of its own.
+    pub(super) fn open(&self, session: u32) {
+        let (host, warden) = (Arc::clone(&self.host), self.warden.try_clone());
+        let Ok(warden) = warden else { return };
+        // Without a thread or a descriptor the manager gives the session up in time.
         let _started = std::thread::Builder::new().name(format!("session {session}")).spawn(move || {
             // A manager that is gone has nobody left to hear of it.
-            let _gone = serve(&*host, session, ordered);
+            let _gone = serve(&*host, session, &warden);
         });
     }
+}
 
-    fn order(&self, execute: Execute, warden: &Channel) -> Result<Ordered, AgentError> {
-        let Execute { command, env: added, workdir, terminal, .. } = execute;
-        let kept = |(name, _): &&(String, String)| !added.iter().any(|(other, _)| other == name);
-        let mut env: Vec<_> = self.env.iter().filter(kept).cloned().collect();
-        env.extend(added);
-        let agent =
-            Agent { command, env, workdir: workdir.unwrap_or_else(|| self.workdir.clone()), terminal };
+impl Ordered {
+    fn by(execute: Execute, warden: &Channel) -> Result<Self, AgentError> {
+        let Execute { command, env, workdir, terminal } = execute;
+        // What is missing is the warden's to add.
+        let agent = Agent { command, env, workdir: workdir.unwrap_or_default(), terminal };
         let (streams, inner) = super::streams(terminal)?;
         let (channel, theirs) = Channel::pair()?;
         let mut fds = vec![theirs.as_fd()];
@@ -58,21 +61,20 @@ impl Further {
             fds.extend(pipes.iter().map(AsFd::as_fd));
         }
         warden.send_with(&Order::Execute(agent), &fds)?;
-        Ok(Ordered { channel, streams })
+        Ok(Self { channel, streams })
     }
-}
 
-impl Ordered {
     fn running(mut self) -> Result<Running, AgentError> {
         let streams = super::viewed(&mut self.channel, self.streams)?;
         super::executing(self.channel, streams)
     }
 }
 
-fn serve(host: &dyn Host, session: u32, ordered: Result<Ordered, AgentError>) -> Result<(), ControlError> {
+fn serve(host: &dyn Host, session: u32, warden: &Channel) -> Result<(), ControlError> {
     let mut control = Control::connect(host, SESSIONS)?;
     control.send(&FromGuest::Session { session })?;
-    let last = match ordered.and_then(Ordered::running) {
+    let execute = control.receive_execute()?;
+    let last = match Ordered::by(*execute, warden).and_then(Ordered::running) {
         Ok(running) => FromGuest::Exited(session::serve(&mut control, running, None)?),
         Err(error) => FromGuest::Failed { stage: Stage::Agent, cause: chain(&error) },
     };

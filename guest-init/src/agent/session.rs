@@ -42,6 +42,10 @@ struct Session<'a> {
     /// Output streams that have not ended.
     outputs: Vec<(Stream, OwnedFd)>,
     exit: Option<Exit>,
+    /// Bytes of output that came after its end.
+    late: usize,
+    /// What the kernel had ended for want of memory when it began.
+    killed_before: u64,
     whole: Option<Whole>,
 }
 
@@ -81,7 +85,17 @@ pub(crate) fn serve(
             (Stdin::new(copy, true), vec![(Stream::Stdout, master)])
         }
     };
-    Session { control, channel: running.channel, stdin, outputs, exit: None, whole }.run()
+    Session {
+        control,
+        channel: running.channel,
+        stdin,
+        outputs,
+        exit: None,
+        late: 0,
+        killed_before: cgroup::killed(),
+        whole,
+    }
+    .run()
 }
 
 impl Session<'_> {
@@ -114,7 +128,8 @@ impl Session<'_> {
     /// agent leaves nobody behind.)
     fn is_drained(&self, ready: &[(Source, PollFlags)]) -> bool {
         let more = ready.iter().any(|(source, _)| matches!(source, Source::Output(_)));
-        self.is_over() && !more && self.control.queued() < FULL
+        // No pipe and no terminal holds more.
+        self.is_over() && (!more || self.late > FULL) && self.control.queued() < FULL
     }
 
     fn is_over(&self) -> bool {
@@ -206,13 +221,9 @@ impl Session<'_> {
                     let _ = rustix::termios::tcsetwinsize(fd, warden::winsize(size));
                 }
             }
-            ToGuest::Execute(execute) => {
-                if let Some(whole) = &self.whole {
-                    whole.further.start(*execute, &self.channel);
-                }
-            }
-            // The manager sends one setup; a second one changes nothing.
-            ToGuest::Setup(_) => {}
+            ToGuest::Open { session } => self.whole.iter().for_each(|whole| whole.further.open(session)),
+            // The manager sends one setup, and one command to a session; a second one changes nothing.
+            ToGuest::Setup(_) | ToGuest::Execute(_) => {}
         }
     }
 
@@ -221,12 +232,21 @@ impl Session<'_> {
             Ok((Report::NotFound, _)) => Some(Exit::NotFound),
             Ok((Report::NotExecutable, _)) => Some(Exit::NotExecutable),
             Ok((Report::Returned(code), _)) => Some(Exit::Code(code)),
-            Ok((Report::Killed(signal), _)) => Some(killed(signal)),
+            Ok((Report::Killed(signal), _)) => Some(self.killed(signal)),
             Ok(_) => None,
             // The warden itself died, which only the kernel can have done.
-            Err(ChannelError::Closed | ChannelError::Socket(_)) => Some(killed(libc::SIGKILL)),
+            Err(ChannelError::Closed | ChannelError::Socket(_)) => Some(self.killed(libc::SIGKILL)),
             Err(_malformed) => None,
         };
+    }
+
+    /// A kill that it did not get from the manager or itself may have been the kernel's.
+    fn killed(&self, signal: i32) -> Exit {
+        if signal == libc::SIGKILL && cgroup::killed() > self.killed_before {
+            Exit::OutOfMemory
+        } else {
+            Exit::Signal(signal)
+        }
     }
 
     fn on_output(&mut self, index: usize) -> Result<(), ControlError> {
@@ -235,6 +255,7 @@ impl Session<'_> {
         match rustix::io::read(&*fd, &mut chunk) {
             Ok(length) if length > 0 => {
                 chunk.truncate(length);
+                self.late += if self.exit.is_some() { length } else { 0 };
                 self.control.send(&FromGuest::Output { stream: *stream, bytes: chunk })
             }
             Err(Errno::AGAIN | Errno::INTR) => Ok(()),
@@ -301,14 +322,5 @@ impl Stdin {
         if *ending {
             *self = Self::Closed;
         }
-    }
-}
-
-/// A kill that the agent did not get from the manager or itself may have been the kernel's.
-fn killed(signal: i32) -> Exit {
-    if signal == libc::SIGKILL && cgroup::ran_out_of_memory() {
-        Exit::OutOfMemory
-    } else {
-        Exit::Signal(signal)
     }
 }

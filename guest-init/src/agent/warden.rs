@@ -2,11 +2,11 @@
 //! It starts the agent's process and those of further sessions, forwards signals to them, reaps what they leave
 //! behind, and ends with the agent; the kernel then ends every other process of the namespace.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use jail::guest::{ConfineError, Inside, Newborn, NotExecuted, Program, Split, Viewed};
 use rustix::event::{PollFd, PollFlags};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
 use rustix::pty::OpenptFlags;
@@ -14,7 +14,7 @@ use rustix::termios::Winsize;
 use wire::control::{Agent, Size};
 
 use super::Inner;
-use super::channel::{Channel, Order, Report};
+use super::channel::{Channel, ChannelError, Order, Report};
 use crate::cause::chain;
 use crate::sys;
 
@@ -23,6 +23,8 @@ pub(super) struct Warden<'a> {
     pub(super) channel: Channel,
     pub(super) agent: &'a Agent,
     pub(super) program: Program,
+    /// The agent's network, which it enters.
+    pub(super) network: BorrowedFd<'a>,
 }
 
 /// What a process becomes, and who hears of it.
@@ -74,6 +76,12 @@ impl Warden<'_> {
         // Without memory the kernel is to end the agent's programs, not the one that tells how they ended.
         oom_score("-1000").map_err(failed("be spared when memory runs out"))?;
         let children = sys::child_signals().map_err(failed("watch its children"))?;
+        // Least of all the root tree's: it leads out of the agent's view.
+        let mut keep = vec![children.as_fd(), self.channel.as_fd(), self.network];
+        if let Inner::Pipes(pipes) = &inner {
+            keep.extend(pipes.iter().map(AsFd::as_fd));
+        }
+        sys::close_others(&keep).map_err(failed("close what is not its own"))?;
         let viewed = inside.build_view()?;
         let birth = Birth { agent: self.agent, program: &self.program, channel: &self.channel };
         let inner = birth.present(inner)?;
@@ -122,12 +130,25 @@ impl Warden<'_> {
             if ordered {
                 match self.channel.receive_order() {
                     Ok((Order::Signal(number), _)) => forward(agent, number),
-                    Ok((Order::Execute(command), fds)) => further.extend(start(viewed, &command, fds)),
-                    Ok((Order::Start, _)) => {}
-                    Err(_gone) => return Ok(()),
+                    Ok((Order::Execute(command), fds)) => {
+                        further.extend(start(viewed, &self.beside(command), fds));
+                    }
+                    Ok((Order::Start, _)) | Err(ChannelError::Frame(_) | ChannelError::Anonymous) => {}
+                    Err(ChannelError::Closed | ChannelError::Socket(_)) => return Ok(()),
                 }
             }
         }
+    }
+}
+
+impl Warden<'_> {
+    /// What takes over the agent's environment, and its working directory if it names none.
+    fn beside(&self, mut command: Agent) -> Agent {
+        let kept = |(name, _): &&(String, String)| !command.env.iter().any(|(other, _)| other == name);
+        let mut env: Vec<_> = self.agent.env.iter().filter(kept).cloned().collect();
+        env.append(&mut command.env);
+        let workdir = if command.workdir.is_empty() { self.agent.workdir.clone() } else { command.workdir };
+        Agent { env, workdir, ..command }
     }
 }
 
@@ -138,6 +159,8 @@ impl Further {
             Ok((Order::Signal(number), _)) => forward(self.pid, number),
             Ok(_) => {}
             Err(_gone) => {
+                // It may not have a group of its own yet.
+                let _ = rustix::process::kill_process(self.pid, Signal::HUP);
                 forward(self.pid, Signal::HUP.as_raw());
                 return false;
             }
@@ -225,8 +248,12 @@ impl Birth<'_> {
         rustix::stdio::dup2_stderr(stderr).map_err(failed("place its standard error"))?;
         oom_score("0").map_err(failed("be ended when memory runs out"))?;
         sys::default_signals().map_err(failed("reset signals"))?;
-        // As the agent's user would, but before the rules hold: a directory it may not list it may still be in.
-        rustix::process::chdir(&self.agent.workdir)
+        // As the agent's user would, but before the rules hold: a directory it may not list it may still be in. The
+        // agent may have put a link there that only root can follow.
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let links = ResolveFlags::NO_MAGICLINKS;
+        rustix::fs::openat2(CWD, &self.agent.workdir, flags, Mode::empty(), links)
+            .and_then(rustix::process::fchdir)
             .map_err(|error| WardenError::Workdir(self.agent.workdir.clone(), error))?;
         let confined = newborn.confine()?;
         drop(self.channel.send(&Report::Executing));

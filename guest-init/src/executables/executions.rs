@@ -12,6 +12,8 @@ use rustix::process::Pid;
 use wire::control::{Execution, FromGuest, MAX_EXECUTIONS, MAX_PATH, RefusalReason, Unlisted};
 use wire::subject::Digest;
 
+use crate::identity::Version;
+
 /// Between two messages.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -47,6 +49,8 @@ pub(super) struct Kind {
     program: String,
     caller: String,
     refused: Option<RefusalReason>,
+    /// Another content under the same path is another kind.
+    version: Option<Version>,
 }
 
 #[derive(Debug)]
@@ -57,8 +61,12 @@ struct Count {
 }
 
 impl Kind {
-    pub(super) fn new(program: &[u8], caller: &[u8], refused: Option<RefusalReason>) -> Self {
-        Self { program: text(program), caller: text(caller), refused }
+    pub(super) fn new(
+        program: &[u8],
+        caller: &[u8],
+        (refused, version): (Option<RefusalReason>, Option<Version>),
+    ) -> Self {
+        Self { program: text(program), caller: text(caller), refused, version }
     }
 }
 
@@ -85,11 +93,14 @@ impl Executions {
         count.map(|count| count.times += 1).is_some()
     }
 
-    /// The first of its kind since it was told last.
-    pub(super) fn first(&self, kind: Kind, thread: Pid, sha256: Option<Digest>) {
+    /// The first of its kind since it was told last; `sha256` is asked only where there is room for it.
+    pub(super) fn first(&self, kind: Kind, thread: Pid, sha256: impl FnOnce() -> Option<Digest>) {
+        // Nobody else adds one.
+        let room = self.counts().table(&kind).kinds.len() < ROOM;
+        let sha256 = if room { sha256() } else { None };
         let mut counts = self.counts();
         let table = counts.table(&kind);
-        if table.kinds.len() < ROOM {
+        if room {
             let first = thread.as_raw_nonzero().get().unsigned_abs();
             table.kinds.insert(kind, Count { first, sha256, times: 1 });
         } else {
@@ -130,7 +141,7 @@ impl Executions {
         while executions.len() < MAX_EXECUTIONS {
             let refused = counts.refused.kinds.pop_first();
             let Some((kind, count)) = refused.or_else(|| counts.allowed.kinds.pop_first()) else { break };
-            let Kind { program, caller, refused } = kind;
+            let Kind { program, caller, refused, .. } = kind;
             let Count { first, sha256, times } = count;
             executions.push(Execution { program, caller, pid: first, sha256, refused, times });
         }

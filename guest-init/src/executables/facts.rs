@@ -12,7 +12,7 @@ use wire::subject::Digest;
 
 use super::rules::{Content, Facts, Hold, Role};
 use crate::boot::root::{TREE, Tree};
-use crate::identity::Digests;
+use crate::identity::{Digests, Version};
 use crate::sys::fanotify::Question;
 
 /// Longest file that is read for its digest where a list names digests.
@@ -40,6 +40,12 @@ pub(super) struct Opened<'a> {
 impl<'a> Opened<'a> {
     pub(super) fn new(question: &'a Question, digests: &'a Digests, agent: u32) -> Self {
         Self { question, digests, agent }
+    }
+
+    /// Which state of which file it is.
+    pub(super) fn version(&self) -> Option<Version> {
+        let file = File::from(self.question.file.try_clone().ok()?);
+        Some(Version::of(&file.metadata().ok()?))
     }
 
     /// The content's digest, for whoever reads the log.

@@ -9,6 +9,9 @@ use wire::subject::Digest;
 /// Dynamic loaders of the systems that images are made of. Whatever else the kernel takes for one is added.
 const LOADERS: [&str; 3] = ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux.so.2", "/lib/ld-musl-x86_64.so.1"];
 
+/// Loaders that are remembered: every program may name one of its own.
+const MOST_LOADERS: usize = 64;
+
 /// What the kernel appends to the path of a file that has none any more.
 const DELETED: &[u8] = b" (deleted)";
 
@@ -78,7 +81,9 @@ impl Rules {
 
     /// The kernel took this file for a loader.
     pub(super) fn met(&mut self, loader: Vec<u8>) {
-        self.loaders.insert(loader);
+        if self.loaders.len() < MOST_LOADERS {
+            self.loaders.insert(loader);
+        }
     }
 
     /// Everything may be executed.
@@ -127,7 +132,7 @@ impl Rules {
         }
         match (file.role(), matched) {
             (Role::Loader, _) => {
-                self.loaders.insert(path);
+                self.met(path);
                 Ok(Role::Loader)
             }
             (Role::Program, true) => Err(RefusalReason::Loader),

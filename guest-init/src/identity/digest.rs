@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::{File, Metadata};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::os::unix::fs::MetadataExt;
 use std::sync::{Mutex, PoisonError};
 
@@ -15,8 +15,8 @@ const REMEMBERED: usize = 1024;
 const CHUNK: usize = 128 * 1024;
 
 /// A state of a file: a write changes at least its `ctime`, which no program can set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Version {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Version {
     device: u64,
     inode: u64,
     size: u64,
@@ -58,7 +58,7 @@ impl Digests {
 }
 
 impl Version {
-    fn of(metadata: &Metadata) -> Self {
+    pub(crate) fn of(metadata: &Metadata) -> Self {
         Self {
             device: metadata.dev(),
             inode: metadata.ino(),
@@ -69,7 +69,9 @@ impl Version {
     }
 }
 
+/// From the file's beginning, wherever somebody who shares the descriptor has read to.
 fn hash(file: &mut File) -> io::Result<Digest> {
+    file.rewind()?;
     let mut hasher = Sha256::new();
     let mut chunk = vec![0; CHUNK];
     loop {
@@ -96,6 +98,9 @@ mod unit_tests {
         assert_eq!(read(), read());
         assert_eq!(digests.map().len(), 1);
         std::fs::write(&path, "abd").unwrap();
+        let mut shared = File::open(&path).unwrap();
+        let (first, again) = (Digests::afresh(&mut shared).unwrap(), Digests::afresh(&mut shared).unwrap());
+        assert_eq!(first, again);
         assert_ne!(read(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 }

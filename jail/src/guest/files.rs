@@ -41,15 +41,15 @@ pub(super) fn open(rules: &[PathRule]) -> Result<Rules, ConfineError> {
 }
 
 /// Puts the rules in force for the calling thread and everything it starts.
-pub(super) fn restrict(rules: Rules) -> Result<(), ConfineError> {
+pub(super) fn restrict(rules: &Rules) -> Result<(), ConfineError> {
     let mut ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
         .handle_access(AccessFs::from_all(REQUIRED))
         .and_then(|ruleset| ruleset.scope(Scope::from_all(REQUIRED)))
         .and_then(Ruleset::create)
         .map_err(ConfineError::Landlock)?;
-    for (path, access) in rules.0 {
-        ruleset = ruleset.add_rule(PathBeneath::new(path, access)).map_err(ConfineError::Landlock)?;
+    for (path, access) in &rules.0 {
+        ruleset = ruleset.add_rule(PathBeneath::new(path, *access)).map_err(ConfineError::Landlock)?;
     }
     ruleset.restrict_self().map(drop).map_err(ConfineError::Landlock)
 }

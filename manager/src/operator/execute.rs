@@ -3,8 +3,9 @@
 use std::io::{self, BufReader, Read as _, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 use wire::control::{FromGuest, MAX_CHUNK, Stream, ToGuest};
 use wire::frame;
@@ -51,18 +52,14 @@ pub fn execute(layout: &Layout, sandbox: &str, what: Execution) -> Result<ExitSt
     line.run()
 }
 
+/// Messages that wait to go out. Standard input waits when it is full; a signal that finds it full is lost, like one to
+/// a process that does not answer.
+const QUEUE: usize = 16;
+
 /// The way to the sandbox.
 struct Line {
     incoming: BufReader<UnixStream>,
-    outgoing: Outgoing,
-}
-
-/// Its outgoing half, for whoever has something to say.
-#[derive(Clone)]
-struct Outgoing {
-    stream: Arc<Mutex<UnixStream>>,
-    /// A signal that ends was passed on: the next one ends us.
-    asked_to_end: Arc<AtomicBool>,
+    outgoing: SyncSender<ToGuest>,
 }
 
 impl Line {
@@ -70,25 +67,19 @@ impl Line {
         let stream = incoming.get_ref();
         stream.set_read_timeout(None)?;
         stream.set_write_timeout(None)?;
-        let outgoing =
-            Outgoing { stream: Arc::new(Mutex::new(stream.try_clone()?)), asked_to_end: Arc::default() };
+        let mut stream = stream.try_clone()?;
+        let (outgoing, messages) = sync_channel::<ToGuest>(QUEUE);
+        // A sandbox that is gone is noticed by who reads.
+        std::thread::spawn(move || {
+            while messages.recv().is_ok_and(|next| frame::write(&mut stream, &next).is_ok()) {}
+        });
         Ok(Self { incoming, outgoing })
     }
 
     fn run(mut self) -> Result<ExitStatus, Failure> {
-        let signalled = self.outgoing.clone();
-        let hang_up = self.incoming.get_ref().try_clone().map_err(|error| {
-            Failure::new(format_args!("cannot watch for signals: {error}"), "check the limit on open files")
-        })?;
         let left = Arc::new(AtomicBool::new(false));
-        let leaving = Arc::clone(&left);
-        let _signals = Watch::start(move |signal| {
-            if signalled.signal(signal) {
-                leaving.store(true, Ordering::Relaxed);
-                let _closed = hang_up.shutdown(Shutdown::Both);
-            }
-        })?;
-        self.outgoing.clone().feed();
+        let _signals = self.pass_signals(&left)?;
+        feed(self.outgoing.clone());
         loop {
             match frame::read(&mut self.incoming, frame::SMALL) {
                 Ok(FromGuest::Output { stream: Stream::Stdout, bytes }) => show(&mut io::stdout(), &bytes),
@@ -110,46 +101,46 @@ impl Line {
             }
         }
     }
+
+    /// Signals go to the command; the second one that ends is ours, and hangs up.
+    fn pass_signals(&self, left: &Arc<AtomicBool>) -> Result<Watch, Failure> {
+        let hang_up = self.incoming.get_ref().try_clone().map_err(|error| {
+            Failure::new(format_args!("cannot watch for signals: {error}"), "check the limit on open files")
+        })?;
+        let (left, outgoing) = (Arc::clone(left), self.outgoing.clone());
+        let asked_to_end = AtomicBool::new(false);
+        Watch::start(move |signal| {
+            if signal.ends() && asked_to_end.swap(true, Ordering::Relaxed) {
+                left.store(true, Ordering::Relaxed);
+                let _closed = hang_up.shutdown(Shutdown::Both);
+            }
+            let message = match signal {
+                Received::Resized => ToGuest::Resize(terminal::size()),
+                Received::ForAgent(number) => ToGuest::Signal(number),
+                Received::Continued => return,
+            };
+            let _full = outgoing.try_send(message);
+        })
+    }
 }
 
-impl Outgoing {
-    /// Passes a signal on; whether it is ours instead, because the command had one before.
-    fn signal(&self, signal: Received) -> bool {
-        if signal.ends() && self.asked_to_end.swap(true, Ordering::Relaxed) {
-            return true;
-        }
-        match signal {
-            Received::Resized => self.send(&ToGuest::Resize(terminal::size())),
-            Received::ForAgent(number) => self.send(&ToGuest::Signal(number)),
-            Received::Continued => true,
-        };
-        false
-    }
-
-    /// Passes our standard input on, on a thread of its own. A thread that waits in a read cannot be ended; it goes with
-    /// the process.
-    fn feed(self) {
-        std::thread::spawn(move || {
-            let mut chunk = vec![0; MAX_CHUNK];
-            loop {
-                let message = match io::stdin().read(&mut chunk) {
-                    Ok(n @ 1..) => ToGuest::Input(chunk[..n].to_vec()),
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    Ok(_) | Err(_) => ToGuest::EndOfInput,
-                };
-                let last = message == ToGuest::EndOfInput;
-                if !self.send(&message) || last {
-                    return;
-                }
+/// Passes our standard input on, on a thread of its own. A thread that waits in a read cannot be ended; it goes with
+/// the process.
+fn feed(outgoing: SyncSender<ToGuest>) {
+    std::thread::spawn(move || {
+        let mut chunk = vec![0; MAX_CHUNK];
+        loop {
+            let message = match io::stdin().read(&mut chunk) {
+                Ok(n @ 1..) => ToGuest::Input(chunk[..n].to_vec()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Ok(_) | Err(_) => ToGuest::EndOfInput,
+            };
+            let last = message == ToGuest::EndOfInput;
+            if outgoing.send(message).is_err() || last {
+                return;
             }
-        });
-    }
-
-    /// Whether it went out. A sandbox that is gone is noticed by who reads.
-    fn send(&self, message: &ToGuest) -> bool {
-        let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
-        frame::write(&mut *stream, message).is_ok()
-    }
+        }
+    });
 }
 
 /// A reader who went away does not end the command: its output is dropped.

@@ -64,8 +64,7 @@ fn a_caller_that_leaves_hangs_up_on_the_guest() {
 #[test]
 fn a_caller_cannot_set_the_guest_up_or_start_more() {
     let mut between = Between::new();
-    let execute =
-        Execute { session: 1, command: vec!["x".to_owned()], env: Vec::new(), workdir: None, terminal: None };
+    let execute = Execute { command: vec!["x".to_owned()], env: Vec::new(), workdir: None, terminal: None };
     frame::write(&mut between.caller, &ToGuest::Execute(Box::new(execute))).unwrap();
     assert_eq!(between.guest_hears(), None, "it was passed on");
     between.how().unwrap_err();
@@ -92,8 +91,7 @@ fn a_guest_that_speaks_out_of_turn_ends_its_session_and_says_nothing() {
 #[test]
 fn a_stream_goes_to_the_session_that_waits_for_it_and_to_no_other() {
     let waiting = Waiting::default();
-    let (handed, stream) = sync_channel(1);
-    waiting.map().insert(3, handed);
+    let stream = waiting.expect(3);
     for first in [FromGuest::Session { session: 4 }, FromGuest::Ready { at_ns: 1 }] {
         let (mut guest, ours) = UnixStream::pair().unwrap();
         frame::write(&mut guest, &first).unwrap();
@@ -106,4 +104,33 @@ fn a_stream_goes_to_the_session_that_waits_for_it_and_to_no_other() {
     assert!(stream.try_recv().is_ok());
     // The number is used up: a second stream for it is nobody's.
     assert!(waiting.map().is_empty());
+}
+
+/// A process that reads nothing must not keep the end of its caller, or its own, from being seen.
+#[test]
+fn input_that_nobody_reads_keeps_no_session() {
+    let full = |between: &Between| {
+        let mut caller = between.caller.try_clone().unwrap();
+        spawn(move || while frame::write(&mut caller, &ToGuest::Input(vec![0; 32 * 1024])).is_ok() {})
+    };
+    let between = Between::new();
+    let writer = full(&between);
+    between.caller.shutdown(Shutdown::Both).unwrap();
+    let _guest_lives = between.guest.try_clone().unwrap();
+    between.how().unwrap_err();
+    writer.join().unwrap();
+
+    let mut between = Between::new();
+    let writer = full(&between);
+    between.guest_says(&FromGuest::Exited(Exit::Code(0)));
+    let _guest_lives = between.guest.try_clone().unwrap();
+    let _caller_lives = between.caller.try_clone().unwrap();
+    assert_eq!(between.how(), Ok(Exit::Code(0)));
+    writer.join().unwrap();
+}
+
+#[test]
+fn what_a_guest_says_of_a_failure_drives_no_terminal() {
+    let told = presentable(&format!("a\u{1b}[2Jb\u{9b}{}", "x".repeat(1000)));
+    assert!(told.starts_with("a\u{fffd}[2Jb\u{fffd}x") && told.chars().count() == MAX_CAUSE, "{told}");
 }

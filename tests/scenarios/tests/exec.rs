@@ -182,6 +182,29 @@ fn a_signal_goes_to_the_command_and_the_agents_end_ends_it() {
     assert!(text(&gone).contains("no sandbox 'scenario' is running"), "{}", text(&gone));
 }
 
+/// An agent that moves its working directory, which is a path of its rules, and puts a link to everything there gets no
+/// other process of the sandbox more than it has.
+#[test]
+fn what_the_agent_moves_gets_a_command_no_more_files() {
+    let script =
+        "cd /home/agent && mv p q && ln -s / p && ls -l /home/agent >&2; ls /; echo ready; read end; exit 0";
+    let mut started = Session::new("tiny").script(script).yaml("workdir: /home/agent/p").start();
+    let mut output = BufReader::new(started.child.stdout.take().expect("it is piped"));
+    let mut line = String::new();
+    output.read_line(&mut line).expect("it can be read");
+    assert_eq!(line, "ready\n", "the agent itself reads the root directory");
+    let home = started.dir().to_path_buf();
+    for attack in ["ls /", "ls .", "cat /var/lib/*", "cd / && ls"] {
+        let output = run(&home, &["--", "sh", "-c", attack], b"");
+        assert!(!output.status.success(), "{attack}: {}", text(&output));
+    }
+    let long = run(&home, &["--", "sh", "-c", &"a".repeat(70_000)], b"");
+    assert_eq!(long.status.code(), Some(125), "{}", text(&long));
+    let outcome = started.outcome();
+    assert_eq!((outcome.code, outcome.leftovers.len()), (Some(0), 0), "{outcome}");
+    assert!(outcome.stderr.contains("p -> /"), "the attack was not made: {outcome}");
+}
+
 /// A shell in a terminal, as a person has it: a name for the terminal, its size, job control, Ctrl-C.
 #[test]
 fn a_shell_has_a_terminal() {

@@ -31,10 +31,11 @@ impl Binaries {
     pub(crate) fn observe(&mut self, seen: Seen<'_>, settings: &NewBinary) -> Option<Finding> {
         let began = *self.began.get_or_insert(seen.now);
         let learning = seen.now.saturating_sub(began) < settings.learn * SECOND;
-        let callers =
-            owners(seen.record).iter().map(|owner| (owner.binary.as_str(), owner.sha256.as_deref()));
+        // Who executes was executed itself, and is told there with its content.
+        let users = if seen.record.event.action == Action::Execution { &[] } else { owners(seen.record) };
+        let users = users.iter().map(|owner| (owner.binary.as_str(), owner.sha256.as_deref()));
         let mut unknown = None;
-        for (path, digest) in callers.chain(executed(seen.record)) {
+        for (path, digest) in users.chain(executed(seen.record)) {
             let name = digest.unwrap_or(path);
             if self.known.contains(name) {
                 continue;
