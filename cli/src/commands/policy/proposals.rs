@@ -90,10 +90,10 @@ fn say_what_was_seen(all: &[Considered], layout: &Layout) {
 impl Considered {
     /// Finds out what the approval would change, and that the sandbox means the same by it.
     fn new(sandbox: &SandboxId, shown: Shown, policy: &str) -> Self {
-        let meaning = match Change::of(sandbox, &shown, policy) {
-            _ if !shown.proposal.is_open(&shown.standing, now().0) => Meaning::Settled,
-            Ok(change) => Meaning::Change(change),
-            Err(failure) => Meaning::Unknown(failure),
+        let meaning = if shown.proposal.is_open(&shown.standing, now().0) {
+            Change::of(sandbox, &shown, policy).map_or_else(Meaning::Unknown, Meaning::Change)
+        } else {
+            Meaning::Settled
         };
         Self { sandbox: sandbox.clone(), shown, meaning }
     }
