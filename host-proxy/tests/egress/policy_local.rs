@@ -429,12 +429,12 @@ fn what_is_approved_for_one_request_is_never_sent_twice() {
                 _ => ok("hello"),
             }),
         );
-        let bench = Setting::new(policy(upstream.port) + limits).start();
+        let bench = Setting::new(policy(upstream.port) + limits).host(NAME).start();
         let text = format!("GET /v1/a HTTP/1.1\r\nHost: {NAME}:{}\r\n\r\n", upstream.port);
         let mut stream = bench.connect(NAME, upstream.port);
         assert_eq!(Answer::of(&mut stream, text.as_bytes()).status(), 200);
-        let second = Answer::of(&mut stream, text.as_bytes()).status();
-        assert_eq!(second, if sent == 3 { 200 } else { 502 });
+        let second = Answer::of(&mut stream, text.as_bytes());
+        assert_eq!(second.status(), if sent == 3 { 200 } else { 502 }, "{}", second.text);
         assert_eq!(upstream.received().matches("GET /v1/a").count(), sent);
     }
 }

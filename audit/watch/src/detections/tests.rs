@@ -206,7 +206,7 @@ fn a_program_after_a_download() {
     play.see(Event { subject: by("/work/tool"), ..request("api.test", Decision::Allow) });
     assert_eq!(play.kinds().len(), 2, "one that runs");
     play.see(decided("/work/y", Decision::Allow));
-    assert_eq!(play.findings[2].reason, "/work/y was executed, 0 s after a download");
+    assert_eq!(play.findings[2].reason, "/work/y was executed, 5 s after a download");
 }
 
 #[test]

@@ -183,9 +183,7 @@ impl Change {
         let mut lines = match &self.wish {
             [Now::Allowed { rule }, _] => told("this request is allowed already, by rule", rule),
             [Now::Bound { reason }, _] => told("no approval would allow this request:", reason),
-            [Now::Open, Now::Allowed { rule }] => {
-                told("this request is denied, and would be allowed by rule", rule)
-            }
+            [Now::Open, Now::Allowed { rule }] => told("this request would become allowed, by rule", rule),
             [Now::Open, _] => vec!["    this request would stay denied".to_owned()],
         };
         lines.extend(self.diff.groups.iter().flat_map(super::diff::lines).map(|line| format!("    {line}")));

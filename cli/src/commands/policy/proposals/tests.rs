@@ -41,7 +41,7 @@ fn what_would_be_allowed_is_said_though_not_everything_can_be_tried() {
     let Meaning::Change(change) = &considered.meaning else { panic!("not considered") };
     assert!(!change.diff.complete && change.diff.groups.is_empty(), "the diff finds it: {:?}", change.diff);
     let text = considered.lines().join("\n");
-    assert!(text.contains("is denied, and would be allowed by rule approved-0a1b2c3d00000007"), "{text}");
+    assert!(text.contains("this request would become allowed, by rule approved-0a1b2c3d00000007"), "{text}");
     assert!(text.contains(INCOMPLETE) && !text.contains("nothing would be allowed"), "{text}");
 }
 
