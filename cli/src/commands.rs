@@ -9,6 +9,7 @@ mod vm;
 
 use std::path::Path;
 
+use audit_export::format::ascii_controls;
 use manager::failure::{ExitStatus, Failure};
 use manager::layout::Layout;
 
@@ -51,12 +52,23 @@ fn unanswered(failure: Failure) -> Failure {
 
 /// Prints `value` as JSON.
 fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(value);
-    println!(
-        "{}",
-        text.map_err(|error| Failure::new(error, "this is a fault of openshell: please report it"))?
-    );
+    println!("{}", shown_json(value)?);
     Ok(())
+}
+
+/// `value` as JSON with which no text in it drives a terminal.
+fn shown_json(value: &impl serde::Serialize) -> Result<String, Failure> {
+    let bug =
+        |error: &dyn std::error::Error| Failure::new(error, "this is a fault of openshell: please report it");
+    let text = serde_json::to_string_pretty(value).map_err(|error| bug(&error))?;
+    let mut out = Vec::with_capacity(text.len());
+    for (number, line) in text.lines().enumerate() {
+        if number > 0 {
+            out.push(b'\n');
+        }
+        ascii_controls(line, &mut out);
+    }
+    String::from_utf8(out).map_err(|error| bug(&error))
 }
 
 /// Writes a file that the user named.

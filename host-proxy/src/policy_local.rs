@@ -10,7 +10,7 @@
 //! The name has an address under every policy, and leads nowhere: no connection is ever opened for it, and no policy can have a
 //! rule for it. It is reached by a captured connection in plain HTTP to port 80 and in no other way.
 //!
-//! *Invariants:* nothing is granted here; every request is recorded before it is answered; what can be read is of this sandbox
+//! *Invariants:* nothing is granted here; no more than a few conversations are held at once, and none whose answers stay unread; every request is recorded before it is answered; what can be read is of this sandbox
 //! alone, and holds no credential and no file of the host.
 
 mod answers;
@@ -19,6 +19,7 @@ mod conversation;
 mod denials;
 mod posted;
 
+use tokio::sync::Semaphore;
 use wire::id::RequestId;
 use wire::proposal::{HOST, Standing};
 
@@ -32,18 +33,22 @@ pub(crate) use denials::Denials;
 /// Where a denial sends its reader.
 pub(crate) const DENIALS: &str = "http://policy.local/v1/denials";
 
+/// Conversations at once. Each may hold a whole answer that its client does not read.
+const MOST_CONVERSATIONS: usize = 16;
+
 /// What the agent of one sandbox has proposed.
 #[derive(Debug)]
 pub struct PolicyLocal {
     book: Book,
     teller: Teller,
+    conversations: Semaphore,
 }
 
 impl PolicyLocal {
     /// Nothing is proposed yet; what is, is told to `teller`.
     #[must_use]
     pub fn new(teller: Teller) -> Self {
-        Self { book: Book::default(), teller }
+        Self { book: Book::default(), teller, conversations: Semaphore::new(MOST_CONVERSATIONS) }
     }
 
     /// The operator has answered a proposal, or an approval is over.

@@ -26,7 +26,7 @@ use crate::failure::{Failure, chain};
 pub use credentials::refresh_credentials;
 pub use execute::{Execution, execute};
 pub use policy::set_policy;
-pub use proposals::{approve, proposals, reject};
+pub use proposals::{Look, approve, proposals, reject, seen};
 pub use standing::{list, pause, quarantine, resume};
 pub use wire::id::{RequestId, SandboxId};
 pub use wire::operator::{Approved, AskedTerms, PolicySet, Proposals, Shown, Standing};
@@ -53,6 +53,7 @@ pub(crate) fn patience(ask: &Ask) -> Duration {
         | Ask::Quarantine
         | Ask::Standing
         | Ask::Proposals
+        | Ask::Seen { .. }
         | Ask::HasProposal { .. }
         | Ask::Approve { .. }
         | Ask::Reject { .. } => PATIENCE,

@@ -10,7 +10,7 @@ use policies::proposal::Candidate;
 use policies::{Document, LoadErrors};
 use serde::Serialize;
 use wire::id::{PolicyVersion, RequestId, SandboxId};
-use wire::proposal::{MAX_KEPT, MAX_REASON, Proposal, Standing, Terms};
+use wire::proposal::{MAX_ASKER, MAX_KEPT, MAX_REASON, Proposal, Standing, Terms, dispensable};
 
 use crate::failure::{Failure, chain, wrong_policy};
 
@@ -50,16 +50,13 @@ impl Proposals {
     pub(crate) fn receive(&mut self, proposal: Proposal, now: i64) -> Result<(), Failure> {
         let known = self.get(&proposal.id).is_some();
         let Ok(candidate) = Candidate::new(proposal.wish.clone()) else { return Err(forged()) };
-        if known || proposal.reason.len() > MAX_REASON {
+        if known || proposal.reason.len() > MAX_REASON || proposal.asker.len() > MAX_ASKER {
             return Err(forged());
         }
         if self.entries.len() >= MAX_KEPT {
-            let needed = |entry: &Entry| {
-                matches!(entry.standing, Standing::Approved(_))
-                    || entry.proposal.is_open(&entry.standing, now)
-            };
             // The proxy keeps no more, and forgets in the same order; but a clock may be set between its look and this one.
-            match self.entries.iter().position(|entry| !needed(entry)) {
+            let all = self.entries.iter().map(|entry| (&entry.proposal, &entry.standing));
+            match dispensable(all, now) {
                 Some(settled) => drop(self.entries.remove(settled)),
                 None if self.entries.len() < 2 * MAX_KEPT => {}
                 None => return Err(forged()),
@@ -73,10 +70,19 @@ impl Proposals {
         self.entries.iter().find(|entry| entry.proposal.id == *id)
     }
 
-    /// All, for an operator who sees them under this policy.
-    pub(crate) fn show(&mut self, under: PolicyVersion) -> &[Entry] {
-        self.entries.iter_mut().for_each(|entry| entry.shown = Some(under));
+    /// All.
+    pub(crate) fn all(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// Notes that these were seen, if they stand for something under this policy.
+    pub(crate) fn saw(&mut self, digests: &[String], (under, policy): (PolicyVersion, &str)) {
+        let Self { sandbox, entries } = self;
+        for entry in entries {
+            if digest(sandbox, &entry.proposal, policy).is_ok_and(|digest| digests.contains(&digest)) {
+                entry.shown = Some(under);
+            }
+        }
     }
 
     pub(crate) fn stands(&mut self, id: &RequestId, standing: Standing) {

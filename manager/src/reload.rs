@@ -145,6 +145,7 @@ impl Reload {
                 unreachable!("the sandbox's loop gives that to others")
             }
             Ask::Proposals => self.list(&reply),
+            Ask::Seen { digests } => self.saw(&digests, &reply),
             Ask::HasProposal { id } => reply.send(Answer::HasProposal(self.has(&id))),
             Ask::Approve { id, terms, digest } => {
                 self.approve(Answering { id, uid, reply }, (terms, digest), recorder);
@@ -275,6 +276,7 @@ impl Reload {
                 self.refuse(failure, pending.change, (&mut *recorder, &reply));
             }
             (AskedBy::Operator(reply), Some(Approving { approval, .. })) => {
+                self.spent.remove(&approval.proposal.id);
                 let _unrecorded = recorder.approval(&approval, (Decision::Deny, Some(cause)));
                 reply.send(Answer::from(failure));
             }

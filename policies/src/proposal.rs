@@ -5,15 +5,18 @@
 #[cfg(test)]
 mod tests;
 
+use serde::Serialize;
 use wire::id::RequestId;
 use wire::proposal::{HOST, Terms, Wish};
 use wire::subject::Subject;
 
-use crate::canonical::{Arrived, Host, NotCanonical, Scheme, named};
+use crate::canonical::{Arrived, Host, NotCanonical, Scheme, named, with_plain_slashes};
 use crate::document::{Document, Lists, Query, RuleEntry, RuleLimits};
 use crate::evaluate::{Destination, Policy, Request};
 use crate::pattern::Side;
 use crate::pattern::binary::BinaryPattern;
+use crate::pattern::host::{DestinationPattern, HostPattern};
+use crate::pattern::method::MethodPattern;
 use crate::pattern::path::{Kind, PathPattern};
 use crate::place::At;
 use crate::validity::Timestamp;
@@ -31,7 +34,8 @@ const MAX_KEY: usize = 64;
 pub struct Candidate(Wish);
 
 /// What a policy says of a wish already.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Now {
     /// It allows it.
     Allowed {
@@ -62,8 +66,14 @@ pub enum Unfit {
     /// The host is written otherwise.
     #[error("'host' must be written as '{0}'")]
     Host(String),
-    /// The path is written otherwise, or has a wildcard.
-    #[error("'path' must be one canonical path, without '*' and without a query")]
+    /// No rule can name the host and the port.
+    #[error("no rule can name the destination '{0}'")]
+    Destination(String),
+    /// No rule can name the method.
+    #[error("'method' must be a registered method in capital letters, or WEBSOCKET")]
+    Method,
+    /// The path is written otherwise, has a wildcard, or is two paths: servers differ on an escaped slash.
+    #[error("'path' must be one canonical path, without '*', without '%2F' and without a query")]
     Path,
     /// A key of the query.
     #[error("'query' lists up to {MAX_KEYS} names of parameters, of letters, digits and '-._~'")]
@@ -201,7 +211,8 @@ fn check_binary(binary: &str) -> Result<(), Unfit> {
     }
 }
 
-/// Host, port, method and path are those of the one canonical request that they make.
+/// Host, port, method and path are those of the one canonical request that they make, and a rule can name each exactly: what
+/// the compiler would refuse is refused here, before anybody looks at it.
 fn check_request(Wish { host, port, method, path, .. }: &Wish) -> Result<(), Unfit> {
     let canonical = Host::parse(host)?.to_string();
     if canonical == HOST {
@@ -213,7 +224,19 @@ fn check_request(Wish { host, port, method, path, .. }: &Wish) -> Result<(), Unf
     let scheme = if *port == Scheme::Http.default_port() { Scheme::Http } else { Scheme::Https };
     let authority = format!("{host}:{port}");
     let request = named(Arrived { method, target: path, host: &authority }, scheme)?;
+    let is_it = |pattern: DestinationPattern| {
+        pattern.host == HostPattern::Exactly(host.as_str().into())
+            && (pattern.ports.first(), pattern.ports.last()) == (*port, *port)
+    };
+    if !DestinationPattern::parse(&authority, Side::Allow).is_ok_and(is_it) {
+        return Err(Unfit::Destination(authority));
+    }
+    if !matches!(MethodPattern::parse(method), Ok(MethodPattern::Exactly(name)) if name == method) {
+        return Err(Unfit::Method);
+    }
+    let resource = &request.resource;
+    let two = path.contains('*') || with_plain_slashes(path).is_some();
+    let exact = resource.path() == path && resource.query().is_none() && !two;
     let pattern = PathPattern::parse(path, Kind::Request, Side::Allow);
-    let exact = request.resource.path() == path && request.resource.query().is_none() && !path.contains('*');
     if exact && pattern.is_ok_and(|pattern| pattern.matches(path)) { Ok(()) } else { Err(Unfit::Path) }
 }

@@ -14,7 +14,7 @@ use crate::id::{PolicyVersion, RequestId};
 use crate::proposal::{Proposal, Standing as ProposalStanding, Terms};
 
 /// Version of this protocol.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// Name of the socket in a sandbox's run directory.
 pub const SOCKET: &str = "control.sock";
@@ -57,8 +57,13 @@ pub enum Ask {
     Standing,
     /// Start one more process in the guest, confined as the agent is.
     Execute(Command),
-    /// What does its agent propose? Who asks has seen it, under the policy of this moment.
+    /// What does its agent propose?
     Proposals,
+    /// These were seen: what could not be shown is not among them.
+    Seen {
+        /// [`Shown::digest`] of each.
+        digests: Vec<String>,
+    },
     /// Is this one of its proposals?
     HasProposal {
         /// The proposal.
@@ -70,7 +75,7 @@ pub enum Ask {
         id: RequestId,
         /// For how long.
         terms: AskedTerms,
-        /// What was seen: [`Shown::digest`]. `None`: what was shown last.
+        /// What was seen: [`Shown::digest`]. `None`: what was seen last.
         digest: Option<String>,
     },
     /// Do not.
@@ -151,6 +156,8 @@ pub enum Answer {
     },
     /// What its agent proposes.
     Proposals(Proposals),
+    /// It is noted what was seen.
+    Seen,
     /// Whether a proposal is one of the sandbox's.
     HasProposal(bool),
     /// What was proposed is allowed.

@@ -13,6 +13,9 @@ pub const PORT: u16 = 80;
 /// Longest reason, in bytes.
 pub const MAX_REASON: usize = 500;
 
+/// Longest name of who asks, in bytes.
+pub const MAX_ASKER: usize = 512;
+
 /// Most proposals of one sandbox that are kept, answered or not.
 pub const MAX_KEPT: usize = 32;
 
@@ -41,7 +44,7 @@ pub struct Wish {
 pub struct Proposal {
     /// The request that brought it.
     pub id: RequestId,
-    /// The programs that held the request's socket: a claim of the guest, but not of whoever asks.
+    /// The programs that held the request's socket, at most [`MAX_ASKER`] bytes: a claim of the guest, but not of whoever asks.
     pub asker: String,
     /// What is wished for.
     pub wish: Wish,
@@ -86,4 +89,20 @@ impl Proposal {
     pub fn is_open(&self, standing: &Standing, now: i64) -> bool {
         *standing == Standing::Pending && now < self.expires
     }
+}
+
+/// Which of these to forget, the oldest first, if there is no room for another one: what is expired or over, then what was
+/// rejected. Nothing that waits or is approved.
+#[must_use]
+pub fn dispensable<'a>(
+    all: impl Iterator<Item = (&'a Proposal, &'a Standing)> + Clone,
+    now: i64,
+) -> Option<usize> {
+    let is_past = |(proposal, standing): (&Proposal, &Standing)| match standing {
+        Standing::Pending => !proposal.is_open(standing, now),
+        Standing::Over(_) => true,
+        Standing::Approved(_) | Standing::Rejected(_) => false,
+    };
+    let rejected = || all.clone().position(|(_proposal, standing)| matches!(standing, Standing::Rejected(_)));
+    all.clone().position(is_past).or_else(rejected)
 }

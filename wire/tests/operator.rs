@@ -12,8 +12,8 @@ use wire::operator::{
 };
 use wire::proposal::{self, Proposal, Terms, Wish};
 
-const GOLDEN: &str = include_str!("golden/operator-v4.jsonl");
-const PROPOSALS: &str = include_str!("golden/operator-v4-proposals.jsonl");
+const GOLDEN: &str = include_str!("golden/operator-v5.jsonl");
+const PROPOSALS: &str = include_str!("golden/operator-v5-proposals.jsonl");
 
 fn same<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(line: &str, value: T) {
     assert_eq!(serde_json::from_str::<T>(line).unwrap(), value);
@@ -79,6 +79,7 @@ fn the_golden_file_of_proposals_reads_as_it_was_written() {
     let approve = |terms, digest| Ask::Approve { id: id(), terms, digest };
     let asks = [
         Ask::Proposals,
+        Ask::Seen { digests: vec![digest()] },
         Ask::HasProposal { id: id() },
         approve(AskedTerms::Once, Some(digest())),
         approve(AskedTerms::For(3600), None),
@@ -101,14 +102,15 @@ fn the_golden_file_of_proposals_reads_as_it_was_written() {
     let approved = Approved { policy: set, terms: Terms::Sandbox, rule: "- name: a\n".to_owned() };
     let answers = [
         Answer::Proposals(Proposals { policy, proposals: standings.map(shown).into() }),
+        Answer::Seen,
         Answer::HasProposal(true),
         Answer::Approved(approved),
         Answer::Rejected,
     ];
-    for (line, answer) in lines[6..].iter().zip(answers) {
+    for (line, answer) in lines[7..].iter().zip(answers) {
         same(line, Response { version: VERSION, answer });
     }
-    assert_eq!(lines.len(), 10);
+    assert_eq!(lines.len(), 12);
 }
 
 #[test]

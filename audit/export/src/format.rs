@@ -22,7 +22,7 @@ use audit_watch::FeedEvent;
 
 pub use summary::micros;
 pub use syslog::{Facility, header as syslog_header, message as syslog_message};
-pub use text::printable;
+pub use text::{ascii_controls, printable};
 
 /// Longest line of the text formats (CEF, LEEF, syslog), in bytes: what rsyslog takes as it is installed.
 pub const MAX_LINE: usize = 8000;

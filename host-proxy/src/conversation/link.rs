@@ -48,10 +48,13 @@ pub(super) struct Link<'a> {
 }
 
 impl<'a> Ways<'a> {
-    /// The kept connection if it leads to the same authority and is in order, else another one.
+    /// The kept connection if it leads to the same authority and is in order, else another one. A counted request gets another
+    /// one: it is not sent again if the kept one turns out to be gone.
     pub(super) async fn reach(self, kept: Option<Kept>) -> Result<Link<'a>, Refusal> {
         let Self { request, .. } = self;
-        let fits = |kept: &Kept| kept.scheme == request.scheme && kept.authority == request.authority;
+        let fits = |kept: &Kept| {
+            kept.scheme == request.scheme && kept.authority == request.authority && !self.is_counted()
+        };
         let upstream = match kept.filter(fits) {
             Some(Kept { mut upstream, .. }) => match upstream.is_ready().await {
                 true => upstream,
@@ -70,6 +73,11 @@ impl<'a> Ways<'a> {
         Ok(Link { ways: self, upstream })
     }
 
+    /// Whether a rule allows so many requests in all: what was approved for one request is sent once.
+    fn is_counted(self) -> bool {
+        self.permit.limits().any(|(_rule, limits)| limits.requests.is_some())
+    }
+
     async fn another(self) -> Result<Upstream, Refusal> {
         self.pool.reach(self.dialer, self.permit, (self.request, self.policy)).await
     }
@@ -77,7 +85,7 @@ impl<'a> Ways<'a> {
 
 impl Link<'_> {
     /// Sends the request. A used connection that the upstream closed meanwhile is replaced once, if the request
-    /// was not sent, or has no body and may be sent twice.
+    /// was not sent, or has no body, may be sent twice and is not counted.
     pub(super) async fn send(
         &mut self,
         request: &Outbound,
@@ -87,7 +95,9 @@ impl Link<'_> {
         let body = match self.upstream.send(request, body).await {
             Ok(response) => return Ok(response),
             Err(SendError::Unsent(body)) if reused => body,
-            Err(SendError::Failed(error)) if reused && !error.is_parse() && request.is_repeatable() => {
+            Err(SendError::Failed(error))
+                if reused && !error.is_parse() && request.is_repeatable() && !self.ways.is_counted() =>
+            {
                 tracing::debug!(%error, "a kept connection was gone");
                 Outgoing::Nothing
             }

@@ -1,14 +1,17 @@
 //! The proposals of one sandbox, bounded in number and rate. What one says never changes once it is here.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use wire::id::RequestId;
-use wire::proposal::{MAX_KEPT, Proposal, Standing};
+use wire::proposal::{MAX_KEPT, Proposal, Standing, Wish, dispensable};
 
 /// How many may come in a minute.
 const MOST_A_MINUTE: usize = 10;
+
+/// How many rejected ones are remembered after they made room: each cost a person an answer.
+const MOST_REJECTED: usize = 256;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -19,6 +22,8 @@ pub(super) struct Book(Mutex<Pages>);
 #[derive(Debug, Default)]
 struct Pages {
     entries: VecDeque<Entry>,
+    /// Those that were rejected and made room for others: a no stays a no.
+    rejected: VecDeque<Entry>,
     came: VecDeque<Instant>,
 }
 
@@ -54,8 +59,8 @@ impl Book {
     pub(super) fn enter(&self, proposal: Proposal, now: Instant) -> Result<Entered, Full> {
         let mut pages = self.pages();
         let made = proposal.made;
-        let same = |entry: &&Entry| entry.proposal.wish == proposal.wish && entry.is_live(made);
-        if let Some(entry) = pages.entries.iter().rev().find(same) {
+        let same = |entry: &&Entry| is_same(&entry.proposal.wish, &proposal.wish) && entry.is_live(made);
+        if let Some(entry) = pages.rejected.iter().chain(&pages.entries).rev().find(same) {
             return Ok(Entered::Before(Box::new(entry.clone())));
         }
         while pages.came.front().is_some_and(|first| now.duration_since(*first) >= MINUTE) {
@@ -65,9 +70,7 @@ impl Book {
             return Err(Full::Rate);
         }
         if pages.entries.len() >= MAX_KEPT {
-            let settled =
-                pages.entries.iter().position(|entry| !entry.is_needed(made)).ok_or(Full::Waiting)?;
-            pages.entries.remove(settled);
+            pages.make_room(made)?;
         }
         pages.came.push_back(now);
         pages.entries.push_back(Entry { proposal, standing: Standing::Pending });
@@ -93,11 +96,26 @@ impl Book {
 
     /// One.
     pub(super) fn get(&self, id: &str) -> Option<Entry> {
-        self.pages().entries.iter().find(|entry| entry.proposal.id.0 == id).cloned()
+        let pages = self.pages();
+        pages.entries.iter().chain(&pages.rejected).find(|entry| entry.proposal.id.0 == id).cloned()
     }
 
     fn pages(&self) -> MutexGuard<'_, Pages> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Pages {
+    fn make_room(&mut self, now: i64) -> Result<(), Full> {
+        let all = self.entries.iter().map(|entry| (&entry.proposal, &entry.standing));
+        let settled = dispensable(all, now).ok_or(Full::Waiting)?;
+        let forgotten = self.entries.remove(settled);
+        let rejected = forgotten.filter(|entry| matches!(entry.standing, Standing::Rejected(_)));
+        self.rejected.extend(rejected);
+        if self.rejected.len() > MOST_REJECTED {
+            self.rejected.pop_front();
+        }
+        Ok(())
     }
 }
 
@@ -110,11 +128,13 @@ impl Entry {
             Standing::Over(_) => false,
         }
     }
+}
 
-    /// Whether somebody waits for it, or acts by it.
-    fn is_needed(&self, now: i64) -> bool {
-        matches!(self.standing, Standing::Approved(_)) || self.proposal.is_open(&self.standing, now)
-    }
+/// Whether two wishes are for the same: the order of a query's keys means nothing.
+fn is_same(one: &Wish, other: &Wish) -> bool {
+    let keys = |wish: &Wish| wish.query.iter().cloned().collect::<BTreeSet<_>>();
+    let plain = |wish: &Wish| Wish { query: Vec::new(), ..wish.clone() };
+    plain(one) == plain(other) && keys(one) == keys(other)
 }
 
 #[cfg(test)]
@@ -180,9 +200,54 @@ mod tests {
         assert_eq!(book.enter(proposal(99, 0), later), Err(Full::Waiting), "an approval is not forgotten");
         book.stands(&id(4, 0), Standing::Rejected("no".to_owned()));
         assert_eq!(book.enter(proposal(99, 0), later), Ok(Entered::New));
-        assert_eq!((book.all().len(), book.get("4-0")), (MAX_KEPT, None));
+        assert_eq!(book.all().len(), MAX_KEPT);
+        assert!(!book.all().iter().any(|entry| entry.proposal.id == id(4, 0)));
         // What nobody answered in time makes room.
         assert_eq!(book.enter(proposal(100, 60), later + MINUTE), Ok(Entered::New));
         assert_eq!(book.all().len(), MAX_KEPT);
+    }
+
+    /// An agent that was refused would else propose other things until the no is forgotten.
+    #[test]
+    fn a_no_stays_a_no_whatever_comes_after_it() {
+        let (book, mut now) = (Book::default(), Instant::now());
+        let mut enter = |proposal: Proposal| {
+            now += MINUTE;
+            book.enter(proposal, now)
+        };
+        let refused = proposal(0, 0);
+        assert_eq!(enter(refused.clone()), Ok(Entered::New));
+        book.stands(&refused.id, Standing::Rejected("no".to_owned()));
+        assert_eq!(enter(proposal(1, 0)), Ok(Entered::New));
+        book.stands(&id(1, 0), Standing::Over("used".to_owned()));
+        for number in 2..MAX_KEPT {
+            assert_eq!(enter(proposal(number, 0)), Ok(Entered::New));
+        }
+        assert_eq!(enter(proposal(MAX_KEPT, 0)), Ok(Entered::New));
+        assert!(
+            book.get("1-0").is_none() && book.all()[0].proposal.id == refused.id,
+            "what is over goes first"
+        );
+        for number in MAX_KEPT + 1..MAX_KEPT * 3 {
+            let made = i64::try_from(number).unwrap() * 100;
+            assert_eq!(enter(proposal(number, made)), Ok(Entered::New));
+        }
+        let again = Proposal { id: id(0, 9), made: 90_000, expires: 90_060, ..refused };
+        let Ok(Entered::Before(entry)) = enter(again) else { panic!("it waits again") };
+        assert_eq!(entry.standing, Standing::Rejected("no".to_owned()));
+        assert_eq!(book.get("0-0").map(|entry| entry.standing), Some(entry.standing));
+    }
+
+    #[test]
+    fn the_order_of_a_querys_keys_makes_no_other_wish() {
+        let with = |keys: &[&str]| {
+            let mut one = proposal(1, 0);
+            one.wish.query = keys.iter().map(|key| (*key).to_owned()).collect();
+            one
+        };
+        let (book, now) = (Book::default(), Instant::now());
+        assert_eq!(book.enter(with(&["a", "b"]), now), Ok(Entered::New));
+        assert!(matches!(book.enter(with(&["b", "a", "a"]), now), Ok(Entered::Before(_))));
+        assert_eq!(book.enter(with(&["a"]), now), Ok(Entered::New));
     }
 }

@@ -12,14 +12,14 @@ use policies::proposal::Now;
 use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
 use tokio::time::timeout;
 use wire::id::RequestId;
-use wire::proposal::{PORT, Proposal};
+use wire::proposal::{MAX_ASKER, PORT, Proposal};
 use wire::proxy::ProxyEvent;
 use wire::subject::Subject;
 
 use super::answers::Reply;
 use super::book::{Entered, Entry};
 use super::posted::{self, Posted};
-use super::{PolicyLocal, is_at};
+use super::{MOST_CONVERSATIONS, PolicyLocal, is_at};
 use crate::canonical::{Arrived, Authority, CanonicalRequest, Scheme, canonicalise};
 use crate::clock::now;
 use crate::flow::Asker;
@@ -31,6 +31,9 @@ use crate::refusal::{REQUEST_ID, Refusal, Stopped};
 /// What a client may take.
 const PATIENCE: Patience =
     Patience { head: Duration::from_secs(10), idle: Duration::from_secs(60), body: Duration::from_secs(10) };
+
+/// How long a client may take to read an answer. The answer is held in memory meanwhile.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// How long a client is waited for after the last answer, and how much of what it still sends is read.
 const LINGER: Duration = Duration::from_secs(3);
@@ -60,6 +63,13 @@ where
         let _told_by_closing = proxy.judge.refuse_flow(asker, &id, Some(authority), refusal).await;
         return Ok(());
     }
+    let Ok(_slot) = proxy.local.conversations.try_acquire() else {
+        let error = format!("{MOST_CONVERSATIONS} connections to {authority} are open already");
+        let refusal = Refusal { level: Stopped::Limit, ..Refusal::unreadable(error) };
+        let id = proxy.judge.next_id();
+        let _told_by_closing = proxy.judge.refuse_flow(asker, &id, Some(authority), refusal).await;
+        return Ok(());
+    };
     let (read, write) = tokio::io::split(stream);
     let (reader, writer) = (Reader::new(read, PATIENCE), Writer::new(write));
     Conversation { proxy, asker, authority, reader, writer }.run().await
@@ -75,7 +85,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<'_, S> {
                 Err(error) => self.refuse_unread(Refusal::malformed(&error)).await?,
             };
             if close == Close::Yes {
-                self.writer.shutdown().await?;
+                timeout(ANSWER, self.writer.shutdown()).await??;
                 let _or_gives_up = timeout(LINGER, self.reader.drain(LINGER_BYTES)).await;
                 return Ok(());
             }
@@ -130,7 +140,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<'_, S> {
     /// The whole body, if it is no longer than a proposal.
     async fn body(&mut self, head: &Head) -> io::Result<Result<Vec<u8>, Refusal>> {
         if head.expects_continue {
-            self.writer.carry_on().await?;
+            timeout(ANSWER, self.writer.carry_on()).await??;
         }
         let mut body = Vec::new();
         loop {
@@ -190,14 +200,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<'_, S> {
         request: &CanonicalRequest,
         body: &[u8],
     ) -> Result<Reply, Refusal> {
-        let PolicyLocal { book, teller } = &*self.proxy.local;
+        let PolicyLocal { book, teller, .. } = &*self.proxy.local;
         let Posted { candidate, reason, expiry } = Posted::parse(body)
             .map_err(|error| refused(StatusCode::UNPROCESSABLE_ENTITY, &crate::refusal::chain(&error)))?;
         self.is_of_use(&candidate)?;
         let made = now().0;
         let proposal = Proposal {
             id: id.clone(),
-            asker: self.asker.binary.clone(),
+            asker: bounded(&self.asker.binary),
             wish: candidate.wish().clone(),
             reason,
             made,
@@ -284,10 +294,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<'_, S> {
     }
 
     async fn send(&mut self, head: &Response<()>, body: Vec<u8>, close: Close) -> io::Result<()> {
-        self.writer.head(head, Framing::Exact(body.len() as u64), close);
-        self.writer.piece(Bytes::from(body)).await?;
-        self.writer.end().await
+        let writer = &mut self.writer;
+        writer.head(head, Framing::Exact(body.len() as u64), close);
+        let all = async {
+            writer.piece(Bytes::from(body)).await?;
+            writer.end().await
+        };
+        timeout(ANSWER, all).await?
     }
+}
+
+/// Who asks, in so many bytes as the manager takes; the record has all of it.
+fn bounded(asker: &str) -> String {
+    if asker.len() <= MAX_ASKER {
+        return asker.to_owned();
+    }
+    let end = asker.floor_char_boundary(MAX_ASKER - '…'.len_utf8());
+    format!("{}…", &asker[..end])
 }
 
 fn refused(status: StatusCode, error: &str) -> Refusal {

@@ -84,11 +84,7 @@ fn binary(subject: &Subject) -> String {
 }
 
 fn cut(text: &str) -> String {
-    let mut end = text.len().min(LONGEST);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text[..end].to_owned()
+    text[..text.floor_char_boundary(LONGEST)].to_owned()
 }
 
 #[cfg(test)]

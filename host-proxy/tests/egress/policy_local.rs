@@ -1,17 +1,18 @@
 //! The proxy's own name: what an agent reads and proposes there, and what it cannot make of it.
 
 use std::io::Write;
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
 
 use hickory_proto::rr::RecordType;
 use serde_json::{Value, json};
 use wire::flow::EXPLICIT_PROXY;
-use wire::proposal::{Standing, Terms};
+use wire::proposal::{MAX_ASKER, Standing, Terms};
 use wire::proxy::ProxyEvent;
 
 use crate::bench::{Answer, Bench, Setting, curl, owner, program};
 use crate::forwarding::{NAME, policy, site};
+use crate::upstream::{Response, Upstream, ok};
 use wire::subject::Subject;
 
 const HERE: &str = "policy.local";
@@ -192,6 +193,9 @@ fn what_is_not_one_exact_request_is_no_proposal() {
         with("port", "443"),
         with("method", "*"),
         with("method", "post"),
+        with("method", "FOO"),
+        with("host", "a.1x"),
+        with("path", "/v1/notes%2F7"),
         with("path", "/v1/**"),
         with("path", "/v1/notes?q=1"),
         with("path", "/v1/../notes"),
@@ -248,6 +252,44 @@ fn several_owners_of_the_socket_are_all_named() {
     let mut stream = bench.flow((bench.resolve(HERE), 80).into(), owners);
     let answer = Answer::of(&mut stream, posted(&wish().to_string()).as_bytes());
     assert_eq!(answer.json()["asked_by"], "/usr/bin/curl, /tmp/evil", "{}", answer.text);
+}
+
+/// The manager ends a sandbox whose proxy says a line that is too long.
+#[test]
+fn who_asks_is_told_in_few_bytes_however_long_it_is() {
+    let bench = bench();
+    let long = |number: usize| owner(&format!("/{}{number}", "\u{1}é".repeat(1000)));
+    let owners = Subject::Owners((0..12).map(long).collect());
+    let mut stream = bench.flow((bench.resolve(HERE), 80).into(), owners);
+    let answer = Answer::of(&mut stream, posted(&wish().to_string()).as_bytes());
+    assert_eq!(answer.status(), 201, "{}", answer.text);
+    let ProxyEvent::Proposed { proposal } = bench.told() else { panic!("not told") };
+    let told = serde_json::to_string(&proposal).unwrap();
+    assert!(proposal.asker.len() <= MAX_ASKER && told.len() < 8192, "{}", told.len());
+    assert!(proposal.asker.ends_with('…'), "{}", proposal.asker);
+}
+
+/// Each could leave a whole answer unread.
+#[test]
+fn no_more_than_a_few_connections_are_held_at_once() {
+    let bench = bench();
+    let address = bench.resolve(HERE);
+    let text = format!("GET /v1/denials HTTP/1.1\r\nHost: {HERE}\r\n\r\n");
+    let ask = |stream: &mut std::os::unix::net::UnixStream| Answer::of(stream, text.as_bytes()).status();
+    let open = || bench.flow((address, 80).into(), curl());
+    let mut held: Vec<_> = (0..16).map(|_number| open()).collect();
+    assert!(held.iter_mut().all(|stream| ask(stream) == 200));
+    assert_eq!(ask(&mut open()), 0);
+    let refused = bench.audit.wait_for(|event| event["level"] == "limit");
+    assert_eq!(
+        (&refused["decision"], &refused["object"]["host"]),
+        (&"deny".into(), &HERE.into()),
+        "{refused}"
+    );
+    assert!(held.iter_mut().all(|stream| ask(stream) == 200), "those that are held go on");
+    held.pop();
+    // The proxy hears of the end when it reads.
+    while ask(&mut open()) != 200 {}
 }
 
 #[test]
@@ -373,4 +415,26 @@ fn of_eight_requests_at_once_by_an_approval_for_one_one_passes() {
     assert_eq!(passed.load(Ordering::Relaxed), 1);
     assert_eq!(bench.told(), ProxyEvent::RuleSpent { rule: "api".to_owned() });
     assert_eq!(bench.https(NAME, upstream.port, &request).status(), 429);
+}
+
+/// A server that takes a request and closes the connection without an answer gets other requests again.
+#[test]
+fn what_is_approved_for_one_request_is_never_sent_twice() {
+    for (limits, sent) in [("", 3), ("    limits: {requests: 2}\n", 2)] {
+        let answered = AtomicUsize::new(0);
+        let upstream = Upstream::start(
+            None,
+            Arc::new(move |_request| match answered.fetch_add(1, Ordering::Relaxed) {
+                1 => Response { bytes: Vec::new(), close: true },
+                _ => ok("hello"),
+            }),
+        );
+        let bench = Setting::new(policy(upstream.port) + limits).host(NAME).start();
+        let text = format!("GET /v1/a HTTP/1.1\r\nHost: {NAME}:{}\r\n\r\n", upstream.port);
+        let mut stream = bench.connect(NAME, upstream.port);
+        assert_eq!(Answer::of(&mut stream, text.as_bytes()).status(), 200);
+        let second = Answer::of(&mut stream, text.as_bytes());
+        assert_eq!(second.status(), if sent == 3 { 200 } else { 502 }, "{}", second.text);
+        assert_eq!(upstream.received().matches("GET /v1/a").count(), sent);
+    }
 }

@@ -8,28 +8,55 @@ use crate::failure::Failure;
 use crate::layout::Layout;
 use crate::rundir;
 
+/// What agents propose, as far as their sandboxes answer.
+#[derive(Debug)]
+pub struct Look {
+    /// What each sandbox says.
+    pub listed: Vec<(SandboxId, Proposals)>,
+    /// Those that do not answer, and why.
+    pub silent: Vec<(SandboxId, Failure)>,
+}
+
 /// What the agent of a running sandbox proposes, which `sandbox` names by its id or its agent's name; without a name, those of
-/// all that can be asked. Whoever asks has seen it.
+/// all that can be asked. [`seen`] says what of it was seen.
 ///
 /// # Errors
 /// There is no such sandbox, or it does not answer.
-pub fn proposals(layout: &Layout, sandbox: Option<&str>) -> Result<Vec<(SandboxId, Proposals)>, Failure> {
-    let listed = |sandbox: SandboxId| match ask(layout, &sandbox, Ask::Proposals)? {
-        Answer::Proposals(proposals) => Ok((sandbox, proposals)),
-        _ => Err(unasked(&sandbox)),
+pub fn proposals(layout: &Layout, sandbox: Option<&str>) -> Result<Look, Failure> {
+    let listed = |sandbox: &SandboxId| match ask(layout, sandbox, Ask::Proposals)? {
+        Answer::Proposals(proposals) => Ok(proposals),
+        _ => Err(unasked(sandbox)),
     };
-    match sandbox {
-        Some(sandbox) => Ok(vec![listed(find(layout, sandbox)?)?]),
-        None => {
-            let mut running = rundir::running(layout);
-            running.sort();
-            // One that starts, ends, or is another user's, proposes nothing to whoever asks.
-            Ok(running.into_iter().filter_map(|sandbox| listed(sandbox).ok()).collect())
+    let mut look = Look { listed: Vec::new(), silent: Vec::new() };
+    if let Some(sandbox) = sandbox {
+        let sandbox = find(layout, sandbox)?;
+        let proposals = listed(&sandbox)?;
+        look.listed.push((sandbox, proposals));
+        return Ok(look);
+    }
+    let mut running = rundir::running(layout);
+    running.sort();
+    for sandbox in running {
+        match listed(&sandbox) {
+            Ok(proposals) => look.listed.push((sandbox, proposals)),
+            Err(failure) => look.silent.push((sandbox, failure)),
         }
+    }
+    Ok(look)
+}
+
+/// Says what was seen, by its digests: that can then be approved without naming a digest.
+///
+/// # Errors
+/// The sandbox does not answer.
+pub fn seen(layout: &Layout, sandbox: &SandboxId, digests: Vec<String>) -> Result<(), Failure> {
+    match ask(layout, sandbox, Ask::Seen { digests })? {
+        Answer::Seen => Ok(()),
+        _ => Err(unasked(sandbox)),
     }
 }
 
-/// Allows what is proposed, for so long. `digest` is what was seen; without it, what was shown last. When this returns, the
+/// Allows what is proposed, for so long. `digest` is what was seen; without it, what was seen last. When this returns, the
 /// next request is decided with it.
 ///
 /// # Errors

@@ -11,8 +11,8 @@
 use std::time::Duration;
 
 use audit::{Decision, PolicyChange};
-use policies::proposal::{rule_name, rule_text};
-use policies::{Document, Policy};
+use policies::proposal::{Now, rule_name, rule_text};
+use policies::{Document, Policy, Timestamp};
 use wire::id::RequestId;
 use wire::operator::{Answer, AskedTerms, Proposals as Listed, Shown};
 use wire::proposal::{Proposal, Standing, Terms};
@@ -70,12 +70,18 @@ impl Reload {
 
     /// The last request that a rule allows is over.
     pub(crate) fn spent(&mut self, rule: &str) {
-        let approval = self.in_force.grants.iter().find(|grant| rule_name(&grant.id) == rule);
+        // The proxy may have served the one request before it said that the policy is in force.
+        let pending = self.pending.iter().flat_map(|pending| &pending.network.grants);
+        let approval = self.in_force.grants.iter().chain(pending).find(|grant| rule_name(&grant.id) == rule);
         self.spent.extend(approval.map(|grant| grant.id.clone()));
     }
 
-    /// How long nobody needs to look whether an approval is over; `None`: none is by itself.
+    /// How long nobody needs to look whether an approval is over; `None`: none is by itself, or none could be taken back before
+    /// the proxy has answered.
     pub(crate) fn look_in(&self, now: Moment) -> Option<Duration> {
+        if self.pending.is_some() {
+            return None;
+        }
         self.in_force.grants.iter().filter_map(|grant| grant.look_in(now)).min()
     }
 
@@ -123,18 +129,23 @@ impl Reload {
         self.send(Pending { network, change, asked: AskedBy::End, approving: None, ended: ended.to_vec() })
     }
 
-    /// What is proposed, for an operator who has then seen it.
-    pub(super) fn list(&mut self, reply: &Reply) {
+    /// What is proposed.
+    pub(super) fn list(&self, reply: &Reply) {
         let policy = self.in_force.answer();
-        let entries = self.proposals.show(self.in_force.version).to_vec();
-        let shown = |entry: Entry| {
-            let digest = self.proposals.digest(&entry, &policy.policy)?;
-            Ok(Shown { proposal: entry.proposal, standing: entry.standing, digest })
+        let shown = |entry: &Entry| {
+            let digest = self.proposals.digest(entry, &policy.policy)?;
+            Ok(Shown { proposal: entry.proposal.clone(), standing: entry.standing.clone(), digest })
         };
-        let proposals: Result<_, Failure> = entries.into_iter().map(shown).collect();
+        let proposals: Result<_, Failure> = self.proposals.all().iter().map(shown).collect();
         reply.send(
             proposals.map_or_else(Answer::from, |proposals| Answer::Proposals(Listed { policy, proposals })),
         );
+    }
+
+    /// An operator has seen these.
+    pub(super) fn saw(&mut self, digests: &[String], reply: &Reply) {
+        self.proposals.saw(digests, (self.in_force.version, &self.in_force.text));
+        reply.send(Answer::Seen);
     }
 
     /// Whether a proposal is one of this sandbox's.
@@ -174,6 +185,7 @@ impl Reload {
         let seen = self.proposals.digest(entry, &self.in_force.text)?;
         approval.digest = Some(seen.clone());
         self.was_seen(entry, (&seen, digest))?;
+        self.is_of_use(entry, now)?;
         if let AskedTerms::For(0) | AskedTerms::For(LONGEST..) = asked {
             return Err(Failure::new(
                 "an approval is for a second at least, and for a year at most",
@@ -227,6 +239,23 @@ impl Reload {
         Ok(())
     }
 
+    /// Whether an approval would change anything. A rule that overlaps another one would bring its limits to what is allowed
+    /// without them.
+    fn is_of_use(&self, entry: &Entry, now: Moment) -> Result<(), Failure> {
+        let policy = Policy::compile(&self.document()?).map_err(|errors| wrong_policy(&errors))?;
+        match entry.candidate.under(&policy, Timestamp(now.wall)) {
+            Now::Open => Ok(()),
+            Now::Allowed { rule } => Err(Failure::new(
+                format_args!("rule '{rule}' allows it already"),
+                "openshell policy reject tells the agent so",
+            )),
+            Now::Bound { reason } => Err(Failure::new(
+                format_args!("no approval would allow it: {reason}"),
+                "change the policy with openshell policy set, or reject the proposal",
+            )),
+        }
+    }
+
     /// Whether the operator means what is there now.
     fn was_seen(&self, entry: &Entry, (seen, digest): (&str, Option<String>)) -> Result<(), Failure> {
         let look = "look at it again: openshell policy proposals";
@@ -252,6 +281,13 @@ impl Reload {
             return reply
                 .send(Answer::from(Failure::new(cause, "openshell policy proposals shows how it stands")));
         }
+        // The approval was on its way first; a no that it overtakes would be none.
+        let approving = self.pending.as_ref().and_then(|pending| pending.approving.as_ref());
+        if approving.is_some_and(|approving| approving.approval.proposal.id == id) {
+            let cause = "its approval is just taking effect: it is not rejected";
+            let remedy = "openshell policy set, or vm quarantine, ends an approval that is in force";
+            return reply.send(Answer::from(Failure::new(cause, remedy)));
+        }
         let approval = self.answered(&entry, uid);
         match recorder.approval(&approval, (Decision::Deny, Some(reason.clone()))) {
             Ok(()) => {
@@ -265,7 +301,9 @@ impl Reload {
     /// Notes how a proposal stands, and lets the agent know.
     pub(super) fn settle(&mut self, id: &RequestId, standing: Standing) {
         self.proposals.stands(id, standing.clone());
-        self.spent.remove(id);
+        if !matches!(standing, Standing::Approved(_)) {
+            self.spent.remove(id);
+        }
         if let Some(proxy) = &mut self.proxy {
             // A proxy that hears nothing has ended, which ends the sandbox.
             let _gone = say(proxy, &ProxyCommand::ProposalStands { id: id.clone(), standing });

@@ -40,6 +40,7 @@ impl Running {
             | Ask::PolicyInForce
             | Ask::Quarantine
             | Ask::Proposals
+            | Ask::Seen { .. }
             | Ask::HasProposal { .. }
             | Ask::Approve { .. }
             | Ask::Reject { .. } => self.reload.asked(asked, &mut self.recorder),

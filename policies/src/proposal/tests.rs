@@ -109,6 +109,8 @@ fn a_wish_with_a_wildcard_or_two_readings_is_none() {
         "xn--.\u{202e}",
         "[::0001]",
         "user@api.example.com",
+        "a.1x",
+        "api.example.0x7f",
     ] {
         assert!(set(&|wish| wish.host = host.to_owned()).is_err(), "{host}");
     }
@@ -130,6 +132,7 @@ fn a_wish_with_a_wildcard_or_two_readings_is_none() {
         "/v1;a=b",
         "/%61",
         "/%2e%2e/x",
+        "/v1/notes%2F7",
         "/v1/\u{202e}x",
         "http://api.example.com/v1",
     ] {
@@ -143,6 +146,36 @@ fn a_wish_with_a_wildcard_or_two_readings_is_none() {
     assert_eq!(set(&|wish| wish.host = "192.0.2.7".to_owned()), Ok(()));
     assert_eq!(set(&|wish| wish.host = "[2001:db8::7]".to_owned()), Ok(()));
     assert!(set(&|wish| wish.path = format!("/{}", "a".repeat(2000))).is_err());
+}
+
+/// One that the compiler refused would stop whoever looks at all of them.
+#[test]
+fn every_wish_that_is_taken_makes_a_rule_that_compiles() {
+    let methods = ["GET", "WEBSOCKET", "TRACE", "FOO", "GOT", "M-SEARCH", "PRI"];
+    let hosts = ["api.example.com", "localhost", "a.1x", "a.0x", "1x", "192.0.2.7", "[2001:db8::7]", "xn--a"];
+    let paths = ["/", "/v1/notes", "/a%20b", "/a%2Fb", "/%C3%A9", "/a%2A", "/a:b,c=d", "/~"];
+    let mut taken = 0;
+    for (method, (host, path)) in methods.iter().flat_map(|method| {
+        hosts
+            .iter()
+            .flat_map(|host| paths.iter().map(move |path| (host, path)))
+            .map(move |rest| (method, rest))
+    }) {
+        let [method, host, path] = [method, host, path].map(|text| (*text).to_owned());
+        let Ok(candidate) = Candidate::new(Wish { method, host, path, ..wish() }) else { continue };
+        taken += 1;
+        let document = Document::parse("version: 1\nnetwork: []\n", "policy").unwrap();
+        let compiled = Policy::compile(&document.with_rule(candidate.rule(&id(), Terms::Sandbox)));
+        let policy = compiled.unwrap_or_else(|errors| panic!("{:?}: {errors}", candidate.wish()));
+        let now = candidate.under(&policy, Timestamp(0));
+        assert!(matches!(now, Now::Allowed { .. }), "{:?}: {now:?}", candidate.wish());
+    }
+    assert!(taken > 40, "{taken}");
+    let set = |method: &str, host: &str| {
+        Candidate::new(Wish { method: method.to_owned(), host: host.to_owned(), ..wish() }).map(drop)
+    };
+    assert_eq!(set("FOO", "api.example.com"), Err(Unfit::Method));
+    assert!(set("GET", "a.1x").is_err());
 }
 
 #[test]

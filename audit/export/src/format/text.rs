@@ -22,16 +22,30 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Control characters, line and paragraph separators, and what turns the direction of writing or joins and hides.
+/// Control characters, line and paragraph separators, what turns the direction of writing or joins and hides, and what is
+/// shown as nothing or as a space without being one.
 fn drives(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{061c}'
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+        || matches!(
+            c,
+            '\u{00ad}'
+                | '\u{034f}'
+                | '\u{115f}'
+                | '\u{1160}'
+                | '\u{17b4}'
+                | '\u{17b5}'
+                | '\u{180e}'
+                | '\u{2800}'
+                | '\u{3164}'
+                | '\u{ffa0}'
+        )
 }
 
-/// JSON with such characters as escapes of JSON's: where lines are split, more than `\n` may count as an end. They
+/// One line of JSON with such characters as escapes of JSON's: where lines are split, more than `\n` may count as an end. They
 /// stand in its texts only, so that its meaning stays.
-pub(super) fn ascii_controls(json: &str, out: &mut Vec<u8>) {
+pub fn ascii_controls(json: &str, out: &mut Vec<u8>) {
     let mut done = 0;
     for (at, c) in json.char_indices().filter(|(_at, c)| drives(*c)) {
         out.extend_from_slice(&json.as_bytes()[done..at]);
@@ -70,6 +84,9 @@ mod tests {
     fn what_drives_a_terminal_is_spelled_out() {
         assert_eq!(printable("a\u{1b}[2J\r\n\u{202e}b\u{9b}é"), "a\\u{1b}[2J\\u{d}\\u{a}\\u{202e}b\\u{9b}é");
         assert!(matches!(printable("/é/ü?"), Cow::Borrowed(_)));
+        for c in "\u{61c}\u{ad}\u{180e}\u{115f}\u{1160}\u{3164}\u{ffa0}\u{2800}".chars() {
+            assert_eq!(printable(&c.to_string()), format!("\\u{{{:x}}}", u32::from(c)));
+        }
     }
 
     #[test]

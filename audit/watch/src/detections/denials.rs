@@ -36,6 +36,10 @@ impl Denials {
             return None;
         }
         let object = event.object.as_ref();
+        // Nor is a proposal that is not taken a door: the proxy itself answers there, and it leads nowhere.
+        if object.is_some_and(|object| object.host.as_deref() == Some(wire::proposal::HOST)) {
+            return None;
+        }
         let target = object.and_then(|object| object.host.as_ref().or(object.path.as_ref()));
         let target = target.map_or("something without a name", String::as_str);
         let times = object.and_then(|object| object.times).unwrap_or(1);

@@ -103,6 +103,16 @@ fn the_same_denial_again_and_again() {
     assert_eq!(play.kinds(), []);
 }
 
+/// The proxy itself answers there: an agent that asks wrongly for help is not one that tries doors.
+#[test]
+fn what_the_proxy_refuses_at_its_own_name_is_no_door() {
+    let mut play = Play::new(Settings::default());
+    for _ in 0..500 {
+        play.see(request("policy.local", Decision::Deny));
+    }
+    assert_eq!(play.kinds(), []);
+}
+
 /// With another host each time no pair is seen twice; the sum is.
 #[test]
 fn denials_of_many_hosts_are_counted_together() {

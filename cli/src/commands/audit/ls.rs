@@ -74,8 +74,8 @@ mod tests {
     fn a_log_is_from_its_first_record_to_its_last() {
         let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../audit/tests/golden/record-v2.jsonl");
         let entry = entry(Path::new(golden)).unwrap().unwrap();
-        assert_eq!(entry.records, 6);
+        assert_eq!(entry.records, 8);
         assert_eq!(entry.from, "2026-11-29T05:20:47.000001Z");
-        assert_eq!(entry.to, "2026-11-29T05:20:47.000006Z");
+        assert_eq!(entry.to, "2026-11-29T05:20:47.000008Z");
     }
 }

@@ -45,13 +45,19 @@ impl Scene {
         }
     }
 
+    /// An operator looks, and can read all of it.
+    fn look_at_all(&mut self) {
+        let digests = self.list().into_iter().map(|shown| shown.digest).collect();
+        assert_eq!(self.asks(Ask::Seen { digests }).recv().unwrap(), Answer::Seen);
+    }
+
     fn approve(&mut self, number: u32, terms: AskedTerms) -> std::sync::mpsc::Receiver<Answer> {
         self.asks(Ask::Approve { id: id(number), terms, digest: None })
     }
 
     /// An approval that takes effect.
     fn approved(&mut self, number: u32, terms: AskedTerms) -> Approved {
-        self.list();
+        self.look_at_all();
         let answer = self.approve(number, terms);
         assert!(answer.try_recv().is_err(), "confirmed before the proxy did");
         self.apply();
@@ -151,18 +157,88 @@ fn what_was_not_seen_is_not_approved() {
     let answer = scene.approve(1, AskedTerms::Sandbox);
     scene.refuses(&answer, "nobody has looked at it yet");
     // One that came after the look.
-    scene.list();
+    scene.look_at_all();
     scene.propose(2);
     let answer = scene.approve(2, AskedTerms::Sandbox);
     scene.refuses(&answer, "nobody has looked at it yet");
     let last = scene.last();
     assert_eq!((&last["action"], &last["decision"]), (&"approval".into(), &"deny".into()), "{last}");
+    // One that was listed, but that whoever asked could not read.
+    let mut listed = scene.list();
+    assert_eq!(scene.asks(Ask::Seen { digests: vec![listed.remove(0).digest] }).recv(), Ok(Answer::Seen));
+    let answer = scene.approve(2, AskedTerms::Sandbox);
+    scene.refuses(&answer, "nobody has looked at it yet");
+}
+
+#[test]
+fn a_no_that_an_approval_overtakes_is_refused_rather_than_lost() {
+    let mut scene = Scene::new();
+    (1..3).for_each(|number| scene.propose(number));
+    scene.look_at_all();
+    let approved = scene.approve(1, AskedTerms::Sandbox);
+    let no = |number| Ask::Reject { id: id(number), reason: "no".to_owned() };
+    let answer = scene.asks(no(1));
+    assert!(matches!(answer.try_recv(), Ok(Answer::Refused { cause, .. }) if cause.contains("not rejected")));
+    assert_eq!(scene.asks(no(2)).try_recv(), Ok(Answer::Rejected), "another one is not in its way");
+    scene.apply();
+    assert!(matches!(approved.try_recv(), Ok(Answer::Approved(_))));
+    assert_eq!(scene.standing(1), Standing::Approved(Terms::Sandbox));
+}
+
+#[test]
+fn one_request_that_is_over_before_its_approval_is_confirmed_is_taken_back() {
+    let mut scene = Scene::new();
+    scene.propose(1);
+    scene.look_at_all();
+    let _approved = scene.approve(1, AskedTerms::Once);
+    scene.reload.spent("approved-0a1b2c3d00000001");
+    scene.apply();
+    scene.look(Moment::now()).unwrap();
+    assert_eq!(scene.last()["policy_change"]["source"], "end of approval 0a1b2c3d00000001: it was used");
+    assert!(!scene.apply().contains("approved-"));
+    assert_eq!(scene.standing(1), Standing::Over("it was used".to_owned()));
+}
+
+#[test]
+fn nothing_is_looked_at_again_and_again_while_the_proxy_has_not_answered() {
+    let mut scene = Scene::new();
+    scene.propose(1);
+    scene.approved(1, AskedTerms::For(1));
+    scene.look(later(2)).unwrap();
+    assert_eq!(scene.reload.look_in(later(2)), None);
+    scene.apply();
+    assert!(scene.reload.in_force.grants.is_empty());
+}
+
+/// The rule for one request would bring its limit to what goes on without one.
+#[test]
+fn what_is_allowed_or_bound_by_now_is_not_approved() {
+    let rule = |list: &str| {
+        format!(
+            "version: 1\nfilesystem: {{read: [/opt]}}\nnetwork: [{{name: notes, binary: {{allow: [curl]}}, \
+             destination: {{allow: [n1.example.com]}}, method: {{allow: [GET, POST]}}, path: {list}}}]\n"
+        )
+    };
+    for (list, words) in [
+        ("{allow: [/v1/**]}", "rule 'notes' allows it already"),
+        ("{allow: [/v2], deny: [/v1/notes]}", "no approval would allow it"),
+    ] {
+        let mut scene = Scene::new();
+        scene.propose(1);
+        let _set = scene.set(&rule(list));
+        scene.apply();
+        scene.look_at_all();
+        let answer = scene.approve(1, AskedTerms::Once);
+        scene.refuses(&answer, words);
+        assert_eq!(scene.standing(1), Standing::Pending);
+    }
 }
 
 #[test]
 fn a_policy_that_changes_underneath_ends_what_was_seen() {
     let mut scene = Scene::new();
     scene.propose(1);
+    scene.look_at_all();
     let digest = scene.list().remove(0).digest;
     let _set = scene.set("version: 1\nfilesystem: {read: [/opt]}\nnetwork: []\n");
     let answer = scene.approve(1, AskedTerms::Sandbox);
@@ -195,6 +271,8 @@ fn a_candidate_cannot_change_between_look_and_approval() {
     assert!(scene.reload.proposed(Proposal { wish, ..proposal(2) }).is_err(), "the sandbox goes on");
     let long = Proposal { reason: "x".repeat(501), ..proposal(3) };
     assert!(scene.reload.proposed(long).is_err(), "the sandbox goes on");
+    let long = Proposal { asker: "x".repeat(513), ..proposal(3) };
+    assert!(scene.reload.proposed(long).is_err(), "the sandbox goes on");
     assert_eq!(scene.list().len(), 1);
 }
 
@@ -217,7 +295,7 @@ fn a_digest_is_of_one_sandbox_one_proposal_and_one_policy() {
 fn another_sandboxes_proposal_is_none_of_this_one() {
     let mut scene = Scene::new();
     scene.propose(1);
-    scene.list();
+    scene.look_at_all();
     let answer = scene.approve(9, AskedTerms::Sandbox);
     scene.refuses(&answer, "has no proposal 0a1b2c3d00000009");
     assert!(matches!(scene.asks(Ask::HasProposal { id: id(9) }).try_recv(), Ok(Answer::HasProposal(false))));
@@ -228,7 +306,7 @@ fn another_sandboxes_proposal_is_none_of_this_one() {
 fn nothing_is_granted_that_cannot_be_recorded() {
     let mut scene = Scene::new();
     scene.propose(1);
-    scene.list();
+    scene.look_at_all();
     let (gone, client) = UnixStream::pair().unwrap();
     drop(gone);
     scene.recorder = Recorder::new(client).unwrap();
@@ -301,7 +379,7 @@ fn what_is_for_one_request_is_taken_back_when_that_is_over() {
     assert_eq!(scene.last()["action"], "approval", "a rule of the operator's is his own");
     // Another change is under way: it is taken back after that.
     scene.propose(3);
-    scene.list();
+    scene.look_at_all();
     let _third = scene.approve(3, AskedTerms::Sandbox);
     scene.reload.spent("approved-0a1b2c3d00000001");
     scene.look(Moment::now()).unwrap();
@@ -340,7 +418,7 @@ fn nothing_is_approved_in_quarantine_and_nothing_survives_it() {
     assert!(!sent.contains("approved-"), "{sent}");
     assert!(matches!(answer.try_recv(), Ok(Answer::PolicySet(set)) if set.ended == [id(1)]));
     while scene.told().is_some() {}
-    scene.list();
+    scene.look_at_all();
     let answer = scene.approve(2, AskedTerms::Once);
     scene.refuses(&answer, "in quarantine");
     assert_eq!(scene.in_force().version, PolicyVersion(3));
@@ -359,7 +437,7 @@ fn a_rejection_is_recorded_and_told_and_final() {
     assert_eq!((&record["reason"], &record["policy_change"]["uid"]), (&"use the mirror".into(), &7.into()));
     let standing = Standing::Rejected("use the mirror".to_owned());
     assert_eq!(scene.told(), Some(ProxyCommand::ProposalStands { id: id(1), standing: standing.clone() }));
-    scene.list();
+    scene.look_at_all();
     let answer = scene.approve(1, AskedTerms::Once);
     scene.refuses(&answer, "it was rejected");
     assert_eq!(scene.standing(1), standing);
@@ -371,7 +449,7 @@ fn what_has_expired_and_what_is_too_long_is_not_approved() {
     let made = Moment::now().wall - 600;
     scene.reload.proposed(Proposal { made, expires: made + 60, ..proposal(1) }).unwrap();
     scene.propose(2);
-    scene.list();
+    scene.look_at_all();
     let answer = scene.approve(1, AskedTerms::Once);
     scene.refuses(&answer, "it has expired");
     for seconds in [0, u32::MAX] {
@@ -386,7 +464,10 @@ fn no_more_is_kept_than_a_person_can_look_at() {
     let most = u32::try_from(wire::proposal::MAX_KEPT).unwrap();
     (0..most).for_each(|number| scene.propose(number));
     let _rejected = scene.asks(Ask::Reject { id: id(3), reason: "no".to_owned() });
+    scene.reload.proposals.stands(&id(4), Standing::Over("it was used".to_owned()));
     scene.propose(most);
+    assert!(scene.reload.has(&id(3)) && !scene.reload.has(&id(4)), "a no is kept longer");
+    scene.propose(most + 1);
     assert_eq!(scene.list().len(), wire::proposal::MAX_KEPT);
     assert!(!scene.reload.has(&id(3)));
     (100..100 + most).for_each(|number| scene.propose(number));
