@@ -9,6 +9,7 @@ mod calls;
 mod events;
 mod exchange;
 mod link;
+pub(crate) mod local;
 mod message;
 mod one;
 mod socket;

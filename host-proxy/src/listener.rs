@@ -23,7 +23,7 @@ use wire::id::PolicyVersion;
 
 use crate::accept::accept;
 use crate::canonical::{Authority, Host, Scheme};
-use crate::conversation::{Conversation, Ending, Place, two};
+use crate::conversation::{self, Conversation, Ending, Place, two};
 use crate::flow::Asker;
 use crate::names::{Lease, Pool};
 use crate::policy_local;
@@ -101,7 +101,7 @@ impl Proxy {
         let asker = Arc::new(Asker::new(flow.id, flow.subject));
         match self.destination(flow.destination) {
             Destination::Authority(authority, _lease) if policy_local::is_at(&authority) => {
-                policy_local::serve(self, &asker, &authority, stream).await
+                conversation::local::serve(self, &asker, &authority, stream).await
             }
             Destination::Authority(authority, _lease) => self.captured(&asker, authority, stream).await,
             Destination::ExplicitProxy => self.explicit(&asker, stream).await,

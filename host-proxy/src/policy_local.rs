@@ -1,4 +1,4 @@
-//! `http://policy.local`: the proxy itself, where the agent reads what it may do and why it was denied, and proposes what it
+//! `http://policy.local` ([`crate::conversation`] serves it): the proxy itself, where the agent reads what it may do and why it was denied, and proposes what it
 //! lacks.
 //!
 //! ```text
@@ -13,11 +13,10 @@
 //! *Invariants:* nothing is granted here; no more than a few conversations are held at once, and none whose answers stay unread; every request is recorded before it is answered; what can be read is of this sandbox
 //! alone, and holds no credential and no file of the host.
 
-mod answers;
-mod book;
-mod conversation;
+pub(crate) mod answers;
+pub(crate) mod book;
 mod denials;
-mod posted;
+pub(crate) mod posted;
 
 use tokio::sync::Semaphore;
 use wire::id::RequestId;
@@ -27,21 +26,17 @@ use crate::canonical::{Authority, Host, Name};
 use crate::tell::Teller;
 use book::Book;
 
-pub(crate) use conversation::serve;
 pub(crate) use denials::Denials;
 
-/// Where a denial sends its reader.
-pub(crate) const DENIALS: &str = "http://policy.local/v1/denials";
-
 /// Conversations at once. Each may hold a whole answer that its client does not read.
-const MOST_CONVERSATIONS: usize = 16;
+pub(crate) const MOST_CONVERSATIONS: usize = 16;
 
 /// What the agent of one sandbox has proposed.
 #[derive(Debug)]
 pub struct PolicyLocal {
-    book: Book,
-    teller: Teller,
-    conversations: Semaphore,
+    pub(crate) book: Book,
+    pub(crate) teller: Teller,
+    pub(crate) conversations: Semaphore,
 }
 
 impl PolicyLocal {

@@ -6,6 +6,9 @@ use serde::Serialize;
 use crate::dial::DialError;
 use crate::quota::Spent;
 
+/// Where a denial sends its reader.
+const DENIALS: &str = "http://policy.local/v1/denials";
+
 /// The field that carries the request's id on every answer that the proxy itself gives.
 pub const REQUEST_ID: &str = "x-openshell-request-id";
 
@@ -275,7 +278,7 @@ impl Refusal {
             binary,
             request_id,
             hint: &self.hint,
-            see: crate::policy_local::DENIALS,
+            see: DENIALS,
         };
         let mut text = serde_json::to_vec(&body).expect("strings and names serialise");
         text.push(b'\n');

@@ -14,14 +14,23 @@ use images::Digest;
 use wire::confinement::Confinement;
 use wire::control::{Execution, MAX_EXECUTIONS, RefusalReason, Unlisted};
 use wire::id::PolicyVersion;
-use wire::proposal::Terms;
+use wire::proposal::{Proposal, Terms};
 
 use crate::failure::{ExitStatus, Failure, chain};
-use crate::reload::Approval;
 use crate::spec::Spec;
 
 /// How long the writer may take for one record. A log on a disk that hangs must not keep a machine alive.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// An answer, as the record has it.
+#[derive(Clone, Debug)]
+pub(crate) struct Approval {
+    pub(crate) proposal: Proposal,
+    /// What was seen.
+    pub(crate) digest: Option<String>,
+    pub(crate) terms: Option<Terms>,
+    pub(crate) change: PolicyChange,
+}
 
 /// The manager's end of the log.
 #[derive(Debug)]

@@ -33,7 +33,6 @@ use crate::operator::{Asked, Reply};
 use crate::proposals::Proposals;
 use crate::record::Recorder;
 
-pub(crate) use approval::Approval;
 use approval::{Answering, Approving};
 use grants::Grant;
 pub(crate) use grants::Moment;

@@ -14,9 +14,9 @@ use crate::in_force::Edition;
 
 /// An answer.
 #[derive(Debug)]
-pub(super) struct Reply {
-    pub(super) status: StatusCode,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Vec<u8>,
 }
 
 /// How the rules are told.
@@ -29,29 +29,29 @@ struct Policy<'a> {
 }
 
 impl Reply {
-    pub(super) fn new(status: StatusCode, body: &impl Serialize) -> Self {
+    pub(crate) fn new(status: StatusCode, body: &impl Serialize) -> Self {
         let mut body = serde_json::to_vec(body).expect("text and numbers serialise");
         body.push(b'\n');
         Self { status, body }
     }
 
     /// The rules that hold now.
-    pub(super) fn policy(edition: &Edition) -> Self {
+    pub(crate) fn policy(edition: &Edition) -> Self {
         let (policy, rules) = (edition.version.0, edition.outline.as_slice());
         let body = Policy { policy, quarantined: edition.is_shut(), rules, propose: how_to_propose() };
         Self::new(StatusCode::OK, &body)
     }
 
-    pub(super) fn denials(latest: &[Denied]) -> Self {
+    pub(crate) fn denials(latest: &[Denied]) -> Self {
         Self::new(StatusCode::OK, &json!({"denials": latest, "propose": how_to_propose()}))
     }
 
-    pub(super) fn proposals(all: &[Entry]) -> Self {
+    pub(crate) fn proposals(all: &[Entry]) -> Self {
         let all: Vec<Value> = all.iter().map(described).collect();
         Self::new(StatusCode::OK, &json!({"proposals": all}))
     }
 
-    pub(super) fn proposal(status: StatusCode, entry: &Entry) -> Self {
+    pub(crate) fn proposal(status: StatusCode, entry: &Entry) -> Self {
         Self::new(status, &described(entry))
     }
 }

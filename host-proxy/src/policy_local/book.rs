@@ -17,7 +17,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// The proposals.
 #[derive(Debug, Default)]
-pub(super) struct Book(Mutex<Pages>);
+pub(crate) struct Book(Mutex<Pages>);
 
 #[derive(Debug, Default)]
 struct Pages {
@@ -29,14 +29,14 @@ struct Pages {
 
 /// A proposal and how it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) proposal: Proposal,
-    pub(super) standing: Standing,
+pub(crate) struct Entry {
+    pub(crate) proposal: Proposal,
+    pub(crate) standing: Standing,
 }
 
 /// What became of a proposal that came in.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Entered {
+pub(crate) enum Entered {
     /// It is new, and waits.
     New,
     /// The same was proposed before, and stands so.
@@ -45,7 +45,7 @@ pub(super) enum Entered {
 
 /// Why a proposal is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Full {
+pub(crate) enum Full {
     /// Too many came.
     #[error("{MOST_A_MINUTE} proposals came within a minute")]
     Rate,
@@ -56,7 +56,7 @@ pub(super) enum Full {
 
 impl Book {
     /// Takes a proposal. Whoever wishes for what waits for an answer, is approved, or was rejected gets no second one.
-    pub(super) fn enter(&self, proposal: Proposal, now: Instant) -> Result<Entered, Full> {
+    pub(crate) fn enter(&self, proposal: Proposal, now: Instant) -> Result<Entered, Full> {
         let mut pages = self.pages();
         let made = proposal.made;
         let same = |entry: &&Entry| is_same(&entry.proposal.wish, &proposal.wish) && entry.is_live(made);
@@ -78,24 +78,24 @@ impl Book {
     }
 
     /// Takes back one that could not be recorded.
-    pub(super) fn forget(&self, id: &RequestId) {
+    pub(crate) fn forget(&self, id: &RequestId) {
         self.pages().entries.retain(|entry| entry.proposal.id != *id);
     }
 
     /// Notes what the manager says of one.
-    pub(super) fn stands(&self, id: &RequestId, standing: Standing) {
+    pub(crate) fn stands(&self, id: &RequestId, standing: Standing) {
         if let Some(entry) = self.pages().entries.iter_mut().find(|entry| entry.proposal.id == *id) {
             entry.standing = standing;
         }
     }
 
     /// All, the oldest first.
-    pub(super) fn all(&self) -> Vec<Entry> {
+    pub(crate) fn all(&self) -> Vec<Entry> {
         self.pages().entries.iter().cloned().collect()
     }
 
     /// One.
-    pub(super) fn get(&self, id: &str) -> Option<Entry> {
+    pub(crate) fn get(&self, id: &str) -> Option<Entry> {
         let pages = self.pages();
         pages.entries.iter().chain(&pages.rejected).find(|entry| entry.proposal.id.0 == id).cloned()
     }

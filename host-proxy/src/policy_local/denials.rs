@@ -21,7 +21,7 @@ pub(crate) struct Denials(Mutex<VecDeque<Denied>>);
 
 /// One denial.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Denied {
+pub(crate) struct Denied {
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<String>,
     time: String,
@@ -67,7 +67,7 @@ impl Denials {
     }
 
     /// What is kept, the latest first.
-    pub(super) fn latest(&self) -> Vec<Denied> {
+    pub(crate) fn latest(&self) -> Vec<Denied> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().rev().cloned().collect()
     }
 }

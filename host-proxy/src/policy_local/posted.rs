@@ -7,18 +7,18 @@ use serde::Deserialize;
 use wire::proposal::{MAX_REASON, Wish};
 
 /// Longest body, in bytes.
-pub(super) const LONGEST: usize = 4096;
+pub(crate) const LONGEST: usize = 4096;
 
 /// Seconds for which an answer may be waited for.
 const EXPIRY: RangeInclusive<u32> = 1..=7 * 24 * 3600;
 
 /// A proposal, as it is posted.
 #[derive(Debug)]
-pub(super) struct Posted {
-    pub(super) candidate: Candidate,
-    pub(super) reason: String,
+pub(crate) struct Posted {
+    pub(crate) candidate: Candidate,
+    pub(crate) reason: String,
     /// Seconds.
-    pub(super) expiry: u32,
+    pub(crate) expiry: u32,
 }
 
 /// The fields of its JSON.
@@ -38,7 +38,7 @@ struct Fields {
 
 /// Why a body is no proposal.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum PostError {
+pub(crate) enum PostError {
     /// It is no JSON of this form.
     #[error("the body is no proposal")]
     Form(#[from] serde_json::Error),
@@ -55,7 +55,7 @@ pub(super) enum PostError {
 
 impl Posted {
     /// Reads a body.
-    pub(super) fn parse(body: &[u8]) -> Result<Self, PostError> {
+    pub(crate) fn parse(body: &[u8]) -> Result<Self, PostError> {
         let Fields { binary, host, port, method, path, query, reason, expiry } =
             serde_json::from_slice(body)?;
         let candidate = Candidate::new(Wish { binary, host, port, method, path, query })?;

@@ -23,7 +23,7 @@ use super::{AskedBy, Network, Pending, Reload, say};
 use crate::failure::{Failure, chain, wrong_policy};
 use crate::operator::Reply;
 use crate::proposals::Entry;
-use crate::record::Recorder;
+use crate::record::{Approval, Recorder};
 
 /// Longest reason of an operator that the agent reads, in bytes.
 const MAX_REASON: usize = 500;
@@ -38,16 +38,6 @@ pub(super) struct Answering {
     /// The operator's user on the host.
     pub(super) uid: u32,
     pub(super) reply: Reply,
-}
-
-/// An answer, as the record has it.
-#[derive(Clone, Debug)]
-pub(crate) struct Approval {
-    pub(crate) proposal: Proposal,
-    /// What was seen.
-    pub(crate) digest: Option<String>,
-    pub(crate) terms: Option<Terms>,
-    pub(crate) change: PolicyChange,
 }
 
 /// An approval that the proxy was sent.

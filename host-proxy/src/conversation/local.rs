@@ -16,15 +16,15 @@ use wire::proposal::{MAX_ASKER, PORT, Proposal};
 use wire::proxy::ProxyEvent;
 use wire::subject::Subject;
 
-use super::answers::Reply;
-use super::book::{Entered, Entry};
-use super::posted::{self, Posted};
-use super::{MOST_CONVERSATIONS, PolicyLocal, is_at};
 use crate::canonical::{Arrived, Authority, CanonicalRequest, Scheme, canonicalise};
 use crate::clock::now;
 use crate::flow::Asker;
 use crate::http1::{Close, Framing, Head, Patience, ReadError, Reader, Writer};
 use crate::journal;
+use crate::policy_local::answers::Reply;
+use crate::policy_local::book::{Entered, Entry};
+use crate::policy_local::posted::{self, Posted};
+use crate::policy_local::{MOST_CONVERSATIONS, PolicyLocal, is_at};
 use crate::proxy::Proxy;
 use crate::refusal::{REQUEST_ID, Refusal, Stopped};
 
