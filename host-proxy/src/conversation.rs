@@ -11,6 +11,7 @@ mod exchange;
 mod link;
 mod message;
 mod one;
+mod room;
 mod socket;
 pub(crate) mod two;
 
