@@ -12,6 +12,7 @@ mod link;
 pub(crate) mod local;
 mod message;
 mod one;
+mod room;
 mod socket;
 pub(crate) mod two;
 

@@ -84,7 +84,7 @@ pub(crate) fn allowed(event: Event, permit: &Permit) -> Event {
         decision: Some(Decision::Allow),
         level: trial.map(|denial| denial.level().as_str().to_owned()),
         rule: Some(permit.rule().to_owned()),
-        reason: trial.map(on_trial).or_else(|| permit.asked().map(str::to_owned)),
+        reason: trial.map(on_trial).or_else(|| permit.asked().map(str::to_owned)).map(cut),
         ..event
     }
 }
@@ -101,7 +101,7 @@ pub(crate) fn refused(event: Event, refusal: &Refusal) -> Event {
         decision: Some(Decision::Deny),
         level: Some(refusal.level.as_str().to_owned()),
         rule: refusal.rule.clone(),
-        reason: Some(refusal.error.clone()),
+        reason: Some(cut(refusal.error.clone())),
         ..event
     }
 }
@@ -110,9 +110,34 @@ pub(crate) fn refused(event: Event, refusal: &Refusal) -> Event {
 pub(crate) fn completed(event: Event, outcome: Outcome) -> Event {
     let object = event.object.map(|object| object.with_bytes(outcome.sent, outcome.received));
     let (status, latency_us) = (outcome.status, Some(outcome.latency_us));
-    Event { object, status, latency_us, reason: outcome.note, ..event }
+    Event { object, status, latency_us, reason: outcome.note.map(cut), ..event }
+}
+
+/// A text that the guest may have made long, short enough for the audit log to take every record of it.
+fn cut(mut text: String) -> String {
+    const LONGEST: usize = 4096;
+    if text.len() > LONGEST {
+        text.truncate(text.floor_char_boundary(LONGEST - '…'.len_utf8()));
+        text.push('…');
+    }
+    text
 }
 
 fn destination(authority: &Authority) -> Object {
     Object::destination(&authority.host.to_string(), authority.port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_reason_is_cut_between_characters() {
+        assert_eq!(cut("short".to_owned()), "short");
+        assert_eq!(cut("a".repeat(4096)).len(), 4096);
+        for before in 0..4 {
+            let cut = cut(format!("{}{}", "a".repeat(before), "\u{1d11e}".repeat(2000)));
+            assert!(cut.len() <= 4096 && cut.ends_with("\u{1d11e}…"), "{before}");
+        }
+    }
 }

@@ -18,6 +18,7 @@ use wire::subject::Subject;
 use crate::canonical::{Authority, CanonicalRequest, Name};
 use crate::clock::now;
 use crate::credentials::{Carried, Credentials, Watch};
+use crate::fields::reads_as;
 use crate::flow::{Asker, FlowError};
 use crate::in_force::{Edition, InForce};
 use crate::journal::{self, Journal, Outcome};
@@ -168,7 +169,7 @@ impl Judge {
     ) -> Result<T, Refusal> {
         let forbids = |edition: &Edition| match case.decide(&edition.policy, now()) {
             Decision::Allow(now) if self.models.contain(now.host()) => now.asks_more_than(permit),
-            Decision::Allow(_still) => None,
+            Decision::Allow(now) => now.asks_more_of_answers_than(permit),
             Decision::Deny(denial) => Some(denial),
         };
         let upheld = self.in_force.uphold(conforms, forbids, work).await;
@@ -373,9 +374,9 @@ impl Case<'_> {
     /// Whether it belongs to a session of the Model Context Protocol with a server that no rule names.
     fn is_unregistered(&self, permit: &Permit) -> bool {
         let session = ["mcp-protocol-version", "mcp-session-id", "mcp-method"];
-        permit.answers().is_none()
+        !permit.answers().is_some_and(policies::AnswerRules::registers)
             && permit.would_deny().is_none()
-            && session.iter().any(|name| self.fields.contains_key(*name))
+            && session.iter().any(|name| self.fields.keys().any(|field| reads_as(field, name)))
     }
 
     fn decide(&self, policy: &Policy, now: Timestamp) -> Decision {

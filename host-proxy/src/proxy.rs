@@ -32,6 +32,8 @@ pub struct Proxy {
     pub flows: Arc<Semaphore>,
     /// Room for the messages that are read before they are judged.
     pub messages: Arc<Semaphore>,
+    /// Room for what is held back of answers until it was judged.
+    pub answers: Arc<Semaphore>,
     /// What the agent has proposed.
     pub local: Arc<PolicyLocal>,
     /// Whose requests these are, for the router.

@@ -214,7 +214,7 @@ impl Prepared {
         let shared = Arc::new(upstream::Pool::default());
         let connections = Arc::clone(&shared);
         let flows = Arc::new(Semaphore::new(listener::MOST_FLOWS));
-        let messages = Arc::new(Semaphore::new(conversation::MESSAGE_SHARES));
+        let [messages, answers] = [(); 2].map(|()| Arc::new(Semaphore::new(conversation::MESSAGE_SHARES)));
         let local = Arc::new(PolicyLocal::new(teller.clone()));
         let changed = Changed {
             in_force: &in_force,
@@ -223,8 +223,19 @@ impl Prepared {
             local: &Arc::clone(&local),
         };
         let (names, pool) = (pool, shared);
-        let proxy =
-            Proxy { seals, names, judge, certificates, dialer, pool, flows, messages, local, sandbox };
+        let proxy = Proxy {
+            seals,
+            names,
+            judge,
+            certificates,
+            dialer,
+            pool,
+            flows,
+            messages,
+            answers,
+            local,
+            sandbox,
+        };
         tokio::spawn(listener::serve(Arc::new(proxy), arriving));
         let telling = async {
             while let Some(event) = told.recv().await {

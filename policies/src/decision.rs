@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use wire::inference::Conditions;
 
-use crate::message::{About, AnswerRules, Finding};
+use crate::message::{About, AnswerRules, Finding, Guard};
 use crate::rule::{RateLimits, Rule};
 
 /// The four levels, and the conditions and messages after them, in the order in which they are evaluated.
@@ -106,6 +106,8 @@ pub(crate) enum Cause {
     NotCanonical,
     /// More is asked of model calls than when this one was sent on.
     Inference,
+    /// Other things are asked of a server's answer than when the request was sent on.
+    Answers,
     /// A Rego module does not agree, and why.
     Rego(Box<str>),
 }
@@ -161,13 +163,17 @@ impl Permit {
     }
 
     /// The permit for a request whose message these rules look into.
-    pub(crate) fn speaking(self, rules: Vec<Arc<Rule>>, request: &crate::Request<'_>) -> Self {
-        if rules.is_empty() {
+    pub(crate) fn speaking(self, guards: Vec<Guard>, request: &crate::Request<'_>) -> Self {
+        if guards.is_empty() {
             return self;
         }
-        let asked = rules.iter().find_map(|rule| rule.message.as_ref()?.asked(request));
-        let longest_call = rules.iter().filter_map(|rule| rule.message.as_ref()?.longest_call()).max();
-        let spoken = Spoken { asked, answers: AnswerRules::new(rules), longest_call };
+        let asked = guards.iter().find_map(|guard| guard.rule.message.as_ref()?.asked(request));
+        // What a rule that only denies does not let pass, no other lets pass.
+        let (denying, granting): (Vec<_>, Vec<_>) = guards.iter().partition(|guard| guard.only_denies());
+        let longest = |guard: &Guard| guard.rule.message.as_ref()?.longest_call();
+        let granted = granting.into_iter().filter_map(longest).max();
+        let longest_call = denying.into_iter().filter_map(longest).chain(granted).min();
+        let spoken = Spoken { asked, answers: AnswerRules::new(guards), longest_call };
         Self { spoken: Some(Box::new(spoken)), ..self }
     }
 
@@ -184,7 +190,10 @@ impl Permit {
         self.limited.extend(more);
         Self {
             would_deny: self.would_deny.or(other.would_deny),
-            spoken: self.spoken.or(other.spoken),
+            spoken: match (self.spoken, other.spoken) {
+                (Some(mine), Some(other)) => Some(Box::new(mine.and(*other))),
+                (mine, other) => mine.or(other),
+            },
             ..self
         }
     }
@@ -258,10 +267,32 @@ impl Permit {
             .then(|| Denial::new(Level::Condition, Some(Arc::clone(&self.rule)), Cause::Inference))
     }
 
+    /// Why what goes on by an earlier permit may not go on by this one: other things are asked of what comes back.
+    #[must_use]
+    pub fn asks_more_of_answers_than(&self, earlier: &Self) -> Option<Denial> {
+        let asked = self.answers().is_none_or(|now| earlier.answers().is_some_and(|then| now.asks_as(then)));
+        let measured =
+            self.longest_call().is_none_or(|now| earlier.longest_call().is_some_and(|then| then <= now));
+        (!asked || !measured)
+            .then(|| Denial::new(Level::Message, Some(Arc::clone(&self.rule)), Cause::Answers))
+    }
+
     /// What is asked if it is a model call.
     #[must_use]
     pub fn inference(&self) -> Conditions {
         self.inference
+    }
+}
+
+impl Spoken {
+    /// What is said for both readings of a request.
+    fn and(self, other: Self) -> Self {
+        let answers = match (self.answers, other.answers) {
+            (Some(mine), Some(other)) => Some(mine.and(other)),
+            (mine, other) => mine.or(other),
+        };
+        let longest_call = self.longest_call.into_iter().chain(other.longest_call).min();
+        Self { asked: self.asked.or(other.asked), answers, longest_call }
     }
 }
 
@@ -343,6 +374,7 @@ impl Denial {
             (Cause::UnknownProgram, _) => "the program behind the connection could not be told".to_owned(),
             (Cause::NotCanonical, _) => "the host is not a name or an address in canonical form".to_owned(),
             (Cause::Inference, _) => "the policy asks more of model calls now".to_owned(),
+            (Cause::Answers, _) => "the policy asks other things of what comes back now".to_owned(),
             (Cause::Rego(why), _) => format!("module '{rule}' does not allow it: {why}"),
             (Cause::Denied, _) => format!("{what} is denied by rule '{rule}'"),
             (Cause::NotAllowed, Some(_)) => format!("{what} is not allowed by rule '{rule}'"),
@@ -368,7 +400,9 @@ impl Denial {
             (Cause::Rego(_why), _, Some(rule)) => {
                 format!("the operator can change the module '{}'", rule.name)
             }
-            (Cause::Inference, ..) => "send the call again: it will be judged by the new policy".to_owned(),
+            (Cause::Inference | Cause::Answers, ..) => {
+                "send the call again: it will be judged by the new policy".to_owned()
+            }
             (Cause::Denied, _, Some(rule)) => {
                 format!("a deny list beats every rule; the operator can change '{}'", rule.name)
             }

@@ -32,7 +32,7 @@ use crate::condition::Headers;
 use crate::decision::{Cause, Decision, Denial, DestinationDecision, Level, NameDecision, Permit};
 use crate::document::{Effect, Enforcement};
 use crate::index::{Entry, HostIndex, ProgramIndex};
-use crate::message::{Message, MessageLevel};
+use crate::message::{Guard, Message, MessageLevel};
 use crate::pattern::host;
 use crate::rego::Gates;
 use crate::rule::{Answer, RateLimits, Rule};
@@ -198,7 +198,7 @@ impl Policy {
             Ok(passage) => passage,
             Err(Refusal { denial, bound: Bound::No }) => {
                 let extended = self.gates.extend(request).ok_or_else(|| denial.about(request))?;
-                return Ok(Permit::new(extended, Vec::new(), request, self.inference));
+                return Ok(self.speaking(Permit::new(extended, Vec::new(), request, self.inference), request));
             }
             Err(Refusal { denial, bound: Bound::Yes }) => return Err(denial.about(request)),
         };
@@ -206,28 +206,31 @@ impl Policy {
         let limited = limited.into_iter().map(rule).collect();
         let permit = |index| Permit::new(rule(index), limited, request, self.inference);
         Ok(match by {
-            By::Rule(index) if self.reads_messages => permit(index).speaking(self.speaking(request), request),
-            By::Rule(index) => permit(index),
+            By::Rule(index) => self.speaking(permit(index), request),
             By::Trial(Trial { rule: index, level, cause }) => {
-                permit(index).on_trial(Denial::new(level, Some(rule(index)), cause).about(request))
+                let permit = self.speaking(permit(index), request);
+                permit.on_trial(Denial::new(level, Some(rule(index)), cause).about(request))
             }
         })
     }
 
-    /// The rules that look into the messages of the request's endpoint, and refuse it at no other level.
-    fn speaking(&self, request: &Request<'_>) -> Vec<Arc<Rule>> {
+    /// The permit with what the rules say that look into the messages of the request's endpoint, whichever allows it. One
+    /// on trial says nothing of what it would refuse.
+    fn speaking(&self, permit: Permit, request: &Request<'_>) -> Permit {
+        if !self.reads_messages {
+            return permit;
+        }
         let Destination { host, port } = request.destination;
         let entries = self.allowing.entries(host).filter(|entry| entry.ports.contain(port));
         let mut rules: Vec<usize> = entries.map(|entry| entry.rule).collect();
         rules.sort_unstable();
         rules.dedup();
-        let speaks = |rule: &&Arc<Rule>| {
-            let judgement = || judge(rule, request);
-            rule.message.is_some()
-                && rule.in_force(request.now)
-                && matches!(judgement(), Judgement::Allowed | Judgement::Fails(Level::Message))
+        let is_heard = |rule: &&Arc<Rule>| {
+            let tried = rule.enforcement == Enforcement::Audit && rule.effect == Effect::Grant;
+            rule.in_force(request.now) && (!tried || judge(rule, request) == Judgement::Allowed)
         };
-        rules.into_iter().map(|rule| &self.rules[rule]).filter(speaks).map(Arc::clone).collect()
+        let rules = rules.into_iter().map(|rule| &self.rules[rule]).filter(is_heard);
+        permit.speaking(rules.filter_map(|rule| Guard::of(rule, request)).collect(), request)
     }
 
     /// Decides whether any request of the subject to the destination could be allowed: the first two
@@ -422,7 +425,7 @@ fn judge(rule: &Rule, request: &Request<'_>) -> Judgement {
         };
     }
     let (method, path) = (rule.method(request.method), rule.path(request.path));
-    let guards = |level: &&MessageLevel| level.guards(request, (method, path));
+    let guards = |level: &&MessageLevel| level.guards(request, path);
     let level = rule.message.as_deref().filter(guards);
     let message = level.map_or(Answer::Allowed, |level| level.find(request).answer());
     let answers = [

@@ -1,12 +1,14 @@
 //! The level after all others: what the message in a request's body asks for.
 //!
-//! A rule with such a level *guards* its endpoint: every request of its programs to its destinations, with its methods
-//! and on its paths, must carry a message that can be read in one way only, whichever rule allows the request. What the
+//! A rule with such a level *guards* its endpoint: every request of its programs to its destinations, with the
+//! methods of the protocol and on its paths, must carry a message that can be read in one way only, whichever rule allows the request. What the
 //! level's deny lists name is denied there to every rule, and what its allow lists do not name is not allowed by this one.
 //!
 //! A message is read before anything of it is forwarded, and what is forwarded are the bytes that were read.
 
 mod answers;
+#[cfg(test)]
+mod attacks;
 mod graphql;
 mod json;
 mod names;
@@ -20,9 +22,12 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::Request;
+use crate::canonical::WEBSOCKET;
+use crate::parameter::folded;
 use crate::pattern::path::PathPattern;
 use crate::rule::Answer;
 
+pub(crate) use answers::Guard;
 pub use answers::{AnswerRules, Answered, Foreign};
 pub(crate) use graphql::{Graphql, is_hash};
 pub(crate) use names::{Word, Words};
@@ -31,6 +36,11 @@ pub(crate) use rpc::{Argument, Pointer, Protocol, Rpc};
 /// The longest body of a rule that does not say how long it may be, and the longest that one can ask for.
 pub(crate) const USUAL: u64 = 1 << 20;
 pub(crate) const LONGEST: u64 = 4 << 20;
+
+/// The methods that carry messages of a protocol, whichever of them a rule lists.
+pub(crate) const MCP_METHODS: &[&str] = &["POST", "GET", "DELETE"];
+pub(crate) const GRAPHQL_METHODS: &[&str] = &["POST", "GET"];
+pub(crate) const CALL_METHODS: &[&str] = &["POST"];
 
 /// A request's body, read whole.
 #[derive(Clone)]
@@ -110,12 +120,19 @@ impl Unreadable {
 }
 
 impl MessageLevel {
-    /// Whether a request comes to the endpoint with what is spoken there, by the rule's answers on method and path: also
-    /// on a path that is not as the rule writes it, and in the URL of a method that the rule does not have.
-    pub(crate) fn guards(&self, request: &Request<'_>, (method, path): (Answer, Answer)) -> bool {
+    /// Whether a request comes to the endpoint with what is spoken there, by the rule's answer on the path: also on a path
+    /// that is not as the rule writes it, and with a method that the rule does not have.
+    pub(crate) fn guards(&self, request: &Request<'_>, path: Answer) -> bool {
         let is_there = || self.guarded.iter().any(|pattern| pattern.matches(request.path));
-        let speaks = || matches!(self.spoken, Spoken::Graphql(_)) && graphql::is_in_url(request);
-        (method == Answer::Allowed || speaks()) && (path == Answer::Allowed || is_there())
+        let in_url = || matches!(self.spoken, Spoken::Graphql(_)) && graphql::is_in_url(request);
+        let speaks =
+            || self.spoken.methods().contains(&request.method) || self.is_socket(request) || in_url();
+        speaks() && (path == Answer::Allowed || is_there())
+    }
+
+    /// Whether it asks for a WebSocket, whose messages nobody reads.
+    fn is_socket(&self, request: &Request<'_>) -> bool {
+        request.method == WEBSOCKET && !matches!(self.spoken, Spoken::Grpc(_))
     }
 
     /// What the level says about a request.
@@ -127,6 +144,10 @@ impl MessageLevel {
                 return check_call(request).map_or_else(Finding::Unreadable, |()| Finding::Allowed);
             }
         };
+        if !self.spoken.methods().contains(&request.method) {
+            let why = format!("'{}' carries no message of the protocol", request.method);
+            return Finding::Unreadable(Unreadable::new(why));
+        }
         let Some(message) = request.message else { return Finding::Unread(most) };
         if message.body.len() as u64 > most {
             return Finding::Unreadable(Unreadable::new(format!("it has more than {most} bytes")));
@@ -164,6 +185,17 @@ impl MessageLevel {
     }
 }
 
+impl Spoken {
+    /// The methods that carry it.
+    pub(crate) fn methods(&self) -> &'static [&'static str] {
+        match self {
+            Self::Rpc(rpc) if rpc.is_mcp() => MCP_METHODS,
+            Self::Graphql(_) => GRAPHQL_METHODS,
+            Self::Rpc(_) | Self::Grpc(_) => CALL_METHODS,
+        }
+    }
+}
+
 impl Finding {
     pub(crate) fn answer(&self) -> Answer {
         match self {
@@ -186,15 +218,16 @@ fn is_name(text: &str) -> bool {
     (1..=LONGEST).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Whether the header fields say that the body is JSON as it is: one content type, in UTF-8, without a coding.
+/// Whether the header fields say that the body is JSON as it is: one content type, in UTF-8, without a coding. Some
+/// servers read `content_type` as `content-type`.
 fn check_fields(request: &Request<'_>) -> Result<(), Unreadable> {
     let (mut types, mut plain, mut coded) = (0, true, false);
-    request.headers.each(&mut |name, value| match name {
-        "content-type" => {
+    request.headers.each(&mut |name, value| match &*folded(name.as_bytes()) {
+        b"content_type" => {
             types += 1;
             plain &= is_json(value);
         }
-        "content-encoding" => coded |= !value.eq_ignore_ascii_case(b"identity"),
+        b"content_encoding" => coded |= !value.eq_ignore_ascii_case(b"identity"),
         _ => {}
     });
     if coded {
@@ -209,13 +242,13 @@ fn check_fields(request: &Request<'_>) -> Result<(), Unreadable> {
 /// Whether the header fields say that it is a call of gRPC, whose body is messages with their lengths.
 fn check_call(request: &Request<'_>) -> Result<(), Unreadable> {
     let (mut types, mut calls, mut coded) = (0, true, false);
-    request.headers.each(&mut |name, value| match name {
-        "content-type" => {
+    request.headers.each(&mut |name, value| match &*folded(name.as_bytes()) {
+        b"content_type" => {
             types += 1;
             let rest = value.strip_prefix(b"application/grpc");
             calls &= rest.is_some_and(|rest| matches!(rest, [] | [b'+' | b';' | b' ', ..]));
         }
-        "content-encoding" => coded = true,
+        b"content_encoding" => coded = true,
         _ => {}
     });
     if types == 1 && calls && !coded { Ok(()) } else { Err(Unreadable::new("it is no call of gRPC")) }

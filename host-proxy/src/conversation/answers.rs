@@ -1,16 +1,20 @@
 //! An answer whose messages are judged before they reach the client: a JSON text as a whole, an event stream event by
 //! event. Without rules for it, an answer goes on as it comes.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use http::Response;
 use http::header::{self, HeaderMap, HeaderValue};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Frame, Incoming};
 use policies::{AnswerRules, Answered, Foreign, Permit};
+use tokio::sync::Semaphore;
 
 use super::calls::{Lengths, TooLong};
 use super::events::Events;
 use super::exchange::is_call;
+use super::room::Room;
 use crate::credentials::Search;
 use crate::fields;
 
@@ -27,8 +31,8 @@ enum Form {
     /// It is not looked into.
     AsItIs,
     /// It was read and judged; or its end.
-    Read(Option<Bytes>),
-    Events(Events),
+    Read(Option<Bytes>, Room),
+    Events(Events, Room),
     /// Each of its messages is measured.
     Call(Lengths),
 }
@@ -52,6 +56,8 @@ pub(super) enum InspectError {
 enum Kind {
     Json,
     Events,
+    /// Clients may differ on which it is, or on its characters.
+    Unclear,
     Other,
 }
 
@@ -65,26 +71,29 @@ impl Inspected {
     /// The answer with its body as what was permitted lets it go on.
     pub(super) async fn of(
         response: Response<Incoming>,
-        permit: Option<&Permit>,
+        permit: Option<(&Permit, &Arc<Semaphore>)>,
     ) -> Result<Response<Self>, InspectError> {
         let (parts, mut body) = response.into_parts();
-        if let Some(most) = permit.and_then(Permit::longest_call).filter(|_most| is_call(&parts.headers)) {
+        if let Some(most) =
+            permit.and_then(|(permit, _room)| permit.longest_call()).filter(|_most| is_call(&parts.headers))
+        {
             let form = Form::Call(Lengths::new(most));
             return Ok(Response::from_parts(parts, Self { body, form }));
         }
-        let rules = permit.and_then(Permit::answers).filter(|_rules| !body.is_end_stream());
-        let Some(rules) = rules else {
+        let rules = permit.and_then(|(permit, answers)| Some((permit.answers()?, answers)));
+        let Some((rules, answers)) = rules.filter(|_rules| !body.is_end_stream()) else {
             return Ok(Response::from_parts(parts, Self { body, form: Form::AsItIs }));
         };
-        let kind = kind_of(&parts.headers);
+        let (kind, mut room) = (kind_of(&parts.headers), Room::new(answers));
         // Clients read what an error says, and take no message from it unless it is one.
         let form = match (kind, parts.status) {
             (Kind::Other, status) if !status.is_success() => Form::AsItIs,
+            (Kind::Unclear, _) => return Err(Foreign::unreadable("its content-type is not clear").into()),
             _ if !Search::can_read(&parts.headers) => {
                 return Err(Foreign::unreadable("it is compressed").into());
             }
-            (Kind::Events, _) => Form::Events(Events::new(rules.clone())),
-            (kind, _) => Form::Read(Some(judged(collect(&mut body).await?, rules, kind)?)),
+            (Kind::Events, _) => Form::Events(Events::new(rules.clone()), room),
+            (kind, _) => Form::Read(Some(judged(collect(&mut body, &mut room).await?, rules, kind)?), room),
         };
         Ok(Response::from_parts(parts, Self { body, form }))
     }
@@ -93,23 +102,23 @@ impl Inspected {
     pub(super) fn length(&self) -> Option<u64> {
         match &self.form {
             Form::AsItIs | Form::Call(_) => self.body.size_hint().exact(),
-            Form::Read(rest) => Some(rest.as_ref().map_or(0, |rest| rest.len() as u64)),
-            Form::Events(_) => None,
+            Form::Read(rest, _room) => Some(rest.as_ref().map_or(0, |rest| rest.len() as u64)),
+            Form::Events(..) => None,
         }
     }
 
     pub(super) fn is_end_stream(&self) -> bool {
         match &self.form {
-            Form::Read(rest) => rest.is_none(),
+            Form::Read(rest, _room) => rest.is_none(),
             Form::AsItIs | Form::Call(_) => self.body.is_end_stream(),
-            Form::Events(events) => events.cut().is_none() && self.body.is_end_stream(),
+            Form::Events(events, _room) => events.cut().is_none() && self.body.is_end_stream(),
         }
     }
 
     /// What goes on next.
     pub(super) async fn frame(&mut self) -> Option<Result<Frame<Bytes>, InspectError>> {
         match &mut self.form {
-            Form::Read(rest) => rest.take().map(|rest| Ok(Frame::data(rest))),
+            Form::Read(rest, _room) => rest.take().map(|rest| Ok(Frame::data(rest))),
             Form::AsItIs => Some(self.body.frame().await?.map_err(InspectError::from)),
             Form::Call(lengths) => match self.body.frame().await? {
                 Ok(frame) => {
@@ -118,7 +127,7 @@ impl Inspected {
                 }
                 Err(error) => Some(Err(error.into())),
             },
-            Form::Events(events) => loop {
+            Form::Events(events, room) => loop {
                 if let Some(why) = events.cut() {
                     return Some(Err(why.clone().into()));
                 }
@@ -129,6 +138,9 @@ impl Inspected {
                 // Trailers say nothing to a client of events. An event without an end is none.
                 let Ok(data) = data else { continue };
                 let whole = events.piece(&data);
+                if let Err(full) = room.fit(events.held()) {
+                    return Some(Err(full.into()));
+                }
                 if !whole.is_empty() {
                     return Some(Ok(Frame::data(whole)));
                 }
@@ -137,13 +149,14 @@ impl Inspected {
     }
 }
 
-async fn collect(body: &mut Incoming) -> Result<Bytes, InspectError> {
+async fn collect(body: &mut Incoming, room: &mut Room) -> Result<Bytes, InspectError> {
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame?.into_data() else { continue };
         if whole.len() + data.len() > LONGEST {
             return Err(Foreign::unreadable("it is too long").into());
         }
+        room.fit(whole.len() + data.len())?;
         whole.extend_from_slice(&data);
     }
     Ok(whole.freeze())
@@ -160,22 +173,54 @@ fn judged(body: Bytes, rules: &AnswerRules, kind: Kind) -> Result<Bytes, Foreign
             Ok(Answered::Instead(text)) => Ok(Bytes::from(text)),
             Err(why) => Err(why),
         },
-        Kind::Events | Kind::Other => Err(Foreign::unreadable("it is neither JSON nor an event stream")),
+        Kind::Events | Kind::Unclear | Kind::Other => {
+            Err(Foreign::unreadable("it is neither JSON nor an event stream"))
+        }
     }
 }
 
 fn kind_of(fields: &HeaderMap) -> Kind {
     let mut kinds = fields.get_all(header::CONTENT_TYPE).iter().map(|value| {
         let value = value.as_bytes().to_ascii_lowercase();
-        match value.split(|byte| *byte == b';').next().map(<[u8]>::trim_ascii) {
+        let mut parts = value.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+        let kind = match parts.next() {
             Some(b"application/json") => Kind::Json,
             Some(b"text/event-stream") => Kind::Events,
-            _ => Kind::Other,
-        }
+            _ => return Kind::Other,
+        };
+        let plain = parts.all(|part| matches!(part, b"charset=utf-8" | b"charset=\"utf-8\""));
+        if plain { kind } else { Kind::Unclear }
     });
     match (kinds.next(), kinds.next()) {
         (Some(kind), None) => kind,
+        (None, _) => Kind::Other,
         // Of two, a client may take either.
-        _ => Kind::Other,
+        _ => Kind::Unclear,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_of_a_kind_only_if_its_characters_are_known() {
+        let kind = |values: &[&'static str]| {
+            let pairs = values.iter().map(|value| (header::CONTENT_TYPE, HeaderValue::from_static(value)));
+            kind_of(&pairs.collect())
+        };
+        assert_eq!(kind(&["application/json"]), Kind::Json);
+        assert_eq!(kind(&["Text/Event-Stream; charset=UTF-8"]), Kind::Events);
+        assert_eq!(kind(&["text/html; charset=utf-7"]), Kind::Other);
+        assert_eq!(kind(&[]), Kind::Other);
+        for odd in [
+            &["text/event-stream; charset=utf-7"][..],
+            &["application/json; charset=utf-16"],
+            &["application/json; charset=utf-8; charset=utf-7"],
+            &["application/json; x=y"],
+            &["application/json", "text/html"],
+        ] {
+            assert_eq!(kind(odd), Kind::Unclear, "{odd:?}");
+        }
     }
 }

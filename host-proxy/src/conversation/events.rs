@@ -1,6 +1,9 @@
 //! An event stream (`text/event-stream`, as the HTML standard reads it), whose events go on one by one, each after it
 //! was judged, and written anew: `event`, `id`, `retry`, then `data`, each line with LF alone at its end.
 //!
+//! Some clients end lines at other characters too (Python's `splitlines` at U+0085, U+2028 and U+2029). None of them goes
+//! on: in JSON they are escaped, and elsewhere they cut the stream.
+//!
 //! States: inside a line → at its end → at an empty line, where the event is whole.
 
 #[cfg(test)]
@@ -37,6 +40,11 @@ impl Events {
         Self { rules, line: Vec::new(), after_cr: false, begun: false, event: Event::default(), cut: None }
     }
 
+    /// How much is held back.
+    pub(super) fn held(&self) -> usize {
+        self.line.len() + self.event.length()
+    }
+
     /// Why nothing goes on any more, if so.
     pub(super) fn cut(&self) -> Option<&Foreign> {
         self.cut.as_ref()
@@ -61,7 +69,7 @@ impl Events {
                 byte => {
                     self.after_cr = false;
                     self.line.push(*byte);
-                    if self.line.len() + self.event.length() > LONGEST {
+                    if self.held() > LONGEST {
                         return Err(Foreign::unreadable("an event is too long"));
                     }
                 }
@@ -83,7 +91,7 @@ impl Events {
         let value = value.strip_prefix(b" ").unwrap_or(value);
         match name {
             // It keeps the connection open, and waits for no event.
-            b"" => write(out, b"", value),
+            b"" => out.extend_from_slice(b":\n"),
             b"data" => match &mut self.event.data {
                 Some(data) => {
                     data.push(b'\n');
@@ -91,8 +99,8 @@ impl Events {
                 }
                 none => *none = Some(value.to_vec()),
             },
-            b"event" => self.event.kind = Some(value.to_vec()),
-            b"id" | b"retry" => write(&mut self.event.beside, name, value),
+            b"event" => self.event.kind = Some(plain(value)?.to_vec()),
+            b"id" | b"retry" => write(&mut self.event.beside, name, plain(value)?),
             // What no client reads says nothing.
             _ => {}
         }
@@ -102,7 +110,8 @@ impl Events {
 
 impl Event {
     fn length(&self) -> usize {
-        self.beside.len() + self.data.as_ref().map_or(0, Vec::len)
+        let all = [self.kind.as_ref(), Some(&self.beside), self.data.as_ref()];
+        all.into_iter().flatten().map(Vec::len).sum()
     }
 
     fn judged(self, rules: &AnswerRules, out: &mut Vec<u8>) -> Result<(), Foreign> {
@@ -110,10 +119,10 @@ impl Event {
         let data = match data {
             // An older transport names the path for messages so; a client asks for it, and is judged.
             Some(data) if kind.as_deref() == Some(b"endpoint") && is_path(&data) => Some(data),
-            Some(data) if !data.is_empty() => match rules.judge(&data)? {
-                Answered::AsItIs => Some(data),
-                Answered::Instead(text) => Some(text.into_bytes()),
-            },
+            Some(data) if !data.is_empty() => Some(match rules.judge(&data)? {
+                Answered::AsItIs => escaped(data),
+                Answered::Instead(text) => escaped(text.into_bytes()),
+            }),
             other => other,
         };
         if let Some(kind) = kind {
@@ -126,6 +135,33 @@ impl Event {
         out.push(b'\n');
         Ok(())
     }
+}
+
+/// The value, if no client finds the end of a line in it.
+fn plain(value: &[u8]) -> Result<&[u8], Foreign> {
+    let text = std::str::from_utf8(value).ok();
+    let plain = text.filter(|text| !text.contains(|c: char| c.is_control() || is_separator(c)));
+    plain
+        .map(str::as_bytes)
+        .ok_or_else(|| Foreign::unreadable("an event has an odd character beside its data"))
+}
+
+/// JSON without the characters at which some clients end lines. They stand in texts only, and mean the same escaped.
+fn escaped(json: Vec<u8>) -> Vec<u8> {
+    let text = String::from_utf8(json).expect("JSON that was read is UTF-8");
+    if !text.contains(is_separator) {
+        return text.into_bytes();
+    }
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_separator(c) { out.push_str(&format!("\\u{:04x}", u32::from(c))) } else { out.push(c) }
+    }
+    out.into_bytes()
+}
+
+/// What ends a line for some readers and not for others, and may stand in a text of JSON.
+fn is_separator(c: char) -> bool {
+    matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
 /// A relative or absolute URL, and nothing that is JSON.

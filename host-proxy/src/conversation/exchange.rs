@@ -4,8 +4,8 @@
 
 use std::io;
 use std::pin::pin;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Response, StatusCode};
 use hyper::body::Incoming;
 use policies::Permit;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use wire::id::PolicyVersion;
 
@@ -140,8 +141,8 @@ struct Relay<'a, D> {
     tally: &'a Tally,
     /// For secrets, if it comes from where one is known.
     search: Option<Search>,
-    /// For what its server may say.
-    permit: Option<&'a Permit>,
+    /// For what its server may say, and the room to look into it.
+    permit: Option<(&'a Permit, &'a Arc<Semaphore>)>,
 }
 
 /// Does `work` while the policy in force permits it, and records what came of it. `conforms` becomes the policy that
@@ -244,7 +245,8 @@ impl<U: Upload, D: Reply> Exchange<'_, U, D> {
         let (feeder, body) = body_of(head.length);
         let out = named.outbound(ways, head);
         let (method, search) = (&named.case.request.method, ways.carried.search());
-        let relay = Relay { reply: self.reply, method, tally, search, permit: Some(ways.permit) };
+        let permit = Some((ways.permit, &named.proxy.answers));
+        let relay = Relay { reply: self.reply, method, tally, search, permit };
         let watch = named.proxy.judge.watch(ways.permit.host());
         let upload = feed(self.upload, feeder, (tally, watch, Calls::of(ways.permit)));
         both(upload, relay.run(&mut link, (&out, body)), tally).await?;
@@ -283,8 +285,9 @@ impl<D: Reply> Relay<'_, D> {
 
     async fn answer(self, response: Response<Incoming>) -> Result<(), Fault> {
         self.tally.status.store(response.status().as_u16(), Ordering::Relaxed);
+        let inspected = Inspected::of(response, self.permit);
         let response = tokio::select! {
-            response = timeout(UPSTREAM_PATIENCE, Inspected::of(response, self.permit)) => response,
+            response = timeout(UPSTREAM_PATIENCE, inspected) => response,
             () = self.reply.unwanted() => return Err(Fault::During),
         };
         let response = match response {
@@ -358,7 +361,7 @@ impl<D: Reply> Relay<'_, D> {
     }
 
     fn refusal(&self, why: &InspectError) -> Refusal {
-        let rule = self.permit.map_or("", Permit::rule);
+        let rule = self.permit.map_or("", |(permit, _room)| permit.rule());
         match why {
             InspectError::Upstream(error) => Refusal::unspoken(error),
             InspectError::Foreign(why) => Refusal::foreign(rule, why),

@@ -104,7 +104,7 @@ pub(super) async fn read<U: Upload, D: Reply>(
     Err(proxy.judge.refuse_request(case.asker, id, case.request, refusal).await)
 }
 
-fn shares(bytes: u64) -> u32 {
+pub(super) fn shares(bytes: u64) -> u32 {
     u32::try_from(bytes.div_ceil(SHARE)).unwrap_or(u32::MAX)
 }
 

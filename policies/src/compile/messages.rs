@@ -3,7 +3,8 @@
 use super::{Compiler, PATH};
 use crate::document::{self, ArgumentEntry, Grpc, JsonRpc, Lists, Mcp, RuleEntry};
 use crate::message::{
-    Argument, Graphql, LONGEST, MessageLevel, Pointer, Protocol, Rpc, Spoken, USUAL, Word, Words, is_hash,
+    Argument, CALL_METHODS, GRAPHQL_METHODS, Graphql, LONGEST, MCP_METHODS, MessageLevel, Pointer, Protocol,
+    Rpc, Spoken, USUAL, Word, Words, is_hash,
 };
 use crate::pattern::{PatternError, Side};
 use crate::place::{At, Place};
@@ -43,9 +44,9 @@ impl Compiler<'_> {
         let graphql = entry.graphql.as_ref().map(|graphql| self.graphql(graphql));
         let level = mcp.or(rpc).or(graphql).or(entry.grpc.as_ref().map(|grpc| self.grpc(grpc))).flatten();
         let methods: &[&str] = match key {
-            "mcp" => &["POST", "GET", "DELETE"],
-            "graphql" => &["POST", "GET"],
-            _ => &["POST"],
+            "mcp" => MCP_METHODS,
+            "graphql" => GRAPHQL_METHODS,
+            _ => CALL_METHODS,
         };
         let spoken = self.spoken(entry, key, methods);
         let paths = entry.path.iter().flat_map(|lists| &lists.value.allow);

@@ -9,11 +9,30 @@ use std::sync::Arc;
 use super::json::{self, Json};
 use super::rpc::Protocol;
 use super::{Spoken, Unreadable, Words, is_name};
+use crate::Request;
+use crate::document::Effect;
 use crate::rule::{Answer, Rule};
+
+/// The error of a server that wants its user to visit a page first: a request to elicit, by another way.
+const ELICITS: &str = "-32042";
+
+/// A rule that looks into the messages of an endpoint.
+#[derive(Clone, Debug)]
+pub(crate) struct Guard {
+    pub(crate) rule: Arc<Rule>,
+    /// Whether its allow lists count. Its deny lists do.
+    grants: bool,
+    /// Whether the path is as the rule writes it.
+    path: Answer,
+}
 
 /// What the rules of one endpoint say about what its server sends.
 #[derive(Clone, Debug)]
-pub struct AnswerRules(Vec<Arc<Rule>>);
+pub struct AnswerRules(Vec<Reading>);
+
+/// The rules for one reading of the request's path.
+#[derive(Clone, Debug)]
+struct Reading(Vec<Guard>);
 
 /// One message of a server's that may go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,20 +62,94 @@ impl Foreign {
     }
 }
 
-impl AnswerRules {
-    pub(crate) fn new(rules: Vec<Arc<Rule>>) -> Option<Self> {
-        let answers = |rule: &Arc<Rule>| {
-            let level = rule.message.as_ref();
-            level.is_some_and(|level| matches!(&level.spoken, Spoken::Rpc(rpc) if rpc.is_mcp()))
+impl Guard {
+    /// The rule, if it binds who asks and looks into what is spoken there.
+    pub(crate) fn of(rule: &Arc<Rule>, request: &Request<'_>) -> Option<Self> {
+        let path = rule.path(request.path);
+        let guards = rule.message.as_ref()?.guards(request, path) && rule.binds(request.subject);
+        let open = || {
+            rule.granted(request.subject) == Answer::Allowed
+                && ![path, rule.method(request.method)].contains(&Answer::Denied)
+                && rule.condition(request.query, request.headers) == Answer::Allowed
         };
-        let rules: Vec<_> = rules.into_iter().filter(answers).collect();
-        (!rules.is_empty()).then_some(Self(rules))
+        guards.then(|| Self { rule: Arc::clone(rule), grants: open(), path })
+    }
+
+    pub(crate) fn only_denies(&self) -> bool {
+        self.rule.effect == Effect::DenyOnly
+    }
+
+    /// What is said of tools, and of requests of the server's.
+    fn lists(&self) -> Option<(&Words, &Words)> {
+        let Spoken::Rpc(rpc) = &self.rule.message.as_ref()?.spoken else { return None };
+        match &rpc.protocol {
+            Protocol::JsonRpc => None,
+            Protocol::Mcp { tools, server_requests, .. } => Some((tools, server_requests)),
+        }
+    }
+
+    fn tools(&self) -> Option<&Words> {
+        self.lists().map(|(tools, _)| tools)
+    }
+
+    fn requests(&self) -> Option<&Words> {
+        self.lists().map(|(_, requests)| requests)
+    }
+
+    fn asks_as(&self, other: &Self) -> bool {
+        self.grants == other.grants
+            && self.only_denies() == other.only_denies()
+            && self.lists() == other.lists()
+    }
+}
+
+impl Reading {
+    /// Whether a name may be said, by the lists that `of` finds. Where rules only deny, whatever they do not deny.
+    fn allows(&self, name: &str, of: fn(&Guard) -> Option<&Words>) -> bool {
+        let answers = |guard: &Guard, answer| of(guard).is_some_and(|words| words.answer(name) == answer);
+        let denied = self.0.iter().any(|guard| answers(guard, Answer::Denied));
+        let allowed = self.0.iter().any(|guard| guard.grants && answers(guard, Answer::Allowed));
+        !denied && (allowed || self.0.iter().all(Guard::only_denies))
+    }
+
+    fn asks_as(&self, other: &Self) -> bool {
+        self.0.len() == other.0.len() && self.0.iter().zip(&other.0).all(|(one, other)| one.asks_as(other))
+    }
+}
+
+impl AnswerRules {
+    pub(crate) fn new(guards: Vec<Guard>) -> Option<Self> {
+        let mut guards: Vec<_> = guards.into_iter().filter(|guard| guard.lists().is_some()).collect();
+        // On another spelling of the path, what is said of its own counts; a rule for the very path goes before it.
+        let is_here = |guard: &Guard| guard.grants && guard.path == Answer::Allowed;
+        if guards.iter().any(is_here) {
+            guards.iter_mut().for_each(|guard| guard.grants = is_here(guard));
+        }
+        (!guards.is_empty()).then(|| Self(vec![Reading(guards)]))
+    }
+
+    /// What both say.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
+    /// Whether both say the same, in the same order.
+    pub(crate) fn asks_as(&self, other: &Self) -> bool {
+        self.0.len() == other.0.len() && self.0.iter().zip(&other.0).all(|(one, other)| one.asks_as(other))
+    }
+
+    /// Whether a rule registers the server; one that only denies does not.
+    #[must_use]
+    pub fn registers(&self) -> bool {
+        self.0.iter().any(|reading| !reading.0.iter().all(Guard::only_denies))
     }
 
     /// The rule that records name: the first.
     #[must_use]
     pub fn rule(&self) -> &str {
-        self.0.first().map_or("", |rule| &rule.name)
+        let first = self.0.first().and_then(|reading| reading.0.first());
+        first.map_or("", |guard| &guard.rule.name)
     }
 
     /// Reads one message, or a batch of them.
@@ -99,15 +192,37 @@ impl AnswerRules {
                 let method = method.ok_or_else(|| Unreadable::new("its method is not a name"))?;
                 self.request(method, member.get("id").is_some()).map(|()| false)
             }
-            (None, _) => Ok(self.shorten(member)),
+            (None, _) => {
+                self.inside(member)?;
+                Ok(self.shorten(member))
+            }
         }
+    }
+
+    /// What the server asks for in an answer, as newer editions of the protocol have it.
+    fn inside(&self, member: &Json) -> Result<(), Foreign> {
+        let (none, result, error) = (Json::Null, member.get("result"), member.get("error"));
+        let (result, error) = (result.unwrap_or(&none), error.unwrap_or(&none));
+        if result.has_double_of("inputRequests") || error.has_double_of("code") {
+            return Err(Unreadable::new("its answer has one key in two spellings").into());
+        }
+        if error.get("code").and_then(Json::scalar).is_some_and(|code| code == ELICITS) {
+            self.request("elicitation/create", true)?;
+        }
+        let Some(requests) = result.get("inputRequests") else { return Ok(()) };
+        let odd = || Unreadable::new("its 'inputRequests' have no methods that are names");
+        for (_key, request) in requests.map().ok_or_else(odd)? {
+            let method = request.get("method").and_then(Json::text).filter(|method| is_name(method));
+            let method = method.filter(|_method| !request.has_double_of("method")).ok_or_else(odd)?;
+            self.request(method, true)?;
+        }
+        Ok(())
     }
 
     /// `waits`: the server waits for an answer.
     fn request(&self, method: &str, waits: bool) -> Result<(), Foreign> {
         let notifies = !waits && method.starts_with("notifications/");
-        let answers: Vec<Answer> = self.requests().map(|words| words.answer(method)).collect();
-        let allowed = answers.contains(&Answer::Allowed) && !answers.contains(&Answer::Denied);
+        let allowed = self.0.iter().all(|reading| reading.allows(method, Guard::requests));
         if notifies || method == "ping" || allowed {
             return Ok(());
         }
@@ -130,21 +245,6 @@ impl AnswerRules {
     }
 
     fn may_call(&self, tool: &str) -> bool {
-        let answers: Vec<Answer> = self.spoken().map(|(tools, _)| tools.answer(tool)).collect();
-        answers.contains(&Answer::Allowed) && !answers.contains(&Answer::Denied)
-    }
-
-    fn requests(&self) -> impl Iterator<Item = &Words> {
-        self.spoken().map(|(_, requests)| requests)
-    }
-
-    fn spoken(&self) -> impl Iterator<Item = (&Words, &Words)> {
-        self.0.iter().filter_map(|rule| {
-            let Spoken::Rpc(rpc) = &rule.message.as_ref()?.spoken else { return None };
-            match &rpc.protocol {
-                Protocol::JsonRpc => None,
-                Protocol::Mcp { tools, server_requests, .. } => Some((tools, server_requests)),
-            }
-        })
+        self.0.iter().all(|reading| reading.allows(tool, Guard::tools))
     }
 }

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use self::document::Operation;
 use super::json::{self, Json};
-use super::{About, Finding, Message, Unreadable, Words, check_fields, worst};
+use super::{About, Finding, Message, Unreadable, Words, check_fields, is_name, worst};
 use crate::Request;
 use crate::parameter::{folded, parameters};
 use crate::rule::Answer;
@@ -76,6 +76,10 @@ impl Graphql {
         let operation = match asked {
             Asked::Operation(operation) => operation,
             Asked::Persisted(hash) if self.persisted.contains(hash) => return Finding::Allowed,
+            // Nobody knows what it asks for, and it may be what is denied.
+            Asked::Persisted(_hash) if self.denies_anything() => {
+                return Finding::Unreadable(Unreadable::new("it names a query that the server keeps"));
+            }
             Asked::Persisted(hash) => {
                 return Finding::NotAllowed(About::listed("persisted query", hash, "graphql.persisted"));
             }

@@ -15,6 +15,9 @@ use super::Unreadable;
 /// Most values in one text, those inside others included. `serde_json` itself bounds the depth, at 128.
 const MOST_VALUES: usize = 200_000;
 
+/// From there on not every whole number has a value of its own.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
 /// A value, with the keys of objects in their order.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Json {
@@ -77,6 +80,19 @@ impl Json {
         }
     }
 
+    /// Whether readers agree on every number in it: large ones with a fraction or an exponent they round, and a zero below
+    /// zero they write in two ways.
+    pub(super) fn is_exact(&self) -> bool {
+        match self {
+            Self::Number(number) if number.is_f64() => number
+                .as_f64()
+                .is_some_and(|value| value.abs() < EXACT && !(value == 0.0 && value.is_sign_negative())),
+            Self::List(values) => values.iter().all(Self::is_exact),
+            Self::Map(entries) => entries.iter().all(|(_key, value)| value.is_exact()),
+            _ => true,
+        }
+    }
+
     /// Whether an object has a key that some readers take for `name` and others do not: they compare without case.
     pub(super) fn has_double_of(&self, name: &str) -> bool {
         let wanted = folded(name);
@@ -90,8 +106,6 @@ fn folded(key: &str) -> String {
 }
 
 fn plain(number: &Number) -> String {
-    /// Beyond it not every whole number has a value of its own.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
     match number.as_f64() {
         Some(value) if value.fract() == 0.0 && value.abs() < EXACT => format!("{value:.0}"),
         _ => number.to_string(),

@@ -21,7 +21,7 @@ pub(crate) struct Word {
 }
 
 /// What is allowed, less what is denied.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Words {
     pub(crate) allow: Vec<Word>,
     pub(crate) deny: Vec<Word>,

@@ -7,10 +7,14 @@
 use super::json::{self, Json};
 use super::{About, Finding, Message, Unreadable, Words, check_fields, is_name, worst};
 use crate::Request;
+use crate::parameter::folded;
 use crate::rule::Answer;
 
 /// Most members of a batch.
 const MOST_CALLS: usize = 100;
+
+/// The method that calls a tool.
+const CALLS_TOOL: &str = "tools/call";
 
 /// What a client sends.
 #[derive(Clone, Debug, PartialEq)]
@@ -124,7 +128,11 @@ impl Call {
     /// The tool that is called, and its arguments.
     fn tool(&self) -> Option<Result<(&str, Option<&Json>), Unreadable>> {
         let Self::Method { name, params } = self else { return None };
-        (name == "tools/call").then(|| {
+        let calls = folded(name.as_bytes()) == CALLS_TOOL.as_bytes();
+        calls.then(|| {
+            if name != CALLS_TOOL {
+                return Err(Unreadable::new(format!("its method looks like '{CALLS_TOOL}'")));
+            }
             let params = params.as_ref().filter(|params| params.map().is_some());
             let params = params.ok_or_else(|| Unreadable::new("its params are not an object"))?;
             if ["name", "arguments"].iter().any(|key| params.has_double_of(key)) {
@@ -147,7 +155,6 @@ impl Call {
 
 impl Rpc {
     pub(super) fn find(&self, request: &Request<'_>, message: &Message) -> Finding {
-        // Which other methods there are was checked when the rule was compiled; a WebSocket carries what nobody reads.
         match (&self.protocol, request.method) {
             (_, "POST") => {}
             (Protocol::Mcp { .. }, "GET" | "DELETE") if message.body().is_empty() => return Finding::Allowed,
@@ -165,25 +172,35 @@ impl Rpc {
         worst(calls.iter().map(|call| self.judge(call)))
     }
 
+    /// All lists are asked: what one does not allow, another may deny, and that binds other rules too.
     fn judge(&self, call: &Call) -> Finding {
         let Call::Method { name, params } = call else { return self.judge_answer(call) };
-        let (key, what) = (self.protocol.key(), name.as_str());
-        match self.methods.answer(name) {
-            Answer::Allowed => {}
-            Answer::NotAllowed => return Finding::NotAllowed(About::listed("method", what, key)),
-            Answer::Denied => return Finding::Denied(About::listed("method", what, key)),
-        }
+        let method = listed(&self.methods, ("method", name), self.protocol.key());
         let Protocol::Mcp { tools, .. } = &self.protocol else {
-            return self.values(name, params.as_ref(), "json_rpc.arguments");
+            let values = self.values(name, params.as_ref(), "json_rpc.arguments");
+            return worst([method, values].into_iter());
         };
-        match call.tool() {
+        let called = match call.tool() {
             None => Finding::Allowed,
             Some(Err(why)) => Finding::Unreadable(why),
-            Some(Ok((tool, arguments))) => match tools.answer(tool) {
-                Answer::Allowed => self.values(tool, arguments, "mcp.arguments"),
-                Answer::NotAllowed => Finding::NotAllowed(About::listed("tool", tool, "mcp.tools")),
-                Answer::Denied => Finding::Denied(About::listed("tool", tool, "mcp.tools")),
-            },
+            Some(Ok((tool, arguments))) => {
+                let named = listed(tools, ("tool", tool), "mcp.tools");
+                worst([named, self.values(tool, arguments, "mcp.arguments")].into_iter())
+            }
+        };
+        worst([method, called, self.judge_inside(call)].into_iter())
+    }
+
+    /// The answers that a call brings along, in newer editions of the protocol.
+    fn judge_inside(&self, call: &Call) -> Finding {
+        const KEY: &str = "inputResponses";
+        let Call::Method { params: Some(params), .. } = call else { return Finding::Allowed };
+        if params.has_double_of(KEY) {
+            return Finding::Unreadable(Unreadable::new("its params have one key in two spellings"));
+        }
+        match params.get(KEY) {
+            Some(_answers) => self.judge_answer(&Call::Answer(Substance::Some)),
+            None => Finding::Allowed,
         }
     }
 
@@ -209,9 +226,9 @@ impl Rpc {
                 key,
                 entry: None,
             };
-            match argument.pointer.find(arguments) {
+            match argument.pointer.find(arguments).and_then(|value| argument.answer(value)) {
                 Err(why) => Finding::Unreadable(why),
-                Ok(value) => match argument.answer(value) {
+                Ok(answer) => match answer {
                     Answer::Allowed => Finding::Allowed,
                     Answer::NotAllowed => Finding::NotAllowed(about()),
                     Answer::Denied => Finding::Denied(about()),
@@ -257,12 +274,24 @@ impl Protocol {
 
 impl Argument {
     /// What must be something must be there, and be it. Of a list every value counts.
-    fn answer(&self, value: Option<&Json>) -> Answer {
+    fn answer(&self, value: Option<&Json>) -> Result<Answer, Unreadable> {
         let mut leaves = Vec::new();
         value.into_iter().for_each(|value| collect(value, &mut leaves));
+        if value.is_some_and(|value| !value.is_exact()) {
+            let pointer = &self.pointer.text;
+            return Err(Unreadable::new(format!(
+                "its argument '{pointer}' is a number that readers differ on"
+            )));
+        }
+        if !self.values.deny.is_empty() && leaves.iter().any(|leaf| holds_values(leaf)) {
+            let pointer = &self.pointer.text;
+            return Err(Unreadable::new(format!(
+                "its argument '{pointer}' is a text with a list or an object in it"
+            )));
+        }
         let answers: Vec<Answer> = leaves.iter().map(|leaf| self.values.answer(leaf)).collect();
         if answers.contains(&Answer::Denied) {
-            return Answer::Denied;
+            return Ok(Answer::Denied);
         }
         let flat = match value {
             Some(Json::List(values)) => values.iter().all(|value| value.scalar().is_some()),
@@ -270,8 +299,24 @@ impl Argument {
             _ => true,
         };
         let all = flat && !answers.is_empty() && answers.iter().all(|answer| *answer == Answer::Allowed);
-        if self.values.allow.is_empty() || all { Answer::Allowed } else { Answer::NotAllowed }
+        Ok(if self.values.allow.is_empty() || all { Answer::Allowed } else { Answer::NotAllowed })
     }
+}
+
+/// What a list says about a name.
+fn listed(words: &Words, (what, name): (&str, &str), key: &'static str) -> Finding {
+    match words.answer(name) {
+        Answer::Allowed => Finding::Allowed,
+        Answer::NotAllowed => Finding::NotAllowed(About::listed(what, name, key)),
+        Answer::Denied => Finding::Denied(About::listed(what, name, key)),
+    }
+}
+
+/// Whether some servers would read the text once more, and find a list or an object in it. They differ on what else they
+/// take for JSON, so its ends decide.
+fn holds_values(text: &str) -> bool {
+    let text = text.trim_matches(|c: char| c.is_whitespace() || c.is_control() || c == '\u{feff}');
+    (text.starts_with('{') && text.ends_with('}')) || (text.starts_with('[') && text.ends_with(']'))
 }
 
 /// Every single value in a value.
@@ -284,17 +329,26 @@ fn collect(value: &Json, leaves: &mut Vec<String>) {
 }
 
 impl Pointer {
-    /// What it points at. On the way no object may have the key in a second spelling.
+    /// What it points at. On the way no object may have the key in a second spelling, and nothing may stand in the place
+    /// of the list or the object: a server that takes the arguments in more than one shape would find it there.
     fn find<'a>(&self, root: Option<&'a Json>) -> Result<Option<&'a Json>, Unreadable> {
         let mut at = root;
         for token in &self.tokens {
-            let Some(value) = at else { return Ok(None) };
+            let Some(value) = at.filter(|value| **value != Json::Null) else { return Ok(None) };
             if value.has_double_of(token) {
                 return Err(Unreadable::new(format!("its argument '{}' has two spellings", self.text)));
             }
+            let is_index = token.bytes().all(|byte| byte.is_ascii_digit()) && !token.is_empty();
             at = match value {
-                Json::List(values) => token.parse().ok().and_then(|index: usize| values.get(index)),
-                other => other.get(token),
+                Json::List(values) if is_index => {
+                    token.parse().ok().and_then(|index: usize| values.get(index))
+                }
+                Json::Map(entries) if !is_index || entries.is_empty() => value.get(token),
+                Json::Map(_) if value.get(token).is_some() => value.get(token),
+                _ => {
+                    let why = format!("its argument '{}' has another shape on the way", self.text);
+                    return Err(Unreadable::new(why));
+                }
             };
         }
         Ok(at)
@@ -305,9 +359,9 @@ impl Pointer {
 fn check_repeated(request: &Request<'_>, calls: &[Call]) -> Result<(), Unreadable> {
     let [call] = calls else { return Ok(()) };
     let mut differs = false;
-    request.headers.each(&mut |name, value| match (name, call) {
-        ("mcp-method", Call::Method { name, .. }) => differs |= value != name.as_bytes(),
-        ("mcp-name", _) => {
+    request.headers.each(&mut |name, value| match (&*folded(name.as_bytes()), call) {
+        (b"mcp_method", Call::Method { name, .. }) => differs |= value != name.as_bytes(),
+        (b"mcp_name", _) => {
             let tool = call.tool().and_then(Result::ok).map(|(tool, _arguments)| tool);
             differs |= tool.is_some_and(|tool| value != tool.as_bytes());
         }

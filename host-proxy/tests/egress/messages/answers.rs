@@ -80,6 +80,8 @@ fn an_answer_that_cannot_be_read_is_refused_and_none_is_asked_for() {
         "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\n{}",
         "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
         "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-7\r\nContent-Length: 2\r\n\r\n{}",
+        "HTTP/1.1 404 Not Found\r\nContent-Type: application/json; charset=utf-7\r\nContent-Length: 2\r\n\r\n{}",
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{\"a\":1,\"a\":2}",
     ] {
         let site = site_answering(SERVER, answer);
@@ -101,9 +103,25 @@ fn an_answer_that_cannot_be_read_is_refused_and_none_is_asked_for() {
 
 #[test]
 fn a_stream_ends_when_its_call_is_not_allowed_any_more() {
+    let cut = cut_by(SERVER, &SERVER.replace("get_issue", "list_issues"));
+    assert_eq!((&cut["level"], &cut["rule"]), (&"message".into(), &"api".into()));
+}
+
+#[test]
+fn a_stream_ends_when_other_things_are_asked_of_what_comes_back() {
+    let tools = "mcp: {server: s, tools: {allow: [get_issue]}";
+    let open = format!("{tools}, server_requests: {{allow: [roots/list]}}}}");
+    for (before, after) in [(&*open, format!("{tools}}}")), ("", format!("{tools}}}"))] {
+        let cut = cut_by(before, &after);
+        assert_eq!((&cut["level"], &cut["rule"]), (&"message".into(), &"api".into()), "{before}");
+    }
+}
+
+/// The record of a call's end, whose rule is replaced while the server's stream is open.
+fn cut_by(before: &str, after: &str) -> serde_json::Value {
     let bytes = format!("{EVENTS}{:x}\r\n{PROGRESS}\r\n", PROGRESS.len());
     let upstream = Upstream::start(None, std::sync::Arc::new(move |_| raw(&bytes)));
-    let bench = Setting::new(policy(upstream.port, SERVER)).host(NAME).start();
+    let bench = Setting::new(policy(upstream.port, before)).host(NAME).start();
     let mut stream = bench.connect(NAME, upstream.port);
     let json = "Content-Type: application/json\r\n";
     stream.write_all(&request(&upstream, json, call("get_issue").as_bytes())).unwrap();
@@ -113,11 +131,9 @@ fn a_stream_ends_when_its_call_is_not_allowed_any_more() {
         let count = stream.read(&mut piece).unwrap();
         seen.extend_from_slice(&piece[..count]);
     }
-    let other = SERVER.replace("get_issue", "list_issues");
-    let event = bench.set_policy(&policy(upstream.port, &other));
+    let event = bench.set_policy(&policy(upstream.port, after));
     assert!(matches!(event, ProxyEvent::PolicyApplied { closed: 1, .. }), "{event:?}");
     let mut rest = Vec::new();
     let _until_cut = stream.read_to_end(&mut rest);
-    let cut = bench.audit.wait_for(|event| event["action"] == "network-outcome");
-    assert_eq!((&cut["level"], &cut["rule"]), (&"message".into(), &"api".into()));
+    bench.audit.wait_for(|event| event["action"] == "network-outcome")
 }

@@ -7,7 +7,7 @@ use apollo_parser::cst::{
     Definition, FragmentDefinition, OperationDefinition, OperationType, Selection, SelectionSet,
 };
 
-use super::Unreadable;
+use super::{Unreadable, is_name};
 
 /// Depth of a query, and its tokens.
 const DEEPEST: usize = 100;
@@ -51,6 +51,10 @@ pub(super) fn operation(text: &str, wanted: Option<&str>) -> Result<Operation, U
         }
     }
     let operation = picked(&operations, wanted)?;
+    // Records and denials show it.
+    if name_of(operation).is_some_and(|name| !is_name(&name)) {
+        return Err(too_long());
+    }
     let mut fields = Fields { fragments: &fragments, seen: BTreeSet::new(), found: BTreeSet::new() };
     fields.add(&operation.selection_set().ok_or_else(incomplete)?)?;
     let kind = operation.operation_type().map_or(Ok("query"), |kind| kind_of(&kind))?;
@@ -92,6 +96,10 @@ fn incomplete() -> Unreadable {
     Unreadable::new("its query is incomplete")
 }
 
+fn too_long() -> Unreadable {
+    Unreadable::new("its query has a name that is too long")
+}
+
 /// Collects the fields of one level, those in fragments too.
 struct Fields<'a> {
     fragments: &'a Fragments,
@@ -105,7 +113,8 @@ impl Fields<'_> {
         for selection in set.selections() {
             match selection {
                 Selection::Field(field) => {
-                    self.found.insert(field.name().ok_or_else(incomplete)?.text().to_string());
+                    let name = field.name().ok_or_else(incomplete)?.text().to_string();
+                    self.found.insert(Some(name).filter(|name| is_name(name)).ok_or_else(too_long)?);
                 }
                 Selection::InlineFragment(inline) => {
                     self.add(&inline.selection_set().ok_or_else(incomplete)?)?;

@@ -182,7 +182,8 @@ fn another_rule_allows_nothing_that_is_denied_by_another_method() {
          - name: api\n  binary: {allow: [curl]}\n  destination: {allow: [a.example.com]}\n  method: {allow: [POST]}\n  path: {allow: [/graphql]}\n  \
          graphql: {fields: {allow: [query.viewer], deny: [query.secrets]}}\n",
     );
-    assert_eq!(get(&policy, "page=1"), "allow");
+    // A server may read the body of a GET, too, so a page at the endpoint is none.
+    assert!(get(&policy, "page=1").contains("it has no query"));
     assert!(get(&policy, "query={secrets}").contains("'query.secrets' is denied"));
     let head = said(&decide(&policy, ("HEAD", "query={secrets}"), ""));
     assert!(head.contains("cannot be read"), "{head}");
