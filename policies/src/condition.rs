@@ -6,9 +6,9 @@
 #[cfg(test)]
 mod tests;
 
+use crate::answer::Answer;
 use crate::parameter::parameters;
 use crate::pattern::pair::PairPattern;
-use crate::rule::Answer;
 
 /// The header fields of a request.
 pub trait Headers {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use wire::inference::Conditions;
 
-use crate::message::{About, AnswerRules, Finding, Guard};
+use crate::guard::{AnswerRules, Guard};
+use crate::message::{About, Finding};
 use crate::rule::{RateLimits, Rule};
 
 /// The four levels, and the conditions and messages after them, in the order in which they are evaluated.

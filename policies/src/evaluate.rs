@@ -27,15 +27,17 @@ use std::sync::Arc;
 use wire::inference::Conditions;
 use wire::subject::Subject;
 
+use crate::answer::Answer;
 use crate::canonical::with_plain_slashes;
 use crate::condition::Headers;
 use crate::decision::{Cause, Decision, Denial, DestinationDecision, Level, NameDecision, Permit};
 use crate::document::{Effect, Enforcement};
+use crate::guard::Guard;
 use crate::index::{Entry, HostIndex, ProgramIndex};
-use crate::message::{Guard, Message, MessageLevel};
+use crate::message::{Message, MessageLevel};
 use crate::pattern::host;
 use crate::rego::Gates;
-use crate::rule::{Answer, RateLimits, Rule};
+use crate::rule::{RateLimits, Rule};
 use crate::validity::Timestamp;
 
 /// The dynamic half of a policy, compiled.

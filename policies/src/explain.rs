@@ -10,11 +10,12 @@ use std::sync::Arc;
 use serde::Serialize;
 use wire::subject::Subject;
 
+use crate::answer::Answer;
 use crate::decision::{Cause, Decision, Denial, Level};
 use crate::document::{Document, Effect, Lists, RuleEntry, VERSION};
 use crate::evaluate::{Policy, Request};
 use crate::place::At;
-use crate::rule::{Answer, Rule};
+use crate::rule::Rule;
 use crate::witness;
 
 /// What would have to change for a denied request to pass.

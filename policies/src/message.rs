@@ -6,13 +6,12 @@
 //!
 //! A message is read before anything of it is forwarded, and what is forwarded are the bytes that were read.
 
-mod answers;
 #[cfg(test)]
 mod attacks;
 mod graphql;
-mod json;
+pub(crate) mod json;
 mod names;
-mod rpc;
+pub(crate) mod rpc;
 #[cfg(test)]
 mod tests;
 
@@ -22,13 +21,11 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::Request;
+use crate::answer::Answer;
 use crate::canonical::WEBSOCKET;
 use crate::parameter::folded;
 use crate::pattern::path::PathPattern;
-use crate::rule::Answer;
 
-pub(crate) use answers::Guard;
-pub use answers::{AnswerRules, Answered, Foreign};
 pub(crate) use graphql::{Graphql, is_hash};
 pub(crate) use names::{Word, Words};
 pub(crate) use rpc::{Argument, Pointer, Protocol, Rpc};
@@ -114,7 +111,7 @@ impl fmt::Debug for Message {
 }
 
 impl Unreadable {
-    fn new(why: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn new(why: impl Into<Cow<'static, str>>) -> Self {
         Self(why.into())
     }
 }
@@ -213,7 +210,7 @@ impl About {
 }
 
 /// A name that a record and a denial can show, and that no two servers take for different ones.
-fn is_name(text: &str) -> bool {
+pub(crate) fn is_name(text: &str) -> bool {
     const LONGEST: usize = 128;
     (1..=LONGEST).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use wire::subject::{Program, Subject};
 
+use crate::answer::Answer;
 use crate::condition::{Conditions, Headers};
 use crate::document::{Effect, Enforcement};
 use crate::message::{Finding, MessageLevel};
@@ -51,14 +52,6 @@ pub struct RateLimits {
 pub(crate) struct Level<P> {
     pub(crate) allow: Vec<P>,
     pub(crate) deny: Vec<P>,
-}
-
-/// How a level answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
-    Allowed,
-    NotAllowed,
-    Denied,
 }
 
 impl Rule {

@@ -3,10 +3,10 @@
 
 use super::levels::{allowed, writes};
 use super::{Advice, LintName, Linted, Report, Severity};
+use crate::answer::Answer;
 use crate::pattern::Side;
 use crate::pattern::host::{DestinationPattern, HostPattern};
 use crate::place::At;
-use crate::rule::Answer;
 
 /// Names beneath which everybody can have one.
 const BENEATH: [&str; 39] = [

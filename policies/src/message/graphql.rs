@@ -13,8 +13,8 @@ use self::document::Operation;
 use super::json::{self, Json};
 use super::{About, Finding, Message, Unreadable, Words, check_fields, is_name, worst};
 use crate::Request;
+use crate::answer::Answer;
 use crate::parameter::{folded, parameters};
-use crate::rule::Answer;
 
 /// Most members of a batch.
 const MOST_MEMBERS: usize = 100;

@@ -20,7 +20,7 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// A value, with the keys of objects in their order.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Json {
+pub(crate) enum Json {
     Null,
     Bool(bool),
     Number(Number),
@@ -33,7 +33,7 @@ pub(super) enum Json {
 ///
 /// # Errors
 /// It is not JSON, or readers could differ on it.
-pub(super) fn read(bytes: &[u8]) -> Result<Json, Unreadable> {
+pub(crate) fn read(bytes: &[u8]) -> Result<Json, Unreadable> {
     let text = std::str::from_utf8(bytes).map_err(|_invalid| Unreadable::new("it is not UTF-8"))?;
     let mut reader = serde_json::Deserializer::from_str(text);
     let left = Cell::new(MOST_VALUES);
@@ -50,14 +50,14 @@ pub(super) fn read(bytes: &[u8]) -> Result<Json, Unreadable> {
 }
 
 impl Json {
-    pub(super) fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
             _ => None,
         }
     }
 
-    pub(super) fn map(&self) -> Option<&[(String, Json)]> {
+    pub(crate) fn map(&self) -> Option<&[(String, Json)]> {
         match self {
             Self::Map(entries) => Some(entries),
             _ => None,
@@ -65,12 +65,12 @@ impl Json {
     }
 
     /// The value of a key of an object.
-    pub(super) fn get(&self, key: &str) -> Option<&Json> {
+    pub(crate) fn get(&self, key: &str) -> Option<&Json> {
         self.map()?.iter().find(|(name, _value)| name == key).map(|(_name, value)| value)
     }
 
     /// The single value as a pattern sees it. A number that is whole is written as one, however it came.
-    pub(super) fn scalar(&self) -> Option<String> {
+    pub(crate) fn scalar(&self) -> Option<String> {
         match self {
             Self::Null => Some("null".to_owned()),
             Self::Bool(value) => Some(value.to_string()),
@@ -82,7 +82,7 @@ impl Json {
 
     /// Whether readers agree on every number in it: large ones with a fraction or an exponent they round, and a zero below
     /// zero they write in two ways.
-    pub(super) fn is_exact(&self) -> bool {
+    pub(crate) fn is_exact(&self) -> bool {
         match self {
             Self::Number(number) if number.is_f64() => number
                 .as_f64()
@@ -94,7 +94,7 @@ impl Json {
     }
 
     /// Whether an object has a key that some readers take for `name` and others do not: they compare without case.
-    pub(super) fn has_double_of(&self, name: &str) -> bool {
+    pub(crate) fn has_double_of(&self, name: &str) -> bool {
         let wanted = folded(name);
         self.map().is_some_and(|entries| entries.iter().any(|(key, _)| key != name && folded(key) == wanted))
     }

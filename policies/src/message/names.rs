@@ -3,10 +3,10 @@
 //! In a deny list, letters match whatever their case, and a name matches every name that some server takes for it: with
 //! one mark for `-`, `.` and `_`. In an allow list a name is exactly what is written.
 
+use crate::answer::Answer;
 use crate::parameter::folded;
 use crate::pattern::wildcard::{self, Letters};
 use crate::pattern::{PatternError, Side};
-use crate::rule::Answer;
 
 const LONGEST: usize = 1024;
 const MOST_WILDCARDS: usize = 16;

@@ -7,8 +7,8 @@
 use super::json::{self, Json};
 use super::{About, Finding, Message, Unreadable, Words, check_fields, is_name, worst};
 use crate::Request;
+use crate::answer::Answer;
 use crate::parameter::folded;
-use crate::rule::Answer;
 
 /// Most members of a batch.
 const MOST_CALLS: usize = 100;
@@ -18,7 +18,7 @@ const CALLS_TOOL: &str = "tools/call";
 
 /// What a client sends.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Call {
+pub(crate) enum Call {
     /// A request, or a notification: both are done by the server.
     Method { name: String, params: Option<Json> },
     /// The answer to a request of the server's.
@@ -27,7 +27,7 @@ pub(super) enum Call {
 
 /// Whether an answer says anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Substance {
+pub(crate) enum Substance {
     /// An empty result, as to a `ping`, or an error.
     None,
     Some,
@@ -69,7 +69,7 @@ pub(crate) struct Pointer {
 ///
 /// # Errors
 /// It has no or more than one reading.
-pub(super) fn calls(body: &[u8]) -> Result<Vec<Call>, Unreadable> {
+pub(crate) fn calls(body: &[u8]) -> Result<Vec<Call>, Unreadable> {
     match json::read(body)? {
         Json::List(members) if members.is_empty() => Err(Unreadable::new("it is an empty batch")),
         Json::List(members) if members.len() > MOST_CALLS => {
@@ -154,7 +154,7 @@ impl Call {
 }
 
 impl Rpc {
-    pub(super) fn find(&self, request: &Request<'_>, message: &Message) -> Finding {
+    pub(crate) fn find(&self, request: &Request<'_>, message: &Message) -> Finding {
         match (&self.protocol, request.method) {
             (_, "POST") => {}
             (Protocol::Mcp { .. }, "GET" | "DELETE") if message.body().is_empty() => return Finding::Allowed,
@@ -237,7 +237,7 @@ impl Rpc {
         }))
     }
 
-    pub(super) fn asked(&self, message: &Message) -> Option<String> {
+    pub(crate) fn asked(&self, message: &Message) -> Option<String> {
         let prefix = match &self.protocol {
             Protocol::JsonRpc => String::new(),
             Protocol::Mcp { server, .. } => format!("mcp {server}: "),
@@ -247,11 +247,11 @@ impl Rpc {
         Some(format!("{prefix}{}", asked.join(", ")))
     }
 
-    pub(super) fn is_mcp(&self) -> bool {
+    pub(crate) fn is_mcp(&self) -> bool {
         matches!(self.protocol, Protocol::Mcp { .. })
     }
 
-    pub(super) fn denies_anything(&self) -> bool {
+    pub(crate) fn denies_anything(&self) -> bool {
         let own =
             !self.methods.deny.is_empty() || self.arguments.iter().any(|one| !one.values.deny.is_empty());
         own || match &self.protocol {

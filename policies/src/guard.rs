@@ -6,12 +6,13 @@
 
 use std::sync::Arc;
 
-use super::json::{self, Json};
-use super::rpc::Protocol;
-use super::{Spoken, Unreadable, Words, is_name};
 use crate::Request;
+use crate::answer::Answer;
 use crate::document::Effect;
-use crate::rule::{Answer, Rule};
+use crate::message::json::{self, Json};
+use crate::message::rpc::Protocol;
+use crate::message::{Spoken, Unreadable, Words, is_name};
+use crate::rule::Rule;
 
 /// The error of a server that wants its user to visit a page first: a request to elicit, by another way.
 const ELICITS: &str = "-32042";
