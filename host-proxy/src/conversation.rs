@@ -24,8 +24,8 @@ use crate::canonical::{Arrived, Authority, CanonicalRequest, NotCanonical, Schem
 use crate::http1::{Head, Patience};
 use crate::refusal::Refusal;
 
-pub(crate) use message::SHARES as MESSAGE_SHARES;
 pub(crate) use one::{Conversation, Ending};
+pub(crate) use room::rooms;
 
 /// What a client may take.
 const PATIENCE: Patience = Patience {

@@ -212,24 +212,22 @@ impl Prepared {
         status.report(&ProxyEvent::Ready { authority_pem: self.authority_pem })?;
         tokio::spawn(answering.serve(names, Arc::clone(&judge)));
         let shared = Arc::new(upstream::Pool::default());
-        let connections = Arc::clone(&shared);
         let flows = Arc::new(Semaphore::new(listener::MOST_FLOWS));
-        let [messages, answers] = [(); 2].map(|()| Arc::new(Semaphore::new(conversation::MESSAGE_SHARES)));
+        let [messages, answers] = conversation::rooms();
         let local = Arc::new(PolicyLocal::new(teller.clone()));
         let changed = Changed {
             in_force: &in_force,
             credentials: &credentials,
-            connections: &connections,
+            connections: &shared,
             local: &Arc::clone(&local),
         };
-        let (names, pool) = (pool, shared);
         let proxy = Proxy {
             seals,
-            names,
+            names: pool,
             judge,
             certificates,
             dialer,
-            pool,
+            pool: Arc::clone(&shared),
             flows,
             messages,
             answers,

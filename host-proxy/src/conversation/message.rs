@@ -19,7 +19,7 @@ use crate::refusal::Refusal;
 const SHARE: u64 = 64 * 1024;
 
 /// Shares of one sandbox: 64 MiB of messages under way.
-pub(crate) const SHARES: usize = 1024;
+pub(super) const SHARES: usize = 1024;
 
 /// A message, and the room that it takes until its request is over.
 pub(super) struct Received {

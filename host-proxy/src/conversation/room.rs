@@ -6,12 +6,17 @@ use std::sync::Arc;
 use policies::Foreign;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::message::shares;
+use super::message::{SHARES, shares};
 
 /// What one answer has taken.
 pub(super) struct Room {
     all: Arc<Semaphore>,
     taken: Option<OwnedSemaphorePermit>,
+}
+
+/// The room of one sandbox: for messages that are read, and for answers.
+pub(crate) fn rooms() -> [Arc<Semaphore>; 2] {
+    [(); 2].map(|()| Arc::new(Semaphore::new(SHARES)))
 }
 
 impl Room {
