@@ -7,9 +7,8 @@
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use wire::control::{FromGuest, MAX_CHUNK, Stream, ToGuest};
@@ -21,9 +20,8 @@ const EXECUTIONS: u32 = 16;
 const EXECUTIONS_EVERY: Duration = Duration::from_millis(250);
 
 /// Messages about executed programs that are not on the record yet, at most: a guest must not fill the loop's queue
-/// faster than the log is written. How often that is looked at.
+/// faster than the log is written.
 const UNRECORDED: usize = 2;
-const LOOK: Duration = Duration::from_millis(20);
 
 /// Messages waiting for the guest. Standard input waits when it is full.
 const QUEUE: usize = 32;
@@ -54,8 +52,8 @@ pub struct ToGuestQueue {
     messages: SyncSender<ToGuest>,
     /// The connection, once there is one; whoever closes the channel shuts it down.
     connection: Arc<OnceLock<UnixStream>>,
-    /// Messages about executed programs that are not on the record yet.
-    unrecorded: Arc<AtomicUsize>,
+    /// One for each message about executed programs that is not on the record yet.
+    unrecorded: Arc<Mutex<Receiver<()>>>,
 }
 
 /// Why a message was not queued.
@@ -79,19 +77,16 @@ where
     let (queue, messages) = sync_channel(QUEUE);
     let connection = Arc::new(OnceLock::new());
     let accepted = Arc::clone(&connection);
-    let unrecorded = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&unrecorded);
+    let (more, unrecorded) = sync_channel(UNRECORDED);
     let heard = move |what: Heard| {
         if matches!(what, Heard::Message(FromGuest::Executed { .. })) {
-            while counted.load(Ordering::Acquire) >= UNRECORDED {
-                std::thread::sleep(LOOK);
-            }
-            counted.fetch_add(1, Ordering::AcqRel);
+            // Waits for room; with the loop gone nobody records, and nobody hears.
+            let _nobody_hears = more.send(());
         }
         heard(what);
     };
     std::thread::spawn(move || accept(listener, &accepted, messages, sinks, heard));
-    ToGuestQueue { messages: queue, connection, unrecorded }
+    ToGuestQueue { messages: queue, connection, unrecorded: Arc::new(Mutex::new(unrecorded)) }
 }
 
 impl ToGuestQueue {
@@ -106,7 +101,8 @@ impl ToGuestQueue {
 
     /// One message about executed programs is on the record.
     pub fn recorded(&self) {
-        self.unrecorded.fetch_sub(1, Ordering::AcqRel);
+        let unrecorded = self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner);
+        let _nothing_waits = unrecorded.try_recv();
     }
 
     /// Closes the channel: the guest waits for it before it powers off.

@@ -11,6 +11,7 @@
 
 pub mod residue;
 pub mod small_disk;
+pub mod upstream;
 
 use std::fmt;
 use std::fs;

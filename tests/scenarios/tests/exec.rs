@@ -210,7 +210,7 @@ fn what_the_agent_moves_gets_a_command_no_more_files() {
 fn a_shell_has_a_terminal() {
     let (started, _output) = agent("base");
     let home = started.dir().to_path_buf();
-    let driver = "import os, pty, signal, sys, time, fcntl, termios, struct\n\
+    let driver = "import os, pty, signal, sys, fcntl, termios, struct\n\
         argv = sys.argv[1:]\n\
         pid, fd = pty.fork()\n\
         if pid == 0:\n    os.execv(argv[0], argv)\n\
@@ -227,7 +227,7 @@ fn a_shell_has_a_terminal() {
         until(b'$ ')\n\
         os.write(fd, b'stty size; tty; sleep 1000 &\\n')\n\
         until(b'33 101'); until(b'/dev/pts/')\n\
-        os.write(fd, b'jobs; sleep 1000\\n'); until(b'Running'); time.sleep(1)\n\
+        os.write(fd, b'jobs; sh -c \"echo up\\\"\\\"on; exec sleep 1000\"\\n'); until(b'Running'); until(b'upon')\n\
         os.write(fd, b'\\x03'); os.write(fd, b'echo status $?; exit 5\\n')\n\
         until(b'status 130')\n\
         _, status = os.waitpid(pid, 0)\n\

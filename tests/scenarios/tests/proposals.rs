@@ -1,30 +1,13 @@
 //! An agent that is denied reads why, proposes what it lacks, and waits; a person looks, and answers.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{ChildStdout, Output};
 
-use scenarios::{Outcome, Session, Started, openshell};
+use scenarios::{Outcome, Session, Started, openshell, upstream};
 use serde_json::Value;
 
 const HOST: &str = "files.example.test";
-
-/// Answers every request with `hello`.
-fn upstream() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let port = listener.local_addr().expect("it is bound").port();
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().filter_map(Result::ok) {
-            let (mut head, mut byte) = (Vec::new(), [0]);
-            while !head.ends_with(b"\r\n\r\n") && matches!(stream.read(&mut byte), Ok(1)) {
-                head.push(byte[0]);
-            }
-            let _gone = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello\n");
-        }
-    });
-    port
-}
 
 /// Functions of the agent: `ask PATH` asks the upstream, `propose PATH REASON` prints the answer's id, `stands ID` the state,
 /// `wait ID STATE` waits for it.
@@ -153,7 +136,7 @@ fn recorded(outcome: &Outcome) {
 
 #[test]
 fn an_agent_is_denied_asks_is_let_through_and_shut_out_again() {
-    let port = upstream();
+    let port = upstream::hello();
     let script = "
 ask /readme && echo open
 ask /data || echo denied
@@ -206,7 +189,7 @@ read end; exit 0
 
 #[test]
 fn an_approval_to_the_end_holds_until_a_policy_is_set_and_says_what_to_write() {
-    let port = upstream();
+    let port = upstream::hello();
     let script = "
 id=$(propose /data needed); echo proposed $id
 await $id approved; ask /data && echo through

@@ -1,32 +1,15 @@
 //! How a running sandbox stands: paused, cut off, stopped, on an operator's word or a detection's, and what becomes of it
 //! when the disk of its audit log is full.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{ChildStdout, Output};
 use std::time::Duration;
 
 use scenarios::small_disk::SmallDisk;
-use scenarios::{Outcome, Session, Started, openshell};
+use scenarios::{Outcome, Session, Started, openshell, upstream};
 
 const HOST: &str = "files.example.test";
-
-/// Answers every request with `hello`.
-fn upstream() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let port = listener.local_addr().expect("it is bound").port();
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().filter_map(Result::ok) {
-            let (mut head, mut byte) = (Vec::new(), [0]);
-            while !head.ends_with(b"\r\n\r\n") && matches!(stream.read(&mut byte), Ok(1)) {
-                head.push(byte[0]);
-            }
-            let _gone = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello\n");
-        }
-    });
-    port
-}
 
 /// An agent that says `tick` after each request that succeeds and `no` after each that does not, until its input ends.
 fn agent(port: u16) -> Session {
@@ -120,7 +103,7 @@ fn steps(outcome: &Outcome) -> Vec<String> {
 
 #[test]
 fn an_operator_pauses_cuts_off_and_lets_go_on() {
-    let port = upstream();
+    let port = upstream::hello();
     let mut session = agent(port).start();
     let mut agent = output_of(&mut session);
     let (home, pid) = (session.dir().to_path_buf(), session.child.id());
@@ -162,7 +145,7 @@ fn an_operator_pauses_cuts_off_and_lets_go_on() {
 /// One that stands still cannot end by itself: its time ends it, and so does the terminal.
 #[test]
 fn a_paused_sandbox_ends_when_its_time_is_up() {
-    let mut session = agent(upstream()).yaml("resources: {timeout: 20s}").start();
+    let mut session = agent(upstream::hello()).yaml("resources: {timeout: 20s}").start();
     let mut agent = output_of(&mut session);
     hear(&mut agent, "tick", 1);
     let home = session.dir().to_path_buf();
@@ -174,7 +157,7 @@ fn a_paused_sandbox_ends_when_its_time_is_up() {
 
 #[test]
 fn a_detection_pauses_the_machine_until_an_operator_lets_it_go_on() {
-    let port = upstream();
+    let port = upstream::hello();
     // Nothing listens there, and no rule allows it.
     let session = agent(port).script(&format!(
         "for i in 1 2 3 4; do wget -q -O- http://{HOST}:1/ 2>/dev/null; done; \
@@ -195,7 +178,7 @@ fn a_detection_pauses_the_machine_until_an_operator_lets_it_go_on() {
 
 #[test]
 fn a_detection_cuts_the_sandbox_off() {
-    let port = upstream();
+    let port = upstream::hello();
     let session = agent(port).script(&format!(
         "for i in 1 2 3 4; do wget -q -O- http://{HOST}:1/ 2>/dev/null; done; \
          while wget -q -O- http://{HOST}:{port}/ 2>/dev/null | grep -q hello; do sleep 0.1; done; echo cut"
@@ -210,8 +193,8 @@ fn a_detection_cuts_the_sandbox_off() {
 
 #[test]
 fn a_detection_ends_the_sandbox() {
-    let session =
-        agent(upstream()).script(&format!("while :; do wget -q -O- http://{HOST}:1/ 2>/dev/null; done"));
+    let session = agent(upstream::hello())
+        .script(&format!("while :; do wget -q -O- http://{HOST}:1/ 2>/dev/null; done"));
     settings(&session, "detections: {repeated-denials: {same: 3, response: stop}}\n");
     let outcome = session.run();
     assert_eq!(outcome.code, Some(125), "{outcome}");
@@ -221,7 +204,7 @@ fn a_detection_ends_the_sandbox() {
 
 /// A session whose audit log has a disk of its own, of 2 MiB.
 fn on_a_small_disk(on_full: &str) -> (SmallDisk, Session) {
-    let session = agent(upstream());
+    let session = agent(upstream::hello());
     settings(&session, &format!("log: {{on_full: {on_full}}}\n"));
     let state = session.dir().join("state/openshell");
     std::fs::create_dir_all(&state).expect("the session's directory is writable");
