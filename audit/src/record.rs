@@ -140,6 +140,8 @@ pub enum Action {
     Proposal,
     /// An operator approved or rejected what was proposed. It is recorded before it takes effect.
     Approval,
+    /// A file outside the workspace was used, or one anywhere was refused. The guest's kernel had decided.
+    FileAccess,
 }
 
 /// Whose records they are: what the writer stamps on each.
@@ -224,7 +226,7 @@ impl Event {
 
 impl Action {
     /// Every action. Its place is its number in an index of a log: a new one goes to the end.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::NetworkFlow,
         Self::NetworkRequest,
         Self::NetworkOutcome,
@@ -245,6 +247,7 @@ impl Action {
         Self::LogGap,
         Self::Proposal,
         Self::Approval,
+        Self::FileAccess,
     ];
 
     /// As it is written.
@@ -271,6 +274,7 @@ impl Action {
             Self::LogGap => "log-gap",
             Self::Proposal => "proposal",
             Self::Approval => "approval",
+            Self::FileAccess => "file-access",
         }
     }
 }

@@ -25,6 +25,7 @@ use rustix::process::Pid;
 use wire::confinement::Confinement;
 
 use crate::boot::root::Tree;
+use crate::identity::Programs;
 use crate::life;
 use crate::sys::fanotify::{Answer, Question, Watch};
 use executions::Kind;
@@ -62,6 +63,7 @@ pub(crate) fn guard(
     confinement: &Confinement,
     tree: &Tree,
     warden: Pid,
+    programs: Arc<Programs>,
 ) -> Result<Arc<Executions>, GuardError> {
     let resolve = |path: &str| facts::resolved(tree, path);
     let rules = match &confinement.executables {
@@ -80,7 +82,8 @@ pub(crate) fn guard(
         watch.file_system_of(&path).map_err(|error| GuardError::Mark(mount, error))?;
     }
     let executions = Arc::new(Executions::new().map_err(|error| GuardError::Thread(error.into()))?);
-    let guard = Guard { watch, rules, agent: confinement.user.uid, executions: Arc::clone(&executions) };
+    let agent = confinement.user.uid;
+    let guard = Guard { watch, rules, agent, executions: Arc::clone(&executions), programs };
     std::thread::Builder::new()
         .name("executables".to_owned())
         .spawn(move || guard.serve())
@@ -94,6 +97,7 @@ struct Guard {
     rules: Rules,
     agent: u32,
     executions: Arc<Executions>,
+    programs: Arc<Programs>,
 }
 
 impl Guard {
@@ -131,7 +135,12 @@ impl Guard {
             return (answer, None);
         }
         let path = opened.path().unwrap_or_default();
-        let kind = Kind::new(&path, &facts::caller(question.thread), (verdict.err(), opened.version()));
+        let caller = facts::caller(question.thread);
+        if verdict.is_ok() {
+            // A loader comes after its program, and is not what runs.
+            self.programs.executes(question.thread, path.clone());
+        }
+        let kind = Kind::new(&path, &caller, (verdict.err(), opened.version()));
         if self.executions.again(&kind) {
             return (answer, None);
         }

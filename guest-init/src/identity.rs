@@ -12,6 +12,7 @@ mod diagnosis;
 mod digest;
 mod holders;
 mod program;
+mod programs;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +28,7 @@ use diagnosis::Inode;
 use holders::Agent;
 
 pub(crate) use digest::{Digests, Version};
+pub(crate) use programs::Programs;
 
 /// How a name question came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

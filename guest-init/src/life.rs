@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit};
+use wire::confinement::Confinement;
 use wire::control::{Exit, FromGuest, Setup, Stage};
 use wire::vsock::CONTROL;
 
@@ -17,8 +18,9 @@ use crate::capture::{Egress, Gates, Network};
 use crate::cause::chain;
 use crate::control::{Control, ControlError};
 use crate::host::{Host, Vsock};
-use crate::identity::Resolver;
-use crate::{executables, inbound, names, relay, sys, trust};
+use crate::identity::{Programs, Resolver};
+use crate::tally::Tell;
+use crate::{accesses, executables, inbound, names, relay, sys, trust};
 
 /// The kind of interface that carries the default routes.
 const WAY_OUT: &str = "dummy";
@@ -84,15 +86,15 @@ fn serve(host: &Arc<dyn Host>, control: &mut Control, started: u64) -> Result<Ex
     serve_network(network, host, &setup, poised.warden()).map_err(|error| failed(Stage::Capture)(error))?;
     crate::control::wipe(&mut setup.flow_key.0);
     hygiene::apply().map_err(|error| failed(Stage::Agent)(error.into()))?;
-    let guard = executables::guard(&setup.confinement, &tree, poised.warden())
-        .map_err(|error| failed(Stage::Agent)(error.into()))?;
+    let tells = watch_files(&setup.confinement, &tree, poised.warden())
+        .map_err(|error| failed(Stage::Agent)(error))?;
     control.send(&FromGuest::Ready { at_ns: clock::since_kernel_start() })?;
     let running = poised.start().map_err(|error| failed(Stage::Agent)(error.into()))?;
     let pid = running.pid.as_raw_nonzero().get().unsigned_abs();
     control.send(&FromGuest::Started { pid, at_ns: clock::since_kernel_start() })?;
     let further = Further::new(Arc::clone(host), &running.channel)
         .map_err(|error| failed(Stage::Agent)(error.into()))?;
-    Ok(session::serve(control, running, Some(session::Whole { executions: guard, further }))?)
+    Ok(session::serve(control, running, Some(session::Whole { tells, further }))?)
 }
 
 /// Starts the threads that carry connections and names, if the sandbox has egress, and those that take connections
@@ -116,6 +118,18 @@ fn serve_network(
     Ok(())
 }
 
+/// Starts the threads that see which files the agent's processes execute and use.
+fn watch_files(
+    confinement: &Confinement,
+    tree: &Tree,
+    warden: Pid,
+) -> Result<Vec<Arc<dyn Tell>>, Box<dyn Error>> {
+    let programs = Arc::new(Programs::default());
+    let executions = executables::guard(confinement, tree, warden, Arc::clone(&programs))?;
+    let accesses = accesses::watch(confinement.user.uid, warden, programs)?;
+    Ok(vec![executions, accesses])
+}
+
 /// Every flow takes two descriptors, and the kernel starts init with fewer than all flows need.
 pub(crate) fn allow_descriptors() -> Result<(), Errno> {
     let limit = Rlimit { current: Some(DESCRIPTORS), maximum: Some(DESCRIPTORS) };
@@ -136,6 +150,7 @@ fn build_tree(setup: &mut Setup) -> Result<Tree, End> {
     }
     files::place(setup, &tree).map_err(files_failed)?;
     users::settle(setup, &tree).map_err(files_failed)?;
+    mounts::set_apart(&setup.agent.workdir, &tree).map_err(mounts_failed)?;
     if let Some(pem) = &setup.authority_pem {
         trust::install(pem, &tree).map_err(files_failed)?;
         trust::add_variables(&mut setup.agent.env);

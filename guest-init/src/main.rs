@@ -5,9 +5,10 @@
 //!   → relay and names serve → the agent ends → everything is told → power off
 //! ```
 //! Threads of work run beside the agent's session: the relay of captured connections, the name stub, the one that says
-//! which files may be executed and, if a port of the agent is open to the outside, those that take connections to it.
+//! which files may be executed, the one that reads of accesses to files and, if a port of the agent is open to the outside, those that take connections to it.
 //! guest-init never reads a policy; what it does to the agent came compiled in the setup.
 
+mod accesses;
 mod agent;
 mod boot;
 mod capture;
@@ -21,6 +22,7 @@ mod life;
 mod names;
 mod relay;
 mod sys;
+mod tally;
 #[cfg(test)]
 mod testbed;
 mod trust;

@@ -14,12 +14,12 @@ use std::time::{Duration, Instant};
 use wire::control::{FromGuest, MAX_CHUNK, Stream, ToGuest};
 use wire::frame::{self, FrameError};
 
-/// How many messages about executed programs are taken at once, and how long it is until one more is. An honest
-/// guest sends two a second, and the rest at the end; what another one sends waits in its own memory.
-const EXECUTIONS: u32 = 16;
-const EXECUTIONS_EVERY: Duration = Duration::from_millis(250);
+/// How many messages about executed programs and used files are taken at once, and how long it is until one more is. An honest
+/// guest sends four a second, and the rest at the end; what another one sends waits in its own memory.
+const OBSERVATIONS: u32 = 32;
+const OBSERVATIONS_EVERY: Duration = Duration::from_millis(150);
 
-/// Messages about executed programs that are not on the record yet, at most: a guest must not fill the loop's queue
+/// Messages about them that are not on the record yet, at most: a guest must not fill the loop's queue
 /// faster than the log is written.
 const UNRECORDED: usize = 2;
 
@@ -52,7 +52,7 @@ pub struct ToGuestQueue {
     messages: SyncSender<ToGuest>,
     /// The connection, once there is one; whoever closes the channel shuts it down.
     connection: Arc<OnceLock<UnixStream>>,
-    /// One for each message about executed programs that is not on the record yet.
+    /// One for each message about executed programs or used files that is not on the record yet.
     unrecorded: Arc<Mutex<Receiver<()>>>,
 }
 
@@ -79,7 +79,7 @@ where
     let accepted = Arc::clone(&connection);
     let (more, unrecorded) = sync_channel(UNRECORDED);
     let heard = move |what: Heard| {
-        if matches!(what, Heard::Message(FromGuest::Executed { .. })) {
+        if matches!(&what, Heard::Message(message) if message.is_observation()) {
             // Waits for room; with the loop gone nobody records, and nobody hears.
             let _nobody_hears = more.send(());
         }
@@ -99,7 +99,7 @@ impl ToGuestQueue {
         queued.map_err(|_full_or_gone: TrySendError<ToGuest>| QueueError::Stuck)
     }
 
-    /// One message about executed programs is on the record.
+    /// One message about executed programs or used files is on the record.
     pub fn recorded(&self) {
         let unrecorded = self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner);
         let _nothing_waits = unrecorded.try_recv();
@@ -172,7 +172,7 @@ fn read<O: Write, E: Write>(mut stream: UnixStream, mut sinks: Sinks<O, E>, mut 
             Ok(last @ (FromGuest::Exited(_) | FromGuest::Failed { .. })) => {
                 return heard(Heard::Message(last));
             }
-            Ok(message @ FromGuest::Executed { .. }) => {
+            Ok(message) if message.is_observation() => {
                 std::thread::sleep(pace.wait(Instant::now()));
                 heard(Heard::Message(message));
             }
@@ -183,7 +183,7 @@ fn read<O: Write, E: Write>(mut stream: UnixStream, mut sinks: Sinks<O, E>, mut 
     }
 }
 
-/// Lets [`EXECUTIONS`] through at once and then one every [`EXECUTIONS_EVERY`].
+/// Lets [`OBSERVATIONS`] through at once and then one every [`OBSERVATIONS_EVERY`].
 #[derive(Clone, Copy, Debug)]
 struct Pace {
     /// When everything that was let through is paid for.
@@ -197,8 +197,8 @@ impl Pace {
 
     /// How long the next one has to wait.
     fn wait(&mut self, now: Instant) -> Duration {
-        self.paid = self.paid.max(now) + EXECUTIONS_EVERY;
-        self.paid.saturating_duration_since(now).saturating_sub(EXECUTIONS_EVERY * EXECUTIONS)
+        self.paid = self.paid.max(now) + OBSERVATIONS_EVERY;
+        self.paid.saturating_duration_since(now).saturating_sub(OBSERVATIONS_EVERY * OBSERVATIONS)
     }
 }
 
@@ -217,9 +217,9 @@ mod tests {
     fn a_guest_that_floods_waits() {
         let start = Instant::now();
         let mut pace = Pace::new(start);
-        assert!((0..EXECUTIONS).all(|_| pace.wait(start) == Duration::ZERO));
-        assert_eq!(pace.wait(start), EXECUTIONS_EVERY);
-        assert_eq!(pace.wait(start + EXECUTIONS_EVERY), EXECUTIONS_EVERY);
+        assert!((0..OBSERVATIONS).all(|_| pace.wait(start) == Duration::ZERO));
+        assert_eq!(pace.wait(start), OBSERVATIONS_EVERY);
+        assert_eq!(pace.wait(start + OBSERVATIONS_EVERY), OBSERVATIONS_EVERY);
         let mut honest = Pace::new(start);
         assert!((0..100).all(|second| honest.wait(start + Duration::from_secs(second)) == Duration::ZERO));
     }

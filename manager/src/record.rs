@@ -1,18 +1,17 @@
 //! What the manager itself writes to the audit log: the sandbox's life. Like every other client of the log it
 //! waits until the record is written: what cannot be recorded does not happen.
 
+mod observed;
+
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use audit::client::Blocking;
-use audit::{
-    Action, Appended, Configuration, Decision, Event, Lifecycle, Object, Owner, Phase, PolicyChange, Subject,
-};
+use audit::{Action, Appended, Configuration, Decision, Event, Lifecycle, Object, Phase, PolicyChange};
 use audit_watch::Finding;
 use images::Digest;
 use wire::confinement::Confinement;
-use wire::control::{Execution, MAX_EXECUTIONS, RefusalReason, Unlisted};
 use wire::id::PolicyVersion;
 use wire::proposal::{Proposal, Terms};
 
@@ -152,40 +151,6 @@ impl Recorder {
         self.record(&Event { credentials, ..event })
     }
 
-    /// The guest says what the agent, whose user id is `uid`, executed, and what it was not let execute.
-    pub(crate) fn executed(
-        &mut self,
-        executions: &[Execution],
-        unlisted: Unlisted,
-        uid: u32,
-    ) -> Result<(), Failure> {
-        for execution in executions.iter().take(MAX_EXECUTIONS) {
-            let caller = Owner::caller(&execution.caller, execution.pid, uid);
-            let sha256 = execution.sha256.map(wire::subject::Digest::to_hex);
-            let object = Object { sha256, ..Object::program(&execution.program, execution.times) };
-            self.execution(Event {
-                subject: Some(Subject::Owners(vec![caller])),
-                object: Some(object),
-                decision: Some(if execution.refused.is_some() { Decision::Deny } else { Decision::Allow }),
-                reason: execution.refused.map(|refused| reason(refused).to_owned()),
-                ..Event::new(Action::Execution)
-            })?;
-        }
-        for (times, decision) in [(unlisted.allowed, Decision::Allow), (unlisted.refused, Decision::Deny)] {
-            if times > 0 {
-                let reason = Some("other programs, too many to list".to_owned());
-                let object = Some(Object { times: Some(times), ..Object::default() });
-                let decision = Some(decision);
-                self.execution(Event { object, reason, decision, ..Event::new(Action::Execution) })?;
-            }
-        }
-        Ok(())
-    }
-
-    fn execution(&mut self, event: Event) -> Result<(), Failure> {
-        self.record(&Event { level: Some("executable".to_owned()), ..event })
-    }
-
     /// Something was noticed. It is recorded before the response to it.
     pub(crate) fn noticed(&mut self, finding: &Finding) -> Result<(), Failure> {
         self.record(&finding.event())
@@ -220,15 +185,5 @@ impl Recorder {
                 "free some space: without a log nothing runs",
             )
         })
-    }
-}
-
-/// What was wrong, as the policy's author would say it.
-fn reason(reason: RefusalReason) -> &'static str {
-    match reason {
-        RefusalReason::NotAllowed => "process.executables does not allow it",
-        RefusalReason::Denied => "process.executables denies it",
-        RefusalReason::Loader => "it is the dynamic loader, which would execute any other file",
-        RefusalReason::Unreadable => "the guest could not look at it",
     }
 }

@@ -362,11 +362,7 @@ impl Running {
                 self.events.timeline.mark("agent's first instruction");
                 Ok(())
             }
-            Event::Guest(Heard::Message(FromGuest::Executed { executions, unlisted })) => {
-                let recorded = self.recorder.executed(&executions, unlisted, self.prepared.agent_uid());
-                self.guest.recorded();
-                recorded
-            }
+            Event::Guest(Heard::Message(message)) if message.is_observation() => self.observed(&message),
             Event::Machine(Report::Event(MachineEvent::Ready { .. })) => Ok(()),
             Event::Audit(Report::Event(event)) if !matches!(event, AuditEvent::Failed { .. }) => {
                 self.log.attend(&event, &mut self.recorder)
@@ -415,6 +411,20 @@ impl Running {
             Event::Guest(Heard::Closed | Heard::Broken(_)) => self.after_lost_guest(),
             other => Err(self.processes.failure(other, &self.console)),
         }
+    }
+
+    /// What the guest saw goes on the record; then it may tell more.
+    fn observed(&mut self, message: &FromGuest) -> Result<(), Failure> {
+        let uid = self.prepared.agent_uid();
+        let recorded = match message {
+            FromGuest::Executed { executions, unlisted } => {
+                self.recorder.executed(executions, *unlisted, uid)
+            }
+            FromGuest::Accessed { accesses, unlisted } => self.recorder.accessed(accesses, *unlisted, uid),
+            _ => Ok(()),
+        };
+        self.guest.recorded();
+        recorded
     }
 
     /// The first signal goes to the agent; a second one of the ending kind ends the machine.

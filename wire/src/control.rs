@@ -8,6 +8,7 @@
 //!   Started      ───────────────►           the agent's first instruction is next
 //!   Output …     ───────────────►
 //!   Executed …   ───────────────►           programs that ran or were refused
+//!   Accessed …   ───────────────►           files outside the workspace that were used or refused
 //!                ◄───────────────  Input, EndOfInput, Signal, Resize …
 //!                ◄───────────────  Open     a session for one more process beside the agent's …
 //!   Exited       ───────────────►           then the guest powers off
@@ -69,6 +70,13 @@ pub enum FromGuest {
     Executed {
         /// What, by whom, how often; at most [`MAX_EXECUTIONS`].
         executions: Vec<Execution>,
+        /// Those beyond them.
+        unlisted: Unlisted,
+    },
+    /// What the agent's processes did with files outside the workspace, and what they were refused anywhere.
+    Accessed {
+        /// What, by whom, how often; their texts are at most [`MAX_TEXTS`] bytes.
+        accesses: Vec<Access>,
         /// Those beyond them.
         unlisted: Unlisted,
     },
@@ -252,13 +260,65 @@ pub struct Execution {
     pub times: u64,
 }
 
-/// Executions that there was no room to tell apart.
+/// What there was no room to tell apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unlisted {
-    /// How often something was executed.
+    /// How often something was done; [`u64::MAX`] if the kernel lost count.
     pub allowed: u64,
     /// How often something was refused.
     pub refused: u64,
+}
+
+/// Processes of one executable did one thing with a file, or were refused it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {
+    /// The file's path in the agent's tree, or a directory's and `/*` for files in it, cut at [`MAX_PATH`] bytes. What was refused
+    /// is named as it was asked for: links in it were not followed.
+    pub path: String,
+    /// What was done.
+    pub what: FileUse,
+    /// The executable, cut likewise; empty if the process was gone before anybody looked.
+    pub program: String,
+    /// The process, in guest-init's numbering; the first of them.
+    pub pid: u32,
+    /// Why not; `None` if it was done.
+    pub refused: Option<AccessRefusal>,
+    /// How often.
+    pub times: u64,
+}
+
+/// What is done with a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileUse {
+    /// It is opened, and not written then; or a directory is listed or entered.
+    Read,
+    /// It is written, cut or opened for that.
+    Write,
+    /// It, a directory, a link or a node is made.
+    Create,
+    /// It is removed.
+    Remove,
+    /// It gets another name.
+    Rename,
+    /// Its mode, owner, times or extended attributes are set.
+    Attributes,
+    /// Its metadata are looked at, or where a link leads.
+    Inspect,
+    /// It is executed. What is executed comes as [`FromGuest::Executed`]; here only what the file system refused.
+    Execute,
+}
+
+/// Why the guest's kernel refused something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AccessRefusal {
+    /// `EACCES`: no rule of the policy, or no permission of the file, lets the agent's user.
+    Denied,
+    /// `EPERM`: only the owner or the system may.
+    NotPermitted,
+    /// `EROFS`: nobody writes there.
+    ReadOnly,
 }
 
 /// Why a file may not be executed.
@@ -312,8 +372,22 @@ pub const MAX_CHUNK: usize = 32 * 1024;
 /// Most entries of one [`FromGuest::Executed`].
 pub const MAX_EXECUTIONS: usize = 24;
 
-/// Longest path in an [`Execution`], in bytes.
+/// Longest path in an [`Execution`] or an [`Access`], in bytes.
 pub const MAX_PATH: usize = 1024;
+
+/// Most bytes of paths and programs in one [`FromGuest::Accessed`].
+pub const MAX_TEXTS: usize = 32 * 1024;
+
+/// Most entries of one [`FromGuest::Accessed`].
+pub const MAX_ACCESSES: usize = 256;
+
+impl FromGuest {
+    /// Whether it tells of what the guest saw, as much of it as happens: whoever takes such messages bounds their number.
+    #[must_use]
+    pub fn is_observation(&self) -> bool {
+        matches!(self, Self::Executed { .. } | Self::Accessed { .. })
+    }
+}
 
 macro_rules! redacted_debug {
     ($type:ty, $($pattern:pat => $text:expr),+ $(,)?) => {
@@ -332,6 +406,7 @@ redacted_debug!(FromGuest,
     Self::Started { pid, at_ns } => format!("Started {{ pid: {pid}, at_ns: {at_ns} }}"),
     Self::Output { stream, bytes } => format!("Output {{ {stream:?}, <{} bytes> }}", bytes.len()),
     Self::Executed { executions, unlisted } => format!("Executed {{ {}, {unlisted:?} }}", executions.len()),
+    Self::Accessed { accesses, unlisted } => format!("Accessed {{ {}, {unlisted:?} }}", accesses.len()),
     Self::Session { session } => format!("Session {{ {session} }}"),
     Self::Exited(exit) => format!("Exited({exit:?})"),
     Self::Failed { stage, cause } => format!("Failed {{ {stage:?}, {cause:?} }}"),
@@ -346,6 +421,7 @@ redacted_debug!(ToGuest,
     Self::Execute(execute) => format!("{execute:?}"),
 );
 redacted_debug!(Execution, done => format!("Execution {{ refused: {:?}, {} times }}", done.refused, done.times));
+redacted_debug!(Access, done => format!("Access {{ {:?}, refused: {:?}, {} times }}", done.what, done.refused, done.times));
 redacted_debug!(File, file => format!("File {{ {:?}, <{} bytes> }}", file.path, file.content.len()));
 redacted_debug!(Execute, execute => format!("Execute {{ command: {:?}, env: <redacted> }}", execute.command));
 redacted_debug!(Agent, agent => format!("Agent {{ command: {:?}, env: <redacted>, workdir: {:?} }}", agent.command, agent.workdir));

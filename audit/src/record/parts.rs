@@ -55,10 +55,11 @@ pub struct Object {
     /// TCP port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
-    /// HTTP method, or the type of a name query.
+    /// HTTP method, the type of a name query, or what is done with a file: `read`, `write`, `create`, `remove`, `rename`,
+    /// `attributes`, `inspect` or `execute`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
-    /// Canonical path of a request, or the path of a program.
+    /// Canonical path of a request, or the path of a program or a file (of several in a directory, the directory and `/*`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// SHA-256 of a file's content, in hexadecimal.
@@ -338,6 +339,12 @@ impl Object {
     #[must_use]
     pub fn program(path: &str, times: u64) -> Self {
         Self { path: Some(cut(path, MAX_TEXT)), times: Some(times), ..Self::default() }
+    }
+
+    /// A file, what was done with it, and how often.
+    #[must_use]
+    pub fn file(path: &str, verb: &str, times: u64) -> Self {
+        Self { method: Some(cut(verb, MAX_KEY)), ..Self::program(path, times) }
     }
 
     /// A destination.

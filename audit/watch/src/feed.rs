@@ -74,7 +74,8 @@ impl Surface {
             | Action::LogRepair
             | Action::LogGap
             | Action::Proposal
-            | Action::Approval => Self::AgentBehaviour,
+            | Action::Approval
+            | Action::FileAccess => Self::AgentBehaviour,
         }
     }
 }

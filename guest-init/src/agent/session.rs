@@ -18,7 +18,7 @@ use super::channel::{ChannelError, Order, Report};
 use super::further::Further;
 use super::{Running, Streams, cgroup, warden};
 use crate::control::{Control, ControlError};
-use crate::executables::Executions;
+use crate::tally::Tell;
 
 /// Above this many bytes in a queue its source is not read.
 const FULL: usize = 256 * 1024;
@@ -28,8 +28,8 @@ const END_OF_TRANSMISSION: u8 = 4;
 
 /// What only the agent's own session has.
 pub(crate) struct Whole {
-    /// What its processes, and those of all sessions, execute.
-    pub(crate) executions: Arc<Executions>,
+    /// Who knows what its processes, and those of all sessions, do.
+    pub(crate) tells: Vec<Arc<dyn Tell>>,
     /// Who starts further ones.
     pub(crate) further: Further,
 }
@@ -64,7 +64,7 @@ enum Source {
     Channel,
     Stdin,
     Output(usize),
-    Executions,
+    Told(usize),
 }
 
 /// Serves until the agent has ended and everything it wrote is on its way; returns how it ended.
@@ -102,7 +102,7 @@ impl Session<'_> {
     fn run(mut self) -> Result<Exit, ControlError> {
         loop {
             if let (Some(exit), true) = (self.exit, self.outputs.is_empty()) {
-                self.tell_all_executions()?;
+                self.tell_all()?;
                 return Ok(exit);
             }
             let ready = self.wait()?;
@@ -115,12 +115,10 @@ impl Session<'_> {
                     Source::Channel => self.on_report(),
                     Source::Stdin => self.stdin.write(),
                     Source::Output(index) => self.on_output(index)?,
-                    Source::Executions => self.whole.iter().for_each(|whole| whole.executions.heard()),
+                    Source::Told(index) => self.tells().get(index).into_iter().for_each(|tell| tell.heard()),
                 }
             }
-            if self.next_executions() == Some(Duration::ZERO) {
-                self.tell_executions()?;
-            }
+            self.tell_what_is_due()?;
         }
     }
 
@@ -158,11 +156,14 @@ impl Session<'_> {
                 watch(Source::Output(index), fd.as_fd(), PollFlags::IN);
             }
         }
-        let pause = self.next_executions();
-        // While there is no room, nothing would be done about it.
-        if let (Some(whole), None) = (self.whole.as_ref().filter(|_| self.control.queued() < FULL), pause) {
-            watch(Source::Executions, whole.executions.as_fd(), PollFlags::IN);
+        let pauses = self.pauses();
+        for (index, tell) in self.tells().iter().enumerate() {
+            // While there is no room, nothing would be done about it.
+            if self.control.queued() < FULL && pauses.get(index) == Some(&None) {
+                watch(Source::Told(index), tell.as_fd(), PollFlags::IN);
+            }
         }
+        let pause = pauses.into_iter().flatten().min();
         let pause =
             pause.or(self.is_over().then_some(Duration::ZERO).filter(|_| self.control.queued() < FULL));
         let pause = pause.and_then(|pause| Timespec::try_from(pause).ok());
@@ -174,24 +175,37 @@ impl Session<'_> {
         Ok(ready.filter(|(_, events)| !events.is_empty()).collect())
     }
 
-    /// When executions may be told; `None` if there are none, or no room for them.
-    fn next_executions(&self) -> Option<Duration> {
-        let whole = self.whole.as_ref().filter(|_| self.control.queued() < FULL)?;
-        whole.executions.due(Instant::now())
+    fn tells(&self) -> &[Arc<dyn Tell>] {
+        self.whole.as_ref().map_or(&[], |whole| &whole.tells)
     }
 
-    /// At the end nothing that was executed stays untold.
-    fn tell_all_executions(&mut self) -> Result<(), ControlError> {
-        if let Some(whole) = &self.whole {
-            whole.executions.settle();
+    /// When each of those who tell may; `None` where there is nothing to tell, or no room for it.
+    fn pauses(&self) -> Vec<Option<Duration>> {
+        let now = Instant::now();
+        self.tells().iter().map(|tell| tell.due(now).filter(|_| self.control.queued() < FULL)).collect()
+    }
+
+    fn tell_what_is_due(&mut self) -> Result<(), ControlError> {
+        for (index, pause) in self.pauses().into_iter().enumerate() {
+            if pause == Some(Duration::ZERO) {
+                self.tell(index)?;
+            }
         }
-        while self.tell_executions()? {}
         Ok(())
     }
 
-    /// Tells of executions; whether there were any to tell of.
-    fn tell_executions(&mut self) -> Result<bool, ControlError> {
-        let told = self.whole.as_ref().and_then(|whole| whole.executions.take(Instant::now()));
+    /// At the end nothing that was done stays untold.
+    fn tell_all(&mut self) -> Result<(), ControlError> {
+        for index in 0..self.tells().len() {
+            self.tells().get(index).into_iter().for_each(|tell| tell.settle());
+            while self.tell(index)? {}
+        }
+        Ok(())
+    }
+
+    /// Lets one tell; whether there was anything to tell.
+    fn tell(&mut self, index: usize) -> Result<bool, ControlError> {
+        let told = self.tells().get(index).and_then(|tell| tell.take(Instant::now()));
         let Some(message) = told else { return Ok(false) };
         self.control.send(&message)?;
         Ok(true)

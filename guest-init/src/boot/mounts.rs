@@ -1,10 +1,36 @@
-//! Host directories: each arrives as a read-only image on a block device of its own.
+//! Host directories: each arrives as a read-only image on a block device of its own. And the workspace, which is a mount of its
+//! own in any case.
 
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags};
 use wire::control::{Mount, MountAccess};
 
 use super::root::{Owner, RootError, ScratchSpace, Tree, mount_image};
+
+/// Makes a mount of the working directory, unless it is one or is the whole tree: what is not reached through the tree's own
+/// mount is not watched ([`crate::accesses`]).
+///
+/// # Errors
+/// It could not be mounted.
+pub(crate) fn set_apart(workdir: &str, tree: &Tree) -> Result<(), RootError> {
+    let failed = |cause| RootError::new("set apart", workdir, cause);
+    let directory =
+        tree.at(Path::new(workdir), OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).map_err(failed)?;
+    let at =
+        |part: &OwnedFd| rustix::fs::statx(part, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).map_err(failed);
+    let root = tree.at(Path::new("/"), OFlags::PATH, Mode::empty()).map_err(failed)?;
+    let (own, trees) = (at(&directory)?, at(&root)?);
+    if own.stx_mnt_id != trees.stx_mnt_id
+        || rustix::fs::fstat(&directory).map_err(failed)?.st_ino
+            == rustix::fs::fstat(&root).map_err(failed)?.st_ino
+    {
+        return Ok(());
+    }
+    let place = Tree::name(&directory);
+    rustix::mount::mount_bind_recursive(&place, &place).map_err(failed)
+}
 
 /// Mounts one of them at its place in the tree; directories made on the way belong to `owner`.
 ///

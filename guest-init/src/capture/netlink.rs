@@ -1,6 +1,6 @@
 //! Netlink: requests built attribute by attribute, answers read message by message. Knows no subsystem.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType};
@@ -57,6 +57,12 @@ pub(crate) struct Answer {
 /// A netlink socket of one protocol, in the network namespace in which it was opened.
 #[derive(Debug)]
 pub(crate) struct Netlink(OwnedFd);
+
+impl AsFd for Netlink {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
 
 impl Request {
     /// A request of a type, with a fixed part.
@@ -134,6 +140,14 @@ impl Netlink {
         self.batch(vec![request])
     }
 
+    /// Sends one request and waits for nothing.
+    ///
+    /// # Errors
+    /// The socket failed.
+    pub(crate) fn tell(&self, request: Request) -> Result<(), NetlinkError> {
+        self.send(&request.finish())
+    }
+
     /// Sends requests as one packet and waits for as many acknowledgements as they ask for.
     ///
     /// # Errors
@@ -174,6 +188,27 @@ impl Netlink {
         }
     }
 
+    /// Makes room for packets that wait to be read; without it some are lost where many come at once.
+    ///
+    /// # Errors
+    /// The kernel refused it.
+    pub(crate) fn allow_backlog(&self, bytes: usize) -> Result<(), NetlinkError> {
+        rustix::net::sockopt::set_socket_recv_buffer_size_force(&self.0, bytes).map_err(NetlinkError::Socket)
+    }
+
+    /// The next packet of a subsystem that sends one message in each, and does not say its length right; `None` if none waits.
+    ///
+    /// # Errors
+    /// The socket failed, or packets were lost on it ([`Errno::NOBUFS`]).
+    pub(crate) fn waiting(&self) -> Result<Option<Answer>, NetlinkError> {
+        let mut buffer = vec![0; BUFFER];
+        match rustix::net::recv(&self.0, &mut buffer[..], RecvFlags::DONTWAIT) {
+            Ok((length, _)) => whole(buffer.get(..length).unwrap_or_default()).map(Some),
+            Err(Errno::AGAIN) => Ok(None),
+            Err(error) => Err(NetlinkError::Socket(error)),
+        }
+    }
+
     fn send(&self, packet: &[u8]) -> Result<(), NetlinkError> {
         // Without an address a netlink packet goes to the kernel.
         rustix::net::send(&self.0, packet, SendFlags::empty()).map(drop).map_err(NetlinkError::Socket)
@@ -185,6 +220,12 @@ impl Netlink {
             rustix::net::recv(&self.0, &mut buffer[..], RecvFlags::empty()).map_err(NetlinkError::Socket)?;
         parse(buffer.get(..length).ok_or(NetlinkError::Malformed)?)
     }
+}
+
+/// The only message of a packet, whatever length it claims.
+fn whole(packet: &[u8]) -> Result<Answer, NetlinkError> {
+    let (header, body) = packet.split_first_chunk::<HEADER>().ok_or(NetlinkError::Malformed)?;
+    Ok(Answer { kind: u16::from_ne_bytes([header[4], header[5]]), body: body.to_vec() })
 }
 
 fn parse(mut packet: &[u8]) -> Result<Vec<Answer>, NetlinkError> {
@@ -223,6 +264,15 @@ mod unit_tests {
         assert_eq!(bytes[20..22], 20_u16.to_ne_bytes());
         assert_eq!(bytes[22..24], (5 | NESTED).to_ne_bytes());
         assert_eq!(bytes[24..26], 7_u16.to_ne_bytes());
+    }
+
+    #[test]
+    fn a_message_that_claims_too_little_is_taken_whole() {
+        let mut packet = Request::new(1300, 0, b"audit(1.2:3): x=").finish();
+        packet.splice(0..4, 16_u32.to_ne_bytes());
+        let answer = whole(&packet).unwrap();
+        assert_eq!((answer.kind, answer.body.as_slice()), (1300, b"audit(1.2:3): x=".as_slice()));
+        assert!(whole(&packet[..15]).is_err());
     }
 
     #[test]

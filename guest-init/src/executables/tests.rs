@@ -7,6 +7,7 @@ use wire::subject::Digest;
 
 use super::rules::{Content, Facts, Hold, Role, Rules};
 use super::*;
+use crate::tally::Tell as _;
 
 const GOOD: Digest = Digest([1; 32]);
 const BAD: Digest = Digest([2; 32]);

@@ -1,9 +1,9 @@
-//! Being asked by the kernel before a file is executed: `fanotify` permission events.
+//! Being asked by the kernel before a file is executed, and being told of what is done with files: `fanotify`.
 
 #![expect(unsafe_code, reason = "fanotify has no safe wrapper")]
 
 use std::ffi::CString;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -40,6 +40,23 @@ pub(crate) enum Answer {
     No,
 }
 
+/// Is told what is done with files of the marked mounts. What does not fit into its queue is lost, and that is told.
+#[derive(Debug)]
+pub(crate) struct Notices(OwnedFd);
+
+/// A process did something with a file.
+#[derive(Debug)]
+pub(crate) struct Notice {
+    /// The file, open for reading; `None` if notices were lost here.
+    pub(crate) file: Option<OwnedFd>,
+    /// The process, in the caller's PID namespace.
+    pub(crate) process: Option<Pid>,
+    /// Whether it wrote, or had the file open for that.
+    pub(crate) written: bool,
+    /// Whether it opened the file to execute it.
+    pub(crate) executed: bool,
+}
+
 impl Watch {
     /// Watches nothing yet.
     ///
@@ -47,16 +64,7 @@ impl Watch {
     /// The kernel has no permission events, or the caller is not root.
     pub(crate) fn new() -> Result<Self, Errno> {
         // A bounded queue would let pass what does not fit into it.
-        let flags =
-            libc::FAN_CLASS_CONTENT | libc::FAN_CLOEXEC | libc::FAN_UNLIMITED_QUEUE | libc::FAN_REPORT_TID;
-        let files = (libc::O_RDONLY | libc::O_CLOEXEC | libc::O_LARGEFILE).unsigned_abs();
-        // SAFETY: the call takes numbers only.
-        let fd = unsafe { libc::fanotify_init(flags, files) };
-        if fd < 0 {
-            return Err(super::last_error());
-        }
-        // SAFETY: the kernel just returned this descriptor, and nobody else knows it.
-        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+        init(libc::FAN_CLASS_CONTENT | libc::FAN_UNLIMITED_QUEUE | libc::FAN_REPORT_TID).map(Self)
     }
 
     /// Watches the whole file system that `path` is on.
@@ -64,19 +72,7 @@ impl Watch {
     /// # Errors
     /// It cannot be watched.
     pub(crate) fn file_system_of(&self, path: &Path) -> Result<(), Errno> {
-        let path = CString::new(path.as_os_str().as_bytes()).map_err(|_nul| Errno::INVAL)?;
-        let flags = libc::FAN_MARK_ADD | libc::FAN_MARK_FILESYSTEM;
-        // SAFETY: the path is NUL-terminated and lives through the call.
-        let outcome = unsafe {
-            libc::fanotify_mark(
-                self.0.as_raw_fd(),
-                flags,
-                libc::FAN_OPEN_EXEC_PERM,
-                libc::AT_FDCWD,
-                path.as_ptr(),
-            )
-        };
-        if outcome == 0 { Ok(()) } else { Err(super::last_error()) }
+        mark(&self.0, libc::FAN_MARK_FILESYSTEM, libc::FAN_OPEN_EXEC_PERM, path)
     }
 
     /// Waits for questions.
@@ -84,21 +80,19 @@ impl Watch {
     /// # Errors
     /// The kernel asks no more, or what it asked cannot be understood.
     pub(crate) fn questions(&self) -> Result<Vec<Question>, Errno> {
-        let mut buffer = [0; EVENT * AT_ONCE];
-        let length = match rustix::io::read(&self.0, &mut buffer) {
-            Ok(length) => length,
+        let events = match read(&self.0) {
+            Ok(events) => events,
             // The kernel could not open the file for us, and has said no by itself.
             Err(Errno::INTR | Errno::MFILE | Errno::NFILE | Errno::NOMEM) => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
-        let mut rest = buffer.get(..length).unwrap_or_default();
-        let mut questions = Vec::new();
-        while !rest.is_empty() {
-            let (event, after) = event(rest).ok_or(Errno::PROTO)?;
-            questions.push(event);
-            rest = after;
-        }
-        Ok(questions)
+        let question = |event: Event| {
+            // Without a descriptor it is no question. A thread outside the reader's namespace has no number; it is
+            // answered all the same.
+            let file = event.file.ok_or(Errno::PROTO)?;
+            Ok(Question { file, thread: event.process.unwrap_or(Pid::INIT) })
+        };
+        events.into_iter().map(question).collect()
     }
 
     /// Answers. Who asked may have been killed meanwhile.
@@ -119,19 +113,106 @@ impl Watch {
     }
 }
 
+impl Notices {
+    /// Of nothing yet.
+    ///
+    /// # Errors
+    /// The kernel has no such notices, or the caller is not root.
+    pub(crate) fn new() -> Result<Self, Errno> {
+        init(libc::FAN_CLASS_NOTIF | libc::FAN_NONBLOCK).map(Self)
+    }
+
+    /// Of opened and written files reached through the mount that `path` is on.
+    ///
+    /// # Errors
+    /// It cannot be watched.
+    pub(crate) fn mount_of(&self, path: &Path) -> Result<(), Errno> {
+        let mask = libc::FAN_OPEN | libc::FAN_OPEN_EXEC | WRITTEN;
+        mark(&self.0, libc::FAN_MARK_MOUNT, mask, path)
+    }
+
+    /// Those that wait; none if none does.
+    ///
+    /// # Errors
+    /// The kernel tells nothing more, or what it told cannot be understood.
+    pub(crate) fn waiting(&self) -> Result<Vec<Notice>, Errno> {
+        let lost = || Notice { file: None, process: None, written: false, executed: false };
+        let notice = |Event { file, process, mask }: Event| Notice {
+            file,
+            process,
+            written: mask & WRITTEN != 0,
+            executed: mask & libc::FAN_OPEN_EXEC != 0,
+        };
+        match read(&self.0) {
+            Ok(events) => Ok(events.into_iter().map(notice).collect()),
+            Err(Errno::AGAIN) => Ok(Vec::new()),
+            Err(error @ (Errno::BADF | Errno::FAULT | Errno::INVAL | Errno::PROTO)) => Err(error),
+            // It could not open the file for us.
+            Err(_lost) => Ok(vec![lost()]),
+        }
+    }
+}
+
+impl AsFd for Notices {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// What is left of a written file.
+const WRITTEN: u64 = libc::FAN_MODIFY | libc::FAN_CLOSE_WRITE;
+
+/// What one event says; a notice without a descriptor says that others were lost.
+struct Event {
+    file: Option<OwnedFd>,
+    process: Option<Pid>,
+    mask: u64,
+}
+
+fn init(flags: libc::c_uint) -> Result<OwnedFd, Errno> {
+    let files = (libc::O_RDONLY | libc::O_CLOEXEC | libc::O_LARGEFILE | libc::O_NOATIME).unsigned_abs();
+    // SAFETY: the call takes numbers only.
+    let fd = unsafe { libc::fanotify_init(flags | libc::FAN_CLOEXEC, files) };
+    if fd < 0 {
+        return Err(super::last_error());
+    }
+    // SAFETY: the kernel just returned this descriptor, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn mark(group: &OwnedFd, kind: libc::c_uint, mask: u64, path: &Path) -> Result<(), Errno> {
+    let path = CString::new(path.as_os_str().as_bytes()).map_err(|_nul| Errno::INVAL)?;
+    let (group, flags) = (group.as_raw_fd(), libc::FAN_MARK_ADD | kind);
+    // SAFETY: the path is NUL-terminated and lives through the call.
+    let outcome = unsafe { libc::fanotify_mark(group, flags, mask, libc::AT_FDCWD, path.as_ptr()) };
+    if outcome == 0 { Ok(()) } else { Err(super::last_error()) }
+}
+
+fn read(group: &OwnedFd) -> Result<Vec<Event>, Errno> {
+    let mut buffer = [0; EVENT * AT_ONCE];
+    let length = rustix::io::read(group, &mut buffer)?;
+    let mut rest = buffer.get(..length).unwrap_or_default();
+    let mut events = Vec::new();
+    while !rest.is_empty() {
+        let (event, after) = event(rest).ok_or(Errno::PROTO)?;
+        events.push(event);
+        rest = after;
+    }
+    Ok(events)
+}
+
 /// Takes an event apart: length, version, length of the part, mask, descriptor, thread.
-fn event(bytes: &[u8]) -> Option<(Question, &[u8])> {
+fn event(bytes: &[u8]) -> Option<(Event, &[u8])> {
     let length = u32::from_ne_bytes(*bytes.first_chunk()?);
     let version = *bytes.get(4)?;
+    let mask = u64::from_ne_bytes(*bytes.get(8..16)?.first_chunk()?);
     let fd = i32::from_ne_bytes(*bytes.get(16..20)?.first_chunk()?);
-    let thread = i32::from_ne_bytes(*bytes.get(20..24)?.first_chunk()?);
+    let process = i32::from_ne_bytes(*bytes.get(20..24)?.first_chunk()?);
     let after = bytes.get(usize::try_from(length).ok().filter(|length| *length >= EVENT)?..)?;
-    // Without a descriptor it is no question.
-    if version != libc::FANOTIFY_METADATA_VERSION || fd < 0 {
+    if version != libc::FANOTIFY_METADATA_VERSION {
         return None;
     }
     // SAFETY: the kernel made this descriptor for the reader of the event, who alone knows it.
-    let file = unsafe { OwnedFd::from_raw_fd(fd) };
-    // A thread outside the reader's namespace has no number; it is answered all the same.
-    Some((Question { file, thread: Pid::from_raw(thread).unwrap_or(Pid::INIT) }, after))
+    let file = (fd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(fd) });
+    Some((Event { file, process: Pid::from_raw(process).filter(|_| process > 0), mask }, after))
 }

@@ -72,6 +72,7 @@ fn category(action: Action) -> &'static [&'static str] {
         }
         Action::Inference | Action::InferenceOutcome => &["api", "web"],
         Action::Execution => &["process"],
+        Action::FileAccess => &["file"],
         Action::Lifecycle => &["host"],
         Action::PolicyChange | Action::Configuration | Action::Proposal | Action::Approval => {
             &["configuration"]
@@ -83,13 +84,20 @@ fn category(action: Action) -> &'static [&'static str] {
 }
 
 fn kinds(record: &Record) -> Vec<&'static str> {
-    let phase = record.event.lifecycle.as_ref().map(|lifecycle| lifecycle.phase);
-    let mut kinds = match record.event.action {
+    let event = &record.event;
+    let phase = event.lifecycle.as_ref().map(|lifecycle| lifecycle.phase);
+    let mut kinds = match event.action {
         Action::NetworkFlow | Action::InboundConnection => vec!["connection"],
         Action::NameQuery => vec!["protocol"],
         Action::NetworkRequest | Action::InboundRequest | Action::Inference => vec!["access"],
         Action::NetworkOutcome | Action::InboundOutcome | Action::InferenceOutcome => vec!["end"],
         Action::Execution => vec!["start"],
+        Action::FileAccess => match event.object.as_ref().and_then(|object| object.method.as_deref()) {
+            Some("write" | "rename" | "attributes") => vec!["change"],
+            Some("create") => vec!["creation"],
+            Some("remove") => vec!["deletion"],
+            _ => vec!["access"],
+        },
         Action::Lifecycle => match phase {
             Some(Phase::Started | Phase::AgentStarted | Phase::CommandStarted) => vec!["start"],
             Some(Phase::AgentExited | Phase::Stopped | Phase::Failed | Phase::CommandEnded) => vec!["end"],
@@ -102,7 +110,7 @@ fn kinds(record: &Record) -> Vec<&'static str> {
         Action::LogRepair | Action::LogGap => vec!["change"],
         Action::LogRetention => vec!["deletion"],
     };
-    match record.event.decision {
+    match event.decision {
         Some(Decision::Allow) => kinds.push("allowed"),
         Some(Decision::Deny) => kinds.push("denied"),
         None => {}

@@ -272,7 +272,7 @@ impl<'a> List<'a> {
             self.some(&METHOD, object.method.as_deref());
         }
         self.some(&PORT, object.port.map(u64::from));
-        let path = if action == Action::Execution { &FILE } else { &PATH };
+        let path = if matches!(action, Action::Execution | Action::FileAccess) { &FILE } else { &PATH };
         self.some(path, object.path.as_deref());
         self.some(&FILE_HASH, object.sha256.as_deref());
         self.some(&SENT, object.bytes_sent);

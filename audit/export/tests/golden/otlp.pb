@@ -1,9 +1,9 @@
 
-€‡
+·—
 
 
 service.name
-	openshellÝ†
+	openshell”—
 
 openshell.audit0.1.0Ñ	è«lì	INFO*
 configuration allowed2$
@@ -693,4 +693,86 @@ CEF:0|forged|line	devTime=12
 the machine stopped2
 openshell.monotonic_nsð«2T
 openshell.prevB
-@df3f3243920c586fc465bbd333ecd1dd95f8b982aa4993c23f554681428bd370Yðk«lìbopenshell.lifecycle
+@df3f3243920c586fc465bbd333ecd1dd95f8b982aa4993c23f554681428bd370Yðk«lìbopenshell.lifecycleº	Øo«lìWARN*n
+lfile-access denied read /etc/shadow by /usr/bin/cat (neither filesystem nor the file's permissions allow it)2$
+openshell.sandbox
+test-0a1b2c3d2
+openshell.sequence2T
+openshell.hashB
+@e331132ef8f97e410de167e75498b2537956c06ceb163e4fa101914a4fd5c5102
+openshell.tenant
+local2
+openshell.agent.name
+test2
+openshell.client	
+manager2
+openshell.decision
+deny2
+openshell.level
+
+filesystem2
+http.request.method
+read2
+	file.path
+/etc/shadow2
+openshell.times2)
+process.executable.path
+/usr/bin/cat2
+process.pidÓ2
+user.id
+10002L
+openshell.reason8
+6neither filesystem nor the file's permissions allow it2
+openshell.monotonic_nsØ³2T
+openshell.prevB
+@885ba67737a72b90bef8ffaabfb8bda01bf5f54892842b3be214dfd09c4e2300YØo«lìbopenshell.file-access˜	Às«lì	INFO*"
+ file-access allowed write /tmp/*2$
+openshell.sandbox
+test-0a1b2c3d2
+openshell.sequence2T
+openshell.hashB
+@a29c34ae47b68835f819cfabd057b5c9f9da276f75476d54717eb665440fa8c52
+openshell.tenant
+local2
+openshell.agent.name
+test2
+openshell.client	
+manager2
+openshell.decision
+allow2
+openshell.level
+
+filesystem2
+http.request.method
+write2
+	file.path
+/tmp/*2
+openshell.timesT2K
+openshell.process.unknown.
+,process 212 was gone before it was looked at2
+openshell.monotonic_nsÀ»2T
+openshell.prevB
+@e331132ef8f97e410de167e75498b2537956c06ceb163e4fa101914a4fd5c510YÀs«lìbopenshell.file-accessÜ	¨w«lì	INFO*5
+3file-access allowed (other files, too many to list)2$
+openshell.sandbox
+test-0a1b2c3d2
+openshell.sequence2T
+openshell.hashB
+@de27b6e00a3782de815c523df18680a6da5f5c96c89c5c0b1cbc469694cfcfa82
+openshell.tenant
+local2
+openshell.agent.name
+test2
+openshell.client	
+manager2
+openshell.decision
+allow2
+openshell.level
+
+filesystem2
+openshell.times	23
+openshell.reason
+other files, too many to list2
+openshell.monotonic_ns¨Ã2T
+openshell.prevB
+@a29c34ae47b68835f819cfabd057b5c9f9da276f75476d54717eb665440fa8c5Y¨w«lìbopenshell.file-access

@@ -36,6 +36,12 @@ impl Denials {
             return None;
         }
         let object = event.object.as_ref();
+        // Nor is a look at what a file is: every search through directories meets some that it may not enter.
+        if event.action == Action::FileAccess
+            && object.is_some_and(|object| object.method.as_deref() == Some("inspect"))
+        {
+            return None;
+        }
         // Nor is a proposal that is not taken a door: the proxy itself answers there, and it leads nowhere.
         if object.is_some_and(|object| object.host.as_deref() == Some(wire::proposal::HOST)) {
             return None;

@@ -17,6 +17,7 @@ pub(super) fn of(record: &Record) -> Class {
         Action::NameQuery => dns(record),
         Action::Inference | Action::InferenceOutcome => api(record),
         Action::Execution => execution(record),
+        Action::FileAccess => file_access(record),
         Action::Lifecycle | Action::LogRepair | Action::LogGap | Action::LogRetention => lifecycle(record),
         Action::PolicyChange
         | Action::CredentialChange
@@ -206,15 +207,7 @@ fn execution(record: &Record) -> Class {
     let file = file(object.path.as_deref().unwrap_or("unknown"), object.sha256.as_deref());
     let (category, category_name) = (1, "System Activity");
     if record.event.decision == Some(Decision::Deny) {
-        return Class {
-            category,
-            category_name,
-            uid: 1001,
-            name: "File System Activity",
-            activity: 14,
-            activity_name: "Open",
-            attributes: Map::from_iter([("file".to_owned(), file)]),
-        };
+        return file_class(file, (14, "Open"));
     }
     // The new process is known by its file; the number is its caller's until the program runs.
     let process = json!({"name": file["name"], "file": file, "uid": record.hash.to_string()});
@@ -226,6 +219,34 @@ fn execution(record: &Record) -> Class {
         activity: 1,
         activity_name: "Launch",
         attributes: Map::from_iter([("process".to_owned(), process)]),
+    }
+}
+
+fn file_access(record: &Record) -> Class {
+    let object = object(record);
+    let activity = match object.method.as_deref() {
+        Some("read") => (2, "Read"),
+        Some("write") => (3, "Update"),
+        Some("create") => (1, "Create"),
+        Some("remove") => (4, "Delete"),
+        Some("rename") => (5, "Rename"),
+        Some("attributes") => (6, "Set Attributes"),
+        Some("inspect") => (8, "Get Attributes"),
+        // Those that there was no room to tell apart.
+        _ => (0, "Unknown"),
+    };
+    file_class(file(object.path.as_deref().unwrap_or("unknown"), None), activity)
+}
+
+fn file_class(file: Value, (activity, activity_name): (u32, &'static str)) -> Class {
+    Class {
+        category: 1,
+        category_name: "System Activity",
+        uid: 1001,
+        name: "File System Activity",
+        activity,
+        activity_name,
+        attributes: Map::from_iter([("file".to_owned(), file)]),
     }
 }
 

@@ -1,0 +1,241 @@
+//! What the agent's processes do with files outside their workspace, and which files they are refused anywhere.
+//!
+//! ```text
+//! open, write ──fanotify──► Notices ──────► Opened ──┐
+//!                                                    ├──► Known ──► Tally ──► the manager
+//! EACCES … ─────audit─────► Refusals ──► Assembly ───┘
+//! ```
+//! What is done is told by `fanotify`, for the mount of the root tree: the workspace is a mount of its own, so that work in it costs
+//! nothing. What is refused is told by the kernel's audit, the only place that knows of every refusal whoever made it, Landlock
+//! included. Nothing here decides: it was decided before.
+//!
+//! One thread reads both. If it cannot go on, the machine goes off: what is not seen would not be recorded.
+
+mod assembly;
+mod known;
+mod opened;
+mod refusals;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+use rustix::process::Pid;
+use wire::control::{Access, AccessRefusal, FileUse, FromGuest, MAX_ACCESSES, MAX_TEXTS, Unlisted};
+
+use crate::capture::NetlinkError;
+use crate::cause::chain;
+use crate::identity::Programs;
+use crate::life;
+use crate::sys::fanotify::{Notice, Notices};
+use crate::tally::{self, Counted, Tally, Tell};
+use known::Known;
+use opened::Opened;
+use refusals::Refusals;
+
+/// Kinds that wait to be told at most, of each sort.
+const ROOM: usize = 512;
+
+/// Between a notice and the look at it: what one process does with one file in that time is one event, and most of what a
+/// process does at its start comes together.
+const GATHER: Duration = Duration::from_millis(2);
+
+/// For how long the end waits for refusals that are on their way.
+const LAST_WORDS: Duration = Duration::from_millis(1);
+
+/// Why accesses cannot be watched.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WatchError {
+    /// The kernel has no notices, or the tree cannot be watched.
+    #[error("cannot be told of accesses to files")]
+    Notices(#[source] Errno),
+    /// The kernel has no audit, or somebody else has it.
+    #[error("cannot be told of refusals")]
+    Refusals(#[source] NetlinkError),
+    /// No wake-up or no thread.
+    #[error("cannot start the thread that reads of accesses")]
+    Thread(#[source] io::Error),
+}
+
+/// Written by the thread that reads, taken by the agent's session.
+#[derive(Debug)]
+pub(crate) struct Accesses {
+    tally: Tally<Kind, u32>,
+    reader: Mutex<Reader>,
+}
+
+/// Accesses that are told as one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Kind {
+    pub(crate) path: String,
+    pub(crate) what: FileUse,
+    pub(crate) program: String,
+    pub(crate) refused: Option<AccessRefusal>,
+}
+
+#[derive(Debug)]
+struct Reader {
+    notices: Notices,
+    refusals: Refusals,
+    opened: Opened,
+    known: Known,
+    programs: Arc<Programs>,
+    /// Whose processes are not the agent's: guest-init's own, and the warden.
+    ours: [Pid; 2],
+}
+
+impl tally::Kind for Kind {
+    fn is_refused(&self) -> bool {
+        self.refused.is_some()
+    }
+}
+
+/// From here on accesses of the agent, whose user id is `agent`, to files of the tree that `warden` has are told in the result.
+///
+/// # Errors
+/// What cannot be watched.
+pub(crate) fn watch(agent: u32, warden: Pid, programs: Arc<Programs>) -> Result<Arc<Accesses>, WatchError> {
+    let notices = Notices::new().map_err(WatchError::Notices)?;
+    let root = PathBuf::from(format!("/proc/{}/root/", warden.as_raw_nonzero()));
+    notices.mount_of(&root).map_err(WatchError::Notices)?;
+    let reader = Reader {
+        notices,
+        refusals: Refusals::of(agent).map_err(WatchError::Refusals)?,
+        opened: Opened::new(agent),
+        known: Known::default(),
+        programs,
+        ours: [rustix::process::getpid(), warden],
+    };
+    let tally = Tally::new(ROOM).map_err(|error| WatchError::Thread(error.into()))?;
+    let accesses = Arc::new(Accesses { tally, reader: Mutex::new(reader) });
+    let reading = Arc::clone(&accesses);
+    std::thread::Builder::new()
+        .name("accesses".to_owned())
+        .spawn(move || reading.serve())
+        .map_err(WatchError::Thread)?;
+    Ok(accesses)
+}
+
+impl Accesses {
+    fn serve(&self) -> ! {
+        let descriptors = {
+            let reader = self.reader();
+            let copy = |fd: BorrowedFd<'_>| rustix::io::fcntl_dupfd_cloexec(fd, 3);
+            [copy(reader.notices.as_fd()), copy(reader.refusals.as_fd())]
+        };
+        let [Ok(notices), Ok(refusals)] = descriptors else {
+            life::die("guest-init: nobody waits for accesses to files: no descriptor is left");
+        };
+        loop {
+            let mut poll = [PollFd::new(&notices, PollFlags::IN), PollFd::new(&refusals, PollFlags::IN)];
+            let pause = self.reader().known.due(Instant::now());
+            let pause = pause.and_then(|pause| Timespec::try_from(pause).ok());
+            match rustix::event::poll(&mut poll, pause.as_ref()) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => life::die(&format!("guest-init: nobody waits for accesses to files: {error}")),
+            }
+            std::thread::sleep(GATHER);
+            self.read();
+        }
+    }
+
+    /// Reads and counts what waits.
+    fn read(&self) {
+        if let Err(cause) = self.reader().read(&self.tally) {
+            life::die(&format!("guest-init: nobody reads of accesses to files: {cause}"));
+        }
+    }
+
+    fn reader(&self) -> MutexGuard<'_, Reader> {
+        // A panic ends the process, so no thread ever finds the lock poisoned.
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Reader {
+    fn read(&mut self, tally: &Tally<Kind, u32>) -> Result<(), String> {
+        let now = Instant::now();
+        loop {
+            let notices = self.notices.waiting().map_err(|error| error.to_string())?;
+            if notices.is_empty() {
+                break;
+            }
+            for notice in &notices {
+                self.notice(notice, now, tally);
+            }
+        }
+        let lost = self.refusals.read(|refused| {
+            self.known.count(refused.kind, refused.process, now, tally);
+        });
+        let lost = lost.map_err(|error| chain(&error))?;
+        if lost > 0 {
+            tally.add_unlisted(Unlisted { allowed: 0, refused: lost });
+        }
+        self.known.forget(now, tally);
+        Ok(())
+    }
+
+    fn notice(&mut self, notice: &Notice, now: Instant, tally: &Tally<Kind, u32>) {
+        let Some(file) = &notice.file else {
+            return tally.add_unlisted(Unlisted { allowed: u64::MAX, refused: 0 });
+        };
+        let process = notice.process.filter(|process| !self.ours.contains(process));
+        // What is executed is told as that.
+        let Some(process) = process.filter(|_| !notice.executed || notice.written) else { return };
+        let what = if notice.written { FileUse::Write } else { FileUse::Read };
+        let program = tally::text(&self.programs.of(process));
+        if let Some(path) = self.opened.named(file.as_fd(), what, &program) {
+            let process = process.as_raw_nonzero().get().unsigned_abs();
+            self.known.count(Kind { path, what, program, refused: None }, process, now, tally);
+        }
+    }
+}
+
+impl Tell for Accesses {
+    fn due(&self, now: Instant) -> Option<Duration> {
+        self.tally.due(now)
+    }
+
+    fn heard(&self) {
+        self.tally.heard();
+    }
+
+    fn settle(&self) {
+        self.read();
+        std::thread::sleep(LAST_WORDS);
+        self.read();
+        self.reader().known.tell_all(&self.tally);
+    }
+
+    fn take(&self, now: Instant) -> Option<FromGuest> {
+        message(&self.tally, now)
+    }
+}
+
+impl AsFd for Accesses {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.tally.as_fd()
+    }
+}
+
+/// As much of what waits as fits into one message.
+fn message(tally: &Tally<Kind, u32>, now: Instant) -> Option<FromGuest> {
+    let (mut texts, mut places) = (MAX_TEXTS, 0..MAX_ACCESSES);
+    let fits = |kind: &Kind| {
+        let left = texts.checked_sub(kind.path.len() + kind.program.len());
+        texts = left.unwrap_or(0);
+        left.is_some() && places.next().is_some()
+    };
+    let (taken, unlisted) = tally.take(now, fits)?;
+    let told = |Counted { kind, first, times }| {
+        let Kind { path, what, program, refused } = kind;
+        Access { path, what, program, pid: first, refused, times }
+    };
+    Some(FromGuest::Accessed { accesses: taken.into_iter().map(told).collect(), unlisted })
+}

@@ -1,0 +1,332 @@
+//! Makes one refusal of the several messages in which the kernel's audit tells of it: the call, where it was made, the paths
+//! that it named.
+//!
+//! ```text
+//! audit(1764430000.123:77): arch=c000003e syscall=257 success=no exit=-13 a0=ffffff9c … pid=211 … exe="/usr/bin/cat" …
+//! audit(1764430000.123:77): cwd="/work"
+//! audit(1764430000.123:77): item=0 name="/etc/shadow" … nametype=UNKNOWN …
+//! audit(1764430000.123:77):
+//! ```
+//! Names are quoted, or written in hexadecimal where a quoted one could be mistaken. The messages of several events may come
+//! in between.
+
+use std::collections::BTreeMap;
+
+use wire::control::{AccessRefusal, FileUse};
+
+use super::Kind;
+use super::refusals::Call;
+use crate::tally;
+
+/// Events that are incomplete at most: as many as there may be processors in the middle of one.
+const MOST: usize = 64;
+
+/// The working directory as a directory's descriptor (`AT_FDCWD`).
+const HERE: i32 = -100;
+
+/// A refusal, and who met it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refused {
+    pub(super) kind: Kind,
+    pub(super) process: u32,
+}
+
+/// Incomplete events, by their number.
+#[derive(Debug, Default)]
+pub(super) struct Assembly {
+    events: BTreeMap<u64, Event>,
+}
+
+/// What is known of one.
+#[derive(Debug, Default)]
+struct Event {
+    call: Option<Call>,
+    arguments: [u64; 3],
+    error: i32,
+    process: u32,
+    program: Vec<u8>,
+    directory: Vec<u8>,
+    /// Flags of an `openat2`, which takes them by reference.
+    open_flags: Option<u64>,
+    names: Vec<Name>,
+}
+
+#[derive(Debug)]
+struct Name {
+    path: Vec<u8>,
+    /// It is where the file is to be, not the file.
+    parent: bool,
+}
+
+/// Kinds of messages.
+mod message {
+    pub(super) const CALL: u16 = 1300;
+    pub(super) const PATH: u16 = 1302;
+    pub(super) const DIRECTORY: u16 = 1307;
+    pub(super) const END: u16 = 1320;
+    pub(super) const OPEN: u16 = 1337;
+}
+
+impl Assembly {
+    /// Takes one message in. Its event, if that was the last of it; how many incomplete ones were given up for it.
+    /// `descriptor` says where a directory's descriptor of a process leads.
+    pub(super) fn add(
+        &mut self,
+        kind: u16,
+        body: &[u8],
+        descriptor: impl Fn(u32, i32) -> Option<Vec<u8>>,
+    ) -> (Option<Refused>, u64) {
+        let text = String::from_utf8_lossy(body);
+        let Some((number, fields)) = opening(text.trim_end_matches('\0')) else { return (None, 0) };
+        if kind == message::END {
+            let event = self.events.remove(&number);
+            return (event.and_then(|event| event.refused(descriptor)), 0);
+        }
+        let known = [message::CALL, message::PATH, message::DIRECTORY, message::OPEN];
+        if !known.contains(&kind) {
+            return (None, 0);
+        }
+        let mut lost = 0;
+        if !self.events.contains_key(&number) && self.events.len() >= MOST {
+            lost = u64::from(self.events.pop_first().is_some());
+        }
+        self.events.entry(number).or_default().add(kind, fields);
+        (None, lost)
+    }
+}
+
+impl Event {
+    fn add(&mut self, kind: u16, fields: &str) {
+        let mut name = Name { path: Vec::new(), parent: false };
+        for (key, value) in fields.split(' ').filter_map(|field| field.split_once('=')) {
+            match (kind, key) {
+                (message::CALL, "syscall") => self.call = value.parse().ok().and_then(Call::numbered),
+                (message::CALL, "exit") => self.error = value.parse().unwrap_or_default(),
+                (message::CALL, "a0") => self.arguments[0] = hexadecimal(value),
+                (message::CALL, "a1") => self.arguments[1] = hexadecimal(value),
+                (message::CALL, "a2") => self.arguments[2] = hexadecimal(value),
+                (message::CALL, "pid") => self.process = value.parse().unwrap_or_default(),
+                (message::CALL, "exe") => self.program = unquoted(value),
+                (message::DIRECTORY, "cwd") => self.directory = unquoted(value),
+                (message::OPEN, "oflag") => self.open_flags = u64::from_str_radix(value, 8).ok(),
+                (message::PATH, "name") => name.path = unquoted(value),
+                (message::PATH, "nametype") => name.parent = value == "PARENT",
+                _ => {}
+            }
+        }
+        if kind == message::PATH {
+            self.names.push(name);
+        }
+    }
+
+    fn refused(self, descriptor: impl Fn(u32, i32) -> Option<Vec<u8>>) -> Option<Refused> {
+        let call = self.call?;
+        let refused = match self.error {
+            -13 => AccessRefusal::Denied,
+            -1 => AccessRefusal::NotPermitted,
+            -30 => AccessRefusal::ReadOnly,
+            _ => return None,
+        };
+        let named = self.names.iter().find(|name| !name.parent).or(self.names.first());
+        let only_parent = named.is_some_and(|name| name.parent);
+        let what = match call.opening {
+            Some(at) => {
+                let flags = self.arguments.get(at).copied().unwrap_or_default();
+                opened(self.open_flags.unwrap_or(flags), only_parent)
+            }
+            None => call.what,
+        };
+        let directory = || match call.directory.and_then(|at| self.arguments.get(at)) {
+            Some(argument) if low(*argument) != HERE => descriptor(self.process, low(*argument)),
+            _ => Some(self.directory.clone()),
+        };
+        let path = match named {
+            Some(name) => absolute(&name.path, directory),
+            // By its descriptor alone.
+            None => descriptor(self.process, low(*self.arguments.first()?))?,
+        };
+        let (path, program) = (tally::text(&path), tally::text(&self.program));
+        Some(Refused { kind: Kind { path, what, program, refused: Some(refused) }, process: self.process })
+    }
+}
+
+/// What an opening was for.
+fn opened(flags: u64, only_parent: bool) -> FileUse {
+    let flag = |flag: libc::c_int| flags & u64::from(flag.unsigned_abs()) != 0;
+    if flag(libc::O_CREAT) && only_parent {
+        FileUse::Create
+    } else if flag(libc::O_ACCMODE) || flag(libc::O_TRUNC) {
+        FileUse::Write
+    } else {
+        FileUse::Read
+    }
+}
+
+/// The number of the event, and what follows.
+fn opening(text: &str) -> Option<(u64, &str)> {
+    let (stamp, fields) = text.strip_prefix("audit(")?.split_once("):")?;
+    Some((stamp.rsplit_once(':')?.1.parse().ok()?, fields))
+}
+
+fn hexadecimal(value: &str) -> u64 {
+    u64::from_str_radix(value, 16).unwrap_or_default()
+}
+
+/// The kernel reads a descriptor as a 32-bit number.
+fn low(argument: u64) -> i32 {
+    let [a, b, c, d, ..] = argument.to_le_bytes();
+    i32::from_le_bytes([a, b, c, d])
+}
+
+fn unquoted(value: &str) -> Vec<u8> {
+    if let Some(inner) = value.strip_prefix('"') {
+        return inner.strip_suffix('"').unwrap_or(inner).into();
+    }
+    let digits = value.as_bytes();
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    // What is neither quoted nor hexadecimal is a word of the kernel's own, such as `(null)`.
+    digits.chunks(2).map(byte).collect::<Option<_>>().unwrap_or_default()
+}
+
+/// The path from the root, without `.` and `..`; of a directory that nobody knows any more, what is known.
+fn absolute(path: &[u8], directory: impl Fn() -> Option<Vec<u8>>) -> Vec<u8> {
+    let mut whole =
+        if path.starts_with(b"/") { Vec::new() } else { directory().unwrap_or_else(|| b"/?".to_vec()) };
+    whole.push(b'/');
+    whole.extend(path);
+    let mut parts: Vec<&[u8]> = Vec::new();
+    for part in whole.split(|byte| *byte == b'/') {
+        match part {
+            b"" | b"." => {}
+            b".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    let mut plain: Vec<u8> = parts.iter().flat_map(|part| [b"/", *part].concat()).collect();
+    if plain.is_empty() {
+        plain.push(b'/');
+    }
+    plain
+}
+
+#[cfg(test)]
+mod unit_tests {
+    use super::*;
+
+    fn nobody(_process: u32, _descriptor: i32) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn call(number: u64, call: i32, error: i32, arguments: [&str; 3]) -> String {
+        let [a0, a1, a2] = arguments;
+        format!(
+            "audit(1764430000.123:{number}): arch=c000003e syscall={call} success=no exit={error} a0={a0} a1={a1} a2={a2} a3=0 \
+             items=1 ppid=200 pid=211 auid=4294967295 uid=1000 gid=1000 tty=(none) ses=4294967295 comm=\"cat\" \
+             exe=\"/usr/bin/cat\" subj=unconfined key=(null)"
+        )
+    }
+
+    fn path(number: u64, name: &str, kind: &str) -> String {
+        format!(
+            "audit(1764430000.123:{number}): item=0 name={name} inode=5 dev=00:1b mode=0100640 ouid=0 ogid=42 rdev=00:00 nametype={kind} cap_fp=0"
+        )
+    }
+
+    /// What comes of a whole event.
+    fn event(call: &str, cwd: &str, paths: &[String]) -> Option<(String, FileUse, AccessRefusal)> {
+        let mut assembly = Assembly::default();
+        assembly.add(message::CALL, call.as_bytes(), nobody);
+        assembly.add(message::DIRECTORY, format!("audit(1764430000.123:7): cwd={cwd}").as_bytes(), nobody);
+        paths.iter().for_each(|path| drop(assembly.add(message::PATH, path.as_bytes(), nobody)));
+        let (refused, lost) = assembly
+            .add(message::END, b"audit(1764430000.123:7): ", |_, fd| Some(format!("/fd{fd}").into_bytes()));
+        assert_eq!((lost, assembly.events.len()), (0, 0));
+        let Refused { kind, process } = refused?;
+        assert_eq!((kind.program.as_str(), process), ("/usr/bin/cat", 211));
+        Some((kind.path, kind.what, kind.refused?))
+    }
+
+    #[test]
+    fn an_opening_is_told_with_what_it_was_for() {
+        let denied = AccessRefusal::Denied;
+        let here = "ffffff9c";
+        let table = [
+            ([here, "7f00", "0"], "UNKNOWN", "/etc/shadow", FileUse::Read),
+            ([here, "7f00", "1"], "NORMAL", "/etc/shadow", FileUse::Write),
+            ([here, "7f00", "200"], "NORMAL", "/etc/shadow", FileUse::Write),
+            ([here, "7f00", "241"], "NORMAL", "/etc/shadow", FileUse::Write),
+            ([here, "7f00", "241"], "PARENT", "/etc", FileUse::Create),
+        ];
+        for (arguments, kind, name, what) in table {
+            let paths = [path(7, &format!("\"{name}\""), kind)];
+            let told = event(&call(7, 257, -13, arguments), "\"/work\"", &paths);
+            assert_eq!(told, Some((name.to_owned(), what, denied)), "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_made_absolute() {
+        let table = [
+            ("ffffff9c", "\"../etc/./shadow\"", "/etc/shadow"),
+            ("ffffffffffffff9c", "\"x\"", "/work/x"),
+            ("5", "\"x\"", "/fd5/x"),
+            ("5", "\"/x\"", "/x"),
+            ("ffffff9c", "2F612062", "/a b"),
+            ("ffffff9c", "\"../../../..\"", "/"),
+        ];
+        for (directory, name, absolute) in table {
+            let told =
+                event(&call(7, 257, -13, [directory, "0", "0"]), "\"/work\"", &[path(7, name, "UNKNOWN")]);
+            assert_eq!(told.unwrap().0, absolute, "{name}");
+        }
+        let removal = event(
+            &call(7, 87, -30, ["7f00", "0", "0"]),
+            "2F776F726B2031",
+            &[path(7, "\"a/\"", "PARENT"), path(7, "\"a/b\"", "DELETE")],
+        );
+        assert_eq!(removal, Some(("/work 1/a/b".to_owned(), FileUse::Remove, AccessRefusal::ReadOnly)));
+    }
+
+    #[test]
+    fn other_errors_and_other_calls_are_no_refusals() {
+        let paths = [path(7, "\"/x\"", "UNKNOWN")];
+        assert_eq!(event(&call(7, 257, -2, ["0", "0", "0"]), "\"/\"", &paths), None);
+        assert_eq!(event(&call(7, 39, -13, ["0", "0", "0"]), "\"/\"", &paths), None);
+        assert_eq!(event("audit(1764430000.123:7): ", "\"/\"", &paths), None);
+    }
+
+    #[test]
+    fn what_is_no_message_changes_nothing_and_too_many_are_counted() {
+        let mut assembly = Assembly::default();
+        for body in
+            ["", "audit(", "audit(1.2:x): a=b", "audit(1.2:99999999999999999999): ", "x", "audit(1.2): y"]
+        {
+            assert_eq!(assembly.add(message::CALL, body.as_bytes(), nobody), (None, 0), "{body}");
+        }
+        assert_eq!(assembly.events.len(), 0);
+        let lost: u64 = (0..100)
+            .map(|number| assembly.add(message::CALL, call(number, 2, -13, ["0"; 3]).as_bytes(), nobody).1)
+            .sum();
+        assert_eq!((lost, assembly.events.len()), (36, MOST));
+    }
+
+    #[test]
+    fn events_that_come_at_once_stay_apart() {
+        let mut assembly = Assembly::default();
+        for number in [7, 8] {
+            assembly.add(message::CALL, call(number, 2, -13, ["0"; 3]).as_bytes(), nobody);
+        }
+        for number in [7, 8] {
+            assembly.add(
+                message::PATH,
+                path(number, &format!("\"/{number}\""), "UNKNOWN").as_bytes(),
+                nobody,
+            );
+        }
+        for number in [8, 7] {
+            let (refused, _) =
+                assembly.add(message::END, format!("audit(1764430000.123:{number}): ").as_bytes(), nobody);
+            assert_eq!(refused.unwrap().kind.path, format!("/{number}"));
+        }
+    }
+}

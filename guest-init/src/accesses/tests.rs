@@ -1,0 +1,106 @@
+use std::fs::{self, File};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use wire::control::{AccessRefusal, FileUse, FromGuest};
+
+use super::known::Known;
+use super::opened::Opened;
+use super::*;
+
+const DENIED: Option<AccessRefusal> = Some(AccessRefusal::Denied);
+
+fn kind(path: &str, refused: Option<AccessRefusal>) -> Kind {
+    Kind { path: path.to_owned(), what: FileUse::Read, program: "/usr/bin/cat".to_owned(), refused }
+}
+
+/// Everything that waits, by path and count.
+fn told(tally: &Tally<Kind, u32>) -> Vec<(String, u64)> {
+    let Some((taken, _)) = tally.take(Instant::now(), |_| true) else { return Vec::new() };
+    taken.into_iter().map(|counted| (counted.kind.path, counted.times)).collect()
+}
+
+#[test]
+fn a_repeat_is_told_a_minute_later_or_at_the_end() {
+    let (mut known, tally) = (Known::default(), Tally::new(ROOM).unwrap());
+    let start = Instant::now();
+    let second = |n| start + Duration::from_secs(n);
+    known.count(kind("/etc/hosts", None), 7, start, &tally);
+    assert_eq!((told(&tally), known.due(start)), (vec![("/etc/hosts".to_owned(), 1)], None));
+    (1..=30).for_each(|n| known.count(kind("/etc/hosts", None), 7, second(n), &tally));
+    known.forget(second(30), &tally);
+    assert_eq!((told(&tally), known.due(second(30))), (Vec::new(), Some(Duration::from_secs(30))));
+    known.forget(second(60), &tally);
+    assert_eq!((told(&tally), known.due(second(60))), (vec![("/etc/hosts".to_owned(), 30)], None));
+    known.count(kind("/etc/hosts", None), 7, second(61), &tally);
+    known.tell_all(&tally);
+    assert_eq!(told(&tally), [("/etc/hosts".to_owned(), 1)]);
+    known.forget(second(300), &tally);
+    known.count(kind("/etc/hosts", None), 7, second(301), &tally);
+    assert_eq!(told(&tally), [("/etc/hosts".to_owned(), 1)], "it was forgotten");
+}
+
+#[test]
+fn no_number_of_files_hides_a_refusal_and_none_is_lost_without_a_count() {
+    let (mut known, tally) = (Known::default(), Tally::new(ROOM).unwrap());
+    let now = Instant::now();
+    (0..5000).for_each(|n| known.count(kind(&format!("/tmp/{n}"), None), 7, now, &tally));
+    known.count(kind("/zzz", DENIED), 7, now, &tally);
+    let (taken, unlisted) = tally.take(now, |_| true).unwrap();
+    assert_eq!(taken[0].kind.path, "/zzz");
+    let listed: u64 = taken.iter().skip(1).map(|counted| counted.times).sum();
+    assert_eq!((listed + unlisted.allowed, unlisted.refused), (5000, 0));
+}
+
+#[test]
+fn a_message_is_never_too_long() {
+    let tally: Tally<Kind, u32> = Tally::new(ROOM).unwrap();
+    for n in 0..ROOM {
+        let path = format!("/{n}/{}", "long".repeat(300));
+        tally.add(Kind { program: path.clone(), ..kind(&path, None) }, 1, || 7);
+    }
+    let mut all = 0;
+    while tally.due(Instant::now()).is_some() {
+        let Some(message) = message(&tally, Instant::now()) else { break };
+        let bytes = wire::frame::encode(&message).unwrap();
+        assert!(bytes.len() <= wire::frame::SMALL, "{}", bytes.len());
+        let FromGuest::Accessed { accesses, .. } = message else { panic!() };
+        assert!(!accesses.is_empty());
+        all += accesses.len();
+    }
+    assert_eq!(all, ROOM);
+}
+
+#[test]
+fn many_files_of_a_directory_go_by_its_name() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut opened = Opened::new(rustix::process::getuid().as_raw());
+    let mut named = |name: &str, what, program: &str| {
+        let path = temp.path().join(name);
+        fs::write(&path, name).unwrap();
+        opened.named(File::open(&path).unwrap().as_fd(), what, program).unwrap()
+    };
+    let at = |name: &str| temp.path().join(name).to_str().unwrap().to_owned();
+    for _ in 0..3 {
+        for n in 0..16 {
+            assert_eq!(
+                named(&n.to_string(), FileUse::Read, "/bin/a"),
+                at(&n.to_string()),
+                "a file counts once"
+            );
+        }
+    }
+    assert_eq!(named("x", FileUse::Read, "/bin/a"), at("*"));
+    assert_eq!(named("x", FileUse::Write, "/bin/a"), at("x"), "another use");
+    assert_eq!(named("x", FileUse::Read, "/bin/b"), at("x"), "another program");
+}
+
+#[test]
+fn the_systems_files_are_one_and_what_the_agent_has_there_is_not() {
+    let shell = File::open("/usr/bin/env").unwrap();
+    let mut strangers = Opened::new(1000);
+    assert_eq!(strangers.named(shell.as_fd(), FileUse::Read, "/bin/a").unwrap(), "/usr/*");
+    let mut own = Opened::new(0);
+    assert_ne!(own.named(shell.as_fd(), FileUse::Read, "/bin/a").unwrap(), "/usr/*");
+    assert_ne!(strangers.named(shell.as_fd(), FileUse::Write, "/bin/a").unwrap(), "/usr/*");
+}

@@ -1,0 +1,202 @@
+//! What happens in the guest, counted until the manager is told: repeats cost nothing, and nothing is lost without a
+//! count. What was refused has room of its own: no number of things that may be done hides one that may not.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::event::EventfdFlags;
+use rustix::io::Errno;
+use wire::control::{FromGuest, MAX_PATH, Unlisted};
+
+/// Between two messages.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What the agent's session tells the manager of, while it runs and at its end.
+pub(crate) trait Tell: AsFd + Send + Sync {
+    /// How long to wait before there is something that may be told; `None` if there is nothing.
+    fn due(&self, now: Instant) -> Option<Duration>;
+
+    /// What has not been told, as much as fits into a message; what was refused first.
+    fn take(&self, now: Instant) -> Option<FromGuest>;
+
+    /// Waits for the next thing to wake: what woke is about to be looked at.
+    fn heard(&self);
+
+    /// Waits until everything that has happened so far is counted.
+    fn settle(&self);
+}
+
+/// Things that are told as one.
+pub(crate) trait Kind: Ord {
+    /// Whether they were refused.
+    fn is_refused(&self) -> bool;
+}
+
+/// Filled by the threads that see what happens, emptied by the agent's session. `F` is what is known of the first of a kind.
+#[derive(Debug)]
+pub(crate) struct Tally<K, F> {
+    /// Kinds that wait to be told at most, of each sort.
+    room: usize,
+    counts: Mutex<Counts<K, F>>,
+    /// Readable when there is something to tell.
+    wake: OwnedFd,
+}
+
+/// One kind, to be told.
+#[derive(Debug)]
+pub(crate) struct Counted<K, F> {
+    pub(crate) kind: K,
+    pub(crate) first: F,
+    pub(crate) times: u64,
+}
+
+#[derive(Debug)]
+struct Counts<K, F> {
+    allowed: Table<K, F>,
+    refused: Table<K, F>,
+    told: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Table<K, F> {
+    kinds: BTreeMap<K, (F, u64)>,
+    unlisted: u64,
+}
+
+impl<K: Kind, F> Tally<K, F> {
+    pub(crate) fn new(room: usize) -> Result<Self, Errno> {
+        let wake = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        Ok(Self { room, counts: Mutex::default(), wake })
+    }
+
+    /// Counts one more of a kind that waits to be told; whether there is one.
+    pub(crate) fn again(&self, kind: &K) -> bool {
+        let mut counts = self.counts();
+        let count = counts.table(kind.is_refused()).kinds.get_mut(kind);
+        count.map(|(_, times)| *times += 1).is_some()
+    }
+
+    /// Adds to a kind. `first` is asked only if it is the first since it was told, and where there is room for it.
+    pub(crate) fn add(&self, kind: K, times: u64, first: impl FnOnce() -> F) {
+        let refused = kind.is_refused();
+        let mut counts = self.counts();
+        let table = counts.table(refused);
+        if let Some((_, present)) = table.kinds.get_mut(&kind) {
+            *present += times;
+            return;
+        }
+        let room = table.kinds.len() < self.room;
+        drop(counts);
+        // Nobody else adds a kind meanwhile: each is one thread's.
+        let first = room.then(first);
+        let mut counts = self.counts();
+        let table = counts.table(refused);
+        match first {
+            Some(first) => drop(table.kinds.insert(kind, (first, times))),
+            None => table.unlisted = table.unlisted.saturating_add(times),
+        }
+        drop(counts);
+        self.wake();
+    }
+
+    /// Counts what nobody can name.
+    pub(crate) fn add_unlisted(&self, unlisted: Unlisted) {
+        let mut counts = self.counts();
+        for (refused, times) in [(false, unlisted.allowed), (true, unlisted.refused)] {
+            let table = counts.table(refused);
+            table.unlisted = table.unlisted.saturating_add(times);
+        }
+        drop(counts);
+        self.wake();
+    }
+
+    /// See [`Tell::due`].
+    pub(crate) fn due(&self, now: Instant) -> Option<Duration> {
+        let counts = self.counts();
+        if counts.is_empty() {
+            return None;
+        }
+        Some(counts.told.map_or(Duration::ZERO, |told| (told + PAUSE).saturating_duration_since(now)))
+    }
+
+    /// See [`Tell::heard`].
+    pub(crate) fn heard(&self) {
+        let _ = rustix::io::read(&self.wake, &mut [0; 8]);
+    }
+
+    /// What has not been told, refusals first, until one does not fit.
+    pub(crate) fn take(
+        &self,
+        now: Instant,
+        mut fits: impl FnMut(&K) -> bool,
+    ) -> Option<(Vec<Counted<K, F>>, Unlisted)> {
+        self.heard();
+        let mut counts = self.counts();
+        if counts.is_empty() {
+            return None;
+        }
+        counts.told = Some(now);
+        let unlisted = Unlisted {
+            allowed: std::mem::take(&mut counts.allowed.unlisted),
+            refused: std::mem::take(&mut counts.refused.unlisted),
+        };
+        let mut taken = Vec::new();
+        for refused in [true, false] {
+            let kinds = &mut counts.table(refused).kinds;
+            while let Some(entry) = kinds.first_entry() {
+                if !fits(entry.key()) {
+                    return Some((taken, unlisted));
+                }
+                let (kind, (first, times)) = entry.remove_entry();
+                taken.push(Counted { kind, first, times });
+            }
+        }
+        Some((taken, unlisted))
+    }
+
+    fn wake(&self) {
+        // A counter that is full is as readable as one that is not.
+        let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts<K, F>> {
+        // A panic ends the process, so no thread ever finds the lock poisoned.
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K, F> Default for Counts<K, F> {
+    fn default() -> Self {
+        let empty = || Table { kinds: BTreeMap::new(), unlisted: 0 };
+        Self { allowed: empty(), refused: empty(), told: None }
+    }
+}
+
+impl<K, F> Counts<K, F> {
+    fn table(&mut self, refused: bool) -> &mut Table<K, F> {
+        if refused { &mut self.refused } else { &mut self.allowed }
+    }
+
+    fn is_empty(&self) -> bool {
+        [&self.allowed, &self.refused].iter().all(|table| table.kinds.is_empty() && table.unlisted == 0)
+    }
+}
+
+impl<K, F> AsFd for Tally<K, F> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.wake.as_fd()
+    }
+}
+
+/// A path as it is told: cut, and what is no text replaced.
+pub(crate) fn text(path: &[u8]) -> String {
+    let mut text = String::from_utf8_lossy(path).into_owned();
+    let mut end = MAX_PATH.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
+    text
+}

@@ -1,0 +1,130 @@
+//! What the guest saw its agent do: programs executed and files used, allowed and refused. Each is a claim of the guest's.
+
+use audit::{Action, Decision, Event, Object, Owner, Subject};
+use wire::control::{
+    Access, AccessRefusal, Execution, FileUse, MAX_ACCESSES, MAX_EXECUTIONS, RefusalReason, Unlisted,
+};
+
+use super::Recorder;
+use crate::failure::Failure;
+
+/// The level on which the guest's kernel decided.
+const EXECUTABLE: &str = "executable";
+const FILESYSTEM: &str = "filesystem";
+
+impl Recorder {
+    /// What the agent, whose user id is `uid`, executed, and what it was not let execute.
+    pub(crate) fn executed(
+        &mut self,
+        executions: &[Execution],
+        unlisted: Unlisted,
+        uid: u32,
+    ) -> Result<(), Failure> {
+        for execution in executions.iter().take(MAX_EXECUTIONS) {
+            let sha256 = execution.sha256.map(wire::subject::Digest::to_hex);
+            self.record(&Event {
+                subject: Some(caller(&execution.caller, execution.pid, uid)),
+                object: Some(Object { sha256, ..Object::program(&execution.program, execution.times) }),
+                decision: Some(decided(execution.refused.is_some())),
+                reason: execution.refused.map(|refused| not_executed(refused).to_owned()),
+                level: Some(EXECUTABLE.to_owned()),
+                ..Event::new(Action::Execution)
+            })?;
+        }
+        self.beyond(
+            unlisted,
+            "programs",
+            &Event { level: Some(EXECUTABLE.to_owned()), ..Event::new(Action::Execution) },
+        )
+    }
+
+    /// What it did with files, and what it was refused.
+    pub(crate) fn accessed(
+        &mut self,
+        accesses: &[Access],
+        unlisted: Unlisted,
+        uid: u32,
+    ) -> Result<(), Failure> {
+        for access in accesses.iter().take(MAX_ACCESSES) {
+            let (action, level) = match access.what {
+                FileUse::Execute => (Action::Execution, FILESYSTEM),
+                _ => (Action::FileAccess, FILESYSTEM),
+            };
+            self.record(&Event {
+                subject: Some(caller(&access.program, access.pid, uid)),
+                object: Some(Object::file(&access.path, verb(access.what), access.times)),
+                decision: Some(decided(access.refused.is_some())),
+                reason: access.refused.map(|refused| not_accessed(refused).to_owned()),
+                level: Some(level.to_owned()),
+                ..Event::new(action)
+            })?;
+        }
+        self.beyond(
+            unlisted,
+            "files",
+            &Event { level: Some(FILESYSTEM.to_owned()), ..Event::new(Action::FileAccess) },
+        )
+    }
+
+    /// Those that there was no room to tell apart.
+    fn beyond(&mut self, unlisted: Unlisted, what: &str, event: &Event) -> Result<(), Failure> {
+        for (times, refused) in [(unlisted.allowed, false), (unlisted.refused, true)] {
+            let (times, reason) = match times {
+                0 => continue,
+                u64::MAX => (None, format!("other {what}, more than the guest's kernel could count")),
+                times => (Some(times), format!("other {what}, too many to list")),
+            };
+            self.record(&Event {
+                object: Some(Object { times, ..Object::default() }),
+                decision: Some(decided(refused)),
+                reason: Some(reason),
+                ..event.clone()
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// The process that did or tried, if somebody looked before it was gone.
+fn caller(program: &str, pid: u32, uid: u32) -> Subject {
+    if program.is_empty() {
+        return Subject::Unknown(format!("process {pid} was gone before it was looked at"));
+    }
+    Subject::Owners(vec![Owner::caller(program, pid, uid)])
+}
+
+fn decided(refused: bool) -> Decision {
+    if refused { Decision::Deny } else { Decision::Allow }
+}
+
+/// What was wrong, as the policy's author would say it.
+fn not_executed(reason: RefusalReason) -> &'static str {
+    match reason {
+        RefusalReason::NotAllowed => "process.executables does not allow it",
+        RefusalReason::Denied => "process.executables denies it",
+        RefusalReason::Loader => "it is the dynamic loader, which would execute any other file",
+        RefusalReason::Unreadable => "the guest could not look at it",
+    }
+}
+
+fn not_accessed(refused: AccessRefusal) -> &'static str {
+    match refused {
+        AccessRefusal::Denied => "neither filesystem nor the file's permissions allow it",
+        AccessRefusal::NotPermitted => "only the file's owner or the system may",
+        AccessRefusal::ReadOnly => "nothing can be written there",
+    }
+}
+
+/// As the record has it.
+fn verb(what: FileUse) -> &'static str {
+    match what {
+        FileUse::Read => "read",
+        FileUse::Write => "write",
+        FileUse::Create => "create",
+        FileUse::Remove => "remove",
+        FileUse::Rename => "rename",
+        FileUse::Attributes => "attributes",
+        FileUse::Inspect => "inspect",
+        FileUse::Execute => "execute",
+    }
+}
