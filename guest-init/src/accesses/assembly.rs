@@ -54,8 +54,20 @@ struct Event {
 #[derive(Debug)]
 struct Name {
     path: Vec<u8>,
-    /// It is where the file is to be, not the file.
-    parent: bool,
+    part: Part,
+}
+
+/// What a name is in the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// The directory of a file, whose own name the kernel does not tell.
+    Parent,
+    /// What is made.
+    Made,
+    /// What is removed, or gets another name.
+    Removed,
+    /// Anything else.
+    Other,
 }
 
 /// Kinds of messages.
@@ -97,7 +109,7 @@ impl Assembly {
 
 impl Event {
     fn add(&mut self, kind: u16, fields: &str) {
-        let mut name = Name { path: Vec::new(), parent: false };
+        let mut name = Name { path: Vec::new(), part: Part::Other };
         for (key, value) in fields.split(' ').filter_map(|field| field.split_once('=')) {
             match (kind, key) {
                 (message::CALL, "syscall") => self.call = value.parse().ok().and_then(Call::numbered),
@@ -110,7 +122,14 @@ impl Event {
                 (message::DIRECTORY, "cwd") => self.directory = unquoted(value),
                 (message::OPEN, "oflag") => self.open_flags = u64::from_str_radix(value, 8).ok(),
                 (message::PATH, "name") => name.path = unquoted(value),
-                (message::PATH, "nametype") => name.parent = value == "PARENT",
+                (message::PATH, "nametype") => {
+                    name.part = match value {
+                        "PARENT" => Part::Parent,
+                        "CREATE" => Part::Made,
+                        "DELETE" => Part::Removed,
+                        _ => Part::Other,
+                    };
+                }
                 _ => {}
             }
         }
@@ -127,8 +146,15 @@ impl Event {
             -30 => AccessRefusal::ReadOnly,
             _ => return None,
         };
-        let named = self.names.iter().find(|name| !name.parent).or(self.names.first());
-        let only_parent = named.is_some_and(|name| name.parent);
+        let part = |part| self.names.iter().find(|name| name.part == part);
+        // Of several, the one that the call changes.
+        let named = match call.what {
+            FileUse::Create => part(Part::Made).or(part(Part::Parent)),
+            FileUse::Remove | FileUse::Rename => part(Part::Removed).or(part(Part::Parent)),
+            _ => part(Part::Other),
+        };
+        let named = named.or(self.names.first());
+        let only_parent = named.is_some_and(|name| name.part == Part::Parent);
         let what = match call.opening {
             Some(at) => {
                 let flags = self.arguments.get(at).copied().unwrap_or_default();
@@ -141,7 +167,7 @@ impl Event {
             _ => Some(self.directory.clone()),
         };
         let path = match named {
-            Some(name) => absolute(&name.path, directory),
+            Some(name) => absolute(&name.path, directory, only_parent),
             // By its descriptor alone.
             None => descriptor(self.process, low(*self.arguments.first()?))?,
         };
@@ -188,8 +214,9 @@ fn unquoted(value: &str) -> Vec<u8> {
     digits.chunks(2).map(byte).collect::<Option<_>>().unwrap_or_default()
 }
 
-/// The path from the root, without `.` and `..`; of a directory that nobody knows any more, what is known.
-fn absolute(path: &[u8], directory: impl Fn() -> Option<Vec<u8>>) -> Vec<u8> {
+/// The path from the root, without `.` and `..`; of a directory that nobody knows any more, what is known. Of something in a
+/// directory, `/*` stands for its name.
+fn absolute(path: &[u8], directory: impl Fn() -> Option<Vec<u8>>, something_in: bool) -> Vec<u8> {
     let mut whole =
         if path.starts_with(b"/") { Vec::new() } else { directory().unwrap_or_else(|| b"/?".to_vec()) };
     whole.push(b'/');
@@ -201,6 +228,9 @@ fn absolute(path: &[u8], directory: impl Fn() -> Option<Vec<u8>>) -> Vec<u8> {
             b".." => drop(parts.pop()),
             part => parts.push(part),
         }
+    }
+    if something_in {
+        parts.push(b"*");
     }
     let mut plain: Vec<u8> = parts.iter().flat_map(|part| [b"/", *part].concat()).collect();
     if plain.is_empty() {
@@ -255,10 +285,11 @@ mod unit_tests {
             ([here, "7f00", "1"], "NORMAL", "/etc/shadow", FileUse::Write),
             ([here, "7f00", "200"], "NORMAL", "/etc/shadow", FileUse::Write),
             ([here, "7f00", "241"], "NORMAL", "/etc/shadow", FileUse::Write),
-            ([here, "7f00", "241"], "PARENT", "/etc", FileUse::Create),
+            ([here, "7f00", "241"], "PARENT", "/etc/*", FileUse::Create),
         ];
         for (arguments, kind, name, what) in table {
-            let paths = [path(7, &format!("\"{name}\""), kind)];
+            let given = name.strip_suffix('*').unwrap_or(name);
+            let paths = [path(7, &format!("\"{given}\""), kind)];
             let told = event(&call(7, 257, -13, arguments), "\"/work\"", &paths);
             assert_eq!(told, Some((name.to_owned(), what, denied)), "{arguments:?}");
         }
@@ -285,6 +316,16 @@ mod unit_tests {
             &[path(7, "\"a/\"", "PARENT"), path(7, "\"a/b\"", "DELETE")],
         );
         assert_eq!(removal, Some(("/work 1/a/b".to_owned(), FileUse::Remove, AccessRefusal::ReadOnly)));
+        let link = event(
+            &call(7, 88, -13, ["7f00", "7f00", "0"]),
+            "\"/work\"",
+            &[path(7, "\"/to/where\"", "UNKNOWN"), path(7, "\"/etc/\"", "PARENT")],
+        );
+        assert_eq!(
+            link,
+            Some(("/etc/*".to_owned(), FileUse::Create, AccessRefusal::Denied)),
+            "not where it leads"
+        );
     }
 
     #[test]

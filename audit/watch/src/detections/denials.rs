@@ -36,10 +36,10 @@ impl Denials {
             return None;
         }
         let object = event.object.as_ref();
-        // Nor is a look at what a file is: every search through directories meets some that it may not enter.
-        if event.action == Action::FileAccess
-            && object.is_some_and(|object| object.method.as_deref() == Some("inspect"))
-        {
+        // Nor is a look at a file, or a file that cannot be made: searches meet directories that they may not enter, and interpreters
+        // try to keep what they compiled beside its source.
+        let verb = object.and_then(|object| object.method.as_deref());
+        if event.action == Action::FileAccess && matches!(verb, Some("inspect" | "create")) {
             return None;
         }
         // Nor is a proposal that is not taken a door: the proxy itself answers there, and it leads nowhere.

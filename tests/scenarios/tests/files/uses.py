@@ -2,7 +2,6 @@
 
 import ctypes
 import os
-import sys
 
 
 def attempt(name, work):
@@ -29,11 +28,11 @@ def openat2(path, flags):
         raise OSError(ctypes.get_errno(), "openat2")
 
 
-etc = os.open("/etc", os.O_RDONLY | os.O_DIRECTORY)
+top = os.open("/", os.O_PATH)
 attempt("read", lambda: read("/etc/shadow"))
-attempt("read by a descriptor", lambda: read("gshadow", dir_fd=etc))
-attempt("read by the working directory", lambda: (os.chdir("/etc"), read("../etc/./shadow-"), os.chdir("/work")))
-attempt("read by openat2", lambda: openat2("/etc/gshadow-", os.O_RDONLY))
+attempt("read by a descriptor", lambda: read("root/one", dir_fd=top))
+attempt("read by the working directory", lambda: (os.chdir("/etc"), read("../root/./two"), os.chdir("/work")))
+attempt("read by openat2", lambda: openat2("/root/three", os.O_RDONLY))
 attempt("write", lambda: read("/etc/passwd", os.O_WRONLY))
 attempt("write by openat2", lambda: openat2("/etc/group", os.O_RDWR))
 attempt("cut", lambda: os.truncate("/etc/hosts", 0))
@@ -47,9 +46,10 @@ attempt("mode", lambda: os.chmod("/etc/debian_version", 0o777))
 attempt("list", lambda: os.listdir("/root"))
 attempt("enter", lambda: os.chdir("/root"))
 attempt("look", lambda: os.stat("/root/.ssh/id_rsa"))
-attempt("ask", lambda: print(os.access("/etc/subuid", os.W_OK)))
+attempt("read a name with a blank", lambda: read("/root/a b\u00e4"))
+attempt("ask", lambda: print(os.access("/etc/nsswitch.conf", os.W_OK)))
 attempt("execute", lambda: os.execv("/etc/profile", ["profile"]))
-attempt("read what is allowed", lambda: read("/etc/os-release"))
+attempt("read what is allowed", lambda: read("/etc/debian_version"))
 attempt("write what is allowed", lambda: read("/tmp/out", os.O_WRONLY | os.O_CREAT))
 attempt("write at home", lambda: read("/home/agent/note", os.O_WRONLY | os.O_CREAT))
 attempt("work", lambda: (read("/work/x", os.O_WRONLY | os.O_CREAT), read("/work/x"), os.unlink("/work/x")))
@@ -57,9 +57,6 @@ for number in range(100):
     read(f"/tmp/many-{number}", os.O_WRONLY | os.O_CREAT)
 for _ in range(300):
     try:
-        read("/etc/.pwd.lock")
+        read("/root/again")
     except OSError:
         pass
-sys.stdout.flush()
-if sys.argv[1:] == ["stay"]:
-    sys.stdin.read()
