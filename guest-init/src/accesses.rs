@@ -36,7 +36,7 @@ use crate::life;
 use crate::sys::fanotify::{Notice, Notices};
 use crate::tally::{self, Counted, Tally, Tell};
 use known::Known;
-use opened::Opened;
+use opened::{Name, Opened};
 use refusals::Refusals;
 
 /// Kinds that wait to be told at most, of each sort.
@@ -190,7 +190,11 @@ impl Reader {
         let Some(process) = process.filter(|_| !notice.executed || notice.written) else { return };
         let what = if notice.written { FileUse::Write } else { FileUse::Read };
         let program = tally::text(&self.programs.of(process));
-        if let Some(path) = self.opened.named(file.as_fd(), what, &program) {
+        if let Some(Name { path, once }) = self.opened.named(file.as_fd(), what, &program) {
+            if once {
+                // Compilers and interpreters open the same files again and again. If this fails, that only costs.
+                let _ = self.notices.forget_openings(file.as_fd());
+            }
             let process = process.as_raw_nonzero().get().unsigned_abs();
             self.known.count(Kind { path, what, program, refused: None }, process, now, tally);
         }

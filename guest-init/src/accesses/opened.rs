@@ -18,6 +18,17 @@ const ROOM: usize = 1024;
 /// reads dozens of them.
 const SYSTEM: &[&str] = &["/usr", "/etc/ld.so.cache"];
 
+/// How all of them are called.
+const SYSTEMS: &str = "/usr/*";
+
+/// How an opened file is told.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Name {
+    pub(super) path: String,
+    /// The next opening would tell nothing new.
+    pub(super) once: bool,
+}
+
 #[derive(Debug)]
 pub(super) struct Opened {
     agent: u32,
@@ -39,15 +50,15 @@ impl Opened {
     }
 
     /// The name under which a use of a file is told; `None` if the file cannot be named any more.
-    pub(super) fn named(&mut self, file: BorrowedFd<'_>, what: FileUse, program: &str) -> Option<String> {
+    pub(super) fn named(&mut self, file: BorrowedFd<'_>, what: FileUse, program: &str) -> Option<Name> {
         let path = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).ok()?;
         let path = tally::text(path.as_os_str().as_encoded_bytes());
         let beneath =
             |top: &str| path.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         if what == FileUse::Read && SYSTEM.iter().any(|top| beneath(top)) && !self.is_agents(file) {
-            return Some("/usr/*".to_owned());
+            return Some(Name { path: SYSTEMS.to_owned(), once: true });
         }
-        Some(self.folded(path, what, program))
+        Some(Name { path: self.folded(path, what, program), once: false })
     }
 
     fn is_agents(&self, file: BorrowedFd<'_>) -> bool {

@@ -78,7 +78,7 @@ fn many_files_of_a_directory_go_by_its_name() {
     let mut named = |name: &str, what, program: &str| {
         let path = temp.path().join(name);
         fs::write(&path, name).unwrap();
-        opened.named(File::open(&path).unwrap().as_fd(), what, program).unwrap()
+        opened.named(File::open(&path).unwrap().as_fd(), what, program).unwrap().path
     };
     let at = |name: &str| temp.path().join(name).to_str().unwrap().to_owned();
     for _ in 0..3 {
@@ -99,8 +99,48 @@ fn many_files_of_a_directory_go_by_its_name() {
 fn the_systems_files_are_one_and_what_the_agent_has_there_is_not() {
     let shell = File::open("/usr/bin/env").unwrap();
     let mut strangers = Opened::new(1000);
-    assert_eq!(strangers.named(shell.as_fd(), FileUse::Read, "/bin/a").unwrap(), "/usr/*");
-    let mut own = Opened::new(0);
-    assert_ne!(own.named(shell.as_fd(), FileUse::Read, "/bin/a").unwrap(), "/usr/*");
-    assert_ne!(strangers.named(shell.as_fd(), FileUse::Write, "/bin/a").unwrap(), "/usr/*");
+    let mut named = |what| strangers.named(shell.as_fd(), what, "/bin/a").unwrap();
+    assert_eq!(named(FileUse::Read), opened::Name { path: "/usr/*".to_owned(), once: true });
+    assert!(!named(FileUse::Write).once && named(FileUse::Write).path != "/usr/*");
+    let own = Opened::new(0).named(shell.as_fd(), FileUse::Read, "/bin/a").unwrap();
+    assert!(!own.once && own.path != "/usr/*");
+}
+
+#[test]
+fn a_forgotten_file_is_told_of_again_once_it_is_written() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("file");
+    fs::write(&path, "x").unwrap();
+    let notices = Notices::new().unwrap();
+    notices.mount_of(temp.path()).unwrap();
+    // Others use the same mount.
+    let told = || {
+        let mut seen = Vec::new();
+        loop {
+            let notices = notices.waiting().unwrap();
+            if notices.is_empty() {
+                return seen;
+            }
+            for notice in notices {
+                let file = notice.file.expect("the queue has room");
+                let name = fs::read_link(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file)))
+                    .unwrap();
+                if name == path {
+                    seen.push((notice.written, file));
+                }
+            }
+        }
+    };
+    let read = || drop(fs::read(&path).unwrap());
+    read();
+    let (written, file) = told().pop().expect("an opening");
+    assert!(!written);
+    notices.forget_openings(file.as_fd()).unwrap();
+    drop(file);
+    read();
+    assert!(told().is_empty());
+    fs::write(&path, "y").unwrap();
+    assert!(told().iter().any(|(written, _)| *written));
+    read();
+    assert!(!told().is_empty());
 }

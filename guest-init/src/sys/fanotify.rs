@@ -72,7 +72,7 @@ impl Watch {
     /// # Errors
     /// It cannot be watched.
     pub(crate) fn file_system_of(&self, path: &Path) -> Result<(), Errno> {
-        mark(&self.0, libc::FAN_MARK_FILESYSTEM, libc::FAN_OPEN_EXEC_PERM, path)
+        mark(&self.0, libc::FAN_MARK_FILESYSTEM, libc::FAN_OPEN_EXEC_PERM, Place::Path(path))
     }
 
     /// Waits for questions.
@@ -119,7 +119,7 @@ impl Notices {
     /// # Errors
     /// The kernel has no such notices, or the caller is not root.
     pub(crate) fn new() -> Result<Self, Errno> {
-        init(libc::FAN_CLASS_NOTIF | libc::FAN_NONBLOCK).map(Self)
+        init(libc::FAN_CLASS_NOTIF | libc::FAN_NONBLOCK | libc::FAN_UNLIMITED_MARKS).map(Self)
     }
 
     /// Of opened and written files reached through the mount that `path` is on.
@@ -128,7 +128,17 @@ impl Notices {
     /// It cannot be watched.
     pub(crate) fn mount_of(&self, path: &Path) -> Result<(), Errno> {
         let mask = libc::FAN_OPEN | libc::FAN_OPEN_EXEC | WRITTEN;
-        mark(&self.0, libc::FAN_MARK_MOUNT, mask, path)
+        mark(&self.0, libc::FAN_MARK_MOUNT, mask, Place::Path(path))
+    }
+
+    /// No more of openings of this file, until it is written.
+    ///
+    /// # Errors
+    /// It goes on.
+    pub(crate) fn forget_openings(&self, file: BorrowedFd<'_>) -> Result<(), Errno> {
+        let (flags, mask) =
+            (libc::FAN_MARK_IGNORED_MASK | libc::FAN_MARK_EVICTABLE, libc::FAN_OPEN | libc::FAN_OPEN_EXEC);
+        mark(&self.0, flags, mask, Place::File(file))
     }
 
     /// Those that wait; none if none does.
@@ -180,11 +190,23 @@ fn init(flags: libc::c_uint) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-fn mark(group: &OwnedFd, kind: libc::c_uint, mask: u64, path: &Path) -> Result<(), Errno> {
-    let path = CString::new(path.as_os_str().as_bytes()).map_err(|_nul| Errno::INVAL)?;
+/// What is marked.
+enum Place<'a> {
+    Path(&'a Path),
+    File(BorrowedFd<'a>),
+}
+
+fn mark(group: &OwnedFd, kind: libc::c_uint, mask: u64, place: Place<'_>) -> Result<(), Errno> {
+    let (directory, path) = match place {
+        Place::Path(path) => {
+            (libc::AT_FDCWD, Some(CString::new(path.as_os_str().as_bytes()).map_err(|_nul| Errno::INVAL)?))
+        }
+        Place::File(file) => (file.as_raw_fd(), None),
+    };
     let (group, flags) = (group.as_raw_fd(), libc::FAN_MARK_ADD | kind);
-    // SAFETY: the path is NUL-terminated and lives through the call.
-    let outcome = unsafe { libc::fanotify_mark(group, flags, mask, libc::AT_FDCWD, path.as_ptr()) };
+    let name = path.as_ref().map_or(std::ptr::null(), |path| path.as_ptr());
+    // SAFETY: the path is NUL-terminated and lives through the call; without one the descriptor is what is marked.
+    let outcome = unsafe { libc::fanotify_mark(group, flags, mask, directory, name) };
     if outcome == 0 { Ok(()) } else { Err(super::last_error()) }
 }
 
