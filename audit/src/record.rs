@@ -142,6 +142,8 @@ pub enum Action {
     Approval,
     /// A file outside the workspace was used, or one anywhere was refused. The guest's kernel had decided.
     FileAccess,
+    /// A system call that the agent's profile does not allow was made, and refused.
+    SystemCall,
 }
 
 /// Whose records they are: what the writer stamps on each.
@@ -226,7 +228,7 @@ impl Event {
 
 impl Action {
     /// Every action. Its place is its number in an index of a log: a new one goes to the end.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::NetworkFlow,
         Self::NetworkRequest,
         Self::NetworkOutcome,
@@ -248,6 +250,7 @@ impl Action {
         Self::Proposal,
         Self::Approval,
         Self::FileAccess,
+        Self::SystemCall,
     ];
 
     /// As it is written.
@@ -275,6 +278,7 @@ impl Action {
             Self::Proposal => "proposal",
             Self::Approval => "approval",
             Self::FileAccess => "file-access",
+            Self::SystemCall => "system-call",
         }
     }
 }

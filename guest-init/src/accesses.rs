@@ -1,9 +1,10 @@
-//! What the agent's processes do with files outside their workspace, and which files they are refused anywhere.
+//! What the agent's processes do with files outside their workspace, and what they are refused anywhere: files, and system calls.
 //!
 //! ```text
 //! open, write ──fanotify──► Notices ──────► Opened ──┐
 //!                                                    ├──► Known ──► Tally ──► the manager
 //! EACCES … ─────audit─────► Refusals ──► Assembly ───┘
+//! seccomp ──────audit─────────┘            └──► Calls ──► the manager
 //! ```
 //! What is done is told by `fanotify`, for the mount of the root tree: the workspace is a mount of its own, so that work in it costs
 //! nothing. What is refused is told by the kernel's audit, the only place that knows of every refusal whoever made it, Landlock
@@ -12,6 +13,7 @@
 //! One thread reads both. If it cannot go on, the machine goes off: what is not seen would not be recorded.
 
 mod assembly;
+mod calls;
 mod known;
 mod opened;
 mod refusals;
@@ -35,9 +37,12 @@ use crate::identity::Programs;
 use crate::life;
 use crate::sys::fanotify::{Notice, Notices};
 use crate::tally::{self, Counted, Tally, Tell};
+use assembly::Refused;
 use known::Known;
 use opened::{Name, Opened};
 use refusals::Refusals;
+
+pub(crate) use calls::Calls;
 
 /// Kinds that wait to be told at most, of each sort.
 const ROOM: usize = 512;
@@ -67,6 +72,7 @@ pub(crate) enum WatchError {
 #[derive(Debug)]
 pub(crate) struct Accesses {
     tally: Tally<Kind, u32>,
+    calls: Arc<Calls>,
     reader: Mutex<Reader>,
 }
 
@@ -96,11 +102,16 @@ impl tally::Kind for Kind {
     }
 }
 
-/// From here on accesses of the agent, whose user id is `agent`, to files of the tree that `warden` has are told in the result.
+/// From here on accesses of the agent, whose user id is `agent`, to files of the tree that `warden` has are told in the result, and
+/// refused system calls.
 ///
 /// # Errors
 /// What cannot be watched.
-pub(crate) fn watch(agent: u32, warden: Pid, programs: Arc<Programs>) -> Result<Arc<Accesses>, WatchError> {
+pub(crate) fn watch(
+    agent: u32,
+    warden: Pid,
+    programs: Arc<Programs>,
+) -> Result<(Arc<Accesses>, Arc<Calls>), WatchError> {
     let notices = Notices::new().map_err(WatchError::Notices)?;
     let root = PathBuf::from(format!("/proc/{}/root/", warden.as_raw_nonzero()));
     notices.mount_of(&root).map_err(WatchError::Notices)?;
@@ -113,13 +124,14 @@ pub(crate) fn watch(agent: u32, warden: Pid, programs: Arc<Programs>) -> Result<
         ours: [rustix::process::getpid(), warden],
     };
     let tally = Tally::new(ROOM).map_err(|error| WatchError::Thread(error.into()))?;
-    let accesses = Arc::new(Accesses { tally, reader: Mutex::new(reader) });
+    let calls = Arc::new(Calls::new().map_err(|error| WatchError::Thread(error.into()))?);
+    let accesses = Arc::new(Accesses { tally, calls: Arc::clone(&calls), reader: Mutex::new(reader) });
     let reading = Arc::clone(&accesses);
     std::thread::Builder::new()
         .name("accesses".to_owned())
         .spawn(move || reading.serve())
         .map_err(WatchError::Thread)?;
-    Ok(accesses)
+    Ok((accesses, calls))
 }
 
 impl Accesses {
@@ -147,7 +159,7 @@ impl Accesses {
 
     /// Reads and counts what waits.
     fn read(&self) {
-        if let Err(cause) = self.reader().read(&self.tally) {
+        if let Err(cause) = self.reader().read(&self.tally, &self.calls) {
             life::die(&format!("guest-init: nobody reads of accesses to files: {cause}"));
         }
     }
@@ -159,7 +171,7 @@ impl Accesses {
 }
 
 impl Reader {
-    fn read(&mut self, tally: &Tally<Kind, u32>) -> Result<(), String> {
+    fn read(&mut self, tally: &Tally<Kind, u32>, calls: &Calls) -> Result<(), String> {
         let now = Instant::now();
         loop {
             let notices = self.notices.waiting().map_err(|error| error.to_string())?;
@@ -170,8 +182,9 @@ impl Reader {
                 self.notice(notice, now, tally);
             }
         }
-        let lost = self.refusals.read(|refused| {
-            self.known.count(refused.kind, refused.process, now, tally);
+        let lost = self.refusals.read(|refused| match refused {
+            Refused::File(kind, process) => self.known.count(kind, process, now, tally),
+            Refused::Call(kind, process) => calls.count(kind, process),
         });
         let lost = lost.map_err(|error| chain(&error))?;
         if lost > 0 {

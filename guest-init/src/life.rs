@@ -126,8 +126,8 @@ fn watch_files(
 ) -> Result<Vec<Arc<dyn Tell>>, Box<dyn Error>> {
     let programs = Arc::new(Programs::default());
     let executions = executables::guard(confinement, tree, warden, Arc::clone(&programs))?;
-    let accesses = accesses::watch(confinement.user.uid, warden, programs)?;
-    Ok(vec![executions, accesses])
+    let (accesses, calls) = accesses::watch(confinement.user.uid, warden, programs)?;
+    Ok(vec![executions, accesses, calls])
 }
 
 /// Every flow takes two descriptors, and the kernel starts init with fewer than all flows need.

@@ -27,6 +27,9 @@ pub enum FilterError {
     /// The kernel refused the filter.
     #[error("the kernel refused the filter")]
     Install(#[source] seccompiler::Error),
+    /// The kernel refused a filter whose refusals it is to tell of.
+    #[error("the kernel refused the filter")]
+    Logged(#[source] Errno),
 }
 
 /// What a call meets that is not allowed.
@@ -36,6 +39,15 @@ pub(crate) enum Otherwise {
     KillProcess,
     /// The call fails: for the agent's programs, which try things and fall back.
     Refuse(Errno),
+}
+
+/// What of a filter's verdicts the kernel tells its audit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Logged {
+    /// What ends a process, as with every filter.
+    Kills,
+    /// What it refuses as well.
+    Refusals,
 }
 
 /// A condition on one argument.
@@ -124,11 +136,11 @@ impl AllowList {
     /// Binds the calling thread, and the threads and processes that it starts later, to this list. A call
     /// of another architecture's ABI always ends the process.
     pub(crate) fn install(self, otherwise: Otherwise) -> Result<(), FilterError> {
-        let mismatch = match otherwise {
-            Otherwise::KillProcess => SeccompAction::KillProcess,
-            Otherwise::Refuse(error) => refuse(error),
+        let (mismatch, logged) = match otherwise {
+            Otherwise::KillProcess => (SeccompAction::KillProcess, Logged::Kills),
+            Otherwise::Refuse(error) => (refuse(error), Logged::Refusals),
         };
-        install(self.rules, mismatch, SeccompAction::Allow)
+        install(self.rules, (mismatch, SeccompAction::Allow), logged)
     }
 }
 
@@ -136,7 +148,7 @@ impl AllowList {
 /// without. The kernel takes the strictest verdict of all installed filters.
 pub(crate) fn refuse_quietly(calls: &[Call], error: Errno) -> Result<(), FilterError> {
     let rules = calls.iter().map(|call| (*call, Vec::new())).collect();
-    install(rules, SeccompAction::Allow, refuse(error))
+    install(rules, (SeccompAction::Allow, refuse(error)), Logged::Kills)
 }
 
 /// Ends a process that calls through the x32 ABI: its numbers would otherwise be judged as unknown calls only.
@@ -169,11 +181,14 @@ fn refuse(error: Errno) -> SeccompAction {
 
 fn install(
     rules: BTreeMap<Call, Vec<SeccompRule>>,
-    mismatch: SeccompAction,
-    matched: SeccompAction,
+    (mismatch, matched): (SeccompAction, SeccompAction),
+    logged: Logged,
 ) -> Result<(), FilterError> {
     let filter =
         SeccompFilter::new(rules, mismatch, matched, TargetArch::x86_64).map_err(FilterError::Malformed)?;
     let program = BpfProgram::try_from(filter).map_err(FilterError::Malformed)?;
-    seccompiler::apply_filter(&program).map_err(FilterError::Install)
+    match logged {
+        Logged::Kills => seccompiler::apply_filter(&program).map_err(FilterError::Install),
+        Logged::Refusals => crate::namespaces::filter_logged(&program).map_err(FilterError::Logged),
+    }
 }

@@ -1,6 +1,9 @@
-//! Leaving namespaces and dividing processes: the `unsafe` calls of it, with what makes them sound.
+//! Leaving namespaces, dividing processes, binding them to filters: the `unsafe` calls of it, with what makes them sound.
 
-#![expect(unsafe_code, reason = "unshare and fork have preconditions that only a caller can uphold")]
+#![expect(
+    unsafe_code,
+    reason = "unshare and fork have preconditions that only a caller can uphold, and a filter is given by pointer"
+)]
 
 use rustix::io::Errno;
 use rustix::process::Pid;
@@ -63,6 +66,25 @@ pub(crate) fn execute(
     // of them live until the call returns, which it does only if it failed.
     unsafe { libc::execve(program.as_ptr(), arguments.as_ptr(), env.as_ptr()) };
     last_error()
+}
+
+/// Binds the calling thread to a filter, of whose refusals the kernel's audit is told. Nobody below it gains privileges by executing.
+pub(crate) fn filter_logged(program: &seccompiler::BpfProgram) -> Result<(), Errno> {
+    rustix::thread::set_no_new_privs(true)?;
+    let instruction = |step: &seccompiler::sock_filter| libc::sock_filter {
+        code: step.code,
+        jt: step.jt,
+        jf: step.jf,
+        k: step.k,
+    };
+    let mut program: Vec<libc::sock_filter> = program.iter().map(instruction).collect();
+    let length = u16::try_from(program.len()).map_err(|_long| Errno::OVERFLOW)?;
+    let program = libc::sock_fprog { len: length, filter: program.as_mut_ptr() };
+    let flags = libc::SECCOMP_FILTER_FLAG_LOG;
+    // SAFETY: the program's pointer and length are those of a live vector, which the kernel copies.
+    let outcome =
+        unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program) };
+    if outcome == 0 { Ok(()) } else { Err(last_error()) }
 }
 
 fn last_error() -> Errno {

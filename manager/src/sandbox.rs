@@ -421,6 +421,7 @@ impl Running {
                 self.recorder.executed(executions, *unlisted, uid)
             }
             FromGuest::Accessed { accesses, unlisted } => self.recorder.accessed(accesses, *unlisted, uid),
+            FromGuest::Called { calls, unlisted } => self.recorder.called(calls, *unlisted, uid),
             _ => Ok(()),
         };
         self.guest.recorded();

@@ -9,6 +9,7 @@
 //!   Output …     ───────────────►
 //!   Executed …   ───────────────►           programs that ran or were refused
 //!   Accessed …   ───────────────►           files outside the workspace that were used or refused
+//!   Called …     ───────────────►           system calls that were refused
 //!                ◄───────────────  Input, EndOfInput, Signal, Resize …
 //!                ◄───────────────  Open     a session for one more process beside the agent's …
 //!   Exited       ───────────────►           then the guest powers off
@@ -79,6 +80,13 @@ pub enum FromGuest {
         accesses: Vec<Access>,
         /// Those beyond them.
         unlisted: Unlisted,
+    },
+    /// System calls that the agent's processes made and their profile does not allow.
+    Called {
+        /// Which, by whom, how often; at most [`MAX_EXECUTIONS`].
+        calls: Vec<RefusedCall>,
+        /// How many there were beyond them.
+        unlisted: u64,
     },
     /// The first message on the connection of a further session.
     Session {
@@ -287,6 +295,21 @@ pub struct Access {
     pub times: u64,
 }
 
+/// Processes of one executable made a system call that they may not make.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedCall {
+    /// The call's number in the processor's own table.
+    pub number: u32,
+    /// The executable, cut at [`MAX_PATH`] bytes.
+    pub program: String,
+    /// The process, in guest-init's numbering; the first of them.
+    pub pid: u32,
+    /// Whether that ended it: a call of another table.
+    pub killed: bool,
+    /// How often.
+    pub times: u64,
+}
+
 /// What is done with a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -385,7 +408,7 @@ impl FromGuest {
     /// Whether it tells of what the guest saw, as much of it as happens: whoever takes such messages bounds their number.
     #[must_use]
     pub fn is_observation(&self) -> bool {
-        matches!(self, Self::Executed { .. } | Self::Accessed { .. })
+        matches!(self, Self::Executed { .. } | Self::Accessed { .. } | Self::Called { .. })
     }
 }
 
@@ -407,6 +430,7 @@ redacted_debug!(FromGuest,
     Self::Output { stream, bytes } => format!("Output {{ {stream:?}, <{} bytes> }}", bytes.len()),
     Self::Executed { executions, unlisted } => format!("Executed {{ {}, {unlisted:?} }}", executions.len()),
     Self::Accessed { accesses, unlisted } => format!("Accessed {{ {}, {unlisted:?} }}", accesses.len()),
+    Self::Called { calls, unlisted } => format!("Called {{ {}, {unlisted} }}", calls.len()),
     Self::Session { session } => format!("Session {{ {session} }}"),
     Self::Exited(exit) => format!("Exited({exit:?})"),
     Self::Failed { stage, cause } => format!("Failed {{ {stage:?}, {cause:?} }}"),
@@ -422,6 +446,7 @@ redacted_debug!(ToGuest,
 );
 redacted_debug!(Execution, done => format!("Execution {{ refused: {:?}, {} times }}", done.refused, done.times));
 redacted_debug!(Access, done => format!("Access {{ {:?}, refused: {:?}, {} times }}", done.what, done.refused, done.times));
+redacted_debug!(RefusedCall, call => format!("RefusedCall {{ {}, {} times }}", call.number, call.times));
 redacted_debug!(File, file => format!("File {{ {:?}, <{} bytes> }}", file.path, file.content.len()));
 redacted_debug!(Execute, execute => format!("Execute {{ command: {:?}, env: <redacted> }}", execute.command));
 redacted_debug!(Agent, agent => format!("Agent {{ command: {:?}, env: <redacted>, workdir: {:?} }}", agent.command, agent.workdir));

@@ -55,8 +55,8 @@ pub struct Object {
     /// TCP port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
-    /// HTTP method, the type of a name query, or what is done with a file: `read`, `write`, `create`, `remove`, `rename`,
-    /// `attributes`, `inspect` or `execute`.
+    /// HTTP method, the type of a name query, a system call, or what is done with a file: `read`, `write`, `create`, `remove`,
+    /// `rename`, `attributes`, `inspect` or `execute`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
     /// Canonical path of a request, or the path of a program or a file (of several in a directory, the directory and `/*`).
@@ -345,6 +345,12 @@ impl Object {
     #[must_use]
     pub fn file(path: &str, verb: &str, times: u64) -> Self {
         Self { method: Some(cut(verb, MAX_KEY)), ..Self::program(path, times) }
+    }
+
+    /// A system call, and how often it was made.
+    #[must_use]
+    pub fn call(name: &str, times: u64) -> Self {
+        Self { method: Some(cut(name, MAX_KEY)), times: Some(times), ..Self::default() }
     }
 
     /// A destination.

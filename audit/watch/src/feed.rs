@@ -75,7 +75,8 @@ impl Surface {
             | Action::LogGap
             | Action::Proposal
             | Action::Approval
-            | Action::FileAccess => Self::AgentBehaviour,
+            | Action::FileAccess
+            | Action::SystemCall => Self::AgentBehaviour,
         }
     }
 }

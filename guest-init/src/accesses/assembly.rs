@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 
 use wire::control::{AccessRefusal, FileUse};
 
-use super::Kind;
 use super::refusals::Call;
+use super::{Kind, calls};
 use crate::tally;
 
 /// Events that are incomplete at most: as many as there may be processors in the middle of one.
@@ -24,11 +24,13 @@ const MOST: usize = 64;
 /// The working directory as a directory's descriptor (`AT_FDCWD`).
 const HERE: i32 = -100;
 
-/// A refusal, and who met it.
+/// What was refused, and the process that met it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refused {
-    pub(super) kind: Kind,
-    pub(super) process: u32,
+pub(super) enum Refused {
+    /// By the file system.
+    File(Kind, u32),
+    /// By the filter of system calls.
+    Call(calls::Kind, u32),
 }
 
 /// Incomplete events, by their number.
@@ -76,6 +78,7 @@ mod message {
     pub(super) const PATH: u16 = 1302;
     pub(super) const DIRECTORY: u16 = 1307;
     pub(super) const END: u16 = 1320;
+    pub(super) const SECCOMP: u16 = 1326;
     pub(super) const OPEN: u16 = 1337;
 }
 
@@ -93,6 +96,9 @@ impl Assembly {
         if kind == message::END {
             let event = self.events.remove(&number);
             return (event.and_then(|event| event.refused(descriptor)), 0);
+        }
+        if kind == message::SECCOMP {
+            return (filtered(fields), 0);
         }
         let known = [message::CALL, message::PATH, message::DIRECTORY, message::OPEN];
         if !known.contains(&kind) {
@@ -172,8 +178,23 @@ impl Event {
             None => descriptor(self.process, low(*self.arguments.first()?))?,
         };
         let (path, program) = (tally::text(&path), tally::text(&self.program));
-        Some(Refused { kind: Kind { path, what, program, refused: Some(refused) }, process: self.process })
+        Some(Refused::File(Kind { path, what, program, refused: Some(refused) }, self.process))
     }
+}
+
+/// What the filter refused: one message, with no other of its event.
+fn filtered(fields: &str) -> Option<Refused> {
+    let (mut number, mut process, mut program, mut killed) = (None, 0, Vec::new(), false);
+    for (key, value) in fields.split(' ').filter_map(|field| field.split_once('=')) {
+        match key {
+            "syscall" => number = value.parse().ok(),
+            "pid" => process = value.parse().unwrap_or_default(),
+            "exe" => program = unquoted(value),
+            "sig" => killed = value != "0",
+            _ => {}
+        }
+    }
+    Some(Refused::Call(calls::Kind { number: number?, program: tally::text(&program), killed }, process))
 }
 
 /// What an opening was for.
@@ -271,7 +292,7 @@ mod unit_tests {
         let (refused, lost) = assembly
             .add(message::END, b"audit(1764430000.123:7): ", |_, fd| Some(format!("/fd{fd}").into_bytes()));
         assert_eq!((lost, assembly.events.len()), (0, 0));
-        let Refused { kind, process } = refused?;
+        let Refused::File(kind, process) = refused? else { panic!("no call was filtered") };
         assert_eq!((kind.program.as_str(), process), ("/usr/bin/cat", 211));
         Some((kind.path, kind.what, kind.refused?))
     }
@@ -352,6 +373,23 @@ mod unit_tests {
     }
 
     #[test]
+    fn a_filtered_call_is_one_message() {
+        let message = "audit(1764430000.123:9): auid=4294967295 uid=1000 gid=1000 ses=4294967295 subj=unconfined pid=300 comm=\"x\" \
+                       exe=\"/tmp/x\" sig=0 arch=c000003e syscall=165 compat=0 ip=0x7f2 code=0x50000";
+        let mut assembly = Assembly::default();
+        let kind = calls::Kind { number: 165, program: "/tmp/x".to_owned(), killed: false };
+        let told = assembly.add(message::SECCOMP, message.as_bytes(), nobody);
+        assert_eq!((told, assembly.events.len()), ((Some(Refused::Call(kind, 300)), 0), 0));
+        let ended = message.replace("sig=0", "sig=31").replace("=165", "=1073741824");
+        let (told, _) = assembly.add(message::SECCOMP, ended.as_bytes(), nobody);
+        assert!(matches!(
+            told,
+            Some(Refused::Call(calls::Kind { number: 1_073_741_824, killed: true, .. }, 300))
+        ));
+        assert_eq!(assembly.add(message::SECCOMP, b"audit(1.2:3): pid=300", nobody), (None, 0));
+    }
+
+    #[test]
     fn events_that_come_at_once_stay_apart() {
         let mut assembly = Assembly::default();
         for number in [7, 8] {
@@ -367,7 +405,8 @@ mod unit_tests {
         for number in [8, 7] {
             let (refused, _) =
                 assembly.add(message::END, format!("audit(1764430000.123:{number}): ").as_bytes(), nobody);
-            assert_eq!(refused.unwrap().kind.path, format!("/{number}"));
+            let Some(Refused::File(kind, _)) = refused else { panic!("{number}") };
+            assert_eq!(kind.path, format!("/{number}"));
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use audit::{Action, Decision, Event, Object, Owner, Subject};
 use wire::control::{
-    Access, AccessRefusal, Execution, FileUse, MAX_ACCESSES, MAX_EXECUTIONS, RefusalReason, Unlisted,
+    Access, AccessRefusal, Execution, FileUse, MAX_ACCESSES, MAX_EXECUTIONS, RefusalReason, RefusedCall,
+    Unlisted,
 };
 
 use super::Recorder;
@@ -11,6 +12,7 @@ use crate::failure::Failure;
 /// The level on which the guest's kernel decided.
 const EXECUTABLE: &str = "executable";
 const FILESYSTEM: &str = "filesystem";
+const SECCOMP: &str = "seccomp";
 
 impl Recorder {
     /// What the agent, whose user id is `uid`, executed, and what it was not let execute.
@@ -66,6 +68,26 @@ impl Recorder {
         )
     }
 
+    /// Which system calls it made that it may not make.
+    pub(crate) fn called(&mut self, calls: &[RefusedCall], unlisted: u64, uid: u32) -> Result<(), Failure> {
+        let refused = Event { level: Some(SECCOMP.to_owned()), ..Event::new(Action::SystemCall) };
+        for call in calls.iter().take(MAX_EXECUTIONS) {
+            let reason = if call.killed {
+                "a call of another processor's table ends the process"
+            } else {
+                "process.seccomp does not allow it"
+            };
+            self.record(&Event {
+                subject: Some(caller(&call.program, call.pid, uid)),
+                object: Some(Object::call(&name(call.number), call.times)),
+                decision: Some(Decision::Deny),
+                reason: Some(reason.to_owned()),
+                ..refused.clone()
+            })?;
+        }
+        self.beyond(Unlisted { allowed: 0, refused: unlisted }, "system calls", &refused)
+    }
+
     /// Those that there was no room to tell apart.
     fn beyond(&mut self, unlisted: Unlisted, what: &str, event: &Event) -> Result<(), Failure> {
         for (times, refused) in [(unlisted.allowed, false), (unlisted.refused, true)] {
@@ -95,6 +117,12 @@ fn caller(program: &str, pid: u32, uid: u32) -> Subject {
 
 fn decided(refused: bool) -> Decision {
     if refused { Decision::Deny } else { Decision::Allow }
+}
+
+/// What a system call is called; a number without a name stays one.
+fn name(number: u32) -> String {
+    let known = usize::try_from(number).ok().and_then(syscalls::Sysno::new);
+    known.map_or_else(|| number.to_string(), |call| call.name().to_owned())
 }
 
 /// What was wrong, as the policy's author would say it.

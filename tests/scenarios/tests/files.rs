@@ -139,10 +139,21 @@ fn no_flood_hides_a_refusal_and_nothing_is_lost_without_a_count() {
 }
 
 #[test]
-fn the_kernels_audit_is_out_of_the_agents_reach() {
-    let attack = "import socket\n\
+fn a_refused_system_call_is_recorded_and_the_kernels_audit_is_out_of_reach() {
+    let attack = "import ctypes, socket\n\
+                  libc = ctypes.CDLL(None, use_errno=True)\n\
+                  for _ in range(500):\n    libc.mount(b'none', b'/tmp', b'tmpfs', 0, None)\n\
+                  print('mount', ctypes.get_errno())\n\
                   try:\n    socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 9)\n    print('reached')\n\
-                  except OSError as error:\n    print('errno', error.errno)";
+                  except OSError as error:\n    print('audit', error.errno)";
     let outcome = Session::new("base").command(["python3", "-c", attack]).run();
-    assert_eq!(outcome.text(), "errno 1\n", "{outcome}");
+    assert_eq!(outcome.text(), "mount 1\naudit 1\n", "{outcome}");
+    let of = |call: &str| {
+        let is = |record: &&Value| record["action"] == "system-call" && record["object"]["method"] == call;
+        outcome.audit.iter().filter(is).collect::<Vec<_>>()
+    };
+    assert_eq!((times(&of("mount")), times(&of("socket"))), (500, 1), "{outcome}");
+    let first = of("mount")[0];
+    assert_eq!((&first["decision"], &first["level"]), (&"deny".into(), &"seccomp".into()), "{outcome}");
+    assert_eq!(first["subject"]["owners"][0]["binary"], "/usr/bin/python3.11", "{outcome}");
 }

@@ -71,7 +71,7 @@ fn category(action: Action) -> &'static [&'static str] {
             &["network", "web"]
         }
         Action::Inference | Action::InferenceOutcome => &["api", "web"],
-        Action::Execution => &["process"],
+        Action::Execution | Action::SystemCall => &["process"],
         Action::FileAccess => &["file"],
         Action::Lifecycle => &["host"],
         Action::PolicyChange | Action::Configuration | Action::Proposal | Action::Approval => {
@@ -106,7 +106,7 @@ fn kinds(record: &Record) -> Vec<&'static str> {
         },
         Action::PolicyChange | Action::CredentialChange | Action::Approval => vec!["change"],
         Action::Configuration => vec!["creation"],
-        Action::Detection | Action::Proposal => vec!["info"],
+        Action::Detection | Action::Proposal | Action::SystemCall => vec!["info"],
         Action::LogRepair | Action::LogGap => vec!["change"],
         Action::LogRetention => vec!["deletion"],
     };

@@ -8,6 +8,7 @@
 //! | inference, inference-outcome | 6003 API Activity |
 //! | execution | allowed: 1007 Process Activity; refused: 1001 File System Activity, as no process came of it |
 //! | file-access | 1001 File System Activity |
+//! | system-call | 1007 Process Activity |
 //! | lifecycle, log-repair, log-gap, log-retention | 6002 Application Lifecycle |
 //! | policy-change, credential-change, configuration, proposal, approval | 3004 Entity Management |
 //! | detection | 2004 Detection Finding |

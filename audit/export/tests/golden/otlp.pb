@@ -1,9 +1,9 @@
 
-·—
+•
 
 
 service.name
-	openshell”—
+	openshellòœ
 
 openshell.audit0.1.0Ñ	è«lì	INFO*
 configuration allowed2$
@@ -775,4 +775,33 @@ filesystem2
 other files, too many to list2
 openshell.monotonic_ns¨Ã2T
 openshell.prevB
-@a29c34ae47b68835f819cfabd057b5c9f9da276f75476d54717eb665440fa8c5Y¨w«lìbopenshell.file-access
+@a29c34ae47b68835f819cfabd057b5c9f9da276f75476d54717eb665440fa8c5Y¨w«lìbopenshell.file-accessÛ	{«lìWARN*H
+Fsystem-call denied mount by /tmp/x (process.seccomp does not allow it)2$
+openshell.sandbox
+test-0a1b2c3d2
+openshell.sequence2T
+openshell.hashB
+@8e0b79561b53bde6d1bdec4b912ce295b5e49af2ad67af0814363f2e419c0c332
+openshell.tenant
+local2
+openshell.agent.name
+test2
+openshell.client	
+manager2
+openshell.decision
+deny2
+openshell.level	
+seccomp2
+http.request.method
+mount2
+openshell.times2#
+process.executable.path
+/tmp/x2
+process.pid¬2
+user.id
+100027
+openshell.reason#
+!process.seccomp does not allow it2
+openshell.monotonic_nsË2T
+openshell.prevB
+@de27b6e00a3782de815c523df18680a6da5f5c96c89c5c0b1cbc469694cfcfa8Y{«lìbopenshell.system-call

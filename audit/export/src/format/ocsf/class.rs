@@ -1,7 +1,7 @@
 //! Which class of events a record is, and what only that class has.
 
 use audit::record::{Object, Phase};
-use audit::{Action, Decision, Record};
+use audit::{Action, Decision, Record, Subject};
 use serde_json::{Map, Value, json};
 
 use super::Class;
@@ -18,6 +18,7 @@ pub(super) fn of(record: &Record) -> Class {
         Action::Inference | Action::InferenceOutcome => api(record),
         Action::Execution => execution(record),
         Action::FileAccess => file_access(record),
+        Action::SystemCall => system_call(record),
         Action::Lifecycle | Action::LogRepair | Action::LogGap | Action::LogRetention => lifecycle(record),
         Action::PolicyChange
         | Action::CredentialChange
@@ -218,6 +219,28 @@ fn execution(record: &Record) -> Class {
         name: "Process Activity",
         activity: 1,
         activity_name: "Launch",
+        attributes: Map::from_iter([("process".to_owned(), process)]),
+    }
+}
+
+/// Of the process that made it; the schema knows no other place for a call.
+fn system_call(record: &Record) -> Class {
+    let caller = match &record.event.subject {
+        Some(Subject::Owners(owners)) => owners.first(),
+        _ => None,
+    };
+    let file = file(caller.map_or("unknown", |caller| caller.binary.as_str()), None);
+    let mut process = json!({"name": file["name"], "file": file, "uid": record.hash.to_string()});
+    if let Some(caller) = caller {
+        process["pid"] = json!(caller.pid);
+    }
+    Class {
+        category: 1,
+        category_name: "System Activity",
+        uid: 1007,
+        name: "Process Activity",
+        activity: 99,
+        activity_name: "System Call",
         attributes: Map::from_iter([("process".to_owned(), process)]),
     }
 }
