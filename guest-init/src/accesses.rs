@@ -28,7 +28,8 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use rustix::process::Pid;
+use rustix::process::{Pid, WaitOptions};
+use wire::confinement::Confinement;
 use wire::control::{Access, AccessRefusal, FileUse, FromGuest, MAX_ACCESSES, MAX_TEXTS, Unlisted};
 
 use crate::capture::NetlinkError;
@@ -51,8 +52,17 @@ const ROOM: usize = 512;
 /// process does at its start comes together.
 const GATHER: Duration = Duration::from_millis(2);
 
-/// For how long the end waits for refusals that are on their way.
+/// Between two looks at the end whether anything is on its way.
 const LAST_WORDS: Duration = Duration::from_millis(1);
+
+/// For how long the end waits for what still runs, and for what is still told.
+const LAST_PROCESSES: Duration = Duration::from_secs(2);
+
+/// Messages of refusals that are read before notices are looked at again.
+const AT_ONCE: usize = 256;
+
+/// Mounts outside the workspace where the agent may have files.
+const WATCHED: [&str; 2] = ["/", "/dev/shm"];
 
 /// Why accesses cannot be watched.
 #[derive(Debug, thiserror::Error)]
@@ -71,18 +81,25 @@ pub(crate) enum WatchError {
 /// Written by the thread that reads, taken by the agent's session.
 #[derive(Debug)]
 pub(crate) struct Accesses {
-    tally: Tally<Kind, u32>,
+    tally: Tally<Kind, First>,
     calls: Arc<Calls>,
     reader: Mutex<Reader>,
 }
 
 /// Accesses that are told as one.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Kind {
     pub(crate) path: String,
     pub(crate) what: FileUse,
     pub(crate) program: String,
     pub(crate) refused: Option<AccessRefusal>,
+}
+
+/// What is told of the first of a kind.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct First {
+    pub(crate) process: u32,
+    pub(crate) at: Instant,
 }
 
 #[derive(Debug)]
@@ -94,6 +111,8 @@ struct Reader {
     programs: Arc<Programs>,
     /// Whose processes are not the agent's: guest-init's own, and the warden.
     ours: [Pid; 2],
+    /// What may not be executed is told by who says so.
+    guarded: bool,
 }
 
 impl tally::Kind for Kind {
@@ -102,19 +121,22 @@ impl tally::Kind for Kind {
     }
 }
 
-/// From here on accesses of the agent, whose user id is `agent`, to files of the tree that `warden` has are told in the result, and
+/// From here on accesses of the agent to files of the tree that `warden` has are told in the result, and
 /// refused system calls.
 ///
 /// # Errors
 /// What cannot be watched.
 pub(crate) fn watch(
-    agent: u32,
+    confinement: &Confinement,
     warden: Pid,
     programs: Arc<Programs>,
 ) -> Result<(Arc<Accesses>, Arc<Calls>), WatchError> {
     let notices = Notices::new().map_err(WatchError::Notices)?;
-    let root = PathBuf::from(format!("/proc/{}/root/", warden.as_raw_nonzero()));
-    notices.mount_of(&root).map_err(WatchError::Notices)?;
+    for mount in WATCHED {
+        let path = PathBuf::from(format!("/proc/{}/root{mount}", warden.as_raw_nonzero()));
+        notices.mount_of(&path).map_err(WatchError::Notices)?;
+    }
+    let agent = confinement.user.uid;
     let reader = Reader {
         notices,
         refusals: Refusals::of(agent).map_err(WatchError::Refusals)?,
@@ -122,6 +144,7 @@ pub(crate) fn watch(
         known: Known::default(),
         programs,
         ours: [rustix::process::getpid(), warden],
+        guarded: confinement.executables.is_some(),
     };
     let tally = Tally::new(ROOM).map_err(|error| WatchError::Thread(error.into()))?;
     let calls = Arc::new(Calls::new().map_err(|error| WatchError::Thread(error.into()))?);
@@ -157,10 +180,15 @@ impl Accesses {
         }
     }
 
-    /// Reads and counts what waits.
+    /// Reads and counts what waits. In between others may have the reader.
     fn read(&self) {
-        if let Err(cause) = self.reader().read(&self.tally, &self.calls) {
-            life::die(&format!("guest-init: nobody reads of accesses to files: {cause}"));
+        let patience = Instant::now() + LAST_PROCESSES;
+        loop {
+            match self.reader().read(&self.tally, &self.calls) {
+                Ok(true) if Instant::now() < patience => {}
+                Ok(_) => return,
+                Err(cause) => life::die(&format!("guest-init: nobody reads of accesses to files: {cause}")),
+            }
         }
     }
 
@@ -171,30 +199,36 @@ impl Accesses {
 }
 
 impl Reader {
-    fn read(&mut self, tally: &Tally<Kind, u32>, calls: &Calls) -> Result<(), String> {
+    /// Reads and counts some of what waits, refusals first; whether there may be more.
+    fn read(&mut self, tally: &Tally<Kind, First>, calls: &Calls) -> Result<bool, String> {
         let now = Instant::now();
-        loop {
-            let notices = self.notices.waiting().map_err(|error| error.to_string())?;
-            if notices.is_empty() {
-                break;
+        let Self { refusals, opened, known, guarded, .. } = self;
+        let read = refusals.read(AT_ONCE, |refused| match refused {
+            // That is told with executions.
+            Refused::File(
+                Kind { what: FileUse::Execute, refused: Some(AccessRefusal::NotPermitted), .. },
+                _,
+            ) if *guarded => {}
+            Refused::File(kind, process) => {
+                let path = opened.folded(kind.path, (kind.what, kind.refused), &kind.program, now);
+                known.count(Kind { path, ..kind }, process, now, tally);
             }
-            for notice in &notices {
-                self.notice(notice, now, tally);
-            }
-        }
-        let lost = self.refusals.read(|refused| match refused {
-            Refused::File(kind, process) => self.known.count(kind, process, now, tally),
             Refused::Call(kind, process) => calls.count(kind, process),
         });
-        let lost = lost.map_err(|error| chain(&error))?;
+        let (more, lost) = read.map_err(|error| chain(&error))?;
         if lost > 0 {
             tally.add_unlisted(Unlisted { allowed: 0, refused: lost });
         }
+        let notices = self.notices.waiting().map_err(|error| error.to_string())?;
+        for notice in &notices {
+            self.notice(notice, now, tally);
+        }
         self.known.forget(now, tally);
-        Ok(())
+        self.opened.forget(now);
+        Ok(more || !notices.is_empty())
     }
 
-    fn notice(&mut self, notice: &Notice, now: Instant, tally: &Tally<Kind, u32>) {
+    fn notice(&mut self, notice: &Notice, now: Instant, tally: &Tally<Kind, First>) {
         let Some(file) = &notice.file else {
             return tally.add_unlisted(Unlisted { allowed: u64::MAX, refused: 0 });
         };
@@ -203,14 +237,32 @@ impl Reader {
         let Some(process) = process.filter(|_| !notice.executed || notice.written) else { return };
         let what = if notice.written { FileUse::Write } else { FileUse::Read };
         let program = tally::text(&self.programs.of(process));
-        if let Some(Name { path, once }) = self.opened.named(file.as_fd(), what, &program) {
-            if once {
-                // Compilers and interpreters open the same files again and again. If this fails, that only costs.
-                let _ = self.notices.forget_openings(file.as_fd());
-            }
-            let process = process.as_raw_nonzero().get().unsigned_abs();
-            self.known.count(Kind { path, what, program, refused: None }, process, now, tally);
+        let Name { path, once } = self.opened.named(file.as_fd(), what, &program, now);
+        if once {
+            // Compilers and interpreters open the same files again and again. If this fails, that only costs.
+            let _ = self.notices.forget_openings(file.as_fd());
         }
+        let process = process.as_raw_nonzero().get().unsigned_abs();
+        self.known.count(Kind { path, what, program, refused: None }, process, now, tally);
+    }
+
+    /// Whether nothing is on its way any more.
+    fn is_quiet(&mut self, tally: &Tally<Kind, First>) -> Result<bool, String> {
+        let (lost, waiting) = self.refusals.lost().map_err(|error| chain(&error))?;
+        if lost > 0 {
+            tally.add_unlisted(Unlisted { allowed: 0, refused: lost });
+        }
+        Ok(waiting == 0)
+    }
+}
+
+/// Waits until the agent's first process is gone, and so every process of its namespaces.
+fn await_end(warden: Pid) {
+    let patience = Instant::now() + LAST_PROCESSES;
+    while Instant::now() < patience
+        && matches!(rustix::process::waitpid(Some(warden), WaitOptions::NOHANG), Ok(None))
+    {
+        std::thread::sleep(LAST_WORDS);
     }
 }
 
@@ -224,7 +276,18 @@ impl Tell for Accesses {
     }
 
     fn settle(&self) {
-        self.read();
+        let [_, warden] = self.reader().ours;
+        await_end(warden);
+        let patience = Instant::now() + LAST_PROCESSES;
+        loop {
+            self.read();
+            match self.reader().is_quiet(&self.tally) {
+                Ok(false) if Instant::now() < patience => std::thread::sleep(LAST_WORDS),
+                Ok(_) => break,
+                Err(cause) => life::die(&format!("guest-init: nobody reads of accesses to files: {cause}")),
+            }
+        }
+        // One message may have left the kernel's queue and not have arrived.
         std::thread::sleep(LAST_WORDS);
         self.read();
         self.reader().known.tell_all(&self.tally);
@@ -242,7 +305,7 @@ impl AsFd for Accesses {
 }
 
 /// As much of what waits as fits into one message.
-fn message(tally: &Tally<Kind, u32>, now: Instant) -> Option<FromGuest> {
+fn message(tally: &Tally<Kind, First>, now: Instant) -> Option<FromGuest> {
     let (mut texts, mut places) = (MAX_TEXTS, 0..MAX_ACCESSES);
     let fits = |kind: &Kind| {
         let left = texts.checked_sub(kind.path.len() + kind.program.len());
@@ -250,9 +313,11 @@ fn message(tally: &Tally<Kind, u32>, now: Instant) -> Option<FromGuest> {
         left.is_some() && places.next().is_some()
     };
     let (taken, unlisted) = tally.take(now, fits)?;
-    let told = |Counted { kind, first, times }| {
+    let told = |Counted { kind, first, times }: Counted<Kind, First>| {
         let Kind { path, what, program, refused } = kind;
-        Access { path, what, program, pid: first, refused, times }
+        let ago = now.saturating_duration_since(first.at).as_millis();
+        let first_ms_ago = u32::try_from(ago).unwrap_or(u32::MAX);
+        Access { path, what, program, pid: first.process, refused, times, first_ms_ago }
     };
     Some(FromGuest::Accessed { accesses: taken.into_iter().map(told).collect(), unlisted })
 }

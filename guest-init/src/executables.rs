@@ -136,19 +136,16 @@ impl Guard {
         }
         let path = opened.path().unwrap_or_default();
         let caller = facts::caller(question.thread);
-        if verdict.is_ok() {
-            // A loader comes after its program, and is not what runs.
-            self.programs.executes(question.thread, path.clone());
-        }
         let kind = Kind::new(&path, &caller, (verdict.err(), opened.version()));
-        if self.executions.again(&kind) {
-            return (answer, None);
-        }
-        if verdict.is_ok() && opened.role() == Role::Loader {
+        let again = self.executions.again(&kind);
+        if !again && verdict.is_ok() && opened.role() == Role::Loader {
             self.rules.met(path);
             return (answer, None);
         }
-        (answer, Some(kind))
+        if verdict.is_ok() {
+            self.programs.executes(question.thread, path);
+        }
+        (answer, (!again).then_some(kind))
     }
 }
 

@@ -126,7 +126,7 @@ fn watch_files(
 ) -> Result<Vec<Arc<dyn Tell>>, Box<dyn Error>> {
     let programs = Arc::new(Programs::default());
     let executions = executables::guard(confinement, tree, warden, Arc::clone(&programs))?;
-    let (accesses, calls) = accesses::watch(confinement.user.uid, warden, programs)?;
+    let (accesses, calls) = accesses::watch(confinement, warden, programs)?;
     Ok(vec![executions, accesses, calls])
 }
 

@@ -1,7 +1,8 @@
 //! What happens in the guest, counted until the manager is told: repeats cost nothing, and nothing is lost without a
 //! count. What was refused has room of its own: no number of things that may be done hides one that may not.
 
-use std::collections::BTreeMap;
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -29,7 +30,7 @@ pub(crate) trait Tell: AsFd + Send + Sync {
 }
 
 /// Things that are told as one.
-pub(crate) trait Kind: Ord {
+pub(crate) trait Kind: Clone + Eq + Hash {
     /// Whether they were refused.
     fn is_refused(&self) -> bool;
 }
@@ -61,7 +62,9 @@ struct Counts<K, F> {
 
 #[derive(Debug)]
 struct Table<K, F> {
-    kinds: BTreeMap<K, (F, u64)>,
+    kinds: HashMap<K, (F, u64)>,
+    /// As they came: whoever chooses names must not choose who is told first.
+    order: VecDeque<K>,
     unlisted: u64,
 }
 
@@ -94,7 +97,10 @@ impl<K: Kind, F> Tally<K, F> {
         let mut counts = self.counts();
         let table = counts.table(refused);
         match first {
-            Some(first) => drop(table.kinds.insert(kind, (first, times))),
+            Some(first) => {
+                table.order.push_back(kind.clone());
+                table.kinds.insert(kind, (first, times));
+            }
             None => table.unlisted = table.unlisted.saturating_add(times),
         }
         drop(counts);
@@ -144,13 +150,13 @@ impl<K: Kind, F> Tally<K, F> {
         };
         let mut taken = Vec::new();
         for refused in [true, false] {
-            let kinds = &mut counts.table(refused).kinds;
-            while let Some(entry) = kinds.first_entry() {
-                if !fits(entry.key()) {
-                    return Some((taken, unlisted));
-                }
-                let (kind, (first, times)) = entry.remove_entry();
+            let Table { kinds, order, .. } = counts.table(refused);
+            while let Some(kind) = order.pop_front_if(|kind| fits(kind)) {
+                let Some((first, times)) = kinds.remove(&kind) else { continue };
                 taken.push(Counted { kind, first, times });
+            }
+            if !order.is_empty() {
+                break;
             }
         }
         Some((taken, unlisted))
@@ -169,7 +175,7 @@ impl<K: Kind, F> Tally<K, F> {
 
 impl<K, F> Default for Counts<K, F> {
     fn default() -> Self {
-        let empty = || Table { kinds: BTreeMap::new(), unlisted: 0 };
+        let empty = || Table { kinds: HashMap::new(), order: VecDeque::new(), unlisted: 0 };
         Self { allowed: empty(), refused: empty(), told: None }
     }
 }

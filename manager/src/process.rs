@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -182,6 +183,8 @@ impl<C: Serialize> Launch<'_, C> {
             command.env("OPENSHELL_LOG", filter);
         }
         let mappings = self.resources.into_mappings(document(&self.config)?.into(), status_write);
+        // A terminal's signals are for the one process that knows what to do about them.
+        command.process_group(0);
         command.fd_mappings(mappings).map_err(io::Error::other)?;
         let child = command.spawn()?;
         Ok((Process { program: self.program, child, log: log_path }, status_read.into()))

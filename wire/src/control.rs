@@ -293,6 +293,8 @@ pub struct Access {
     pub refused: Option<AccessRefusal>,
     /// How often.
     pub times: u64,
+    /// Milliseconds since the first of them.
+    pub first_ms_ago: u32,
 }
 
 /// Processes of one executable made a system call that they may not make.
@@ -345,7 +347,7 @@ pub enum AccessRefusal {
 }
 
 /// Why a file may not be executed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RefusalReason {
     /// No entry of the allow list names it.

@@ -14,12 +14,18 @@ use std::collections::BTreeMap;
 
 use wire::control::{AccessRefusal, FileUse};
 
-use super::refusals::Call;
+use super::refusals::{Call, Flags};
 use super::{Kind, calls};
 use crate::tally;
 
-/// Events that are incomplete at most: as many as there may be processors in the middle of one.
-const MOST: usize = 64;
+/// Events that are incomplete at most. Whoever is refused may have to wait in the middle of telling it.
+const MOST: usize = 1024;
+
+/// What a filter says of a call that it lets pass and tells of (`SECCOMP_RET_LOG`): an agent may have such a filter of its own.
+const LET_PASS: &str = "0x7ffc0000";
+
+/// A directory that nobody knows any more.
+const SOMEWHERE: &[u8] = b"/?";
 
 /// The working directory as a directory's descriptor (`AT_FDCWD`).
 const HERE: i32 = -100;
@@ -83,33 +89,33 @@ mod message {
 }
 
 impl Assembly {
-    /// Takes one message in. Its event, if that was the last of it; how many incomplete ones were given up for it.
+    /// Takes one message in. What its event refused, if that was the last of it; how many incomplete ones were given up for it.
     /// `descriptor` says where a directory's descriptor of a process leads.
     pub(super) fn add(
         &mut self,
         kind: u16,
         body: &[u8],
         descriptor: impl Fn(u32, i32) -> Option<Vec<u8>>,
-    ) -> (Option<Refused>, u64) {
+    ) -> (Vec<Refused>, u64) {
         let text = String::from_utf8_lossy(body);
-        let Some((number, fields)) = opening(text.trim_end_matches('\0')) else { return (None, 0) };
+        let Some((number, fields)) = opening(text.trim_end_matches('\0')) else { return (Vec::new(), 0) };
         if kind == message::END {
             let event = self.events.remove(&number);
-            return (event.and_then(|event| event.refused(descriptor)), 0);
+            return (event.and_then(|event| event.refused(descriptor)).unwrap_or_default(), 0);
         }
         if kind == message::SECCOMP {
-            return (filtered(fields), 0);
+            return (filtered(fields).into_iter().collect(), 0);
         }
         let known = [message::CALL, message::PATH, message::DIRECTORY, message::OPEN];
         if !known.contains(&kind) {
-            return (None, 0);
+            return (Vec::new(), 0);
         }
         let mut lost = 0;
         if !self.events.contains_key(&number) && self.events.len() >= MOST {
             lost = u64::from(self.events.pop_first().is_some());
         }
         self.events.entry(number).or_default().add(kind, fields);
-        (None, lost)
+        (Vec::new(), lost)
     }
 }
 
@@ -144,7 +150,8 @@ impl Event {
         }
     }
 
-    fn refused(self, descriptor: impl Fn(u32, i32) -> Option<Vec<u8>>) -> Option<Refused> {
+    /// Of a call with several names, each of them: what one of them is does not tell of the others.
+    fn refused(self, descriptor: impl Fn(u32, i32) -> Option<Vec<u8>>) -> Option<Vec<Refused>> {
         let call = self.call?;
         let refused = match self.error {
             -13 => AccessRefusal::Denied,
@@ -152,33 +159,66 @@ impl Event {
             -30 => AccessRefusal::ReadOnly,
             _ => return None,
         };
-        let part = |part| self.names.iter().find(|name| name.part == part);
-        // Of several, the one that the call changes.
-        let named = match call.what {
-            FileUse::Create => part(Part::Made).or(part(Part::Parent)),
-            FileUse::Remove | FileUse::Rename => part(Part::Removed).or(part(Part::Parent)),
-            _ => part(Part::Other),
+        let by_descriptor = |at: usize| {
+            let argument = low(self.arguments.get(at).copied().unwrap_or_default());
+            descriptor(self.process, argument).unwrap_or_else(|| SOMEWHERE.to_vec())
         };
-        let named = named.or(self.names.first());
-        let only_parent = named.is_some_and(|name| name.part == Part::Parent);
-        let what = match call.opening {
-            Some(at) => {
-                let flags = self.arguments.get(at).copied().unwrap_or_default();
-                opened(self.open_flags.unwrap_or(flags), only_parent)
+        let directory = || match call.directory {
+            Some(at) if self.arguments.get(at).is_some_and(|argument| low(*argument) != HERE) => {
+                by_descriptor(at)
             }
+            _ => self.directory.clone(),
+        };
+        let named: Vec<&Name> = self.named(call.what);
+        let what = match call.opening {
+            Some(flags) => opened(self.flags(flags), named.iter().all(|name| name.part == Part::Parent)),
             None => call.what,
         };
-        let directory = || match call.directory.and_then(|at| self.arguments.get(at)) {
-            Some(argument) if low(*argument) != HERE => descriptor(self.process, low(*argument)),
-            _ => Some(self.directory.clone()),
+        let mut paths: Vec<Vec<u8>> = named
+            .iter()
+            .map(|name| match name.path.as_slice() {
+                // By its descriptor alone.
+                b"" => by_descriptor(0),
+                path => absolute(path, directory, name.part == Part::Parent),
+            })
+            .collect();
+        if paths.is_empty() {
+            paths.push(by_descriptor(0));
+        }
+        paths.sort();
+        paths.dedup();
+        let program = tally::text(&self.program);
+        let kind = |path: Vec<u8>| Kind {
+            path: tally::text(&path),
+            what,
+            program: program.clone(),
+            refused: Some(refused),
         };
-        let path = match named {
-            Some(name) => absolute(&name.path, directory, only_parent),
-            // By its descriptor alone.
-            None => descriptor(self.process, low(*self.arguments.first()?))?,
+        Some(paths.into_iter().map(|path| Refused::File(kind(path), self.process)).collect())
+    }
+
+    /// The names that say what was refused: those of what is made, removed or renamed, or else their directories.
+    fn named(&self, what: FileUse) -> Vec<&Name> {
+        let parts = |wanted: &[Part]| {
+            self.names.iter().filter(|name| wanted.contains(&name.part)).collect::<Vec<_>>()
         };
-        let (path, program) = (tally::text(&path), tally::text(&self.program));
-        Some(Refused::File(Kind { path, what, program, refused: Some(refused) }, self.process))
+        let all = match what {
+            FileUse::Rename => parts(&[Part::Made, Part::Removed]),
+            FileUse::Remove => parts(&[Part::Removed]),
+            // What a hard link is to lead to is used as well.
+            FileUse::Create if self.call.is_some_and(|call| call.links()) => self.names.iter().collect(),
+            FileUse::Create => parts(&[Part::Made]),
+            _ => parts(&[Part::Other, Part::Made, Part::Removed]),
+        };
+        if all.is_empty() { parts(&[Part::Parent]) } else { all }
+    }
+
+    fn flags(&self, flags: Flags) -> u64 {
+        match flags {
+            Flags::At(at) => self.arguments.get(at).copied().unwrap_or_default(),
+            Flags::Apart => self.open_flags.unwrap_or_default(),
+            Flags::Always(flags) => u64::from(flags.unsigned_abs()),
+        }
     }
 }
 
@@ -191,6 +231,7 @@ fn filtered(fields: &str) -> Option<Refused> {
             "pid" => process = value.parse().unwrap_or_default(),
             "exe" => program = unquoted(value),
             "sig" => killed = value != "0",
+            "code" if value == LET_PASS => return None,
             _ => {}
         }
     }
@@ -235,25 +276,15 @@ fn unquoted(value: &str) -> Vec<u8> {
     digits.chunks(2).map(byte).collect::<Option<_>>().unwrap_or_default()
 }
 
-/// The path from the root, without `.` and `..`; of a directory that nobody knows any more, what is known. Of something in a
-/// directory, `/*` stands for its name.
-fn absolute(path: &[u8], directory: impl Fn() -> Option<Vec<u8>>, something_in: bool) -> Vec<u8> {
-    let mut whole =
-        if path.starts_with(b"/") { Vec::new() } else { directory().unwrap_or_else(|| b"/?".to_vec()) };
+/// The path from the root, as it was asked for: what `..` leads to is the file system's to say. Of something in a directory `/*` stands
+/// for its name.
+fn absolute(path: &[u8], directory: impl Fn() -> Vec<u8>, something_in: bool) -> Vec<u8> {
+    let mut whole = if path.starts_with(b"/") { Vec::new() } else { directory() };
     whole.push(b'/');
     whole.extend(path);
-    let mut parts: Vec<&[u8]> = Vec::new();
-    for part in whole.split(|byte| *byte == b'/') {
-        match part {
-            b"" | b"." => {}
-            b".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    if something_in {
-        parts.push(b"*");
-    }
-    let mut plain: Vec<u8> = parts.iter().flat_map(|part| [b"/", *part].concat()).collect();
+    let parts = whole.split(|byte| *byte == b'/').filter(|part| !matches!(*part, b"" | b"."));
+    let mut plain: Vec<u8> =
+        parts.chain(something_in.then_some(b"*".as_slice())).flat_map(|part| [b"/", part].concat()).collect();
     if plain.is_empty() {
         plain.push(b'/');
     }
@@ -283,8 +314,14 @@ mod unit_tests {
         )
     }
 
-    /// What comes of a whole event.
+    /// What comes of a whole event with one file.
     fn event(call: &str, cwd: &str, paths: &[String]) -> Option<(String, FileUse, AccessRefusal)> {
+        let mut all = events(call, cwd, paths);
+        assert!(all.len() <= 1, "{all:?}");
+        all.pop()
+    }
+
+    fn events(call: &str, cwd: &str, paths: &[String]) -> Vec<(String, FileUse, AccessRefusal)> {
         let mut assembly = Assembly::default();
         assembly.add(message::CALL, call.as_bytes(), nobody);
         assembly.add(message::DIRECTORY, format!("audit(1764430000.123:7): cwd={cwd}").as_bytes(), nobody);
@@ -292,9 +329,12 @@ mod unit_tests {
         let (refused, lost) = assembly
             .add(message::END, b"audit(1764430000.123:7): ", |_, fd| Some(format!("/fd{fd}").into_bytes()));
         assert_eq!((lost, assembly.events.len()), (0, 0));
-        let Refused::File(kind, process) = refused? else { panic!("no call was filtered") };
-        assert_eq!((kind.program.as_str(), process), ("/usr/bin/cat", 211));
-        Some((kind.path, kind.what, kind.refused?))
+        let told = |refused| {
+            let Refused::File(kind, process) = refused else { panic!("no call was filtered") };
+            assert_eq!((kind.program.as_str(), process), ("/usr/bin/cat", 211));
+            (kind.path, kind.what, kind.refused.unwrap())
+        };
+        refused.into_iter().map(told).collect()
     }
 
     #[test]
@@ -319,12 +359,13 @@ mod unit_tests {
     #[test]
     fn names_are_made_absolute() {
         let table = [
-            ("ffffff9c", "\"../etc/./shadow\"", "/etc/shadow"),
+            ("ffffff9c", "\"./etc//./shadow\"", "/work/etc/shadow"),
+            ("ffffff9c", "\"../etc/shadow\"", "/work/../etc/shadow"),
             ("ffffffffffffff9c", "\"x\"", "/work/x"),
             ("5", "\"x\"", "/fd5/x"),
             ("5", "\"/x\"", "/x"),
             ("ffffff9c", "2F612062", "/a b"),
-            ("ffffff9c", "\"../../../..\"", "/"),
+            ("ffffff9c", "\"/\"", "/"),
         ];
         for (directory, name, absolute) in table {
             let told =
@@ -350,6 +391,48 @@ mod unit_tests {
     }
 
     #[test]
+    fn every_name_of_a_call_is_told() {
+        let denied = AccessRefusal::Denied;
+        let paths = |told: Vec<(String, FileUse, AccessRefusal)>| {
+            told.into_iter().map(|(path, ..)| path).collect::<Vec<_>>()
+        };
+        let rename = events(
+            &call(7, 82, -13, ["7f00", "7f00", "0"]),
+            "\"/work\"",
+            &[path(7, "\"/tmp/\"", "PARENT"), path(7, "\"/etc/\"", "PARENT")],
+        );
+        assert_eq!(paths(rename), ["/etc/*", "/tmp/*"]);
+        let known = events(
+            &call(7, 82, -13, ["7f00", "7f00", "0"]),
+            "\"/work\"",
+            &[
+                path(7, "\"/tmp/\"", "PARENT"),
+                path(7, "\"/etc/\"", "PARENT"),
+                path(7, "\"/tmp/x\"", "DELETE"),
+                path(7, "\"/etc/passwd\"", "DELETE"),
+            ],
+        );
+        assert_eq!(paths(known), ["/etc/passwd", "/tmp/x"]);
+        let link = events(
+            &call(7, 86, -1, ["7f00", "7f00", "0"]),
+            "\"/work\"",
+            &[path(7, "\"/etc/shadow\"", "NORMAL"), path(7, "\"/tmp/\"", "PARENT")],
+        );
+        assert_eq!(paths(link), ["/etc/shadow", "/tmp/*"]);
+        let creat = event(
+            &call(7, 85, -13, ["7f00", "0", "0"]),
+            "\"/work\"",
+            &[path(7, "\"/etc/passwd\"", "NORMAL")],
+        );
+        assert_eq!(creat, Some(("/etc/passwd".to_owned(), FileUse::Write, denied)));
+        let descriptor =
+            event(&call(7, 91, -1, ["5", "0", "0"]), "\"/work\"", &[path(7, "(null)", "NORMAL")]);
+        assert_eq!(descriptor.unwrap().0, "/fd5");
+        let nothing = event(&call(7, 81, -13, ["5", "0", "0"]), "\"/work\"", &[]);
+        assert_eq!(nothing.unwrap().0, "/fd5");
+    }
+
+    #[test]
     fn other_errors_and_other_calls_are_no_refusals() {
         let paths = [path(7, "\"/x\"", "UNKNOWN")];
         assert_eq!(event(&call(7, 257, -2, ["0", "0", "0"]), "\"/\"", &paths), None);
@@ -363,13 +446,13 @@ mod unit_tests {
         for body in
             ["", "audit(", "audit(1.2:x): a=b", "audit(1.2:99999999999999999999): ", "x", "audit(1.2): y"]
         {
-            assert_eq!(assembly.add(message::CALL, body.as_bytes(), nobody), (None, 0), "{body}");
+            assert_eq!(assembly.add(message::CALL, body.as_bytes(), nobody), (Vec::new(), 0), "{body}");
         }
         assert_eq!(assembly.events.len(), 0);
-        let lost: u64 = (0..100)
+        let lost: u64 = (0..2000)
             .map(|number| assembly.add(message::CALL, call(number, 2, -13, ["0"; 3]).as_bytes(), nobody).1)
             .sum();
-        assert_eq!((lost, assembly.events.len()), (36, MOST));
+        assert_eq!((lost, assembly.events.len()), (976, MOST));
     }
 
     #[test]
@@ -379,14 +462,17 @@ mod unit_tests {
         let mut assembly = Assembly::default();
         let kind = calls::Kind { number: 165, program: "/tmp/x".to_owned(), killed: false };
         let told = assembly.add(message::SECCOMP, message.as_bytes(), nobody);
-        assert_eq!((told, assembly.events.len()), ((Some(Refused::Call(kind, 300)), 0), 0));
+        assert_eq!((told, assembly.events.len()), ((vec![Refused::Call(kind, 300)], 0), 0));
         let ended = message.replace("sig=0", "sig=31").replace("=165", "=1073741824");
         let (told, _) = assembly.add(message::SECCOMP, ended.as_bytes(), nobody);
-        assert!(matches!(
-            told,
-            Some(Refused::Call(calls::Kind { number: 1_073_741_824, killed: true, .. }, 300))
-        ));
-        assert_eq!(assembly.add(message::SECCOMP, b"audit(1.2:3): pid=300", nobody), (None, 0));
+        let killed = |told: &[Refused]| {
+            matches!(told, [Refused::Call(calls::Kind { number: 1_073_741_824, killed: true, .. }, 300)])
+        };
+        assert!(killed(&told));
+        let passed = message.replace("0x50000", LET_PASS);
+        for other in ["audit(1.2:3): pid=300", passed.as_str()] {
+            assert_eq!(assembly.add(message::SECCOMP, other.as_bytes(), nobody), (Vec::new(), 0), "{other}");
+        }
     }
 
     #[test]
@@ -405,7 +491,7 @@ mod unit_tests {
         for number in [8, 7] {
             let (refused, _) =
                 assembly.add(message::END, format!("audit(1764430000.123:{number}): ").as_bytes(), nobody);
-            let Some(Refused::File(kind, _)) = refused else { panic!("{number}") };
+            let [Refused::File(kind, _)] = refused.as_slice() else { panic!("{number}") };
             assert_eq!(kind.path, format!("/{number}"));
         }
     }

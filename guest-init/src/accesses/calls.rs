@@ -16,7 +16,7 @@ const ROOM: usize = 128;
 pub(crate) struct Calls(Tally<Kind, u32>);
 
 /// Calls that are told as one.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Kind {
     pub(super) number: u32,
     pub(super) program: String,

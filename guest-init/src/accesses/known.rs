@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use super::Kind;
+use super::{First, Kind};
 use crate::tally::Tally;
 
 /// Between two records of the same kind.
@@ -20,25 +20,26 @@ pub(super) struct Known {
 #[derive(Debug)]
 struct Repeats {
     told: Instant,
-    process: u32,
-    /// Since then.
+    /// Since then: the first, and how many.
+    first: First,
     times: u64,
 }
 
 impl Known {
     /// Counts one.
-    pub(super) fn count(&mut self, kind: Kind, process: u32, now: Instant, tally: &Tally<Kind, u32>) {
+    pub(super) fn count(&mut self, kind: Kind, process: u32, now: Instant, tally: &Tally<Kind, First>) {
         if let Some(repeats) = self.kinds.get_mut(&kind) {
             if repeats.times == 0 {
-                repeats.process = process;
+                repeats.first = First { process, at: now };
             }
             repeats.times += 1;
             return;
         }
         if self.kinds.len() < ROOM {
-            self.kinds.insert(kind.clone(), Repeats { told: now, process, times: 0 });
+            self.kinds
+                .insert(kind.clone(), Repeats { told: now, first: First { process, at: now }, times: 0 });
         }
-        tally.add(kind, 1, || process);
+        tally.add(kind, 1, || First { process, at: now });
     }
 
     /// When something is to be told again; `None` if nothing was repeated.
@@ -48,7 +49,7 @@ impl Known {
     }
 
     /// Tells what was repeated a minute ago, and forgets what was not.
-    pub(super) fn forget(&mut self, now: Instant, tally: &Tally<Kind, u32>) {
+    pub(super) fn forget(&mut self, now: Instant, tally: &Tally<Kind, First>) {
         self.kinds.retain(|kind, repeats| {
             if now.saturating_duration_since(repeats.told) < MINUTE {
                 return true;
@@ -61,16 +62,16 @@ impl Known {
     }
 
     /// Tells whatever was repeated.
-    pub(super) fn tell_all(&mut self, tally: &Tally<Kind, u32>) {
+    pub(super) fn tell_all(&mut self, tally: &Tally<Kind, First>) {
         self.kinds.iter_mut().for_each(|(kind, repeats)| repeats.tell(kind, tally));
     }
 }
 
 impl Repeats {
-    fn tell(&mut self, kind: &Kind, tally: &Tally<Kind, u32>) {
+    fn tell(&mut self, kind: &Kind, tally: &Tally<Kind, First>) {
         let times = std::mem::take(&mut self.times);
         if times > 0 {
-            tally.add(kind.clone(), times, || self.process);
+            tally.add(kind.clone(), times, || self.first);
         }
     }
 }

@@ -3,13 +3,24 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
-use wire::control::FileUse;
+use wire::control::{AccessRefusal, FileUse};
 
 use crate::tally;
 
 /// Files of one directory that one program is told to use by name.
 const BY_NAME: usize = 16;
+
+/// Files of one directory that one program is told to have been refused by name.
+const REFUSED_BY_NAME: usize = 64;
+
+/// For how long a directory is remembered.
+const WHILE: Duration = Duration::from_secs(60);
+
+/// What cannot be named.
+const NAMELESS: &str = "/?";
 
 /// Directories that are counted, each for a program and a use. Of others every file goes by its directory's name.
 const ROOM: usize = 1024;
@@ -32,16 +43,23 @@ pub(super) struct Name {
 #[derive(Debug)]
 pub(super) struct Opened {
     agent: u32,
-    directories: HashMap<Place, Vec<u64>>,
+    directories: HashMap<Place, Told>,
     hasher: RandomState,
 }
 
-/// A program uses files of a directory in one way.
+/// A program uses files of a directory in one way, or is refused it.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Place {
     program: String,
     directory: String,
-    what: FileUse,
+    usage: (FileUse, Option<AccessRefusal>),
+}
+
+/// Files that are told by name.
+#[derive(Debug)]
+struct Told {
+    last: Instant,
+    files: Vec<u64>,
 }
 
 impl Opened {
@@ -49,16 +67,18 @@ impl Opened {
         Self { agent, directories: HashMap::new(), hasher: RandomState::new() }
     }
 
-    /// The name under which a use of a file is told; `None` if the file cannot be named any more.
-    pub(super) fn named(&mut self, file: BorrowedFd<'_>, what: FileUse, program: &str) -> Option<Name> {
-        let path = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).ok()?;
+    /// The name under which a use of a file is told.
+    pub(super) fn named(&mut self, file: BorrowedFd<'_>, what: FileUse, program: &str, now: Instant) -> Name {
+        // A path may be longer than the kernel tells.
+        let link = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()));
+        let path = link.unwrap_or_else(|_too_long| PathBuf::from(NAMELESS));
         let path = tally::text(path.as_os_str().as_encoded_bytes());
         let beneath =
             |top: &str| path.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         if what == FileUse::Read && SYSTEM.iter().any(|top| beneath(top)) && !self.is_agents(file) {
-            return Some(Name { path: SYSTEMS.to_owned(), once: true });
+            return Name { path: SYSTEMS.to_owned(), once: true };
         }
-        Some(Name { path: self.folded(path, what, program), once: false })
+        Name { path: self.folded(path, (what, None), program, now), once: false }
     }
 
     fn is_agents(&self, file: BorrowedFd<'_>) -> bool {
@@ -66,23 +86,36 @@ impl Opened {
     }
 
     /// The file's path, unless many others of its directory were told.
-    fn folded(&mut self, path: String, what: FileUse, program: &str) -> String {
+    pub(super) fn folded(
+        &mut self,
+        path: String,
+        usage: (FileUse, Option<AccessRefusal>),
+        program: &str,
+        now: Instant,
+    ) -> String {
         let directory = path.rsplit_once('/').map_or("", |(directory, _name)| directory).to_owned();
         let all = format!("{directory}/*");
-        let place = Place { program: program.to_owned(), directory, what };
+        let most = if usage.1.is_some() { REFUSED_BY_NAME } else { BY_NAME };
+        let place = Place { program: program.to_owned(), directory, usage };
         let full = self.directories.len() >= ROOM;
         if full && !self.directories.contains_key(&place) {
             return all;
         }
         let file = self.hasher.hash_one(&path);
-        let files = self.directories.entry(place).or_default();
-        if files.contains(&file) {
+        let told = self.directories.entry(place).or_insert_with(|| Told { last: now, files: Vec::new() });
+        told.last = now;
+        if told.files.contains(&file) {
             return path;
         }
-        if files.len() >= BY_NAME {
+        if told.files.len() >= most {
             return all;
         }
-        files.push(file);
+        told.files.push(file);
         path
+    }
+
+    /// Forgets directories of which nothing was used for a while.
+    pub(super) fn forget(&mut self, now: Instant) {
+        self.directories.retain(|_, told| now.saturating_duration_since(told.last) < WHILE);
     }
 }

@@ -9,11 +9,14 @@ use rustix::io::Errno;
 use wire::control::FileUse;
 
 use super::assembly::{Assembly, Refused};
-use crate::capture::netlink::{ACK, REQUEST, Request};
+use crate::capture::netlink::{ACK, BUFFER, REQUEST, Request};
 use crate::capture::{Netlink, NetlinkError};
 
 /// Bytes of messages that wait here.
-const BACKLOG: usize = 4 << 20;
+const BACKLOG: usize = 16 << 20;
+
+/// For how long an answer of the kernel may take.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// Messages that wait in the kernel. Beyond them whoever makes more waits, at most [`PATIENCE`].
 const KERNEL_BACKLOG: u32 = 4096;
@@ -32,8 +35,9 @@ mod audit {
     pub(super) const GET: u16 = 1000;
     pub(super) const SET: u16 = 1001;
     pub(super) const ADD_RULE: u16 = 1011;
-    /// Command lines, which may hold secrets and are told with executions by their program.
+    /// Not wanted: command lines, which may hold secrets, and crashes.
     pub(super) const PROCTITLE: u32 = 1327;
+    pub(super) const CRASH: u32 = 1701;
 
     /// Bits of the status that a request sets, and the places of the values.
     pub(super) const ENABLED: (u32, usize) = (1, 1);
@@ -42,6 +46,7 @@ mod audit {
     pub(super) const BACKLOG_LIMIT: (u32, usize) = (0x10, 5);
     pub(super) const BACKLOG_WAIT: (u32, usize) = (0x20, 9);
     pub(super) const LOST: usize = 6;
+    pub(super) const BACKLOG: usize = 7;
     pub(super) const STATUS: usize = 11;
 
     pub(super) const AT_EXIT: u32 = 4;
@@ -64,8 +69,19 @@ pub(super) struct Call {
     pub(super) what: FileUse,
     /// The argument that is a directory's descriptor.
     pub(super) directory: Option<usize>,
-    /// The argument with the flags of an opening.
-    pub(super) opening: Option<usize>,
+    /// Where an opening's flags are.
+    pub(super) opening: Option<Flags>,
+}
+
+/// Of an opening.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flags {
+    /// In this argument.
+    At(usize),
+    /// They come in a message of their own.
+    Apart,
+    /// The call has no other.
+    Always(i32),
 }
 
 const fn call(number: libc::c_long, what: FileUse) -> Call {
@@ -77,12 +93,16 @@ const fn at(number: libc::c_long, what: FileUse) -> Call {
 }
 
 /// `access` and its like ask a question: the answer "no" is no refusal.
-const CALLS: [Call; 49] = [
-    Call { number: libc::SYS_open, what: FileUse::Read, directory: None, opening: Some(1) },
-    Call { number: libc::SYS_openat, what: FileUse::Read, directory: Some(0), opening: Some(2) },
-    // Its flags come in a message of their own.
-    Call { number: libc::SYS_openat2, what: FileUse::Read, directory: Some(0), opening: Some(usize::MAX) },
-    call(libc::SYS_creat, FileUse::Create),
+const CALLS: [Call; 56] = [
+    Call { number: libc::SYS_open, what: FileUse::Read, directory: None, opening: Some(Flags::At(1)) },
+    Call { number: libc::SYS_openat, what: FileUse::Read, directory: Some(0), opening: Some(Flags::At(2)) },
+    Call { number: libc::SYS_openat2, what: FileUse::Read, directory: Some(0), opening: Some(Flags::Apart) },
+    Call {
+        number: libc::SYS_creat,
+        what: FileUse::Create,
+        directory: None,
+        opening: Some(Flags::Always(libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC)),
+    },
     call(libc::SYS_chdir, FileUse::Read),
     call(libc::SYS_fchdir, FileUse::Read),
     call(libc::SYS_truncate, FileUse::Write),
@@ -126,11 +146,23 @@ const CALLS: [Call; 49] = [
     call(libc::SYS_readlink, FileUse::Inspect),
     at(libc::SYS_readlinkat, FileUse::Inspect),
     call(libc::SYS_statfs, FileUse::Inspect),
+    call(libc::SYS_getxattr, FileUse::Inspect),
+    call(libc::SYS_lgetxattr, FileUse::Inspect),
+    call(libc::SYS_fgetxattr, FileUse::Inspect),
+    call(libc::SYS_listxattr, FileUse::Inspect),
+    call(libc::SYS_llistxattr, FileUse::Inspect),
+    call(libc::SYS_flistxattr, FileUse::Inspect),
+    Call { number: libc::SYS_inotify_add_watch, what: FileUse::Inspect, directory: None, opening: None },
     call(libc::SYS_execve, FileUse::Execute),
     at(libc::SYS_execveat, FileUse::Execute),
 ];
 
 impl Call {
+    /// Whether it gives a file another name.
+    pub(super) fn links(self) -> bool {
+        [libc::SYS_link, libc::SYS_linkat].contains(&self.number)
+    }
+
     pub(super) fn numbered(number: libc::c_long) -> Option<Self> {
         CALLS.into_iter().find(|call| call.number == number)
     }
@@ -145,6 +177,8 @@ pub(super) struct Refusals {
     assembly: Assembly,
     lost: u32,
     counted: Option<Instant>,
+    /// For one message.
+    buffer: Vec<u8>,
 }
 
 impl Refusals {
@@ -153,16 +187,26 @@ impl Refusals {
         let open = || Netlink::open(Some(rustix::net::netlink::AUDIT));
         let (messages, control) = (open()?, open()?);
         messages.allow_backlog(BACKLOG)?;
+        control.limit_patience(ANSWER)?;
         let own = std::process::id();
         messages.tell(status(&[(audit::PID, own)], REQUEST))?;
         // Whoever is the daemon, it is not asked for twice.
-        let refusals = Self { messages, control, assembly: Assembly::default(), lost: 0, counted: None };
+        let refusals = Self {
+            messages,
+            control,
+            assembly: Assembly::default(),
+            lost: 0,
+            counted: None,
+            buffer: vec![0; BUFFER],
+        };
         if refusals.status()?.get(audit::PID.1) != Some(&own) {
             return Err(NetlinkError::Refused(Errno::EXIST));
         }
         let confirmed = REQUEST | ACK;
-        let exclude = rule(audit::EXCLUDE, &[(audit::MESSAGE, audit::PROCTITLE)], [0; audit::MASK]);
-        refusals.control.call(Request::new(audit::ADD_RULE, confirmed, &exclude))?;
+        for message in [audit::PROCTITLE, audit::CRASH] {
+            let exclude = rule(audit::EXCLUDE, &[(audit::MESSAGE, message)], [0; audit::MASK]);
+            refusals.control.call(Request::new(audit::ADD_RULE, confirmed, &exclude))?;
+        }
         for error in ERRORS {
             let code = error.raw_os_error().wrapping_neg().cast_unsigned();
             let rule = rule(audit::AT_EXIT, &[(audit::UID, agent), (audit::EXIT, code)], mask());
@@ -178,29 +222,41 @@ impl Refusals {
         Ok(refusals)
     }
 
-    /// Hands on what waits, and says how many were lost.
-    pub(super) fn read(&mut self, mut each: impl FnMut(Refused)) -> Result<u64, NetlinkError> {
-        let mut lost = 0;
-        let mut any = false;
-        loop {
-            match self.messages.waiting() {
+    /// Hands on at most `most` messages that wait. Whether there may be more, and how many were lost.
+    pub(super) fn read(
+        &mut self,
+        most: usize,
+        mut each: impl FnMut(Refused),
+    ) -> Result<(bool, u64), NetlinkError> {
+        let (mut lost, mut read) = (0_u64, 0);
+        while read < most {
+            match self.messages.waiting(&mut self.buffer) {
                 Ok(None) => break,
                 Ok(Some(message)) => {
-                    any = true;
+                    read += 1;
                     let (refused, given_up) = self.assembly.add(message.kind, &message.body, directory);
                     refused.into_iter().for_each(&mut each);
-                    lost += given_up;
+                    lost = lost.saturating_add(given_up);
                 }
-                Err(NetlinkError::Socket(Errno::NOBUFS)) => lost += 1,
+                // There was no room for others, and nobody knows for how many.
+                Err(NetlinkError::Socket(Errno::NOBUFS)) => lost = u64::MAX,
                 Err(error) => return Err(error),
             }
         }
-        if any && self.counted.is_none_or(|counted| counted.elapsed() >= COUNT_EVERY) {
-            self.counted = Some(Instant::now());
-            let total = self.status()?.get(audit::LOST).copied().unwrap_or_default();
-            lost += u64::from(total.wrapping_sub(std::mem::replace(&mut self.lost, total)));
+        if read > 0 && self.counted.is_none_or(|counted| counted.elapsed() >= COUNT_EVERY) {
+            lost = lost.saturating_add(self.lost()?.0);
         }
-        Ok(lost)
+        Ok((read == most, lost))
+    }
+
+    /// How many messages the kernel lost since it was asked last, and how many wait there.
+    pub(super) fn lost(&mut self) -> Result<(u64, u32), NetlinkError> {
+        self.counted = Some(Instant::now());
+        let status = self.status()?;
+        let at = |place: usize| status.get(place).copied().unwrap_or_default();
+        let total = at(audit::LOST);
+        let lost = u64::from(total.wrapping_sub(std::mem::replace(&mut self.lost, total)));
+        Ok((lost, at(audit::BACKLOG)))
     }
 
     fn status(&self) -> Result<Vec<u32>, NetlinkError> {

@@ -15,7 +15,7 @@ fn kind(path: &str, refused: Option<AccessRefusal>) -> Kind {
 }
 
 /// Everything that waits, by path and count.
-fn told(tally: &Tally<Kind, u32>) -> Vec<(String, u64)> {
+fn told(tally: &Tally<Kind, First>) -> Vec<(String, u64)> {
     let Some((taken, _)) = tally.take(Instant::now(), |_| true) else { return Vec::new() };
     taken.into_iter().map(|counted| (counted.kind.path, counted.times)).collect()
 }
@@ -54,10 +54,13 @@ fn no_number_of_files_hides_a_refusal_and_none_is_lost_without_a_count() {
 
 #[test]
 fn a_message_is_never_too_long() {
-    let tally: Tally<Kind, u32> = Tally::new(ROOM).unwrap();
+    let tally: Tally<Kind, First> = Tally::new(ROOM).unwrap();
     for n in 0..ROOM {
         let path = format!("/{n}/{}", "long".repeat(300));
-        tally.add(Kind { program: path.clone(), ..kind(&path, None) }, 1, || 7);
+        tally.add(Kind { program: path.clone(), ..kind(&path, None) }, 1, || First {
+            process: 7,
+            at: Instant::now(),
+        });
     }
     let mut all = 0;
     while tally.due(Instant::now()).is_some() {
@@ -74,11 +77,12 @@ fn a_message_is_never_too_long() {
 #[test]
 fn many_files_of_a_directory_go_by_its_name() {
     let temp = tempfile::tempdir().unwrap();
+    let now = Instant::now();
     let mut opened = Opened::new(rustix::process::getuid().as_raw());
     let mut named = |name: &str, what, program: &str| {
         let path = temp.path().join(name);
         fs::write(&path, name).unwrap();
-        opened.named(File::open(&path).unwrap().as_fd(), what, program).unwrap().path
+        opened.named(File::open(&path).unwrap().as_fd(), what, program, now).path
     };
     let at = |name: &str| temp.path().join(name).to_str().unwrap().to_owned();
     for _ in 0..3 {
@@ -96,13 +100,42 @@ fn many_files_of_a_directory_go_by_its_name() {
 }
 
 #[test]
+fn directories_are_forgotten_and_a_path_without_a_name_is_told() {
+    let start = Instant::now();
+    let mut opened = Opened::new(1000);
+    let mut fold = |path: String, now| opened.folded(path, (FileUse::Write, None), "/bin/a", now);
+    (0..1024).for_each(|n| assert_eq!(fold(format!("/tmp/{n}/x"), start), format!("/tmp/{n}/x")));
+    assert_eq!(fold("/tmp/other/x".to_owned(), start), "/tmp/other/*");
+    let later = start + Duration::from_secs(61);
+    opened.forget(later);
+    assert_eq!(
+        opened.folded("/tmp/other/x".to_owned(), (FileUse::Write, None), "/bin/a", later),
+        "/tmp/other/x"
+    );
+
+    // Deeper than any path that the kernel tells.
+    let temp = tempfile::tempdir().unwrap();
+    let mut deep =
+        rustix::fs::open(temp.path(), rustix::fs::OFlags::PATH, rustix::fs::Mode::empty()).unwrap();
+    let name = "d".repeat(250);
+    for _ in 0..20 {
+        rustix::fs::mkdirat(&deep, &name, 0o700.into()).unwrap();
+        deep = rustix::fs::openat(&deep, &name, rustix::fs::OFlags::PATH, rustix::fs::Mode::empty()).unwrap();
+    }
+    let flags = rustix::fs::OFlags::CREATE | rustix::fs::OFlags::RDWR;
+    let file = rustix::fs::openat(&deep, "x", flags, 0o600.into()).unwrap();
+    assert_eq!(opened.named(file.as_fd(), FileUse::Write, "/bin/a", later).path, "/?");
+}
+
+#[test]
 fn the_systems_files_are_one_and_what_the_agent_has_there_is_not() {
+    let now = Instant::now();
     let shell = File::open("/usr/bin/env").unwrap();
     let mut strangers = Opened::new(1000);
-    let mut named = |what| strangers.named(shell.as_fd(), what, "/bin/a").unwrap();
+    let mut named = |what| strangers.named(shell.as_fd(), what, "/bin/a", now);
     assert_eq!(named(FileUse::Read), opened::Name { path: "/usr/*".to_owned(), once: true });
     assert!(!named(FileUse::Write).once && named(FileUse::Write).path != "/usr/*");
-    let own = Opened::new(0).named(shell.as_fd(), FileUse::Read, "/bin/a").unwrap();
+    let own = Opened::new(0).named(shell.as_fd(), FileUse::Read, "/bin/a", now);
     assert!(!own.once && own.path != "/usr/*");
 }
 

@@ -22,7 +22,9 @@ pub(crate) fn enclose(warden: Pid, limits: &Limits) -> io::Result<()> {
         let unbounded = limits.memory.is_none();
         return if unbounded { Ok(()) } else { Err(io::ErrorKind::Unsupported.into()) };
     }
-    std::fs::write(Path::new(CGROUPS).join("cgroup.subtree_control"), "+memory +pids")?;
+    // With a share of its own all of the agent's processes together have as much of a processor as guest-init's threads, which
+    // carry its connections and read what it does.
+    std::fs::write(Path::new(CGROUPS).join("cgroup.subtree_control"), "+memory +pids +cpu")?;
     match std::fs::create_dir(group()) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}

@@ -22,6 +22,8 @@ const SETTINGS: &[(&str, &str, Presence)] = &[
     ("fs/protected_fifos", "2", Presence::Always),
     ("fs/protected_regular", "2", Presence::Always),
     ("fs/suid_dumpable", "0", Presence::Always),
+    // Whoever holds a lease on a file lets others wait who open it: those who watch it as well.
+    ("fs/leases-enable", "0", Presence::Always),
     // A panic resets at once, which the VMM reports with the kernel's reason.
     ("kernel/panic", "-1", Presence::Always),
     ("kernel/panic_on_oops", "1", Presence::Always),

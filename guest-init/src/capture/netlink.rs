@@ -1,12 +1,14 @@
 //! Netlink: requests built attribute by attribute, answers read message by message. Knows no subsystem.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::io::Errno;
+use rustix::net::sockopt::Timeout;
 use rustix::net::{AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType};
 
 /// Answers are at most this long.
-const BUFFER: usize = 64 * 1024;
+pub(crate) const BUFFER: usize = 64 * 1024;
 
 const HEADER: usize = 16;
 const ALIGNMENT: usize = 4;
@@ -196,13 +198,21 @@ impl Netlink {
         rustix::net::sockopt::set_socket_recv_buffer_size_force(&self.0, bytes).map_err(NetlinkError::Socket)
     }
 
+    /// Lets nobody wait longer than this for an answer.
+    ///
+    /// # Errors
+    /// The kernel refused it.
+    pub(crate) fn limit_patience(&self, patience: Duration) -> Result<(), NetlinkError> {
+        rustix::net::sockopt::set_socket_timeout(&self.0, Timeout::Recv, Some(patience))
+            .map_err(NetlinkError::Socket)
+    }
+
     /// The next packet of a subsystem that sends one message in each, and does not say its length right; `None` if none waits.
     ///
     /// # Errors
     /// The socket failed, or packets were lost on it ([`Errno::NOBUFS`]).
-    pub(crate) fn waiting(&self) -> Result<Option<Answer>, NetlinkError> {
-        let mut buffer = vec![0; BUFFER];
-        match rustix::net::recv(&self.0, &mut buffer[..], RecvFlags::DONTWAIT) {
+    pub(crate) fn waiting(&self, buffer: &mut [u8]) -> Result<Option<Answer>, NetlinkError> {
+        match rustix::net::recv(&self.0, &mut *buffer, RecvFlags::DONTWAIT) {
             Ok((length, _)) => whole(buffer.get(..length).unwrap_or_default()).map(Some),
             Err(Errno::AGAIN) => Ok(None),
             Err(error) => Err(NetlinkError::Socket(error)),

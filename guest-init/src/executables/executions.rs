@@ -24,7 +24,7 @@ pub(crate) struct Executions {
 }
 
 /// Executions that are told as one.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Kind {
     program: String,
     caller: String,

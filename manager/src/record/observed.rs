@@ -14,6 +14,9 @@ const EXECUTABLE: &str = "executable";
 const FILESYSTEM: &str = "filesystem";
 const SECCOMP: &str = "seccomp";
 
+/// Milliseconds after which a record says when what it tells of began.
+const LATE_MS: u32 = 1000;
+
 impl Recorder {
     /// What the agent, whose user id is `uid`, executed, and what it was not let execute.
     pub(crate) fn executed(
@@ -56,7 +59,7 @@ impl Recorder {
                 subject: Some(caller(&access.program, access.pid, uid)),
                 object: Some(Object::file(&access.path, verb(access.what), access.times)),
                 decision: Some(decided(access.refused.is_some())),
-                reason: access.refused.map(|refused| not_accessed(refused).to_owned()),
+                reason: accessed_why(access),
                 level: Some(level.to_owned()),
                 ..Event::new(action)
             })?;
@@ -132,6 +135,22 @@ fn not_executed(reason: RefusalReason) -> &'static str {
         RefusalReason::Denied => "process.executables denies it",
         RefusalReason::Loader => "it is the dynamic loader, which would execute any other file",
         RefusalReason::Unreadable => "the guest could not look at it",
+    }
+}
+
+/// Why it was refused, and when it began if that was not just now: a record is of the time when it was written.
+fn accessed_why(access: &Access) -> Option<String> {
+    let begun = (access.first_ms_ago > LATE_MS).then(|| {
+        format!(
+            "the first of them {}.{} s before this record",
+            access.first_ms_ago / 1000,
+            access.first_ms_ago % 1000 / 100
+        )
+    });
+    let refused = access.refused.map(not_accessed);
+    match (refused, begun) {
+        (Some(refused), Some(begun)) => Some(format!("{refused}; {begun}")),
+        (refused, begun) => refused.map(str::to_owned).or(begun),
     }
 }
 

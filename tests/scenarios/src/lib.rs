@@ -158,6 +158,8 @@ impl Session {
             command.uid(uid);
         }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // As a shell starts a command: what the terminal says goes to all of it.
+        command.process_group(0);
         let child = command.spawn().expect("openshell is built");
         Started { begun: Instant::now(), child, home: self.home, stdin: self.stdin }
     }
@@ -173,6 +175,12 @@ impl Started {
     /// Sends `openshell` a signal.
     pub fn signal(&self, signal: rustix::process::Signal) {
         rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal)
+            .expect("openshell is running");
+    }
+
+    /// Sends a signal to `openshell` and whatever of it is in its process group, as a terminal and many supervisors do.
+    pub fn signal_group(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process_group(rustix::process::Pid::from_child(&self.child), signal)
             .expect("openshell is running");
     }
 

@@ -12,7 +12,7 @@ const USES: &str = include_str!("files/uses.py");
 const REFUSED: [(&str, &str, &str); 19] = [
     ("read", "read", "/etc/shadow"),
     ("read by a descriptor", "read", "/root/one"),
-    ("read by the working directory", "read", "/root/two"),
+    ("read by the working directory", "read", "/etc/../root/two"),
     ("read by openat2", "read", "/root/three"),
     ("write", "write", "/etc/passwd"),
     ("write by openat2", "write", "/etc/group"),

@@ -43,7 +43,7 @@ fn other_users_of_the_host_see_nothing_of_a_running_sandbox() {
     }
     // The disks have no name: nobody can open them, and nothing stays if everybody is killed now.
     assert_eq!(fs::read_dir(started.dir().join("state/openshell/disks")).unwrap().count(), 0);
-    started.signal(rustix::process::Signal::INT);
+    started.signal_group(rustix::process::Signal::INT);
     let outcome = started.outcome();
     assert_eq!(outcome.code, Some(130), "{outcome}");
 }
