@@ -169,7 +169,7 @@ impl Event {
             }
             _ => self.directory.clone(),
         };
-        let named: Vec<&Name> = self.named(call.what);
+        let named = self.named(call);
         let what = match call.opening {
             Some(flags) => opened(self.flags(flags), named.iter().all(|name| name.part == Part::Parent)),
             None => call.what,
@@ -198,15 +198,16 @@ impl Event {
     }
 
     /// The names that say what was refused: those of what is made, removed or renamed, or else their directories.
-    fn named(&self, what: FileUse) -> Vec<&Name> {
+    fn named(&self, call: Call) -> Vec<&Name> {
         let parts = |wanted: &[Part]| {
             self.names.iter().filter(|name| wanted.contains(&name.part)).collect::<Vec<_>>()
         };
-        let all = match what {
+        let all = match call.what {
+            _ if call.opening.is_some() => parts(&[Part::Other, Part::Made, Part::Removed]),
             FileUse::Rename => parts(&[Part::Made, Part::Removed]),
             FileUse::Remove => parts(&[Part::Removed]),
             // What a hard link is to lead to is used as well.
-            FileUse::Create if self.call.is_some_and(|call| call.links()) => self.names.iter().collect(),
+            FileUse::Create if call.links() => self.names.iter().collect(),
             FileUse::Create => parts(&[Part::Made]),
             _ => parts(&[Part::Other, Part::Made, Part::Removed]),
         };
