@@ -325,10 +325,20 @@ impl Judge {
         }
     }
 
-    /// Records that a name was not answered.
-    pub async fn refuse_name(&self, name: &str, kind: &str, subject: &Subject, reason: String) {
+    /// Records that a name was not answered so many times; of each question its name and type.
+    pub async fn refuse_name(
+        &self,
+        (name, kind): (&str, &str),
+        subject: &Subject,
+        reason: String,
+        times: u64,
+    ) {
         let refusal = Refusal::unnamed(reason);
-        let _told_by_dns = self.recorded(journal::of_name(name, kind, subject), refusal).await;
+        let mut event = journal::of_name(name, kind, subject);
+        if let Some(object) = event.object.as_mut().filter(|_| times > 1) {
+            object.times = Some(times);
+        }
+        let _told_by_dns = self.recorded(event, refusal).await;
     }
 
     /// Records a connection whose header was not guest-init's.

@@ -21,7 +21,7 @@ use crate::flow::read_frame;
 use crate::judge::Judge;
 
 pub use pool::{Lease, Pool, PoolError};
-use repeats::Repeats;
+use repeats::{Refused, Repeats};
 
 /// Streams of questions at once. guest-init needs one.
 const MOST_STREAMS: usize = 4;
@@ -42,6 +42,8 @@ impl Names {
 
     /// Answers every stream of questions that arrives.
     pub async fn serve(self: Arc<Self>, listener: UnixListener, judge: Arc<Judge>) {
+        let (names, counting) = (Arc::clone(&self), Arc::clone(&judge));
+        tokio::spawn(async move { names.tell_repeats(&counting).await });
         let streams = Arc::new(Semaphore::new(MOST_STREAMS));
         loop {
             let slot = Arc::clone(&streams).acquire_owned().await.expect("the semaphore is never closed");
@@ -53,6 +55,17 @@ impl Names {
                 }
                 drop(slot);
             });
+        }
+    }
+
+    /// Records what was refused again and again.
+    async fn tell_repeats(&self, judge: &Judge) {
+        loop {
+            tokio::time::sleep(repeats::WINDOW).await;
+            for (refused, times) in self.repeats.due(Instant::now()) {
+                let Refused { name, kind, subject, reason } = refused;
+                judge.refuse_name((&name, &kind), &subject, reason, times).await;
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use hickory_proto::rr::{DNSClass, RData, Record, RecordType};
 use wire::name::Query;
 use wire::subject::Subject;
 
-use super::Names;
+use super::{Names, Refused};
 use crate::canonical::Name;
 use crate::judge::Judge;
 
@@ -24,14 +24,6 @@ enum Verdict {
     Address(RData),
     /// This code and no record.
     Code(ResponseCode),
-}
-
-/// A question that gets no address.
-struct Refused<'a> {
-    name: &'a str,
-    kind: RecordType,
-    subject: &'a Subject,
-    reason: String,
 }
 
 impl Names {
@@ -64,14 +56,20 @@ impl Names {
         let text = asked.name().to_ascii();
         let text = text.strip_suffix('.').unwrap_or(&text);
         if asked.query_class() != DNSClass::IN {
+            let reason = format!("questions of class {} are not answered", asked.query_class());
+            self.refuse(refused(text, kind, subject, reason), judge, now).await;
             return Verdict::Code(ResponseCode::Refused);
         }
         let wanted = match kind {
             RecordType::A | RecordType::AAAA | RecordType::HTTPS | RecordType::SVCB => Name::parse(text).ok(),
-            RecordType::PTR => return Verdict::Code(ResponseCode::NXDomain),
+            RecordType::PTR => {
+                let reason = "addresses have no names".to_owned();
+                self.refuse(refused(text, kind, subject, reason), judge, now).await;
+                return Verdict::Code(ResponseCode::NXDomain);
+            }
             _ => {
                 let reason = format!("questions of type {kind} are not answered");
-                self.refuse(Refused { name: text, kind, subject, reason }, judge, now).await;
+                self.refuse(refused(text, kind, subject, reason), judge, now).await;
                 return Verdict::Code(ResponseCode::Refused);
             }
         };
@@ -83,7 +81,7 @@ impl Names {
             (Some(name), None) => self.address(&name, kind, now),
             (_, denial) => {
                 let reason = denial.unwrap_or_default();
-                self.refuse(Refused { name: text, kind, subject, reason }, judge, now).await;
+                self.refuse(refused(text, kind, subject, reason), judge, now).await;
                 Verdict::Code(ResponseCode::NXDomain)
             }
         }
@@ -99,13 +97,16 @@ impl Names {
         }
     }
 
-    async fn refuse(&self, refused: Refused<'_>, judge: &Judge, now: Instant) {
-        let Refused { name, kind, subject, reason } = refused;
-        let key = format!("{name} {kind} {}", crate::flow::binary_of(subject));
-        if self.repeats.is_new(key, now) {
-            judge.refuse_name(name, &kind.to_string(), subject, reason).await;
+    async fn refuse(&self, refused: Refused, judge: &Judge, now: Instant) {
+        if self.repeats.is_new(&refused, now) {
+            let Refused { name, kind, subject, reason } = refused;
+            judge.refuse_name((&name, &kind), &subject, reason, 1).await;
         }
     }
+}
+
+fn refused(name: &str, kind: RecordType, subject: &Subject, reason: String) -> Refused {
+    Refused { name: name.to_owned(), kind: kind.to_string(), subject: subject.clone(), reason }
 }
 
 /// A plain question: one name, nothing else that is ours to read.

@@ -30,7 +30,7 @@ fn an_allowed_name_has_an_address_in_both_families_and_they_mean_the_name() {
 }
 
 #[test]
-fn a_denied_name_does_not_exist_and_is_recorded_once_for_a_while() {
+fn a_denied_name_does_not_exist_and_its_repeats_are_counted() {
     let bench = bench();
     for _ in 0..3 {
         let reply = bench.ask("evil.example", RecordType::A);
@@ -42,6 +42,8 @@ fn a_denied_name_does_not_exist_and_is_recorded_once_for_a_while() {
         (&"name-query".into(), &"evil.example".into())
     );
     assert_eq!(bench.audit.events().len(), 1);
+    let more = bench.audit.wait_for(|event| event["object"]["times"] == 2);
+    assert_eq!(more["object"]["host"], "evil.example");
 }
 
 #[test]
