@@ -55,7 +55,7 @@ impl Authority {
         authority.write("serial", "01\n");
         authority.write("certificates", "01\n");
         authority.write("index", "");
-        authority.write("extensions", &format!("extendedKeyUsage={}\n", certificate.purpose));
+        authority.write("extensions", format!("extendedKeyUsage={}\n", certificate.purpose));
         authority.key("root.key", "ec:P-256");
         authority.key("tsa.key", certificate.key);
         authority.openssl("req -x509 -new -key root.key -subj /CN=root -days 3650 -out root.pem");

@@ -76,7 +76,7 @@ impl Service {
         match is_due(log) {
             Ok(true) => {}
             Ok(false) => return None,
-            Err(failure) => return self.told(log, &failure),
+            Err(failure) => return told(log, &failure),
         }
         match stamped(log, &mut self.authority, &self.authorities).await {
             Ok((size, stamp)) => {
@@ -94,15 +94,15 @@ impl Service {
                 ));
                 Some(wait)
             }
-            Err(Trouble::Failed(failure)) => self.told(log, &failure),
+            Err(Trouble::Failed(failure)) => told(log, &failure),
         }
     }
+}
 
-    #[expect(clippy::unused_self, reason = "it says what the service says")]
-    fn told(&self, log: &Path, failure: &Failure) -> Option<Duration> {
-        say(&format!("{}: NOT STAMPED: {}; {}", log.display(), failure.cause, failure.remedy));
-        None
-    }
+/// A log that cannot be stamped keeps no other waiting.
+fn told(log: &Path, failure: &Failure) -> Option<Duration> {
+    say(&format!("{}: NOT STAMPED: {}; {}", log.display(), failure.cause, failure.remedy));
+    None
 }
 
 /// For the operator's journal.
