@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use audit::checkpoint::{Note, VerifyingKey};
-use audit::log::LogError;
+use audit::log::{Fault, LogError};
 use audit::verify::{self, LastNote, Notes, Verified, VerifyError};
 use manager::failure::{Failure, chain};
 
@@ -28,6 +28,9 @@ pub(super) fn verify(path: &Path, trusted: &Trusted, others: &[PathBuf]) -> Resu
         Err(error @ VerifyError::Read(..)) => Err(bad_log(&error)),
         Err(error) => {
             println!("{}: NOT intact: {}", path.display(), chain(&error));
+            if matches!(error, VerifyError::Log(LogError::Bad { fault: Fault::Unfinished, .. })) {
+                println!("`openshell audit recover` closes a log whose writer or machine was stopped");
+            }
             Ok(NO)
         }
     }
