@@ -14,8 +14,12 @@ mod harness;
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use audit::client::{Blocking, Tokio};
@@ -26,10 +30,29 @@ use sha2::{Digest as _, Sha256};
 
 const RECORDS: u64 = 300_000;
 const TASKS: u64 = 64;
-/// Receipts that are waited for one at a time.
-const ALONE: usize = 20_000;
+/// Receipts that are waited for one at a time: with nothing else to do, and beside another client.
+const RECEIPTS: usize = 20_000;
+const BESIDE: usize = 5_000;
+
+/// What another client does meanwhile.
+#[derive(Clone, Copy)]
+struct Load {
+    tasks: u64,
+    /// Between two events of a task; `None`: the next one follows the receipt of the one before.
+    every: Option<Duration>,
+}
+
+/// 10,000 records a second, and all that the writer takes.
+const LOADS: [Load; 2] =
+    [Load { tasks: 10, every: Some(Duration::from_millis(1)) }, Load { tasks: TASKS, every: None }];
+
+/// Names the process that answers and does nothing else.
+const ECHO: &str = "echo";
 
 fn main() {
+    if std::env::args().nth(1).as_deref() == Some(ECHO) {
+        return answer();
+    }
     println!("| measured | figure |\n|---|---|");
     let (writer, [proxy]) = Writer::start(["proxy"]);
     let (elapsed, mut among) = many(proxy);
@@ -37,10 +60,28 @@ fn main() {
     println!("| acknowledged to {TASKS} tasks | {} records/s |", rate(RECORDS, elapsed));
     println!("| per second of the writer's processor time | {} records |", rate(RECORDS, processor));
     print_times("one receipt among many", &mut among);
-    let (_writer, [socket]) = Writer::start(["manager"]);
-    print_times("one receipt at a time", &mut alone(socket));
-    print_times("bytes there and back on such a socket, for comparison", &mut echo());
+    latency();
     sizes_and_reading(writer.log());
+}
+
+/// What a decision waits for its record: with nothing else to do, and beside another client. Beside each, in the same run, as many bytes there and back between two processes.
+fn latency() {
+    let mut floor = echo(RECEIPTS);
+    print_times("bytes there and back between two processes", &mut floor);
+    let (_writer, [socket]) = Writer::start(["manager"]);
+    print_beside("one receipt at a time", &mut alone(socket, RECEIPTS), &floor);
+    let (_writer, [socket]) = Writer::start(["proxy"]);
+    print_beside("the same, for a task of the proxy", &mut task(socket), &floor);
+    for load in LOADS {
+        let (_writer, [socket, other]) = Writer::start(["manager", "proxy"]);
+        let ((mut receipts, mut floor), others) =
+            beside(other, load, || (alone(socket, BESIDE), echo(BESIDE)));
+        print_times(
+            &format!("bytes there and back while another client writes {others} records/s"),
+            &mut floor,
+        );
+        print_beside("one receipt at a time, meanwhile", &mut receipts, &floor);
+    }
 }
 
 fn event() -> Event {
@@ -90,40 +131,93 @@ fn many(socket: UnixStream) -> (Duration, Vec<Duration>) {
     })
 }
 
-fn alone(socket: UnixStream) -> Vec<Duration> {
+fn alone(socket: UnixStream, times: usize) -> Vec<Duration> {
     let (mut client, event) = (Blocking::new(socket), event());
-    timed(|| {
+    timed(times, || {
         let _receipt = client.append(&event).unwrap();
     })
 }
 
-/// As many bytes as an event and a receipt, to a thread that does nothing with them.
-fn echo() -> Vec<Duration> {
-    let (mut ours, mut theirs) = UnixStream::pair().unwrap();
-    let event = harness::line_of(&event());
-    let length = event.len();
-    let answering = std::thread::spawn(move || {
-        let mut taken = vec![0; length];
-        while theirs.read_exact(&mut taken).is_ok() {
-            theirs.write_all(&[0; 44]).unwrap();
+/// The same as the proxy does it: a task of a runtime of one thread, by way of the tasks that own the connection.
+fn task(socket: UnixStream) -> Vec<Duration> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async move {
+        let (client, event) = (Tokio::new(socket).unwrap(), event());
+        let mut times = Vec::with_capacity(RECEIPTS);
+        for _receipt in 0..RECEIPTS {
+            let started = Instant::now();
+            let _receipt = client.append(&event).await.unwrap();
+            times.push(started.elapsed());
         }
-    });
-    let times = timed(|| {
+        times
+    })
+}
+
+/// What `measure` measures while tasks on `other` hand in what they may, and how many records came of those in a second.
+fn beside<T>(other: UnixStream, load: Load, measure: impl FnOnce() -> T) -> (T, u128) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let client = runtime.block_on(async { Tokio::new(other).unwrap() });
+    let started = Instant::now();
+    let tasks: Vec<_> = (0..load.tasks)
+        .map(|_task| {
+            let (client, is_over) = (client.clone(), Arc::clone(&is_over));
+            runtime.spawn(async move {
+                let (event, mut records) = (event(), 0);
+                let mut turn = tokio::time::interval(load.every.unwrap_or(Duration::from_secs(1)));
+                while !is_over.load(Ordering::Relaxed) {
+                    if load.every.is_some() {
+                        let _now = turn.tick().await;
+                    }
+                    let _receipt = client.append(&event).await.unwrap();
+                    records += 1;
+                }
+                records
+            })
+        })
+        .collect();
+    let measured = measure();
+    is_over.store(true, Ordering::Relaxed);
+    let records: u64 = tasks.into_iter().map(|task| runtime.block_on(task).unwrap()).sum();
+    (measured, rate(records, started.elapsed()))
+}
+
+/// As many bytes as an event and a receipt, in the same frames, to a process that does nothing with them.
+fn echo(times: usize) -> Vec<Duration> {
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    let mut answering = answering(theirs);
+    let event = harness::line_of(&event());
+    let times = timed(times, || {
         ours.write_all(&event).unwrap();
-        ours.read_exact(&mut [0; 44]).unwrap();
+        assert_eq!(harness::read_reply(&mut ours).len(), 40);
     });
     drop(ours);
-    answering.join().unwrap();
+    answering.wait().unwrap();
     times
 }
 
-fn timed(mut action: impl FnMut()) -> Vec<Duration> {
+fn answering(socket: UnixStream) -> Child {
+    let this = std::env::current_exe().unwrap();
+    Command::new(this).arg(ECHO).stdin(Stdio::from(OwnedFd::from(socket))).spawn().unwrap()
+}
+
+/// Answers every frame with one of a receipt's length.
+fn answer() {
+    let mut socket = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned().unwrap());
+    let mut event = vec![0; harness::line_of(&self::event()).len()];
+    let receipt = [&40_u32.to_le_bytes()[..], &[0; 40]].concat();
+    while socket.read_exact(&mut event).is_ok() {
+        socket.write_all(&receipt).unwrap();
+    }
+}
+
+fn timed(times: usize, mut action: impl FnMut()) -> Vec<Duration> {
     let mut once = || {
         let started = Instant::now();
         action();
         started.elapsed()
     };
-    (0..ALONE).map(|_time| once()).collect()
+    (0..times).map(|_time| once()).collect()
 }
 
 fn sizes_and_reading(log: &Path) {
@@ -162,6 +256,22 @@ fn rate(count: u64, time: Duration) -> u128 {
 
 fn print_times(what: &str, times: &mut [Duration]) {
     times.sort_unstable();
-    let (half, most) = (times[times.len() / 2], times[times.len() / 100 * 99]);
+    let (half, most) = quantiles(times);
     println!("| {what} | p50 {half:?}, p99 {most:?} |");
+}
+
+/// The same, and how many times the floor that is.
+fn print_beside(what: &str, times: &mut [Duration], floor: &[Duration]) {
+    times.sort_unstable();
+    let ((half, most), (floor_half, floor_most)) = (quantiles(times), quantiles(floor));
+    println!(
+        "| {what} | p50 {half:?} ({:.1} times that), p99 {most:?} ({:.1} times) |",
+        half.div_duration_f64(floor_half),
+        most.div_duration_f64(floor_most)
+    );
+}
+
+/// p50 and p99.
+fn quantiles(sorted: &[Duration]) -> (Duration, Duration) {
+    (sorted[sorted.len() / 2], sorted[sorted.len() / 100 * 99])
 }

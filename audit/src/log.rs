@@ -124,6 +124,21 @@ pub enum Fault {
     TooLong,
 }
 
+impl LogError {
+    /// Whether the same reading may succeed later: the system could not read it, or its end is still being written. What is
+    /// wrong with the log itself does not pass.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Bad { fault, .. } => *fault == Fault::Unfinished,
+            // The log ends before where it was read to, or a packed segment is damaged.
+            Self::Open(source) | Self::Read { source, .. } => {
+                !matches!(source.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData)
+            }
+        }
+    }
+}
+
 /// Opens a log for reading: a directory, or one file.
 ///
 /// # Errors

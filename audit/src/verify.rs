@@ -4,23 +4,28 @@
 //! back together with its checkpoints is found with a checkpoint that was kept elsewhere.
 
 mod blocks;
+mod claims;
 mod consistency;
+mod interrupted;
+mod notes;
 mod proof;
 mod prover;
 mod removed;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::Path;
 
-use crate::checkpoint::{self, Checkpoint, Note, NoteError, VerifyingKey};
+use crate::checkpoint::{Checkpoint, Note, NoteError, VerifyingKey};
 use crate::log::{self, LogError, Mark, Reader, Segments, Summary};
 use crate::tree::{Frontier, TreeHash, leaf};
 
+use claims::Claims;
+
 pub use consistency::Consistency;
+pub use interrupted::{Interrupted, looks_interrupted};
+pub use notes::{LastNote, Notes};
 pub use proof::{Proof, ProofError};
 pub use prover::{newest_note, prove, prove_consistency};
 pub use removed::{Begun, FRONTIER, begin_removal, begun, end_removal};
@@ -43,15 +48,6 @@ pub struct Verified {
     pub newest: Option<Checkpoint>,
     /// What stands behind it.
     pub last: LastNote,
-}
-
-/// What stands behind the last whole checkpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LastNote {
-    /// Nothing.
-    Whole,
-    /// Some bytes: the signer was stopped while it wrote, or they were edited.
-    Unfinished,
 }
 
 /// Why a log is not what was signed.
@@ -90,6 +86,15 @@ pub enum VerifyError {
         /// Whose it is.
         origin: String,
     },
+    /// A checkpoint covers fewer records than the one before it.
+    #[error("checkpoint {number} covers fewer records than the one before it: the file was edited")]
+    Order {
+        /// Its number in the file.
+        number: usize,
+    },
+    /// One that was kept elsewhere is wrong, or says something else than another.
+    #[error("among the checkpoints that were kept elsewhere")]
+    Elsewhere(#[source] Box<VerifyError>),
     /// The records are others than those that were signed.
     #[error(
         "record {after} or one before it (from {since}) is not the one that was signed at {after} records"
@@ -116,33 +121,6 @@ pub enum VerifyError {
     },
 }
 
-/// What a log has beside its records.
-#[derive(Clone, Debug, Default)]
-struct Claims {
-    /// Roots by size, with the number of the note.
-    roots: BTreeMap<u64, (usize, TreeHash)>,
-    newest: Option<Checkpoint>,
-    count: usize,
-}
-
-/// The notes in a log's directory.
-///
-/// # Errors
-/// They cannot be read, or one of them is none.
-pub fn notes(log: &Path) -> Result<(Vec<Note>, LastNote), VerifyError> {
-    let text = match fs::read_to_string(log.join(CHECKPOINTS)) {
-        Ok(text) => text,
-        // A single file has none, nor has a log that nobody signed.
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            String::new()
-        }
-        Err(error) => return Err(VerifyError::Read(CHECKPOINTS, error)),
-    };
-    let (notes, rest) =
-        Note::parse_all(&text).map_err(|(number, source)| VerifyError::Note { number, source })?;
-    Ok((notes, if rest.is_empty() { LastNote::Whole } else { LastNote::Unfinished }))
-}
-
 /// Verifies a log against its checkpoints, and against `others` that were kept elsewhere. A checkpoint must be signed by one
 /// of `keys`.
 ///
@@ -151,40 +129,37 @@ pub fn notes(log: &Path) -> Result<(Vec<Note>, LastNote), VerifyError> {
 pub fn verify(log: &Path, keys: &[VerifyingKey], others: &[Note]) -> Result<Verified, VerifyError> {
     let begun = begun(log)?;
     let mut reader = open(log, &begun)?;
-    let (mut notes, last) = notes(log)?;
-    notes.extend_from_slice(others);
     let mut walk = Walk::new(&begun);
     let first = reader.next_line()?.map(|line| walk.look_at(line));
-    let claims = claims(&notes, keys, reader.sandbox().map(wire::id::SandboxId::as_str))?;
-    walk.check(&mut reader, first, &claims)?;
+    let sandbox = reader.sandbox().map(wire::id::SandboxId::as_str);
+    let mut claims = Claims::new(Notes::of(log)?, others, keys, sandbox)?;
+    let removed = begun.mark.sequence;
+    let before_kept = claims.pass_below(removed)?;
+    walk.check(&mut reader, first, &mut claims)?;
     let summary = reader.summary();
-    let newest = claims.roots.last_key_value().map(|(size, _root)| *size);
-    if let Some(signed) = newest.filter(|signed| *signed > summary.records) {
+    let (checkpoints, newest, last, _end) = claims.finish()?;
+    let signed = newest.as_ref().map(|newest| newest.size);
+    if let Some(signed) = signed.filter(|signed| *signed > summary.records) {
         return Err(VerifyError::Truncated { records: summary.records, signed });
     }
-    let removed = begun.mark.sequence;
     // What stands behind the newest checkpoint may have been added by anybody.
-    if removed > 0 && walk.recorded.is_none_or(|at| newest.is_some_and(|newest| newest < at)) {
+    if removed > 0 && walk.recorded.is_none_or(|at| signed.is_some_and(|signed| signed < at)) {
         return Err(VerifyError::Unrecorded(removed));
     }
-    Ok(Verified {
-        summary,
-        checkpoints: claims.count,
-        before_kept: claims.roots.range(..removed).count(),
-        removed_under: claims.roots.range(removed..).next().map(|(size, _root)| *size),
-        newest: claims.newest,
-        last,
-    })
+    Ok(Verified { summary, checkpoints, before_kept, removed_under: walk.first_signed, newest, last })
 }
 
 /// The newest checkpoint among these that `witness` has cosigned.
 ///
 /// # Errors
-/// A signature that bears its name is not its own.
-pub fn cosigned(notes: &[Note], witness: &VerifyingKey) -> Result<Option<Checkpoint>, VerifyError> {
+/// A signature that bears its name is not its own, or one of these cannot be read.
+pub fn cosigned(
+    notes: impl IntoIterator<Item = Result<Note, VerifyError>>,
+    witness: &VerifyingKey,
+) -> Result<Option<Checkpoint>, VerifyError> {
     let mut newest: Option<Checkpoint> = None;
-    for (note, number) in notes.iter().zip(1..) {
-        match note.checkpoint(witness) {
+    for (note, number) in notes.into_iter().zip(1..) {
+        match note?.checkpoint(witness) {
             Ok(checkpoint) if newest.as_ref().is_none_or(|newest| newest.size <= checkpoint.size) => {
                 newest = Some(checkpoint);
             }
@@ -198,26 +173,6 @@ pub fn cosigned(notes: &[Note], witness: &VerifyingKey) -> Result<Option<Checkpo
 fn open(log: &Path, begun: &Begun) -> Result<Reader<Segments>, VerifyError> {
     let reader = if begun.mark == Mark::START { log::read(log) } else { log::read_from(log, &begun.mark) };
     Ok(reader?)
-}
-
-fn claims(notes: &[Note], keys: &[VerifyingKey], sandbox: Option<&str>) -> Result<Claims, VerifyError> {
-    let mut claims = Claims::default();
-    for (note, number) in notes.iter().zip(1..) {
-        let checkpoint = signed(note, keys).map_err(|source| VerifyError::Note { number, source })?;
-        if sandbox.is_some_and(|sandbox| checkpoint.origin != checkpoint::origin(sandbox)) {
-            return Err(VerifyError::Origin { number, origin: checkpoint.origin });
-        }
-        let (size, root) = (checkpoint.size, checkpoint.root);
-        let (_first, known) = *claims.roots.entry(size).or_insert((number, root));
-        if known != root {
-            return Err(VerifyError::Root { since: 1, after: size });
-        }
-        claims.count += 1;
-        if claims.newest.as_ref().is_none_or(|newest| newest.size <= size) {
-            claims.newest = Some(checkpoint);
-        }
-    }
-    Ok(claims)
 }
 
 /// The checkpoint in a note that one of the keys has signed.
@@ -244,11 +199,19 @@ struct Walk<'a> {
     seen: u64,
     /// Number of the record that says that those before were removed.
     recorded: Option<u64>,
+    /// The first size that was signed.
+    first_signed: Option<u64>,
 }
 
 impl<'a> Walk<'a> {
     fn new(begun: &'a Begun) -> Self {
-        Self { begun, tree: begun.frontier.clone(), seen: begun.mark.sequence, recorded: None }
+        Self {
+            begun,
+            tree: begun.frontier.clone(),
+            seen: begun.mark.sequence,
+            recorded: None,
+            first_signed: None,
+        }
     }
 
     fn look_at(&mut self, line: &[u8]) -> TreeHash {
@@ -264,17 +227,14 @@ impl<'a> Walk<'a> {
         &mut self,
         reader: &mut Reader<Segments>,
         first: Option<TreeHash>,
-        claims: &Claims,
+        claims: &mut Claims<'_>,
     ) -> Result<(), VerifyError> {
         let mut since = self.tree.size() + 1;
         let mut next = first;
         loop {
-            let size = self.tree.size();
-            if let Some((_note, root)) = claims.roots.get(&size) {
-                if self.tree.root() != *root {
-                    return Err(VerifyError::Root { since, after: size });
-                }
-                since = size + 1;
+            if claims.check(&self.tree, since)? {
+                self.first_signed.get_or_insert(self.tree.size());
+                since = self.tree.size() + 1;
             }
             let Some(leaf_in_hand) = next else { return Ok(()) };
             self.tree.push(leaf_in_hand);

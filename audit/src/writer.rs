@@ -127,7 +127,7 @@ fn start(config: &AuditConfig, log: File, status: &File) -> Result<(Journal, Uni
     let stop = serve::catch_signals().map_err(WriterError::Wait)?;
     let AuditConfig { tenant, sandbox, agent, .. } = config.clone();
     let origin = Origin { tenant, sandbox, agent };
-    let journal = Journal::open(log, &origin, config.on_full)?;
+    let journal = Journal::open(log, config.resumed.as_ref(), &origin, config.on_full)?;
     let settings = jail::host::Settings {
         status: status.as_fd(),
         root: jail::host::Root::Empty,

@@ -3,6 +3,7 @@
 
 mod exported;
 mod key;
+mod recovery;
 mod retention;
 
 use std::fs::{self, DirBuilder, File};
@@ -28,6 +29,7 @@ use crate::watching::{self, Noticed};
 pub use exported::DIRECTORY as EXPORTS;
 pub(crate) use key::signing_key;
 pub use key::{known_keys, public_key};
+pub use recovery::{Recovery, recover};
 
 /// Name of the file of signed notes in a log's directory.
 pub const CHECKPOINTS: &str = "checkpoints";
@@ -79,15 +81,19 @@ impl AuditLog {
     }
 
     /// The files that checkpoints go to: the log's own, and a copy in every directory that the operator names.
-    pub(crate) fn checkpoints(&self) -> Result<Vec<File>, Failure> {
+    fn checkpoint_files(&self) -> impl Iterator<Item = PathBuf> {
         let name = self.directory.file_name().expect("a log's directory is called as its sandbox");
-        let copies = self.settings.signing.copies.iter().map(|copy| {
+        let copies = self.settings.signing.copies.iter().map(move |copy| {
             let mut name = name.to_owned();
             name.push(".checkpoints");
             copy.join(name)
         });
-        std::iter::once(self.directory.join(CHECKPOINTS))
-            .chain(copies)
+        std::iter::once(self.directory.join(CHECKPOINTS)).chain(copies)
+    }
+
+    /// The same, open for appending.
+    pub(crate) fn checkpoints(&self) -> Result<Vec<File>, Failure> {
+        self.checkpoint_files()
             .map(|path| {
                 let file = File::options().append(true).create(true).mode(0o600).open(&path);
                 file.map_err(|error| cannot_write(&path, &error))
@@ -182,6 +188,8 @@ fn warn(text: std::fmt::Arguments<'_>) {
 fn new_segment(directory: &Path, number: u64) -> io::Result<File> {
     let path = directory.join(segments::name(number));
     let file = File::options().read(true).append(true).create_new(true).mode(0o600).open(&path)?;
+    // Whoever goes on with the log after a crash sees by it that a writer is still there, which inherits it.
+    file.try_lock()?;
     // A record that is on the disk must be found there.
     if let Err(error) = File::open(directory).and_then(|directory| directory.sync_all()) {
         // It is asked for again.

@@ -86,6 +86,25 @@ pub struct SigningSettings {
     pub interval: Seconds,
     /// Directories that get a copy of every checkpoint, best on another disk.
     pub copies: Vec<PathBuf>,
+    /// Who stamps checkpoints with the time; `None`: nobody.
+    pub timestamp: Option<TimestampSettings>,
+}
+
+/// A time stamping authority (RFC 3161).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TimestampSettings {
+    /// Where it answers.
+    pub http: HttpExport,
+    /// Certificates, in PEM, that its stamps must lead to.
+    pub ca: PathBuf,
+    /// Time between stamps while a log grows.
+    #[serde(default = "hourly")]
+    pub interval: Seconds,
+}
+
+fn hourly() -> Seconds {
+    Seconds(3600)
 }
 
 /// Where the signing key is.
@@ -127,7 +146,7 @@ impl Default for LogSettings {
 impl Default for SigningSettings {
     fn default() -> Self {
         let name = "openshell-audit".to_owned();
-        Self { enabled: true, name, key: None, interval: Seconds(1), copies: Vec::new() }
+        Self { enabled: true, name, key: None, interval: Seconds(1), copies: Vec::new(), timestamp: None }
     }
 }
 
@@ -191,7 +210,8 @@ impl AuditSettings {
             Some(KeySource::Pkcs11(token)) => absolute(&token.module),
             None => true,
         };
-        if !files || !self.signing.copies.iter().all(absolute) {
+        let authority = self.signing.timestamp.as_ref().map(|timestamp| &timestamp.ca);
+        if !files || !self.signing.copies.iter().chain(authority).all(absolute) {
             return Err(("signing names a relative path", "write it from '/' on"));
         }
         Ok(())
@@ -245,6 +265,8 @@ mod tests {
             ("log: {segment: 0MiB}\n", "0MiB"),
             ("signing: {key: {file: key.pem}}\n", "relative"),
             ("signing: {copies: [here]}\n", "relative"),
+            ("signing: {timestamp: {http: {url: 'http://t'}, ca: ca.pem}}\n", "relative"),
+            ("signing: {timestamp: {http: {url: 'http://t'}}}\n", "ca"),
             ("signing: {interval: 0s}\n", "0s"),
             ("detections: {repeated-denials: {same: 0}}\n", "repeated-denials.same"),
             ("detections: {repeated-denials: {some: 3}}\n", "some"),

@@ -56,6 +56,13 @@ impl Layout {
         let cache = under_home("XDG_CACHE_HOME", ".cache")?.join("openshell");
         let config = under_home("XDG_CONFIG_HOME", ".config")?.join("openshell");
         let runtime = absolute("XDG_RUNTIME_DIR").map_or_else(fallback_runtime, |dir| dir.join("openshell"));
+        // Whatever no running sandbox holds is cleared out of the run-time directory.
+        if [&state, &cache, &config].contains(&&runtime) {
+            return Err(Failure::new(
+                format_args!("{} is to hold sockets and also what is kept", runtime.display()),
+                "give XDG_RUNTIME_DIR a directory of its own",
+            ));
+        }
         Ok(Self { state, runtime, cache, config, programs: programs()? })
     }
 

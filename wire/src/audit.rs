@@ -21,6 +21,8 @@ pub struct AuditConfig {
     pub agent: String,
     /// The log's present segment, opened for reading and appending by the manager.
     pub log: Fd,
+    /// What stands before the present segment, of a log that is gone on with; `None`: the log begins with it.
+    pub resumed: Option<LogResumed>,
     /// A Unix stream socket on which the manager sends the next segment (as a descriptor with one byte; the byte alone: there
     /// is none now) after [`AuditEvent::SegmentFull`]; `None`: the log stays one file.
     pub segments: Option<Fd>,
@@ -37,6 +39,18 @@ pub struct AuditConfig {
     pub clients: Vec<AuditClient>,
     /// Who the process becomes.
     pub user: Option<JailUser>,
+}
+
+/// Where a log stands whose writer ended untimely.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogResumed {
+    /// Number of the last record before the present segment; 0: there is none.
+    pub records: u64,
+    /// Its hash, in hexadecimal.
+    pub last_hash: String,
+    /// Records that the newest checkpoint covers.
+    pub signed: u64,
 }
 
 /// When a record must be on the disk.
@@ -74,6 +88,8 @@ pub struct SignConfig {
     pub key: SigningKey,
     /// The writer's leaves, see [`AuditConfig::signer`].
     pub leaves: Fd,
+    /// What was signed before, of a log that is gone on with; `None`: the log is new.
+    pub resumed: Option<SignResumed>,
     /// Files that every checkpoint is appended to, the log's own first.
     pub checkpoints: Vec<Fd>,
     /// Milliseconds between checkpoints while the log grows.
@@ -82,6 +98,16 @@ pub struct SignConfig {
     pub on_full: OnFull,
     /// Who the process becomes.
     pub user: Option<JailUser>,
+}
+
+/// Where the tree of a log stands that is gone on with. The leaves since then come first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignResumed {
+    /// The newest checkpoint, which the signer's key must have signed; `None`: nothing was signed yet.
+    pub note: Option<String>,
+    /// The tree under it, as the `audit` crate writes one in JSON.
+    pub tree: String,
 }
 
 /// Where a signing key is.

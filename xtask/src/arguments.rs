@@ -44,6 +44,12 @@ pub(crate) enum Task {
     Bench(Bench),
     /// Fuzz the parsers of foreign bytes; the first finding ends it.
     Fuzz(FuzzArguments),
+    /// Kill the audit writer and its signer at random moments, again and again on one log, and look at what is left.
+    KillAudit {
+        /// How often.
+        #[arg(long, default_value_t = 1000)]
+        times: u64,
+    },
     /// Install what building and testing need.
     Setup,
     /// The lab's half inside the lab.

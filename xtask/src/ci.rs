@@ -17,7 +17,7 @@ pub(crate) const TESTS: [&str; 5] = ["setup", "tests", "build", "images", "scena
 pub(crate) fn run(steps: Vec<String>) -> Result<ExitCode> {
     let workspace = Workspace::load()?;
     let mut report = Report::new(workspace.target.join("ci"), steps)?;
-    report.step("setup", |_| setup::ensure_installed());
+    report.step("setup", |_| setup::ensure_all(&workspace));
     report.step("format", |log| {
         quiet(log, at(&workspace, &["fmt", "--all", "--check"]), "as rustfmt would have it")
     });

@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use crate::workspace::{Package, Workspace};
 
 /// Every package, and the packages of the workspace that it may depend on (in tests too).
-const LAYERS: [(&str, &[&str]); 23] = [
+const LAYERS: [(&str, &[&str]); 24] = [
     ("wire", &[]),
     ("vmm-arch", &[]),
     // For the names and numbers of vsock, which host processes share.
@@ -24,6 +24,7 @@ const LAYERS: [(&str, &[&str]); 23] = [
     ("audit-report", &["audit", "audit-query", "wire"]),
     // The only process that holds an audit key.
     ("audit-sign", &["audit", "jail", "wire"]),
+    ("audit-stamp", &["audit"]),
     ("images", &[]),
     ("vmm", &["vmm-arch", "vmm-virtio", "jail", "wire"]),
     ("guest-init", &["jail", "wire"]),
@@ -40,6 +41,7 @@ const LAYERS: [(&str, &[&str]); 23] = [
             "audit-export",
             "audit-watch",
             "audit-report",
+            "audit-stamp",
             "classify",
             "images",
             "wire",

@@ -7,12 +7,14 @@ mod ci;
 mod demo;
 mod dependencies;
 mod fuzz;
+mod kill_audit;
 mod lab_command;
 mod layers;
 mod place;
 mod policy;
 mod product;
 mod programs;
+mod receivers;
 mod report;
 mod setup;
 mod sources;
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         Task::Bench(bench) => bench::run(bench),
         Task::BenchBootInside { plan } => bench::boot::inside(&plan),
         Task::Fuzz(arguments) => fuzz::run(&arguments),
+        Task::KillAudit { times } => kill_audit::run(times),
         Task::Setup => setup::run(),
         Task::LabSmoke => lab_command::smoke(),
         Task::LabGuest { arguments } => return lab::guest::enter(&arguments),

@@ -5,13 +5,16 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::receivers;
+use crate::workspace::Workspace;
+
 /// A package, and a file that shows that it (or something as good) is there: an absolute path, or a program.
 struct Need {
     package: &'static str,
     proof: &'static str,
 }
 
-const NEEDS: [Need; 26] = [
+const NEEDS: [Need; 27] = [
     // To build.
     Need { package: "gcc", proof: "cc" },
     Need { package: "libc6-dev", proof: "/usr/include/stdio.h" },
@@ -42,9 +45,10 @@ const NEEDS: [Need; 26] = [
     // A token for the audit signer's tests, and the tool that makes a key in it.
     Need { package: "softhsm2", proof: "softhsm2-util" },
     Need { package: "opensc", proof: "pkcs11-tool" },
-    // A receiver of the exports' tests.
+    // Receivers of the exports' tests, and what fetches another one.
     Need { package: "rsyslog", proof: "rsyslogd" },
     Need { package: "rsyslog-openssl", proof: "/usr/lib/x86_64-linux-gnu/rsyslog/lmnsd_ossl.so" },
+    Need { package: "python3-pip", proof: "pip3" },
 ];
 
 /// Folders where programs are, beside those of `PATH`: a user's own does not name the administrator's.
@@ -52,8 +56,17 @@ const ADMINISTRATOR: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
 /// Installs what is missing.
 pub(crate) fn run() -> Result<ExitCode> {
-    println!("setup: {}", ensure_installed()?);
+    println!("setup: {}", ensure_all(&Workspace::load()?)?);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Installs what is missing, for the tests too; returns the summary.
+pub(crate) fn ensure_all(workspace: &Workspace) -> Result<String> {
+    Ok(format!("{}; {}", ensure_installed()?, receivers::ensure(workspace, &mut update_lists)?))
+}
+
+fn update_lists() -> Result<()> {
+    as_root(&["apt-get", "--quiet", "update"])
 }
 
 /// Installs what is missing; returns the summary.
@@ -66,7 +79,7 @@ pub(crate) fn ensure_installed() -> Result<String> {
     let by_hand = || format!("cannot install the missing packages; install them yourself: {names}");
     ensure!(is_there("apt-get"), "{} (this is no Debian)", by_hand());
     if !knows_kernel() {
-        as_root(&["apt-get", "--quiet", "update"]).with_context(by_hand)?;
+        update_lists().with_context(by_hand)?;
         ensure!(
             knows_kernel(),
             "apt knows no {}; use Debian 12 with its security updates",
@@ -90,7 +103,7 @@ fn install(packages: &[&str]) -> Result<()> {
     }
     let command = [&["apt-get", "--quiet", "--yes", "--no-install-recommends", "install"], packages].concat();
     as_root(&command).or_else(|_too_old| {
-        as_root(&["apt-get", "--quiet", "update"])?;
+        update_lists()?;
         as_root(&command)
     })
 }

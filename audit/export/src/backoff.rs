@@ -21,7 +21,8 @@ impl Default for Pace {
 impl Pace {
     /// The wait after the failure number `attempt`, from 1: twice as long each time, and a random part of it off, so that
     /// many senders do not come back together. Never less than the receiver asked for.
-    pub(crate) fn wait(&self, attempt: u32, asked: Option<Duration>) -> Duration {
+    #[must_use]
+    pub fn wait(&self, attempt: u32, asked: Option<Duration>) -> Duration {
         let doubled = self.first.saturating_mul(1_u32.checked_shl(attempt - 1).unwrap_or(u32::MAX));
         let whole = doubled.min(self.longest);
         let wait = whole.mul_f64(0.5 + 0.5 * random());

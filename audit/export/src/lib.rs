@@ -9,6 +9,7 @@
 //! *Invariants:* a record is formatted only after its place in the chain was checked; a cursor moves only after
 //! the receiver took the records before it; what one record holds cannot become a second one at the receiver.
 
+pub mod authority;
 pub mod cursor;
 pub mod format;
 pub mod logs;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use audit::log::{Fault, LogError};
+use audit::log::LogError;
 
 use crate::backoff::Pace;
 use crate::cursor::{Cursor, CursorError, State, Trouble};
@@ -303,11 +303,7 @@ impl<R: Fn(Notice)> Service<R> {
         error: &LogError,
     ) -> Result<Rest, ServiceError> {
         let cause = one_line(error);
-        let is_broken = match error {
-            LogError::Bad { fault, .. } => *fault != Fault::Unfinished,
-            LogError::Open(source) => source.kind() == io::ErrorKind::UnexpectedEof,
-            LogError::Read { .. } => false,
-        };
+        let is_broken = !error.passes();
         let state = if is_broken { State::Halted } else { State::Retrying };
         cursor.trouble = Some(Trouble { cause: cause.clone(), state, attempts: 1, since: crate::now() });
         cursor.store(path)?;

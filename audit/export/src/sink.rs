@@ -6,7 +6,7 @@
 mod elastic;
 mod file;
 mod hec;
-mod http;
+pub(crate) mod http;
 mod otlp;
 mod syslog;
 mod tls;

@@ -14,13 +14,19 @@ mod http;
 mod logs;
 #[path = "delivery/partly.rs"]
 mod partly;
+#[path = "delivery/receivers.rs"]
+mod receivers;
 #[path = "delivery/rig.rs"]
 mod rig;
+#[path = "delivery/rotel.rs"]
+mod rotel;
 #[path = "delivery/rsyslog.rs"]
 mod rsyslog;
 #[path = "delivery/sinks.rs"]
 mod sinks;
 #[path = "delivery/syslog.rs"]
 mod syslog;
+#[path = "delivery/syslog_ng.rs"]
+mod syslog_ng;
 #[path = "delivery/tls.rs"]
 mod tls;

@@ -3,8 +3,9 @@
 use std::fs::File;
 use std::io::{self, Write as _};
 
-use audit::checkpoint::{Checkpoint, Note};
+use audit::checkpoint::{Checkpoint, Note, NoteError};
 use audit::tree::{Frontier, TreeHash};
+use wire::audit::SignResumed;
 
 use crate::key::{Key, KeyError};
 
@@ -23,6 +24,26 @@ impl Notary {
     #[must_use]
     pub fn new(key: Key, origin: String) -> Self {
         Self { key, origin, tree: Frontier::default(), signed: 0 }
+    }
+
+    /// For a log that is gone on with: nothing that this key has signed is taken back.
+    ///
+    /// # Errors
+    /// The checkpoint is not ours, or not of this log, or the tree is another one.
+    pub fn resumed(key: Key, origin: String, from: &SignResumed) -> Result<Self, ResumeError> {
+        let tree: Frontier = serde_json::from_str(&from.tree).map_err(ResumeError::Tree)?;
+        if !tree.is_sound() {
+            return Err(ResumeError::Other);
+        }
+        let mut signed = 0;
+        if let Some(note) = &from.note {
+            let checkpoint = Note::parse(note).and_then(|note| note.checkpoint(key.public()))?;
+            if (&checkpoint.origin, checkpoint.size, checkpoint.root) != (&origin, tree.size(), tree.root()) {
+                return Err(ResumeError::Other);
+            }
+            signed = checkpoint.size;
+        }
+        Ok(Self { key, origin, tree, signed })
     }
 
     /// The next record's leaf.
@@ -68,6 +89,20 @@ fn append(mut file: &File, note: &[u8]) -> io::Result<()> {
         |error: io::Error| io::Error::other(format!("{failed}, and half a checkpoint stays: {error}"));
     file.set_len(length).map_err(stays)?;
     Err(failed)
+}
+
+/// Why a log cannot be gone on with.
+#[derive(Debug, thiserror::Error)]
+pub enum ResumeError {
+    /// The checkpoint is none of this key.
+    #[error("the newest checkpoint of the log is not this key's")]
+    Note(#[from] NoteError),
+    /// The tree cannot be read.
+    #[error("what is said of the log's tree is none")]
+    Tree(#[source] serde_json::Error),
+    /// The tree is not the one that was signed.
+    #[error("the log is not the one that was signed")]
+    Other,
 }
 
 /// Why there is no new checkpoint.

@@ -15,7 +15,7 @@ use wire::audit::{OnFull, SignConfig, SignEvent, SigningKey};
 use wire::spawn::{CONFIG_FD, EXIT_FAILED, Fd, STATUS_FD};
 
 use crate::key::{Key, KeyError};
-use crate::notary::{Notary, WriteError};
+use crate::notary::{Notary, ResumeError, WriteError};
 
 const OPEN_FILES: u64 = 64;
 const LEAF: usize = 32;
@@ -41,6 +41,9 @@ pub enum SignError {
     /// A checkpoint cannot be made.
     #[error(transparent)]
     Checkpoint(#[from] WriteError),
+    /// The log cannot be gone on with.
+    #[error("the signer cannot go on with the log")]
+    Resume(#[from] ResumeError),
     /// The process cannot be jailed.
     #[error("cannot enter the jail")]
     Jail(#[from] host::JailError),
@@ -89,8 +92,13 @@ fn serve(status: &mut File) -> Result<(), SignError> {
                 writeln!(io::stderr(), "not jailed: the key is in a token, and its library is the vendor's");
         }
     }
-    report(status, &SignEvent::Ready { key: key.public().to_string() });
-    let notary = Notary::new(key, checkpoint::origin(config.sandbox.as_str()));
+    let ready = SignEvent::Ready { key: key.public().to_string() };
+    let origin = checkpoint::origin(config.sandbox.as_str());
+    let notary = match &config.resumed {
+        None => Notary::new(key, origin),
+        Some(resumed) => Notary::resumed(key, origin, resumed)?,
+    };
+    report(status, &ready);
     let interval = Duration::from_millis(config.interval_ms.into());
     let book = Book { notary, files, on_full: config.on_full };
     sign_while_growing(book, &leaves, interval)
@@ -204,6 +212,9 @@ fn explain(error: &SignError) -> (String, String) {
         }
         SignError::Checkpoint(WriteError::Write(_)) => {
             "free space on the disks that hold the audit log and the copies of its checkpoints"
+        }
+        SignError::Resume(_) => {
+            "look at the log with `openshell audit verify`, and move it away: it is evidence"
         }
         SignError::Jail(_) => "run `openshell doctor`: it says what the host does not permit",
         SignError::Descriptor(..) | SignError::Config(_) | SignError::Parse(_) | SignError::Version(_) => {

@@ -47,6 +47,7 @@ impl Signer {
             name: "test".to_owned(),
             key,
             leaves: number(0),
+            resumed: None,
             checkpoints: vec![number(1), number(2)],
             interval_ms,
             on_full: OnFull::Deny,

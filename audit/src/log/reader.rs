@@ -73,7 +73,7 @@ impl<S: Source> Reader<S> {
     }
 
     /// What was read is followed by what comes; the source stands there.
-    pub(super) fn after(mut self, mark: &Mark) -> Self {
+    pub(crate) fn after(mut self, mark: &Mark) -> Self {
         self.state.summary.records = mark.sequence;
         self.state.summary.first = mark.sequence + 1;
         self.state.summary.last_hash = mark.last_hash;

@@ -116,7 +116,8 @@ pub fn newest_note(log: &Path) -> Result<Option<Note>, VerifyError> {
     Note::parse(&note).map(Some).map_err(|source| VerifyError::Newest { source })
 }
 
-fn end(file: &Path) -> io::Result<Vec<u8>> {
+/// The end of a file: two notes at least.
+pub(super) fn end(file: &Path) -> io::Result<Vec<u8>> {
     let mut file = File::open(file)?;
     // One that is not finished may stand behind the last whole one.
     let most = u64::try_from(2 * MAX_NOTE + 4).expect("a note is short");

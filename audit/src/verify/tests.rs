@@ -1,3 +1,4 @@
+use std::fs;
 use std::path::PathBuf;
 
 use ring::signature::Ed25519KeyPair;
@@ -175,17 +176,40 @@ fn checkpoints_of_others_are_refused() {
     let log = Signed::new();
     let stranger = Key::new();
     let forged = stranger.sign(&log.lines, "openshell-audit/test-0a1b2c3d");
+    let elsewhere = |notes: &[Note]| match log.verify_with(notes) {
+        Err(VerifyError::Elsewhere(error)) => *error,
+        other => panic!("{other:?}"),
+    };
     assert!(matches!(
-        log.verify_with(&[forged]),
-        Err(VerifyError::Note { number: 5, source: NoteError::Unsigned(_) })
+        elsewhere(&[log.note(5), forged]),
+        VerifyError::Note { number: 2, source: NoteError::Unsigned(_) }
     ));
     let other_log = log.key.sign(&log.lines, "openshell-audit/other-0a1b2c3d");
-    assert!(matches!(log.verify_with(&[other_log]), Err(VerifyError::Origin { number: 5, .. })));
+    assert!(matches!(elsewhere(&[other_log]), VerifyError::Origin { number: 1, .. }));
     // Two histories under one key: whoever sees both knows.
     let mut second = log.lines.clone();
     second.swap(3, 4);
     let second = log.key.sign(&second[..16], "openshell-audit/test-0a1b2c3d");
+    assert!(matches!(elsewhere(&[log.note(16), second.clone()]), VerifyError::Root { after: 16, .. }));
     assert!(matches!(log.verify_with(&[second]), Err(VerifyError::Root { after: 16, .. })));
+}
+
+/// They are read once, in the order in which the signer wrote them: one that was moved would not be compared.
+#[test]
+fn checkpoints_that_were_moved_are_found() {
+    let log = Signed::new();
+    let write = |sizes: &[usize]| {
+        let notes: Vec<String> = sizes.iter().map(|size| format!("{}\n", log.note(*size))).collect();
+        fs::write(log.path.join(CHECKPOINTS), notes.concat()).unwrap();
+    };
+    write(&[5, 5, 16, 24, 24]);
+    assert_eq!(log.verify().unwrap().checkpoints, 5);
+    for (sizes, at) in [(&[5, 24, 16][..], 3), (&[24, 5], 2), (&[16, 16, 5, 24], 3)] {
+        write(sizes);
+        assert!(matches!(log.verify(), Err(VerifyError::Order { number }) if number == at), "{sizes:?}");
+    }
+    fs::write(log.path.join(CHECKPOINTS), vec![b'x'; 1 << 20]).unwrap();
+    assert!(matches!(log.verify(), Err(VerifyError::Note { number: 1, .. })), "a line without an end");
 }
 
 /// The frontier before segment 2, as anybody who has the log can make it.

@@ -13,12 +13,12 @@ use std::time::SystemTime;
 use classify::redact::Redactor;
 use rustix::fs::FallocateFlags;
 use rustix::time::{ClockId, clock_gettime};
-use wire::audit::OnFull;
+use wire::audit::{LogResumed, OnFull};
 use wire::id::SandboxId;
 
 use super::gap::{self, Gap};
-use crate::chain;
-use crate::log::{Fault, LogError, MAX_LINE, Reader, Summary};
+use crate::chain::{self, ChainHash};
+use crate::log::{Fault, LogError, MAX_LINE, Mark, Reader, Summary};
 use crate::protocol::Receipt;
 use crate::record::{Action, Event, Origin, VERSION};
 use crate::time::rfc3339;
@@ -114,6 +114,9 @@ pub enum JournalError {
     /// It was tampered with, or is not a log.
     #[error("the audit log is not whole")]
     NotWhole(#[source] LogError),
+    /// What stands before the segment is not said as it must be.
+    #[error("what stands before the audit log's segment has no hash")]
+    Resumed(#[source] chain::NotAHash),
     /// Its unfinished last record cannot be taken off.
     #[error("cannot repair the audit log")]
     Repair(#[source] io::Error),
@@ -147,6 +150,7 @@ impl JournalError {
                 "look at it with `openshell audit verify`, and move the file away: it is evidence"
             }
             Self::Foreign(_) => "give every sandbox a log of its own",
+            Self::Resumed(_) => "install one version of all of openshell's programs",
             Self::Read(_) | Self::Repair(_) => "check the file's disk and permissions",
             Self::Write(_) | Self::Sync(_) | Self::Dead => {
                 "free space on the disk that holds the audit log: without a record nothing goes on"
@@ -156,11 +160,16 @@ impl JournalError {
 }
 
 impl Journal {
-    /// Reads the log to its end. An unfinished last record, which a crash leaves, is taken off, and that
-    /// is recorded.
-    pub(crate) fn open(file: File, origin: &Origin, on_full: OnFull) -> Result<Self, JournalError> {
+    /// Reads the segment to its end. An unfinished last record, which a crash leaves, is taken off, and that is recorded, as it
+    /// is that a log is gone on with.
+    pub(crate) fn open(
+        file: File,
+        resumed: Option<&LogResumed>,
+        origin: &Origin,
+        on_full: OnFull,
+    ) -> Result<Self, JournalError> {
         let length = file.metadata().map_err(JournalError::Read)?.len();
-        let (summary, unfinished, owner) = verify(&file, length)?;
+        let (summary, unfinished, owner) = verify(&file, length, &before(resumed)?)?;
         if let Some(owner) = owner.filter(|owner| *owner != origin.sandbox) {
             return Err(JournalError::Foreign(owner));
         }
@@ -180,7 +189,8 @@ impl Journal {
         };
         if unfinished > 0 {
             journal.file.set_len(summary.bytes).map_err(JournalError::Repair)?;
-            let reason = format!("an unfinished record of {unfinished} bytes was taken off the end");
+        }
+        if let Some(reason) = repaired(unfinished, resumed, summary.records) {
             let event = Event { reason: Some(reason), ..Event::new(Action::LogRepair) };
             journal.chain(SELF, &event).expect("an event of one line is a record");
             journal.commit()?;
@@ -414,11 +424,39 @@ fn stamp(origin: &Origin) -> String {
     format!("\"tenant\":\"{}\",\"sandbox\":\"{sandbox}\",\"agent\":{agent}", tenant.as_str())
 }
 
+/// What the first record of the segment follows.
+fn before(resumed: Option<&LogResumed>) -> Result<Mark, JournalError> {
+    let Some(resumed) = resumed else { return Ok(Mark::START) };
+    let last_hash: ChainHash = resumed.last_hash.parse().map_err(JournalError::Resumed)?;
+    Ok(Mark { sequence: resumed.records, last_hash, ..Mark::START })
+}
+
+/// What is told of how the log was found; `None`: as it should be.
+fn repaired(unfinished: u64, resumed: Option<&LogResumed>, records: u64) -> Option<String> {
+    let taken_off =
+        (unfinished > 0).then(|| format!("an unfinished record of {unfinished} bytes was taken off the end"));
+    let gone_on = resumed.map(|resumed| match resumed.signed {
+        signed if signed >= records => {
+            "gone on with after an interruption; all records were signed".to_owned()
+        }
+        signed => format!(
+            "gone on with after an interruption; no checkpoint from before it covers records {} to {records}",
+            signed + 1
+        ),
+    });
+    let told: Vec<String> = taken_off.into_iter().chain(gone_on).collect();
+    (!told.is_empty()).then(|| told.join("; "))
+}
+
 /// What the file holds, the length of an unfinished record after it, and whose log it is.
-fn verify(file: &File, length: u64) -> Result<(Summary, u64, Option<SandboxId>), JournalError> {
+fn verify(
+    file: &File,
+    length: u64,
+    before: &Mark,
+) -> Result<(Summary, u64, Option<SandboxId>), JournalError> {
     let mut from_start = file;
     from_start.seek(SeekFrom::Start(0)).map_err(JournalError::Read)?;
-    let mut reader = Reader::new(BufReader::new(io::Read::take(from_start, length)));
+    let mut reader = Reader::new(BufReader::new(io::Read::take(from_start, length))).after(before);
     let end = reader.verify_here().err();
     let (summary, owner) = (reader.summary(), reader.sandbox().cloned());
     match end {

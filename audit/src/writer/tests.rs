@@ -14,7 +14,7 @@ fn origin(sandbox: &str) -> Origin {
 
 fn open(path: &std::path::Path) -> Journal {
     let file = File::options().read(true).append(true).create(true).open(path).unwrap();
-    Journal::open(file, &origin("test-0a1b2c3d"), OnFull::Deny).unwrap()
+    Journal::open(file, None, &origin("test-0a1b2c3d"), OnFull::Deny).unwrap()
 }
 
 /// A log of four records.
@@ -115,7 +115,7 @@ fn a_log_that_is_not_whole_is_not_opened() {
     for bad in [edited, b"\n".to_vec(), b"{}\n".to_vec(), foreign, vec![b'x'; crate::log::MAX_LINE + 2]] {
         std::fs::write(&path, &bad).unwrap();
         let file = File::options().read(true).append(true).open(&path).unwrap();
-        let opened = Journal::open(file, &origin("test-0a1b2c3d"), OnFull::Deny);
+        let opened = Journal::open(file, None, &origin("test-0a1b2c3d"), OnFull::Deny);
         assert!(matches!(opened, Err(JournalError::NotWhole(_))), "{opened:?}");
         assert_eq!(std::fs::read(&path).unwrap(), bad);
     }
@@ -125,7 +125,7 @@ fn a_log_that_is_not_whole_is_not_opened() {
 fn the_log_of_another_sandbox_is_not_written_on() {
     let (_directory, path, _bytes) = small_log();
     let file = File::options().read(true).append(true).open(&path).unwrap();
-    let opened = Journal::open(file, &origin("other-0a1b2c3d"), OnFull::Deny);
+    let opened = Journal::open(file, None, &origin("other-0a1b2c3d"), OnFull::Deny);
     assert!(matches!(opened, Err(JournalError::Foreign(_))), "{opened:?}");
 }
 
@@ -135,7 +135,7 @@ fn records_go_to_the_end_of_the_file() {
     let (_directory, path, _bytes) = small_log();
     let mut file = File::options().read(true).append(true).open(&path).unwrap();
     file.seek(std::io::SeekFrom::Start(3)).unwrap();
-    let mut journal = Journal::open(file, &origin("test-0a1b2c3d"), OnFull::Deny).unwrap();
+    let mut journal = Journal::open(file, None, &origin("test-0a1b2c3d"), OnFull::Deny).unwrap();
     journal.stage("proxy", br#"{"action":"lifecycle"}"#).unwrap();
     journal.commit().unwrap();
     assert_eq!(verify(&path).unwrap().records, 5);
@@ -144,7 +144,7 @@ fn records_go_to_the_end_of_the_file() {
 #[test]
 fn a_failed_write_kills_the_journal() {
     let file = File::options().read(true).append(true).open("/dev/full").unwrap();
-    let mut journal = Journal::open(file, &origin("test-0a1b2c3d"), OnFull::Deny).unwrap();
+    let mut journal = Journal::open(file, None, &origin("test-0a1b2c3d"), OnFull::Deny).unwrap();
     journal.stage("proxy", br#"{"action":"lifecycle"}"#).unwrap();
     assert!(matches!(journal.commit(), Err(JournalError::Write(_))));
     assert_eq!(journal.records(), 0);
@@ -202,7 +202,7 @@ fn a_garbled_log_never_panics() {
         let mut file = File::options().write(true).truncate(true).open(&path).unwrap();
         file.write_all(&garbled).unwrap();
         let file = File::options().read(true).append(true).open(&path).unwrap();
-        if Journal::open(file, &origin("test-0a1b2c3d"), OnFull::Deny).is_ok() {
+        if Journal::open(file, None, &origin("test-0a1b2c3d"), OnFull::Deny).is_ok() {
             verify(&path).unwrap();
         }
     }

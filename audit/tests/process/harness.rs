@@ -170,6 +170,7 @@ impl Writer {
             agent: "test".to_owned(),
             sandbox: SANDBOX.to_owned().try_into().unwrap(),
             log: FIRST_RESOURCE_FD,
+            resumed: None,
             segments: add(more.segments),
             segment_bytes: more.segment_bytes,
             sync: more.sync,

@@ -48,6 +48,21 @@ pub(crate) enum Audit {
         checkpoint: Vec<PathBuf>,
         #[command(flatten)]
         witnesses: Witnesses,
+        /// Certificates (PEM) that time stamps must lead to; without it, those of audit.yaml.
+        #[arg(long, value_name = "FILE")]
+        timestamp_ca: Option<PathBuf>,
+    },
+    /// Have the newest checkpoint of a log stamped with the time (RFC 3161), by the authority of audit.yaml or by hand.
+    Timestamp(Timestamp),
+    /// Close logs whose sandboxes did not end: take off half a record that a crash left, record that, and sign what is there.
+    ///
+    /// Without names: every log that looks so. One that is not what was signed is left as it is; exit code 1.
+    Recover {
+        /// Sandboxes, or paths of logs.
+        #[arg(value_name = "SANDBOX")]
+        logs: Vec<String>,
+        #[command(flatten)]
+        keys: Keys,
     },
     /// Print a proof that a record is in a signed log, which anybody with the key can check.
     Prove {
@@ -104,6 +119,28 @@ pub(crate) enum Audit {
     Key,
     /// Print the JSON Schema of a record.
     Schema,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Timestamp {
+    /// A sandbox, or the path of a log; without it the newest log, with --follow and --status all.
+    #[command(flatten)]
+    pub(crate) log: Log,
+    /// Go on: have every log stamped that grew, as often as audit.yaml says, until interrupted.
+    #[arg(short, long, conflicts_with_all = ["sandbox", "query", "answer", "status"])]
+    pub(crate) follow: bool,
+    /// Write the request to a file instead of sending it.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["answer", "status"])]
+    pub(crate) query: Option<PathBuf>,
+    /// Take the authority's answer to such a request from a file.
+    #[arg(long, value_name = "FILE", conflicts_with = "status")]
+    pub(crate) answer: Option<PathBuf>,
+    /// Print how far each log is stamped, and what was asked and not answered.
+    #[arg(long, conflicts_with = "sandbox")]
+    pub(crate) status: bool,
+    /// Certificates (PEM) that the stamp must lead to; without it, those of audit.yaml.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
 }
 
 /// Every condition must hold; of several values for one, any. `*` in a value is any text; case does not matter.

@@ -7,8 +7,10 @@ mod line;
 mod ls;
 mod prove;
 mod query;
+mod recover;
 mod report;
 mod tail;
+mod timestamp;
 mod verify;
 mod watch;
 
@@ -35,11 +37,18 @@ pub(super) fn run(command: Audit, layout: &Layout) -> Result<u8, Failure> {
         }
         Audit::Export(export) => export::run(&export, layout).map_err(unanswered),
         Audit::Query(query) => query::query(&query, layout).map_err(unanswered),
-        Audit::Verify { log, keys, checkpoint, witnesses } => {
+        Audit::Verify { log, keys, checkpoint, witnesses, timestamp_ca } => {
             let trusted = keys::trusted(&keys, &witnesses, layout).map_err(unanswered)?;
-            path(&log, layout)
-                .and_then(|path| verify::verify(&path, &trusted, &checkpoint))
-                .map_err(unanswered)
+            let path = path(&log, layout).map_err(unanswered)?;
+            match verify::verify(&path, &trusted, &checkpoint).map_err(unanswered)? {
+                0 => timestamp::told(&path, timestamp_ca.as_deref(), layout).map_err(unanswered),
+                no => Ok(no),
+            }
+        }
+        Audit::Timestamp(typed) => timestamp::run(&typed, layout).map_err(unanswered),
+        Audit::Recover { logs, keys } => {
+            let keys = keys::named(&keys, layout).map_err(unanswered)?;
+            recover::recover(&logs, &keys, layout).map_err(unanswered)
         }
         Audit::Prove { record, log, keys, checkpoint, output } => {
             let keys = keys::named(&keys, layout).map_err(negative)?;

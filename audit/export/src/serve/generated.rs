@@ -25,7 +25,7 @@ pub struct Place {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WatchResponse {
-    #[prost(oneof = "watch_response::Kind", tags = "1, 2, 3")]
+    #[prost(oneof = "watch_response::Kind", tags = "1, 2, 3, 4")]
     pub kind: ::core::option::Option<watch_response::Kind>,
 }
 /// Nested message and enum types in `WatchResponse`.
@@ -38,6 +38,8 @@ pub mod watch_response {
         Lost(super::Lost),
         #[prost(message, tag = "3")]
         Halted(super::Halted),
+        #[prost(message, tag = "4")]
+        Delayed(super::Delayed),
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -61,7 +63,15 @@ pub struct Lost {
     #[prost(uint64, tag = "2")]
     pub records: u64,
 }
-/// The log is not whole, or cannot be read: nothing more of this sandbox comes. Other logs go on.
+/// The log cannot be read now. It is tried again, and goes on where it was; other logs go on meanwhile.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Delayed {
+    #[prost(string, tag = "1")]
+    pub sandbox: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub cause: ::prost::alloc::string::String,
+}
+/// The log is not whole: nothing more of this sandbox comes. Other logs go on.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Halted {
     #[prost(string, tag = "1")]

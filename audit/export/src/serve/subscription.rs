@@ -4,6 +4,8 @@
 //! Passing (the client has it) ─┐
 //! Skipping (it wants no past) ─┴─► Live ─► Halted (the log is not whole)
 //! ```
+//! A log that cannot be read now is tried again, in the stage in which it was.
+//!
 //! One record is in memory at a time, and as many events as the channel takes wait for a client that is slow.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,12 +17,14 @@ use audit::Record;
 use audit::log::{LogError, Mark};
 use audit_watch::FeedEvent;
 use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::generated::feed_server::Feed;
 use super::generated::watch_response::Kind;
-use super::generated::{Event, Halted, Lost, Start, Surface, WatchRequest, WatchResponse};
+use super::generated::{Delayed, Event, Halted, Lost, Start, Surface, WatchRequest, WatchResponse};
+use crate::Pace;
 use crate::logs::{self, Changes, Log};
 use crate::records::Records;
 
@@ -124,6 +128,8 @@ struct Subscription {
 /// How far it is with a log.
 struct Place {
     mark: Mark,
+    /// How often in a row it could not be read.
+    failures: u32,
     /// The last record that the client has, or does not want.
     last: Option<u64>,
     stage: Stage,
@@ -150,6 +156,8 @@ enum Ended {
 enum Rest {
     None,
     More,
+    /// It cannot be read before then.
+    Later(Instant),
 }
 
 impl Subscription {
@@ -162,10 +170,20 @@ impl Subscription {
         }
         let mut changes = Changes::new(&self.root, Duration::ZERO).map_err(unwatched)?;
         let mut left = BTreeSet::new();
+        let mut later: BTreeMap<String, Instant> = BTreeMap::new();
         loop {
-            for log in changes.next(std::mem::take(&mut left)).await.map_err(unwatched)? {
-                if self.wants(&log.sandbox) && self.turn(&log).await? == Rest::More {
-                    left.insert(log.sandbox);
+            left.extend(due(&mut later));
+            let next = later.values().min().copied();
+            let changed = tokio::select! {
+                changed = changes.next(std::mem::take(&mut left)) => changed.map_err(unwatched)?,
+                () = until(next) => continue,
+            };
+            for log in changed {
+                let rest = if self.wants(&log.sandbox) { self.turn(&log).await? } else { Rest::None };
+                match rest {
+                    Rest::None => {}
+                    Rest::More => drop(left.insert(log.sandbox)),
+                    Rest::Later(then) => drop(later.insert(log.sandbox, then)),
                 }
                 // Going over a long past, it does not keep the other calls waiting.
                 tokio::task::yield_now().await;
@@ -186,14 +204,14 @@ impl Subscription {
                 (None, Start::First) => Stage::Live,
                 (None, Start::Unspecified) => Stage::Skipping,
             };
-            self.places.insert(log.sandbox, Place { mark: Mark::START, last, stage });
+            self.places.insert(log.sandbox, Place { mark: Mark::START, failures: 0, last, stage });
         }
         Ok(())
     }
 
     /// Some records of one log.
     async fn turn(&mut self, log: &Log) -> Result<Rest, Ended> {
-        let whole = || Place { mark: Mark::START, last: None, stage: Stage::Live };
+        let whole = || Place { mark: Mark::START, failures: 0, last: None, stage: Stage::Live };
         let mut place = self.places.remove(&log.sandbox).unwrap_or_else(whole);
         let rest = self.read(log, &mut place).await;
         self.places.insert(log.sandbox.clone(), place);
@@ -206,7 +224,7 @@ impl Subscription {
         }
         let mut records = match Records::open(&log.path, &place.mark) {
             Ok(records) => records,
-            Err(error) => return self.halt(log, place, &said(&error)).await,
+            Err(error) => return self.failed(log, place, &error).await,
         };
         for _nth in 0..TURN {
             let record = match records.next(&mut 0) {
@@ -215,8 +233,9 @@ impl Subscription {
                     return self.halt(log, place, "it holds the log of another sandbox").await;
                 }
                 Ok(None) => return place.ended(&log.sandbox),
-                Err(error) => return self.halt(log, place, &said(&error)).await,
+                Err(error) => return self.failed(log, place, &error).await,
             };
+            place.failures = 0;
             place.mark = records.reader().mark();
             if let Some(lost) = place.passes(&record) {
                 self.send(log, lost, record).await?;
@@ -237,6 +256,20 @@ impl Subscription {
         let (sequence, json) = (event.sequence, event.to_json());
         let (surface, sandbox) = (surface.into(), log.sandbox.clone());
         self.say(Kind::Event(Event { surface, sandbox, sequence, json })).await
+    }
+
+    /// What is wrong with the log ends it; what passes is told once, and tried again.
+    async fn failed(&self, log: &Log, place: &mut Place, error: &LogError) -> Result<Rest, Ended> {
+        let cause = crate::service::one_line(error);
+        if !error.passes() {
+            return self.halt(log, place, &cause).await;
+        }
+        place.failures += 1;
+        if place.failures == 1 {
+            let sandbox = log.sandbox.clone();
+            self.say(Kind::Delayed(Delayed { sandbox, cause })).await?;
+        }
+        Ok(Rest::Later(Instant::now() + Pace::default().wait(place.failures, None)))
     }
 
     async fn halt(&self, log: &Log, place: &mut Place, cause: &str) -> Result<Rest, Ended> {
@@ -299,6 +332,15 @@ fn refused(status: Status) -> Ended {
     Ended::Refused(Box::new(status))
 }
 
-fn said(error: &LogError) -> String {
-    crate::service::one_line(error)
+/// The logs whose time has come.
+fn due(later: &mut BTreeMap<String, Instant>) -> BTreeSet<String> {
+    let now = Instant::now();
+    later.extract_if(.., |_sandbox, then| *then <= now).map(|(sandbox, _then)| sandbox).collect()
+}
+
+async fn until(then: Option<Instant>) {
+    match then {
+        Some(then) => tokio::time::sleep_until(then).await,
+        None => std::future::pending().await,
+    }
 }

@@ -264,6 +264,33 @@ async fn what_was_removed_or_edited_is_told() {
     assert!(halted.cause.starts_with("record 7: "), "{}", halted.cause);
 }
 
+/// What passes ends nothing: it is told once, and the log goes on where it was.
+#[tokio::test]
+async fn a_log_that_cannot_be_read_for_a_while_goes_on() {
+    let (rig, mut log) = Rig::with(10).await;
+    log.rotate();
+    log.append(2);
+    let mut stream = rig.watch(from_first()).await;
+    assert_eq!(numbers(&mut stream, 12).await, (1..=12).collect::<Vec<_>>());
+    // A directory where the next segment should be: it opens, and cannot be read.
+    log.rotate();
+    let segment = log.directory.join(audit::log::segments::name(3));
+    std::fs::create_dir(&segment).unwrap();
+    let Kind::Delayed(delayed) = next(&mut stream).await else { panic!("it was not told") };
+    assert_eq!(delayed.sandbox, SANDBOX);
+    std::fs::remove_dir(&segment).unwrap();
+    log.append(5);
+    assert_eq!(numbers(&mut stream, 5).await, (13..=17).collect::<Vec<_>>());
+    // A second time it is told again, and what is wrong with the log still ends it.
+    log.rotate();
+    let segment = log.directory.join(audit::log::segments::name(4));
+    std::fs::create_dir(&segment).unwrap();
+    assert!(matches!(next(&mut stream).await, Kind::Delayed(_)));
+    std::fs::remove_dir(&segment).unwrap();
+    std::fs::write(&segment, "{}\n").unwrap();
+    assert!(matches!(next(&mut stream).await, Kind::Halted(_)));
+}
+
 #[tokio::test]
 async fn a_socket_that_was_left_behind_is_replaced_and_one_in_use_is_not() {
     let (rig, _log) = Rig::with(1).await;

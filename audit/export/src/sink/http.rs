@@ -30,7 +30,7 @@ const MOST: usize = 1024 * 1024;
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// A receiver behind HTTP.
-pub(super) struct Receiver {
+pub(crate) struct Receiver {
     client: Client<Connector, Full<Bytes>>,
     base: String,
     secrets: Vec<SecretHeader>,
@@ -45,21 +45,21 @@ struct SecretHeader {
 }
 
 /// What a receiver answered with success.
-pub(super) struct Answer {
-    pub(super) body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) body: Bytes,
 }
 
 /// What is asked.
-pub(super) struct Question {
+pub(crate) struct Question {
     /// Added to the base URL.
-    pub(super) path: String,
-    pub(super) content_type: &'static str,
-    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
-    pub(super) body: Bytes,
+    pub(crate) path: String,
+    pub(crate) content_type: &'static str,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) body: Bytes,
 }
 
 impl Receiver {
-    pub(super) fn new(target: HttpTarget) -> Result<Self, TargetError> {
+    pub(crate) fn new(target: HttpTarget) -> Result<Self, TargetError> {
         let url = target.url.trim_end_matches('/').to_owned();
         let parsed: Option<Uri> = url.parse().ok();
         let is_ours = |uri: &Uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some();
@@ -86,7 +86,7 @@ impl Receiver {
     }
 
     /// Posts, and sorts the answer: 400, 413 and 422 are about the content; any other than success is for later.
-    pub(super) async fn post(&mut self, question: Question) -> Result<Answer, Refusal> {
+    pub(crate) async fn post(&mut self, question: Question) -> Result<Answer, Refusal> {
         let request = self.request(question)?;
         let exchange = self.exchange(request);
         let late = || Refusal::later(format_args!("no answer within {} s", PATIENCE.as_secs()));

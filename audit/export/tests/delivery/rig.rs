@@ -16,6 +16,9 @@ use crate::logs::TestLog;
 
 pub(crate) const SANDBOX: &str = "test-0a1b2c3d";
 
+/// Held while a program is started: until it runs, it has what the tests beside it have open, locks of exports included.
+pub(crate) static STARTING: Mutex<()> = Mutex::new(());
+
 /// The directories of one export.
 pub(crate) struct Rig {
     pub(crate) folder: tempfile::TempDir,
@@ -62,6 +65,7 @@ impl Rig {
             notices.lock().unwrap().push(notice);
             told.notify_one();
         };
+        let _no_program_starts = STARTING.lock().unwrap();
         Service::new(export, Arc::new(AtomicU64::new(0)), Box::new(report))
     }
 
@@ -74,11 +78,19 @@ impl Rig {
     /// The same, until the first notice: there it is stopped, as by a signal.
     pub(crate) async fn until_notice(&self, target: Target, format: Format) -> Notice {
         let mut service = self.service(target, format).unwrap();
+        let notice = async {
+            loop {
+                if let Some(notice) = self.notices.lock().unwrap().pop() {
+                    return notice;
+                }
+                // Also of one that a drain has taken.
+                self.told.notified().await;
+            }
+        };
         tokio::select! {
             done = service.drain() => panic!("it ended without a notice: {done:?}"),
-            () = self.told.notified() => {}
+            notice = notice => notice,
         }
-        self.notices.lock().unwrap().remove(0)
     }
 
     /// Why nothing can be delivered.

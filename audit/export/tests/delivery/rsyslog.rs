@@ -12,7 +12,7 @@ use audit_export::sink::{SyslogTarget, Target, TlsFiles, Transport};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::rig::Rig;
+use crate::rig::{Rig, STARTING};
 use crate::tls::Authority;
 
 /// How long the program may take to begin, on a machine with much to do.
@@ -53,6 +53,7 @@ action(type="omfile" file="{output}" template="parts")
         fs::write(&file, config).unwrap();
         // Opened for both ways, opening waits for nobody.
         let port_file = File::options().read(true).write(true).open(&port).unwrap();
+        let starting = STARTING.lock().unwrap();
         let child = Command::new("/usr/sbin/rsyslogd")
             .args(["-n", "-f"])
             .arg(&file)
@@ -61,6 +62,7 @@ action(type="omfile" file="{output}" template="parts")
             .stdin(Stdio::null())
             .spawn()
             .expect("cargo xtask setup installs rsyslog");
+        drop(starting);
         Self { child, port: number(port_file), output }
     }
 

@@ -7,6 +7,8 @@ mod once;
 mod since;
 mod status;
 
+pub(super) use configured::http_target;
+
 use std::path::PathBuf;
 
 use manager::failure::Failure;

@@ -40,7 +40,7 @@ pub(super) fn check(file: &Path, trusted: &Trusted) -> Result<u8, Failure> {
         return Err(Failure::new("no key is known here", "name the key of whoever signed with --key"));
     }
     let checked = text.parse::<Proof>().and_then(|proof| {
-        let missing = missing(std::slice::from_ref(proof.note()), &trusted.witnesses)?;
+        let missing = missing(proof.note(), &trusted.witnesses)?;
         proof.check(&trusted.keys).map(|checked| (checked, missing))
     });
     match checked {
@@ -63,10 +63,10 @@ pub(super) fn check(file: &Path, trusted: &Trusted) -> Result<u8, Failure> {
     }
 }
 
-/// The first witness that cosigned none of these.
-fn missing<'a>(notes: &[Note], witnesses: &'a [VerifyingKey]) -> Result<Option<&'a str>, VerifyError> {
+/// The first witness that has not cosigned it.
+fn missing<'a>(note: &Note, witnesses: &'a [VerifyingKey]) -> Result<Option<&'a str>, VerifyError> {
     for witness in witnesses {
-        if verify::cosigned(notes, witness)?.is_none() {
+        if verify::cosigned([Ok(note.clone())], witness)?.is_none() {
             return Ok(Some(witness.name()));
         }
     }

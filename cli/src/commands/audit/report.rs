@@ -99,8 +99,7 @@ fn read(path: &Path, period: &Period, keys: &[VerifyingKey], facts: &mut Facts) 
             }
         }
     }
-    let checkpoint =
-        verify::notes(path).ok().and_then(|(notes, _rest)| notes.last().map(|note| note.text().to_owned()));
+    let checkpoint = verify::newest_note(path).ok().flatten().map(|note| note.text().to_owned());
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     facts.log(LogFacts { sandbox: name, verified, checkpoint });
     Ok(())

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use audit::checkpoint::{Note, VerifyingKey};
-use audit::log::LogError;
-use audit::verify::{self, LastNote, Verified, VerifyError};
+use audit::log::{Fault, LogError};
+use audit::verify::{self, LastNote, Notes, Verified, VerifyError};
 use manager::failure::{Failure, chain};
 
 use super::keys::Trusted;
@@ -16,33 +16,32 @@ pub(super) fn verify(path: &Path, trusted: &Trusted, others: &[PathBuf]) -> Resu
     for file in others {
         kept.extend(read_notes(file)?);
     }
-    if keys.is_empty() && (!kept.is_empty() || verify::notes(path).is_ok_and(|(notes, _)| !notes.is_empty()))
-    {
+    if keys.is_empty() && (!kept.is_empty() || verify::newest_note(path).is_ok_and(|note| note.is_some())) {
         return Err(Failure::new("no key is known here", "name the key of whoever signed with --key"));
     }
     match verify::verify(path, keys, &kept) {
         Ok(verified) => {
             tell(path, &verified);
-            witnessed(path, kept, &trusted.witnesses)
+            witnessed(path, &kept, &trusted.witnesses)
         }
         Err(VerifyError::Log(error @ (LogError::Open(_) | LogError::Read { .. }))) => Err(bad_log(&error)),
         Err(error @ VerifyError::Read(..)) => Err(bad_log(&error)),
         Err(error) => {
             println!("{}: NOT intact: {}", path.display(), chain(&error));
+            if matches!(error, VerifyError::Log(LogError::Bad { fault: Fault::Unfinished, .. })) {
+                println!("`openshell audit recover` closes a log whose writer or machine was stopped");
+            }
             Ok(NO)
         }
     }
 }
 
 /// Whether every witness has cosigned a checkpoint of the log, here or kept elsewhere.
-fn witnessed(path: &Path, mut notes: Vec<Note>, witnesses: &[VerifyingKey]) -> Result<u8, Failure> {
-    if witnesses.is_empty() {
-        return Ok(0);
-    }
-    notes.extend(verify::notes(path).map_err(|error| bad_log(&error))?.0);
+fn witnessed(path: &Path, kept: &[Note], witnesses: &[VerifyingKey]) -> Result<u8, Failure> {
     let mut answer = 0;
     for witness in witnesses {
-        match verify::cosigned(&notes, witness) {
+        let own = Notes::of(path).map_err(|error| bad_log(&error))?;
+        match verify::cosigned(kept.iter().cloned().map(Ok).chain(own), witness) {
             Ok(Some(checkpoint)) => println!("cosigned by {}: {} records", witness.name(), checkpoint.size),
             Ok(None) => {
                 println!("NOT cosigned by {}", witness.name());

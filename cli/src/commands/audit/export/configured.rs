@@ -104,7 +104,7 @@ fn syslog_target(name: &str, syslog: &SyslogExport) -> Result<SyslogTarget, Fail
     })
 }
 
-fn http_target(http: &HttpExport) -> HttpTarget {
+pub(in super::super) fn http_target(http: &HttpExport) -> HttpTarget {
     HttpTarget {
         url: http.url.clone(),
         tls: TlsFiles { ca: http.ca.clone(), certificate: http.certificate.clone(), key: http.key.clone() },

@@ -1,0 +1,228 @@
+//! Starts both processes on a log as the manager does, also on one that others left.
+
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, IoSlice, Write as _};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
+
+use audit::checkpoint::{VerifyingKey, new_pem, public, read_pem};
+use audit::client::Blocking;
+use audit::log::{packed, segments};
+use audit::verify::{CHECKPOINTS, Interrupted};
+use audit::{Action, Decision, Event, Object, Receipt};
+use command_fds::{CommandFdExt as _, FdMapping};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use serde::Serialize;
+use wire::audit::{
+    AuditClient, AuditConfig, AuditEvent, AuditSync, OnFull, SignConfig, SignEvent, SignResumed, SigningKey,
+};
+use wire::secret::Secret;
+use wire::spawn::{CONFIG_FD, FIRST_RESOURCE_FD, Fd, STATUS_FD};
+
+const SANDBOX: &str = "test-0a1b2c3d";
+
+/// A log, and who signs it.
+pub(crate) struct Rig {
+    _directory: tempfile::TempDir,
+    pub(crate) log: PathBuf,
+    pem: String,
+}
+
+/// Both processes, and the clients' sockets.
+pub(crate) struct Running {
+    pub(crate) writer: Child,
+    pub(crate) signer: Child,
+    pub(crate) clients: Vec<UnixStream>,
+    /// Hands over segments until the writer is gone.
+    pub(crate) feeding: JoinHandle<()>,
+}
+
+/// A process that was started, and what it reports.
+struct Started {
+    child: Child,
+    events: BufReader<File>,
+}
+
+#[derive(Default)]
+struct Resources(Vec<OwnedFd>);
+
+impl Resources {
+    fn add(&mut self, fd: impl Into<OwnedFd>) -> Fd {
+        self.0.push(fd.into());
+        Fd(FIRST_RESOURCE_FD.0 + i32::try_from(self.0.len() - 1).unwrap())
+    }
+}
+
+impl Rig {
+    pub(crate) fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let log = directory.path().join(SANDBOX);
+        fs::create_dir(&log).unwrap();
+        Self { _directory: directory, log, pem: new_pem().unwrap().to_string() }
+    }
+
+    pub(crate) fn keys(&self) -> [VerifyingKey; 1] {
+        [VerifyingKey::new("test", public(&read_pem(&self.pem).unwrap())).unwrap()]
+    }
+
+    /// Starts both on the log as it is. They are ready.
+    pub(crate) fn go_on<const N: usize>(&self, clients: [&str; N]) -> Running {
+        if segments::list(&self.log).unwrap().is_empty() {
+            return self.run(clients, (new_segment(&self.log, 1), 1), None);
+        }
+        let left = Interrupted::read(&self.log, &self.keys()).unwrap();
+        let segment = left.settle(&[]).unwrap();
+        self.run(clients, (segment, left.segment), Some(&left))
+    }
+
+    fn run<const N: usize>(
+        &self,
+        clients: [&str; N],
+        (segment, number): (File, u64),
+        left: Option<&Interrupted>,
+    ) -> Running {
+        let (mut to_signer, leaves) = UnixStream::pair().unwrap();
+        let mut signer = self.sign(leaves, left.map(|left| left.signer.clone()));
+        let event: SignEvent = signer.event();
+        assert!(matches!(event, SignEvent::Ready { .. }), "{event:?}");
+        for leaf in left.iter().flat_map(|left| &left.leaves) {
+            to_signer.write_all(leaf.as_bytes()).unwrap();
+        }
+        let (ours, theirs): (Vec<_>, Vec<_>) =
+            clients.iter().map(|_client| UnixStream::pair().unwrap()).unzip();
+        let mut resources = Resources::default();
+        let (manager, segments) = UnixStream::pair().unwrap();
+        let config = AuditConfig {
+            version: wire::VERSION,
+            tenant: wire::id::TenantId::default(),
+            agent: "test".to_owned(),
+            sandbox: SANDBOX.to_owned().try_into().unwrap(),
+            log: resources.add(segment),
+            resumed: left.map(|left| left.writer.clone()),
+            segments: Some(resources.add(segments)),
+            segment_bytes: 16 * 1024,
+            sync: AuditSync::Interval(1),
+            on_full: OnFull::Deny,
+            signer: Some(resources.add(to_signer)),
+            clients: clients
+                .into_iter()
+                .zip(theirs)
+                .map(|(name, socket)| AuditClient { name: name.to_owned(), socket: resources.add(socket) })
+                .collect(),
+            user: None,
+        };
+        let writer = Path::new(env!("CARGO_BIN_EXE_openshell-sign")).with_file_name("openshell-audit");
+        assert!(writer.exists(), "cargo build --release --package audit makes {}", writer.display());
+        let mut writer = start(&writer, &config, resources);
+        let event: AuditEvent = writer.event();
+        assert!(matches!(event, AuditEvent::Ready { .. }), "{event:?}");
+        let (log, events) = (self.log.clone(), writer.events);
+        let feeding = std::thread::spawn(move || feed(&log, number, (events, &manager)));
+        Running { writer: writer.child, signer: signer.child, clients: ours, feeding }
+    }
+
+    fn sign(&self, leaves: UnixStream, resumed: Option<SignResumed>) -> Started {
+        let mut resources = Resources::default();
+        let checkpoints = self.log.join(CHECKPOINTS);
+        let checkpoints = File::options().append(true).create(true).open(checkpoints).unwrap();
+        let config = SignConfig {
+            version: wire::VERSION,
+            sandbox: SANDBOX.to_owned().try_into().unwrap(),
+            name: "test".to_owned(),
+            key: SigningKey::Pem(Secret::new(self.pem.clone())),
+            leaves: resources.add(leaves),
+            resumed,
+            checkpoints: vec![resources.add(checkpoints)],
+            interval_ms: 1,
+            on_full: OnFull::Deny,
+            user: None,
+        };
+        start(Path::new(env!("CARGO_BIN_EXE_openshell-sign")), &config, resources)
+    }
+
+    /// Why a signer does not go on from this.
+    pub(crate) fn refused(&self, from: SignResumed) -> String {
+        let (_writer, leaves) = UnixStream::pair().unwrap();
+        let mut signer = self.sign(leaves, Some(from));
+        let event: SignEvent = signer.event();
+        signer.child.wait().unwrap();
+        let SignEvent::Failed { cause, .. } = event else { panic!("{event:?}") };
+        cause
+    }
+}
+
+impl Started {
+    fn event<E: serde::de::DeserializeOwned>(&mut self) -> E {
+        let mut line = String::new();
+        self.events.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap()
+    }
+}
+
+fn start(program: &Path, config: &impl Serialize, Resources(resources): Resources) -> Started {
+    let (config_read, mut config_write) = std::io::pipe().unwrap();
+    config_write.write_all(&serde_json::to_vec(config).unwrap()).unwrap();
+    drop(config_write);
+    let (status_read, status_write) = std::io::pipe().unwrap();
+    let fixed = [(CONFIG_FD.0, OwnedFd::from(config_read)), (STATUS_FD.0, status_write.into())];
+    let numbered = (FIRST_RESOURCE_FD.0..).zip(resources);
+    let mappings = fixed.into_iter().chain(numbered);
+    let mappings = mappings.map(|(child_fd, parent_fd)| FdMapping { parent_fd, child_fd }).collect();
+    let mut command = Command::new(program);
+    command.fd_mappings(mappings).unwrap().stdin(Stdio::null()).stderr(Stdio::null());
+    let child = command.spawn().unwrap();
+    Started { child, events: BufReader::new(File::from(OwnedFd::from(status_read))) }
+}
+
+/// What the manager does for a writer, until that is gone.
+fn feed(log: &Path, mut last: u64, (events, writer): (BufReader<File>, &UnixStream)) {
+    for line in events.lines() {
+        match serde_json::from_str(&line.unwrap()).unwrap() {
+            AuditEvent::SegmentFull => {
+                last += 1;
+                hand_over(writer, &new_segment(log, last));
+            }
+            AuditEvent::SegmentClosed => packed::pack(log, last - 1).unwrap(),
+            // Without its signer.
+            AuditEvent::Failed { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn new_segment(log: &Path, number: u64) -> File {
+    let path = log.join(segments::name(number));
+    let file = File::options().read(true).append(true).create_new(true).open(path).unwrap();
+    file.try_lock().unwrap();
+    file
+}
+
+fn hand_over(writer: &UnixStream, segment: &File) {
+    let files = [segment.as_fd()];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    assert!(ancillary.push(SendAncillaryMessage::ScmRights(&files)));
+    // A writer that was killed takes none.
+    let _gone = sendmsg(writer, &[IoSlice::new(b"s")], &mut ancillary, SendFlags::NOSIGNAL);
+}
+
+/// Appends as fast as receipts come, until the writer is gone.
+pub(crate) fn append_on_a_thread((socket, client): (UnixStream, u64)) -> JoinHandle<Vec<Receipt>> {
+    std::thread::spawn(move || {
+        let mut client_end = Blocking::new(socket);
+        let event = |number: u64| Event {
+            object: Some(Object::destination("api.example.com", 443).with_request(
+                "GET",
+                &format!("/item/{client}/{number}"),
+                None,
+            )),
+            decision: Some(Decision::Allow),
+            ..Event::new(Action::NetworkRequest)
+        };
+        (1..).map_while(|number| client_end.append(&event(number)).ok()?.receipt()).collect()
+    })
+}

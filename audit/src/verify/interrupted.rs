@@ -1,0 +1,254 @@
+//! What a crash left of a log, so that a writer and a signer can go on with it.
+//!
+//! Nothing that is wrong is taken for a crash: up to the last whole record the log must be what was signed, and only the end of
+//! its last segment and of the files of checkpoints may be unfinished. What no checkpoint covers anybody may have written; the
+//! writer records from where on that is so.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use wire::audit::{LogResumed, SignResumed};
+use wire::id::{SandboxId, TenantId};
+
+use super::claims::Claims;
+use super::{LastNote, Notes, VerifyError, begun, newest_note, open};
+use crate::checkpoint::VerifyingKey;
+use crate::log::{Fault, LogError, Mark, Position, Reader, Segments, packed, segments};
+use crate::record::Record;
+use crate::tree::{Frontier, TreeHash, leaf};
+
+/// A log as its writer left it.
+#[derive(Debug)]
+pub struct Interrupted {
+    /// The log.
+    pub log: PathBuf,
+    /// Number of the segment that is gone on with.
+    pub segment: u64,
+    /// What the writer has to know.
+    pub writer: LogResumed,
+    /// What the signer has to know.
+    pub signer: SignResumed,
+    /// The leaves since the newest checkpoint, which the signer gets first.
+    pub leaves: Vec<TreeHash>,
+    /// Whole records.
+    pub records: u64,
+    /// Whether the beginning of another stands behind them.
+    pub is_unfinished: bool,
+    /// Whose log it is: sandbox, tenant, agent. `None`: it has no record.
+    pub owner: Option<(SandboxId, TenantId, String)>,
+    checkpoints: LastNote,
+}
+
+impl Interrupted {
+    /// Reads a log to its end.
+    ///
+    /// # Errors
+    /// It is not what was signed, or not whole.
+    pub fn read(log: &Path, keys: &[VerifyingKey]) -> Result<Self, VerifyError> {
+        let failed = |error| VerifyError::Read("the log", error);
+        let numbers = segments::list(log).map_err(failed)?;
+        let begun = begun(log)?;
+        let mut reader = open(log, &begun)?;
+        let mut walk = Walk::new(&begun.frontier, &begun.mark);
+        let first = walk.next(&mut reader)?;
+        let sandbox = reader.sandbox().map(SandboxId::as_str);
+        let mut claims = Claims::new(Notes::of(log)?, &[], keys, sandbox)?;
+        // Without a checkpoint there is nothing that the signer could hold the tree to, and it needs no leaf.
+        walk.collects = claims.is_any();
+        claims.pass_below(begun.mark.sequence)?;
+        walk.check(&mut reader, first, &mut claims)?;
+        let (owner, records) = (walk.owner.take(), reader.summary().records);
+        let note = claims.passed().map(|(_checkpoint, note)| note.to_string());
+        let (_count, newest, checkpoints, _end) = claims.finish()?;
+        let signed = newest.map_or(0, |newest| newest.size);
+        if signed > records {
+            return Err(VerifyError::Truncated { records, signed });
+        }
+        let segment = walk.goes_on_in(log, &numbers, reader.mark()).map_err(failed)?;
+        let last_hash = segment.last_hash.to_string();
+        let tree = if walk.collects { walk.signed } else { walk.tree };
+        let tree = serde_json::to_string(&tree).expect("a tree of hashes is JSON");
+        Ok(Self {
+            log: log.to_owned(),
+            segment: segment.position.segment,
+            writer: LogResumed { records: segment.sequence, last_hash, signed },
+            signer: SignResumed { note, tree },
+            leaves: walk.leaves,
+            records,
+            is_unfinished: walk.is_unfinished,
+            owner,
+            checkpoints,
+        })
+    }
+
+    /// Whether the log ended as it should: nothing is unfinished, and all is signed if anything is.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        let all_signed = self.signer.note.is_none() || self.writer.signed == self.records;
+        !self.is_unfinished && all_signed && self.checkpoints == LastNote::Whole
+    }
+
+    /// Clears away what nobody reads: an empty segment behind the last one, halves of checkpoints in the log's file and its
+    /// `copies`, and a segment that was being packed. Opens the segment that is gone on with.
+    ///
+    /// # Errors
+    /// The disk does not do it, or another writer has the log.
+    pub fn settle(&self, copies: &[PathBuf]) -> io::Result<File> {
+        let segment = self.log.join(segments::name(self.segment));
+        let file = File::options().read(true).append(true).create(true).mode(0o600).open(segment)?;
+        file.try_lock()?;
+        for number in segments::list(&self.log)? {
+            let plain = self.log.join(segments::name(number));
+            if number > self.segment {
+                fs::remove_file(plain)?;
+            } else if number < self.segment && plain.exists() {
+                packed::pack(&self.log, number)?;
+            }
+        }
+        File::open(&self.log)?.sync_all()?;
+        for file in std::iter::once(&self.log.join(super::CHECKPOINTS)).chain(copies) {
+            cut_off_half(file)?;
+        }
+        Ok(file)
+    }
+}
+
+/// Takes off what stands behind the last whole checkpoint: what comes after half of one could not be read.
+fn cut_off_half(checkpoints: &Path) -> io::Result<()> {
+    let mut notes = Notes::in_file(checkpoints).map_err(io::Error::other)?;
+    for note in &mut notes {
+        note.map_err(io::Error::other)?;
+    }
+    if notes.behind() == LastNote::Whole {
+        return Ok(());
+    }
+    let file = File::options().write(true).open(checkpoints)?;
+    file.set_len(notes.end())?;
+    file.sync_all()
+}
+
+/// Whether a log's end looks as if its writer or its signer had not come to theirs. Cheap: the last record and the newest
+/// checkpoint are read.
+///
+/// # Errors
+/// They cannot be read.
+pub fn looks_interrupted(log: &Path) -> Result<bool, VerifyError> {
+    let failed = |error| VerifyError::Read("the log", error);
+    let Some(last) = last_segment(log).map_err(failed)? else { return Ok(false) };
+    let end = super::prover::end(&last).map_err(failed)?;
+    let Some(whole) = end.strip_suffix(b"\n") else { return Ok(!end.is_empty()) };
+    let line = whole.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    // A record longer than what was read, or damaged: reading the log tells.
+    let Ok(record) = serde_json::from_slice::<Record>(line) else { return Ok(true) };
+    let newest = newest_note(log)?;
+    let covered = newest.and_then(|note| crate::checkpoint::Checkpoint::parse(note.text()).ok());
+    Ok(covered.is_some_and(|covered| covered.size < record.sequence))
+}
+
+/// The last segment with something in it. If it is a packed one, its end is none of a record.
+fn last_segment(log: &Path) -> io::Result<Option<PathBuf>> {
+    for number in segments::list(log)?.into_iter().rev() {
+        let path = log.join(segments::name(number));
+        match fs::metadata(&path) {
+            Ok(metadata) if metadata.len() > 0 => return Ok(Some(path)),
+            Ok(_empty) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Some(log.join(segments::packed_name(number))));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+/// On the way through the records.
+struct Walk {
+    tree: Frontier,
+    /// The tree under the newest checkpoint, and the leaves since.
+    signed: Frontier,
+    leaves: Vec<TreeHash>,
+    collects: bool,
+    /// Where the present segment begins, and what stands before it.
+    segment: Mark,
+    is_unfinished: bool,
+    owner: Option<(SandboxId, TenantId, String)>,
+}
+
+impl Walk {
+    fn new(tree: &Frontier, segment: &Mark) -> Self {
+        let (signed, tree) = (tree.clone(), tree.clone());
+        Self {
+            tree,
+            signed,
+            leaves: Vec::new(),
+            collects: false,
+            segment: *segment,
+            is_unfinished: false,
+            owner: None,
+        }
+    }
+
+    /// The segment to go on in, and what stands before it: the present one, or an empty one behind it. `end`: behind the last
+    /// whole record.
+    fn goes_on_in(&self, log: &Path, numbers: &[u64], end: Mark) -> io::Result<Mark> {
+        let present = self.segment.position.segment;
+        for number in numbers.iter().filter(|number| **number > present) {
+            if fs::metadata(log.join(segments::name(*number)))?.len() > 0 {
+                let what = "a segment stands behind one that ends within a record: no writer leaves that";
+                return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+            }
+        }
+        if self.is_unfinished || log.join(segments::name(present)).exists() {
+            return Ok(self.segment);
+        }
+        // It was closed and is packed.
+        Ok(Mark { position: Position { segment: present + 1, offset: 0 }, ..end })
+    }
+
+    /// The leaf of the next whole record.
+    fn next(&mut self, reader: &mut Reader<Segments>) -> Result<Option<TreeHash>, VerifyError> {
+        let before = reader.mark();
+        let line = match reader.next_line() {
+            Ok(line) => line.map(leaf),
+            Err(LogError::Bad { fault: Fault::Unfinished, .. }) => {
+                self.is_unfinished = true;
+                None
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let position = reader.at();
+        if position.segment > self.segment.position.segment {
+            self.segment = Mark { position, ..before };
+        }
+        if line.is_some() && self.owner.is_none() {
+            let record: Option<Record> = serde_json::from_slice(reader.line()).ok();
+            self.owner = record.map(|record| (record.sandbox, record.tenant, record.agent));
+        }
+        Ok(line)
+    }
+
+    fn check(
+        &mut self,
+        reader: &mut Reader<Segments>,
+        first: Option<TreeHash>,
+        claims: &mut Claims<'_>,
+    ) -> Result<(), VerifyError> {
+        let mut next = first;
+        let mut since = self.tree.size() + 1;
+        loop {
+            if claims.check(&self.tree, since)? {
+                since = self.tree.size() + 1;
+                self.signed = self.tree.clone();
+                self.leaves.clear();
+            }
+            let Some(leaf) = next else { return Ok(()) };
+            self.tree.push(leaf);
+            if self.collects {
+                self.leaves.push(leaf);
+            }
+            next = self.next(reader)?;
+        }
+    }
+}
