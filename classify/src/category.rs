@@ -141,6 +141,13 @@ impl Findings {
         self.0.keys().any(|category| category.class != Class::Injection)
     }
 
+    /// What was found without one category.
+    #[must_use]
+    pub fn without(mut self, category: Category) -> Self {
+        self.0.remove(&category);
+        self
+    }
+
     /// The categories, in a stable order, each with its count.
     pub fn iter(&self) -> impl Iterator<Item = (Category, u32)> {
         self.0.iter().map(|(category, count)| (*category, *count))

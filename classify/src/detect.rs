@@ -8,7 +8,7 @@ mod credential;
 mod digits;
 mod email;
 mod iban;
-mod injection;
+pub(crate) mod injection;
 mod labelled;
 mod payment_card;
 mod phone;
@@ -21,7 +21,7 @@ mod words;
 
 use std::sync::LazyLock;
 
-use super::category::Found;
+use super::category::{Category, Found};
 use injection::Hit;
 use labelled::Label;
 use words::Words;
@@ -56,6 +56,25 @@ static ALL_WORDS: LazyLock<Words> = LazyLock::new(|| {
 /// The label of each of its words, in the order of [`ALL_WORDS`].
 static LABELS: LazyLock<Vec<&'static Label>> =
     LazyLock::new(|| labelled::labels().flat_map(|label| label.words().map(move |_word| label)).collect());
+
+/// What the detectors find.
+pub(crate) fn categories() -> impl Iterator<Item = Category> {
+    let proven = [
+        payment_card::PAYMENT_CARD,
+        social_security::SOCIAL_SECURITY,
+        iban::IBAN,
+        email::EMAIL,
+        phone::PHONE,
+    ];
+    let credentials = credential::kinds().map(Category::credential);
+    let labelled = labelled::labels().map(|label| label.category());
+    proven
+        .into_iter()
+        .chain(credentials)
+        .chain(labelled)
+        .chain(tokens::categories())
+        .chain(injection::CATEGORIES)
+}
 
 impl Detectors {
     /// All detectors.

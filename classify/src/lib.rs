@@ -17,14 +17,17 @@ pub mod fold;
 pub mod property;
 pub mod redact;
 mod seek;
+pub mod unreadable;
 
 pub use category::{Category, Class, Findings, Found};
+pub use detect::injection::{FORGED_ROLE, FORGED_TOOL_CALL};
 
 use std::ops::Range;
 
 use decode::Decoded;
 use detect::Detectors;
 use property::Property;
+use unreadable::{NESTED_TOO_DEEP, TOO_MUCH_ENCODED};
 
 /// Stands between two texts that do not belong together: no detector looks across it. Whoever joins texts makes sure that
 /// none of them holds it.
@@ -37,11 +40,10 @@ const DEPTH: u32 = 2;
 const DECODED_FLOOR: usize = 1 << 20;
 const DECODED_FACTOR: usize = 6;
 
-/// Decoded text did not fit the budget.
-pub const TOO_MUCH_ENCODED: Category = Category::unclassifiable("too-much-encoded-text");
-
-/// Text was still encoded below the deepest layer that is undone.
-pub const NESTED_TOO_DEEP: Category = Category::unclassifiable("nested-encoding");
+/// Every category that can be found, some more than once.
+pub fn categories() -> impl Iterator<Item = Category> {
+    detect::categories().chain(entities::CATEGORIES).chain(property::CATEGORIES).chain(unreadable::ALL)
+}
 
 /// The detectors over a text, and over all that is written in it in disguise.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! `agent.yaml`: what the user wrote, validated. Nothing here touches anything but the files that the
 //! document names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -321,17 +321,31 @@ impl Inference {
             let remedy = "write the name alone, in lower case: api.example.com";
             return Err((format!("inference.hosts: '{host}' is no host of a provider"), remedy.to_owned()));
         }
-        let class = |name: &String| name.split('/').next().unwrap_or_default().to_owned();
-        let is_known = |name: &&String| CLASSES.iter().any(|(known, _)| *known == class(name));
-        match self.rules.keys().find(|name| !is_known(name)) {
-            None => Ok(()),
-            Some(name) => {
-                let classes = CLASSES.map(|(class, _)| class).join(", ");
-                let remedy = format!("name one of {classes}, or a category of it as the audit log has it");
-                Err((format!("inference.rules: '{name}' is no class of data"), remedy))
-            }
+        if let Some(name) = self.directive().misplaced() {
+            let cause =
+                format!("inference.rules: '{name}' is no data, so it can neither be replaced nor stay local");
+            return Err((cause, "write block, or pass (which only marks the prompt)".to_owned()));
         }
+        self.rules.keys().try_for_each(|name| is_found(name))
     }
+}
+
+/// Whether a rule names something that can be found.
+fn is_found(name: &str) -> Result<(), (String, String)> {
+    let classes = CLASSES.map(|(class, _)| class.to_owned());
+    let categories: BTreeSet<String> = classify::categories().map(|category| category.to_string()).collect();
+    if classes.iter().any(|class| class == name) || categories.contains(name) {
+        return Ok(());
+    }
+    let known = classes.iter().chain(&categories).map(String::as_str);
+    let remedy = match policies::yaml::nearest(name, known) {
+        Some(close) => format!("did you mean '{close}'?"),
+        None => format!(
+            "name one of {}, or a category of it as docs/classification.md lists it",
+            classes.join(", ")
+        ),
+    };
+    Err((format!("inference.rules: '{name}' is nothing that is found"), remedy))
 }
 
 impl HostProvider {

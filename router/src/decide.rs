@@ -29,6 +29,8 @@ pub enum Content {
     Local,
     /// What was found goes nowhere.
     Blocked,
+    /// Somebody instructs the model in it who may not, and that goes nowhere.
+    Injected,
 }
 
 /// What a decision is made from.
@@ -97,6 +99,8 @@ pub enum Rule {
     SensitiveToLocal,
     /// Sensitive, and the directive says block.
     SensitiveBlocked,
+    /// Marks of an injected instruction, and the directive says block.
+    InjectionBlocked,
     /// Sensitive, and there is no local server, or the policy does not name it.
     SensitiveWithoutLocal,
     /// What was found could not be replaced.
@@ -123,6 +127,7 @@ pub fn decide(case: Case) -> Verdict {
     let zones = zones.among(providers);
     match (content, session) {
         (Content::Blocked, _) => Verdict::Refuse(Rule::SensitiveBlocked),
+        (Content::Injected, _) => Verdict::Refuse(Rule::InjectionBlocked),
         (Content::Local, _) => stay(zones, Rule::SensitiveToLocal, Rule::SensitiveWithoutLocal),
         (Content::Unredacted, _) => stay(zones, Rule::UnredactedToLocal, Rule::UnredactedWithoutLocal),
         (_, Session::Stays) => stay(zones, Rule::SessionToLocal, Rule::SessionWithoutLocal),
@@ -235,6 +240,7 @@ impl Rule {
             Self::LocalIsAll => "local-is-all",
             Self::SensitiveToLocal => "sensitive-to-local",
             Self::SensitiveBlocked => "sensitive-blocked",
+            Self::InjectionBlocked => "injection-blocked",
             Self::SensitiveWithoutLocal => "sensitive-without-local",
             Self::UnredactedToLocal => "unredacted-to-local",
             Self::UnredactedWithoutLocal => "unredacted-without-local",

@@ -14,7 +14,7 @@ use crate::directive::Directive;
 use crate::known::{Known, ModelName};
 use crate::redact::names::Names;
 use crate::redact::{RedactError, Redactor, Values};
-use crate::wire_api::Call;
+use crate::wire_api::{Call, Endpoint};
 
 /// Judges calls.
 #[derive(Debug)]
@@ -63,9 +63,14 @@ impl Judge {
     #[must_use]
     pub fn judge(&self, call: Call, least: Sensitive, reach: Reach) -> Judged {
         let look = self.classifier.look(call.body(), call.opaque());
+        let look = if call.endpoint() == Endpoint::Completions { look.of_template() } else { look };
         let model = ModelName::of(call.model(), &self.classifier);
-        let word = self.directive.strictest(&look.findings).map(|word| word.max(least));
+        let word = self.directive.strictest(&look.findings, least);
+        let is_blocked = self.directive.blocks_marks(&look.findings);
         let (call, content, names) = match word {
+            other if is_blocked && other != Some(Sensitive::Block) => {
+                (call, Content::Injected, Names::default())
+            }
             Some(Sensitive::Redact) if reach == Reach::Cloud => self.redact(call, &look, least),
             other => (call, content(other), Names::default()),
         };
@@ -73,7 +78,7 @@ impl Judge {
     }
 
     fn redact(&self, call: Call, look: &Look, least: Sensitive) -> (Call, Content, Names) {
-        let word = |category: Category| self.directive.word(category).max(least);
+        let word = |category: Category| self.directive.word(category, least);
         let mut redacted = call.clone();
         let is_wanted = |category| word(category) == Sensitive::Redact;
         // What only the whole call shows to be a value is one in each of its texts.

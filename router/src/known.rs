@@ -28,7 +28,7 @@ impl ModelName {
     pub fn of(name: &str, classifier: &Classifier) -> Self {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/@+ ".contains(&byte);
         let is_name = (1..=LONGEST_NAME).contains(&name.len()) && name.bytes().all(plain);
-        let is_clean = || !classifier.classify(&Node::Text(name.to_owned()), &[]).is_sensitive();
+        let is_clean = || classifier.classify(&Node::Text(name.to_owned()), &[]).is_empty();
         Self((is_name && is_clean()).then(|| name.to_owned()))
     }
 

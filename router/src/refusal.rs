@@ -47,6 +47,10 @@ impl Refusal {
             "the prompt holds sensitive data, and there is no local model server for it that may be used";
         match rule {
             Rule::SensitiveBlocked => forbidden("the prompt holds sensitive data, which the operator blocks"),
+            Rule::InjectionBlocked => {
+                forbidden("the prompt carries marks of an injected instruction, which the operator blocks")
+                    .hint("leave out the text that the categories name, or ask the operator")
+            }
             Rule::SensitiveWithoutLocal => forbidden(without_local),
             Rule::UnredactedWithoutLocal => forbidden(
                 "not all of the prompt's sensitive data can be replaced, and there is no local model server for it that may \

@@ -11,6 +11,8 @@ mod anthropic;
 mod canary;
 #[path = "end_to_end/echo.rs"]
 mod echo;
+#[path = "end_to_end/injection.rs"]
+mod injection;
 #[path = "end_to_end/redaction.rs"]
 mod redaction;
 #[path = "end_to_end/rig.rs"]

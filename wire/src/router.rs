@@ -45,6 +45,20 @@ pub struct Directive {
     pub after_local: AfterLocal,
 }
 
+impl Directive {
+    /// A rule whose word says nothing of what it names: where a prompt is read does not change what an injected
+    /// instruction does, and there is nothing in it to put back.
+    #[must_use]
+    pub fn misplaced(&self) -> Option<&str> {
+        let is_mark = |name: &str| name.split('/').next() == Some(INJECTION);
+        let is_wrong = |word: Sensitive| matches!(word, Sensitive::Redact | Sensitive::Local);
+        self.rules
+            .iter()
+            .find(|(name, word)| is_mark(name) && is_wrong(**word))
+            .map(|(name, _)| name.as_str())
+    }
+}
+
 /// What happens to prompts in which nothing was found, once sensitive data is in the session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -72,15 +86,19 @@ pub enum Sensitive {
     Block,
 }
 
-/// The classes of data, each with what happens to it unless the operator says otherwise. What is of no class of these
-/// is local.
-pub const CLASSES: [(&str, Sensitive); 6] = [
+/// The class of marks of injected instructions. They are no data: only a rule for them holds, and it passes or blocks.
+pub const INJECTION: &str = "prompt-injection";
+
+/// The classes of what is found, each with what happens to it unless the operator says otherwise. What is of no class of
+/// these is local.
+pub const CLASSES: [(&str, Sensitive); 7] = [
     ("credential", Sensitive::Redact),
     ("personal", Sensitive::Redact),
     ("financial", Sensitive::Local),
     ("health", Sensitive::Local),
     ("property", Sensitive::Local),
     ("unclassifiable", Sensitive::Local),
+    (INJECTION, Sensitive::Pass),
 ];
 
 /// What a model server speaks.

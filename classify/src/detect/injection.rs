@@ -43,12 +43,18 @@ enum Sign {
 }
 
 const OVERRIDE: Category = Category::injection("instruction-override");
-const ROLE: Category = Category::injection("forged-role");
+/// A text that claims to be another turn of the conversation, or the system's word.
+pub const FORGED_ROLE: Category = Category::injection("forged-role");
 const HIDDEN: Category = Category::injection("hidden-text");
 const DISCLOSURE: Category = Category::injection("prompt-disclosure");
 const EXFILTRATION: Category = Category::injection("data-exfiltration");
 const PERSONA: Category = Category::injection("persona-jailbreak");
-const TOOL: Category = Category::injection("forged-tool-call");
+/// A text that claims to be a tool's call, or its answer.
+pub const FORGED_TOOL_CALL: Category = Category::injection("forged-tool-call");
+
+/// All marks.
+pub(crate) const CATEGORIES: [Category; 7] =
+    [OVERRIDE, FORGED_ROLE, HIDDEN, DISCLOSURE, EXFILTRATION, PERSONA, FORGED_TOOL_CALL];
 
 /// Bytes between two weak signs that belong together.
 const TOGETHER: usize = 260;

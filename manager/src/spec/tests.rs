@@ -15,7 +15,22 @@ fn the_operators_word_on_prompts_is_read() {
     let directive = full.directive();
     assert_eq!((directive.sensitive, directive.after_local), (Some(Sensitive::Block), AfterLocal::Judge));
     assert_eq!(directive.rules["personal/email-address"], Sensitive::Pass);
-    assert!(inference("{rules: {persnal: block}}").unwrap_err().contains("'persnal' is no class of data"));
+    for (name, close) in [
+        ("persnal", "personal"),
+        ("personal/email-adress", "personal/email-address"),
+        ("prompt-injecton", "prompt-injection"),
+    ] {
+        let mistake = inference(&format!("{{rules: {{{name}: block}}}}")).unwrap_err();
+        assert!(mistake.contains(&format!("did you mean '{close}'?")), "{mistake}");
+    }
+    assert!(
+        inference("{rules: {weather: block}}").unwrap_err().contains("'weather' is nothing that is found")
+    );
+    for word in ["redact", "local"] {
+        let mistake = inference(&format!("{{rules: {{prompt-injection/hidden-text: {word}}}}}")).unwrap_err();
+        assert!(mistake.contains("can neither be replaced nor stay local"), "{mistake}");
+    }
+    assert!(inference("{rules: {prompt-injection: block, prompt-injection/hidden-text: pass}}").is_ok());
     assert!(inference("{rules: {personal: hide}}").unwrap_err().contains("hide"));
 }
 

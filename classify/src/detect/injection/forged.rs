@@ -2,7 +2,7 @@
 
 use super::clause::{self, Plain};
 use super::cues::Cue;
-use super::{ROLE, Sign, TOOL, View};
+use super::{FORGED_ROLE, FORGED_TOOL_CALL, Sign, View};
 
 /// A mark of a chat template.
 pub(super) fn turn(view: &View<'_>, index: usize) -> Option<Sign> {
@@ -24,7 +24,7 @@ pub(super) fn turn(view: &View<'_>, index: usize) -> Option<Sign> {
         " tokens ",
         " template ",
     ]);
-    (is_said && !is_asked).then(|| Sign::Mark(ROLE, hit.at.clone()))
+    (is_said && !is_asked).then(|| Sign::Mark(FORGED_ROLE, hit.at.clone()))
 }
 
 /// What the system's word would be about.
@@ -90,7 +90,7 @@ pub(super) fn system(view: &View<'_>, index: usize) -> Option<Sign> {
     let to = clause::around(view.text, &hit.at, 160).end;
     let plain = Plain::of(view.text, hit.at.end..to);
     if hit.cue == Cue::SystemTag {
-        return plain.has(POWER).then(|| Sign::Mark(ROLE, hit.at.clone()));
+        return plain.has(POWER).then(|| Sign::Mark(FORGED_ROLE, hit.at.clone()));
     }
     let begins = view.text[..hit.at.start].trim_ascii_end().len() < hit.at.start
         && view.text[..hit.at.start]
@@ -98,7 +98,7 @@ pub(super) fn system(view: &View<'_>, index: usize) -> Option<Sign> {
             .rev()
             .take_while(|byte| byte.is_ascii_whitespace())
             .any(|byte| *byte == b'\n');
-    ((begins || hit.at.start == 0) && plain.has(WORD)).then(|| Sign::Mark(ROLE, hit.at.clone()))
+    ((begins || hit.at.start == 0) && plain.has(WORD)).then(|| Sign::Mark(FORGED_ROLE, hit.at.clone()))
 }
 
 /// A mark of a tool's call or answer, with its content.
@@ -114,5 +114,5 @@ pub(super) fn tool(view: &View<'_>, index: usize) -> Option<Sign> {
     let elided = memchr::memmem::find(behind, "…".as_bytes()).is_some()
         || memchr::memmem::find(behind, b"...").is_some();
     let is_one = holds && !elided && (!is_react || observed());
-    (is_one && !view.is_shown(&hit.at)).then(|| Sign::Mark(TOOL, hit.at.clone()))
+    (is_one && !view.is_shown(&hit.at)).then(|| Sign::Mark(FORGED_TOOL_CALL, hit.at.clone()))
 }
