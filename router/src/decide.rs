@@ -115,6 +115,8 @@ pub enum Rule {
     NoServer,
     /// There is one, and the policy does not name it.
     NotPermitted,
+    /// It would be served where the operator does not permit, or nobody knows where.
+    RegionNotPermitted,
 }
 
 /// Decides.
@@ -161,6 +163,17 @@ fn stay(zones: Zones, local: Rule, without: Rule) -> Verdict {
 
 fn allow(zone: Zone, rule: Rule) -> Verdict {
     Verdict::Allow(Permit { zone, rule })
+}
+
+impl Verdict {
+    /// The same, if the server of its zone is where calls may be served.
+    #[must_use]
+    pub fn where_permitted(self, is_permitted: impl FnOnce(Zone) -> bool) -> Self {
+        match self {
+            Self::Allow(permit) if !is_permitted(permit.zone) => Self::Refuse(Rule::RegionNotPermitted),
+            other => other,
+        }
+    }
 }
 
 impl Permit {
@@ -248,6 +261,7 @@ impl Rule {
             Self::SessionWithoutLocal => "session-without-local",
             Self::NoServer => "no-server",
             Self::NotPermitted => "provider-not-permitted",
+            Self::RegionNotPermitted => "region-not-permitted",
         }
     }
 }

@@ -13,6 +13,8 @@ pub struct Known {
     pub findings: Findings,
     /// The model asked for.
     pub model: ModelName,
+    /// Of a call of which something was replaced: what is left in it.
+    pub left: Option<Findings>,
 }
 
 /// A model's name, as a record may hold it: a client can write anything where the name belongs.

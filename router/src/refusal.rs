@@ -11,6 +11,7 @@ use crate::context::ContextError;
 use crate::decide::Rule;
 use crate::forward::ForwardError;
 use crate::known::Known;
+use crate::region::Place;
 use crate::trail::{Denied, TrailError};
 use crate::wire_api::CallError;
 use wire::router::Api;
@@ -23,11 +24,12 @@ pub struct Refusal {
     message: String,
     hint: &'static str,
     classified: Option<Box<Known>>,
+    outside: Option<Box<Place>>,
 }
 
 impl Refusal {
     fn new(status: StatusCode, code: &'static str, message: impl ToString) -> Self {
-        Self { status, code, message: message.to_string(), hint: "", classified: None }
+        Self { status, code, message: message.to_string(), hint: "", classified: None, outside: None }
     }
 
     fn hint(mut self, hint: &'static str) -> Self {
@@ -71,6 +73,18 @@ impl Refusal {
         }
     }
 
+    /// It would be served where it may not.
+    #[must_use]
+    pub fn outside(place: Place, known: Known) -> Self {
+        let region =
+            place.region.as_ref().map_or("a region that is not known".to_owned(), ToString::to_string);
+        let message = format!("the call would be served in {region}, which the operator does not permit");
+        let mut refusal = Self::new(StatusCode::FORBIDDEN, Rule::RegionNotPermitted.as_str(), message)
+            .hint("ask the operator: `inference.regions`, and `region` of the provider, in agent.yaml");
+        (refusal.classified, refusal.outside) = (Some(Box::new(known)), Some(Box::new(place)));
+        refusal
+    }
+
     /// The model is not on offer.
     #[must_use]
     pub fn no_such_model() -> Self {
@@ -99,7 +113,12 @@ impl Refusal {
     /// As its record has it.
     #[must_use]
     pub fn denied(&self) -> Denied<'_> {
-        Denied { code: self.code, status: self.status.as_u16(), known: self.classified.as_deref() }
+        Denied {
+            code: self.code,
+            status: self.status.as_u16(),
+            known: self.classified.as_deref(),
+            outside: self.outside.as_deref(),
+        }
     }
 
     /// As an answer to `request`, in the form that a client of this API reads.

@@ -22,6 +22,7 @@ pub mod name;
 pub mod operator;
 pub mod proposal;
 pub mod proxy;
+pub mod region;
 pub mod router;
 pub mod secret;
 pub mod spawn;
@@ -30,4 +31,4 @@ pub mod vsock;
 
 /// Version of every encoding in this crate but [`operator`], which has its own. Both ends of a channel come from one build; the number is
 /// checked in the first message so that a mixed installation fails with a reason.
-pub const VERSION: u32 = 7;
+pub const VERSION: u32 = 8;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::region::Region;
 use crate::secret::Secret;
 use crate::spawn::{Fd, JailUser};
 
@@ -25,6 +26,8 @@ pub struct RouterConfig {
     pub cloud: Option<ModelServer>,
     /// Servers of somebody else's in place of `cloud`, for calls that the agent makes to these hosts.
     pub providers: BTreeMap<String, ModelServer>,
+    /// Where calls may be served; `None`: anywhere, known or not.
+    pub regions: Option<Vec<Region>>,
     /// PEM certificates trusted beside the system's roots.
     pub extra_roots_pem: String,
     /// Names that are answered from here instead of by DNS.
@@ -124,6 +127,8 @@ pub struct ModelServer {
     pub api_key: Option<Secret>,
     /// Replaces the model that the client named.
     pub model: Option<String>,
+    /// Where it computes, by the operator's word.
+    pub region: Option<Region>,
 }
 
 /// What `openshell-router` reports, one JSON line each.
