@@ -15,6 +15,8 @@ mod echo;
 mod injection;
 #[path = "end_to_end/redaction.rs"]
 mod redaction;
+#[path = "end_to_end/regions.rs"]
+mod regions;
 #[path = "end_to_end/rig.rs"]
 mod rig;
 #[path = "end_to_end/routes.rs"]

@@ -35,6 +35,21 @@ fn the_operators_word_on_prompts_is_read() {
 }
 
 #[test]
+fn regions_are_names() {
+    let read = inference(
+        "{regions: [eu, us-east-1], providers: {cloud: {url: 'https://x.test/v1', region: eu-west-1}}}",
+    );
+    let read = read.unwrap();
+    assert_eq!(read.regions.unwrap().len(), 2);
+    assert_eq!(read.providers.cloud.unwrap().region.unwrap().as_str(), "eu-west-1");
+    assert!(inference("{regions: []}").unwrap_err().contains("inference.regions names none"));
+    assert!(inference("{regions: [EU]}").unwrap_err().contains("is no region"));
+    assert!(
+        inference("{hosts: {api.example.com: {region: 'eu west'}}}").unwrap_err().contains("is no region")
+    );
+}
+
+#[test]
 fn a_providers_host_knows_where_it_is_and_what_it_speaks() {
     let hosts =
         inference("{hosts: {api.anthropic.com: {}, llm.example.com: {url: 'https://x.test/api', model: m}}}");
