@@ -20,6 +20,8 @@ pub enum Class {
     Property,
     /// No detector can look inside, so it counts as the worst.
     Unclassifiable,
+    /// Marks of an injected instruction. It is not data: what it says is what somebody wants a model to do.
+    Injection,
 }
 
 /// One kind of data, for example `financial/payment-card`.
@@ -93,6 +95,12 @@ impl Category {
         Self { class: Class::Unclassifiable, kind }
     }
 
+    /// `prompt-injection/…`
+    #[must_use]
+    pub const fn injection(kind: &'static str) -> Self {
+        Self { class: Class::Injection, kind }
+    }
+
     /// The family.
     #[must_use]
     pub fn class(self) -> Class {
@@ -109,6 +117,7 @@ impl fmt::Display for Class {
             Self::Health => "health",
             Self::Property => "property",
             Self::Unclassifiable => "unclassifiable",
+            Self::Injection => "prompt-injection",
         })
     }
 }
@@ -120,10 +129,23 @@ impl fmt::Display for Category {
 }
 
 impl Findings {
-    /// Whether anything was found.
+    /// Whether nothing was found, not even marks of an injected instruction.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether data was found that is anybody's: marks of an injected instruction are not.
     #[must_use]
     pub fn is_sensitive(&self) -> bool {
-        !self.0.is_empty()
+        self.0.keys().any(|category| category.class != Class::Injection)
+    }
+
+    /// What was found without one category.
+    #[must_use]
+    pub fn without(mut self, category: Category) -> Self {
+        self.0.remove(&category);
+        self
     }
 
     /// The categories, in a stable order, each with its count.

@@ -9,12 +9,7 @@ mod escapes;
 
 use super::category::Category;
 use crate::BOUNDARY;
-
-/// A picture, an archive, a document: named by its first bytes.
-pub const EMBEDDED_FILE: Category = Category::unclassifiable("embedded-file");
-
-/// A long encoded run that is no text.
-pub const ENCODED_BINARY: Category = Category::unclassifiable("encoded-binary");
+use crate::unreadable::{EMBEDDED_FILE, ENCODED_BINARY};
 
 /// Shortest encoded run that is looked at, and shortest readable stretch that is kept.
 const SHORTEST_RUN: usize = 12;

@@ -8,6 +8,7 @@ mod credential;
 mod digits;
 mod email;
 mod iban;
+pub(crate) mod injection;
 mod labelled;
 mod payment_card;
 mod phone;
@@ -20,7 +21,8 @@ mod words;
 
 use std::sync::LazyLock;
 
-use super::category::Found;
+use super::category::{Category, Found};
+use injection::Hit;
 use labelled::Label;
 use words::Words;
 
@@ -35,7 +37,9 @@ pub struct Detectors {
 enum Reach {
     /// Those whose values prove themselves wherever they stand.
     Proven,
-    /// All.
+    /// All that find data.
+    Data,
+    /// Those, and that of marks of injected instructions.
     All,
 }
 
@@ -43,15 +47,34 @@ enum Reach {
 static CREDENTIAL_WORDS: LazyLock<Words> =
     LazyLock::new(|| Words::new(credential::words().map(str::to_owned)));
 
-/// The words of credentials and then those of labels.
+/// The words of credentials, then those of labels, then those of marks.
 static ALL_WORDS: LazyLock<Words> = LazyLock::new(|| {
     let labels = labelled::labels().flat_map(Label::words);
-    Words::new(credential::words().map(str::to_owned).chain(labels))
+    Words::new(credential::words().map(str::to_owned).chain(labels).chain(injection::words()))
 });
 
 /// The label of each of its words, in the order of [`ALL_WORDS`].
 static LABELS: LazyLock<Vec<&'static Label>> =
     LazyLock::new(|| labelled::labels().flat_map(|label| label.words().map(move |_word| label)).collect());
+
+/// What the detectors find.
+pub(crate) fn categories() -> impl Iterator<Item = Category> {
+    let proven = [
+        payment_card::PAYMENT_CARD,
+        social_security::SOCIAL_SECURITY,
+        iban::IBAN,
+        email::EMAIL,
+        phone::PHONE,
+    ];
+    let credentials = credential::kinds().map(Category::credential);
+    let labelled = labelled::labels().map(|label| label.category());
+    proven
+        .into_iter()
+        .chain(credentials)
+        .chain(labelled)
+        .chain(tokens::categories())
+        .chain(injection::CATEGORIES)
+}
 
 impl Detectors {
     /// All detectors.
@@ -61,6 +84,12 @@ impl Detectors {
         Self { reach: Reach::All }
     }
 
+    /// Those that find data, without the one of marks of injected instructions.
+    #[must_use]
+    pub(crate) fn of_data() -> Self {
+        Self { reach: Reach::Data }
+    }
+
     /// Only those whose values prove themselves wherever they stand: credentials, payment cards, account numbers (IBAN),
     /// social security numbers and e-mail addresses. They say nothing of a path or a host that only looks like a
     /// telephone number, which the others may.
@@ -68,6 +97,13 @@ impl Detectors {
     pub fn proven() -> Self {
         LazyLock::force(&CREDENTIAL_WORDS);
         Self { reach: Reach::Proven }
+    }
+
+    /// Reports what `text` hides from who sees it, if marks are looked for.
+    pub(crate) fn scan_unseen(&self, text: &str, found: &mut Found) {
+        if self.reach == Reach::All {
+            injection::unseen::scan(text.as_bytes(), found);
+        }
     }
 
     /// Reports what `text` holds.
@@ -81,7 +117,12 @@ impl Detectors {
         email::scan(bytes, found);
         match self.reach {
             Reach::Proven => CREDENTIAL_WORDS.each(bytes, |index, word| credential::scan(index, word, found)),
-            Reach::All => scan_loose(bytes, found),
+            Reach::Data => scan_loose(bytes, None, found),
+            Reach::All => {
+                let mut hits = Vec::new();
+                scan_loose(bytes, Some(&mut hits), found);
+                injection::judge(bytes, hits, found);
+            }
         }
     }
 }
@@ -92,11 +133,15 @@ impl Default for Detectors {
     }
 }
 
-fn scan_loose(text: &[u8], found: &mut Found) {
+fn scan_loose(text: &[u8], mut hits: Option<&mut Vec<Hit>>, found: &mut Found) {
     let (labels, first) = (&*LABELS, credential::words().count());
     ALL_WORDS.each(text, |index, word| match index.checked_sub(first) {
-        Some(index) => labels[index].scan(word, found),
         None => credential::scan(index, word, found),
+        Some(index) => match (index.checked_sub(labels.len()), &mut hits) {
+            (None, _) => labels[index].scan(word, found),
+            (Some(index), Some(hits)) => hits.extend(injection::hit(index, word)),
+            (Some(_), None) => {}
+        },
     });
     tokens::scan(text, found);
     phone::scan(text, found);

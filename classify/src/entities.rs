@@ -25,6 +25,8 @@ pub const NAME: Category = Category::personal("name");
 pub const LOCATION: Category = Category::personal("location");
 /// An organisation beside a person.
 pub const ORGANISATION: Category = Category::personal("organisation");
+/// All that the tagger finds.
+pub(crate) const CATEGORIES: [Category; 3] = [NAME, LOCATION, ORGANISATION];
 
 /// Tokens that are tagged as one sequence: linear time whatever a line is like.
 const LONGEST_SEQUENCE: usize = 96;

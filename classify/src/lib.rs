@@ -17,14 +17,17 @@ pub mod fold;
 pub mod property;
 pub mod redact;
 mod seek;
+pub mod unreadable;
 
 pub use category::{Category, Class, Findings, Found};
+pub use detect::injection::{FORGED_ROLE, FORGED_TOOL_CALL};
 
 use std::ops::Range;
 
 use decode::Decoded;
 use detect::Detectors;
 use property::Property;
+use unreadable::{NESTED_TOO_DEEP, TOO_MUCH_ENCODED};
 
 /// Stands between two texts that do not belong together: no detector looks across it. Whoever joins texts makes sure that
 /// none of them holds it.
@@ -37,11 +40,10 @@ const DEPTH: u32 = 2;
 const DECODED_FLOOR: usize = 1 << 20;
 const DECODED_FACTOR: usize = 6;
 
-/// Decoded text did not fit the budget.
-pub const TOO_MUCH_ENCODED: Category = Category::unclassifiable("too-much-encoded-text");
-
-/// Text was still encoded below the deepest layer that is undone.
-pub const NESTED_TOO_DEEP: Category = Category::unclassifiable("nested-encoding");
+/// Every category that can be found, some more than once.
+pub fn categories() -> impl Iterator<Item = Category> {
+    detect::categories().chain(entities::CATEGORIES).chain(property::CATEGORIES).chain(unreadable::ALL)
+}
 
 /// The detectors over a text, and over all that is written in it in disguise.
 #[derive(Debug)]
@@ -83,13 +85,29 @@ impl Scanner {
         Self { property, ..self }
     }
 
-    /// Reports what `text` holds.
+    /// Reports what `text` holds, and its marks of injected instructions.
     pub fn scan(&self, text: String, found: &mut Found) {
+        self.scan_with(self.detectors, text, found);
+    }
+
+    /// Reports what a text holds of which the operator's own part, up to `own`, may say anything to a model: marks are
+    /// looked for in the rest. No detector looks across.
+    ///
+    /// # Panics
+    /// `own` is no border between characters of the text.
+    pub fn scan_beside(&self, text: &str, own: usize, found: &mut Found) {
+        let (own, rest) = text.split_at(own);
+        self.scan_with(Detectors::of_data(), own.to_owned(), found);
+        let place = |at: &Range<usize>| Some(own.len() + at.start..own.len() + at.end);
+        found.elsewhere(|found| self.scan(rest.to_owned(), found), place);
+    }
+
+    fn scan_with(&self, detectors: Detectors, text: String, found: &mut Found) {
         let mut budget = text.len().saturating_mul(DECODED_FACTOR).saturating_add(DECODED_FLOOR);
         let mut work = vec![Work { text, depth: 0 }];
         while let Some(Work { text, depth }) = work.pop() {
             let folded = fold::fold(&text);
-            self.detect(&text, folded.as_deref(), depth, found);
+            self.detect(detectors, (&text, folded.as_deref(), depth), found);
             let readable = folded.as_deref().unwrap_or(&text);
             let decoded = decode::decode(readable);
             decoded.opaque.iter().for_each(|category| found.add_anonymous(*category));
@@ -112,12 +130,22 @@ impl Scanner {
     }
 
     /// Looks at both views of a text, and for names at the one without disguises.
-    fn detect(&self, text: &str, folded: Option<&str>, depth: u32, found: &mut Found) {
+    fn detect(
+        &self,
+        detectors: Detectors,
+        (text, folded, depth): (&str, Option<&str>, u32),
+        found: &mut Found,
+    ) {
+        // Whatever shows nothing is folded away.
+        let unseen = folded.is_some();
         if depth > 0 {
             // What was inside an encoding stands nowhere in the text that was given.
             let both = [Some(text), folded];
             let find = |found: &mut Found| {
-                both.into_iter().flatten().for_each(|view| self.detectors.scan(view, found));
+                both.into_iter().flatten().for_each(|view| detectors.scan(view, found));
+                if unseen {
+                    detectors.scan_unseen(text, found);
+                }
                 self.property.scan(folded.unwrap_or(text), found);
             };
             found.elsewhere(find, |_at| None);
@@ -126,14 +154,17 @@ impl Scanner {
             }
             return;
         }
-        self.detectors.scan(text, found);
+        detectors.scan(text, found);
+        if unseen {
+            detectors.scan_unseen(text, found);
+        }
         let origins = folded.filter(|_| found.keeps_spans()).map(|_folded| fold::origins(text));
         let place = |at: &Range<usize>| match &origins {
             Some(origins) => Some(*origins.get(at.start)?..*origins.get(at.end)?),
             None => Some(at.clone()),
         };
         let find = |found: &mut Found| {
-            folded.into_iter().for_each(|folded| self.detectors.scan(folded, found));
+            folded.into_iter().for_each(|folded| detectors.scan(folded, found));
             let plain = folded.unwrap_or(text);
             self.property.scan(plain, found);
             if self.names == Names::Sought {

@@ -9,7 +9,10 @@ mod terms;
 pub use documents::Documents;
 pub use terms::Terms;
 
-use crate::category::Found;
+use crate::category::{Category, Found};
+
+/// What is the operator's.
+pub(crate) const CATEGORIES: [Category; 2] = [documents::DOCUMENT, terms::TERM];
 
 /// Terms and documents of one operator.
 #[derive(Debug, Default)]

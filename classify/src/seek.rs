@@ -3,11 +3,13 @@
 /// Where the first byte from `from` on stands that is one of those looked for.
 ///
 /// Whole blocks are passed over with one question each, which the compiler asks of all their bytes at once.
+#[inline]
 pub(crate) fn next(bytes: &[u8], from: usize, is_one: impl Fn(u8) -> bool) -> Option<usize> {
     const BLOCK: usize = 32;
     let mut at = from;
-    while let Some(block) = bytes.get(at..at + BLOCK) {
-        if block.iter().fold(false, |any, byte| any | is_one(*byte)) {
+    while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<BLOCK>) {
+        let asked: [u8; BLOCK] = std::array::from_fn(|at| u8::from(is_one(block[at])));
+        if asked != [0; BLOCK] {
             break;
         }
         at += BLOCK;

@@ -391,6 +391,7 @@ impl Prepared {
             local: server(&inference.providers.local)?,
             cloud: server(&inference.providers.cloud)?,
             providers: hosts.collect::<Result<_, Failure>>()?,
+            regions: inference.regions.clone(),
             extra_roots_pem: self.extra_roots_pem.clone(),
             hosts: self.spec.egress.hosts.clone(),
             user: self.run.user(Program::Router),
@@ -542,8 +543,8 @@ fn duplicate(file: &File) -> Result<File, Failure> {
 
 fn model_server(provider: &Provider) -> Result<ModelServer, Failure> {
     let api_key = provider.api_key.as_ref().map(SecretSource::read).transpose()?;
-    let Provider { url, api, model, .. } = provider.clone();
-    Ok(ModelServer { url, api, api_key, model })
+    let Provider { url, api, model, region, api_key: _ } = provider.clone();
+    Ok(ModelServer { url, api, api_key, model, region })
 }
 
 fn read_pem(path: &Path) -> Result<String, Failure> {

@@ -1,13 +1,14 @@
 //! `agent.yaml`: what the user wrote, validated. Nothing here touches anything but the files that the
 //! document names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use policies::Document;
 use serde::{Deserialize, Serialize};
 use wire::control::MountAccess;
+use wire::region::Region;
 use wire::router::{AfterLocal, Api, CLASSES, Directive, Sensitive};
 
 use crate::credentials::{self, CredentialSpec};
@@ -134,6 +135,9 @@ pub struct Inference {
     /// The servers.
     #[serde(default)]
     pub providers: Providers,
+    /// Where calls may be served, by names of regions or what they begin with; without it, anywhere, known or not.
+    #[serde(default)]
+    pub regions: Option<Vec<Region>>,
     /// Hosts of providers: what the agent sends there is a model call, and that host is its cloud.
     #[serde(default)]
     pub hosts: BTreeMap<String, HostProvider>,
@@ -151,6 +155,8 @@ pub struct HostProvider {
     pub api_key: Option<SecretSource>,
     /// Replaces the model that the agent names.
     pub model: Option<String>,
+    /// Where it computes; without it, what its name says.
+    pub region: Option<Region>,
 }
 
 /// The servers that prompts may go to.
@@ -176,6 +182,8 @@ pub struct Provider {
     pub api_key: Option<SecretSource>,
     /// Replaces the model that the agent names.
     pub model: Option<String>,
+    /// Where it computes; without it, what its name says.
+    pub region: Option<Region>,
 }
 
 impl Default for Resources {
@@ -321,27 +329,45 @@ impl Inference {
             let remedy = "write the name alone, in lower case: api.example.com";
             return Err((format!("inference.hosts: '{host}' is no host of a provider"), remedy.to_owned()));
         }
-        let class = |name: &String| name.split('/').next().unwrap_or_default().to_owned();
-        let is_known = |name: &&String| CLASSES.iter().any(|(known, _)| *known == class(name));
-        match self.rules.keys().find(|name| !is_known(name)) {
-            None => Ok(()),
-            Some(name) => {
-                let classes = CLASSES.map(|(class, _)| class).join(", ");
-                let remedy = format!("name one of {classes}, or a category of it as the audit log has it");
-                Err((format!("inference.rules: '{name}' is no class of data"), remedy))
-            }
+        if self.regions.as_ref().is_some_and(Vec::is_empty) {
+            let remedy = "name the regions in which calls may be served: [eu, us-east-1], or leave it out";
+            return Err(("inference.regions names none".to_owned(), remedy.to_owned()));
         }
+        if let Some(name) = self.directive().misplaced() {
+            let cause =
+                format!("inference.rules: '{name}' is no data, so it can neither be replaced nor stay local");
+            return Err((cause, "write block, or pass (which only marks the prompt)".to_owned()));
+        }
+        self.rules.keys().try_for_each(|name| is_found(name))
     }
+}
+
+/// Whether a rule names something that can be found.
+fn is_found(name: &str) -> Result<(), (String, String)> {
+    let classes = CLASSES.map(|(class, _)| class.to_owned());
+    let categories: BTreeSet<String> = classify::categories().map(|category| category.to_string()).collect();
+    if classes.iter().any(|class| class == name) || categories.contains(name) {
+        return Ok(());
+    }
+    let known = classes.iter().chain(&categories).map(String::as_str);
+    let remedy = match policies::yaml::nearest(name, known) {
+        Some(close) => format!("did you mean '{close}'?"),
+        None => format!(
+            "name one of {}, or a category of it as docs/classification.md lists it",
+            classes.join(", ")
+        ),
+    };
+    Err((format!("inference.rules: '{name}' is nothing that is found"), remedy))
 }
 
 impl HostProvider {
     /// The server that it is.
     #[must_use]
     pub fn provider(&self, host: &str) -> Provider {
-        let Self { url, api, api_key, model } = self.clone();
+        let Self { url, api, api_key, model, region } = self.clone();
         let own = if host == ANTHROPIC { Api::Anthropic } else { Api::OpenAi };
         let url = url.unwrap_or_else(|| format!("https://{host}/v1"));
-        Provider { url, api: api.unwrap_or(own), api_key, model }
+        Provider { url, api: api.unwrap_or(own), api_key, model, region }
     }
 }
 

@@ -5,7 +5,7 @@
 pub mod render;
 
 use ::classify::category::Span;
-use ::classify::{BOUNDARY, Category, Findings, Found, Scanner};
+use ::classify::{BOUNDARY, Category, FORGED_ROLE, FORGED_TOOL_CALL, Findings, Found, Scanner};
 
 use crate::json::Node;
 use crate::redact::names::Names;
@@ -20,6 +20,14 @@ pub struct Look {
 }
 
 impl Look {
+    /// The same of a prompt that the agent has written in a model's own template: its marks of turns and calls are the
+    /// agent's.
+    #[must_use]
+    pub fn of_template(self) -> Self {
+        let findings = self.findings.without(FORGED_ROLE).without(FORGED_TOOL_CALL);
+        Self { findings, ..self }
+    }
+
     /// The values, each with what it is. What stands across two texts is not one of them.
     pub fn values(&self) -> impl Iterator<Item = (Category, &str)> {
         let value = |span: &Span| Some((span.category, self.rendered.get(span.at.clone())?));
@@ -45,15 +53,15 @@ impl Classifier {
     pub fn classify_between(&self, body: &Node, opaque: &[Category], names: &Names) -> Findings {
         let mut found = Found::default();
         opaque.iter().for_each(|category| found.add_anonymous(*category));
-        let rendered = render::render(body, &mut found);
-        self.scanner.scan(names.blank(&rendered, BOUNDARY), &mut found);
+        let rendered = render::render(body, &mut found).map(|text| names.blank(text, BOUNDARY));
+        self.scanner.scan_beside(&rendered.text, rendered.own, &mut found);
         found.into_findings()
     }
 
     /// All texts of `body`, without the placeholders in it.
     #[must_use]
     pub fn text_between(&self, body: &Node, names: &Names) -> String {
-        names.blank(&render::render(body, &mut Found::default()), BOUNDARY)
+        render::render(body, &mut Found::default()).map(|text| names.blank(text, BOUNDARY)).text
     }
 
     /// What `body` holds. `opaque` names the parts that hold no text to look at.
@@ -68,9 +76,9 @@ impl Classifier {
         let mut found = Found::with_spans();
         opaque.iter().for_each(|category| found.add_anonymous(*category));
         let rendered = render::render(body, &mut found);
-        self.scanner.scan(rendered.clone(), &mut found);
+        self.scanner.scan_beside(&rendered.text, rendered.own, &mut found);
         let (findings, spans) = found.into_parts();
-        Look { findings, rendered, spans }
+        Look { findings, rendered: rendered.text, spans }
     }
 }
 

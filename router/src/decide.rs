@@ -29,6 +29,8 @@ pub enum Content {
     Local,
     /// What was found goes nowhere.
     Blocked,
+    /// Somebody instructs the model in it who may not, and that goes nowhere.
+    Injected,
 }
 
 /// What a decision is made from.
@@ -97,6 +99,8 @@ pub enum Rule {
     SensitiveToLocal,
     /// Sensitive, and the directive says block.
     SensitiveBlocked,
+    /// Marks of an injected instruction, and the directive says block.
+    InjectionBlocked,
     /// Sensitive, and there is no local server, or the policy does not name it.
     SensitiveWithoutLocal,
     /// What was found could not be replaced.
@@ -111,6 +115,8 @@ pub enum Rule {
     NoServer,
     /// There is one, and the policy does not name it.
     NotPermitted,
+    /// It would be served where the operator does not permit, or nobody knows where.
+    RegionNotPermitted,
 }
 
 /// Decides.
@@ -123,6 +129,7 @@ pub fn decide(case: Case) -> Verdict {
     let zones = zones.among(providers);
     match (content, session) {
         (Content::Blocked, _) => Verdict::Refuse(Rule::SensitiveBlocked),
+        (Content::Injected, _) => Verdict::Refuse(Rule::InjectionBlocked),
         (Content::Local, _) => stay(zones, Rule::SensitiveToLocal, Rule::SensitiveWithoutLocal),
         (Content::Unredacted, _) => stay(zones, Rule::UnredactedToLocal, Rule::UnredactedWithoutLocal),
         (_, Session::Stays) => stay(zones, Rule::SessionToLocal, Rule::SessionWithoutLocal),
@@ -156,6 +163,17 @@ fn stay(zones: Zones, local: Rule, without: Rule) -> Verdict {
 
 fn allow(zone: Zone, rule: Rule) -> Verdict {
     Verdict::Allow(Permit { zone, rule })
+}
+
+impl Verdict {
+    /// The same, if the server of its zone is where calls may be served.
+    #[must_use]
+    pub fn where_permitted(self, is_permitted: impl FnOnce(Zone) -> bool) -> Self {
+        match self {
+            Self::Allow(permit) if !is_permitted(permit.zone) => Self::Refuse(Rule::RegionNotPermitted),
+            other => other,
+        }
+    }
 }
 
 impl Permit {
@@ -235,6 +253,7 @@ impl Rule {
             Self::LocalIsAll => "local-is-all",
             Self::SensitiveToLocal => "sensitive-to-local",
             Self::SensitiveBlocked => "sensitive-blocked",
+            Self::InjectionBlocked => "injection-blocked",
             Self::SensitiveWithoutLocal => "sensitive-without-local",
             Self::UnredactedToLocal => "unredacted-to-local",
             Self::UnredactedWithoutLocal => "unredacted-without-local",
@@ -242,6 +261,7 @@ impl Rule {
             Self::SessionWithoutLocal => "session-without-local",
             Self::NoServer => "no-server",
             Self::NotPermitted => "provider-not-permitted",
+            Self::RegionNotPermitted => "region-not-permitted",
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::directive::Directive;
 use crate::known::{Known, ModelName};
 use crate::redact::names::Names;
 use crate::redact::{RedactError, Redactor, Values};
-use crate::wire_api::Call;
+use crate::wire_api::{Call, Endpoint};
 
 /// Judges calls.
 #[derive(Debug)]
@@ -35,6 +35,14 @@ pub struct Judged {
     pub known: Known,
     /// What was redacted.
     pub names: Arc<Names>,
+}
+
+/// A call, what it holds, what was replaced in it, and what is left where something was.
+struct Outcome {
+    call: Call,
+    content: Content,
+    names: Names,
+    left: Option<Findings>,
 }
 
 /// Whether a call could go to the cloud if it held nothing.
@@ -63,17 +71,21 @@ impl Judge {
     #[must_use]
     pub fn judge(&self, call: Call, least: Sensitive, reach: Reach) -> Judged {
         let look = self.classifier.look(call.body(), call.opaque());
+        let look = if call.endpoint() == Endpoint::Completions { look.of_template() } else { look };
         let model = ModelName::of(call.model(), &self.classifier);
-        let word = self.directive.strictest(&look.findings).map(|word| word.max(least));
-        let (call, content, names) = match word {
+        let word = self.directive.strictest(&look.findings, least);
+        let is_blocked = self.directive.blocks_marks(&look.findings);
+        let Outcome { call, content, names, left } = match word {
+            other if is_blocked && other != Some(Sensitive::Block) => Outcome::whole(call, Content::Injected),
             Some(Sensitive::Redact) if reach == Reach::Cloud => self.redact(call, &look, least),
-            other => (call, content(other), Names::default()),
+            other => Outcome::whole(call, content(other)),
         };
-        Judged { call, content, known: Known { findings: look.findings, model }, names: Arc::new(names) }
+        let known = Known { findings: look.findings, model, left };
+        Judged { call, content, known, names: Arc::new(names) }
     }
 
-    fn redact(&self, call: Call, look: &Look, least: Sensitive) -> (Call, Content, Names) {
-        let word = |category: Category| self.directive.word(category).max(least);
+    fn redact(&self, call: Call, look: &Look, least: Sensitive) -> Outcome {
+        let word = |category: Category| self.directive.word(category, least);
         let mut redacted = call.clone();
         let is_wanted = |category| word(category) == Sensitive::Redact;
         // What only the whole call shows to be a value is one in each of its texts.
@@ -82,16 +94,20 @@ impl Judge {
             Ok(values) => values,
             Err(error) => return unredacted(call, &error),
         };
-        match self.redactor.redact(redacted.endpoint(), redacted.body_mut(), (&is_wanted, values.clone())) {
-            Ok(names)
-                if self.left(&redacted, &names).iter().all(|(left, _)| word(left) == Sensitive::Pass)
-                    && !values.stand_in(&self.classifier.text_between(redacted.body(), &names)) =>
-            {
-                (redacted, Content::Redacted, names)
-            }
-            Ok(_something_is_left) => (call, Content::Unredacted, Names::default()),
-            Err(error) => unredacted(call, &error),
+        let names = match self.redactor.redact(
+            redacted.endpoint(),
+            redacted.body_mut(),
+            (&is_wanted, values.clone()),
+        ) {
+            Ok(names) => names,
+            Err(error) => return unredacted(call, &error),
+        };
+        let left = self.left(&redacted, &names);
+        let passes = left.iter().all(|(left, _)| word(left) == Sensitive::Pass);
+        if passes && !values.stand_in(&self.classifier.text_between(redacted.body(), &names)) {
+            return Outcome { call: redacted, content: Content::Redacted, names, left: Some(left) };
         }
+        Outcome::whole(call, Content::Unredacted)
     }
 
     /// What is found in a redacted call.
@@ -100,9 +116,15 @@ impl Judge {
     }
 }
 
-fn unredacted(call: Call, error: &RedactError) -> (Call, Content, Names) {
+impl Outcome {
+    fn whole(call: Call, content: Content) -> Self {
+        Self { call, content, names: Names::default(), left: None }
+    }
+}
+
+fn unredacted(call: Call, error: &RedactError) -> Outcome {
     tracing::warn!(%error, "a call could not be redacted");
-    (call, Content::Unredacted, Names::default())
+    Outcome::whole(call, Content::Unredacted)
 }
 
 fn content(word: Option<Sensitive>) -> Content {

@@ -13,6 +13,8 @@ pub struct Known {
     pub findings: Findings,
     /// The model asked for.
     pub model: ModelName,
+    /// Of a call of which something was replaced: what is left in it.
+    pub left: Option<Findings>,
 }
 
 /// A model's name, as a record may hold it: a client can write anything where the name belongs.
@@ -28,7 +30,7 @@ impl ModelName {
     pub fn of(name: &str, classifier: &Classifier) -> Self {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/@+ ".contains(&byte);
         let is_name = (1..=LONGEST_NAME).contains(&name.len()) && name.bytes().all(plain);
-        let is_clean = || !classifier.classify(&Node::Text(name.to_owned()), &[]).is_sensitive();
+        let is_clean = || classifier.classify(&Node::Text(name.to_owned()), &[]).is_empty();
         Self((is_name && is_clean()).then(|| name.to_owned()))
     }
 

@@ -37,6 +37,7 @@ pub mod observe;
 pub mod process;
 pub mod redact;
 pub mod refusal;
+pub mod region;
 pub mod restore;
 pub mod rewrite;
 pub mod service;

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use wire::router::{RouterConfig, RouterEvent};
 use wire::spawn::{self, Fd};
 
-use crate::directive::{Directive, NoSuchClass};
+use crate::directive::{Directive, RuleError};
 use crate::judge::Judge;
 use crate::listener;
 use crate::redact::Redactor;
@@ -51,7 +51,7 @@ pub enum StartError {
     Upstream(#[from] UpstreamError),
     /// The directive is none.
     #[error(transparent)]
-    Directive(#[from] NoSuchClass),
+    Directive(#[from] RuleError),
     /// Placeholders cannot be given.
     #[error(transparent)]
     Redactor(#[from] VaultError),

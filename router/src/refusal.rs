@@ -11,6 +11,7 @@ use crate::context::ContextError;
 use crate::decide::Rule;
 use crate::forward::ForwardError;
 use crate::known::Known;
+use crate::region::Place;
 use crate::trail::{Denied, TrailError};
 use crate::wire_api::CallError;
 use wire::router::Api;
@@ -23,11 +24,12 @@ pub struct Refusal {
     message: String,
     hint: &'static str,
     classified: Option<Box<Known>>,
+    outside: Option<Box<Place>>,
 }
 
 impl Refusal {
     fn new(status: StatusCode, code: &'static str, message: impl ToString) -> Self {
-        Self { status, code, message: message.to_string(), hint: "", classified: None }
+        Self { status, code, message: message.to_string(), hint: "", classified: None, outside: None }
     }
 
     fn hint(mut self, hint: &'static str) -> Self {
@@ -47,6 +49,10 @@ impl Refusal {
             "the prompt holds sensitive data, and there is no local model server for it that may be used";
         match rule {
             Rule::SensitiveBlocked => forbidden("the prompt holds sensitive data, which the operator blocks"),
+            Rule::InjectionBlocked => {
+                forbidden("the prompt carries marks of an injected instruction, which the operator blocks")
+                    .hint("leave out the text that the categories name, or ask the operator")
+            }
             Rule::SensitiveWithoutLocal => forbidden(without_local),
             Rule::UnredactedWithoutLocal => forbidden(
                 "not all of the prompt's sensitive data can be replaced, and there is no local model server for it that may \
@@ -65,6 +71,18 @@ impl Refusal {
             )
             .hint("the operator must name a server under `inference.providers`, with its `api`"),
         }
+    }
+
+    /// It would be served where it may not.
+    #[must_use]
+    pub fn outside(place: Place, known: Known) -> Self {
+        let region =
+            place.region.as_ref().map_or("a region that is not known".to_owned(), ToString::to_string);
+        let message = format!("the call would be served in {region}, which the operator does not permit");
+        let mut refusal = Self::new(StatusCode::FORBIDDEN, Rule::RegionNotPermitted.as_str(), message)
+            .hint("ask the operator: `inference.regions`, and `region` of the provider, in agent.yaml");
+        (refusal.classified, refusal.outside) = (Some(Box::new(known)), Some(Box::new(place)));
+        refusal
     }
 
     /// The model is not on offer.
@@ -95,7 +113,12 @@ impl Refusal {
     /// As its record has it.
     #[must_use]
     pub fn denied(&self) -> Denied<'_> {
-        Denied { code: self.code, status: self.status.as_u16(), known: self.classified.as_deref() }
+        Denied {
+            code: self.code,
+            status: self.status.as_u16(),
+            known: self.classified.as_deref(),
+            outside: self.outside.as_deref(),
+        }
     }
 
     /// As an answer to `request`, in the form that a client of this API reads.

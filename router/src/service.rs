@@ -17,10 +17,11 @@ use wire::router::{AfterLocal, Api};
 
 use crate::body::{self, Held, Room};
 use crate::context::Context;
-use crate::decide::{self, Case, Content, Session, Verdict, Zone};
+use crate::decide::{self, Case, Content, Rule, Session, Verdict, Zone};
 use crate::forward::{self, Answer, Witness};
 use crate::judge::{Judge, Judged, Reach};
 use crate::refusal::Refusal;
+use crate::region::Place;
 use crate::rewrite::Rewrite;
 use crate::trail::{Chain, Cleared, Started, Subject, Trail};
 use crate::translate;
@@ -54,6 +55,7 @@ struct Ready {
     cleared: Cleared,
     call: Call,
     rewrite: Option<Rewrite>,
+    place: Place,
 }
 
 impl Service {
@@ -128,7 +130,8 @@ impl Service {
         let (judged, bytes) = self.judge(context, (endpoint, case), whole).await?;
         let asked = judged.known.model.clone();
         let ready = self.clear(context, (judged, bytes), (case, site)).await?;
-        let started = Started { context: context.clone(), zone: ready.cleared.zone(), asked, since };
+        let (zone, place) = (ready.cleared.zone(), ready.place.clone());
+        let started = Started { context: context.clone(), zone, place, asked, since };
         let witness = Witness::new(self.trail.clone(), started);
         let reply = self.forward(site, ready, witness).await;
         drop(held);
@@ -167,12 +170,23 @@ impl Service {
         (case, site): (Case, Site<'_>),
     ) -> Result<Ready, Refusal> {
         let Judged { call, content, known, names } = judged;
-        let permit = match decide::decide(Case { content, ..case }) {
-            Verdict::Allow(permit) => permit,
-            Verdict::Refuse(rule) => return Err(Refusal::by_directive(rule, known)),
+        let mut place = None;
+        let verdict = decide::decide(Case { content, ..case }).where_permitted(|zone| {
+            place = site.of(zone).map(|server| server.place(&call));
+            place.as_ref().is_some_and(|place| self.servers.regions().permit(place))
+        });
+        let (permit, place) = match (verdict, place) {
+            (Verdict::Allow(permit), Some(place)) => (permit, place),
+            (Verdict::Allow(_), None) => return Err(Refusal::by_directive(Rule::NoServer, known)),
+            (Verdict::Refuse(Rule::RegionNotPermitted), Some(place)) => {
+                return Err(Refusal::outside(place, known));
+            }
+            (Verdict::Refuse(rule), _) => return Err(Refusal::by_directive(rule, known)),
         };
         let endpoint = call.endpoint();
-        let subject = Subject { context, call: endpoint.path(), known: &known, replaced: names.len(), bytes };
+        let replaced = names.len();
+        let subject =
+            Subject { context, call: endpoint.path(), known: &known, place: &place, replaced, bytes };
         let stays = permit.rule().stays();
         let cleared = self.trail.clear(permit, &subject).await.map_err(|error| {
             tracing::error!(error = %Chain(&error), "nothing is sent without its record");
@@ -190,12 +204,12 @@ impl Service {
         } else {
             None
         };
-        Ok(Ready { cleared, call, rewrite })
+        Ok(Ready { cleared, call, rewrite, place })
     }
 
     /// The decision is on record; from here on a failure is recorded as the answer.
     async fn forward(&self, site: Site<'_>, ready: Ready, witness: Witness) -> Reply {
-        let Ready { cleared, call, rewrite } = ready;
+        let Ready { cleared, call, rewrite, place: _ } = ready;
         let (zone, api) = (cleared.zone(), call.endpoint().api());
         match forward::send(site, cleared, call).await {
             Ok(answer) => {

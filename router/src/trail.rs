@@ -9,12 +9,14 @@ use std::time::{Duration, Instant};
 
 use audit::client::{AppendError, Tokio as Writer};
 use audit::{Action, Decision, Event, Inference, Object};
+use classify::Findings;
 use tokio::sync::mpsc;
 
 use crate::context::Context;
 use crate::decide::{Permit, Zone};
 use crate::known::{Known, ModelName};
 use crate::observe::Observed;
+use crate::region::Place;
 
 /// A record could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +38,8 @@ pub struct Subject<'a> {
     pub call: &'static str,
     /// What is known of it.
     pub known: &'a Known,
+    /// Who serves it, and where.
+    pub place: &'a Place,
     /// Values that were replaced by placeholders.
     pub replaced: usize,
     /// Size of the client's body.
@@ -51,6 +55,8 @@ pub struct Denied<'a> {
     pub status: u16,
     /// What is known of the call, if it was classified.
     pub known: Option<&'a Known>,
+    /// Where it would have been served, if that is why.
+    pub outside: Option<&'a Place>,
 }
 
 /// A permit whose record is on disk: the only thing that [`crate::forward`] accepts.
@@ -64,8 +70,10 @@ pub struct Cleared {
 pub struct Started {
     /// Who asked.
     pub context: Context,
-    /// Who answers.
+    /// Whose server answers.
     pub zone: Zone,
+    /// Who answers, and where.
+    pub place: Place,
     /// The model asked for.
     pub asked: ModelName,
     /// When the call came.
@@ -122,8 +130,8 @@ impl Trail {
         event.rule = Some(permit.rule().as_str().to_owned());
         event.object = Some(object(subject));
         event.reason = (subject.replaced > 0).then(|| format!("placeholders: {}", subject.replaced));
-        event.inference =
-            Some(Inference { route: Some(permit.zone().as_str().to_owned()), ..inference(subject.known) });
+        let route = Some(permit.zone().as_str().to_owned());
+        event.inference = Some(at(subject.place, Inference { route, ..inference(subject.known) }));
         append(&self.writer, &event).await?;
         Ok(Cleared { permit })
     }
@@ -137,10 +145,14 @@ impl Trail {
         event.decision = Some(Decision::Deny);
         event.rule = Some(denied.code.to_owned());
         event.status = Some(denied.status);
-        event.inference = Some(Inference {
-            route: Some("refused".to_owned()),
-            ..denied.known.map(inference).unwrap_or_default()
+        let known = denied.known.map(inference).unwrap_or_default();
+        let refused = Inference { route: Some("refused".to_owned()), ..known };
+        event.inference = Some(match denied.outside {
+            Some(place) => at(place, refused),
+            None => refused,
         });
+        event.level = denied.outside.map(|_place| REGION.to_owned());
+        event.reason = denied.outside.map(outside);
         append(&self.writer, &event).await
     }
 
@@ -152,14 +164,15 @@ impl Trail {
         event.status = ended.status;
         event.latency_us = Some(micros(ended.first_byte.unwrap_or_else(|| started.since.elapsed())));
         event.object = Some(Object { bytes_received: Some(bytes), ..Object::default() });
-        event.inference = Some(Inference {
+        let answered = Inference {
             route: Some(started.zone.as_str().to_owned()),
             // A server may repeat what it was asked for.
             model_served: model.filter(|_name| started.asked.as_deref().is_some()),
             tokens_in,
             tokens_out,
             ..Inference::default()
-        });
+        };
+        event.inference = Some(at(&started.place, answered));
         if self.after.send(event).is_err() {
             tracing::error!("an answer came after the trail was closed");
         }
@@ -202,11 +215,29 @@ fn event(action: Action, context: &Context) -> Event {
 }
 
 fn inference(known: &Known) -> Inference {
-    let Known { findings, model } = known;
-    let categories: BTreeMap<String, u32> =
-        findings.iter().map(|(category, count)| (category.to_string(), count)).collect();
-    let model = model.as_deref().unwrap_or(WITHHELD).to_owned();
-    Inference { categories, model_asked: Some(model), ..Inference::default() }
+    let Known { findings, model, left } = known;
+    let model = Some(model.as_deref().unwrap_or(WITHHELD).to_owned());
+    let left = left.as_ref().map(counts).unwrap_or_default();
+    Inference { categories: counts(findings), left, model_asked: model, ..Inference::default() }
+}
+
+fn counts(findings: &Findings) -> BTreeMap<String, u32> {
+    findings.iter().map(|(category, count)| (category.to_string(), count)).collect()
+}
+
+/// The level of what is refused for where it would be served.
+const REGION: &str = "region";
+
+fn outside(place: &Place) -> String {
+    match &place.region {
+        Some(region) => format!("served in {region}, which is not permitted"),
+        None => "served in a region that is not known, and regions are named".to_owned(),
+    }
+}
+
+fn at(place: &Place, inference: Inference) -> Inference {
+    let region = place.region.as_ref().map(ToString::to_string);
+    Inference { server: Some(place.server.clone()), region, ..inference }
 }
 
 fn object(subject: &Subject<'_>) -> Object {

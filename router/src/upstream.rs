@@ -15,10 +15,14 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use wire::region::Region;
 use wire::router::{Api, ModelServer, RouterConfig};
 
 use crate::decide::{Zone, Zones};
+use crate::json::Node;
+use crate::region::{self, Place, Regions};
 use crate::translate;
+use crate::wire_api::Call;
 pub use connector::{ConnectError, Connector};
 pub use resolve::{ResolveError, Resolver};
 
@@ -30,6 +34,7 @@ pub struct Server {
     base: Base,
     authorization: Option<HeaderValue>,
     model: Option<String>,
+    region: Option<Region>,
     client: Client<Connector, Full<Bytes>>,
 }
 
@@ -40,6 +45,7 @@ pub struct Servers {
     cloud: Option<Server>,
     /// By the host to which the agent speaks.
     providers: BTreeMap<String, Server>,
+    regions: Regions,
 }
 
 /// The servers for calls to one host.
@@ -54,6 +60,7 @@ pub struct Site<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Base {
     origin: String,
+    host: String,
     path: String,
 }
 
@@ -67,6 +74,16 @@ pub enum UpstreamError {
         zone: &'static str,
         /// What it is.
         url: String,
+    },
+    /// The operator says one region, and the server's name another.
+    #[error("the {zone} server is said to be in {said}, and its name says {named}")]
+    Region {
+        /// Which server.
+        zone: &'static str,
+        /// By the operator.
+        said: Region,
+        /// By the name.
+        named: Region,
     },
     /// The key cannot stand in a header.
     #[error("the {0} server's api key holds a character that no header can carry")]
@@ -99,7 +116,13 @@ impl Servers {
         });
         let providers = providers.collect::<Result<_, UpstreamError>>()?;
         let (local, cloud) = (open(Zone::Local, &config.local)?, open(Zone::Cloud, &config.cloud)?);
-        Ok(Self { local, cloud, providers })
+        Ok(Self { local, cloud, providers, regions: Regions::new(config.regions.clone()) })
+    }
+
+    /// Where calls may be served.
+    #[must_use]
+    pub fn regions(&self) -> &Regions {
+        &self.regions
     }
 
     /// The servers for calls to `host`; `None`: it is none of ours.
@@ -147,6 +170,7 @@ impl Server {
     fn open(zone: Zone, server: &ModelServer, connector: Connector) -> Result<Self, UpstreamError> {
         let url = || UpstreamError::Url { zone: zone.as_str(), url: server.url.clone() };
         let base = Base::parse(&server.url).ok_or_else(url)?;
+        let region = region(zone, server.region.as_ref(), base.host())?;
         let authorization = server
             .api_key
             .as_ref()
@@ -162,6 +186,7 @@ impl Server {
             base,
             authorization: authorization.transpose()?,
             model: server.model.clone(),
+            region,
             client,
         })
     }
@@ -170,6 +195,19 @@ impl Server {
     #[must_use]
     pub fn zone(&self) -> Zone {
         self.zone
+    }
+
+    /// Who serves a call, and where.
+    #[must_use]
+    pub fn place(&self, call: &Call) -> Place {
+        let host = self.base.host();
+        let model = self.model.as_deref().unwrap_or(call.model());
+        let asked = call.body().get("inference_geo").and_then(Node::as_text);
+        let region = match asked.filter(|_geography| self.api == Api::Anthropic) {
+            Some(geography) => region::of_call(geography),
+            None => region::of_model(host, model, self.region.clone()),
+        };
+        Place { server: host.to_owned(), region }
     }
 
     /// The model that replaces what the client named.
@@ -213,7 +251,24 @@ impl Base {
             return None;
         }
         let path = uri.path().trim_end_matches('/').to_owned();
-        Some(Self { origin: format!("{scheme}://{authority}"), path })
+        let host = authority.host().to_owned();
+        Some(Self { origin: format!("{scheme}://{authority}"), host, path })
+    }
+
+    fn host(&self) -> &str {
+        &self.host
+    }
+}
+
+/// Where a server is; what the operator says may be a part of what the name says, or the other way round.
+fn region(zone: Zone, said: Option<&Region>, host: &str) -> Result<Option<Region>, UpstreamError> {
+    match (said, region::of_host(host)) {
+        (Some(said), Some(named)) if said.is_within(&named) => Ok(Some(said.clone())),
+        (Some(said), Some(named)) if named.is_within(said) => Ok(Some(named)),
+        (Some(said), Some(named)) => {
+            Err(UpstreamError::Region { zone: zone.as_str(), said: said.clone(), named })
+        }
+        (said, named) => Ok(said.cloned().or(named)),
     }
 }
 

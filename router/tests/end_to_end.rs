@@ -11,8 +11,12 @@ mod anthropic;
 mod canary;
 #[path = "end_to_end/echo.rs"]
 mod echo;
+#[path = "end_to_end/injection.rs"]
+mod injection;
 #[path = "end_to_end/redaction.rs"]
 mod redaction;
+#[path = "end_to_end/regions.rs"]
+mod regions;
 #[path = "end_to_end/rig.rs"]
 mod rig;
 #[path = "end_to_end/routes.rs"]

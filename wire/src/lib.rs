@@ -22,6 +22,7 @@ pub mod name;
 pub mod operator;
 pub mod proposal;
 pub mod proxy;
+pub mod region;
 pub mod router;
 pub mod secret;
 pub mod spawn;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::region::Region;
 use crate::secret::Secret;
 use crate::spawn::{Fd, JailUser};
 
@@ -25,6 +26,8 @@ pub struct RouterConfig {
     pub cloud: Option<ModelServer>,
     /// Servers of somebody else's in place of `cloud`, for calls that the agent makes to these hosts.
     pub providers: BTreeMap<String, ModelServer>,
+    /// Where calls may be served; `None`: anywhere, known or not.
+    pub regions: Option<Vec<Region>>,
     /// PEM certificates trusted beside the system's roots.
     pub extra_roots_pem: String,
     /// Names that are answered from here instead of by DNS.
@@ -43,6 +46,20 @@ pub struct Directive {
     pub rules: BTreeMap<String, Sensitive>,
     /// What happens to the session's other prompts once one went to the local server for what it held.
     pub after_local: AfterLocal,
+}
+
+impl Directive {
+    /// A rule whose word says nothing of what it names: where a prompt is read does not change what an injected
+    /// instruction does, and there is nothing in it to put back.
+    #[must_use]
+    pub fn misplaced(&self) -> Option<&str> {
+        let is_mark = |name: &str| name.split('/').next() == Some(INJECTION);
+        let is_wrong = |word: Sensitive| matches!(word, Sensitive::Redact | Sensitive::Local);
+        self.rules
+            .iter()
+            .find(|(name, word)| is_mark(name) && is_wrong(**word))
+            .map(|(name, _)| name.as_str())
+    }
 }
 
 /// What happens to prompts in which nothing was found, once sensitive data is in the session.
@@ -72,15 +89,19 @@ pub enum Sensitive {
     Block,
 }
 
-/// The classes of data, each with what happens to it unless the operator says otherwise. What is of no class of these
-/// is local.
-pub const CLASSES: [(&str, Sensitive); 6] = [
+/// The class of marks of injected instructions. They are no data: only a rule for them holds, and it passes or blocks.
+pub const INJECTION: &str = "prompt-injection";
+
+/// The classes of what is found, each with what happens to it unless the operator says otherwise. What is of no class of
+/// these is local.
+pub const CLASSES: [(&str, Sensitive); 7] = [
     ("credential", Sensitive::Redact),
     ("personal", Sensitive::Redact),
     ("financial", Sensitive::Local),
     ("health", Sensitive::Local),
     ("property", Sensitive::Local),
     ("unclassifiable", Sensitive::Local),
+    (INJECTION, Sensitive::Pass),
 ];
 
 /// What a model server speaks.
@@ -106,6 +127,8 @@ pub struct ModelServer {
     pub api_key: Option<Secret>,
     /// Replaces the model that the client named.
     pub model: Option<String>,
+    /// Where it computes, by the operator's word.
+    pub region: Option<Region>,
 }
 
 /// What `openshell-router` reports, one JSON line each.

@@ -30,7 +30,8 @@ const LAYERS: [(&str, &[&str]); 24] = [
     ("guest-init", &["jail", "wire"]),
     ("host-proxy", &["policies", "audit", "jail", "wire"]),
     ("router", &["audit", "classify", "jail", "wire"]),
-    ("manager", &["images", "policies", "audit", "audit-watch", "wire"]),
+    // For the names of what is found, which rules in agent.yaml name.
+    ("manager", &["images", "policies", "audit", "audit-watch", "classify", "wire"]),
     (
         "cli",
         &[

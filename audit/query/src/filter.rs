@@ -45,6 +45,9 @@ pub struct Filter {
     pub credential: Vec<Pattern>,
     /// A category that was found in a prompt.
     pub category: Vec<Pattern>,
+    /// The region in which a prompt was served, or one within it: `eu` is `eu-central-1`, too. `unknown`: in none that
+    /// is known.
+    pub region: Vec<String>,
     /// Stands in one of its texts, or is its request's whole number, whatever the case.
     pub text: Option<String>,
 }
@@ -70,6 +73,7 @@ impl Filter {
             && any(&self.client, Some(record.client.as_str()))
             && any(&self.credential, event.credentials.iter().map(String::as_str))
             && any(&self.category, categories(event))
+            && self.is_in_region(event)
             && self.has_program(event)
             && self.has_text(record)
     }
@@ -78,6 +82,22 @@ impl Filter {
         // Times in one format and one zone are in order as texts.
         self.since.as_deref().is_none_or(|since| time >= since)
             && self.until.as_deref().is_none_or(|until| time < until)
+    }
+
+    fn is_in_region(&self, event: &Event) -> bool {
+        if self.region.is_empty() {
+            return true;
+        }
+        let Some(inference) = &event.inference else { return false };
+        let region = inference.region.as_deref();
+        // What was refused before it had a server was served nowhere.
+        let unknown = region.is_none() && inference.route.as_deref().is_some_and(|route| route != "refused");
+        self.region.iter().any(|area| match region {
+            Some(region) => region
+                .strip_prefix(area.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('-')),
+            None => unknown && area == UNKNOWN_REGION,
+        })
     }
 
     fn has_program(&self, event: &Event) -> bool {
@@ -94,6 +114,9 @@ impl Filter {
             || texts(record).any(|field| field.to_lowercase().contains(&text))
     }
 }
+
+/// Asks for prompts of which nobody knows where they were served.
+const UNKNOWN_REGION: &str = "unknown";
 
 /// Whether one of the patterns is one of the values; no pattern asks for nothing.
 fn any<'a>(patterns: &[Pattern], values: impl IntoIterator<Item = &'a str>) -> bool {
@@ -132,7 +155,13 @@ pub(crate) fn others(record: &Record) -> impl Iterator<Item = &str> {
         Some(Subject::Owners(_)) | None => None,
     };
     let models = event.inference.iter().flat_map(|inference| {
-        [inference.route.as_deref(), inference.model_asked.as_deref(), inference.model_served.as_deref()]
+        [
+            inference.route.as_deref(),
+            inference.model_asked.as_deref(),
+            inference.model_served.as_deref(),
+            inference.server.as_deref(),
+            inference.region.as_deref(),
+        ]
     });
     let life = event.lifecycle.as_ref().and_then(|lifecycle| lifecycle.detail.as_deref());
     let change = event.policy_change.as_ref().map(|change| change.source.as_str());

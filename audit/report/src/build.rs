@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::document::{Bars, Block, Document, Table};
-use crate::facts::{Facts, Lines, ROUTES, UNUSED_DAYS};
+use crate::facts::{Facts, Health, Lines, ROUTES, UNKNOWN, UNUSED_DAYS};
 use crate::framework::{Evidence, Framework};
 use crate::owasp;
 use crate::period::Period;
@@ -65,6 +65,7 @@ fn summary(facts: &Facts) -> Vec<Block> {
                 all(&facts.changes)
             ),
             format!("{} prompts with classified data", all(&facts.processed)),
+            format!("{} prompts with marks of injected instructions", facts.marked),
         ]),
         Block::Bars(Bars { title: format!("Decisions per {per}"), parts: ["allowed", "denied"], bars }),
     ]
@@ -123,6 +124,20 @@ fn shown(facts: &Facts, evidence: Evidence) -> String {
         Evidence::Changes => format!("Exceptions: {} changes", all(&facts.changes)),
         Evidence::Detections => format!("Exceptions: {} findings", facts.detections.total()),
         Evidence::Processing => format!("Processing: {} prompts with classified data", all(&facts.processed)),
+        Evidence::Transfers => {
+            let [prompts, with_data] = &facts.regions;
+            let known = prompts.total() - prompts.get(UNKNOWN);
+            format!(
+                "Processing: {} prompts to cloud models ({} with classified data), the region known of {known}",
+                prompts.total(),
+                with_data.total()
+            )
+        }
+        Evidence::HealthData => format!(
+            "Processing: {} of {} prompts with health data went to a cloud model as they were",
+            facts.health.crossed,
+            facts.health.total()
+        ),
         Evidence::Credentials => format!("Decisions: {} uses of credentials", facts.credentials.total()),
         Evidence::Integrity => {
             let whole = facts.logs.iter().filter(|log| log.verified.is_ok()).count();
@@ -225,12 +240,49 @@ fn processing(facts: &Facts) -> Vec<Block> {
             "Prompts with data of a category, by the place where they were processed:".to_owned(),
         ),
         table(vec![("Category", 40), ("Local", 20), ("Cloud", 20), ("Refused", 20)], rows.collect()),
+        Block::Paragraph(
+            "Prompts that went to a cloud model, by the region where it served them, as the operator or the server's name says:"
+                .to_owned(),
+        ),
+        table(vec![("Region", 50), ("Prompts", 25), ("With classified data", 25)], transfers(facts)),
+        Block::Paragraph(health(facts)),
         Block::Paragraph("Each request with classified data:".to_owned()),
         lines(
             vec![("Record", 24), ("Request", 18), ("Found", 28), ("Place", 12), ("Model", 18)],
             &facts.processed,
         ),
     ]
+}
+
+fn transfers(facts: &Facts) -> Vec<Vec<String>> {
+    let [prompts, with_data] = &facts.regions;
+    let row = |(region, count): (String, u64)| {
+        let with_data = with_data.get(&region).to_string();
+        vec![region, count.to_string(), with_data]
+    };
+    prompts.top(TOP).into_iter().map(row).collect()
+}
+
+/// What the records say of health data and cloud models.
+fn health(facts: &Facts) -> String {
+    let Health { local, refused, replaced, crossed } = facts.health;
+    let whole = facts.logs.iter().all(|log| log.verified.is_ok());
+    let said = match (crossed, whole) {
+        (0, true) => {
+            "In this period no prompt went to a cloud model with health data that was found in it".to_owned()
+        }
+        (0, false) => {
+            "What is left of the logs shows no prompt that went to a cloud model with health data".to_owned()
+        }
+        (crossed, _) => {
+            format!("{crossed} prompts went to a cloud model WITH health data that was found in them")
+        }
+    };
+    format!(
+        "{said}. Of {} prompts in which health data was found, {local} were served by the local model, {refused} were \
+         refused, {replaced} went to a cloud model with the health data replaced by placeholders, and {crossed} as they were.",
+        facts.health.total()
+    )
 }
 
 fn unused(facts: &Facts, period: &Period, rules: Option<&[String]>) -> Vec<Block> {

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use audit::{Action, Decision, Record, Subject};
+use audit::{Action, Decision, Inference, Record, Subject};
+use wire::router::INJECTION;
 
 use crate::count::Counts;
 use crate::period::Period;
@@ -48,6 +49,11 @@ pub struct Facts {
     pub(crate) days: BTreeMap<String, [u64; 2]>,
     pub(crate) routes: Counts,
     pub(crate) categories: BTreeMap<String, [u64; 3]>,
+    /// Prompts that went to a cloud model, by region, and those of them in which data was found.
+    pub(crate) regions: [Counts; 2],
+    pub(crate) health: Health,
+    /// Prompts with marks of injected instructions.
+    pub(crate) marked: u64,
     pub(crate) policies: Counts,
     pub(crate) detections: Counts,
     pub(crate) credentials: Counts,
@@ -59,6 +65,20 @@ pub struct Facts {
     pub(crate) life: Lines,
     pub(crate) last_use: BTreeMap<String, String>,
 }
+
+/// Where prompts went in which health data was found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Health {
+    pub(crate) local: u64,
+    pub(crate) refused: u64,
+    /// To a cloud model, without the health data.
+    pub(crate) replaced: u64,
+    /// To a cloud model, as they were.
+    pub(crate) crossed: u64,
+}
+
+/// What a region is called that is not known.
+pub(crate) const UNKNOWN: &str = "not known";
 
 /// Where a prompt went: this order is that of the numbers in `categories`.
 pub(crate) const ROUTES: [&str; 3] = ["local", "cloud", "refused"];
@@ -220,25 +240,60 @@ impl Facts {
             None => "none",
         };
         self.routes.add(route, 1);
-        for name in inference.categories.keys() {
+        let found: Vec<_> = inference.categories.iter().filter(|(name, _)| is_data(name)).collect();
+        self.marked += u64::from(found.len() < inference.categories.len());
+        if route == "cloud" {
+            let region = inference.region.as_deref().unwrap_or(UNKNOWN);
+            self.regions[0].add(region, 1);
+            self.regions[1].add(region, u64::from(!found.is_empty()));
+        }
+        self.health.add(route, event.rule.as_deref(), inference);
+        for (name, _) in &found {
             if let Some(place) = ROUTES.iter().position(|known| *known == route)
-                && (self.categories.len() < RULES || self.categories.contains_key(name))
+                && (self.categories.len() < RULES || self.categories.contains_key(*name))
             {
-                self.categories.entry(name.clone()).or_default()[place] += 1;
+                self.categories.entry((*name).clone()).or_default()[place] += 1;
             }
         }
-        if !inference.categories.is_empty() {
-            let found = inference.categories.iter().map(|(name, count)| format!("{name} ×{count}"));
+        if !found.is_empty() {
+            let found = found.into_iter().map(|(name, count)| format!("{name} ×{count}"));
+            let region = inference.region.as_ref().map(|region| format!(", {region}")).unwrap_or_default();
             let model = inference.model_served.as_ref().or(inference.model_asked.as_ref());
             self.processed.push([
                 id(record),
                 event.request.as_ref().map(ToString::to_string).unwrap_or_default(),
                 found.collect::<Vec<_>>().join(", "),
-                route.to_owned(),
+                format!("{route}{region}"),
                 model.cloned().unwrap_or_default(),
             ]);
         }
     }
+}
+
+impl Health {
+    fn add(&mut self, route: &str, rule: Option<&str>, inference: &Inference) {
+        let has_health = |found: &BTreeMap<String, u32>| found.keys().any(|name| name.starts_with("health/"));
+        if !has_health(&inference.categories) {
+            return;
+        }
+        let is_replaced = rule == Some("redacted-to-cloud") && !has_health(&inference.left);
+        match route {
+            "local" => self.local += 1,
+            "refused" => self.refused += 1,
+            "cloud" if is_replaced => self.replaced += 1,
+            // What is not known to have stayed did not.
+            _elsewhere => self.crossed += 1,
+        }
+    }
+
+    pub(crate) fn total(self) -> u64 {
+        self.local + self.refused + self.replaced + self.crossed
+    }
+}
+
+/// Whether a category is one of data: marks of injected instructions are not.
+fn is_data(category: &str) -> bool {
+    category.split('/').next() != Some(INJECTION)
 }
 
 /// How a record is found again.

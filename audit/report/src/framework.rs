@@ -37,6 +37,10 @@ pub(crate) enum Evidence {
     Detections,
     /// Where prompts with classified data went.
     Processing,
+    /// In which regions cloud models served prompts.
+    Transfers,
+    /// Where prompts with health data went.
+    HealthData,
     /// The log itself: chain and signatures.
     Integrity,
     /// Which credentials were used.
@@ -46,7 +50,9 @@ pub(crate) enum Evidence {
 /// A requirement: its number, what it is about in our words, what is evidence for it.
 pub(crate) type Requirement = (&'static str, &'static str, &'static [Evidence]);
 
-use Evidence::{Changes, Controls, Credentials, Decisions, Detections, Integrity, Processing};
+use Evidence::{
+    Changes, Controls, Credentials, Decisions, Detections, HealthData, Integrity, Processing, Transfers,
+};
 
 const SOC2: &[Requirement] = &[
     ("CC6.1", "Logical access to protected assets is restricted", &[Controls, Decisions, Credentials]),
@@ -62,7 +68,7 @@ const HIPAA: &[Requirement] = &[
     ("164.312(b)", "Audit controls: activity is recorded and examined", &[Integrity, Decisions]),
     ("164.312(c)(1)", "Integrity: improper alteration is prevented or found", &[Integrity]),
     ("164.312(d)", "Person or entity authentication", &[Credentials]),
-    ("164.312(e)(1)", "Transmission security", &[Decisions, Processing]),
+    ("164.312(e)(1)", "Transmission security", &[Decisions, Processing, HealthData]),
 ];
 const EU_AI_ACT: &[Requirement] = &[
     ("Art. 12", "Record-keeping: events are logged automatically over the lifetime", &[Integrity, Decisions]),
@@ -81,7 +87,7 @@ const GDPR: &[Requirement] = &[
     ("Art. 25", "Data protection by design and by default", &[Controls, Processing]),
     ("Art. 30", "Records of processing activities", &[Processing]),
     ("Art. 32", "Security of processing", &[Controls, Decisions, Detections]),
-    ("Art. 44", "Transfers: which data went to a cloud model", &[Processing]),
+    ("Art. 44", "Transfers: which data went to a cloud model, in which region", &[Transfers]),
 ];
 const ACCESS_REVIEW: &[Requirement] = &[
     (
@@ -138,6 +144,7 @@ impl Framework {
         match self {
             Self::Soc2 => &["The criteria about people, contracts, physical access and availability."],
             Self::Hipaa => &[
+                "Health data that the classifier did not recognise, or that left by another way than a model call.",
                 "Administrative and physical safeguards (164.308, 164.310), and encryption at rest of the host's disks.",
             ],
             Self::EuAiAct => &[
@@ -146,7 +153,7 @@ impl Framework {
             ],
             Self::Gdpr => &[
                 "Legal bases, consent, requests of data subjects, and contracts with processors.",
-                "In which country a cloud model computed: the log has the route and the model's name.",
+                "In which country a cloud model computed, beyond the region that the operator or the server's name says.",
                 "Data that the classifier did not recognise.",
             ],
             Self::OwaspAsi => &[

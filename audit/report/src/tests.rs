@@ -148,6 +148,62 @@ fn rules_that_nobody_used_are_named() {
     assert_eq!(table.rows, [["github", "not in this log"]]);
 }
 
+fn prompt(route: &str, rule: &str, inference: &str) -> String {
+    format!(
+        r#""action":"inference","decision":"allow","rule":"{rule}","inference":{{"route":"{route}",{inference}}}"#
+    )
+}
+
+#[test]
+fn transfers_are_told_by_region() {
+    let facts = facts(&[
+        prompt("cloud", "plain-to-cloud", r#""region":"eu-central-1","server":"a""#),
+        prompt("cloud", "redacted-to-cloud", r#""region":"eu-central-1","categories":{"personal/name":1}"#),
+        prompt("cloud", "plain-to-cloud", r#""categories":{"prompt-injection/hidden-text":1}"#),
+        prompt("local", "sensitive-to-local", r#""region":"de","categories":{"financial/iban":1}"#),
+    ]);
+    let text = markdown::render(&written(&facts));
+    for part in [
+        "| eu-central-1 | 2 | 1 |",
+        "| not known | 1 | 0 |",
+        "3 prompts to cloud models (1 with classified data), the region known of 2",
+    ] {
+        assert!(text.replace('\\', "").contains(part), "{part}\n{text}");
+    }
+    assert!(text.contains("1 prompts with marks of injected instructions"));
+    assert!(!text.replace('\\', "").contains("| prompt-injection/hidden-text |"), "a mark is no data");
+}
+
+#[test]
+fn it_is_told_whether_health_data_went_to_a_cloud() {
+    let diagnosis = r#""categories":{"health/diagnosis-code":1,"personal/name":1}"#;
+    let stayed = [
+        prompt("local", "sensitive-to-local", diagnosis),
+        prompt("refused", "sensitive-blocked", diagnosis),
+        prompt("cloud", "redacted-to-cloud", &format!(r#"{diagnosis},"left":{{"personal/name":1}}"#)),
+        prompt("cloud", "passed-to-cloud", r#""categories":{"personal/name":1}"#),
+    ];
+    let said = |events: &[String]| {
+        let mut facts = facts(events);
+        facts.log(whole());
+        markdown::render(&document(&facts, Framework::Hipaa, &period(), None)).replace('\\', "")
+    };
+    let text = said(&stayed);
+    assert!(
+        text.contains("no prompt went to a cloud model with health data that was found in it. Of 3 prompts"),
+        "{text}"
+    );
+    assert!(text.contains("0 of 3 prompts with health data went to a cloud model as they were"));
+    for crossed in [
+        prompt("cloud", "passed-to-cloud", diagnosis),
+        prompt("cloud", "redacted-to-cloud", &format!(r#"{diagnosis},"left":{{"health/diagnosis-code":1}}"#)),
+        prompt("elsewhere", "new-rule", diagnosis),
+    ] {
+        let text = said(&[&stayed[..], &[crossed]].concat());
+        assert!(text.contains("1 prompts went to a cloud model WITH health data"), "{text}");
+    }
+}
+
 #[test]
 fn every_framework_has_a_report() {
     for framework in Framework::ALL {

@@ -101,6 +101,15 @@ pub struct Inference {
     /// Tokens of the answer, as the server counts them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens_out: Option<u64>,
+    /// Host of the server that serves the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// Region in which it serves it; absent: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Where some data was replaced: findings that went along as they were.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub left: BTreeMap<String, u32>,
 }
 
 /// A step in a sandbox's life.

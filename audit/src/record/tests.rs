@@ -46,6 +46,9 @@ fn full() -> Event {
             model_served: Some("nemotron".to_owned()),
             tokens_in: Some(120),
             tokens_out: Some(45),
+            server: Some("models.example.com".to_owned()),
+            region: Some("eu-central-1".to_owned()),
+            left: BTreeMap::from([("email".to_owned(), 1)]),
         }),
         lifecycle: Some(Lifecycle {
             phase: Phase::AgentExited,

@@ -19,6 +19,12 @@ pub(super) fn words() -> impl Iterator<Item = &'static str> {
     written.chain(SECRET_WORDS).chain(VENDORS.iter().map(|vendor| vendor.word))
 }
 
+/// Every kind of credential.
+pub(super) fn kinds() -> impl Iterator<Item = &'static str> {
+    let written = RULES.iter().map(|rule| rule.kind).chain(SHAPES.iter().map(|shape| shape.kind));
+    written.chain(shapes::ASSIGNED).chain(VENDORS.iter().map(|vendor| vendor.kind))
+}
+
 /// Reports the credential at `word`, the one of [`words`] with this index.
 pub(super) fn scan(index: usize, word: Word<'_>, found: &mut Found) {
     if let Some((kind, token)) = check(index, word) {

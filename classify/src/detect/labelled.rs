@@ -144,6 +144,11 @@ const fn read(category: Category, words: &'static str, read: fn(Word<'_>) -> Opt
 }
 
 impl Label {
+    /// What its values are.
+    pub(super) fn category(&self) -> Category {
+        self.category
+    }
+
     /// The words, each also in one piece, `medical record` and `medicalrecord`, and in capitals where those are not ASCII.
     pub(super) fn words(&self) -> impl Iterator<Item = String> {
         self.words.split('|').flat_map(|word| {

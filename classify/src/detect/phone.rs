@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::category::{Category, Found};
 
 /// A telephone number.
-const PHONE: Category = Category::personal("phone-number");
+pub(super) const PHONE: Category = Category::personal("phone-number");
 
 /// Codes of countries with the fewest and the most digits that follow them; two digits where the third is free.
 const COUNTRIES: &[(&str, usize, usize)] = &[

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use super::checksum::{base58check, bech32, mod_97};
+use super::phone::PHONE;
 use super::shape::is_written;
 use super::{phone, registers, vehicle};
 use crate::category::{Category, Found};
@@ -14,7 +15,6 @@ const NATIONAL: Category = Category::personal("national-id");
 const TAX: Category = Category::personal("tax-id");
 const VAT: Category = Category::personal("vat-id");
 const POSTCODE: Category = Category::personal("postal-code");
-const PHONE: Category = Category::personal("phone-number");
 const WALLET: Category = Category::financial("crypto-address");
 
 /// One form, separators included, and what checks the value without them.
@@ -85,6 +85,11 @@ const FORMS: &[Form] = &[
     form(VAT, "SEdddddddddddd", registers::vat),
     form(Category::personal("vehicle-id"), "xxxxxxxxxxxxxdddd", vehicle::is_checked),
 ];
+
+/// What is found by its form.
+pub(super) fn categories() -> impl Iterator<Item = Category> {
+    FORMS.iter().map(|form| form.category).chain([NATIONAL, TAX, VAT, POSTCODE, WALLET])
+}
 
 /// Longest first run of a form.
 const LONGEST_RUN: usize = 19;

@@ -10,7 +10,7 @@ use std::ops::Range;
 use crate::category::{Category, Found};
 
 /// A piece of a document of the operator's.
-const DOCUMENT: Category = Category::property("document");
+pub(super) const DOCUMENT: Category = Category::property("document");
 
 /// Letters and digits that are hashed together.
 const GRAM: usize = 24;

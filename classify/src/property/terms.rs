@@ -5,7 +5,7 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use crate::category::{Category, Found};
 
 /// A word of the operator's.
-const TERM: Category = Category::property("term");
+pub(super) const TERM: Category = Category::property("term");
 
 /// Words, compiled; found as whole words in any case.
 #[derive(Debug, Default)]

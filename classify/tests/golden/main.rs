@@ -18,6 +18,7 @@ fn kinds(scanner: &Scanner, text: &str) -> Vec<String> {
 
 /// Checks that each of `hits` holds `kind` and none of `misses` does; all that fail are told at once.
 fn check(kind: &str, hits: &[&str], misses: &[&str]) {
+    assert!(classify::categories().any(|known| known.to_string() == kind), "{kind} is on no list");
     let scanner = Scanner::new();
     let holds = |text: &&&str| kinds(&scanner, text).iter().any(|found| found == kind);
     let missed: Vec<_> = hits.iter().filter(|text| !holds(text)).collect();

@@ -208,6 +208,9 @@ pub(crate) struct Query {
     /// Category that was found in a prompt.
     #[arg(long)]
     pub(crate) category: Vec<String>,
+    /// Region in which a prompt was served (`eu` is `eu-central-1`, too), or `unknown`.
+    #[arg(long)]
+    pub(crate) region: Vec<String>,
     /// Text in any field.
     #[arg(long)]
     pub(crate) text: Option<String>,

@@ -15,8 +15,38 @@ fn the_operators_word_on_prompts_is_read() {
     let directive = full.directive();
     assert_eq!((directive.sensitive, directive.after_local), (Some(Sensitive::Block), AfterLocal::Judge));
     assert_eq!(directive.rules["personal/email-address"], Sensitive::Pass);
-    assert!(inference("{rules: {persnal: block}}").unwrap_err().contains("'persnal' is no class of data"));
+    for (name, close) in [
+        ("persnal", "personal"),
+        ("personal/email-adress", "personal/email-address"),
+        ("prompt-injecton", "prompt-injection"),
+    ] {
+        let mistake = inference(&format!("{{rules: {{{name}: block}}}}")).unwrap_err();
+        assert!(mistake.contains(&format!("did you mean '{close}'?")), "{mistake}");
+    }
+    assert!(
+        inference("{rules: {weather: block}}").unwrap_err().contains("'weather' is nothing that is found")
+    );
+    for word in ["redact", "local"] {
+        let mistake = inference(&format!("{{rules: {{prompt-injection/hidden-text: {word}}}}}")).unwrap_err();
+        assert!(mistake.contains("can neither be replaced nor stay local"), "{mistake}");
+    }
+    assert!(inference("{rules: {prompt-injection: block, prompt-injection/hidden-text: pass}}").is_ok());
     assert!(inference("{rules: {personal: hide}}").unwrap_err().contains("hide"));
+}
+
+#[test]
+fn regions_are_names() {
+    let read = inference(
+        "{regions: [eu, us-east-1], providers: {cloud: {url: 'https://x.test/v1', region: eu-west-1}}}",
+    );
+    let read = read.unwrap();
+    assert_eq!(read.regions.unwrap().len(), 2);
+    assert_eq!(read.providers.cloud.unwrap().region.unwrap().as_str(), "eu-west-1");
+    assert!(inference("{regions: []}").unwrap_err().contains("inference.regions names none"));
+    assert!(inference("{regions: [EU]}").unwrap_err().contains("is no region"));
+    assert!(
+        inference("{hosts: {api.example.com: {region: 'eu west'}}}").unwrap_err().contains("is no region")
+    );
 }
 
 #[test]

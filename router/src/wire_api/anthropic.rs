@@ -3,8 +3,9 @@
 mod beta;
 
 use super::NotUnderstood;
-use super::fields::{ENCRYPTED, FILE, Fields, IMAGE, Reader, require_text};
+use super::fields::{Fields, Reader, require_text};
 use crate::json::Node;
+use ::classify::unreadable::{ENCRYPTED, FILE, IMAGE};
 
 pub use beta::{BetaError, Betas, HEADER as BETA};
 

@@ -3,18 +3,7 @@
 use super::NotUnderstood;
 use crate::json::Node;
 use ::classify::Category;
-
-/// Token ids instead of text.
-pub(super) const TOKEN_IDS: Category = Category::unclassifiable("token-ids");
-
-/// A picture.
-pub(super) const IMAGE: Category = Category::unclassifiable("image");
-
-/// A document that is no text, or that lies elsewhere.
-pub(super) const FILE: Category = Category::unclassifiable("file");
-
-/// What a model thought, for its provider's eyes only.
-pub(super) const ENCRYPTED: Category = Category::unclassifiable("encrypted-reasoning");
+use ::classify::unreadable::TOKEN_IDS;
 
 /// The members of an object.
 pub(super) struct Fields<'a> {

@@ -3,13 +3,10 @@
 mod chat;
 mod responses;
 
-use super::fields::{Fields, Reader, TOKEN_IDS, require_text};
+use super::fields::{Fields, Reader, require_text};
 use super::{Endpoint, NotUnderstood};
 use crate::json::Node;
-use ::classify::Category;
-
-/// State that the provider keeps, named by an id.
-const REMOTE_STATE: Category = Category::unclassifiable("remote-state");
+use ::classify::unreadable::TOKEN_IDS;
 
 /// Checks that every member of `body` is understood; notes what holds no text.
 pub(super) fn check(endpoint: Endpoint, reader: &mut Reader, body: &Node) -> Result<(), NotUnderstood> {

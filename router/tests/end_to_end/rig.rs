@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::{Notify, watch};
 use tokio_rustls::TlsAcceptor;
+use wire::region::Region;
 use wire::router::{AfterLocal, Api, Directive, ModelServer, RouterConfig, Sensitive};
 use wire::secret::Secret;
 use wire::spawn::Fd;
@@ -72,6 +73,10 @@ pub(crate) struct Plan {
     pub(crate) cloud_tls: Option<Tls>,
     /// What the cloud's server and the local one speak.
     pub(crate) apis: [Api; 2],
+    /// Where all servers are, by the operator's word.
+    pub(crate) in_region: Option<&'static str>,
+    /// Where calls may be served.
+    pub(crate) regions: Option<&'static [&'static str]>,
 }
 
 /// How the cloud server shows who it is, and whom the router trusts beside the system's roots.
@@ -104,6 +109,8 @@ impl Default for Plan {
             cloud: script,
             cloud_tls: None,
             apis: [Api::OpenAi; 2],
+            in_region: None,
+            regions: None,
         }
     }
 }
@@ -125,6 +132,7 @@ impl Rig {
             url: format!("{name}:{}/v1", upstream.address.port()),
             api_key: Some(Secret::new(key.to_owned())),
             model: Some(format!("{key}-model")),
+            region: plan.in_region.map(|name| Region::try_from(name.to_owned()).unwrap()),
         };
         let scheme = if plan.cloud_tls.is_some() { "https" } else { "http" };
         let config = RouterConfig {
@@ -143,6 +151,9 @@ impl Rig {
                     ("api.provider.test".to_owned(), server)
                 })
                 .collect(),
+            regions: plan.regions.map(|names| {
+                names.iter().map(|name| Region::try_from((*name).to_owned()).unwrap()).collect()
+            }),
             extra_roots_pem: plan.cloud_tls.map(|tls| tls.trusted_pem).unwrap_or_default(),
             hosts: ["local.test", "cloud.test"].map(|name| (name.to_owned(), [127, 0, 0, 1].into())).into(),
             user: None,

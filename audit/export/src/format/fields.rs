@@ -4,6 +4,7 @@
 //! that one is used; the rest goes under our own.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use audit::record::{Inference, Object, Owner};
 use audit::{
@@ -131,6 +132,11 @@ names! {
         "gen_ai.usage.input_tokens";
     TOKENS_OUT: "tokens_out", "openshell.inference.tokens_out", "openshellVmTokensOut", "tokensOut",
         "gen_ai.usage.output_tokens";
+    SERVER: "server", "openshell.inference.server", "openshellVmModelServer", "modelServer",
+        "openshell.inference.server";
+    REGION: "region", "openshell.inference.region", "openshellVmRegion", "region", "openshell.inference.region";
+    LEFT: "left", "openshell.inference.left", "openshellVmCategoriesLeft", "categoriesLeft",
+        "openshell.inference.left";
     PHASE: "phase", "openshell.lifecycle.phase", "cs5", "phase", "openshell.lifecycle.phase";
     CODE: "code", "openshell.lifecycle.code", "openshellVmExitCode", "exitCode", "openshell.lifecycle.code";
     DETAIL: "detail", "openshell.lifecycle.detail", "openshellVmDetail", "detail",
@@ -304,16 +310,23 @@ impl<'a> List<'a> {
     }
 
     fn inference(&mut self, inference: &'a Inference) {
-        let found: Vec<Cow<'_, str>> =
-            inference.categories.iter().map(|(name, count)| format!("{name}={count}").into()).collect();
-        if !found.is_empty() {
-            self.0.push((&CATEGORIES, Value::List(found)));
-        }
+        self.counts(&CATEGORIES, &inference.categories);
         self.some(&ROUTE, inference.route.as_deref());
         self.some(&MODEL_ASKED, inference.model_asked.as_deref());
         self.some(&MODEL_SERVED, inference.model_served.as_deref());
         self.some(&TOKENS_IN, inference.tokens_in);
         self.some(&TOKENS_OUT, inference.tokens_out);
+        self.some(&SERVER, inference.server.as_deref());
+        self.some(&REGION, inference.region.as_deref());
+        self.counts(&LEFT, &inference.left);
+    }
+
+    fn counts(&mut self, names: &'static Names, counts: &BTreeMap<String, u32>) {
+        let counts: Vec<Cow<'_, str>> =
+            counts.iter().map(|(name, count)| format!("{name}={count}").into()).collect();
+        if !counts.is_empty() {
+            self.0.push((names, Value::List(counts)));
+        }
     }
 
     fn lifecycle(&mut self, lifecycle: &'a Lifecycle) {

@@ -1,9 +1,9 @@
 
-•
+ïˆ
 
 
 service.name
-	openshellòœ
+	openshellÌˆ
 
 openshell.audit0.1.0Ñ	è«lì	INFO*
 configuration allowed2$
@@ -216,13 +216,14 @@ Pnetwork-request allowed POST api.example.com:443/v1/items by /usr/bin/python3.1
 openshell.latency_usÒú2
 openshell.monotonic_nsğ.2T
 openshell.prevB
-@708094be51f6dd464a08dd8d83db00e8458aafa1b87461d46e9a7076570f58dfYp-«lìbopenshell.network-outcomeÅ		X1«lì	INFO*W
+@708094be51f6dd464a08dd8d83db00e8458aafa1b87461d46e9a7076570f58dfYp-«lìbopenshell.network-outcomeÒ
+	X1«lì	INFO*W
 Uinference allowed POST inference.local:443/v1/chat/completions by /usr/bin/python3.112$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@18c1c0a1e0f3b3eb314d1d2ebd643866e459e68b49d7ad49ca4f5dc5b70917882
+@acdc2e61e489ac71baf48462dcc794c9a86d4c2a2a3fe8d6166b61e99d00a13e2
 openshell.tenant
 local2
 openshell.agent.name
@@ -271,16 +272,23 @@ Uinference allowed POST inference.local:443/v1/chat/completions by /usr/bin/pyth
 gpt2#
 gen_ai.response.model
 
-nemotron2
+nemotron22
+openshell.inference.server
+models.example.com2,
+openshell.inference.region
+eu-central-12)
+openshell.inference.left*
+	
+email=12
 openshell.monotonic_nsØ62T
 openshell.prevB
-@aa6e803c4a722c65689a007f34a9723c8528a97773e09e72e53f602799465d12YX1«lìbopenshell.inferenceû	@5«lì	INFO*@
+@aa6e803c4a722c65689a007f34a9723c8528a97773e09e72e53f602799465d12YX1«lìbopenshell.inferenceİ	@5«lì	INFO*@
 >inference-outcome POST inference.local:443/v1/chat/completions2$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@5b00e6a0a473d0c9cb1d2de53a2202e9d437416dd82e0e3217961d02c4da33b12
+@0e239cbe89aea7aefdeb82dc4b9a391c6d9897c937ee95d6c9fbca820738d20e2
 openshell.tenant
 local2
 openshell.agent.name
@@ -304,16 +312,20 @@ Uinference allowed POST inference.local:443/v1/chat/completions by /usr/bin/pyth
 openshell.inference.route
 local2
 gen_ai.usage.input_tokensx2 
-gen_ai.usage.output_tokens-2
+gen_ai.usage.output_tokens-22
+openshell.inference.server
+models.example.com2,
+openshell.inference.region
+eu-central-12
 openshell.monotonic_nsÀ>2T
 openshell.prevB
-@18c1c0a1e0f3b3eb314d1d2ebd643866e459e68b49d7ad49ca4f5dc5b7091788Y@5«lìbopenshell.inference-outcomeı	(9«lìWARN*H
+@acdc2e61e489ac71baf48462dcc794c9a86d4c2a2a3fe8d6166b61e99d00a13eY@5«lìbopenshell.inference-outcomeı	(9«lìWARN*H
 Fexecution denied /tmp/payload by /usr/bin/python3.11 (not on the list)2$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence	2T
 openshell.hashB
-@628e4b885a9366342c0da2dfd70f0bf805cdd53f16a37e818c5020df83b79ec02
+@a4c74a1202fa10e71d72302ec7a06807131b69f6b2b4bc973e0e385fc24fd40f2
 openshell.tenant
 local2
 openshell.agent.name
@@ -348,14 +360,14 @@ Fexecution denied /tmp/payload by /usr/bin/python3.11 (not on the list)2$
 not on the list2
 openshell.monotonic_ns¨F2T
 openshell.prevB
-@5b00e6a0a473d0c9cb1d2de53a2202e9d437416dd82e0e3217961d02c4da33b1Y(9«lìbopenshell.executionÈ	=«lì	INFO*7
+@0e239cbe89aea7aefdeb82dc4b9a391c6d9897c937ee95d6c9fbca820738d20eY(9«lìbopenshell.executionÈ	=«lì	INFO*7
 5execution allowed /usr/bin/git by /usr/bin/python3.112$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence
 2T
 openshell.hashB
-@669fb1e54473663cf33d930d9c4b593bb0fed22abbdb7880a59d73f9fde505a02
+@f516b0a678ad3eb7349ec777c2a0943ec5db4775f71a60137a55655941b00c082
 openshell.tenant
 local2
 openshell.agent.name
@@ -384,14 +396,14 @@ Fexecution denied /tmp/payload by /usr/bin/python3.11 (not on the list)2$
 /sbin/init2
 openshell.monotonic_nsN2T
 openshell.prevB
-@628e4b885a9366342c0da2dfd70f0bf805cdd53f16a37e818c5020df83b79ec0Y=«lìbopenshell.executionÄ	ø@«lì
+@a4c74a1202fa10e71d72302ec7a06807131b69f6b2b4bc973e0e385fc24fd40fY=«lìbopenshell.executionÄ	ø@«lì
 INFO2*
 policy-change allowed2$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@ede9287d02f3066f142aee5b0d301bc45dee9933e524f3dd9d926de3feece2c92
+@93fbf1d55f43c7b87e18bf4847993e177ad25ce546f52af444f382b9ca5b25a32
 openshell.tenant
 local2
 openshell.agent.name
@@ -413,13 +425,13 @@ Fexecution denied /tmp/payload by /usr/bin/python3.11 (not on the list)2$
 10002
 openshell.monotonic_nsøU2T
 openshell.prevB
-@669fb1e54473663cf33d930d9c4b593bb0fed22abbdb7880a59d73f9fde505a0Yø@«lìbopenshell.policy-changeé	àD«lìWARN*"
+@f516b0a678ad3eb7349ec777c2a0943ec5db4775f71a60137a55655941b00c08Yø@«lìbopenshell.policy-changeé	àD«lìWARN*"
  policy-change denied (no policy)2$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@43fb20037b5dcc5bcd20b2ed3fc0def126953ab85b01290f8b0b99d23fd397f42
+@72940b01d5a295de3c0d29b58afb404161ae4bba9b754cde56fedf708b49e7702
 openshell.tenant
 local2
 openshell.agent.name
@@ -440,14 +452,14 @@ Fexecution denied /tmp/payload by /usr/bin/python3.11 (not on the list)2$
 10002
 openshell.monotonic_nsà]2T
 openshell.prevB
-@ede9287d02f3066f142aee5b0d301bc45dee9933e524f3dd9d926de3feece2c9YàD«lìbopenshell.policy-change”	ÈH«lì
+@93fbf1d55f43c7b87e18bf4847993e177ad25ce546f52af444f382b9ca5b25a3YàD«lìbopenshell.policy-change”	ÈH«lì
 INFO2*
 credential-change allowed2$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@1b5856897385bac56d628a689d4ee5948588f2d05f79bc7de98f91cc5fa8211f2
+@0e28e9296b391af42d58cd039e24135278b151ce6bbc5f9605d03789930bcba82
 openshell.tenant
 local2
 openshell.agent.name
@@ -463,13 +475,13 @@ Fexecution denied /tmp/payload by /usr/bin/python3.11 (not on the list)2$
 DB_PASSWORD2
 openshell.monotonic_nsÈe2T
 openshell.prevB
-@43fb20037b5dcc5bcd20b2ed3fc0def126953ab85b01290f8b0b99d23fd397f4YÈH«lìbopenshell.credential-changeÁ	°L«lì	INFO*"
+@72940b01d5a295de3c0d29b58afb404161ae4bba9b754cde56fedf708b49e770YÈH«lìbopenshell.credential-changeÁ	°L«lì	INFO*"
  inbound-connection allowed :80802$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@679967520d3fe62f002464a7da589d3770efff1b331b1c002b33f1c8b2c0f8522
+@a708e08bb836ba57784eaf0cbeeac06a54a4e91550f70939f1ee30531d0d7ef12
 openshell.tenant
 local2
 openshell.agent.name
@@ -486,13 +498,13 @@ Fexecution denied /tmp/payload by /usr/bin/python3.11 (not on the list)2$
 client.port€€2
 openshell.monotonic_ns°m2T
 openshell.prevB
-@1b5856897385bac56d628a689d4ee5948588f2d05f79bc7de98f91cc5fa8211fY°L«lìbopenshell.inbound-connectioná	˜P«lìWARN*E
+@0e28e9296b391af42d58cd039e24135278b151ce6bbc5f9605d03789930bcba8Y°L«lìbopenshell.inbound-connectioná	˜P«lìWARN*E
 Cinbound-request denied GET agent.example.com:8080/status (no token)2$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@e0d807149719174d4606d7280115aaf072a76fca1e30869ce2314784523036c32
+@bdf1df4d9492c188f92828e6647c66793015ddad13478c12964d02ed3c75dbac2
 openshell.tenant
 local2
 openshell.agent.name
@@ -518,13 +530,13 @@ Cinbound-request denied GET agent.example.com:8080/status (no token)2$
 no token2
 openshell.monotonic_ns˜u2T
 openshell.prevB
-@679967520d3fe62f002464a7da589d3770efff1b331b1c002b33f1c8b2c0f852Y˜P«lìbopenshell.inbound-requestÕ	€T«lì	INFO*
+@a708e08bb836ba57784eaf0cbeeac06a54a4e91550f70939f1ee30531d0d7ef1Y˜P«lìbopenshell.inbound-requestÕ	€T«lì	INFO*
 inbound-outcome :80802$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@00136ca3dfa61bc1494e72fe214dd3d9c1e0d6d5eb6feefbc4454055aa5096942
+@0ae44dcada69bacfa6c3dc180ff608b87f30ce111bdd3d282318d9fd12c184e62
 openshell.tenant
 local2
 openshell.agent.name
@@ -541,13 +553,13 @@ Cinbound-request denied GET agent.example.com:8080/status (no token)2$
 openshell.latency_usˆ'2
 openshell.monotonic_ns€}2T
 openshell.prevB
-@e0d807149719174d4606d7280115aaf072a76fca1e30869ce2314784523036c3Y€T«lìbopenshell.inbound-outcomeâ	hX«lìERROR*8
+@bdf1df4d9492c188f92828e6647c66793015ddad13478c12964d02ed3c75dbacY€T«lìbopenshell.inbound-outcomeâ	hX«lìERROR*8
 6detection denied repeated-denials (20 denials in 60 s)2$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@da83e3ce48d8b84ffb293aca647ecda108591053924adb62f8af439839ae878c2
+@daf94b786e37057873176df8d8fd020d01c5584656032ecffbfd734cbe4f253e2
 openshell.tenant
 local2
 openshell.agent.name
@@ -576,13 +588,13 @@ quarantine2,
 ASI022
 openshell.monotonic_nsè„2T
 openshell.prevB
-@00136ca3dfa61bc1494e72fe214dd3d9c1e0d6d5eb6feefbc4454055aa509694YhX«lìbopenshell.detection€	P\«lìERROR*/
+@0ae44dcada69bacfa6c3dc180ff608b87f30ce111bdd3d282318d9fd12c184e6YhX«lìbopenshell.detection€	P\«lìERROR*/
 -log-repair (17 bytes of an unfinished record)2$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@efd68057e3e479c50f40542e53a19909d0fbdd2a2c995c1e857686a0f5c6971c2
+@fc0af2b39eddd996d5df3d296e5a63ebf443560bb06d9edfec56ebaaea9989aa2
 openshell.tenant
 local2
 openshell.agent.name
@@ -593,13 +605,13 @@ quarantine2,
  17 bytes of an unfinished record2
 openshell.monotonic_nsĞŒ2T
 openshell.prevB
-@da83e3ce48d8b84ffb293aca647ecda108591053924adb62f8af439839ae878cYP\«lìbopenshell.log-repair“	8`«lì	INFO*9
+@daf94b786e37057873176df8d8fd020d01c5584656032ecffbfd734cbe4f253eYP\«lìbopenshell.log-repair“	8`«lì	INFO*9
 7log-retention (segments 1 to 3 were older than 90 days)2$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@25a5044f705eb9f23be63997a35b77e852458856697564cdf0ea164db8cc43cb2
+@796cfd7776517b494ce56881b1a633d320f3a524c6ec9f129a2b53f4f21a749f2
 openshell.tenant
 local2
 openshell.agent.name
@@ -610,13 +622,13 @@ quarantine2,
 'segments 1 to 3 were older than 90 days2
 openshell.monotonic_ns¸”2T
 openshell.prevB
-@efd68057e3e479c50f40542e53a19909d0fbdd2a2c995c1e857686a0f5c6971cY8`«lìbopenshell.log-retentionó	 d«lìWARN*ñ
+@fc0af2b39eddd996d5df3d296e5a63ebf443560bb06d9edfec56ebaaea9989aaY8`«lìbopenshell.log-retentionó	 d«lìWARN*ñ
 înetwork-request denied GE|T evil.example.com\u{d}\u{a}<14>1 - forged:80/x\u{1b}]0;owned\u{7}?y=\u{2028}{"a":1}\u{202e}] by /tmp/a|b=c\d"]\u{9}e\u{a} (quote " back \ slash | pipe = equals ] bracket\u{d}\u{a}CEF:0|forged|line\u{9}devTime=1)2$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@ffb38813ea7d89a7cb2587818f4130aef3248ed7820f32651a8ffd704aaaa85a2
+@e5a141f5da8ef3c03ea11693cab98263a90bedfae2ca1814b2709b786718f6f42
 openshell.tenant
 local2
 openshell.agent.name
@@ -653,13 +665,13 @@ Kquote " back \ slash | pipe = equals ] bracket
 CEF:0|forged|line	devTime=12
 openshell.monotonic_ns œ2T
 openshell.prevB
-@25a5044f705eb9f23be63997a35b77e852458856697564cdf0ea164db8cc43cbY d«lìbopenshell.network-request¨	h«lì	INFO*
+@796cfd7776517b494ce56881b1a633d320f3a524c6ec9f129a2b53f4f21a749fY d«lìbopenshell.network-request¨	h«lì	INFO*
 lifecycle agent-exited2$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@df3f3243920c586fc465bbd333ecd1dd95f8b982aa4993c23f554681428bd3702
+@35692474408ae3784845da33904a340679f436cd51008cf0c5c216b2e943bf102
 openshell.tenant
 local2
 openshell.agent.name
@@ -674,13 +686,13 @@ CEF:0|forged|line	devTime=12
 killed2
 openshell.monotonic_nsˆ¤2T
 openshell.prevB
-@ffb38813ea7d89a7cb2587818f4130aef3248ed7820f32651a8ffd704aaaa85aYh«lìbopenshell.lifecycle‡	ğk«lìWARN*
+@e5a141f5da8ef3c03ea11693cab98263a90bedfae2ca1814b2709b786718f6f4Yh«lìbopenshell.lifecycle‡	ğk«lìWARN*
 lifecycle failed2$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@885ba67737a72b90bef8ffaabfb8bda01bf5f54892842b3be214dfd09c4e23002
+@4c5b2bce3f2a3c1e8f5dd5d7ea666d2d328b4c2c994e225445af5aa2f7be8ac22
 openshell.tenant
 local2
 openshell.agent.name
@@ -693,115 +705,4 @@ CEF:0|forged|line	devTime=12
 the machine stopped2
 openshell.monotonic_nsğ«2T
 openshell.prevB
-@df3f3243920c586fc465bbd333ecd1dd95f8b982aa4993c23f554681428bd370Yğk«lìbopenshell.lifecycleº	Øo«lìWARN*n
-lfile-access denied read /etc/shadow by /usr/bin/cat (neither filesystem nor the file's permissions allow it)2$
-openshell.sandbox
-test-0a1b2c3d2
-openshell.sequence2T
-openshell.hashB
-@e331132ef8f97e410de167e75498b2537956c06ceb163e4fa101914a4fd5c5102
-openshell.tenant
-local2
-openshell.agent.name
-test2
-openshell.client	
-manager2
-openshell.decision
-deny2
-openshell.level
-
-filesystem2
-http.request.method
-read2
-	file.path
-/etc/shadow2
-openshell.times2)
-process.executable.path
-/usr/bin/cat2
-process.pidÓ2
-user.id
-10002L
-openshell.reason8
-6neither filesystem nor the file's permissions allow it2
-openshell.monotonic_nsØ³2T
-openshell.prevB
-@885ba67737a72b90bef8ffaabfb8bda01bf5f54892842b3be214dfd09c4e2300YØo«lìbopenshell.file-access˜	Às«lì	INFO*"
- file-access allowed write /tmp/*2$
-openshell.sandbox
-test-0a1b2c3d2
-openshell.sequence2T
-openshell.hashB
-@a29c34ae47b68835f819cfabd057b5c9f9da276f75476d54717eb665440fa8c52
-openshell.tenant
-local2
-openshell.agent.name
-test2
-openshell.client	
-manager2
-openshell.decision
-allow2
-openshell.level
-
-filesystem2
-http.request.method
-write2
-	file.path
-/tmp/*2
-openshell.timesT2K
-openshell.process.unknown.
-,process 212 was gone before it was looked at2
-openshell.monotonic_nsÀ»2T
-openshell.prevB
-@e331132ef8f97e410de167e75498b2537956c06ceb163e4fa101914a4fd5c510YÀs«lìbopenshell.file-accessÜ	¨w«lì	INFO*5
-3file-access allowed (other files, too many to list)2$
-openshell.sandbox
-test-0a1b2c3d2
-openshell.sequence2T
-openshell.hashB
-@de27b6e00a3782de815c523df18680a6da5f5c96c89c5c0b1cbc469694cfcfa82
-openshell.tenant
-local2
-openshell.agent.name
-test2
-openshell.client	
-manager2
-openshell.decision
-allow2
-openshell.level
-
-filesystem2
-openshell.times	23
-openshell.reason
-other files, too many to list2
-openshell.monotonic_ns¨Ã2T
-openshell.prevB
-@a29c34ae47b68835f819cfabd057b5c9f9da276f75476d54717eb665440fa8c5Y¨w«lìbopenshell.file-accessÛ	{«lìWARN*H
-Fsystem-call denied mount by /tmp/x (process.seccomp does not allow it)2$
-openshell.sandbox
-test-0a1b2c3d2
-openshell.sequence2T
-openshell.hashB
-@8e0b79561b53bde6d1bdec4b912ce295b5e49af2ad67af0814363f2e419c0c332
-openshell.tenant
-local2
-openshell.agent.name
-test2
-openshell.client	
-manager2
-openshell.decision
-deny2
-openshell.level	
-seccomp2
-http.request.method
-mount2
-openshell.times2#
-process.executable.path
-/tmp/x2
-process.pid¬2
-user.id
-100027
-openshell.reason#
-!process.seccomp does not allow it2
-openshell.monotonic_nsË2T
-openshell.prevB
-@de27b6e00a3782de815c523df18680a6da5f5c96c89c5c0b1cbc469694cfcfa8Y{«lìbopenshell.system-call
+@35692474408ae3784845da33904a340679f436cd51008cf0c5c216b2e943bf10Yğk«lìbopenshell.lifecycle

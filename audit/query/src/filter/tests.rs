@@ -38,7 +38,7 @@ fn patterns() {
 fn each_condition_finds_its_record_and_no_other() {
     let pattern = |text: &str| vec![Pattern::from(text)];
     let none = Filter::default;
-    let table: [(Filter, &[u64]); 23] = [
+    let table: [(Filter, &[u64]); 27] = [
         (none(), &[1, 2, 3, 4, 5, 6, 7, 8]),
         (Filter { since: Some("2026-11-29T05:20:47.000003Z".to_owned()), ..none() }, &[3, 4, 5, 6, 7, 8]),
         (Filter { until: Some("2026-11-29T05:20:47.000003Z".to_owned()), ..none() }, &[1, 2]),
@@ -50,6 +50,10 @@ fn each_condition_finds_its_record_and_no_other() {
         (Filter { binary: pattern("python3.11"), ..none() }, &[1]),
         (Filter { binary: pattern("/work/agent.py"), ..none() }, &[1]),
         (Filter { rule: pattern("inference"), ..none() }, &[1]),
+        (Filter { region: vec!["us".to_owned(), "eu".to_owned()], ..none() }, &[1]),
+        (Filter { region: vec!["eu-central-1".to_owned()], ..none() }, &[1]),
+        (Filter { region: vec!["eu-c".to_owned()], ..none() }, &[]),
+        (Filter { region: vec!["unknown".to_owned()], ..none() }, &[]),
         (Filter { level: pattern("path"), ..none() }, &[1]),
         (Filter { request: pattern("r-1"), ..none() }, &[1]),
         (Filter { flow: Some(7), ..none() }, &[1]),

@@ -1,6 +1,7 @@
 //! Detections that one record shows.
 
 use audit::{Action, Decision};
+use wire::router::INJECTION;
 
 use super::program;
 use crate::finding::{Finding, Kind};
@@ -10,9 +11,6 @@ use crate::settings::{CredentialMisuse, OutOfHoursChange, PromptInjection};
 
 /// The level at which the proxy refuses placeholders that stand where they have no use.
 const CREDENTIAL: &str = "credential";
-
-/// What the router calls marks of an injected instruction.
-const INJECTION: &str = "prompt-injection";
 
 /// A placeholder of a credential where it is not used. `reported`: when a host was reported last.
 pub(crate) fn credential_misuse(
@@ -44,7 +42,7 @@ pub(crate) fn injected(seen: Seen<'_>, settings: &PromptInjection) -> Option<Fin
     };
     let marks: u64 = categories
         .iter()
-        .filter(|(name, _)| name.rsplit('/').next() == Some(INJECTION) || name.starts_with(INJECTION))
+        .filter(|(name, _)| name.split('/').next() == Some(INJECTION))
         .map(|(_, count)| u64::from(*count))
         .sum();
     (marks >= settings.marks).then(|| {

@@ -228,6 +228,25 @@ fn much_more_than_before() {
     assert!(play.findings.iter().all(|finding| finding.evidence[0] < 200), "{:?}", play.findings);
 }
 
+/// The router's own record, as its test of a marked prompt writes it.
+#[test]
+fn what_the_router_marks_is_a_finding_with_any_response() {
+    let marked: Event = serde_json::from_str(include_str!("../../tests/golden/marked-prompt.json")).unwrap();
+    for response in [Response::Record, Response::Pause, Response::Quarantine, Response::Stop] {
+        let mut settings = Settings::default();
+        settings.prompt_injection.response = response;
+        let mut play = Play::new(settings);
+        play.see(marked.clone());
+        assert_eq!(play.kinds(), [Kind::PromptInjection]);
+        assert_eq!(play.findings[0].response, response);
+    }
+    let mut play = Play::new(Settings::default());
+    let mut plain = marked;
+    plain.inference.as_mut().unwrap().categories.retain(|name, _| !name.starts_with("prompt-injection/"));
+    play.see(plain);
+    assert!(play.findings.is_empty());
+}
+
 #[test]
 fn marks_and_hours() {
     let mut settings = Settings::default();

@@ -281,6 +281,9 @@ fn basic(hit: Word<'_>) -> Option<Range<usize>> {
     (length >= 8 && inside).then_some(hit.start..hit.end + length)
 }
 
+/// What a value behind such a name is: one of AWS, or any.
+pub(super) const ASSIGNED: [&str; 2] = ["aws-secret-access-key", "assigned-secret"];
+
 /// A random-looking value behind a name that says "secret": `password = "…"`, `"api_key": "…"`,
 /// `--client-secret …`.
 pub(super) fn assignment(hit: Word<'_>) -> Option<(&'static str, Range<usize>)> {
@@ -296,7 +299,8 @@ pub(super) fn assignment(hit: Word<'_>) -> Option<(&'static str, Range<usize>)> 
     let value = &behind[gap..gap + length];
     let name = hit.text[hit.start..hit.end].to_ascii_lowercase();
     let aws = name.starts_with(b"secret") && name.ends_with(b"key") && length == 40;
-    let kind = if aws { "aws-secret-access-key" } else { "assigned-secret" };
+    let [of_aws, any] = ASSIGNED;
+    let kind = if aws { of_aws } else { any };
     looks_secret(value).then_some((kind, hit.end + gap..hit.end + gap + length))
 }
 

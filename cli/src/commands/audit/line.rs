@@ -65,8 +65,9 @@ fn model(inference: &Inference) -> String {
     let found = categories.collect::<Vec<_>>().join(" ");
     let found = if found.is_empty() { "nothing classified" } else { &found };
     let served = inference.model_served.as_ref().or(inference.model_asked.as_ref());
+    let region = inference.region.as_ref().map(|region| format!(" in {region}")).unwrap_or_default();
     format!(
-        "{found}  route {} {}",
+        "{found}  route {}{region} {}",
         inference.route.as_deref().unwrap_or("none"),
         served.map_or("", String::as_str)
     )

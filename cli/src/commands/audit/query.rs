@@ -97,6 +97,7 @@ fn filter(query: &Query) -> Result<Filter, Failure> {
         flow: query.flow,
         credential: patterns(&query.credential),
         category: patterns(&query.category),
+        region: query.region.clone(),
         text: query.text.clone(),
     })
 }

@@ -1,13 +1,10 @@
 //! `chat/completions`.
 
 use super::super::NotUnderstood;
-use super::super::fields::{FILE, Fields, IMAGE, Reader, require_text};
-use super::{REMOTE_STATE, logit_bias};
+use super::super::fields::{Fields, Reader, require_text};
+use super::logit_bias;
 use crate::json::Node;
-use ::classify::Category;
-
-const AUDIO: Category = Category::unclassifiable("audio");
-const VIDEO: Category = Category::unclassifiable("video");
+use ::classify::unreadable::{AUDIO, FILE, IMAGE, REMOTE_STATE, VIDEO};
 
 const BODY: Fields<'static> = Fields {
     plain: &[

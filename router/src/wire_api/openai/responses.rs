@@ -1,9 +1,9 @@
 //! `responses`.
 
 use super::super::NotUnderstood;
-use super::super::fields::{ENCRYPTED, FILE, Fields, IMAGE, Reader, require_text};
-use super::REMOTE_STATE;
+use super::super::fields::{Fields, Reader, require_text};
 use crate::json::Node;
+use ::classify::unreadable::{ENCRYPTED, FILE, IMAGE, REMOTE_STATE};
 
 const BODY: Fields<'static> = Fields {
     plain: &[

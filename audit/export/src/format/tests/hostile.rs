@@ -101,6 +101,9 @@ fn attack(record: &mut Record, dice: &mut Dice) {
         inference.categories = BTreeMap::from([(dice.text(), 1), (dice.text(), u32::MAX)]);
         inference.model_asked = dice.some();
         inference.model_served = dice.some();
+        inference.server = dice.some();
+        inference.region = dice.some();
+        inference.left = BTreeMap::from([(dice.text(), 1)]);
     }
     if let Some(lifecycle) = &mut event.lifecycle {
         lifecycle.detail = dice.some();
