@@ -39,6 +39,9 @@ pub(crate) const MOST_FLOWS: usize = 4096;
 /// How long a client may take to show what it speaks. Protocols in which the server speaks first end here.
 const SNIFF_PATIENCE: Duration = Duration::from_secs(10);
 
+/// How far the nearest timer of the process ever is: nearer than every patience that a connection waits with.
+const NEAREST: Duration = Duration::from_secs(60);
+
 /// Where a client connected to, as it understands it.
 enum Destination {
     /// A host and a port. The lease keeps the meaning of a synthetic address while the flow lives.
@@ -59,6 +62,7 @@ struct Opening<'a> {
 
 /// Serves flows for ever.
 pub async fn serve(proxy: Arc<Proxy>, listener: UnixListener) -> ! {
+    tokio::spawn(keep_a_timer_near());
     loop {
         let Some(stream) = accept(&listener).await else { continue };
         let Ok(slot) = Arc::clone(&proxy.flows).try_acquire_owned() else {
@@ -72,6 +76,14 @@ pub async fn serve(proxy: Arc<Proxy>, listener: UnixListener) -> ! {
             }
             drop(slot);
         });
+    }
+}
+
+/// A timer that is nearer than all others costs the runtime a system call to wake itself: without this one, each request
+/// would pay it, because a client is waited for less long than an upstream.
+async fn keep_a_timer_near() -> ! {
+    loop {
+        tokio::time::sleep(NEAREST).await;
     }
 }
 
@@ -158,7 +170,8 @@ impl Proxy {
                 self.converse(asker, place, stream).await
             }
             (Spoken::Tls, _) => {
-                let secured = handshake(&self.certificates, &authority.host, stream);
+                // Boxed, as it is over before most of the connection's life.
+                let secured = Box::pin(handshake(&self.certificates, &authority.host, stream));
                 match opening.uphold(secured).await {
                     Some(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
                         two::serve(Arc::clone(self), Arc::clone(asker), authority, stream).await

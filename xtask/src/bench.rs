@@ -1,10 +1,12 @@
-//! `cargo xtask bench`: figures by the lab's deterministic clock, one instruction = one nanosecond, and those
-//! of policy decisions by this machine's.
+//! `cargo xtask bench`: figures by the lab's deterministic clock, one instruction = one nanosecond, where
+//! machines boot, and by this machine's for everything else.
 
 mod audit;
 pub(crate) mod boot;
 mod classify;
 mod contender;
+mod proxy;
+mod python;
 mod session;
 mod stopwatch;
 
@@ -33,6 +35,16 @@ pub(crate) enum Bench {
         #[arg(long)]
         quality: bool,
     },
+    /// The proxy, policy and audit on, beside a plain copy, nginx, Squid and mitmproxy: processor time of a request, latency, throughput,
+    /// memory, and how soon a new policy decides. Two processors are needed, with nothing else to do.
+    Proxy {
+        /// Rounds, in each of which everyone is measured once.
+        #[arg(long, default_value_t = 5)]
+        rounds: u32,
+        /// Install nginx-light and squid-openssl first; who is missing is left out and named. mitmproxy comes by pip into `target/`.
+        #[arg(long)]
+        install: bool,
+    },
 }
 
 /// Measures and prints.
@@ -41,6 +53,8 @@ pub(crate) fn run(bench: Bench) -> Result<ExitCode> {
         Bench::Boot { runs } => boot::run(runs),
         Bench::Policy => policy::bench(),
         Bench::Audit => audit::run(),
+        Bench::Proxy { rounds, install: true } => proxy::run(rounds, proxy::Peers::Installed),
+        Bench::Proxy { rounds, install: false } => proxy::run(rounds, proxy::Peers::AsTheyAre),
         Bench::Classify { quality: true } => classify::run(classify::Question::Quality),
         Bench::Classify { quality: false } => classify::run(classify::Question::Speed),
     }

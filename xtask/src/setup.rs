@@ -97,7 +97,7 @@ fn missing_packages() -> Vec<&'static str> {
 }
 
 /// Installs with the lists as they are, and with new ones when those are too old.
-fn install(packages: &[&str]) -> Result<()> {
+pub(crate) fn install(packages: &[&str]) -> Result<()> {
     if packages.is_empty() {
         return Ok(());
     }

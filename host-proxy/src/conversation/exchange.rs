@@ -3,7 +3,7 @@
 //! It knows a client only as somebody who sends a body ([`Upload`]) and takes an answer ([`Reply`]).
 
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -147,11 +147,14 @@ struct Relay<'a, D> {
 
 /// Does `work` while the policy in force permits it, and records what came of it. `conforms` becomes the policy that
 /// permitted it last.
+///
+/// The work is boxed: every layer that owns it would hold it twice, as its argument and pinned, in each connection even
+/// between two requests. Owned it must be, because a layer that says no drops it, which cuts what is under way.
 pub(super) async fn see_through<T>(
     named: Named<'_>,
     (permit, tally): (&Permit, &Tally),
     conforms: &mut PolicyVersion,
-    work: impl Future<Output = Result<T, Fault>>,
+    work: Pin<Box<impl Future<Output = Result<T, Fault>>>>,
 ) -> Done<T> {
     let Named { proxy, case, id } = named;
     let refuse = async |refusal| {

@@ -206,7 +206,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<'a, S> {
         let mut upload = Source::of(named.case, &mut self.reader);
         let exchange = Exchange { named, ways, upload: &mut upload, reply: &mut reply, tally: &tally };
         self.conforms = granted.policy;
-        let work = exchange.run(head, kept);
+        let work = Box::pin(exchange.run(head, kept));
         match see_through(named, (&granted.permit, &tally), &mut self.conforms, work).await {
             Done::Refused(refusal) => self.answer(named.id, &refusal, named.case.request).await,
             Done::BrokenOff => Err(io::ErrorKind::ConnectionAborted.into()),
@@ -225,7 +225,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<'a, S> {
         let ways = named.ways(&granted);
         self.conforms = granted.policy;
         let mut crossing = Crossing::new(named, ways, &tally);
-        let work = crossing.run(wanted, (&mut self.reader, &mut self.writer));
+        let work = Box::pin(crossing.run(wanted, (&mut self.reader, &mut self.writer)));
         match see_through(named, (&granted.permit, &tally), &mut self.conforms, work).await {
             Done::Refused(refusal) => self.answer(named.id, &refusal, named.case.request).await,
             Done::Over(()) | Done::Unrecorded => Ok(Next::End),

@@ -237,8 +237,8 @@ impl Streams {
         let ways = named.ways(&granted);
         let kept = self.kept().pop();
         let mut upload = Source::of(named.case, body);
-        let work =
-            Exchange { named, ways, upload: &mut upload, reply: &mut *answer, tally: &tally }.run(head, kept);
+        let exchange = Exchange { named, ways, upload: &mut upload, reply: &mut *answer, tally: &tally };
+        let work = Box::pin(exchange.run(head, kept));
         let mut conforms = granted.policy;
         match see_through(named, (&granted.permit, &tally), &mut conforms, work).await {
             Done::Over(Some(kept)) => {

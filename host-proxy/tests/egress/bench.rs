@@ -37,6 +37,8 @@ pub(crate) struct Setting {
     pub(crate) router: Option<PathBuf>,
     pub(crate) inbound: Option<Doors>,
     pub(crate) credentials: Vec<Credential>,
+    /// The socket of an audit writer. `None`: this file is the writer.
+    pub(crate) writer: Option<UnixStream>,
 }
 
 /// Open ports, and the folder of the guest's socket.
@@ -78,7 +80,14 @@ pub(crate) struct Audit {
 impl Setting {
     pub(crate) fn new(policy: impl Into<String>) -> Self {
         let upstream = Upstream { allow_addresses: vec!["127.0.0.1/32".to_owned()], ..Upstream::default() };
-        Self { policy: policy.into(), upstream, router: None, inbound: None, credentials: Vec::new() }
+        Self {
+            policy: policy.into(),
+            upstream,
+            router: None,
+            inbound: None,
+            credentials: Vec::new(),
+            writer: None,
+        }
     }
 
     /// `name` leads to this machine.
@@ -133,7 +142,7 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let flows = UnixListener::bind(folder.path().join("2.sock")).unwrap();
         let names = UnixListener::bind(folder.path().join("3.sock")).unwrap();
-        let (audit, writer) = UnixStream::pair().unwrap();
+        let (socket, audit) = setting.writer.map_or_else(Audit::here, |writer| (writer, Audit::default()));
         let (ear, commands) = UnixStream::pair().unwrap();
         let key = FlowKey([7; 32]);
         let (doors, listeners) = setting.inbound.map_or((None, Vec::new()), Doors::into_parts);
@@ -164,7 +173,7 @@ impl Bench {
             FdMapping { parent_fd: status_out.into(), child_fd: 4 },
             FdMapping { parent_fd: flows.into(), child_fd: 5 },
             FdMapping { parent_fd: names.into(), child_fd: 6 },
-            FdMapping { parent_fd: audit.into(), child_fd: 7 },
+            FdMapping { parent_fd: socket.into(), child_fd: 7 },
             FdMapping { parent_fd: ear.into(), child_fd: 8 },
         ];
         if let Some(directory) = folder_of_sockets {
@@ -178,7 +187,6 @@ impl Bench {
         drop(config_in);
         let (authority_pem, status) = ready(status_in);
         let names = Mutex::new(UnixStream::connect(folder.path().join("3.sock")).unwrap());
-        let audit = Audit::serve(writer);
         Self {
             folder,
             authority_pem,
@@ -364,6 +372,12 @@ impl Manager {
 }
 
 impl Audit {
+    /// A writer in this process, and the proxy's end of its socket.
+    fn here() -> (UnixStream, Self) {
+        let (audit, writer) = UnixStream::pair().unwrap();
+        (audit, Self::serve(writer))
+    }
+
     fn serve(mut stream: UnixStream) -> Self {
         let audit = Self::default();
         let shared = audit.clone();

@@ -6,6 +6,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result, ensure};
 
+use super::python;
 use crate::workspace::{Workspace, cargo};
 
 /// What is measured.
@@ -45,17 +46,6 @@ pub(super) fn run(question: Question) -> Result<ExitCode> {
 /// Presidio in an environment of its own.
 fn presidio(target: &Path, texts: &Path) -> Result<()> {
     const SCRIPT: &str = include_str!("presidio.py");
-    let environment = target.join("presidio");
-    let python = environment.join("bin/python");
-    if !python.exists() {
-        done(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
-    }
-    done(Command::new(&python).args(["-m", "pip", "install", "--quiet", "presidio-analyzer"]))?;
-    done(Command::new(&python).args(["-c", SCRIPT]).arg(texts))
-}
-
-fn done(command: &mut Command) -> Result<()> {
-    let status = command.status().with_context(|| format!("starting {:?}", command.get_program()))?;
-    ensure!(status.success(), "{:?} ended with {status}", command.get_program());
-    Ok(())
+    let programs = python::environment(target, "presidio", "presidio-analyzer")?;
+    python::done(Command::new(programs.join("python")).args(["-c", SCRIPT]).arg(texts))
 }
