@@ -7,6 +7,9 @@ mod inference;
 mod policy;
 mod vm;
 
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use audit_export::format::ascii_controls;
@@ -73,8 +76,16 @@ fn shown_json(value: &impl serde::Serialize) -> Result<String, Failure> {
 
 /// Writes a file that the user named.
 fn write(path: &Path, text: impl AsRef<[u8]>) -> Result<(), Failure> {
-    std::fs::write(path, text).map_err(|error| {
-        let cause = format!("cannot write {}: {error}", path.display());
-        Failure::new(cause, "name a file in a directory that you may write")
-    })
+    std::fs::write(path, text).map_err(|error| cannot_write(path, &error))
+}
+
+/// The same for what says where an agent went: a new file is nobody else's to read.
+fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(path);
+    file.and_then(|mut file| file.write_all(bytes)).map_err(|error| cannot_write(path, &error))
+}
+
+fn cannot_write(path: &Path, error: &io::Error) -> Failure {
+    let cause = format!("cannot write {}: {error}", path.display());
+    Failure::new(cause, "name a file in a directory that you may write")
 }

@@ -26,7 +26,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn report(failure: &Failure) {
+/// One line of cause and one of remedy.
+pub(crate) fn report(failure: &Failure) {
     eprintln!("openshell: {}", failure.cause);
     eprintln!("  remedy: {}", failure.remedy);
 }

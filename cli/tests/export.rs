@@ -107,3 +107,25 @@ fn killed_before_its_cursor_moved_it_sends_again_and_loses_nothing() {
     assert_eq!(held.sequences, rest);
     kill(child);
 }
+
+/// An export is for the sandboxes that audit.yaml names, and a list that cannot be one is refused.
+#[test]
+fn an_export_names_whose_records_it_is_for() {
+    let state = TempDir::new().unwrap();
+    let folder = state.path().join("openshell");
+    let log = folder.join("audit/test-0a1b2c3d");
+    fs::create_dir_all(&log).unwrap();
+    fs::write(log.join("000001.jsonl"), LOG).unwrap();
+    let waiting = |lists: &str| {
+        let settings = format!("exports: {{a: {{{lists}to: {{file: /tmp/never-written}}}}}}\n");
+        fs::write(folder.join("audit.yaml"), settings).unwrap();
+        let output = openshell(state.path(), &["--status", "--json"]).output().unwrap();
+        let told = serde_json::from_slice::<Vec<Value>>(&output.stdout);
+        (output.status.code(), told.ok().map(|of| of.len()))
+    };
+    assert_eq!(waiting(""), (Some(0), Some(1)));
+    assert_eq!(waiting("sandboxes: ['test-*'], tenants: [local], "), (Some(0), Some(1)));
+    assert_eq!(waiting("sandboxes: [other-0a1b2c3d], "), (Some(0), Some(0)));
+    assert_eq!(waiting("sandboxes: [], "), (Some(0), Some(0)));
+    assert_eq!(waiting("sandboxes: {a: b}, "), (Some(2), None));
+}

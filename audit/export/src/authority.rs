@@ -43,7 +43,7 @@ impl Authority {
         };
         match self.0.post(question).await {
             Ok(answer) => Ok(answer.body.to_vec()),
-            Err(Refusal::Later { cause, after }) => Err(Unanswered { cause, after }),
+            Err(Refusal::Later { cause, after, .. }) => Err(Unanswered { cause, after }),
             Err(Refusal::Content(cause)) => Err(Unanswered { cause, after: None }),
             Err(Refusal::Records(_)) => Err(Unanswered { cause: "no answer".to_owned(), after: None }),
         }

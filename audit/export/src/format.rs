@@ -20,9 +20,9 @@ mod text;
 use audit::Record;
 use audit_watch::FeedEvent;
 
+pub use audit::text::{ascii_controls, printable};
 pub use summary::micros;
 pub use syslog::{Facility, header as syslog_header, message as syslog_message};
-pub use text::{ascii_controls, printable};
 
 /// Longest line of the text formats (CEF, LEEF, syslog), in bytes: what rsyslog takes as it is installed.
 pub const MAX_LINE: usize = 8000;
@@ -117,5 +117,5 @@ const SERIALISES: &str = "texts and numbers under text keys always serialise";
 
 fn json(value: &impl serde::Serialize, out: &mut Vec<u8>) {
     let text = serde_json::to_string(value).expect(SERIALISES);
-    text::ascii_controls(&text, out);
+    ascii_controls(&text, out);
 }

@@ -23,6 +23,7 @@ pub mod status;
 mod backoff;
 mod delivery;
 mod feed;
+mod only;
 mod records;
 mod rejected;
 
@@ -30,6 +31,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use backoff::Pace;
 pub use format::Format;
+pub use only::Only;
 
 /// Seconds since 1970.
 fn now() -> u64 {

@@ -61,6 +61,8 @@ pub(crate) struct Changes {
     /// What is watched, by the kernel's number of it.
     watched: BTreeMap<i32, String>,
     known: BTreeMap<String, Log>,
+    /// What changed and was not handed out yet.
+    changed: BTreeSet<String>,
 }
 
 impl Changes {
@@ -73,24 +75,42 @@ impl Changes {
         inotify::add_watch(&events, root, what)?;
         #[expect(deprecated, reason = "it is unsound for what changes its descriptor; an OwnedFd never does")]
         let events = AsyncFd::new(events)?;
-        Ok(Self { root: root.to_owned(), linger, events, watched: BTreeMap::new(), known: BTreeMap::new() })
+        Ok(Self {
+            root: root.to_owned(),
+            linger,
+            events,
+            watched: BTreeMap::new(),
+            known: BTreeMap::new(),
+            changed: BTreeSet::new(),
+        })
     }
 
-    /// The logs that are new or changed, and those of which more is `left`; waits, if there are none. At first all are new.
-    pub(crate) async fn next(&mut self, mut left: BTreeSet<String>) -> io::Result<Vec<Log>> {
+    /// The logs that are new or changed, and those of which more is `left`; waits, if there are none. At first all are new. It
+    /// can be dropped at any await.
+    pub(crate) async fn next(&mut self, left: BTreeSet<String>) -> io::Result<Vec<Log>> {
+        self.changed.extend(left);
         loop {
-            for log in list(&self.root)? {
-                if self.known.insert(log.sandbox.clone(), log.clone()).is_none() {
-                    self.watch(&log)?;
-                    left.insert(log.sandbox);
-                }
+            self.find_new()?;
+            // Whoever has more left does not keep the others from being seen.
+            let also = self.read()?;
+            self.changed.extend(also);
+            if !self.changed.is_empty() {
+                let changed = std::mem::take(&mut self.changed);
+                return Ok(changed.iter().filter_map(|sandbox| self.known.get(sandbox).cloned()).collect());
             }
-            if !left.is_empty() {
-                return Ok(left.iter().filter_map(|sandbox| self.known.get(sandbox).cloned()).collect());
-            }
-            left = self.wait().await?;
+            self.wait().await?;
             tokio::time::sleep(self.linger).await;
         }
+    }
+
+    fn find_new(&mut self) -> io::Result<()> {
+        for log in list(&self.root)? {
+            if self.known.insert(log.sandbox.clone(), log.clone()).is_none() {
+                self.watch(&log)?;
+                self.changed.insert(log.sandbox);
+            }
+        }
+        Ok(())
     }
 
     /// Watches a log. One that is a file is watched with the root.
@@ -108,17 +128,11 @@ impl Changes {
         Ok(())
     }
 
-    /// Waits until something changed; returns the sandboxes whose logs did.
-    async fn wait(&mut self) -> io::Result<BTreeSet<String>> {
-        loop {
-            let mut ready = self.events.readable().await?;
-            ready.clear_ready();
-            drop(ready);
-            let changed = self.read()?;
-            if !changed.is_empty() {
-                return Ok(changed);
-            }
-        }
+    /// Waits until something may have changed.
+    async fn wait(&self) -> io::Result<()> {
+        let mut ready = self.events.readable().await?;
+        ready.clear_ready();
+        Ok(())
     }
 
     /// What changed until now.

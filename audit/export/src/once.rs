@@ -4,14 +4,14 @@ use audit::log::LogError;
 
 use crate::backoff::Pace;
 use crate::cursor::Cursor;
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, Repeated, SAME};
 use crate::feed::Feed;
 use crate::format::Format;
 use crate::logs::Log;
 use crate::sink::Sink;
 
-/// How often a receiver is tried.
-const ATTEMPTS: u32 = 5;
+/// How often a receiver is tried: the last time in parts, if it always gave the same answer.
+const ATTEMPTS: u32 = SAME + 1;
 
 /// What became of the records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,9 +61,9 @@ pub async fn copy(logs: &[Log], since: Option<i64>, format: Format, sink: Sink) 
             if batch.is_the_end {
                 break;
             }
-            let mut attempt = 0;
+            let (mut attempt, mut repeated) = (0, Repeated::default());
             let refused = loop {
-                match delivery.send(&batch.items).await {
+                match delivery.send(&batch.items, &repeated).await {
                     Ok(refused) => break refused,
                     Err(not_now) if attempt + 1 >= ATTEMPTS => {
                         let sequence = batch.items.first().map_or(0, |item| item.sequence);
@@ -72,6 +72,7 @@ pub async fn copy(logs: &[Log], since: Option<i64>, format: Format, sink: Sink) 
                     }
                     Err(not_now) => {
                         attempt += 1;
+                        repeated.note(&not_now);
                         tokio::time::sleep(Pace::default().wait(attempt, not_now.after)).await;
                     }
                 }

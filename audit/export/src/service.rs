@@ -3,10 +3,13 @@
 //! ```text
 //! changed logs ─► Feed ─► batch ─► receiver has it ─► refused ones kept ─► cursor moved ─► next batch
 //! ```
+//! What a receiver does not take waits, and the other logs have their turn: one record that it never takes holds up no
+//! other sandbox.
+//!
 //! One batch is in memory at a time. Where it is stopped, at any point, the next run begins at the cursor: a record may
 //! come twice, and its hash tells.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,13 +18,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use audit::log::LogError;
+use tokio::time::Instant;
 
 use crate::backoff::Pace;
 use crate::cursor::{Cursor, CursorError, State, Trouble};
-use crate::delivery::{Delivery, NotNow};
+use crate::delivery::{Delivery, NotNow, Repeated};
 use crate::feed::{Batch, Feed};
 use crate::format::Format;
 use crate::logs::{self, Changes, Log};
+use crate::only::Only;
 use crate::rejected;
 use crate::sink::Sink;
 
@@ -39,6 +44,8 @@ pub struct Export {
     pub format: Format,
     /// Where they go.
     pub sink: Sink,
+    /// Which records it is for.
+    pub only: Only,
     /// The directory of the logs.
     pub logs: PathBuf,
     /// The directory of its cursors; nobody else may have it.
@@ -128,6 +135,7 @@ pub enum ServiceError {
 pub struct Service<R> {
     delivery: Delivery,
     format: Format,
+    only: Only,
     logs: PathBuf,
     state: PathBuf,
     pace: Pace,
@@ -136,7 +144,28 @@ pub struct Service<R> {
     reopen: Arc<AtomicU64>,
     reopened: u64,
     halted: BTreeSet<String>,
+    /// Logs whose next batch was not taken.
+    waiting: BTreeMap<String, Waiting>,
+    /// Attempts in a row that took nothing, of whatever log, and when the receiver may be asked again.
+    failures: u32,
+    rests_until: Option<Instant>,
     _lock: fs::File,
+}
+
+/// What became of a batch until now.
+#[derive(Debug)]
+struct Waiting {
+    attempts: u32,
+    repeated: Repeated,
+    since: u64,
+    until: Instant,
+}
+
+/// Whether the receiver has a batch.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    Whole,
+    NotNow,
 }
 
 /// Whether there is more of a log.
@@ -156,6 +185,7 @@ impl<R: Fn(Notice)> Service<R> {
         Ok(Self {
             delivery: Delivery::new(export.sink),
             format: export.format,
+            only: export.only,
             logs: export.logs,
             state: export.state,
             pace: export.pace,
@@ -163,6 +193,9 @@ impl<R: Fn(Notice)> Service<R> {
             reopened: reopen.load(Ordering::Relaxed),
             reopen,
             halted: BTreeSet::new(),
+            waiting: BTreeMap::new(),
+            failures: 0,
+            rests_until: None,
             _lock: lock,
         })
     }
@@ -173,15 +206,21 @@ impl<R: Fn(Notice)> Service<R> {
     /// It cannot go on without a risk of losing or repeating records.
     pub async fn run(&mut self) -> Result<std::convert::Infallible, ServiceError> {
         let mut changes = Changes::new(&self.logs, LINGER).map_err(|source| self.unwatched(source))?;
-        let mut left = BTreeSet::new();
+        let mut left: BTreeSet<String> = BTreeSet::new();
         loop {
-            for log in
-                changes.next(std::mem::take(&mut left)).await.map_err(|source| self.unwatched(source))?
-            {
-                if self.turn(&log).await? == Rest::More {
-                    left.insert(log.sandbox);
-                }
-            }
+            // Of those that wait, the first that need not any more.
+            let due = left.iter().filter_map(|sandbox| self.waiting.get(sandbox)).map(|log| log.until).min();
+            let now = Instant::now();
+            let (waiting, ready) =
+                left.into_iter().partition::<BTreeSet<String>, _>(|sandbox| self.waits(sandbox, now));
+            left = waiting;
+            let changed = changes.next(ready);
+            let changed = match due {
+                Some(due) => tokio::time::timeout_at(due, changed).await.unwrap_or(Ok(Vec::new())),
+                None => changed.await,
+            };
+            let changed = changed.map_err(|source| self.unwatched(source))?;
+            left.extend(self.round(&changed).await?);
         }
     }
 
@@ -190,8 +229,15 @@ impl<R: Fn(Notice)> Service<R> {
     /// # Errors
     /// As [`Service::run`].
     pub async fn drain(&mut self) -> Result<(), ServiceError> {
-        for log in logs::list(&self.logs).map_err(|source| self.unwatched(source))? {
-            while self.turn(&log).await? == Rest::More {}
+        let mut logs = logs::list(&self.logs).map_err(|source| self.unwatched(source))?;
+        while !logs.is_empty() {
+            let left = self.round(&logs).await?;
+            logs.retain(|log| left.contains(&log.sandbox));
+            let now = Instant::now();
+            if logs.iter().all(|log| self.waits(&log.sandbox, now)) {
+                let due = logs.iter().filter_map(|log| self.waiting.get(&log.sandbox)).map(|log| log.until);
+                tokio::time::sleep_until(due.min().unwrap_or(now)).await;
+            }
         }
         Ok(())
     }
@@ -205,15 +251,31 @@ impl<R: Fn(Notice)> Service<R> {
         ServiceError::Watch { path: self.logs.clone(), source }
     }
 
+    fn waits(&self, sandbox: &str, now: Instant) -> bool {
+        self.waiting.get(sandbox).is_some_and(|log| log.until > now)
+    }
+
+    /// A turn of each log; returns those of which more is left.
+    async fn round(&mut self, logs: &[Log]) -> Result<BTreeSet<String>, ServiceError> {
+        let mut left = BTreeSet::new();
+        for log in logs {
+            if self.waits(&log.sandbox, Instant::now()) || self.turn(log).await? == Rest::More {
+                left.insert(log.sandbox.clone());
+            }
+        }
+        Ok(left)
+    }
+
     /// Some batches of one log.
     async fn turn(&mut self, log: &Log) -> Result<Rest, ServiceError> {
-        if self.halted.contains(&log.sandbox) || !log.path.exists() {
+        let is_for = self.only.is_for_sandbox(&log.sandbox);
+        if !is_for || self.halted.contains(&log.sandbox) || !log.path.exists() {
             return Ok(Rest::None);
         }
         let path = self.state.join(format!("{}.json", log.sandbox));
         let mut cursor = Cursor::load(&path)?;
         let mut feed = match Feed::open(&log.path, &cursor) {
-            Ok(feed) => feed,
+            Ok(feed) => feed.only(&self.only),
             Err(error) => return self.stop(log, &path, cursor, &error),
         };
         for _ in 0..TURN {
@@ -221,10 +283,18 @@ impl<R: Fn(Notice)> Service<R> {
                 Ok(batch) => batch,
                 Err(error) => return self.stop(log, &path, cursor, &error),
             };
-            if batch.items.is_empty() {
+            if batch.is_the_end {
                 return Ok(Rest::None);
             }
-            self.deliver(log, &path, &mut cursor, batch).await?;
+            if batch.items.is_empty() {
+                cursor.mark = batch.mark;
+                cursor.lost += batch.lost;
+                cursor.store(&path)?;
+                continue;
+            }
+            if self.deliver(log, &path, &mut cursor, batch).await? == Taken::NotNow {
+                break;
+            }
         }
         Ok(Rest::More)
     }
@@ -236,8 +306,15 @@ impl<R: Fn(Notice)> Service<R> {
         path: &Path,
         cursor: &mut Cursor,
         batch: Batch,
-    ) -> Result<(), ServiceError> {
-        let refused = self.persist(path, cursor, &batch).await?;
+    ) -> Result<Taken, ServiceError> {
+        let refused = match self.attempt(log, &batch).await {
+            Ok(refused) => refused,
+            Err(trouble) => {
+                cursor.trouble = Some(trouble);
+                cursor.store(path)?;
+                return Ok(Taken::NotNow);
+            }
+        };
         if let Some((_item, reason)) = refused.first() {
             let (sandbox, records, reason) = (log.sandbox.clone(), refused.len(), reason.clone());
             (self.report)(Notice::Rejected { sandbox, records, reason });
@@ -253,37 +330,50 @@ impl<R: Fn(Notice)> Service<R> {
         cursor.lost += batch.lost;
         cursor.time = batch.time;
         cursor.trouble = None;
-        Ok(cursor.store(path)?)
+        cursor.store(path)?;
+        Ok(Taken::Whole)
     }
 
-    /// Tries until the receiver has the batch.
-    async fn persist<'a>(
+    /// Hands over a batch, when the receiver may be asked again; or why it was not taken.
+    async fn attempt<'a>(
         &mut self,
-        path: &Path,
-        cursor: &mut Cursor,
+        log: &Log,
         batch: &'a Batch,
-    ) -> Result<Vec<(&'a crate::sink::Item, String)>, ServiceError> {
-        let mut attempt = 0;
-        loop {
-            self.reopen_if_asked();
-            let NotNow { cause, after } = match self.delivery.send(&batch.items).await {
-                Ok(refused) => {
-                    if attempt > 0 {
-                        (self.report)(Notice::Again);
-                    }
-                    return Ok(refused);
-                }
-                Err(not_now) => not_now,
-            };
-            attempt += 1;
-            let since = cursor.trouble.as_ref().filter(|_| attempt > 1).map_or_else(crate::now, |t| t.since);
-            let trouble = Trouble { cause: cause.clone(), state: State::Retrying, attempts: attempt, since };
-            cursor.trouble = Some(trouble);
-            cursor.store(path)?;
-            let wait = self.pace.wait(attempt, after);
-            (self.report)(Notice::NotNow { cause, attempt, wait });
-            tokio::time::sleep(wait).await;
+    ) -> Result<Vec<(&'a crate::sink::Item, String)>, Trouble> {
+        if let Some(until) = self.rests_until.take() {
+            tokio::time::sleep_until(until).await;
         }
+        self.reopen_if_asked();
+        let now = Instant::now();
+        let mut waiting = self.waiting.remove(&log.sandbox).unwrap_or_else(|| Waiting {
+            attempts: 0,
+            repeated: Repeated::default(),
+            since: crate::now(),
+            until: now,
+        });
+        let not_now = match self.delivery.send(&batch.items, &waiting.repeated).await {
+            Ok(refused) => {
+                self.failures = 0;
+                if waiting.attempts > 0 {
+                    (self.report)(Notice::Again);
+                }
+                return Ok(refused);
+            }
+            Err(not_now) => not_now,
+        };
+        waiting.attempts += 1;
+        waiting.repeated.note(&not_now);
+        self.failures += 1;
+        let NotNow { cause, after, .. } = not_now;
+        let now = Instant::now();
+        let (attempts, since) = (waiting.attempts, waiting.since);
+        let rest = self.pace.wait(self.failures, after);
+        let wait = self.pace.wait(attempts, after).max(rest);
+        self.rests_until = Some(now + rest);
+        waiting.until = now + wait;
+        self.waiting.insert(log.sandbox.clone(), waiting);
+        (self.report)(Notice::NotNow { cause: cause.clone(), attempt: attempts, wait });
+        Err(Trouble { cause, state: State::Retrying, attempts, since })
     }
 
     fn reopen_if_asked(&mut self) {

@@ -141,6 +141,9 @@ pub enum Refusal {
         cause: String,
         /// When, if it said so.
         after: Option<Duration>,
+        /// The status of HTTP that it answered with, where that may be about what the request holds: something before the
+        /// receiver may dislike a text in it.
+        status: Option<u16>,
     },
     /// A record of the batch is at fault; none need be taken.
     Content(String),
@@ -150,7 +153,7 @@ pub enum Refusal {
 
 impl Refusal {
     pub(crate) fn later(cause: impl std::fmt::Display) -> Self {
-        Self::Later { cause: cause.to_string(), after: None }
+        Self::Later { cause: cause.to_string(), after: None, status: None }
     }
 }
 

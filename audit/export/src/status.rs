@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::cursor::{Cursor, CursorError, Trouble};
 use crate::logs::{self, Log};
+use crate::only::Only;
 
 /// Most records that are counted behind a cursor.
 const MOST_COUNTED: u64 = 1_000_000;
@@ -46,13 +47,13 @@ pub enum StatusError {
     Cursor(#[from] CursorError),
 }
 
-/// The state of one export for every log.
+/// The state of one export for every log that it is for.
 ///
 /// # Errors
 /// Logs or cursors cannot be read. A log that is not whole is part of the answer.
-pub fn status(export: &str, state: &Path, root: &Path) -> Result<Vec<Status>, StatusError> {
+pub fn status(export: &str, only: &Only, (state, root): (&Path, &Path)) -> Result<Vec<Status>, StatusError> {
     let logs = logs::list(root).map_err(StatusError::List)?;
-    logs.iter().map(|log| of(export, state, log)).collect()
+    logs.iter().filter(|log| only.is_for_sandbox(&log.sandbox)).map(|log| of(export, state, log)).collect()
 }
 
 fn of(export: &str, state: &Path, log: &Log) -> Result<Status, StatusError> {

@@ -16,6 +16,8 @@ mod logs;
 mod partly;
 #[path = "delivery/receivers.rs"]
 mod receivers;
+#[path = "delivery/relay.rs"]
+mod relay;
 #[path = "delivery/rig.rs"]
 mod rig;
 #[path = "delivery/rotel.rs"]

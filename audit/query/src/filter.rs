@@ -1,12 +1,11 @@
 //! What is asked for. Every condition must hold; of several values for one, any.
 
-mod pattern;
 #[cfg(test)]
 mod tests;
 
 use audit::{Action, Decision, Event, Record, Subject};
 
-pub use pattern::Pattern;
+pub use audit::pattern::Pattern;
 
 /// Conditions on a record; an empty list asks for nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -9,7 +9,7 @@ mod values;
 
 use std::path::{Path, PathBuf};
 
-use audit::log::{self, LogError, Mark};
+use audit::log::{self, LogError, Lookup, Mark, Position};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
 pub(crate) use schema::{Column, action_code, micros, request_code};
@@ -22,6 +22,8 @@ const FILE: &str = "index.sqlite";
 #[derive(Debug)]
 pub struct Index {
     path: PathBuf,
+    /// Why it is not in step with the whole log: the first record that is not in it.
+    pub(crate) fault: Option<LogError>,
 }
 
 /// Why there is no index; the log can be scanned all the same.
@@ -33,23 +35,24 @@ pub enum IndexError {
     /// The database refused.
     #[error("the index cannot be used")]
     Database(#[from] rusqlite::Error),
-    /// The log itself is not whole: that is an error of the question, not of the index.
+    /// The log cannot be opened.
     #[error(transparent)]
     Log(#[from] LogError),
 }
 
 impl Index {
-    /// The index of the log at `log`, brought up to date; made anew if it is not this log's, or damaged.
+    /// The index of the log at `log`, brought up to date; made anew if it is not this log's, or damaged. Of a log that is not
+    /// whole, what stands before the fault.
     ///
     /// # Errors
-    /// It cannot be made or written, or the log is not whole.
+    /// It cannot be made or written, or the log cannot be opened.
     pub fn of(log: &Path) -> Result<Self, IndexError> {
         if !log.is_dir() {
             return Err(IndexError::SingleFile);
         }
         let path = log.join(FILE);
         match Self::bring_up(log, &path) {
-            Ok(()) => Ok(Self { path }),
+            Ok(fault) => Ok(Self { path, fault }),
             Err(IndexError::Database(error)) if is_damage(&error) => Self::rebuild(log),
             Err(other) => Err(other),
         }
@@ -68,8 +71,8 @@ impl Index {
             // What is not there needs no removal; what cannot be removed the database will say.
             let _gone = std::fs::remove_file(file);
         }
-        Self::bring_up(log, &path)?;
-        Ok(Self { path })
+        let fault = Self::bring_up(log, &path)?;
+        Ok(Self { path, fault })
     }
 
     /// A connection that reads.
@@ -80,23 +83,36 @@ impl Index {
         Ok(connection)
     }
 
-    fn bring_up(log: &Path, path: &Path) -> Result<(), IndexError> {
+    /// Returns what is wrong with the log, if it is not whole.
+    fn bring_up(log: &Path, path: &Path) -> Result<Option<LogError>, IndexError> {
         let mut connection = schema::open(path)?;
-        let mark = mark(&connection)?;
-        let reader = match mark {
-            Some(mark) => log::read_from(log, &mark),
-            None => log::read(log),
-        };
-        let added = reader.map_err(IndexError::from).and_then(|reader| update::add(&mut connection, reader));
-        match (added, mark) {
-            // It is of another log, or of this one before it was cut: what goes on from the mark is not there.
-            (Err(IndexError::Log(_)), Some(_mark)) => {
-                schema::clear(&connection)?;
-                update::add(&mut connection, log::read(log)?)
+        if let Some(mark) = mark(&connection)?
+            && let Ok(reader) = log::read_from(log, &mark)
+        {
+            let added = update::add(&mut connection, reader)?;
+            // Otherwise it is of another log, or of this one before it was cut: what goes on from the mark is not there.
+            if added.is_ok() || is_of(&connection, log)? {
+                return Ok(added.err());
             }
-            (added, _) => added,
         }
+        schema::clear(&connection)?;
+        Ok(update::add(&mut connection, log::read(log)?)?.err())
     }
+}
+
+/// Whether the last record of the index stands in the log: its hash is that of all before it, too.
+fn is_of(connection: &Connection, log: &Path) -> Result<bool, rusqlite::Error> {
+    let sql = "SELECT place FROM record ORDER BY sequence DESC LIMIT 1";
+    let last: Option<i64> = connection.query_row(sql, [], |row| row.get(0)).optional()?;
+    let stands = last.and_then(|place| Lookup::new(log).record(position(place)).ok());
+    let mark = mark(connection)?;
+    Ok(stands.is_some_and(|record| mark.is_some_and(|mark| mark.last_hash == record.hash)))
+}
+
+/// Where a row says that its record stands.
+pub(crate) fn position(place: i64) -> Position {
+    let place = place.unsigned_abs();
+    Position { segment: place >> 40, offset: place & ((1 << 40) - 1) }
 }
 
 fn sibling(path: &Path, suffix: &str) -> PathBuf {
@@ -113,7 +129,7 @@ fn mark(connection: &Connection) -> Result<Option<Mark>, rusqlite::Error> {
 }
 
 /// Whether the file is no database of ours any more, as against a disk that is full or a file that may not be written.
-fn is_damage(error: &rusqlite::Error) -> bool {
+pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode::{ConstraintViolation, DatabaseCorrupt, NotADatabase, TypeMismatch, Unknown};
     match error {
         rusqlite::Error::SqliteFailure(failure, _) => {

@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use audit::Record;
-use audit::log::{self, LogError, Lookup, Position};
+use audit::log::{self, LogError, Lookup};
 
 pub use merge::merged;
 
 use crate::filter::Filter;
-use crate::index::{Index, IndexError};
+use crate::index::{Index, IndexError, is_damage, position};
 
 /// Records that wait to be taken.
 const AHEAD: usize = 256;
@@ -75,12 +75,17 @@ struct Question<'a> {
     found: &'a SyncSender<Result<Found, SearchError>>,
 }
 
-/// The index gave no answer, or only the beginning of one: it cannot be read, or what it says is not so.
-struct Untrue;
+/// The index gave no answer, or only the beginning of one.
+enum Unanswered {
+    /// It is damaged, or what it says is not so.
+    Untrue,
+    /// The database refuses for a reason that would hold for any index.
+    Refused,
+}
 
-impl From<rusqlite::Error> for Untrue {
-    fn from(_damaged: rusqlite::Error) -> Self {
-        Self
+impl From<rusqlite::Error> for Unanswered {
+    fn from(error: rusqlite::Error) -> Self {
+        if is_damage(&error) { Self::Untrue } else { Self::Refused }
     }
 }
 
@@ -88,27 +93,36 @@ fn by_index(log: &Path, question: &Question<'_>) -> Result<(), SearchError> {
     let failed = |error| SearchError::Log(log.to_owned(), error);
     // What was found already, if an index breaks off: the next one goes on behind it.
     let mut last = None;
+    let mut was_told = false;
     let mut index = Index::of(log);
     for _attempt in 0..2 {
-        let ready = match index {
+        let mut ready = match index {
             Ok(ready) => ready,
             Err(IndexError::Log(error)) => return Err(failed(error)),
             // Without an index (a single file, a directory that cannot be written, a full disk) the log is read.
             Err(IndexError::SingleFile | IndexError::Database(_)) => break,
         };
+        // It is newer than all that stands before it, and whoever wants only the newest few must hear of it, too.
+        if question.newest_first
+            && let Some(fault) = ready.fault.take()
+        {
+            was_told = true;
+            let _gone = question.found.send(Err(failed(fault)));
+        }
         match ask(&ready, log, question, &mut last) {
-            Ok(()) => return Ok(()),
-            Err(Untrue) => {
-                // Either the index is wrong, or the log was edited after it was read: that would be an error.
-                log::verify(log).map_err(failed)?;
-                index = Index::rebuild(log);
-            }
+            // What stands before a fault was told.
+            Ok(()) => return ready.fault.map_or(Ok(()), |fault| Err(failed(fault))),
+            Err(Unanswered::Refused) => break,
+            // Either the index is wrong, or the log was edited after it was read: a scan tells what stands before that.
+            Err(Unanswered::Untrue) if log::verify(log).is_err() => break,
+            Err(Unanswered::Untrue) => index = Index::rebuild(log),
         }
     }
-    scan_behind(log, question, last)
+    let scanned = scan_behind(log, question, last);
+    if was_told { Ok(()) } else { scanned }
 }
 
-fn ask(index: &Index, log: &Path, question: &Question<'_>, last: &mut Option<u64>) -> Result<(), Untrue> {
+fn ask(index: &Index, log: &Path, question: &Question<'_>, last: &mut Option<u64>) -> Result<(), Unanswered> {
     let connection = index.read()?;
     let plan = plan::Plan::of(&connection, question.filter, (*last, question.newest_first))?;
     let mut statement = connection.prepare(&plan.sql())?;
@@ -116,12 +130,10 @@ fn ask(index: &Index, log: &Path, question: &Question<'_>, last: &mut Option<u64
     let mut lookup = Lookup::new(log);
     while let Some(row) = rows.next()? {
         let (place, sequence): (i64, i64) = (row.get(0)?, row.get(1)?);
-        let place = place.unsigned_abs();
-        let at = Position { segment: place >> 40, offset: place & ((1 << 40) - 1) };
-        let line = lookup.line(at).map_err(|_not_there| Untrue)?.to_vec();
-        let record: Record = serde_json::from_slice(&line).map_err(|_not_one| Untrue)?;
+        let line = lookup.line(position(place)).map_err(|_not_there| Unanswered::Untrue)?.to_vec();
+        let record: Record = serde_json::from_slice(&line).map_err(|_not_one| Unanswered::Untrue)?;
         if record.sequence != sequence.unsigned_abs() {
-            return Err(Untrue);
+            return Err(Unanswered::Untrue);
         }
         *last = Some(record.sequence);
         // The index only proposes.
@@ -145,7 +157,12 @@ fn scan_behind(log: &Path, question: &Question<'_>, last: Option<u64>) -> Result
     };
     let mut reader = log::read(log).map_err(failed)?;
     let mut places = Vec::new();
-    while let Some(record) = reader.next().transpose().map_err(failed)? {
+    let mut fault = loop {
+        let record = match reader.next() {
+            Some(Ok(record)) => record,
+            Some(Err(fault)) => break Some(fault),
+            None => break None,
+        };
         if was_told(record.sequence) || !filter.matches(&record) {
             continue;
         }
@@ -154,6 +171,9 @@ fn scan_behind(log: &Path, question: &Question<'_>, last: Option<u64>) -> Result
         } else if found.send(Ok(Found { record, line: reader.line().to_vec() })).is_err() {
             return Ok(());
         }
+    };
+    if *newest_first && let Some(fault) = fault.take() {
+        let _gone = found.send(Err(failed(fault)));
     }
     // Backwards a log cannot be read: where the answers stand is kept, and they are read again.
     let mut lookup = Lookup::new(log);
@@ -165,5 +185,5 @@ fn scan_behind(log: &Path, question: &Question<'_>, last: Option<u64>) -> Result
             return Ok(());
         }
     }
-    Ok(())
+    fault.map_or(Ok(()), |fault| Err(failed(fault)))
 }

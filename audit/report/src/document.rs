@@ -75,13 +75,10 @@ impl Bars {
 pub(crate) fn visible(text: &str) -> String {
     let mut visible = String::with_capacity(text.len());
     for c in text.chars() {
-        match c {
-            '\n' => visible.push('\n'),
-            '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => {
-                visible.push_str(&format!("<U+{:04X}>", u32::from(c)));
-            }
-            c if c.is_control() => visible.push_str(&format!("<U+{:04X}>", u32::from(c))),
-            c => visible.push(c),
+        if c != '\n' && audit::text::drives(c) {
+            visible.push_str(&format!("<U+{:04X}>", u32::from(c)));
+        } else {
+            visible.push(c);
         }
     }
     visible

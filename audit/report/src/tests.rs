@@ -80,6 +80,7 @@ fn guest_text_is_no_markup() {
         "`code` *bold* _it_ ~~no~~ \\",
         ") Tj ET Q endstream endobj (",
         "\u{1b}[2J\u{202e}gnp.exe\u{0}",
+        "a\u{61c}b\u{ad}c\u{3164}d\u{2028}e\u{e0041}f\u{9b}g",
     ];
     let document = written(&facts(&attacks.map(deny)));
     let html = html::render(&document);
@@ -98,6 +99,12 @@ fn guest_text_is_no_markup() {
     // Columns stay: no cell begins another.
     let row = text.lines().find(|line| line.contains("heading")).unwrap();
     assert_eq!(row.replace("\\|", "").matches('|').count(), row.matches(" | ").count() + 2, "{row}");
+    for form in [&html, &text] {
+        assert!(!form.chars().any(|c| c != '\n' && audit::text::drives(c)));
+        assert!(
+            form.contains("a&lt;U+061C&gt;b&lt;U+00AD&gt;c&lt;U+3164&gt;d&lt;U+2028&gt;e&lt;U+E0041&gt;f")
+        );
+    }
     let pdf = pdf::render(&document);
     let escaped = br"\) Tj ET Q endstream";
     assert!(

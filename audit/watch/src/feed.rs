@@ -2,7 +2,7 @@
 //!
 //! The form is described by [`SCHEMA`]; a change of it that is not an addition changes [`VERSION`].
 
-use audit::{Action, Event, Record};
+use audit::{Action, ChainHash, Event, Record};
 use serde::Serialize;
 use wire::id::{SandboxId, TenantId};
 
@@ -45,11 +45,15 @@ pub struct FeedEvent {
     pub sandbox: SandboxId,
     /// What its agent is called.
     pub agent: String,
+    /// The process that handed the record in.
+    pub client: String,
     /// Of a finding: how sure it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confidence: Option<Confidence>,
     /// What happened, as it stands in the log.
     pub event: Event,
+    /// Hash of the record in the log: it joins the line to the chain.
+    pub hash: ChainHash,
 }
 
 impl Surface {
@@ -83,7 +87,7 @@ impl Surface {
 
 impl From<Record> for FeedEvent {
     fn from(record: Record) -> Self {
-        let Record { sequence, time, tenant, sandbox, agent, event, .. } = record;
+        let Record { sequence, time, tenant, sandbox, agent, client, event, hash, .. } = record;
         let confidence = event.detection.as_ref().and_then(|detection| Kind::named(&detection.name));
         Self {
             feed: VERSION,
@@ -93,17 +97,21 @@ impl From<Record> for FeedEvent {
             tenant,
             sandbox,
             agent,
+            client,
             confidence: confidence.map(Kind::confidence),
             event,
+            hash,
         }
     }
 }
 
 impl FeedEvent {
-    /// One line of JSON, without the line end. Everything in it that could drive a terminal is escaped by JSON itself, but for
-    /// the characters above U+007F.
+    /// One line of JSON, without the line end. What in it could drive a terminal stands as an escape.
     #[must_use]
     pub fn to_json(&self) -> String {
-        serde_json::to_string(self).expect("text, numbers and maps with text keys are JSON")
+        let json = serde_json::to_string(self).expect("text, numbers and maps with text keys are JSON");
+        let mut line = Vec::with_capacity(json.len());
+        audit::text::ascii_controls(&json, &mut line);
+        String::from_utf8(line).expect("escapes in JSON leave it text")
     }
 }

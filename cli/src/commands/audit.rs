@@ -14,26 +14,30 @@ mod timestamp;
 mod verify;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use audit::checkpoint::Note;
-use audit::log::segments;
+use audit::log::{LogError, segments};
+use audit_export::format::printable;
 use manager::failure::{Failure, chain};
 use manager::layout::Layout;
 
-use super::{NO, negative, print_json, unanswered, write};
+use super::{NO, UNANSWERED, negative, print_json, unanswered, write};
 use crate::arguments::{Audit, Log};
 
 pub(super) fn run(command: Audit, layout: &Layout) -> Result<u8, Failure> {
     match command {
-        Audit::Ls(output) => ls::ls(layout, output).map_err(negative),
+        Audit::Ls(output) => ls::ls(layout, output).map_err(unanswered),
         Audit::Tail { logs, lines, follow, output } => {
-            let paths = named_or_newest(&logs, layout).map_err(negative)?;
-            let told =
-                if follow { tail::follow(&paths, lines, output) } else { tail::tail(&paths, lines, output) };
-            told.map_err(negative)
+            let paths = named_or_newest(&logs, layout).map_err(unanswered)?;
+            if follow {
+                tail::follow(&paths, lines, output).map_err(unanswered)
+            } else {
+                Ok(tail::tail(&paths, lines, output))
+            }
         }
         Audit::Export(export) => export::run(&export, layout).map_err(unanswered),
         Audit::Query(query) => query::query(&query, layout).map_err(unanswered),
@@ -169,6 +173,35 @@ fn logs(directory: &Path) -> Vec<PathBuf> {
         .collect();
     logs.sort();
     logs.into_iter().map(|(_when, path)| path).collect()
+}
+
+/// Logs that are not whole, or cannot be read: what stands before a fault, and the other logs, are shown all the same.
+#[derive(Default)]
+struct Faults(BTreeMap<PathBuf, String>);
+
+impl Faults {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Tells them, and returns the exit code.
+    fn told(&self) -> u8 {
+        for (log, cause) in &self.0 {
+            let log = printable(&log.display().to_string()).into_owned();
+            let remedy = format!("openshell audit verify {log} names the first record that is wrong");
+            crate::report(&Failure::new(format_args!("{log}: {cause}"), remedy));
+        }
+        if self.is_empty() { 0 } else { UNANSWERED }
+    }
+}
+
+impl Extend<(PathBuf, LogError)> for Faults {
+    fn extend<T: IntoIterator<Item = (PathBuf, LogError)>>(&mut self, faults: T) {
+        // Of one log, the first that was found.
+        for (log, fault) in faults {
+            self.0.entry(log).or_insert_with(|| chain(&fault));
+        }
+    }
 }
 
 fn bad_log(error: &dyn std::error::Error) -> Failure {

@@ -12,7 +12,7 @@ use crate::secret::SecretSource;
 #[serde(transparent)]
 pub struct Exports(pub BTreeMap<String, Export>);
 
-/// One export: every record of every log, in one form to one receiver.
+/// One export: records in one form to one receiver; without a list, every record of every log.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Export {
@@ -21,6 +21,12 @@ pub struct Export {
     pub format: Option<ExportFormat>,
     /// The receiver.
     pub to: Receiver,
+    /// Ids of the sandboxes that it is for; `*` is any text.
+    #[serde(default)]
+    pub sandboxes: Option<Vec<String>>,
+    /// The tenants that it is for, in the same way.
+    #[serde(default)]
+    pub tenants: Option<Vec<String>>,
 }
 
 /// How a record is written.

@@ -1,6 +1,6 @@
 //! QRadar's Log Event Extended Format 2.0: `LEEF:2.0|vendor|product|version|id|delimiter|key=value…`.
 //!
-//! It has no escape within a value. The delimiter is a tab, which [`printable`](super::text::printable) has made
+//! It has no escape within a value. The delimiter is a tab, which [`printable`](audit::text::printable) has made
 //! visible in every value before.
 
 use audit::Record;

@@ -1,7 +1,9 @@
 //! A line with a bound: what no longer fits is left out, and the line says so.
 
+use audit::text::printable;
+
 use super::fields::Value;
-use super::text::{cut, printable};
+use super::text::cut;
 
 /// Longest text of one field, in bytes, before it is escaped.
 const MAX_VALUE: usize = 1024;

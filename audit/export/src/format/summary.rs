@@ -1,10 +1,11 @@
 //! What every format says of a record in its own words: how bad it is, when it was, and one line for a person.
 
 use audit::record::Phase;
+use audit::text::printable;
 use audit::{Action, Decision, Record, Severity, Subject};
 
 use super::fields::name_of;
-use super::text::{cut, printable};
+use super::text::cut;
 
 /// Longest line for a person, in bytes.
 const MAX_MESSAGE: usize = 1024;

@@ -103,9 +103,15 @@ impl Receiver {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 // The secret may be an old one: it is read again for the next attempt.
                 self.secrets.iter_mut().for_each(|header| header.value = None);
-                Err(Refusal::later(said))
+                let about_content = (status == StatusCode::FORBIDDEN).then_some(status.as_u16());
+                Err(Refusal::Later { cause: said, after: None, status: about_content })
             }
-            _ => Err(Refusal::Later { cause: said, after: retry_after(&headers) }),
+            _ => {
+                let after = retry_after(&headers);
+                // Whoever says when is busy, and so is whoever counts requests.
+                let is_busy = after.is_some() || status == StatusCode::TOO_MANY_REQUESTS;
+                Err(Refusal::Later { cause: said, after, status: (!is_busy).then_some(status.as_u16()) })
+            }
         }
     }
 

@@ -1,8 +1,9 @@
 //! Messages of RFC 5424 over TLS (RFC 5425), TCP (RFC 6587, octet counting) or UDP (RFC 5426).
 //!
 //! Syslog has no acknowledgement. Over TLS and TCP we make one: after a batch we close our half of the connection and
-//! wait for the receiver to close its own, which it does after it has read to the end. What was written to a
-//! connection that broke, or that the receiver left unread, is sent again.
+//! wait for the receiver to close its own, which it does after it has read to the end. Over TLS only its `close_notify`
+//! counts: TCP can be closed by anybody on the way. What was written to a connection that broke, or that the receiver
+//! left unread, is sent again.
 
 use std::io;
 use std::sync::Arc;
@@ -89,11 +90,18 @@ async fn confirmed(mut stream: impl AsyncRead + AsyncWrite + Unpin, batch: &[Ite
             Ok(0) => return Ok(()),
             // Receivers of syslog say nothing; what one does say is no sign of an error.
             Ok(_said) => {}
-            // It closed TCP without closing TLS first. It had read our end by then, or it would have been a reset.
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(cut_off()),
             Err(error) => return Err(error),
         }
     }
+}
+
+/// What is no end of TLS says nothing of what was read: it may be somebody's on the way who let nothing through.
+fn cut_off() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::UnexpectedEof,
+        "TCP was closed without close_notify, so that the receiver has confirmed nothing",
+    )
 }
 
 async fn datagrams(address: (&str, u16), batch: &[Item]) -> io::Result<()> {

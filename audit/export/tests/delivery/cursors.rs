@@ -3,9 +3,10 @@
 use std::fs;
 use std::sync::{Arc, Mutex};
 
-use audit_export::Format;
+use audit::pattern::Pattern;
 use audit_export::cursor::{CursorError, State};
 use audit_export::service::{Notice, ServiceError};
+use audit_export::{Format, Only};
 
 use crate::http::{Answer, Receiver, ok};
 use crate::logs::TestLog;
@@ -161,4 +162,31 @@ async fn two_processes_do_not_share_a_cursor() {
     let _first = rig.service(webhook(&receiver.url()), Format::Json).unwrap();
     let second = rig.service(webhook(&receiver.url()), Format::Json);
     assert!(matches!(second, Err(ServiceError::Busy(name)) if name == "test"));
+}
+
+/// Every tenant's receiver gets its own records and no other's.
+#[tokio::test]
+async fn an_export_is_for_the_sandboxes_and_tenants_that_it_names() {
+    let names = |names: &[&str]| Some(names.iter().map(|name| Pattern::from(*name)).collect());
+    let (ours, other) = ((3, [SANDBOX]), (2, ["other-0a1b2c3d"]));
+    let cases = [
+        (Only::default(), ours.0 + other.0),
+        (Only { sandboxes: names(&["test-*"]), tenants: None }, ours.0),
+        (Only { sandboxes: names(&["other-0a1b2c3d", "nobody"]), tenants: None }, other.0),
+        (Only { sandboxes: None, tenants: names(&["local"]) }, ours.0 + other.0),
+        (Only { sandboxes: None, tenants: names(&["acme"]) }, 0),
+        (Only { sandboxes: names(&["*"]), tenants: names(&[]) }, 0),
+    ];
+    for (only, expected) in cases {
+        let (mut rig, _log) = Rig::with(ours.0);
+        TestLog::new(&rig.root(), other.1[0]).append(other.0);
+        rig.only = only.clone();
+        let receiver = Receiver::willing();
+        assert_eq!(rig.drain(webhook(&receiver.url()), Format::Json).await, []);
+        assert_eq!(receiver.sequences().len() as u64, expected, "{only:?}");
+        // What is another's is passed over once.
+        if only.is_for_sandbox(SANDBOX) {
+            assert_eq!(rig.cursor().mark.sequence, ours.0, "{only:?}");
+        }
+    }
 }

@@ -7,7 +7,11 @@ use audit_export::service::Notice;
 use audit_export::sink::{Acknowledgement, Elastic, Splunk, Target};
 
 use crate::http::{Answer, Receiver, Request, ok};
+use crate::logs::TestLog;
 use crate::rig::{Rig, SANDBOX, all, http, secret, webhook};
+
+/// A sandbox whose turn comes behind that of [`SANDBOX`].
+const OTHER: &str = "zest-0a1b2c3d";
 
 /// Numbers of the records that were kept aside, and why.
 fn rejected(rig: &Rig) -> Vec<(u64, String)> {
@@ -66,6 +70,66 @@ async fn a_receiver_that_refuses_everything_is_at_fault_itself() {
         "{notice:?}"
     );
     assert_eq!((rig.cursor().mark.sequence, rig.cursor().rejected), (0, 0));
+}
+
+/// A filter before the receiver that dislikes a path: nobody says that the record is at fault.
+#[tokio::test]
+async fn a_record_that_is_always_denied_is_set_aside_and_holds_up_no_other_sandbox() {
+    for status in [403, 406, 500] {
+        let (rig, _log) = Rig::with(50);
+        let mut other = TestLog::new(&rig.root(), OTHER);
+        other.append(3);
+        let is_bad = |request: &Request| holds(request, SANDBOX) && holds(request, "\"/33\"");
+        let receiver = Receiver::start(move |request| {
+            if is_bad(request) { Answer::Status(status, "", "blocked".to_owned()) } else { ok("") }
+        });
+        let notices = rig.drain(webhook(&receiver.url()), Format::Json).await;
+        // The other sandbox has its turn before the second attempt.
+        let requests = receiver.requests();
+        assert!(holds(&requests[0], SANDBOX) && holds(&requests[1], OTHER), "{status}");
+        let [tries @ .., Notice::Again, Notice::Rejected { sandbox, records: 1, reason }] = &notices[..]
+        else {
+            panic!("{status}: {notices:?}")
+        };
+        assert!(matches!(tries, [Notice::NotNow { .. }, .., Notice::NotNow { attempt: 4, .. }]), "{tries:?}");
+        assert_eq!(sandbox, SANDBOX);
+        assert!(reason.starts_with(&format!("{status} ")) && reason.contains("others are taken"), "{reason}");
+        assert_eq!(rejected(&rig).iter().map(|(at, _)| *at).collect::<Vec<_>>(), [33]);
+        let cursor = rig.cursor();
+        assert_eq!((cursor.delivered, cursor.rejected, cursor.trouble), (49, 1, None));
+        let mut taken: Vec<u64> = requests
+            .iter()
+            .filter(|request| holds(request, SANDBOX) && !is_bad(request))
+            .flat_map(crate::http::sequences)
+            .collect();
+        taken.sort_unstable();
+        // What showed that others are taken comes twice.
+        assert_eq!(taken.len(), 50);
+        taken.dedup();
+        assert_eq!(taken, all(50).into_iter().filter(|at| *at != 33).collect::<Vec<_>>());
+    }
+}
+
+/// A token that ran out, a receiver that is down, or one that goes down while it is asked: no record is to blame.
+#[tokio::test]
+async fn a_receiver_that_takes_nothing_sets_no_record_aside() {
+    let down = |_attempt: usize| false;
+    let briefly_up = |attempt: usize| attempt == 7;
+    let cases: [(u16, fn(usize) -> bool); 4] = [(403, down), (503, down), (401, down), (503, briefly_up)];
+    for (status, takes) in cases {
+        let (rig, _log) = Rig::with(100);
+        let mut attempt = 0;
+        let receiver = Receiver::start(move |_any| {
+            attempt += 1;
+            if takes(attempt) { ok("") } else { Answer::Status(status, "", "no".to_owned()) }
+        });
+        let notices = rig.until_notices(webhook(&receiver.url()), Format::Json, 8).await;
+        assert!(notices.iter().all(|notice| matches!(notice, Notice::NotNow { .. })), "{notices:?}");
+        assert_eq!((rig.cursor().mark.sequence, rig.cursor().rejected), (0, 0), "{status}");
+        assert!(!rig.folder.path().join("state/rejected.jsonl").exists());
+        // It is not asked more and more.
+        assert!(receiver.requests().len() < 8 * 40);
+    }
 }
 
 fn elastic(receiver: &Receiver) -> Target {

@@ -9,7 +9,7 @@ use audit_export::cursor::{Cursor, CursorError};
 use audit_export::secret::SecretReader;
 use audit_export::service::{Export, Notice, Service, ServiceError};
 use audit_export::sink::{HttpTarget, Sink, Target, TlsFiles, Webhook};
-use audit_export::{Format, Pace};
+use audit_export::{Format, Only, Pace};
 use tokio::sync::Notify;
 
 use crate::logs::TestLog;
@@ -22,6 +22,7 @@ pub(crate) static STARTING: Mutex<()> = Mutex::new(());
 /// The directories of one export.
 pub(crate) struct Rig {
     pub(crate) folder: tempfile::TempDir,
+    pub(crate) only: Only,
     notices: Arc<Mutex<Vec<Notice>>>,
     told: Arc<Notify>,
 }
@@ -35,7 +36,7 @@ impl Rig {
         let folder = tempfile::tempdir().unwrap();
         let mut log = TestLog::new(&folder.path().join("audit"), SANDBOX);
         log.append(records);
-        (Self { folder, notices: Arc::default(), told: Arc::default() }, log)
+        (Self { folder, only: Only::default(), notices: Arc::default(), told: Arc::default() }, log)
     }
 
     pub(crate) fn root(&self) -> PathBuf {
@@ -56,6 +57,7 @@ impl Rig {
             name: "test".to_owned(),
             format,
             sink: Sink::open(target, format).unwrap(),
+            only: self.only.clone(),
             logs: self.root(),
             state: self.folder.path().join("state"),
             pace: Pace { first: Duration::from_millis(1), longest: Duration::from_millis(4) },
@@ -77,19 +79,26 @@ impl Rig {
 
     /// The same, until the first notice: there it is stopped, as by a signal.
     pub(crate) async fn until_notice(&self, target: Target, format: Format) -> Notice {
+        self.until_notices(target, format, 1).await.remove(0)
+    }
+
+    /// The same, until there are so many notices.
+    pub(crate) async fn until_notices(&self, target: Target, format: Format, count: usize) -> Vec<Notice> {
         let mut service = self.service(target, format).unwrap();
-        let notice = async {
+        let told = async {
             loop {
-                if let Some(notice) = self.notices.lock().unwrap().pop() {
-                    return notice;
+                let mut notices = self.notices.lock().unwrap();
+                if notices.len() >= count {
+                    return std::mem::take(&mut *notices);
                 }
+                drop(notices);
                 // Also of one that a drain has taken.
                 self.told.notified().await;
             }
         };
         tokio::select! {
             done = service.drain() => panic!("it ended without a notice: {done:?}"),
-            notice = notice => notice,
+            notices = told => notices,
         }
     }
 

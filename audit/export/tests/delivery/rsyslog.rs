@@ -12,6 +12,7 @@ use audit_export::sink::{SyslogTarget, Target, TlsFiles, Transport};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::relay::{End, Relay};
 use crate::rig::{Rig, STARTING};
 use crate::tls::Authority;
 
@@ -75,9 +76,13 @@ action(type="omfile" file="{output}" template="parts")
     }
 
     fn target(&self, tls: TlsFiles) -> Target {
-        let (host, port, facility) = ("localhost".to_owned(), self.port, Facility::default());
-        Target::Syslog(SyslogTarget { transport: Transport::Tls, host, port, facility, tls })
+        target(self.port, tls)
     }
+}
+
+fn target(port: u16, tls: TlsFiles) -> Target {
+    let (host, facility) = ("localhost".to_owned(), Facility::default());
+    Target::Syslog(SyslogTarget { transport: Transport::Tls, host, port, facility, tls })
 }
 
 impl Drop for Rsyslog {
@@ -125,6 +130,26 @@ async fn rsyslog_has_every_record_and_takes_apart_what_it_says() {
     // Each batch is a connection of its own, and rsyslog reads several at a time.
     numbers.sort_unstable();
     assert_eq!(numbers, (1..=1203).collect::<Vec<_>>());
+}
+
+/// It says the end of TLS only where it has read one: what a relay swallows it does not confirm.
+#[tokio::test]
+async fn rsyslog_confirms_nothing_that_was_swallowed_on_the_way() {
+    let (rig, mut log) = Rig::with(1);
+    let ours = Authority::new(rig.folder.path(), "ours");
+    let rsyslog = Rsyslog::start(rig.folder.path(), &ours);
+    let (certificate, key) = ours.issue("sender.test");
+    let files = TlsFiles { ca: Some(ours.ca.clone()), certificate: Some(certificate), key: Some(key) };
+    // It runs by then.
+    rig.drain(target(rsyslog.port, files.clone()), Format::Syslog).await;
+    log.append(100);
+    for end in [End::Cut, End::Passed] {
+        let relay = Relay::start(rsyslog.port, end);
+        let notice = rig.until_notice(target(relay.address.port(), files.clone()), Format::Syslog).await;
+        assert!(matches!(notice, Notice::NotNow { .. }), "{notice:?}");
+        assert_eq!(rig.cursor().delivered, 1);
+        assert!(relay.swallowed() > 1);
+    }
 }
 
 /// The number of the record that a message is about.

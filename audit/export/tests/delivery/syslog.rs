@@ -10,6 +10,7 @@ use audit_export::format::{Facility, syslog_header, syslog_message};
 use audit_export::service::Notice;
 use audit_export::sink::{SyslogTarget, Target, TlsFiles, Transport};
 
+use crate::relay::{End, Relay};
 use crate::rig::Rig;
 use crate::tls::{Authority, Clients};
 
@@ -43,6 +44,19 @@ fn to_end(mut stream: impl Read) -> Vec<u8> {
     bytes
 }
 
+/// The same over TLS: an end is confirmed, and what was cut off is not.
+fn to_end_of_tls(config: &Arc<rustls::ServerConfig>, stream: TcpStream) -> Vec<u8> {
+    let connection = rustls::ServerConnection::new(Arc::clone(config)).unwrap();
+    let mut stream = rustls::StreamOwned::new(connection, stream);
+    let mut bytes = Vec::new();
+    if stream.read_to_end(&mut bytes).is_ok() {
+        stream.conn.send_close_notify();
+        // A sender that is gone by now asks again.
+        let _told = stream.flush();
+    }
+    bytes
+}
+
 /// Messages behind their lengths (RFC 6587, section 3.4.1).
 fn messages(mut bytes: &[u8]) -> Vec<String> {
     let mut messages = Vec::new();
@@ -69,10 +83,7 @@ async fn messages_are_counted_over_tcp_and_tls() {
     let (rig, _log) = Rig::with(703);
     let ours = Authority::new(rig.folder.path(), "ours");
     let config = ours.server("localhost", Clients::Anybody);
-    let (address, seen) = start(move |stream| {
-        let connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
-        to_end(rustls::StreamOwned::new(connection, stream))
-    });
+    let (address, seen) = start(move |stream| to_end_of_tls(&config, stream));
     let tls = || TlsFiles { ca: Some(ours.ca.clone()), ..TlsFiles::default() };
     assert_eq!(rig.drain(target(Transport::Tls, address, tls()), Format::Syslog).await, []);
     assert_eq!(seen.lock().unwrap().iter().flat_map(|bytes| messages(bytes)).collect::<Vec<_>>(), expected);
@@ -86,16 +97,32 @@ async fn a_syslog_receiver_of_another_name_or_authority_gets_nothing() {
     for config in
         [ours.server("elsewhere.test", Clients::Anybody), theirs.server("localhost", Clients::Anybody)]
     {
-        let (address, seen) = start(move |stream| {
-            let connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
-            to_end(rustls::StreamOwned::new(connection, stream))
-        });
+        let (address, seen) = start(move |stream| to_end_of_tls(&config, stream));
         let tls = TlsFiles { ca: Some(ours.ca.clone()), ..TlsFiles::default() };
         let notice = rig.until_notice(target(Transport::Tls, address, tls), Format::Syslog).await;
         assert!(matches!(notice, Notice::NotNow { .. }));
         assert!(seen.lock().unwrap().iter().all(Vec::is_empty));
     }
     assert_eq!(rig.cursor().delivered, 0);
+}
+
+/// Anybody on the way can close TCP; only the receiver can close TLS.
+#[tokio::test]
+async fn a_relay_that_swallows_the_batch_cannot_confirm_it() {
+    let (rig, _log) = Rig::with(100);
+    let ours = Authority::new(rig.folder.path(), "ours");
+    let config = ours.server("localhost", Clients::Anybody);
+    let (address, seen) = start(move |stream| to_end_of_tls(&config, stream));
+    for end in [End::Cut, End::Passed] {
+        let tls = TlsFiles { ca: Some(ours.ca.clone()), ..TlsFiles::default() };
+        let relay = Relay::start(address.port(), end);
+        let notice = rig.until_notice(target(Transport::Tls, relay.address, tls), Format::Syslog).await;
+        let cause = "without close_notify";
+        assert!(matches!(&notice, Notice::NotNow { cause: said, .. } if said.contains(cause)), "{notice:?}");
+        assert_eq!(rig.cursor().delivered, 0);
+        assert!(relay.swallowed() > 1);
+    }
+    assert!(seen.lock().unwrap().iter().all(Vec::is_empty));
 }
 
 /// What stands in a connection that breaks was not delivered, however much of it was read.

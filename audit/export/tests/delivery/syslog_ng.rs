@@ -10,6 +10,7 @@ use audit_export::service::Notice;
 use audit_export::sink::{SyslogTarget, Target, TlsFiles, Transport};
 
 use crate::receivers::{Receiver, free_port, tool};
+use crate::relay::{End, Relay};
 use crate::rig::{Rig, SANDBOX};
 use crate::tls::Authority;
 
@@ -47,6 +48,11 @@ fn start(folder: &Path, config: &Path) -> Receiver {
     Receiver::start(&mut command, &folder.join("log"))
 }
 
+fn target(port: u16, tls: TlsFiles) -> Target {
+    let (host, facility) = ("localhost".to_owned(), Facility::default());
+    Target::Syslog(SyslogTarget { transport: Transport::Tls, host, port, facility, tls })
+}
+
 #[tokio::test]
 async fn syslog_ng_has_every_record_with_its_parts_over_its_own_restart() {
     let (rig, mut log) = Rig::with(1100);
@@ -54,10 +60,7 @@ async fn syslog_ng_has_every_record_with_its_parts_over_its_own_restart() {
     let ours = Authority::new(folder, "ours");
     let port = free_port();
     let config = configure(folder, &ours, port);
-    let target = |tls: TlsFiles| {
-        let (host, facility) = ("localhost".to_owned(), Facility::default());
-        Target::Syslog(SyslogTarget { transport: Transport::Tls, host, port, facility, tls })
-    };
+    let target = |tls: TlsFiles| target(port, tls);
     let trusting = TlsFiles { ca: Some(ours.ca.clone()), ..TlsFiles::default() };
     let (certificate, key) = ours.issue("sender.test");
     let files = TlsFiles { certificate: Some(certificate), key: Some(key), ..trusting.clone() };
@@ -95,4 +98,27 @@ async fn syslog_ng_has_every_record_with_its_parts_over_its_own_restart() {
     numbers.sort_unstable();
     numbers.dedup();
     assert_eq!(numbers, (1..=1250).collect::<Vec<_>>());
+}
+
+/// It says the end of TLS only where it has read one: what a relay swallows it does not confirm.
+#[tokio::test]
+async fn syslog_ng_confirms_nothing_that_was_swallowed_on_the_way() {
+    let (rig, mut log) = Rig::with(1);
+    let folder = rig.folder.path();
+    let ours = Authority::new(folder, "ours");
+    let port = free_port();
+    let config = configure(folder, &ours, port);
+    let _running = start(folder, &config);
+    let (certificate, key) = ours.issue("sender.test");
+    let files = TlsFiles { ca: Some(ours.ca.clone()), certificate: Some(certificate), key: Some(key) };
+    // It runs by then.
+    rig.drain(target(port, files.clone()), Format::Syslog).await;
+    log.append(100);
+    for end in [End::Cut, End::Passed] {
+        let relay = Relay::start(port, end);
+        let notice = rig.until_notice(target(relay.address.port(), files.clone()), Format::Syslog).await;
+        assert!(matches!(notice, Notice::NotNow { .. }), "{notice:?}");
+        assert_eq!(rig.cursor().delivered, 1);
+        assert!(relay.swallowed() > 1);
+    }
 }

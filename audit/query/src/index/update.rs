@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use audit::log::{Reader, Segments};
+use audit::log::{LogError, Mark, Reader, Segments};
 use audit::{Decision, Record};
 use rusqlite::{CachedStatement, Connection, TransactionBehavior};
 
@@ -19,39 +19,44 @@ const MOST_WORDS: usize = 200_000;
 
 const SEGMENT: i64 = 1 << 40;
 
-pub(super) fn add(connection: &mut Connection, mut reader: Reader<Segments>) -> Result<(), IndexError> {
+/// Returns what is wrong with the log behind the records that were added, if it is not whole.
+pub(super) fn add(
+    connection: &mut Connection,
+    mut reader: Reader<Segments>,
+) -> Result<Result<(), LogError>, IndexError> {
     let mut words = HashMap::new();
     loop {
         // Whoever comes second waits here, and then finds that the first has done the work.
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if super::mark(&transaction)?.is_some_and(|mark| mark.sequence > reader.mark().sequence) {
-            return Ok(());
+            return Ok(Ok(()));
         }
-        let added = add_batch(&transaction, &mut reader, &mut words);
-        let mark = serde_json::to_string(&reader.mark()).expect("a mark of plain fields is JSON");
+        let Added { count, mark, fault } = add_batch(&transaction, &mut reader, &mut words)?;
+        let mark = serde_json::to_string(&mark).expect("a mark of plain fields is JSON");
         transaction.execute("INSERT OR REPLACE INTO meta VALUES ('mark', ?1)", [mark])?;
-        match added {
-            Ok(added) => {
-                transaction.commit()?;
-                if added < BATCH {
-                    return Ok(());
-                }
-            }
-            // What came before a bad record is good.
-            Err(IndexError::Log(error)) => {
-                transaction.commit()?;
-                return Err(error.into());
-            }
-            Err(other) => return Err(other),
+        // What came before a bad record is good.
+        transaction.commit()?;
+        match fault {
+            Some(fault) => return Ok(Err(fault)),
+            None if count < BATCH => return Ok(Ok(())),
+            None => {}
         }
     }
+}
+
+/// What a transaction adds.
+struct Added {
+    count: usize,
+    /// Behind the last good record: a bad one is to be found again.
+    mark: Mark,
+    fault: Option<LogError>,
 }
 
 fn add_batch(
     connection: &Connection,
     reader: &mut Reader<Segments>,
     known: &mut HashMap<(Column, String), i64>,
-) -> Result<usize, IndexError> {
+) -> Result<Added, rusqlite::Error> {
     let mut insert = connection.prepare_cached(
         "INSERT INTO record (sequence, place, time, kind, host, path, program, rule, level, rest, request)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
@@ -62,8 +67,13 @@ fn add_batch(
         connection,
         known,
     };
-    for added in 0..BATCH {
-        let Some(record) = reader.next().transpose()? else { return Ok(added) };
+    for count in 0..BATCH {
+        let mark = reader.mark();
+        let record = match reader.next() {
+            Some(Ok(record)) => record,
+            Some(Err(fault)) => return Ok(Added { count, mark, fault: Some(fault) }),
+            None => return Ok(Added { count, mark: reader.mark(), fault: None }),
+        };
         let at = reader.at();
         let place = number(at.segment) * SEGMENT + number(at.offset);
         let event = &record.event;
@@ -93,7 +103,7 @@ fn add_batch(
             request,
         ))?;
     }
-    Ok(BATCH)
+    Ok(Added { count: BATCH, mark: reader.mark(), fault: None })
 }
 
 fn kind(record: &Record) -> i64 {

@@ -5,7 +5,8 @@ use std::sync::mpsc::Receiver;
 
 use super::{Found, SearchError};
 
-/// All answers in the order of time; each log's own order stays as it is.
+/// All answers in the order of time; each log's own order stays as it is. What is wrong with a log stands behind the
+/// answers of all logs, or before them if the newest come first.
 pub fn merged(
     logs: Vec<Receiver<Result<Found, SearchError>>>,
     newest_first: bool,
@@ -21,14 +22,14 @@ pub fn merged(
     })
 }
 
-/// An error comes at once: what would follow it is not known.
 fn before(one: &Result<Found, SearchError>, other: &Result<Found, SearchError>, newest_first: bool) -> bool {
     match (one, other) {
         (Ok(one), Ok(other)) => {
             let order = one.record.time.cmp(&other.record.time);
             order == if newest_first { Ordering::Greater } else { Ordering::Less }
         }
-        (Err(_), Ok(_)) => true,
-        (_, Err(_)) => false,
+        (Ok(_), Err(_)) => !newest_first,
+        (Err(_), Ok(_)) => newest_first,
+        (Err(_), Err(_)) => false,
     }
 }

@@ -83,7 +83,7 @@ impl Plan {
         if !patterns.is_empty() {
             let ids =
                 matching(connection, column, |text| patterns.iter().any(|pattern| fits(pattern, text)))?;
-            let condition = among(connection, column, &ids)?;
+            let condition = among(column, &ids);
             // Levels are a handful, and not worth an index.
             if column == Column::Level { &mut self.conditions } else { &mut self.words }.push(condition);
         }
@@ -169,7 +169,7 @@ impl Plan {
         {
             let ids = matching(connection, column, |word| word.to_lowercase().contains(text))?;
             if !ids.is_empty() {
-                any.push(among(connection, column, &ids)?);
+                any.push(among(column, &ids));
             }
         }
         let actions: Vec<i64> = Action::ALL
@@ -208,23 +208,16 @@ fn matching(
     Ok(ids)
 }
 
-/// Words that stand in the question itself; more of them go through a table.
+/// Words that stand in the question itself; more of them the database reads as one text, which needs no program for each.
 const FEW: usize = 500;
 
-/// The condition that a row has one of these words.
-fn among(connection: &Connection, column: Column, ids: &[i64]) -> Result<String, rusqlite::Error> {
-    let name = column.name();
-    if ids.len() <= FEW {
-        return Ok(format!("{name} IN ({})", list(ids.iter().copied())));
+/// The condition that a row has one of these words. They are numbers: no text of anybody's is among them.
+fn among(column: Column, ids: &[i64]) -> String {
+    let (name, ids) = (column.name(), (ids.len() <= FEW, list(ids.iter().copied())));
+    match ids {
+        (true, few) => format!("{name} IN ({few})"),
+        (false, many) => format!("{name} IN (SELECT value FROM json_each('[{many}]'))"),
     }
-    // A connection that only reads may still have tables of its own.
-    let table = format!("temp.wanted_{}", connection.total_changes());
-    connection.execute_batch(&format!("CREATE TABLE {table} (id INTEGER PRIMARY KEY)"))?;
-    let mut insert = connection.prepare(&format!("INSERT OR IGNORE INTO {table} VALUES (?1)"))?;
-    for id in ids {
-        insert.execute([id])?;
-    }
-    Ok(format!("{name} IN (SELECT id FROM {table})"))
 }
 
 fn list(numbers: impl Iterator<Item = i64>) -> String {

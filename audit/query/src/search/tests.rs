@@ -1,4 +1,5 @@
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use audit::chain::ChainHash;
@@ -52,6 +53,21 @@ fn event(random: &mut Random) -> audit::Event {
     event
 }
 
+/// A line of the log behind `before`.
+fn line(before: &mut (u64, ChainHash), clock: u64, event: &audit::Event) -> String {
+    let (sequence, prev) = *before;
+    let sequence = sequence + 1;
+    let event = serde_json::to_string(event).unwrap();
+    let (minute, second) = (sequence % clock / 60 % 60, sequence % clock % 60);
+    let line = format!(
+        r#"{{"version":2,"sequence":{sequence},"time":"2026-11-29T00:{minute:02}:{second:02}.000000Z","monotonic_ns":{sequence},"tenant":"local","sandbox":"test-0a1b2c3d","agent":"test","client":"proxy",{},"prev":"{prev}"}}"#,
+        &event[1..event.len() - 1],
+    );
+    let hash = audit::chain::digest(line.as_bytes());
+    *before = (sequence, hash);
+    format!("{},\"hash\":\"{hash}\"}}\n", line.strip_suffix('}').unwrap())
+}
+
 /// Adds `count` records to the segment `number` of the log, which has `before`.
 fn grow(
     log: &Path,
@@ -61,19 +77,7 @@ fn grow(
 ) {
     let mut text = fs::read(log.join(name(number))).unwrap_or_default();
     for _record in 0..count {
-        let (sequence, prev) = *before;
-        let sequence = sequence + 1;
-        let event = serde_json::to_string(&event(random)).unwrap();
-        let (minute, second) = (sequence % clock / 60 % 60, sequence % clock % 60);
-        let line = format!(
-            r#"{{"version":2,"sequence":{sequence},"time":"2026-11-29T00:{minute:02}:{second:02}.000000Z","monotonic_ns":{sequence},"tenant":"local","sandbox":"test-0a1b2c3d","agent":"test","client":"proxy",{},"prev":"{prev}"}}"#,
-            &event[1..event.len() - 1],
-        );
-        let hash = audit::chain::digest(line.as_bytes());
-        text.extend_from_slice(
-            format!("{},\"hash\":\"{hash}\"}}\n", line.strip_suffix('}').unwrap()).as_bytes(),
-        );
-        *before = (sequence, hash);
+        text.extend_from_slice(line(before, clock, &event(random)).as_bytes());
     }
     fs::write(log.join(name(number)), text).unwrap();
 }
@@ -102,6 +106,16 @@ impl Log {
 
     fn grow(&mut self, segment: u64, count: u64) {
         grow(self.directory.path(), (segment, &mut self.end, self.clock), count, &mut self.random);
+    }
+
+    /// Adds a record about a host.
+    fn add(&mut self, segment: u64, host: &str) {
+        let mut event = audit::Event::new(Action::NetworkRequest);
+        event.object = Some(Object::destination(host, 443));
+        let line = line(&mut self.end, self.clock, &event);
+        let file = self.path().join(name(segment));
+        fs::OpenOptions::new().create(true).append(true).open(&file).unwrap();
+        append(&file, line.as_bytes());
     }
 
     fn path(&self) -> &Path {
@@ -287,5 +301,99 @@ fn a_log_that_was_edited_gives_no_answer_beyond_the_edit() {
         let answers: Vec<_> = found.iter().collect();
         assert!(matches!(answers.last(), Some(Err(SearchError::Log(..)))), "{how:?}");
         assert!(answers.len() <= 401);
+    }
+}
+
+/// A word of the index for each: more than stand in a question as they are.
+#[test]
+fn many_words_are_asked_for_without_making_the_index_anew() {
+    let mut log = Log::new();
+    for host in 0..1501 {
+        log.add(3, &format!("h{host}.many.example"));
+    }
+    let asked = Filter { host: vec![Pattern::from("*.many.example")], ..Filter::default() };
+    assert_eq!(log.agree(&Filter::default()).len(), 2201);
+    let inode = |log: &Log| fs::metadata(log.path().join("index.sqlite")).unwrap().ino();
+    let before = inode(&log);
+    for (asked, answers) in [
+        (asked.clone(), 1501),
+        (Filter { text: Some("many.example".to_owned()), ..Filter::default() }, 1501),
+        (Filter { host: vec![Pattern::from("h1*.many.example")], ..Filter::default() }, 612),
+    ] {
+        assert_eq!(log.agree(&asked).len(), answers);
+        let ready = Index::of(log.path()).unwrap();
+        let (sender, _found) = sync_channel(4096);
+        let question = Question { filter: &asked, newest_first: false, found: &sender };
+        assert!(ask(&ready, log.path(), &question, &mut None).is_ok());
+    }
+    assert_eq!(inode(&log), before);
+}
+
+/// What the writer had not finished when its machine stopped.
+#[test]
+fn what_stands_before_a_fault_is_told_and_then_the_fault() {
+    let faults: [(&str, fn(&Path)); 3] = [
+        ("torn", |segment| append(segment, b"{\"version\":2,\"sequen")),
+        ("foreign", |segment| append(segment, b"no record\n")),
+        ("cut", |segment| {
+            let text = fs::read(segment).unwrap();
+            fs::write(segment, &text[..text.len() - 3]).unwrap();
+        }),
+    ];
+    for (what, damage) in faults {
+        for indexed_before in [false, true] {
+            let log = Log::new();
+            if indexed_before {
+                log.agree(&Filter::default());
+            }
+            damage(&log.path().join(name(2)));
+            let whole: u64 = if what == "cut" { 699 } else { 700 };
+            let inode = || fs::metadata(log.path().join("index.sqlite")).unwrap().ino();
+            for (how, newest_first) in
+                [(How::Index, false), (How::Index, true), (How::Scan, false), (How::Scan, true)]
+            {
+                let found = search(log.path().to_owned(), Filter::default(), (how, newest_first));
+                let mut answers: Vec<_> = found.iter().collect();
+                if newest_first {
+                    answers.reverse();
+                }
+                let fault = answers.pop().unwrap();
+                assert!(matches!(fault, Err(SearchError::Log(..))), "{what}: {fault:?}");
+                let told: Vec<u64> =
+                    answers.into_iter().map(|found| found.unwrap().record.sequence).collect();
+                assert_eq!(told, (1..=whole).collect::<Vec<_>>(), "{what} {how:?} {newest_first}");
+            }
+            // A fault does not make the index anew with each question.
+            let before = inode();
+            let count = || {
+                let connection = rusqlite::Connection::open(log.path().join("index.sqlite")).unwrap();
+                let count = "SELECT count(*) FROM record";
+                connection.query_row(count, [], |row| row.get::<_, i64>(0)).unwrap().unsigned_abs()
+            };
+            assert!(Index::of(log.path()).unwrap().fault.is_some());
+            assert_eq!((inode(), count()), (before, whole));
+        }
+    }
+}
+
+fn append(file: &Path, bytes: &[u8]) {
+    use std::io::Write as _;
+    fs::OpenOptions::new().append(true).open(file).unwrap().write_all(bytes).unwrap();
+}
+
+#[test]
+fn one_bad_log_hides_nothing_of_the_others() {
+    let logs = [Log::new(), Log::new()];
+    append(&logs[0].path().join(name(2)), b"{");
+    for newest_first in [false, true] {
+        let asked = logs
+            .iter()
+            .map(|log| search(log.path().to_owned(), Filter::default(), (How::Index, newest_first)));
+        let mut answers: Vec<_> = merged(asked.collect(), newest_first).collect();
+        if newest_first {
+            answers.reverse();
+        }
+        assert_eq!(answers.len(), 1401);
+        assert!(answers[..1400].iter().all(Result::is_ok) && answers[1400].is_err());
     }
 }

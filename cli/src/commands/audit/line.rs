@@ -5,7 +5,7 @@ use audit::{
     Configuration, Decision, Detection, Inference, Lifecycle, Object, Phase, PolicyChange, Proposal, Record,
     Response, Severity, Subject, Terms,
 };
-use audit_export::format::printable;
+use audit_export::format::{ascii_controls, printable};
 
 /// One record for a person: when, what was decided, who, about what, and why. Text that came out of the
 /// guest is made printable: it must not drive the reader's terminal.
@@ -38,6 +38,14 @@ pub(super) fn line(record: &Record) -> String {
     ];
     let words: Vec<&str> = words.iter().map(String::as_str).filter(|word| !word.is_empty()).collect();
     printable(&words.join("  ")).into_owned()
+}
+
+/// A record as it stands in the log, with what could drive a terminal as escapes of JSON's: it means the same. To the byte, as its
+/// hash is of it, `openshell audit export` gives it.
+pub(super) fn json(as_written: &[u8]) -> String {
+    let mut out = Vec::with_capacity(as_written.len());
+    ascii_controls(&String::from_utf8_lossy(as_written), &mut out);
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 fn who(subject: &Subject) -> String {
@@ -162,5 +170,10 @@ mod tests {
         let line = line(&record);
         assert!(line.contains("/\\u{202e}yned\\u{2066} \\u{1b}[2J\\u{d}\\u{a}\\u{9b}\\u{2028}"), "{line}");
         assert!(!line.chars().any(|c| c.is_control() || ('\u{2000}'..='\u{206f}').contains(&c)), "{line}");
+        let written = serde_json::to_string(&record).unwrap();
+        assert!(written.contains('\u{9b}'));
+        let shown = json(written.as_bytes());
+        assert!(!shown.chars().any(|c| c.is_control() || ('\u{2000}'..='\u{206f}').contains(&c)), "{shown}");
+        assert_eq!(serde_json::from_str::<Record>(&shown).unwrap(), record);
     }
 }

@@ -5,18 +5,18 @@ mod csv;
 mod policies;
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use audit::{Action, Decision};
 use audit_query::filter::Pattern;
 use audit_query::moment::{self, NotAMoment};
 use audit_query::{Filter, Found, How, Index, SearchError, merged, search};
-use manager::failure::{Failure, chain};
+use manager::failure::Failure;
 use manager::layout::Layout;
 
-use super::line::line;
-use super::{keys, logs, named, no_log, verify};
+use super::line::{json, line};
+use super::{Faults, keys, logs, named, no_log, verify};
 use crate::arguments::{Query, Verdict};
 
 /// How long `--at` is.
@@ -33,22 +33,38 @@ pub(super) fn query(query: &Query, layout: &Layout) -> Result<u8, Failure> {
     }
     let how = if query.no_index { How::Scan } else { How::Index };
     let searches = logs.iter().map(|log| search(log.clone(), filter.clone(), (how, query.reverse)));
-    let found = merged(searches.collect(), query.reverse).take(query.limit.unwrap_or(usize::MAX));
+    let mut faults = Faults::default();
+    let found = whole(merged(searches.collect(), query.reverse), &mut faults);
+    let found = found.take(query.limit.unwrap_or(usize::MAX));
     if query.count {
-        count::print(found, query.by)?;
+        count::print(found, query.by);
     } else {
         let mut policies = policies::Named::default();
-        if !print(query, found, &mut policies)? {
+        if !print(query, found, &mut policies) {
             return Ok(0);
         }
         let now = moment::now(query.utc);
-        let explained = policies.explained((&logs, how), |time| moment::shown(time, &now));
-        let explained = explained.map_err(|error| broken(&error))?;
+        let explained = policies.explained((&logs, how), |time| moment::shown(time, &now), &mut faults);
         if !explained.iter().all(|line| writeln!(io::stdout(), "{line}").is_ok()) {
             return Ok(0);
         }
     }
-    if query.prove { proved(query, layout, &logs) } else { Ok(0) }
+    let code = faults.told();
+    if query.prove { Ok(code.max(proved(query, layout, &logs)?)) } else { Ok(code) }
+}
+
+/// The records alone; what is wrong with logs is kept, to be told behind them.
+fn whole(
+    found: impl Iterator<Item = Result<Found, SearchError>>,
+    faults: &mut Faults,
+) -> impl Iterator<Item = Found> {
+    found.filter_map(|found| match found {
+        Ok(found) => Some(found),
+        Err(SearchError::Log(log, fault)) => {
+            faults.extend([(log, fault)]);
+            None
+        }
+    })
 }
 
 /// The logs that were named, or all.
@@ -114,27 +130,15 @@ fn not_a_moment(error: &NotAMoment) -> Failure {
 }
 
 /// Prints what is found as it is found; whether the reader wanted all of it.
-fn print(
-    query: &Query,
-    found: impl Iterator<Item = Result<Found, SearchError>>,
-    policies: &mut policies::Named,
-) -> Result<bool, Failure> {
+fn print(query: &Query, found: impl Iterator<Item = Found>, policies: &mut policies::Named) -> bool {
     let now = moment::now(query.utc);
     let mut out = io::BufWriter::new(io::stdout().lock());
     if query.csv && writeln!(out, "{}", csv::HEAD).is_err() {
-        return Ok(false);
+        return false;
     }
-    for found in found {
-        let Found { record, line: as_written } = match found {
-            Ok(found) => found,
-            Err(error) => {
-                // What was found before stands.
-                let _closed = out.flush();
-                return Err(broken(&error));
-            }
-        };
+    for Found { record, line: as_written } in found {
         let text = if query.output.json {
-            String::from_utf8_lossy(&as_written).into_owned()
+            json(&as_written)
         } else if query.csv {
             csv::row(&record)
         } else {
@@ -144,10 +148,10 @@ fn print(
             format!("{shown}  {}/{}{}", record.sandbox, record.sequence, &rest[record.time.len()..])
         };
         if writeln!(out, "{text}").is_err() {
-            return Ok(false);
+            return false;
         }
     }
-    Ok(out.flush().is_ok())
+    out.flush().is_ok()
 }
 
 /// Whether what was shown is what was signed.
@@ -158,13 +162,4 @@ fn proved(query: &Query, layout: &Layout, logs: &[PathBuf]) -> Result<u8, Failur
         worst = worst.max(verify::verify(log, &trusted, &[])?);
     }
     Ok(worst)
-}
-
-fn broken(error: &SearchError) -> Failure {
-    let SearchError::Log(log, _) = error;
-    Failure::new(chain(error), remedy(log))
-}
-
-fn remedy(log: &Path) -> String {
-    format!("openshell audit verify {} names the first record that is wrong", log.display())
 }

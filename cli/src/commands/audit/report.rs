@@ -12,7 +12,7 @@ use manager::layout::Layout;
 use super::keys;
 use super::{logs, no_log, path};
 use crate::arguments::{Log, Report};
-use crate::commands::{NO, write};
+use crate::commands::{NO, write_private};
 
 /// The form of a report: what its file's name ends in.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +37,7 @@ pub(super) fn report(typed: &Report, layout: &Layout) -> Result<u8, Failure> {
         Form::Html => html::render(&document).into_bytes(),
         Form::Pdf => pdf::render(&document),
     };
-    write(&typed.output, bytes)?;
+    write_private(&typed.output, &bytes)?;
     println!("{}: {} logs", typed.output.display(), chosen.len());
     for stamp in &document.stamps {
         eprintln!("openshell: {}", stamp.replace(|c: char| c.is_control(), "?"));

@@ -5,12 +5,12 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use audit::Record;
-use audit::log::{self, Follow};
+use audit::log::{self, Follow, LogError};
 use manager::failure::Failure;
 use rustix::event::{PollFd, PollFlags, poll};
 
-use super::bad_log;
-use super::line::line;
+use super::Faults;
+use super::line::{json, line};
 use crate::arguments::Output;
 
 /// How records are shown.
@@ -24,46 +24,80 @@ struct Shown {
 /// The last lines of a log, each with the time of its record.
 type Last = VecDeque<(String, String)>;
 
-pub(super) fn tail(paths: &[PathBuf], lines: usize, output: Output) -> Result<u8, Failure> {
+pub(super) fn tail(paths: &[PathBuf], lines: usize, output: Output) -> u8 {
     let shown = Shown { output, is_one_of_many: paths.len() > 1 };
-    let last: Result<Vec<Last>, Failure> = paths.iter().map(|path| last(path, lines, shown)).collect();
+    let (mut all, mut faults) = (Vec::new(), Faults::default());
+    for path in paths {
+        let (last, fault) = last(path, lines, shown);
+        all.push(last);
+        faults.extend(fault.map(|fault| (path.clone(), fault)));
+    }
     // Whoever reads it may have had enough.
-    let _closed = print(merged(last?, lines));
-    Ok(0)
+    let _closed = print(merged(all, lines));
+    faults.told()
 }
 
-/// Prints the last records, then each as it comes, until the user has enough.
+/// Prints the last records, then each as it comes, until the user has enough, or until no log is left that can be read.
 pub(super) fn follow(paths: &[PathBuf], lines: usize, output: Output) -> Result<u8, Failure> {
     let shown = Shown { output, is_one_of_many: paths.len() > 1 };
-    let (mut follows, mut all) = (Vec::new(), Vec::new());
+    let (mut follows, mut all, mut faults) = (Vec::new(), Vec::new(), Faults::default());
     for path in paths {
-        let mut follow = Follow::all(path).map_err(|error| bad_log(&error))?;
         let mut last = VecDeque::new();
-        while let Some(record) = follow.next_now().map_err(|error| bad_log(&error))? {
-            keep(&mut last, lines, &record, || shown.line(&record, follow.reader().line()));
+        match begun(path, |record, as_written| {
+            keep(&mut last, lines, record, || shown.line(record, as_written))
+        }) {
+            Ok(follow) => follows.push((path, follow)),
+            Err(fault) => faults.extend([(path.clone(), fault)]),
         }
         all.push(last);
-        follows.push(follow);
     }
-    if print(merged(all, lines)).is_err() {
-        return Ok(0);
-    }
-    loop {
-        for follow in &mut follows {
-            while let Some(record) = follow.next_now().map_err(|error| bad_log(&error))? {
-                if print([shown.line(&record, follow.reader().line())].into_iter()).is_err() {
-                    return Ok(0);
-                }
+    let mut code = match print(merged(all, lines)) {
+        Ok(()) => faults.told(),
+        Err(_closed) => return Ok(0),
+    };
+    while !follows.is_empty() {
+        let (mut left, mut faults) = (Vec::new(), Faults::default());
+        for (path, mut follow) in follows {
+            match show_new(&mut follow, shown) {
+                Ok(true) => left.push((path, follow)),
+                Ok(false) => return Ok(code),
+                Err(fault) => faults.extend([(path.clone(), fault)]),
             }
         }
+        follows = left;
+        code = code.max(faults.told());
         wait(&follows)?;
     }
+    Ok(code)
+}
+
+/// Prints what came; whether whoever reads it wants more.
+fn show_new(follow: &mut Follow, shown: Shown) -> Result<bool, LogError> {
+    while let Some(record) = follow.next_now()? {
+        let line = shown.line(&record, follow.reader().line());
+        if print(std::iter::once(line)).is_err() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// A log at the end of what is there, which was `seen`.
+fn begun(path: &Path, mut seen: impl FnMut(&Record, &[u8])) -> Result<Follow, LogError> {
+    let mut follow = Follow::all(path)?;
+    while let Some(record) = follow.next_now()? {
+        seen(&record, follow.reader().line());
+    }
+    Ok(follow)
 }
 
 /// Until one of the logs may have changed since its end was seen.
-fn wait(follows: &[Follow]) -> Result<(), Failure> {
+fn wait(follows: &[(&PathBuf, Follow)]) -> Result<(), Failure> {
+    if follows.is_empty() {
+        return Ok(());
+    }
     let mut waited: Vec<_> =
-        follows.iter().map(|follow| PollFd::new(follow.changes(), PollFlags::IN)).collect();
+        follows.iter().map(|(_path, follow)| PollFd::new(follow.changes(), PollFlags::IN)).collect();
     match poll(&mut waited, None) {
         Ok(_ready) => Ok(()),
         Err(rustix::io::Errno::INTR) => Ok(()),
@@ -74,13 +108,20 @@ fn wait(follows: &[Follow]) -> Result<(), Failure> {
     }
 }
 
-fn last(path: &Path, lines: usize, shown: Shown) -> Result<Last, Failure> {
-    let mut reader = log::read(path).map_err(|error| bad_log(&error))?;
+/// The last lines of a log, and what is wrong behind them.
+fn last(path: &Path, lines: usize, shown: Shown) -> (Last, Option<LogError>) {
     let mut last = VecDeque::new();
-    while let Some(record) = reader.next().transpose().map_err(|error| bad_log(&error))? {
-        keep(&mut last, lines, &record, || shown.line(&record, reader.line()));
+    let mut reader = match log::read(path) {
+        Ok(reader) => reader,
+        Err(fault) => return (last, Some(fault)),
+    };
+    loop {
+        match reader.next() {
+            Some(Ok(record)) => keep(&mut last, lines, &record, || shown.line(&record, reader.line())),
+            Some(Err(fault)) => return (last, Some(fault)),
+            None => return (last, None),
+        }
     }
-    Ok(last)
 }
 
 fn keep(last: &mut Last, most: usize, record: &Record, line: impl FnOnce() -> String) {
@@ -101,10 +142,10 @@ fn merged(all: Vec<Last>, most: usize) -> impl Iterator<Item = String> {
 }
 
 impl Shown {
-    /// For machines a record is what stands in the log, to the byte.
+    /// For machines a record is what stands in the log.
     fn line(self, record: &Record, as_written: &[u8]) -> String {
         match self {
-            Self { output: Output { json: true }, .. } => String::from_utf8_lossy(as_written).into_owned(),
+            Self { output: Output { json: true }, .. } => json(as_written),
             Self { is_one_of_many: true, .. } => format!("{}  {}", record.sandbox, line(record)),
             Self { .. } => line(record),
         }

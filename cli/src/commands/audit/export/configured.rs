@@ -1,12 +1,13 @@
 //! An export of audit.yaml, made into one that runs.
 
-use audit_export::Format;
+use audit::pattern::Pattern;
 use audit_export::format::Facility;
 use audit_export::secret::SecretReader;
 use audit_export::service::Export;
 use audit_export::sink::{
     Acknowledgement, Elastic, HttpTarget, Sink, Splunk, SyslogTarget, Target, TlsFiles, Transport, Webhook,
 };
+use audit_export::{Format, Only};
 use manager::audit_settings::{self, Encoding, ExportFormat, HttpExport, Receiver, SyslogExport};
 use manager::failure::{Failure, chain};
 use manager::layout::Layout;
@@ -36,10 +37,20 @@ pub(super) fn export(
         name: name.to_owned(),
         format,
         sink,
+        only: only(export),
         logs: layout.audit(),
         state: super::state(layout, name),
         pace: audit_export::Pace::default(),
     })
+}
+
+/// Which records an export is for.
+pub(super) fn only(export: &audit_settings::Export) -> Only {
+    let patterns = |names: &Vec<String>| names.iter().map(|name| Pattern::from(name.as_str())).collect();
+    Only {
+        sandboxes: export.sandboxes.as_ref().map(patterns),
+        tenants: export.tenants.as_ref().map(patterns),
+    }
 }
 
 fn known(format: ExportFormat) -> Format {

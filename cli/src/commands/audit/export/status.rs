@@ -12,8 +12,9 @@ use crate::commands::{NO, print_json};
 pub(super) fn status(layout: &Layout, json: bool) -> Result<u8, Failure> {
     let settings = AuditSettings::load(layout)?;
     let mut all = Vec::new();
-    for name in settings.exports.0.keys() {
-        let found = audit_export::status::status(name, &super::state(layout, name), &layout.audit());
+    for (name, export) in &settings.exports.0 {
+        let (only, state) = (super::configured::only(export), super::state(layout, name));
+        let found = audit_export::status::status(name, &only, (&state, &layout.audit()));
         all.extend(found.map_err(|error| {
             let remedy = "move a damaged cursor away: its export begins again from the start of the log";
             Failure::new(chain(&error), remedy)

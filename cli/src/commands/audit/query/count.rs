@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use audit::{Decision, Record, Subject};
 use audit_export::format::printable;
-use audit_query::{Found, SearchError};
-use manager::failure::Failure;
+use audit_query::Found;
 
 use crate::arguments::CountedBy;
 
@@ -19,13 +18,9 @@ struct Counts {
     others: u64,
 }
 
-pub(super) fn print(
-    found: impl Iterator<Item = Result<Found, SearchError>>,
-    by: Option<CountedBy>,
-) -> Result<(), Failure> {
+pub(super) fn print(found: impl Iterator<Item = Found>, by: Option<CountedBy>) {
     let (mut all, mut counts) = (0_u64, Counts::default());
     for found in found {
-        let found = found.map_err(|error| super::broken(&error))?;
         all += 1;
         if let Some(by) = by {
             values(&found.record, by).into_iter().for_each(|value| counts.add(value));
@@ -33,12 +28,11 @@ pub(super) fn print(
     }
     if by.is_none() {
         println!("{all}");
-        return Ok(());
+        return;
     }
     for (value, count) in counts.sorted() {
         println!("{count:>10}  {}", printable(&value));
     }
-    Ok(())
 }
 
 impl Counts {

@@ -1,4 +1,5 @@
-//! Records as rows of CSV (RFC 4180). A text that a spreadsheet would take for a formula gets an apostrophe before it.
+//! Records as rows of CSV (RFC 4180). A text that a spreadsheet would take for a formula gets an apostrophe before it, also
+//! behind a semicolon: in many countries that is where a spreadsheet divides cells, quoted or not.
 
 use audit::{Decision, Owner, Record, Subject};
 use audit_export::format::printable;
@@ -49,15 +50,29 @@ fn owners<'a>(subject: Option<&'a Subject>, text: impl Fn(&'a Owner) -> Option<&
 }
 
 fn escaped(field: &str) -> String {
-    let formula = field.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let field = if formula { format!("'{field}") } else { field.to_owned() };
+    let field = no_formula(field);
     // Control characters mean nothing in a table and much to a terminal.
     let field = printable(&field);
-    if formula || field.contains([',', '"']) {
+    if field.starts_with('\'') || field.contains([',', ';', '"']) {
         format!("\"{}\"", field.replace('"', "\"\""))
     } else {
         field.into_owned()
     }
+}
+
+/// What a formula begins with, in the wide forms too; quotes and spaces may stand before it.
+const BEGINS_FORMULA: [char; 12] =
+    ['=', '+', '-', '@', '\t', '\r', '"', ' ', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
+
+/// The text with an apostrophe wherever a cell could begin with a formula.
+fn no_formula(field: &str) -> String {
+    let cell =
+        |cell: &str| if cell.starts_with(BEGINS_FORMULA) { format!("'{cell}") } else { cell.to_owned() };
+    let mut cells = field.split(';');
+    // Nothing divides it before its beginning: there a quote or a space begins none.
+    let first = cells.next().unwrap_or_default();
+    let first = if first.starts_with(['"', ' ']) { first.to_owned() } else { cell(first) };
+    std::iter::once(first).chain(cells.map(cell)).collect::<Vec<_>>().join(";")
 }
 
 #[cfg(test)]
@@ -74,6 +89,9 @@ mod tests {
             ("@SUM(1)", "\"'@SUM(1)\""),
             ("two\nlines\u{1b}[2J", "two\\u{a}lines\\u{1b}[2J"),
             ("\t=1", "\"'\\u{9}=1\""),
+            ("/a;=HYPERLINK(\"x\")", "\"/a;'=HYPERLINK(\"\"x\"\")\""),
+            ("/a; =1;b;\"@c", "\"/a;' =1;b;'\"\"@c\""),
+            ("\u{ff1d}1", "\"'\u{ff1d}1\""),
         ] {
             assert_eq!(escaped(field), expected);
         }

@@ -6,8 +6,11 @@ use std::path::PathBuf;
 use audit::{Action, Decision, Record};
 use audit_export::format::printable;
 use audit_query::filter::Pattern;
-use audit_query::{Filter, How, SearchError, search};
+use audit_query::{Filter, Found, How, search};
 use wire::id::{PolicyVersion, SandboxId};
+
+use super::super::Faults;
+use super::whole;
 
 /// The policies that were named so far.
 #[derive(Debug, Default)]
@@ -27,10 +30,11 @@ impl Named {
         mut self,
         (logs, how): (&[PathBuf], How),
         shown: impl Fn(&str) -> String,
-    ) -> Result<Vec<String>, SearchError> {
+        faults: &mut Faults,
+    ) -> Vec<String> {
         let mut lines = Vec::new();
         if self.0.is_empty() {
-            return Ok(lines);
+            return lines;
         }
         let filter = Filter {
             action: vec![Action::Configuration, Action::PolicyChange],
@@ -40,8 +44,9 @@ impl Named {
             ..Filter::default()
         };
         for log in logs {
-            for found in search(log.clone(), filter.clone(), (how, false)) {
-                let record = found?.record;
+            for Found { record, .. } in
+                whole(search(log.clone(), filter.clone(), (how, false)).iter(), faults)
+            {
                 let Some((version, line)) = put_in_force(&record) else { continue };
                 if self.0.remove(&(record.sandbox.clone(), version)) {
                     let when = shown(&record.time);
@@ -56,7 +61,7 @@ impl Named {
             format!("policy {version} of {sandbox}: the log does not hold the record of it")
         };
         lines.extend(self.0.into_iter().map(unknown));
-        Ok(lines)
+        lines
     }
 }
 

@@ -1,0 +1,116 @@
+//! Logs that are not whole, and texts that drive a terminal: what `ls`, `tail`, `query` and `watch` give of them.
+
+#![expect(clippy::unwrap_used, reason = "a broken test is a failed test")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use audit::ChainHash;
+use tempfile::TempDir;
+
+const GOOD: &str = "good-0a1b2c3d";
+const TORN: &str = "torn-0a1b2c3d";
+const BAD: &str = "bad-0a1b2c3d";
+
+/// A log of three records about `path`, and what stands behind them.
+fn log(state: &Path, sandbox: &str, path: &str, behind: &str) {
+    let directory = state.join("openshell/audit").join(sandbox);
+    fs::create_dir_all(&directory).unwrap();
+    let (mut text, mut prev) = (String::new(), ChainHash::START);
+    for sequence in 1..=3 {
+        let line = format!(
+            r#"{{"version":2,"sequence":{sequence},"time":"2026-11-29T05:20:47.00000{sequence}Z","monotonic_ns":{sequence},"tenant":"local","sandbox":"{sandbox}","agent":"test","client":"proxy","action":"network-request","object":{{"host":"h.example","port":443,"method":"GET","path":"{path}"}},"decision":"allow","prev":"{prev}"}}"#
+        );
+        prev = audit::chain::digest(line.as_bytes());
+        text += &format!("{},\"hash\":\"{prev}\"}}\n", line.strip_suffix('}').unwrap());
+    }
+    fs::write(directory.join("000001.jsonl"), text + behind).unwrap();
+}
+
+fn openshell(state: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_openshell"));
+    command.arg("audit").args(arguments).env("XDG_STATE_HOME", state).env("XDG_CONFIG_HOME", state);
+    command.output().unwrap()
+}
+
+#[test]
+fn what_stands_before_a_fault_and_the_other_logs_are_shown() {
+    let folder = TempDir::new().unwrap();
+    let state = folder.path();
+    log(state, GOOD, "/a", "");
+    log(state, TORN, "/a", "{\"version\":2,\"sequen");
+    log(state, BAD, "/a", "no record\n");
+    for (arguments, lines) in [
+        (&["ls"][..], 3),
+        (&["ls", "--json"], 0),
+        (&["tail", GOOD, TORN, BAD], 9),
+        (&["tail", "--json", GOOD, TORN, BAD], 9),
+        (&["query"], 9),
+        (&["query", "--json"], 9),
+        (&["query", "--json", "--reverse"], 9),
+        (&["query", "--json", "--reverse", "--limit", "4"], 4),
+        (&["query", "--json", "--no-index"], 9),
+        (&["query", "--csv"], 10),
+        (&["query", "--count"], 1),
+    ] {
+        let Output { status, stdout, stderr } = openshell(state, arguments);
+        let (stdout, stderr) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
+        assert_eq!(status.code(), Some(2), "{arguments:?}: {stderr}");
+        if lines > 0 {
+            assert_eq!(stdout.lines().count(), lines, "{arguments:?}: {stdout}");
+        }
+        if arguments == ["query", "--count"] {
+            assert_eq!(stdout, "9\n");
+        }
+        if arguments == ["ls", "--json"] {
+            let entries: Vec<serde_json::Value> = serde_json::from_str(&stdout).unwrap();
+            assert!(entries.iter().all(|entry| entry["records"] == 3) && entries.len() == 3, "{stdout}");
+        }
+        for named in [TORN, BAD] {
+            assert!(stderr.contains(&format!("/{named}: record 4: ")), "{arguments:?}: {stderr}");
+        }
+        assert!(!stderr.contains(GOOD), "{stderr}");
+    }
+    // A log that is whole is whole all the same.
+    assert_eq!(openshell(state, &["query", GOOD]).status.code(), Some(0));
+}
+
+/// C1 control characters need no escape in JSON, and U+009B begins a command of a terminal as ESC [ does.
+#[test]
+fn json_of_records_drives_no_terminal_and_means_the_same() {
+    let folder = TempDir::new().unwrap();
+    let state = folder.path();
+    let path = "/\u{9b}2J\u{85}\u{202e}\u{61c}\u{ad}\u{3164}\u{2028}\u{e0041}\u{7f}";
+    log(state, GOOD, path, "");
+    for arguments in [
+        &["tail", "--json", GOOD][..],
+        &["query", "--json"],
+        &["watch", "--json", "--from-start", "--once", GOOD],
+    ] {
+        let output = openshell(state, arguments);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(text.split('\n').count(), 4, "{arguments:?}");
+        assert!(!text.chars().any(|c| c != '\n' && audit::text::drives(c)), "{arguments:?}: {text:?}");
+        let record: serde_json::Value = serde_json::from_str(text.split('\n').next().unwrap()).unwrap();
+        let object = record.get("event").unwrap_or(&record);
+        assert_eq!(object["object"]["path"], path);
+    }
+}
+
+#[test]
+fn a_report_is_nobody_elses_to_read() {
+    let folder = TempDir::new().unwrap();
+    log(folder.path(), GOOD, "/a", "");
+    for name in ["r.md", "r.html", "r.pdf"] {
+        let file = folder.path().join(name);
+        let output = openshell(
+            folder.path(),
+            &["report", "--for", "soc2", "--period", "2026", "--output", file.to_str().unwrap()],
+        );
+        assert!(file.exists(), "{output:?}");
+        assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}
