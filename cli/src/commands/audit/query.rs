@@ -15,8 +15,9 @@ use audit_query::{Filter, Found, How, Index, SearchError, merged, search};
 use manager::failure::{Failure, chain};
 use manager::layout::Layout;
 
+use super::evidence::Judge;
 use super::line::line;
-use super::{keys, logs, named, no_log, verify};
+use super::{logs, named, no_log, verify};
 use crate::arguments::{Query, Verdict};
 
 /// How long `--at` is.
@@ -31,7 +32,8 @@ pub(super) fn query(query: &Query, layout: &Layout) -> Result<u8, Failure> {
             let _none = Index::rebuild(log);
         }
     }
-    let how = if query.no_index { How::Scan } else { How::Index };
+    // Somebody who can write the index can hide records in it: what is to be proven is read from the log.
+    let how = if query.no_index || query.prove { How::Scan } else { How::Index };
     let searches = logs.iter().map(|log| search(log.clone(), filter.clone(), (how, query.reverse)));
     let found = merged(searches.collect(), query.reverse).take(query.limit.unwrap_or(usize::MAX));
     if query.count {
@@ -44,7 +46,7 @@ pub(super) fn query(query: &Query, layout: &Layout) -> Result<u8, Failure> {
         let now = moment::now(query.utc);
         let explained = policies.explained((&logs, how), |time| moment::shown(time, &now));
         let explained = explained.map_err(|error| broken(&error))?;
-        if !explained.iter().all(|line| writeln!(io::stdout(), "{line}").is_ok()) {
+        if !explained.iter().all(|line| writeln!(crate::output::stdout(), "{line}").is_ok()) {
             return Ok(0);
         }
     }
@@ -60,7 +62,7 @@ fn asked(query: &Query, layout: &Layout) -> Result<Vec<PathBuf>, Failure> {
     names.dedup();
     let logs: Vec<PathBuf> = match &names[..] {
         [] => logs(&directory),
-        names => names.iter().map(|name| named(name, &directory)).collect(),
+        names => names.iter().map(|name| named(name, &directory)).collect::<Result<_, _>>()?,
     };
     if logs.is_empty() { Err(no_log(&directory)) } else { Ok(logs) }
 }
@@ -119,7 +121,7 @@ fn print(
     policies: &mut policies::Named,
 ) -> Result<bool, Failure> {
     let now = moment::now(query.utc);
-    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut out = io::BufWriter::new(crate::output::stdout());
     if query.csv && writeln!(out, "{}", csv::HEAD).is_err() {
         return Ok(false);
     }
@@ -151,10 +153,10 @@ fn print(
 
 /// Whether what was shown is what was signed.
 fn proved(query: &Query, layout: &Layout, logs: &[PathBuf]) -> Result<u8, Failure> {
-    let trusted = keys::Trusted { keys: keys::named(&query.keys, layout)?, witnesses: Vec::new() };
+    let judge = Judge::new(&query.evidence, layout)?;
     let mut worst = 0;
     for log in logs {
-        worst = worst.max(verify::verify(log, &trusted, &[])?);
+        worst = worst.max(verify::verify(log, &judge)?);
     }
     Ok(worst)
 }
