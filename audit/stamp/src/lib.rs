@@ -7,12 +7,14 @@
 //! check a stamp, too. Nothing here talks to the network, and nothing here is needed to write a log.
 
 mod authority;
+mod error;
 mod request;
 mod signer;
 mod store;
 mod token;
 
 pub use authority::{Authorities, AuthorityError};
+pub use error::StampError;
 pub use request::{Request, RequestError};
 pub use store::{Checked, Store, StoreError, verify};
-pub use token::{Stamp, StampError, check};
+pub use token::{Stamp, check};

@@ -13,8 +13,8 @@ use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime}
 use webpki::{EndEntityCert, KeyUsage, ring as suites};
 
 use crate::authority::Authorities;
+use crate::error::StampError;
 use crate::request::ID_SHA256;
-use crate::token::StampError;
 
 const fn oid(text: &str) -> ObjectIdentifier {
     ObjectIdentifier::new_unwrap(text)

@@ -11,8 +11,9 @@ use audit::checkpoint::Checkpoint;
 use audit::verify::{Notes, VerifyError};
 
 use crate::authority::Authorities;
+use crate::error::StampError;
 use crate::request::{Request, RequestError};
-use crate::token::{Stamp, StampError, check};
+use crate::token::{Stamp, check};
 
 /// Name of the directory.
 const DIRECTORY: &str = "timestamps";
