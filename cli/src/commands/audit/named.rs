@@ -126,7 +126,9 @@ fn last_change(log: &Path) -> Option<std::time::SystemTime> {
     if !log.is_dir() {
         return written(log);
     }
-    let numbers = segments::list(log).ok()?.into_iter().rev();
-    let names = numbers.flat_map(|number| [segments::name(number), segments::packed_name(number)]);
+    // One that cannot be read is not passed over: whoever reads it says so.
+    let Ok(numbers) = segments::list(log) else { return fs::metadata(log).ok()?.modified().ok() };
+    let names =
+        numbers.into_iter().rev().flat_map(|number| [segments::name(number), segments::packed_name(number)]);
     names.chain([CHECKPOINTS.to_owned()]).find_map(|name| written(&log.join(name)))
 }
