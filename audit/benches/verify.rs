@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use audit::checkpoint::{Checkpoint, Note, Signature, VerifyingKey, new_pem, origin, public, read_pem};
 use audit::log::segments;
 use audit::tree::{Frontier, leaf};
-use audit::verify::{CHECKPOINTS, prove, verify};
+use audit::verify::{CHECKPOINTS, Elsewhere, prove, verify};
 use audit::{ChainHash, chain};
 
 const SANDBOX: &str = "test-0a1b2c3d";
@@ -31,7 +31,7 @@ fn main() {
     let directory = tempfile::tempdir().unwrap();
     let key = make(directory.path(), records);
     let (before, started, processor) = (peak_kilobytes(), Instant::now(), processor_time());
-    let verified = verify(directory.path(), std::slice::from_ref(&key), &[]).unwrap();
+    let verified = verify(directory.path(), std::slice::from_ref(&key), &Elsewhere::default()).unwrap();
     let (elapsed, processor) = (started.elapsed(), processor_time() - processor);
     assert_eq!(verified.newest.unwrap().size, verified.summary.records);
     let rate = |time: Duration| u128::from(verified.summary.bytes) * 1000 / time.as_nanos();

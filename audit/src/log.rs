@@ -11,6 +11,7 @@ mod lookup;
 pub mod packed;
 mod reader;
 pub mod segments;
+mod stored;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -29,6 +30,7 @@ pub use follow::Follow;
 pub use lookup::Lookup;
 pub use reader::Reader;
 pub use segments::{Segments, Single, Source};
+pub use stored::{Stored, sandbox, stored};
 
 /// Longest line that is read: an event, and what the writer adds.
 pub(crate) const MAX_LINE: usize = MAX_EVENT + 4096;
@@ -44,6 +46,8 @@ pub struct Summary {
     pub last_hash: ChainHash,
     /// Length of all whole records, in bytes.
     pub bytes: u64,
+    /// Number of the first record that is dated before the one before it: the clock was set back, or somebody dated it so.
+    pub back_at: Option<u64>,
 }
 
 /// Where a record stands.

@@ -6,6 +6,7 @@
 mod blocks;
 mod claims;
 mod consistency;
+mod coverage;
 mod interrupted;
 mod notes;
 mod proof;
@@ -15,15 +16,16 @@ mod removed;
 mod tests;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::checkpoint::{Checkpoint, Note, NoteError, VerifyingKey};
 use crate::log::{self, LogError, Mark, Reader, Segments, Summary};
 use crate::tree::{Frontier, TreeHash, leaf};
 
-use claims::Claims;
+use claims::{Claims, Signed};
 
 pub use consistency::Consistency;
+pub use coverage::{Unproven, Writer};
 pub use interrupted::{Interrupted, looks_interrupted};
 pub use notes::{LastNote, Notes};
 pub use proof::{Proof, ProofError};
@@ -32,6 +34,15 @@ pub use removed::{Begun, FRONTIER, begin_removal, begun, end_removal};
 
 /// Name of the file of signed notes in a log's directory.
 pub const CHECKPOINTS: &str = "checkpoints";
+
+/// What is known of a log's checkpoints beside its own file of them.
+#[derive(Clone, Debug, Default)]
+pub struct Elsewhere {
+    /// Some that were kept elsewhere.
+    pub notes: Vec<Note>,
+    /// Files that the signer writes as well.
+    pub copies: Vec<PathBuf>,
+}
 
 /// A log that is whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +57,13 @@ pub struct Verified {
     pub removed_under: Option<u64>,
     /// The newest.
     pub newest: Option<Checkpoint>,
-    /// What stands behind it.
+    /// Records under the newest in the log's own file.
+    pub own: Option<u64>,
+    /// The copy of the checkpoints that knows most, and how many records its newest covers.
+    pub copy: Option<(PathBuf, u64)>,
+    /// Time of the first record that no checkpoint covers.
+    pub unsigned_since: Option<String>,
+    /// What stands behind the last one in the log's own file.
     pub last: LastNote,
 }
 
@@ -92,6 +109,15 @@ pub enum VerifyError {
         /// Its number in the file.
         number: usize,
     },
+    /// One in a copy is wrong.
+    #[error("the copy {}", path.display())]
+    Copy {
+        /// Where it is.
+        path: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: Box<VerifyError>,
+    },
     /// One that was kept elsewhere is wrong, or says something else than another.
     #[error("among the checkpoints that were kept elsewhere")]
     Elsewhere(#[source] Box<VerifyError>),
@@ -121,23 +147,23 @@ pub enum VerifyError {
     },
 }
 
-/// Verifies a log against its checkpoints, and against `others` that were kept elsewhere. A checkpoint must be signed by one
-/// of `keys`.
+/// Verifies a log against its checkpoints, their copies and those that were kept `elsewhere`. A checkpoint must be signed by one
+/// of `keys`. Whether they cover enough is asked of what is returned: [`Verified::unproven`].
 ///
 /// # Errors
 /// The first thing that is not as it was signed.
-pub fn verify(log: &Path, keys: &[VerifyingKey], others: &[Note]) -> Result<Verified, VerifyError> {
+pub fn verify(log: &Path, keys: &[VerifyingKey], elsewhere: &Elsewhere) -> Result<Verified, VerifyError> {
     let begun = begun(log)?;
     let mut reader = open(log, &begun)?;
     let mut walk = Walk::new(&begun);
-    let first = reader.next_line()?.map(|line| walk.look_at(line));
+    let first = walk.next(&mut reader)?;
     let sandbox = reader.sandbox().map(wire::id::SandboxId::as_str);
-    let mut claims = Claims::new(Notes::of(log)?, others, keys, sandbox)?;
+    let mut claims = Claims::new(log, elsewhere, keys, sandbox)?;
     let removed = begun.mark.sequence;
     let before_kept = claims.pass_below(removed)?;
     walk.check(&mut reader, first, &mut claims)?;
     let summary = reader.summary();
-    let (checkpoints, newest, last, _end) = claims.finish()?;
+    let Signed { count: checkpoints, newest, own, copy, last } = claims.finish()?;
     let signed = newest.as_ref().map(|newest| newest.size);
     if let Some(signed) = signed.filter(|signed| *signed > summary.records) {
         return Err(VerifyError::Truncated { records: summary.records, signed });
@@ -146,7 +172,8 @@ pub fn verify(log: &Path, keys: &[VerifyingKey], others: &[Note]) -> Result<Veri
     if removed > 0 && walk.recorded.is_none_or(|at| signed.is_some_and(|signed| signed < at)) {
         return Err(VerifyError::Unrecorded(removed));
     }
-    Ok(Verified { summary, checkpoints, before_kept, removed_under: walk.first_signed, newest, last })
+    let (removed_under, unsigned_since) = (walk.first_signed, walk.unsigned_since);
+    Ok(Verified { summary, checkpoints, before_kept, removed_under, newest, own, copy, unsigned_since, last })
 }
 
 /// The newest checkpoint among these that `witness` has cosigned.
@@ -201,6 +228,8 @@ struct Walk<'a> {
     recorded: Option<u64>,
     /// The first size that was signed.
     first_signed: Option<u64>,
+    /// Time of the first record behind the last size that was signed.
+    unsigned_since: Option<String>,
 }
 
 impl<'a> Walk<'a> {
@@ -211,15 +240,18 @@ impl<'a> Walk<'a> {
             seen: begun.mark.sequence,
             recorded: None,
             first_signed: None,
+            unsigned_since: None,
         }
     }
 
-    fn look_at(&mut self, line: &[u8]) -> TreeHash {
+    /// The leaf of the next record.
+    fn next(&mut self, reader: &mut Reader<Segments>) -> Result<Option<TreeHash>, VerifyError> {
+        let Some(line) = reader.next_line()? else { return Ok(None) };
         self.seen += 1;
         if self.begun.mark.sequence > 0 && self.recorded.is_none() && self.begun.is_recorded_in(line) {
             self.recorded = Some(self.seen);
         }
-        leaf(line)
+        Ok(Some(leaf(line)))
     }
 
     /// Reads to the end; at every size that was signed the tree must have the root that was signed.
@@ -235,10 +267,12 @@ impl<'a> Walk<'a> {
             if claims.check(&self.tree, since)? {
                 self.first_signed.get_or_insert(self.tree.size());
                 since = self.tree.size() + 1;
+                self.unsigned_since = None;
             }
             let Some(leaf_in_hand) = next else { return Ok(()) };
+            self.unsigned_since.get_or_insert_with(|| reader.time().to_owned());
             self.tree.push(leaf_in_hand);
-            next = reader.next_line()?.map(|line| self.look_at(line));
+            next = self.next(reader)?;
         }
     }
 }

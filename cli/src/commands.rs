@@ -22,7 +22,7 @@ use crate::arguments::{Arguments, Command};
 const NO: u8 = 1;
 
 /// Exit code of a command that asks something and got no answer, as of one that was typed wrongly.
-const UNANSWERED: u8 = 2;
+pub(crate) const UNANSWERED: u8 = 2;
 
 /// Runs what was typed.
 pub(crate) fn run(arguments: Arguments) -> Result<u8, Failure> {

@@ -1,6 +1,9 @@
 //! The `openshell` command: parse, run, exit. What was typed becomes a call into `manager`, `images`,
 //! `audit` or `policies`; results go to standard output, everything else to standard error.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this crate is the one that talks to people")]
+#![expect(clippy::print_stderr, reason = "this crate is the one that talks to people")]
+
+#[macro_use]
+mod output;
 
 mod arguments;
 mod commands;
@@ -17,13 +20,14 @@ fn main() -> ExitCode {
         // clap prints usage errors and --help itself; only its exit status is ours to keep.
         error.exit()
     });
-    match commands::run(arguments) {
-        Ok(code) => ExitCode::from(code),
-        Err(failure) => {
-            report(&failure);
-            ExitCode::from(failure.status.code())
-        }
-    }
+    let code = commands::run(arguments).unwrap_or_else(|failure| {
+        report(&failure);
+        failure.status.code()
+    });
+    let Some(error) = output::end() else { return ExitCode::from(code) };
+    let remedy = "free some space, or send them elsewhere";
+    report(&Failure::new(format_args!("the results cannot be written: {error}"), remedy));
+    ExitCode::from(commands::UNANSWERED)
 }
 
 /// One line of cause and one of remedy.

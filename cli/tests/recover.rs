@@ -2,50 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a broken test is a failed test")]
 
+#[path = "recover/host.rs"]
+mod host;
+
 use std::fs;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
-use tempfile::TempDir;
-
-/// A log of one record of every kind.
-const LOG: &str = include_str!("../../audit/export/tests/golden/records.jsonl");
-
-struct Host(TempDir);
-
-impl Host {
-    fn new() -> Self {
-        let host = Self(TempDir::new().unwrap());
-        fs::create_dir_all(host.log()).unwrap();
-        fs::create_dir(host.0.path().join("run")).unwrap();
-        host
-    }
-
-    fn log(&self) -> PathBuf {
-        self.0.path().join("openshell/audit/test-0a1b2c3d")
-    }
-
-    fn audit(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_openshell"));
-        command.env("XDG_STATE_HOME", self.0.path()).env("XDG_CONFIG_HOME", self.0.path());
-        command.env("XDG_RUNTIME_DIR", self.0.path().join("run"));
-        command.arg("audit").args(arguments).output().unwrap()
-    }
-
-    /// What a command prints when its answer is yes.
-    fn yes(&self, arguments: &[&str]) -> String {
-        let output = self.audit(arguments);
-        let [said, error] =
-            [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {said}{error}");
-        said
-    }
-}
-
-fn append(file: &Path, text: &str) {
-    fs::File::options().append(true).create(true).open(file).unwrap().write_all(text.as_bytes()).unwrap();
-}
+use host::{Host, LOG, append};
 
 #[test]
 fn what_a_crash_left_is_closed_once_and_verifies() {

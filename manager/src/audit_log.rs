@@ -14,12 +14,12 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-use audit::log::{packed, segments};
+use audit::log::{Stored, packed, segments, stored};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use wire::audit::AuditEvent;
 use wire::id::SandboxId;
 
-use crate::audit_settings::AuditSettings;
+use crate::audit_settings::{AuditSettings, SigningSettings};
 use crate::failure::Failure;
 use crate::layout::Layout;
 use crate::record::Recorder;
@@ -33,6 +33,9 @@ pub use recovery::{Recovery, recover};
 
 /// Name of the file of signed notes in a log's directory.
 pub const CHECKPOINTS: &str = "checkpoints";
+
+/// What the name of a copy of them has behind the sandbox's id.
+pub const COPY: &str = ".checkpoints";
 
 /// The log of a sandbox that runs, or is about to.
 #[derive(Debug)]
@@ -82,12 +85,7 @@ impl AuditLog {
 
     /// The files that checkpoints go to: the log's own, and a copy in every directory that the operator names.
     fn checkpoint_files(&self) -> impl Iterator<Item = PathBuf> {
-        let name = self.directory.file_name().expect("a log's directory is called as its sandbox");
-        let copies = self.settings.signing.copies.iter().map(move |copy| {
-            let mut name = name.to_owned();
-            name.push(".checkpoints");
-            copy.join(name)
-        });
+        let copies = copies(&self.directory, &self.settings.signing);
         std::iter::once(self.directory.join(CHECKPOINTS)).chain(copies)
     }
 
@@ -96,7 +94,10 @@ impl AuditLog {
         self.checkpoint_files()
             .map(|path| {
                 let file = File::options().append(true).create(true).mode(0o600).open(&path);
-                file.map_err(|error| cannot_write(&path, &error))
+                file.map_err(|error| match path.parent() {
+                    Some(parent) if error.kind() == io::ErrorKind::NotFound => no_directory(parent),
+                    _other => cannot_write(&path, &error),
+                })
             })
             .collect()
     }
@@ -179,6 +180,13 @@ impl AuditLog {
     }
 }
 
+/// The copies of a log's checkpoints: one in every directory that the operator names.
+pub fn copies(log: &Path, signing: &SigningSettings) -> impl Iterator<Item = PathBuf> {
+    let mut name = log.file_name().unwrap_or_default().to_owned();
+    name.push(COPY);
+    signing.copies.iter().map(move |copy| copy.join(&name))
+}
+
 /// For whoever looks after the sandbox: the log itself cannot say it now.
 #[expect(clippy::print_stderr, reason = "it concerns the run, and only the terminal is sure to be there")]
 fn warn(text: std::fmt::Arguments<'_>) {
@@ -206,11 +214,18 @@ fn cannot_write(path: &Path, error: &io::Error) -> Failure {
     )
 }
 
+/// One that is not mounted must not be made on the disk below it.
+fn no_directory(path: &Path) -> Failure {
+    Failure::new(
+        format_args!("there is no directory {} for checkpoints", path.display()),
+        "make or mount it, or take it out of signing.copies in audit.yaml",
+    )
+}
+
 /// The logs in the directory of all, with the moment of their last change, oldest first.
 pub(crate) fn all(directory: &Path) -> io::Result<Vec<(std::time::SystemTime, PathBuf)>> {
     let mut logs = Vec::new();
-    for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
+    for Stored { path, .. } in stored(directory)? {
         if path.is_dir() && !segments::list(&path)?.is_empty() {
             logs.push((last_change(&path)?, path));
         }

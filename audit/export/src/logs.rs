@@ -1,4 +1,4 @@
-//! The logs of a user's sandboxes, and word of which of them changed.
+//! Word of which logs of a user's sandboxes changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -9,47 +9,10 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use audit::log::sandbox;
+pub use audit::log::{Stored as Log, stored as list};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use tokio::io::unix::AsyncFd;
-
-/// One log.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Log {
-    /// The sandbox's id.
-    pub sandbox: String,
-    /// A directory of segments, or one file.
-    pub path: PathBuf,
-}
-
-/// Every log in `root`, by name; none, if there is no such directory.
-///
-/// # Errors
-/// The directory cannot be read.
-pub fn list(root: &Path) -> io::Result<Vec<Log>> {
-    let entries = match fs::read_dir(root) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
-    let mut logs = BTreeMap::new();
-    for entry in entries {
-        let entry = entry?;
-        let Some(sandbox) = sandbox(&entry.file_name()) else { continue };
-        let is_directory = entry.file_type()?.is_dir();
-        // A log that was one file before it became a directory is read to its end under its old name.
-        if is_directory || !logs.contains_key(&sandbox) {
-            logs.insert(sandbox, entry.path());
-        }
-    }
-    Ok(logs.into_iter().map(|(sandbox, path)| Log { sandbox, path }).collect())
-}
-
-/// `ID` of a directory and `ID.jsonl` of a file. Nothing else becomes part of a path of ours.
-fn sandbox(name: &OsStr) -> Option<String> {
-    let name = name.to_str()?;
-    let id = name.strip_suffix(".jsonl").unwrap_or(name);
-    wire::id::is_label(id).then(|| id.to_owned())
-}
 
 /// Tells which logs changed.
 #[derive(Debug)]
@@ -146,7 +109,9 @@ impl Changes {
                     changed.extend(list(&self.root)?.into_iter().map(|log| log.sandbox));
                 }
                 Ok(event) => {
-                    let in_root = event.file_name().and_then(|name| sandbox(OsStr::new(name.to_str().ok()?)));
+                    let in_root = event
+                        .file_name()
+                        .and_then(|name| sandbox(OsStr::new(name.to_str().ok()?)).map(str::to_owned));
                     changed.extend(self.watched.get(&event.wd()).cloned().or(in_root));
                 }
                 Err(rustix::io::Errno::AGAIN) => return Ok(changed),

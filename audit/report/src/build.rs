@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::document::{Bars, Block, Document, Table};
-use crate::facts::{Facts, Health, Lines, ROUTES, UNKNOWN, UNUSED_DAYS};
+use crate::facts::{Facts, Health, Lines, LogFacts, ROUTES, Standing, UNKNOWN, UNUSED_DAYS};
 use crate::framework::{Evidence, Framework};
 use crate::owasp;
 use crate::period::Period;
@@ -42,14 +42,18 @@ pub fn document(facts: &Facts, framework: Framework, period: &Period, rules: Opt
 }
 
 fn stamps(facts: &Facts) -> Vec<String> {
-    let broken = facts.logs.iter().filter_map(|log| {
-        let cause = log.verified.as_ref().err()?;
-        Some(format!(
+    let stamps = facts.logs.iter().filter_map(|log| match &log.standing {
+        Standing::Proven(_whole) => None,
+        Standing::Unproven(cause) => Some(format!(
+            "NOT PROVEN: of the log of {}, {cause}. Whoever could write it could write anything there.",
+            log.sandbox
+        )),
+        Standing::Broken(cause) => Some(format!(
             "NOT INTACT: the log of {} does not verify: {cause}. What follows it is no evidence.",
             log.sandbox
-        ))
+        )),
     });
-    broken.collect()
+    stamps.collect()
 }
 
 fn summary(facts: &Facts) -> Vec<Block> {
@@ -140,7 +144,8 @@ fn shown(facts: &Facts, evidence: Evidence) -> String {
         ),
         Evidence::Credentials => format!("Decisions: {} uses of credentials", facts.credentials.total()),
         Evidence::Integrity => {
-            let whole = facts.logs.iter().filter(|log| log.verified.is_ok()).count();
+            let proven = |log: &&LogFacts| matches!(log.standing, Standing::Proven(_));
+            let whole = facts.logs.iter().filter(proven).count();
             format!("Integrity: {whole} of {} logs verify", facts.logs.len())
         }
     }
@@ -326,11 +331,12 @@ fn limits(framework: Framework) -> Vec<Block> {
 fn integrity(facts: &Facts) -> Vec<Block> {
     let mut blocks = vec![Block::Heading("Integrity of the logs".to_owned())];
     for log in &facts.logs {
-        let verified = match &log.verified {
-            Ok(whole) => format!("{}: {whole}", log.sandbox),
-            Err(cause) => format!("{}: NOT INTACT: {cause}", log.sandbox),
+        let standing = match &log.standing {
+            Standing::Proven(whole) => format!("{}: {whole}", log.sandbox),
+            Standing::Unproven(cause) => format!("{}: NOT PROVEN: {cause}", log.sandbox),
+            Standing::Broken(cause) => format!("{}: NOT INTACT: {cause}", log.sandbox),
         };
-        blocks.push(Block::Paragraph(verified));
+        blocks.push(Block::Paragraph(standing));
         match &log.checkpoint {
             Some(note) => blocks.push(Block::Verbatim(note.clone())),
             None => blocks.push(Block::Paragraph("There is no signed checkpoint of it.".to_owned())),

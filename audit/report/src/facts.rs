@@ -22,13 +22,24 @@ pub struct Lines {
     pub(crate) omitted: u64,
 }
 
-/// Whether one log is whole, as its verification said.
+/// What the verification of a log found, in one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is what was signed, and signed as far as it should be.
+    Proven(String),
+    /// It is whole, and not signed as far as it should be.
+    Unproven(String),
+    /// It is not what was signed.
+    Broken(String),
+}
+
+/// One log that the report is made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogFacts {
     /// Whose log.
     pub sandbox: String,
-    /// What the verification found, in one line.
-    pub verified: Result<String, String>,
+    /// What its verification found.
+    pub standing: Standing,
     /// The newest signed checkpoint, as the signer wrote it.
     pub checkpoint: Option<String>,
 }

@@ -24,6 +24,6 @@ mod owasp;
 mod tests;
 
 pub use document::Document;
-pub use facts::{Facts, LogFacts};
+pub use facts::{Facts, LogFacts, Standing};
 pub use framework::Framework;
 pub use period::Period;

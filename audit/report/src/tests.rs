@@ -3,7 +3,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::build::document;
 use crate::document::{Block, Document};
-use crate::{Facts, Framework, LogFacts, Period, html, markdown, pdf};
+use crate::{Facts, Framework, LogFacts, Period, Standing, html, markdown, pdf};
 
 const GOLDEN: &str = include_str!("../tests/golden/gdpr.md");
 
@@ -39,7 +39,7 @@ fn period() -> Period {
 fn whole() -> LogFacts {
     LogFacts {
         sandbox: "clinic-0a1b2c3d".to_owned(),
-        verified: Ok("4 records, unbroken; signed".to_owned()),
+        standing: Standing::Proven("4 records, unbroken; signed".to_owned()),
         checkpoint: Some("openshell/audit/clinic-0a1b2c3d\n4\nAAAA=\n\n— key AbCd\n".to_owned()),
     }
 }
@@ -115,14 +115,17 @@ fn guest_text_is_no_markup() {
 
 #[test]
 fn a_log_that_does_not_verify_is_stamped_in_every_form() {
+    is_stamped(Standing::Broken("record 7: it was edited".to_owned()), "NOT INTACT: the log of other-1");
+    is_stamped(
+        Standing::Unproven("no checkpoint covers any of its 4 records".to_owned()),
+        "NOT PROVEN: of the log of other-1, no checkpoint covers",
+    );
+}
+
+fn is_stamped(standing: Standing, stamp: &str) {
     let mut facts = ordinary();
-    facts.log(LogFacts {
-        sandbox: "other-1".to_owned(),
-        verified: Err("record 7: it was edited".to_owned()),
-        checkpoint: None,
-    });
+    facts.log(LogFacts { sandbox: "other-1".to_owned(), standing, checkpoint: None });
     let document = written(&facts);
-    let stamp = "NOT INTACT: the log of other-1";
     let first = |text: &str| {
         text.find(stamp).is_some_and(|at| text.find("Summary").is_some_and(|summary| at < summary))
     };

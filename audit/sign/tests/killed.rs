@@ -131,7 +131,7 @@ fn close(rig: &Rig) {
     drop(clients);
     assert!(writer.wait().unwrap().success() && signer.wait().unwrap().success());
     feeding.join().unwrap();
-    let verified = verify::verify(&rig.log, &rig.keys(), &[]).unwrap();
+    let verified = verify::verify(&rig.log, &rig.keys(), &verify::Elsewhere::default()).unwrap();
     assert_eq!(verified.newest.unwrap().size, verified.summary.records);
     assert_eq!(verified.last, LastNote::Whole);
     assert!(!looks_interrupted(&rig.log).unwrap());

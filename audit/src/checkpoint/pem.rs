@@ -2,12 +2,17 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use ring::rand::SystemRandom;
+use ring::rand::{SecureRandom as _, SystemRandom};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use zeroize::Zeroizing;
 
 const BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
 const END: &str = "-----END PRIVATE KEY-----";
+
+/// What stands before the 32 bytes of a key in PKCS #8, version 1 (RFC 8410, section 7): without the public half, which not every
+/// tool knows how to read.
+const HEAD: [u8; 16] =
+    [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 
 /// Why a text is not a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,9 +33,11 @@ pub enum PemError {
 /// # Errors
 /// The system gave no randomness.
 pub fn new_pem() -> Result<Zeroizing<String>, PemError> {
-    let document =
-        Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_none| PemError::Randomness)?;
-    let encoded = Zeroizing::new(BASE64.encode(document.as_ref()));
+    let mut document = Zeroizing::new([0; HEAD.len() + 32]);
+    let (head, seed) = document.split_at_mut(HEAD.len());
+    head.copy_from_slice(&HEAD);
+    SystemRandom::new().fill(seed).map_err(|_none| PemError::Randomness)?;
+    let encoded = Zeroizing::new(BASE64.encode(*document));
     let mut pem = Zeroizing::new(String::with_capacity(256));
     pem.push_str(BEGIN);
     for line in encoded.as_bytes().chunks(64) {
@@ -77,6 +84,22 @@ mod tests {
         let public = |pem: &str| super::public(&read_pem(pem).unwrap());
         assert_ne!(public(&one), public(&other));
         assert_eq!(public(&one), public(&one.replace('\n', "\r\n")));
+    }
+
+    /// Debian 12's openssl reads version 1 only; both are read here.
+    #[test]
+    fn new_keys_are_read_by_other_tools() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("key.pem");
+        let pem = new_pem().unwrap();
+        std::fs::write(&file, pem.as_bytes()).unwrap();
+        let mut openssl = std::process::Command::new("openssl");
+        let output = openssl.args(["pkey", "-pubout", "-outform", "DER", "-in"]).arg(&file).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(output.stdout[output.stdout.len() - 32..], public(&read_pem(&pem).unwrap()));
+        let second = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
+        let second = format!("{BEGIN}\n{}\n{END}\n", BASE64.encode(second.as_ref()));
+        read_pem(&second).unwrap();
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub const FRAME: usize = 256 * 1024;
 
 const SKIPPABLE: u32 = 0x184D_2A5E;
 const SEEKABLE: u32 = 0x8F92_EAB1;
+const HEADER: u64 = 8;
 const FOOTER: u64 = 9;
 const ENTRY: u64 = 8;
 /// Frames that a table may name: a segment of 64 GiB.
@@ -140,9 +141,14 @@ impl Packed {
         self.file.read_exact(&mut bytes)?;
         // The table bounds what a frame may unpack to, whatever the frame itself says.
         self.content = vec![0; content];
-        let unpacked = FrameDecoder::new()
+        let mut decoder = FrameDecoder::new();
+        let unpacked = decoder
             .decode_all(&bytes, &mut self.content)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;
+        // The decoder passes over skippable frames, and over one frame to the next.
+        if decoder.bytes_read_from_source() != length(packed) {
+            return Err(invalid("there is more in it than one frame where the table says one"));
+        }
         if unpacked != content {
             return Err(invalid("a frame is shorter than the table says"));
         }
@@ -163,9 +169,16 @@ fn table(file: &mut File) -> io::Result<Vec<Frame>> {
         return Err(invalid("not a packed segment, or its end was cut off"));
     }
     let frames = u64::from(u32::from_le_bytes([a, b, c, d]));
-    let start = at.checked_sub(frames.min(MOST_FRAMES + 1) * ENTRY).filter(|_start| frames <= MOST_FRAMES);
+    let start = at.checked_sub(HEADER + frames.min(MOST_FRAMES + 1) * ENTRY);
+    let start = start.filter(|_start| frames <= MOST_FRAMES);
     let start = start.ok_or_else(|| invalid("its table is longer than it"))?;
     file.seek(SeekFrom::Start(start))?;
+    let mut header = [0; 8];
+    file.read_exact(&mut header)?;
+    let table = u32::try_from(frames * ENTRY + FOOTER).expect("the number of frames is bounded");
+    if header != [SKIPPABLE.to_le_bytes(), table.to_le_bytes()].concat()[..] {
+        return Err(invalid("its table does not begin as one does"));
+    }
     let mut entries = Vec::new();
     file.take(frames * ENTRY).read_to_end(&mut entries)?;
     let (mut offset, mut content_start) = (0, 0);
@@ -182,7 +195,8 @@ fn table(file: &mut File) -> io::Result<Vec<Frame>> {
         content_start += length(content);
         offset += u64::from(number(0));
     }
-    if offset > start { Err(invalid("its frames are longer than it")) } else { Ok(read) }
+    // Bytes between them would be read by nobody here, and by those who unpack the file with other tools.
+    if offset == start { Ok(read) } else { Err(invalid("its frames do not fill it up to its table")) }
 }
 
 fn length(content: usize) -> u64 {

@@ -37,6 +37,8 @@ enum End {
 struct State {
     summary: Summary,
     sandbox: Option<SandboxId>,
+    /// Time of the last record.
+    time: String,
     /// Whether the first segment is gone: then the log begins in its midst.
     begins_late: bool,
 }
@@ -46,6 +48,7 @@ struct State {
 struct Link<'a> {
     version: u32,
     sequence: u64,
+    time: &'a str,
     sandbox: &'a str,
     prev: ChainHash,
 }
@@ -66,8 +69,9 @@ impl Reader<Segments> {
 
 impl<S: Source> Reader<S> {
     pub(super) fn over(source: S) -> Self {
-        let summary = Summary { records: 0, first: 1, last_hash: ChainHash::START, bytes: 0 };
-        let state = State { summary, sandbox: None, begins_late: source.segment() > 1 };
+        let summary = Summary { records: 0, first: 1, last_hash: ChainHash::START, bytes: 0, back_at: None };
+        let begins_late = source.segment() > 1;
+        let state = State { summary, sandbox: None, time: String::new(), begins_late };
         let at = Position { segment: source.segment(), offset: 0 };
         Self { source, line: Vec::new(), state, at, next: at, end: End::Final, partial: false, ended: false }
     }
@@ -91,6 +95,12 @@ impl<S: Source> Reader<S> {
     #[must_use]
     pub fn sandbox(&self) -> Option<&SandboxId> {
         self.state.sandbox.as_ref()
+    }
+
+    /// Time of the record that was returned last, as it bears it; empty, if there was none.
+    #[must_use]
+    pub fn time(&self) -> &str {
+        &self.state.time
     }
 
     /// Where a later reading can go on.
@@ -238,6 +248,12 @@ impl State {
             return Err(Fault::Misnumbered);
         }
         self.summary.records += 1;
+        // All are of one form, in which the order of texts is that of times.
+        if *link.time < *self.time {
+            self.summary.back_at.get_or_insert(self.summary.records);
+        }
+        self.time.clear();
+        self.time.push_str(link.time);
         self.summary.last_hash = hash;
         self.summary.bytes += u64::try_from(line.len() + 1).expect("a line's length fits in 64 bits");
         Ok(())

@@ -182,6 +182,78 @@ fn no_packed_segment_breaks_the_reader() {
     }
 }
 
+/// Where the first frame of a packed segment of two frames ends, and where its table begins.
+fn parts(packed: &[u8]) -> (usize, usize) {
+    let table = packed.len() - 9 - 2 * 8;
+    let first = u32::from_le_bytes(packed[table..table + 4].try_into().unwrap());
+    (first.try_into().unwrap(), table - 8)
+}
+
+/// Bytes that no reader of ours looks at are bytes that other tools unpack.
+#[test]
+fn every_byte_of_a_packed_segment_counts() {
+    let (directory, all) = log(&[1200]);
+    pack(directory.path(), 1).unwrap();
+    let file = directory.path().join(packed_name(1));
+    let good = fs::read(&file).unwrap();
+    let (first, table) = parts(&good);
+    let is_refused = |bytes: &[u8]| {
+        fs::write(&file, bytes).unwrap();
+        read(directory.path()).and_then(Reader::verify).is_err()
+    };
+    assert!(!is_refused(&good) && first < table);
+    let skippable = [&0x184D_2A50_u32.to_le_bytes()[..], &8_u32.to_le_bytes(), b"unlooked"].concat();
+    let insert = |at: usize| [&good[..at], &skippable, &good[at..]].concat();
+    assert!(is_refused(&insert(0)), "before the frames");
+    assert!(is_refused(&insert(first)), "between frames");
+    assert!(is_refused(&insert(table)), "between frames and table");
+    // The same with a table that counts it to a frame.
+    let counted = |at: usize| {
+        let mut bad = insert(at);
+        let entry = bad.len() - 9 - 2 * 8;
+        let longer = u32::try_from(first + skippable.len()).unwrap();
+        bad[entry..entry + 4].copy_from_slice(&longer.to_le_bytes());
+        bad
+    };
+    assert!(is_refused(&counted(0)) && is_refused(&counted(first)), "within a frame");
+    // In what lies around the frames every bit counts; a frame whose bits differ and that unpacks to the same is the same.
+    let frame = [0..40, first - 8..first + 40, table - 8..good.len()];
+    for at in frame.into_iter().flatten() {
+        for bit in 0..8 {
+            let mut bad = good.clone();
+            bad[at] ^= 1 << bit;
+            let refused = is_refused(&bad);
+            assert!(refused || (at < table && content(&file) == all.concat()), "bit {bit} of byte {at}");
+        }
+    }
+}
+
+fn content(packed: &Path) -> Vec<u8> {
+    let mut content = Vec::new();
+    let mut reader = packed::Packed::open(fs::File::open(packed).unwrap(), 0).unwrap();
+    std::io::Read::read_to_end(&mut reader, &mut content).unwrap();
+    content
+}
+
+/// A clock that is set back is no fault of the log, and neither is a record that somebody dated before the others: it is told.
+#[test]
+fn a_record_that_is_dated_back_is_named() {
+    let mut prev = ChainHash::START;
+    let mut text = Vec::new();
+    for (line, second) in lines(5).iter().zip([1, 2, 2, 1, 3]) {
+        let line = std::str::from_utf8(line).unwrap();
+        let head =
+            line.split(",\"prev\"").next().unwrap().replace("00:00:00.0", &format!("00:00:0{second}.0"));
+        let mut line = format!("{head},\"prev\":\"{prev}\"}}").into_bytes();
+        prev = chain::seal(&mut line);
+        text.extend_from_slice(&line);
+        text.push(b'\n');
+    }
+    let summary = |text: &[u8]| Reader::new(text).verify().unwrap();
+    assert_eq!(summary(&text).back_at, Some(4));
+    assert_eq!(summary(&lines(5).concat()).back_at, None);
+}
+
 #[test]
 fn a_follower_gets_what_comes_across_segments() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,85 +1,99 @@
-//! What was signed of a log, beside the walk over its records: of the log's own checkpoints one is in memory at a time, as they
-//! are read in the order in which the log grew; those that were kept elsewhere are few, and all are.
+//! What was signed of a log, beside the walk over its records: of the log's own checkpoints, and of each copy of them, one is in
+//! memory at a time, as they are read in the order in which the log grew; those that a user names are few, and all are.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
-use super::{LastNote, Notes, VerifyError, signed};
+use super::{Elsewhere, LastNote, Notes, VerifyError, signed};
 use crate::checkpoint::{self, Checkpoint, Note, VerifyingKey};
 use crate::tree::{Frontier, TreeHash};
 
 /// The checkpoints, and how far the walk is with them.
 #[derive(Debug)]
 pub(super) struct Claims<'a> {
-    notes: Notes,
+    judge: Judge<'a>,
+    own: File,
+    copies: Vec<File>,
+    others: BTreeMap<u64, TreeHash>,
+    /// How many `others` were named.
+    named: usize,
+}
+
+/// What the checkpoints come to.
+#[derive(Debug)]
+pub(super) struct Signed {
+    /// Checkpoints in the log's own file, and those that a user named.
+    pub(super) count: usize,
+    /// The newest of all.
+    pub(super) newest: Option<Checkpoint>,
+    /// Records under the newest in the log's own file.
+    pub(super) own: Option<u64>,
+    /// The copy that knows most, and records under its newest.
+    pub(super) copy: Option<(PathBuf, u64)>,
+    /// What stands behind the last one in the log's own file.
+    pub(super) last: LastNote,
+}
+
+/// Whose checkpoints count.
+#[derive(Debug)]
+struct Judge<'a> {
     keys: &'a [VerifyingKey],
     /// Whose log all of them must be of; `None`: it has no record that says so.
     origin: Option<String>,
-    /// The log's own that comes next, and the note that it is in.
-    next: Option<(Checkpoint, Note)>,
-    number: usize,
-    /// The one of the log's own that was compared last, and its note.
-    passed: Option<(Checkpoint, Note)>,
-    others: BTreeMap<u64, TreeHash>,
-    count: usize,
     newest: Option<Checkpoint>,
 }
 
-impl<'a> Claims<'a> {
-    /// Reads those of others, and the first of the log's own.
-    pub(super) fn new(
-        notes: Notes,
-        others: &[Note],
-        keys: &'a [VerifyingKey],
-        sandbox: Option<&str>,
-    ) -> Result<Self, VerifyError> {
-        let origin = sandbox.map(checkpoint::origin);
-        let mut claims = Self {
-            notes,
-            keys,
-            origin,
-            next: None,
-            number: 0,
-            passed: None,
-            others: BTreeMap::new(),
-            count: 0,
-            newest: None,
-        };
-        for (note, number) in others.iter().zip(1..) {
-            let added = claims.add(note, number);
-            added.map_err(|error| VerifyError::Elsewhere(Box::new(error)))?;
-        }
-        claims.advance()?;
-        Ok(claims)
-    }
+/// A file of checkpoints that is being read.
+#[derive(Debug)]
+struct File {
+    /// Where, if it is a copy.
+    copy: Option<PathBuf>,
+    notes: Notes,
+    /// The one that comes next, and the note that it is in.
+    next: Option<(Checkpoint, Note)>,
+    number: usize,
+    /// The one that was compared last, and its note.
+    passed: Option<(Checkpoint, Note)>,
+}
 
-    fn add(&mut self, note: &Note, number: usize) -> Result<(), VerifyError> {
-        let checkpoint = self.signed(note, number)?;
-        let (size, root) = (checkpoint.size, checkpoint.root);
-        if *self.others.entry(size).or_insert(root) != root {
-            return Err(VerifyError::Root { since: 1, after: size });
-        }
-        Ok(())
-    }
-
-    /// The checkpoint in a note, counted.
+impl Judge<'_> {
+    /// The checkpoint in a note.
     fn signed(&mut self, note: &Note, number: usize) -> Result<Checkpoint, VerifyError> {
         let checkpoint = signed(note, self.keys).map_err(|source| VerifyError::Note { number, source })?;
         if self.origin.as_ref().is_some_and(|origin| *origin != checkpoint.origin) {
             return Err(VerifyError::Origin { number, origin: checkpoint.origin });
         }
-        self.count += 1;
         if self.newest.as_ref().is_none_or(|newest| newest.size <= checkpoint.size) {
             self.newest = Some(checkpoint.clone());
         }
         Ok(checkpoint)
     }
+}
 
-    /// Goes to the log's next checkpoint; the signer writes them in the order of their sizes.
-    fn advance(&mut self) -> Result<(), VerifyError> {
+impl File {
+    fn new(notes: Notes, copy: Option<PathBuf>) -> Self {
+        Self { copy, notes, next: None, number: 0, passed: None }
+    }
+
+    /// Records under the next one.
+    fn size(&self) -> Option<u64> {
+        self.next.as_ref().map(|(next, _note)| next.size)
+    }
+
+    /// Goes to the next checkpoint; the signer writes them in the order of their sizes.
+    fn advance(&mut self, judge: &mut Judge<'_>) -> Result<(), VerifyError> {
+        let next = self.read(judge);
+        next.map_err(|error| match &self.copy {
+            Some(path) => VerifyError::Copy { path: path.clone(), source: Box::new(error) },
+            None => error,
+        })
+    }
+
+    fn read(&mut self, judge: &mut Judge<'_>) -> Result<(), VerifyError> {
         self.passed = self.next.take().or(self.passed.take());
         let Some(note) = self.notes.next().transpose()? else { return Ok(()) };
         self.number += 1;
-        let checkpoint = self.signed(&note, self.number)?;
+        let checkpoint = judge.signed(&note, self.number)?;
         if let Some((passed, _note)) = &self.passed {
             if checkpoint.size < passed.size {
                 return Err(VerifyError::Order { number: self.number });
@@ -91,13 +105,46 @@ impl<'a> Claims<'a> {
         self.next = Some((checkpoint, note));
         Ok(())
     }
+}
+
+impl<'a> Claims<'a> {
+    /// Reads those that a user named, and the first of every file.
+    pub(super) fn new(
+        log: &Path,
+        elsewhere: &Elsewhere,
+        keys: &'a [VerifyingKey],
+        sandbox: Option<&str>,
+    ) -> Result<Self, VerifyError> {
+        let mut judge = Judge { keys, origin: sandbox.map(checkpoint::origin), newest: None };
+        let mut others = BTreeMap::new();
+        for (note, number) in elsewhere.notes.iter().zip(1..) {
+            let added = judge.signed(note, number).and_then(|Checkpoint { size, root, .. }| {
+                let is_one = *others.entry(size).or_insert(root) == root;
+                is_one.then_some(()).ok_or(VerifyError::Root { since: 1, after: size })
+            });
+            added.map_err(|error| VerifyError::Elsewhere(Box::new(error)))?;
+        }
+        let copies: Result<Vec<File>, VerifyError> = elsewhere
+            .copies
+            .iter()
+            .map(|path| Ok(File::new(Notes::in_file(path)?, Some(path.clone()))))
+            .collect();
+        let own = File::new(Notes::of(log)?, None);
+        let mut claims = Self { judge, own, copies: copies?, others, named: elsewhere.notes.len() };
+        for file in std::iter::once(&mut claims.own).chain(&mut claims.copies) {
+            file.advance(&mut claims.judge)?;
+        }
+        Ok(claims)
+    }
 
     /// Passes over those of fewer records than `size`, of which only the signatures can be checked; returns how many.
     pub(super) fn pass_below(&mut self, size: u64) -> Result<usize, VerifyError> {
         let mut passed = self.others.range(..size).count();
-        while self.next.as_ref().is_some_and(|(next, _note)| next.size < size) {
-            self.advance()?;
-            passed += 1;
+        for file in std::iter::once(&mut self.own).chain(&mut self.copies) {
+            while file.size().is_some_and(|next| next < size) {
+                file.advance(&mut self.judge)?;
+                passed += usize::from(file.copy.is_none());
+            }
         }
         Ok(passed)
     }
@@ -109,30 +156,41 @@ impl<'a> Claims<'a> {
         let other = self.others.get(&size).copied();
         let mut is_signed = other.is_some();
         let mut fits = other.is_none_or(|root| tree.root() == root);
-        while let Some((next, _note)) = self.next.as_ref().filter(|(next, _note)| next.size == size) {
-            fits &= tree.root() == next.root;
-            is_signed = true;
-            self.advance()?;
+        for file in std::iter::once(&mut self.own).chain(&mut self.copies) {
+            while let Some((next, _note)) = file.next.as_ref().filter(|(next, _note)| next.size == size) {
+                fits &= tree.root() == next.root;
+                is_signed = true;
+                file.advance(&mut self.judge)?;
+            }
         }
         if fits { Ok(is_signed) } else { Err(VerifyError::Root { since, after: size }) }
     }
 
-    /// Whether there is any.
+    /// Whether there is any in the log's own file.
     pub(super) fn is_any(&self) -> bool {
-        self.count > 0
+        self.own.number > 0
     }
 
     /// The last one of the log's own that was compared, as it stands there.
     pub(super) fn passed(&self) -> Option<&(Checkpoint, Note)> {
-        self.passed.as_ref()
+        self.own.passed.as_ref()
     }
 
-    /// Checks the signatures of those that are left. Returns how many there are in all, the newest, what stands behind the
-    /// last one, and where that ends.
-    pub(super) fn finish(mut self) -> Result<(usize, Option<Checkpoint>, LastNote, u64), VerifyError> {
-        while self.next.is_some() {
-            self.advance()?;
+    /// Checks the signatures of those that are left.
+    pub(super) fn finish(mut self) -> Result<Signed, VerifyError> {
+        for file in std::iter::once(&mut self.own).chain(&mut self.copies) {
+            while file.next.is_some() {
+                file.advance(&mut self.judge)?;
+            }
         }
-        Ok((self.count, self.newest, self.notes.behind(), self.notes.end()))
+        let size = |file: &File| file.passed.as_ref().map(|(passed, _note)| passed.size);
+        let copies = self.copies.iter().filter_map(|file| Some((file.copy.clone()?, size(file)?)));
+        Ok(Signed {
+            count: self.own.number + self.named,
+            newest: self.judge.newest,
+            own: size(&self.own),
+            copy: copies.max_by_key(|(_path, size)| *size),
+            last: self.own.notes.behind(),
+        })
     }
 }

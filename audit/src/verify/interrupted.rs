@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use wire::audit::{LogResumed, SignResumed};
 use wire::id::{SandboxId, TenantId};
 
-use super::claims::Claims;
-use super::{LastNote, Notes, VerifyError, begun, newest_note, open};
+use super::claims::{Claims, Signed};
+use super::{Elsewhere, LastNote, Notes, VerifyError, begun, newest_note, open};
 use crate::checkpoint::VerifyingKey;
 use crate::log::{Fault, LogError, Mark, Position, Reader, Segments, packed, segments};
 use crate::record::Record;
@@ -54,14 +54,14 @@ impl Interrupted {
         let mut walk = Walk::new(&begun.frontier, &begun.mark);
         let first = walk.next(&mut reader)?;
         let sandbox = reader.sandbox().map(SandboxId::as_str);
-        let mut claims = Claims::new(Notes::of(log)?, &[], keys, sandbox)?;
+        let mut claims = Claims::new(log, &Elsewhere::default(), keys, sandbox)?;
         // Without a checkpoint there is nothing that the signer could hold the tree to, and it needs no leaf.
         walk.collects = claims.is_any();
         claims.pass_below(begun.mark.sequence)?;
         walk.check(&mut reader, first, &mut claims)?;
         let (owner, records) = (walk.owner.take(), reader.summary().records);
         let note = claims.passed().map(|(_checkpoint, note)| note.to_string());
-        let (_count, newest, checkpoints, _end) = claims.finish()?;
+        let Signed { newest, last: checkpoints, .. } = claims.finish()?;
         let signed = newest.map_or(0, |newest| newest.size);
         if signed > records {
             return Err(VerifyError::Truncated { records, signed });

@@ -1,5 +1,6 @@
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ring::signature::Ed25519KeyPair;
 
@@ -72,7 +73,8 @@ impl Signed {
     }
 
     fn verify_with(&self, others: &[Note]) -> Result<Verified, VerifyError> {
-        verify(&self.path, std::slice::from_ref(&self.key.public), others)
+        let elsewhere = Elsewhere { notes: others.to_vec(), ..Elsewhere::default() };
+        verify(&self.path, std::slice::from_ref(&self.key.public), &elsewhere)
     }
 }
 
@@ -86,7 +88,10 @@ fn a_log_is_what_was_signed() {
     let unsigned = log.note(5).to_string();
     fs::write(log.path.join(CHECKPOINTS), unsigned + "\n").unwrap();
     assert_eq!(log.verify().unwrap().newest.unwrap().size, 5);
-    assert!(matches!(verify(&log.path, &[], &[]), Err(VerifyError::Note { number: 1, .. })));
+    assert!(matches!(
+        verify(&log.path, &[], &Elsewhere::default()),
+        Err(VerifyError::Note { number: 1, .. })
+    ));
 }
 
 /// Whoever has the log and not the key makes the chain again, as if nothing had happened.
@@ -149,6 +154,75 @@ fn an_end_that_was_cut_off_is_found_by_a_checkpoint() {
     fs::write(log.path.join(CHECKPOINTS), old).unwrap();
     log.verify().unwrap();
     assert!(matches!(log.verify_with(&[newest]), Err(VerifyError::Truncated { records: 20, signed: 24 })));
+}
+
+/// Whoever has no key takes the checkpoints away, and makes the chain as he likes.
+#[test]
+fn a_log_without_its_checkpoints_proves_nothing() {
+    let log = Signed::new();
+    let file = log.path.join(CHECKPOINTS);
+    let now = std::time::SystemTime::now();
+    let gone = |log: &Signed| log.verify().unwrap().unproven(Writer::Gone, now);
+    assert_eq!(gone(&log), None);
+    fs::write(&file, format!("{}\n", log.note(16))).unwrap();
+    assert_eq!(gone(&log), Some(Unproven::End { since: 17, records: 24 }));
+    fs::write(&file, "").unwrap();
+    assert_eq!(gone(&log), Some(Unproven::Unsigned(24)));
+    fs::remove_file(&file).unwrap();
+    assert_eq!(gone(&log), Some(Unproven::Unsigned(24)));
+    // One that was kept elsewhere serves as well.
+    assert_eq!(log.verify_with(&[log.note(24)]).unwrap().unproven(Writer::Gone, now), None);
+}
+
+/// While a sandbox writes, only the last moments may lack a checkpoint.
+#[test]
+fn a_log_that_grows_may_lack_its_last_checkpoint_only() {
+    let log = Signed::new();
+    fs::write(log.path.join(CHECKPOINTS), format!("{}\n", log.note(16))).unwrap();
+    let verified = log.verify().unwrap();
+    assert_eq!(verified.unsigned_since.as_deref(), Some("2026-11-29T00:00:00.000000Z"));
+    // All records of the test are of this moment.
+    let then = std::time::UNIX_EPOCH + Duration::from_secs(1_795_910_400);
+    let writes = Writer::Writes { interval: Duration::from_secs(5) };
+    let at = |seconds| verified.unproven(writes, then + Duration::from_secs(seconds));
+    assert_eq!(at(34), None);
+    assert_eq!(at(36), Some(Unproven::End { since: 17, records: 24 }));
+}
+
+#[test]
+fn a_copy_knows_what_the_log_lacks() {
+    let log = Signed::new();
+    let copy = log.path.with_extension("checkpoints");
+    let notes =
+        |sizes: &[usize]| sizes.iter().map(|size| format!("{}\n", log.note(*size))).collect::<String>();
+    let elsewhere = Elsewhere { copies: vec![copy.clone(), copy.with_extension("none")], notes: Vec::new() };
+    let with_copy = || verify(&log.path, std::slice::from_ref(&log.key.public), &elsewhere);
+    // It may begin late, and lack some.
+    fs::write(&copy, notes(&[16])).unwrap();
+    assert_eq!(with_copy().unwrap().missing(), None);
+    fs::write(&copy, notes(&[16, 24])).unwrap();
+    assert_eq!(with_copy().unwrap().missing(), None);
+    for (own, size) in [(notes(&[5, 16]), 16), (String::new(), 0)] {
+        fs::write(log.path.join(CHECKPOINTS), own).unwrap();
+        let missing = Unproven::Missing { copy: copy.clone(), size: 24, own: size };
+        assert_eq!(with_copy().unwrap().missing(), Some(missing));
+    }
+    // Records and checkpoints cut off together.
+    fs::remove_file(log.path.join(name(3))).unwrap();
+    assert!(matches!(with_copy(), Err(VerifyError::Truncated { records: 20, signed: 24 })));
+    log.write(&log.lines);
+    // Another history in the copy, or a stranger's.
+    let mut other = log.lines.clone();
+    other.swap(3, 4);
+    for (forger, matching) in [(&log.key, true), (&Key::new(), false)] {
+        let note = forger.sign(&other[..16], "openshell-audit/test-0a1b2c3d");
+        fs::write(&copy, format!("{note}\n")).unwrap();
+        match with_copy() {
+            Err(VerifyError::Root { after: 16, .. }) => assert!(matching),
+            Err(VerifyError::Copy { path, .. }) => assert!(!matching && path == copy),
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 #[test]

@@ -38,20 +38,7 @@ pub(crate) enum Audit {
     /// Hand records to other systems: once, or as they come to every export of audit.yaml.
     Export(Export),
     /// Check that no record was changed, reordered, removed or cut off, and that all is what was signed; exit code 1 if not.
-    Verify {
-        #[command(flatten)]
-        log: Log,
-        #[command(flatten)]
-        keys: Keys,
-        /// A file with checkpoints of this log that was kept elsewhere: what they cover must be there.
-        #[arg(long, value_name = "FILE")]
-        checkpoint: Vec<PathBuf>,
-        #[command(flatten)]
-        witnesses: Witnesses,
-        /// Certificates (PEM) that time stamps must lead to; without it, those of audit.yaml.
-        #[arg(long, value_name = "FILE")]
-        timestamp_ca: Option<PathBuf>,
-    },
+    Verify(Verify),
     /// Have the newest checkpoint of a log stamped with the time (RFC 3161), by the authority of audit.yaml or by hand.
     Timestamp(Timestamp),
     /// Close logs whose sandboxes did not end: take off half a record that a crash left, record that, and sign what is there.
@@ -119,6 +106,35 @@ pub(crate) enum Audit {
     Key,
     /// Print the JSON Schema of a record.
     Schema,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    #[command(flatten)]
+    pub(crate) log: Log,
+    /// Every log, one line each, and those that are gone and of which copies of checkpoints tell (signing.copies of audit.yaml).
+    #[arg(long, conflicts_with_all = ["sandbox", "checkpoint", "witnesses", "timestamp_ca"])]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) evidence: Evidence,
+    /// A file with checkpoints of this log that was kept elsewhere: what they cover must be there.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) checkpoint: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) witnesses: Witnesses,
+    /// Certificates (PEM) that time stamps must lead to; without it, those of audit.yaml.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) timestamp_ca: Option<PathBuf>,
+}
+
+/// What a log must be to be evidence.
+#[derive(Debug, Args)]
+pub(crate) struct Evidence {
+    #[command(flatten)]
+    pub(crate) keys: Keys,
+    /// Accept a log that no checkpoint covers, or not to its end: it is whole, and whoever can write it may have made it.
+    #[arg(long)]
+    pub(crate) unsigned: bool,
 }
 
 #[derive(Debug, Args)]
@@ -229,11 +245,11 @@ pub(crate) struct Query {
     /// Print CSV.
     #[arg(long, conflicts_with = "json")]
     pub(crate) csv: bool,
-    /// Verify the logs that were asked as well: chain, tree and signatures; exit code 1 if one is not whole.
+    /// Verify the logs that were asked as well: chain, tree and signatures; exit code 1 if one is not proven. No index is asked.
     #[arg(long)]
     pub(crate) prove: bool,
     #[command(flatten)]
-    pub(crate) keys: Keys,
+    pub(crate) evidence: Evidence,
     /// Read the logs themselves: slower, and an index that somebody edited can hide nothing.
     #[arg(long)]
     pub(crate) no_index: bool,
@@ -323,7 +339,7 @@ pub(crate) struct Report {
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) keys: Keys,
+    pub(crate) evidence: Evidence,
     /// Where to write it: a name that ends in .md, .html or .pdf.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,

@@ -1,10 +1,12 @@
 //! `openshell audit`: one module per command, and how a log and a key are named.
 
 mod consistency;
+mod evidence;
 mod export;
 mod keys;
 mod line;
 mod ls;
+mod named;
 mod prove;
 mod query;
 mod recover;
@@ -17,16 +19,18 @@ mod watch;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use audit::checkpoint::Note;
-use audit::log::{LogError, segments};
+use audit::log::LogError;
 use audit_export::format::printable;
 use manager::failure::{Failure, chain};
 use manager::layout::Layout;
 
 use super::{NO, UNANSWERED, negative, print_json, unanswered, write};
-use crate::arguments::{Audit, Log};
+use crate::arguments::Audit;
+use named::{logs, named, named_or_newest, no_log, path};
 
 pub(super) fn run(command: Audit, layout: &Layout) -> Result<u8, Failure> {
     match command {
@@ -41,14 +45,7 @@ pub(super) fn run(command: Audit, layout: &Layout) -> Result<u8, Failure> {
         }
         Audit::Export(export) => export::run(&export, layout).map_err(unanswered),
         Audit::Query(query) => query::query(&query, layout).map_err(unanswered),
-        Audit::Verify { log, keys, checkpoint, witnesses, timestamp_ca } => {
-            let trusted = keys::trusted(&keys, &witnesses, layout).map_err(unanswered)?;
-            let path = path(&log, layout).map_err(unanswered)?;
-            match verify::verify(&path, &trusted, &checkpoint).map_err(unanswered)? {
-                0 => timestamp::told(&path, timestamp_ca.as_deref(), layout).map_err(unanswered),
-                no => Ok(no),
-            }
-        }
+        Audit::Verify(typed) => verify::run(&typed, layout).map_err(unanswered),
         Audit::Timestamp(typed) => timestamp::run(&typed, layout).map_err(unanswered),
         Audit::Recover { logs, keys } => {
             let keys = keys::named(&keys, layout).map_err(unanswered)?;
@@ -98,81 +95,28 @@ fn print_or_write(proof: &impl Display, output: Option<&Path>) -> Result<u8, Fai
     Ok(0)
 }
 
-/// The signed notes in a file: one as `openshell audit checkpoint` prints it, or many as a log keeps them.
+/// The signed notes in a file, one at least: as `openshell audit checkpoint` prints it, or many as a log keeps them.
 fn read_notes(file: &Path) -> Result<Vec<Note>, Failure> {
     let text = fs::read_to_string(file).map_err(|error| {
         Failure::new(format_args!("cannot read {}: {error}", file.display()), "name a file of checkpoints")
     })?;
+    let remedy = "name a file of checkpoints, as `openshell audit checkpoint` prints them";
     let many = if text.ends_with("\n\n") { text } else { text + "\n" };
-    Note::parse_all(&many).map(|(notes, _rest)| notes).map_err(|(number, error)| {
-        Failure::new(
+    match Note::parse_all(&many) {
+        Ok((notes, _rest)) if notes.is_empty() => {
+            Err(Failure::new(format_args!("{} holds no checkpoint", file.display()), remedy))
+        }
+        Ok((notes, _rest)) => Ok(notes),
+        Err((number, error)) => Err(Failure::new(
             format_args!("{}: checkpoint {number}: {}", file.display(), chain(&error)),
-            "name a file of checkpoints, as `openshell audit checkpoint` prints them",
-        )
-    })
+            remedy,
+        )),
+    }
 }
 
 /// The last of the notes in a file.
 fn read_note(file: &Path) -> Result<Note, Failure> {
-    read_notes(file)?.pop().ok_or_else(|| {
-        Failure::new(
-            format_args!("{} holds no checkpoint", file.display()),
-            "name a file of checkpoints, as `openshell audit checkpoint` prints them",
-        )
-    })
-}
-
-fn named_or_newest(names: &[String], layout: &Layout) -> Result<Vec<PathBuf>, Failure> {
-    if names.is_empty() {
-        return path(&Log { sandbox: None }, layout).map(|path| vec![path]);
-    }
-    Ok(names.iter().map(|name| named(name, &layout.audit())).collect())
-}
-
-fn path(log: &Log, layout: &Layout) -> Result<PathBuf, Failure> {
-    let directory = layout.audit();
-    match &log.sandbox {
-        Some(text) => Ok(named(text, &directory)),
-        None => logs(&directory).pop().ok_or_else(|| no_log(&directory)),
-    }
-}
-
-/// The log that a user calls so.
-fn named(text: &str, directory: &Path) -> PathBuf {
-    if text.contains('/') {
-        return PathBuf::from(text);
-    }
-    // Logs of older versions were single files.
-    let old = directory.join(format!("{text}.jsonl"));
-    if old.is_file() { old } else { directory.join(text) }
-}
-
-fn no_log(directory: &Path) -> Failure {
-    Failure::new(
-        format_args!("there is no log in {}", directory.display()),
-        "run an agent first, or name a log",
-    )
-}
-
-/// All logs in `directory`, that of the last change last.
-fn logs(directory: &Path) -> Vec<PathBuf> {
-    let changed = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
-    let mut logs: Vec<_> = fs::read_dir(directory)
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| {
-            let path = entry.ok()?.path();
-            if path.is_dir() {
-                let last = segments::list(&path).ok()?.pop()?;
-                let names = [segments::name(last), segments::packed_name(last)];
-                return names.iter().find_map(|name| changed(&path.join(name))).map(|when| (when, path));
-            }
-            let is_log = path.extension().is_some_and(|extension| extension == "jsonl");
-            changed(&path).filter(|_when| is_log).map(|when| (when, path))
-        })
-        .collect();
-    logs.sort();
-    logs.into_iter().map(|(_when, path)| path).collect()
+    Ok(read_notes(file)?.pop().expect("there is one at least"))
 }
 
 /// Logs that are not whole, or cannot be read: what stands before a fault, and the other logs, are shown all the same.
@@ -204,6 +148,15 @@ impl Extend<(PathBuf, LogError)> for Faults {
     }
 }
 
-fn bad_log(error: &dyn std::error::Error) -> Failure {
-    Failure::new(chain(error), "openshell audit verify names the first record that is wrong")
+fn bad_log(error: &(dyn std::error::Error + 'static)) -> Failure {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    let io = causes.find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
+    let remedy = match io {
+        Some(io::ErrorKind::PermissionDenied) => {
+            "ask as the user whose log it is, or make it readable for you"
+        }
+        Some(io::ErrorKind::NotFound) => "openshell audit ls lists the logs that there are",
+        _other => "openshell audit verify names the first record that is wrong",
+    };
+    Failure::new(chain(error), remedy)
 }

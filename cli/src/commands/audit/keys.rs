@@ -20,14 +20,19 @@ pub(super) struct Trusted {
 
 /// The keys that were named, or those that have signed here, and the witnesses.
 pub(super) fn trusted(keys: &Keys, witnesses: &Witnesses, layout: &Layout) -> Result<Trusted, Failure> {
-    let witnesses = parse(&witnesses.witnesses)?;
+    Ok(Trusted { keys: named(keys, layout)?, witnesses: self::witnesses(witnesses)? })
+}
+
+/// The witnesses that were named.
+pub(super) fn witnesses(named: &Witnesses) -> Result<Vec<VerifyingKey>, Failure> {
+    let witnesses = parse(&named.witnesses)?;
     if let Some(other) = witnesses.iter().find(|key| key.algorithm() != Algorithm::Cosignature) {
         return Err(Failure::new(
             format_args!("'{}' is the key of a log, not of a witness", other.name()),
             "name it with --key",
         ));
     }
-    Ok(Trusted { keys: named(keys, layout)?, witnesses })
+    Ok(witnesses)
 }
 
 /// The keys that were named, or those that have signed here.

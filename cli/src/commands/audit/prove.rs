@@ -9,7 +9,7 @@ use manager::failure::{Failure, chain};
 
 use super::keys::Trusted;
 use super::line::line;
-use super::{NO, read_note};
+use super::{NO, bad_log, read_note};
 
 pub(super) fn prove(
     log: &Path,
@@ -74,8 +74,7 @@ fn missing<'a>(note: &Note, witnesses: &'a [VerifyingKey]) -> Result<Option<&'a 
 }
 
 pub(super) fn checkpoint(log: &Path) -> Result<u8, Failure> {
-    let remedy = "openshell audit verify names the first thing that is wrong";
-    let newest = verify::newest_note(log).map_err(|error| Failure::new(chain(&error), remedy))?;
+    let newest = verify::newest_note(log).map_err(|error| bad_log(&error))?;
     let newest = newest.ok_or_else(|| {
         Failure::new(
             format_args!("{} has no checkpoint", log.display()),

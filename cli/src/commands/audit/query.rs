@@ -15,8 +15,9 @@ use audit_query::{Filter, Found, How, Index, SearchError, merged, search};
 use manager::failure::Failure;
 use manager::layout::Layout;
 
+use super::evidence::Judge;
 use super::line::{json, line};
-use super::{Faults, keys, logs, named, no_log, verify};
+use super::{Faults, logs, named, no_log, verify};
 use crate::arguments::{Query, Verdict};
 
 /// How long `--at` is.
@@ -31,7 +32,8 @@ pub(super) fn query(query: &Query, layout: &Layout) -> Result<u8, Failure> {
             let _none = Index::rebuild(log);
         }
     }
-    let how = if query.no_index { How::Scan } else { How::Index };
+    // Somebody who can write the index can hide records in it: what is to be proven is read from the log.
+    let how = if query.no_index || query.prove { How::Scan } else { How::Index };
     let searches = logs.iter().map(|log| search(log.clone(), filter.clone(), (how, query.reverse)));
     let mut faults = Faults::default();
     let found = whole(merged(searches.collect(), query.reverse), &mut faults);
@@ -45,7 +47,7 @@ pub(super) fn query(query: &Query, layout: &Layout) -> Result<u8, Failure> {
         }
         let now = moment::now(query.utc);
         let explained = policies.explained((&logs, how), |time| moment::shown(time, &now), &mut faults);
-        if !explained.iter().all(|line| writeln!(io::stdout(), "{line}").is_ok()) {
+        if !explained.iter().all(|line| writeln!(crate::output::stdout(), "{line}").is_ok()) {
             return Ok(0);
         }
     }
@@ -76,7 +78,7 @@ fn asked(query: &Query, layout: &Layout) -> Result<Vec<PathBuf>, Failure> {
     names.dedup();
     let logs: Vec<PathBuf> = match &names[..] {
         [] => logs(&directory),
-        names => names.iter().map(|name| named(name, &directory)).collect(),
+        names => names.iter().map(|name| named(name, &directory)).collect::<Result<_, _>>()?,
     };
     if logs.is_empty() { Err(no_log(&directory)) } else { Ok(logs) }
 }
@@ -132,7 +134,7 @@ fn not_a_moment(error: &NotAMoment) -> Failure {
 /// Prints what is found as it is found; whether the reader wanted all of it.
 fn print(query: &Query, found: impl Iterator<Item = Found>, policies: &mut policies::Named) -> bool {
     let now = moment::now(query.utc);
-    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut out = io::BufWriter::new(crate::output::stdout());
     if query.csv && writeln!(out, "{}", csv::HEAD).is_err() {
         return false;
     }
@@ -156,10 +158,10 @@ fn print(query: &Query, found: impl Iterator<Item = Found>, policies: &mut polic
 
 /// Whether what was shown is what was signed.
 fn proved(query: &Query, layout: &Layout, logs: &[PathBuf]) -> Result<u8, Failure> {
-    let trusted = keys::Trusted { keys: keys::named(&query.keys, layout)?, witnesses: Vec::new() };
+    let judge = Judge::new(&query.evidence, layout)?;
     let mut worst = 0;
     for log in logs {
-        worst = worst.max(verify::verify(log, &trusted, &[])?);
+        worst = worst.max(verify::verify(log, &judge)?);
     }
     Ok(worst)
 }

@@ -15,7 +15,7 @@ pub(super) fn recover(names: &[String], keys: &[VerifyingKey], layout: &Layout) 
     let chosen = if names.is_empty() {
         interrupted(layout)?
     } else {
-        names.iter().map(|name| named(name, &layout.audit())).collect()
+        names.iter().map(|name| named(name, &layout.audit())).collect::<Result<_, _>>()?
     };
     let mut answer = 0;
     for log in &chosen {

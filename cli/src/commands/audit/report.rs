@@ -2,14 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use audit::checkpoint::VerifyingKey;
 use audit::log;
 use audit::verify;
-use audit_report::{Facts, LogFacts, Period, build, html, markdown, pdf};
+use audit_report::{Facts, LogFacts, Period, Standing, build, html, markdown, pdf};
 use manager::failure::{Failure, chain};
 use manager::layout::Layout;
 
-use super::keys;
+use super::evidence::{Judge, Verdict};
 use super::{logs, no_log, path};
 use crate::arguments::{Log, Report};
 use crate::commands::{NO, write_private};
@@ -25,11 +24,11 @@ enum Form {
 pub(super) fn report(typed: &Report, layout: &Layout) -> Result<u8, Failure> {
     let form = Form::of(&typed.output)?;
     let rules = typed.policy.as_deref().map(rules).transpose()?;
-    let keys = keys::named(&typed.keys, layout)?;
+    let judge = Judge::new(&typed.evidence, layout)?;
     let chosen = chosen(typed, layout)?;
     let mut facts = Facts::new();
     for log in &chosen {
-        read(log, &typed.period, &keys, &mut facts)?;
+        read(log, &typed.period, &judge, &mut facts)?;
     }
     let document = build::document(&facts, typed.framework, &typed.period, rules.as_deref());
     let bytes = match form {
@@ -77,13 +76,11 @@ fn chosen(typed: &Report, layout: &Layout) -> Result<Vec<PathBuf>, Failure> {
 }
 
 /// Verifies a log, then takes from it what the report tells. Of a log that is not whole, what comes before the first bad record.
-fn read(path: &Path, period: &Period, keys: &[VerifyingKey], facts: &mut Facts) -> Result<(), Failure> {
-    let mut verified = match verify::verify(path, keys, &[]) {
-        Ok(verified) => Ok(whole(&verified)),
-        Err(error @ (verify::VerifyError::Read(..) | verify::VerifyError::Log(log::LogError::Open(_)))) => {
-            return Err(super::bad_log(&error));
-        }
-        Err(error) => Err(chain(&error)),
+fn read(path: &Path, period: &Period, judge: &Judge, facts: &mut Facts) -> Result<(), Failure> {
+    let mut standing = match judge.judge(path)? {
+        Verdict::Proven(verified) => Standing::Proven(whole(&verified)),
+        Verdict::Unproven(_whole, unproven) => Standing::Unproven(unproven.to_string()),
+        Verdict::Broken(error) => Standing::Broken(chain(&error)),
     };
     let begun = verify::begun(path).map(|begun| begun.mark);
     let reader = match begun {
@@ -94,14 +91,16 @@ fn read(path: &Path, period: &Period, keys: &[VerifyingKey], facts: &mut Facts) 
         match record {
             Ok(record) => facts.observe(&record, period),
             Err(error) => {
-                verified = verified.and(Err(chain(&error)));
+                if !matches!(standing, Standing::Broken(_)) {
+                    standing = Standing::Broken(chain(&error));
+                }
                 break;
             }
         }
     }
     let checkpoint = verify::newest_note(path).ok().flatten().map(|note| note.text().to_owned());
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    facts.log(LogFacts { sandbox: name, verified, checkpoint });
+    facts.log(LogFacts { sandbox: name, standing, checkpoint });
     Ok(())
 }
 

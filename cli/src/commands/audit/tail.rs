@@ -153,7 +153,7 @@ impl Shown {
 }
 
 fn print(mut lines: impl Iterator<Item = String>) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = crate::output::stdout();
     lines.try_for_each(|line| writeln!(out, "{line}"))?;
     out.flush()
 }

@@ -1,32 +1,51 @@
 //! `openshell audit verify`.
 
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 
-use audit::checkpoint::{Note, VerifyingKey};
-use audit::log::{Fault, LogError};
+use audit::checkpoint::{Checkpoint, Note, VerifyingKey};
+use audit::log::{Fault, LogError, Stored, stored};
 use audit::verify::{self, LastNote, Notes, Verified, VerifyError};
+use manager::audit_log::COPY;
+use manager::audit_settings::AuditSettings;
 use manager::failure::{Failure, chain};
+use manager::layout::Layout;
 
-use super::keys::Trusted;
-use super::{NO, bad_log, read_notes};
+use super::evidence::{Judge, Verdict, remedy};
+use super::named::{logs, no_log, removed, unreadable};
+use super::{NO, bad_log, read_notes, timestamp};
+use crate::arguments::Verify;
+use crate::commands::UNANSWERED;
 
-pub(super) fn verify(path: &Path, trusted: &Trusted, others: &[PathBuf]) -> Result<u8, Failure> {
-    let keys = &trusted.keys;
-    let mut kept = Vec::new();
-    for file in others {
-        kept.extend(read_notes(file)?);
+pub(super) fn run(typed: &Verify, layout: &Layout) -> Result<u8, Failure> {
+    let mut judge = Judge::new(&typed.evidence, layout)?;
+    if typed.all {
+        return all(&judge, layout);
     }
-    if keys.is_empty() && (!kept.is_empty() || verify::newest_note(path).is_ok_and(|note| note.is_some())) {
-        return Err(Failure::new("no key is known here", "name the key of whoever signed with --key"));
+    let witnesses = super::keys::witnesses(&typed.witnesses)?;
+    for file in &typed.checkpoint {
+        judge.notes.extend(read_notes(file)?);
     }
-    match verify::verify(path, keys, &kept) {
-        Ok(verified) => {
+    let path = super::path(&typed.log, layout)?;
+    match verify(&path, &judge)?.max(witnessed(&path, &judge.notes, &witnesses)?) {
+        0 => timestamp::told(&path, typed.timestamp_ca.as_deref(), layout),
+        no => Ok(no),
+    }
+}
+
+/// Tells whether a log is what was signed.
+pub(super) fn verify(path: &Path, judge: &Judge) -> Result<u8, Failure> {
+    match judge.judge(path)? {
+        Verdict::Proven(verified) => {
             tell(path, &verified);
-            witnessed(path, &kept, &trusted.witnesses)
+            Ok(0)
         }
-        Err(VerifyError::Log(error @ (LogError::Open(_) | LogError::Read { .. }))) => Err(bad_log(&error)),
-        Err(error @ VerifyError::Read(..)) => Err(bad_log(&error)),
-        Err(error) => {
+        Verdict::Unproven(verified, unproven) => {
+            tell(path, &verified);
+            println!("{}: NOT proven: {unproven}; {}", path.display(), remedy(&unproven));
+            Ok(NO)
+        }
+        Verdict::Broken(error) => {
             println!("{}: NOT intact: {}", path.display(), chain(&error));
             if matches!(error, VerifyError::Log(LogError::Bad { fault: Fault::Unfinished, .. })) {
                 println!("`openshell audit recover` closes a log whose writer or machine was stopped");
@@ -34,6 +53,78 @@ pub(super) fn verify(path: &Path, trusted: &Trusted, others: &[PathBuf]) -> Resu
             Ok(NO)
         }
     }
+}
+
+/// Every log in a line, and those that are gone. A log that is wrong weighs more than one that cannot be read.
+fn all(judge: &Judge, layout: &Layout) -> Result<u8, Failure> {
+    let directory = layout.audit();
+    let found = logs(&directory);
+    let there = stored(&directory).map_err(|error| unreadable(&directory, &error))?;
+    let mut answers = vec![gone(&there, layout)?];
+    for path in &found {
+        let name = path.display();
+        answers.push(match judge.judge(path) {
+            Ok(Verdict::Proven(verified)) => {
+                println!("{name}: {}", in_short(&verified));
+                0
+            }
+            Ok(Verdict::Unproven(_whole, unproven)) => {
+                println!("{name}: NOT proven: {unproven}");
+                NO
+            }
+            Ok(Verdict::Broken(error)) => {
+                println!("{name}: NOT intact: {}", chain(&error));
+                NO
+            }
+            Err(failure) => {
+                println!("{name}: NO ANSWER: {}", failure.cause);
+                UNANSWERED
+            }
+        });
+    }
+    if found.is_empty() && answers == [0] {
+        return Err(no_log(&directory));
+    }
+    Ok(if answers.contains(&NO) { NO } else { answers.into_iter().max().unwrap_or(0) })
+}
+
+fn in_short(Verified { summary, newest, .. }: &Verified) -> String {
+    let signed = newest
+        .as_ref()
+        .map_or_else(|| "not signed".to_owned(), |newest| format!("signed up to record {}", newest.size));
+    format!("records {} to {}, unbroken; {signed}", summary.first, summary.records)
+}
+
+/// Names the logs of whose checkpoints there is a copy, and which are not there. One whose removal is on the record is no loss.
+fn gone(there: &[Stored], layout: &Layout) -> Result<u8, Failure> {
+    let mut answer = 0;
+    for directory in &AuditSettings::load(layout)?.signing.copies {
+        let entries = fs::read_dir(directory).map_err(|error| {
+            Failure::new(
+                format_args!("cannot read {}: {error}", directory.display()),
+                "make or mount it, or take it out of signing.copies in audit.yaml",
+            )
+        })?;
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let mut copied: Vec<String> =
+            names.filter_map(|name| Some(name.strip_suffix(COPY)?.to_owned())).collect();
+        copied.retain(|sandbox| !there.iter().any(|log| log.sandbox == *sandbox));
+        copied.sort();
+        for sandbox in copied {
+            if let Some((log, record)) = removed(&sandbox, there) {
+                println!("{sandbox}: removed; record {record} of {} says why", log.sandbox);
+                continue;
+            }
+            let copy = directory.join(format!("{sandbox}{COPY}"));
+            let notes = Notes::in_file(&copy).map_err(|error| bad_log(&error))?;
+            let sizes =
+                notes.filter_map(|note| Checkpoint::parse(note.ok()?.text()).ok()).map(|note| note.size);
+            let records = sizes.max().unwrap_or(0);
+            println!("{sandbox}: GONE: {} has a checkpoint over {records} records", copy.display());
+            answer = NO;
+        }
+    }
+    Ok(answer)
 }
 
 /// Whether every witness has cosigned a checkpoint of the log, here or kept elsewhere.
@@ -74,6 +165,11 @@ fn tell(path: &Path, verified: &Verified) {
         );
     } else {
         println!("{path}: {} records, unbroken; last hash {}", summary.records, summary.last_hash);
+    }
+    if let Some(back) = summary.back_at {
+        println!(
+            "record {back} is dated before the one before it: the clock was set back, or its writer dated it so"
+        );
     }
     let Some(newest) = &verified.newest else {
         println!("not signed: whoever can write the log can make it anew, and cut off its end unseen");

@@ -91,7 +91,7 @@ impl Printer<'_> {
 }
 
 fn print(lines: &[String]) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = crate::output::stdout();
     lines.iter().try_for_each(|line| writeln!(out, "{line}"))?;
     out.flush()
 }
