@@ -37,7 +37,7 @@ fn main() {
     println!("| acknowledged to {TASKS} tasks | {} records/s |", rate(RECORDS, elapsed));
     println!("| per second of the writer's processor time | {} records |", rate(RECORDS, processor));
     print_times("one receipt among many", &mut among);
-    let (_writer, [socket]) = Writer::start(["manager"]);
+    let (_writer, [socket]) = Writer::start(["proxy"]);
     print_times("one receipt at a time", &mut alone(socket));
     print_times("bytes there and back on such a socket, for comparison", &mut echo());
     sizes_and_reading(writer.log());
