@@ -10,10 +10,13 @@
 use wire::frame::{self, FrameError};
 
 use crate::chain::ChainHash;
-use crate::record::Event;
+use crate::record::{Event, Shortening};
 
-/// Longest event, in bytes of JSON.
+/// Longest event in a record, in bytes of JSON.
 pub const MAX_EVENT: usize = 256 * 1024;
+
+/// Longest event as it is handed in: its texts are cut in the record.
+pub(crate) const MAX_HANDED_IN: usize = 2 * MAX_EVENT;
 
 /// Longest reply.
 pub(crate) const MAX_REPLY: usize = 1024;
@@ -45,19 +48,34 @@ pub(crate) enum ProtocolError {
     Length(#[source] FrameError),
     #[error("the event cannot be written as JSON")]
     Encode(#[source] serde_json::Error),
-    #[error("the event has {0} bytes, more than {MAX_EVENT}")]
+    #[error("the event has {0} bytes, more than {MAX_HANDED_IN}")]
     TooLong(usize),
     #[error("the writer's reply has an unknown form")]
     Reply,
 }
 
-/// The frame of an event.
+/// The frame of an event, which is shortened if it is too long: what nobody would hear of otherwise is on the record.
 pub(crate) fn event_frame(event: &Event) -> Result<Vec<u8>, ProtocolError> {
+    let mut frame = whole_frame(event);
+    let mut event = std::borrow::Cow::Borrowed(event);
+    for how in Shortening::ALL {
+        if !matches!(frame, Err(ProtocolError::TooLong(_))) {
+            break;
+        }
+        event.to_mut().shorten(how);
+        frame = whole_frame(&event);
+    }
+    frame
+}
+
+fn whole_frame(event: &Event) -> Result<Vec<u8>, ProtocolError> {
     let mut bytes = vec![0; PREFIX];
     serde_json::to_writer(&mut bytes, event).map_err(ProtocolError::Encode)?;
     let body = bytes.len() - PREFIX;
-    let length =
-        u32::try_from(body).ok().filter(|_length| body <= MAX_EVENT).ok_or(ProtocolError::TooLong(body))?;
+    let length = u32::try_from(body)
+        .ok()
+        .filter(|_length| body <= MAX_HANDED_IN)
+        .ok_or(ProtocolError::TooLong(body))?;
     bytes[..PREFIX].copy_from_slice(&length.to_le_bytes());
     Ok(bytes)
 }

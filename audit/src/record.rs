@@ -4,6 +4,7 @@
 //! are left out. Text that comes from the guest is cut at a length that is stated here, so that a record
 //! has a bounded size. Changing a field's name or meaning changes [`VERSION`] and the golden file.
 
+pub(crate) mod clients;
 mod parts;
 mod redaction;
 #[cfg(test)]
@@ -16,10 +17,12 @@ use wire::id::{FlowId, PolicyVersion, RequestId, SandboxId, TenantId};
 
 use crate::chain::ChainHash;
 
+pub use clients::{MANAGER, PROXY, ROUTER};
 pub use parts::{
     Configuration, Detection, Edition, Inference, Lifecycle, Object, Owner, Phase, PolicyChange, Proposal,
     Response, Severity, Subject, Terms,
 };
+pub(crate) use redaction::Shortening;
 
 /// Version of the record. What was written as version 1 has neither tenant nor agent, and is read as well.
 pub const VERSION: u32 = 2;
@@ -54,6 +57,9 @@ pub struct Event {
     /// The rule that decided, or came nearest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
+    /// Whether that rule itself said no, by a deny list or a limit, and did not merely come nearest to allowing it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rule_denies: bool,
     /// Why, in one line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -209,6 +215,7 @@ impl Event {
             decision: None,
             level: None,
             rule: None,
+            rule_denies: false,
             reason: None,
             credentials: Vec::new(),
             policy: None,

@@ -40,17 +40,19 @@ fn kills() -> u64 {
 fn a_receipt_is_the_record_in_the_log() {
     let (writer, [manager, proxy]) = Writer::start(["manager", "proxy"]);
     let (mut manager, mut proxy) = (Blocking::new(manager), Blocking::new(proxy));
+    let executed = |number| Event { action: Action::Execution, ..event(number) };
     let receipts = [
-        manager.append(&event(1)).unwrap().receipt().unwrap(),
+        manager.append(&executed(1)).unwrap().receipt().unwrap(),
         proxy.append(&event(2)).unwrap().receipt().unwrap(),
-        manager.append(&event(3)).unwrap().receipt().unwrap(),
+        manager.append(&executed(3)).unwrap().receipt().unwrap(),
     ];
     let records: Vec<_> = log::read(writer.log()).unwrap().map(Result::unwrap).collect();
     assert_eq!(records.len(), 3);
     for ((record, receipt), client) in records.iter().zip(receipts).zip(["manager", "proxy", "manager"]) {
         assert_eq!((record.sequence, record.hash), (receipt.sequence, receipt.hash));
         assert_eq!((record.client.as_str(), record.sandbox.as_str()), (client, harness::SANDBOX));
-        assert_eq!(record.event, event(record.sequence));
+        let told = if client == "manager" { executed(record.sequence) } else { event(record.sequence) };
+        assert_eq!(record.event, told);
     }
     assert!(!writer.text().contains("secret"));
     drop((manager, proxy));
@@ -88,8 +90,8 @@ async fn many_tasks_share_one_connection() {
 
 #[tokio::test]
 async fn when_the_writer_dies_every_append_fails() {
-    let (writer, [proxy, manager]) = Writer::start(["proxy", "manager"]);
-    let (client, mut blocking) = (Tokio::new(proxy).unwrap(), Blocking::new(manager));
+    let (writer, [proxy, other]) = Writer::start(["proxy", "proxy"]);
+    let (client, mut blocking) = (Tokio::new(proxy).unwrap(), Blocking::new(other));
     let _first = client.append(&event(1)).await.unwrap();
     writer.kill();
     for number in 2..5 {
@@ -100,7 +102,7 @@ async fn when_the_writer_dies_every_append_fails() {
 
 #[test]
 fn told_to_end_it_ends_and_its_clients_hear_it() {
-    let (writer, [socket]) = Writer::start(["manager"]);
+    let (writer, [socket]) = Writer::start(["proxy"]);
     let mut client = Blocking::new(socket);
     let receipt = recorded(&mut client, 1);
     writer.signal(rustix::process::Signal::INT);
@@ -174,7 +176,7 @@ fn a_log_that_was_edited_is_not_written_on() {
 #[test]
 fn a_full_disk_acknowledges_nothing() {
     let (mut writer, [socket, other]) =
-        Writer::start_on(std::path::Path::new("/dev/full"), ["proxy", "manager"]);
+        Writer::start_on(std::path::Path::new("/dev/full"), ["proxy", "proxy"]);
     let refused = Blocking::new(socket).append(&event(1));
     assert!(
         matches!(&refused, Err(AppendError::Refused(why)) if why.contains("cannot write")),
@@ -193,7 +195,7 @@ fn a_full_disk_acknowledges_nothing() {
 fn where_the_operator_wants_it_a_full_disk_stops_nothing_and_the_gap_is_told() {
     let directory = tempfile::tempdir().unwrap();
     let log = directory.path().join("log.jsonl");
-    let (mut writer, [socket, other]) = Writer::start_degrading(&log, 8 * 1024, ["proxy", "manager"]);
+    let (mut writer, [socket, other]) = Writer::start_degrading(&log, 8 * 1024, ["proxy", "proxy"]);
     let (mut client, mut other) = (Blocking::new(socket), Blocking::new(other));
     let mut number = 0;
     let mut receipts = Vec::new();
@@ -281,7 +283,7 @@ fn a_partly_written_batch_is_taken_back() {
 
 #[test]
 fn what_is_not_an_event_is_refused_and_the_others_go_on() {
-    let (writer, [mut bad, good]) = Writer::start(["proxy", "manager"]);
+    let (writer, [mut bad, good]) = Writer::start(["proxy", "proxy"]);
     let bodies: [&[u8]; 7] = [
         b"",
         b"{}",
@@ -307,7 +309,7 @@ fn what_is_not_an_event_is_refused_and_the_others_go_on() {
 /// A client that sends and never reads its receipts stops being read; it does not stop the others.
 #[test]
 fn a_client_that_never_reads_holds_up_only_itself() {
-    let (_writer, [mut deaf, good]) = Writer::start(["proxy", "manager"]);
+    let (_writer, [mut deaf, good]) = Writer::start(["proxy", "proxy"]);
     deaf.set_write_timeout(Some(std::time::Duration::from_millis(300))).unwrap();
     let frame = line_of(&event(1));
     let blocked = (0..200_000).any(|_count| deaf.write_all(&frame).is_err());

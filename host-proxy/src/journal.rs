@@ -5,6 +5,7 @@
 
 use audit::client::{AppendError, Tokio};
 use audit::{Action, Decision, Event, Object, Subject};
+use http::HeaderValue;
 use policies::Permit;
 use wire::id::RequestId;
 
@@ -84,7 +85,7 @@ pub(crate) fn allowed(event: Event, permit: &Permit) -> Event {
         decision: Some(Decision::Allow),
         level: trial.map(|denial| denial.level().as_str().to_owned()),
         rule: Some(permit.rule().to_owned()),
-        reason: trial.map(on_trial).or_else(|| permit.asked().map(str::to_owned)).map(cut),
+        reason: trial.map(on_trial).or_else(|| permit.asked().map(str::to_owned)),
         ..event
     }
 }
@@ -100,8 +101,9 @@ pub(crate) fn refused(event: Event, refusal: &Refusal) -> Event {
     Event {
         decision: Some(Decision::Deny),
         level: Some(refusal.level.as_str().to_owned()),
-        rule: refusal.rule.clone(),
-        reason: Some(cut(refusal.error.clone())),
+        rule: refusal.rule.as_ref().map(|rule| rule.name.clone()),
+        rule_denies: refusal.rule.as_ref().is_some_and(|rule| rule.denies),
+        reason: Some(refusal.error.clone()),
         ..event
     }
 }
@@ -110,34 +112,17 @@ pub(crate) fn refused(event: Event, refusal: &Refusal) -> Event {
 pub(crate) fn completed(event: Event, outcome: Outcome) -> Event {
     let object = event.object.map(|object| object.with_bytes(outcome.sent, outcome.received));
     let (status, latency_us) = (outcome.status, Some(outcome.latency_us));
-    Event { object, status, latency_us, reason: outcome.note.map(cut), ..event }
+    Event { object, status, latency_us, reason: outcome.note, ..event }
 }
 
-/// A text that the guest may have made long, short enough for the audit log to take every record of it.
-fn cut(mut text: String) -> String {
-    const LONGEST: usize = 4096;
-    if text.len() > LONGEST {
-        text.truncate(text.floor_char_boundary(LONGEST - '…'.len_utf8()));
-        text.push('…');
-    }
-    text
+/// Who asks, as the router is told it for its own records.
+pub(crate) fn header_of(subject: &wire::subject::Subject) -> HeaderValue {
+    let subject = Subject::from(subject).within(wire::inference::LONGEST_SUBJECT);
+    let json = serde_json::to_string(&subject).expect("a subject of plain fields is JSON");
+    // JSON leaves one control character as it is, which no field may have.
+    HeaderValue::try_from(json.replace('\u{7f}', "\\u007f")).expect("JSON has no other control character")
 }
 
 fn destination(authority: &Authority) -> Object {
     Object::destination(&authority.host.to_string(), authority.port)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_reason_is_cut_between_characters() {
-        assert_eq!(cut("short".to_owned()), "short");
-        assert_eq!(cut("a".repeat(4096)).len(), 4096);
-        for before in 0..4 {
-            let cut = cut(format!("{}{}", "a".repeat(before), "\u{1d11e}".repeat(2000)));
-            assert!(cut.len() <= 4096 && cut.ends_with("\u{1d11e}…"), "{before}");
-        }
-    }
 }

@@ -48,11 +48,20 @@ pub struct Refusal {
     /// Who stopped it.
     pub level: Stopped,
     /// The rule that denied it or came nearest.
-    pub rule: Option<String>,
+    pub rule: Option<Blamed>,
     /// The cause in one line.
     pub error: String,
     /// What could be done about it, in one line.
     pub hint: String,
+}
+
+/// A rule that something did not go through by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blamed {
+    /// Its name.
+    pub name: String,
+    /// Whether it said no itself, and did not merely come nearest to saying yes.
+    pub denies: bool,
 }
 
 /// The body that a client sees.
@@ -66,6 +75,12 @@ struct Body<'a> {
     hint: &'a str,
     /// Where the agent reads more, and asks for it.
     see: &'static str,
+}
+
+impl Blamed {
+    fn denying(rule: &str) -> Self {
+        Self { name: rule.to_owned(), denies: true }
+    }
 }
 
 impl Refusal {
@@ -114,7 +129,9 @@ impl Refusal {
         Self {
             status: StatusCode::FORBIDDEN,
             level,
-            rule: denial.rule().map(str::to_owned),
+            rule: denial
+                .rule()
+                .map(|rule| Blamed { name: rule.to_owned(), denies: denial.is_by_deny_list() }),
             error: denial.reason(),
             hint: denial.hint(),
         }
@@ -138,7 +155,7 @@ impl Refusal {
         Self {
             status: StatusCode::FORBIDDEN,
             level: Stopped::Message,
-            rule: Some(rule.to_owned()),
+            rule: Some(Blamed { name: rule.to_owned(), denies: false }),
             error: format!("rule '{rule}' allows the request, and no rule registers an MCP server there"),
             hint: "the operator can add 'mcp: {server: NAME, tools: {allow: […]}}' to a rule for it"
                 .to_owned(),
@@ -151,7 +168,7 @@ impl Refusal {
         Self {
             status: StatusCode::PAYLOAD_TOO_LARGE,
             level: Stopped::Message,
-            rule: Some(rule.to_owned()),
+            rule: Some(Blamed::denying(rule)),
             error: why.to_string(),
             hint: "send less at once, or ask the operator to raise 'grpc.max_message' of the rule".to_owned(),
         }
@@ -169,7 +186,7 @@ impl Refusal {
         Self {
             status: StatusCode::BAD_GATEWAY,
             level: Stopped::Message,
-            rule: Some(rule.to_owned()),
+            rule: Some(Blamed::denying(rule)),
             error: chain(why),
             hint: hint.to_owned(),
         }
@@ -179,7 +196,7 @@ impl Refusal {
     #[must_use]
     pub fn spent(rule: &str, spent: Spent) -> Self {
         let hint = "wait, or ask the operator to raise the limits of the rule".to_owned();
-        let (status, rule) = (StatusCode::TOO_MANY_REQUESTS, Some(rule.to_owned()));
+        let (status, rule) = (StatusCode::TOO_MANY_REQUESTS, Some(Blamed::denying(rule)));
         Self { status, level: Stopped::Limit, rule, error: spent.to_string(), hint }
     }
 
@@ -274,7 +291,7 @@ impl Refusal {
         let body = Body {
             error: &self.error,
             level: self.level,
-            rule: self.rule.as_deref(),
+            rule: self.rule.as_ref().map(|rule| rule.name.as_str()),
             binary,
             request_id,
             hint: &self.hint,

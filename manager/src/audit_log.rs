@@ -234,10 +234,18 @@ pub(crate) fn all(directory: &Path) -> io::Result<Vec<(std::time::SystemTime, Pa
     Ok(logs)
 }
 
+/// Of the segments alone: an index is made anew whenever somebody asks, and keeps no log from its removal.
 fn last_change(log: &Path) -> io::Result<std::time::SystemTime> {
     let mut last = std::time::SystemTime::UNIX_EPOCH;
-    for entry in fs::read_dir(log)? {
-        last = last.max(entry?.metadata()?.modified()?);
+    for number in segments::list(log)? {
+        for name in [segments::name(number), segments::packed_name(number)] {
+            match fs::metadata(log.join(name)) {
+                Ok(segment) => last = last.max(segment.modified()?),
+                // It has the other name, or both for a while.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
     Ok(last)
 }

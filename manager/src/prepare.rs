@@ -9,6 +9,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use audit::record::{MANAGER, PROXY, ROUTER};
 use images::Stop;
 use policies::confinement::Workspace;
 use policies::{Document, Policy};
@@ -211,7 +212,7 @@ impl Prepared {
         let (machine, console) = self.launch_machine(layout, events)?;
         let mut clients = Vec::new();
         let recorder =
-            Recorder::new(client(&mut clients, "manager")?).map_err(|error| socket_failure(&error))?;
+            Recorder::new(client(&mut clients, MANAGER)?).map_err(|error| socket_failure(&error))?;
         let router = self.launch_router(layout, events, &mut clients)?;
         let (ear, voice) = UnixStream::pair().map_err(|error| socket_failure(&error))?;
         let given = (std::mem::take(&mut self.inbound), std::mem::take(&mut self.credentials));
@@ -350,7 +351,7 @@ impl Prepared {
                 &self.run,
                 Program::Vmm,
             )?),
-            audit: resources.add(client(clients, "proxy")?),
+            audit: resources.add(client(clients, PROXY)?),
             commands: resources.add(ear),
             sockets: Some(resources.add(open_directory(&self.proxy_sockets())?)),
             router: self.spec.inference.as_ref().map(|inference| Router {
@@ -386,7 +387,7 @@ impl Prepared {
         let config = RouterConfig {
             version: wire::VERSION,
             listener: resources.add(listen(&directory, ROUTER_SOCKET, &self.run, Program::Proxy)?),
-            audit: resources.add(client(clients, "router")?),
+            audit: resources.add(client(clients, ROUTER)?),
             directive: inference.directive(),
             local: server(&inference.providers.local)?,
             cloud: server(&inference.providers.cloud)?,

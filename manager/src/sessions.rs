@@ -165,9 +165,17 @@ impl Sessions {
 }
 
 fn record(session: u32, caller: &Caller, execute: &Execute, recorder: &mut Recorder) -> Result<(), Failure> {
-    let words: Vec<String> = execute.command.iter().map(|word| format!("{word:?}")).collect();
-    let detail = format!("session {session}, asked for by user {}: {}", caller.uid(), words.join(" "));
+    let detail = format!("session {session}, asked for by user {}: {}", caller.uid(), told(&execute.command));
     recorder.command(Phase::CommandStarted, None, detail)
+}
+
+/// What is recorded of a command. Arguments may be passwords that nothing recognises.
+fn told(command: &[String]) -> String {
+    let program = command.first().map_or("", String::as_str);
+    match command.len().saturating_sub(1) {
+        1 => format!("{program:?} with 1 argument"),
+        arguments => format!("{program:?} with {arguments} arguments"),
+    }
 }
 
 impl Waiting {

@@ -2,8 +2,9 @@
 //! headers are believed; the guest cannot set them, because the proxy removes every header that begins
 //! with [`wire::inference::PREFIX`]. They end here and are never forwarded.
 
+use audit::Subject;
 use http::HeaderMap;
-use wire::id::{RequestId, SandboxId};
+use wire::id::{FlowId, PolicyVersion, RequestId, SandboxId};
 use wire::inference::{self, Conditions};
 
 /// The call's origin.
@@ -13,8 +14,12 @@ pub struct Context {
     pub sandbox: SandboxId,
     /// The proxy's number for the request.
     pub request: RequestId,
-    /// The program that asked, as the guest's kernel claims.
-    pub binary: String,
+    /// Who asked, as the guest's kernel claims.
+    pub subject: Subject,
+    /// The flow that the call came on.
+    pub flow: FlowId,
+    /// The policy that allowed the call.
+    pub policy: PolicyVersion,
     /// The host that the agent spoke to, without a port.
     pub host: String,
     /// What the policy asks of the call.
@@ -40,24 +45,38 @@ impl Context {
         let Ok(sandbox) = sandbox else { return Err(ContextError(inference::SANDBOX)) };
         let conditions = one(headers, inference::CONDITIONS)?.parse();
         let Ok(conditions) = conditions else { return Err(ContextError(inference::CONDITIONS)) };
+        let subject = within(headers, inference::SUBJECT, inference::LONGEST_SUBJECT)?;
+        let Ok(subject) = serde_json::from_str(&subject) else {
+            return Err(ContextError(inference::SUBJECT));
+        };
         let host = one(headers, HOST)?;
         let host = host.rsplit_once(':').map_or(host.as_str(), |(name, _port)| name).to_owned();
         Ok(Self {
             sandbox,
             host,
             conditions,
+            subject,
             request: RequestId(one(headers, inference::REQUEST)?),
-            binary: one(headers, inference::BINARY)?,
+            flow: FlowId(number(headers, inference::FLOW)?),
+            policy: PolicyVersion(number(headers, inference::POLICY)?),
         })
     }
 }
 
-/// A path may hold any character; what is no text is replaced.
+fn number(headers: &HeaderMap, name: &'static str) -> Result<u64, ContextError> {
+    one(headers, name)?.parse().map_err(|_no_number| ContextError(name))
+}
+
 fn one(headers: &HeaderMap, name: &'static str) -> Result<String, ContextError> {
     const LONGEST: usize = 4096;
+    within(headers, name, LONGEST)
+}
+
+/// What is no text is replaced.
+fn within(headers: &HeaderMap, name: &'static str, longest: usize) -> Result<String, ContextError> {
     let mut values = headers.get_all(name).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return Err(ContextError(name)) };
-    if value.is_empty() || value.len() > LONGEST {
+    if value.is_empty() || value.len() > longest {
         return Err(ContextError(name));
     }
     Ok(String::from_utf8_lossy(value.as_bytes()).into_owned())
@@ -80,27 +99,42 @@ mod tests {
         let all = [
             ("x-openshell-sandbox", "box-1"),
             ("x-openshell-request", "r-1"),
-            ("x-openshell-binary", "/opt/ü"),
+            (
+                "x-openshell-subject",
+                r#"{"owners":[{"binary":"/opt/ü","script":"/work/\u007f.py","pid":7,"uid":1000}]}"#,
+            ),
+            ("x-openshell-flow", "12"),
+            ("x-openshell-policy", "3"),
             ("x-openshell-conditions", "sensitive=block providers=local"),
             ("host", "api.example.com:8443"),
         ];
         let context = Context::read(&headers(&all)).unwrap();
-        assert_eq!((context.sandbox.as_str(), context.binary.as_str()), ("box-1", "/opt/ü"));
-        assert_eq!(context.conditions.to_string(), all[3].1);
+        assert_eq!((context.sandbox.as_str(), context.flow.0, context.policy.0), ("box-1", 12, 3));
+        let Subject::Owners(owners) = &context.subject else { panic!("{context:?}") };
+        assert_eq!(
+            (owners[0].binary.as_str(), owners[0].script.as_deref()),
+            ("/opt/ü", Some("/work/\u{7f}.py"))
+        );
+        assert_eq!(context.conditions.to_string(), all[5].1);
         assert_eq!(context.host, "api.example.com");
-        for left_out in 0..5 {
+        for left_out in 0..all.len() {
             let rest: Vec<_> =
                 all.iter().enumerate().filter(|(at, _)| *at != left_out).map(|(_, pair)| *pair).collect();
             assert_eq!(Context::read(&headers(&rest)).unwrap_err(), ContextError(all[left_out].0));
         }
-        let twice = [all[0], all[1], all[2], all[3], all[4], ("x-openshell-request", "r-2")];
-        assert!(Context::read(&headers(&twice)).is_err());
-        assert!(
-            Context::read(&headers(&[("x-openshell-sandbox", "Not A Label"), all[1], all[2], all[3]]))
-                .is_err()
-        );
-        let odd = ("x-openshell-conditions", "sensitive=allow");
-        assert!(Context::read(&headers(&[all[0], all[1], all[2], odd])).is_err());
-        assert!(Context::read(&headers(&[all[0], ("x-openshell-request", ""), all[2], all[3]])).is_err());
+        let twice: Vec<_> = all.iter().copied().chain([("x-openshell-request", "r-2")]).collect();
+        assert_eq!(Context::read(&headers(&twice)).unwrap_err(), ContextError("x-openshell-request"));
+        for bad in [
+            ("x-openshell-sandbox", "Not A Label"),
+            ("x-openshell-conditions", "sensitive=allow"),
+            ("x-openshell-request", ""),
+            ("x-openshell-flow", "-1"),
+            ("x-openshell-policy", "new"),
+            ("x-openshell-subject", "/usr/bin/curl"),
+        ] {
+            let others = all.iter().map(|pair| if pair.0 == bad.0 { bad } else { *pair });
+            let read = Context::read(&headers(&others.collect::<Vec<_>>()));
+            assert_eq!(read.unwrap_err(), ContextError(bad.0));
+        }
     }
 }

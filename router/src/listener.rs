@@ -15,6 +15,9 @@ use crate::service::Service;
 /// Connections at a time.
 const CONNECTIONS: usize = 8192;
 
+/// Bytes of a request's head: what the guest sent, and who asks.
+const HEAD: usize = 64 * 1024 + wire::inference::LONGEST_SUBJECT;
+
 /// How long a request's head may take, and how long open calls may go on after the end is announced.
 const HEAD_LIMIT: Duration = Duration::from_secs(30);
 const GRACE: Duration = Duration::from_secs(2);
@@ -61,7 +64,7 @@ async fn serve(stream: UnixStream, service: Arc<Service>, mut stop: watch::Recei
         async move { service.serve(request).await }
     });
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT).max_headers(64).max_buf_size(64 * 1024);
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT).max_headers(64).max_buf_size(HEAD);
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), handler));
     let served = tokio::select! {
         served = connection.as_mut() => served,

@@ -101,6 +101,9 @@ pub struct Trail {
 /// How long the writer may take.
 const ACK_LIMIT: Duration = Duration::from_secs(10);
 
+/// Where a call falls that the policy allowed.
+const LEVEL: &str = "inference";
+
 /// Stands for a name that is not recorded.
 const WITHHELD: &str = "(withheld)";
 
@@ -143,6 +146,7 @@ impl Trail {
     pub async fn refused(&self, context: &Context, denied: &Denied<'_>) -> Result<(), TrailError> {
         let mut event = event(Action::Inference, context);
         event.decision = Some(Decision::Deny);
+        event.level = Some(LEVEL.to_owned());
         event.rule = Some(denied.code.to_owned());
         event.status = Some(denied.status);
         let known = denied.known.map(inference).unwrap_or_default();
@@ -211,7 +215,9 @@ async fn append(writer: &Writer, event: &Event) -> Result<(), TrailError> {
 }
 
 fn event(action: Action, context: &Context) -> Event {
-    Event { request: Some(context.request.clone()), ..Event::new(action) }
+    let Context { subject, request, flow, policy, .. } = context.clone();
+    let (subject, request) = (Some(subject), Some(request));
+    Event { subject, request, flow: Some(flow), policy: Some(policy), ..Event::new(action) }
 }
 
 fn inference(known: &Known) -> Inference {

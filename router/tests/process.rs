@@ -70,7 +70,8 @@ fn it_serves_from_its_jail_and_ends_on_sigterm() {
     write!(
         client,
         "POST /v1/chat/completions HTTP/1.1\r\nhost: inference.local\r\nconnection: close\r\nx-openshell-sandbox: box\r\n\
-         x-openshell-request: r-1\r\nx-openshell-binary: /usr/bin/curl\r\nx-openshell-conditions: sensitive=pass providers=local,cloud\r\n\
+         x-openshell-request: r-1\r\nx-openshell-flow: 1\r\nx-openshell-policy: 1\r\nx-openshell-subject: {{\"unknown\":\"x\"}}\r\n\
+         x-openshell-conditions: sensitive=pass providers=local,cloud\r\n\
          content-type: application/json\r\n\
          content-length: {length}\r\n\r\n{body}"
     )

@@ -15,8 +15,17 @@ pub const SANDBOX: &str = "x-openshell-sandbox";
 /// The proxy's request id, under which both processes write audit records.
 pub const REQUEST: &str = "x-openshell-request";
 
-/// Resolved path of the program that asked.
-pub const BINARY: &str = "x-openshell-binary";
+/// The program that asked, as the audit log has it: JSON of its `Subject`.
+pub const SUBJECT: &str = "x-openshell-subject";
+
+/// Longest [`SUBJECT`], in bytes.
+pub const LONGEST_SUBJECT: usize = 16 * 1024;
+
+/// Number of the flow.
+pub const FLOW: &str = "x-openshell-flow";
+
+/// Number of the policy that allowed the call.
+pub const POLICY: &str = "x-openshell-policy";
 
 /// The [`Conditions`] under which the policy allows the call.
 pub const CONDITIONS: &str = "x-openshell-conditions";

@@ -7,15 +7,25 @@ use crate::facts::{Facts, Health, Lines, LogFacts, ROUTES, Standing, UNKNOWN, UN
 use crate::framework::{Evidence, Framework};
 use crate::owasp;
 use crate::period::Period;
+use crate::uses::Use;
 
 /// Bars of days that a page holds.
 const MOST_DAYS: usize = 40;
 /// Rows of a table of counts.
 const TOP: usize = 20;
 
+/// The policy of whose rules it is told which nobody used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// Their names.
+    pub names: Vec<String>,
+    /// SHA-256 of the policy's network part, as records have it.
+    pub sha256: String,
+}
+
 /// The report. `rules`: those of the policy, if the operator named one; what of them nobody used is told.
 #[must_use]
-pub fn document(facts: &Facts, framework: Framework, period: &Period, rules: Option<&[String]>) -> Document {
+pub fn document(facts: &Facts, framework: Framework, period: &Period, rules: Option<&Rules>) -> Document {
     let mut blocks = summary(facts);
     blocks.extend(requirements(facts, framework));
     blocks.extend(owasp_coverage(facts));
@@ -66,9 +76,9 @@ fn summary(facts: &Facts) -> Vec<Block> {
             format!(
                 "{} findings of detections, {} changes by operators",
                 facts.detections.total(),
-                all(&facts.changes)
+                facts.changes.total()
             ),
-            format!("{} prompts with classified data", all(&facts.processed)),
+            format!("{} prompts with classified data", facts.processed.total()),
             format!("{} prompts with marks of injected instructions", facts.marked),
         ]),
         Block::Bars(Bars { title: format!("Decisions per {per}"), parts: ["allowed", "denied"], bars }),
@@ -87,10 +97,6 @@ fn per_time(facts: &Facts) -> (&'static str, Vec<(String, [u64; 2])>) {
         month[1] += denied;
     }
     ("month", months.into_iter().collect())
-}
-
-fn all(lines: &Lines) -> u64 {
-    lines.omitted + u64::try_from(lines.lines.len()).expect("a list's length fits in 64 bits")
 }
 
 fn requirements(facts: &Facts, framework: Framework) -> Vec<Block> {
@@ -119,15 +125,17 @@ fn shown(facts: &Facts, evidence: Evidence) -> String {
     match evidence {
         Evidence::Controls => format!(
             "Controls: {} configurations, {} policies",
-            all(&facts.controls),
+            facts.controls.total(),
             facts.policies.named().count()
         ),
         Evidence::Decisions => {
             format!("Decisions: {} allowed, {} denied", facts.allowed.total(), facts.denied.total())
         }
-        Evidence::Changes => format!("Exceptions: {} changes", all(&facts.changes)),
+        Evidence::Changes => format!("Exceptions: {} changes", facts.changes.total()),
         Evidence::Detections => format!("Exceptions: {} findings", facts.detections.total()),
-        Evidence::Processing => format!("Processing: {} prompts with classified data", all(&facts.processed)),
+        Evidence::Processing => {
+            format!("Processing: {} prompts with classified data", facts.processed.total())
+        }
         Evidence::Transfers => {
             let [prompts, with_data] = &facts.regions;
             let known = prompts.total() - prompts.get(UNKNOWN);
@@ -217,7 +225,7 @@ fn decisions(facts: &Facts) -> Vec<Block> {
 }
 
 fn exceptions(facts: &Facts) -> Vec<Block> {
-    vec![
+    let mut blocks = vec![
         Block::Heading("Exceptions".to_owned()),
         Block::Paragraph("Changes by operators, and of the log:".to_owned()),
         lines(vec![("Record", 24), ("By", 12), ("What", 52), ("Result", 12)], &facts.changes),
@@ -226,7 +234,13 @@ fn exceptions(facts: &Facts) -> Vec<Block> {
             vec![("Record", 22), ("Finding", 18), ("Reason", 28), ("Response", 13), ("Evidence", 19)],
             &facts.found,
         ),
-    ]
+    ];
+    if facts.foreign.total() > 0 {
+        let about = "Records that another process wrote than the one whose they are to write. Nothing else here counts them:";
+        blocks.push(Block::Paragraph(about.to_owned()));
+        blocks.push(counted("Record", facts.foreign.top(TOP)));
+    }
+    blocks
 }
 
 fn processing(facts: &Facts) -> Vec<Block> {
@@ -271,7 +285,7 @@ fn transfers(facts: &Facts) -> Vec<Vec<String>> {
 /// What the records say of health data and cloud models.
 fn health(facts: &Facts) -> String {
     let Health { local, refused, replaced, crossed } = facts.health;
-    let whole = facts.logs.iter().all(|log| log.verified.is_ok());
+    let whole = facts.logs.iter().all(|log| matches!(log.standing, Standing::Proven(_)));
     let said = match (crossed, whole) {
         (0, true) => {
             "In this period no prompt went to a cloud model with health data that was found in it".to_owned()
@@ -290,9 +304,9 @@ fn health(facts: &Facts) -> String {
     )
 }
 
-fn unused(facts: &Facts, period: &Period, rules: Option<&[String]>) -> Vec<Block> {
+fn unused(facts: &Facts, period: &Period, rules: Option<&Rules>) -> Vec<Block> {
     let heading = Block::Heading(format!("Rules unused in {UNUSED_DAYS} days"));
-    let Some(rules) = rules else {
+    let Some(Rules { names, sha256 }) = rules else {
         return vec![
             heading,
             Block::Paragraph(
@@ -301,18 +315,22 @@ fn unused(facts: &Facts, period: &Period, rules: Option<&[String]>) -> Vec<Block
         ];
     };
     let since = period.days_before_end(UNUSED_DAYS);
-    let rows: Vec<_> = rules
-        .iter()
-        .filter_map(|rule| match facts.last_use.get(rule) {
-            Some(last) if *last >= since => None,
-            Some(last) => Some(vec![rule.clone(), last.clone()]),
-            None => Some(vec![rule.clone(), "not in this log".to_owned()]),
-        })
-        .collect();
+    let last = |rule: &String| match facts.uses.last(rule, sha256) {
+        Some(Use { time, policy }) if policy == Some(sha256) => {
+            (time < since.as_str()).then(|| time.to_owned())
+        }
+        Some(Use { time, policy: Some(other) }) => Some(format!("{time}, in policy {other}")),
+        Some(Use { time, policy: None }) => Some(format!("{time}, in a policy that this log does not name")),
+        None => Some("not in this log".to_owned()),
+    };
+    let rows: Vec<_> =
+        names.iter().filter_map(|rule| last(rule).map(|last| vec![rule.clone(), last])).collect();
+    let effect = if facts.uses.knows(sha256) { "" } else { ", which took effect in none of these logs" };
     let about = format!(
-        "{} of {} rules decided nothing from {} to the period's end.",
+        "{} of {} rules of the policy {sha256}{effect} allowed and denied nothing from {} to the period's end. A rule that \
+         merely came nearest to allowing what was denied decided nothing.",
         rows.len(),
-        rules.len(),
+        names.len(),
         &since[..10]
     );
     vec![heading, Block::Paragraph(about), table(vec![("Rule", 50), ("Last use", 50)], rows)]
@@ -320,7 +338,7 @@ fn unused(facts: &Facts, period: &Period, rules: Option<&[String]>) -> Vec<Block
 
 fn limits(framework: Framework) -> Vec<Block> {
     let general = [
-        "Programs that were allowed to execute and used no network leave no record; refused executions do.",
+        "Work on files of the workspace, and system calls that are allowed, leave no record. Executions, uses of other files, and refusals do.",
         "Subjects (program, script, process) are what the guest's kernel told; the guest is not trusted for more than that.",
         "Contents of requests and prompts are not recorded, only what was found in them.",
     ];
@@ -338,7 +356,7 @@ fn integrity(facts: &Facts) -> Vec<Block> {
         };
         blocks.push(Block::Paragraph(standing));
         match &log.checkpoint {
-            Some(note) => blocks.push(Block::Verbatim(note.clone())),
+            Some(note) => blocks.push(Block::Verbatim(note.to_string())),
             None => blocks.push(Block::Paragraph("There is no signed checkpoint of it.".to_owned())),
         }
     }

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use audit::checkpoint::Note;
 use audit::{Action, Decision, Inference, Record, Subject};
 use wire::router::INJECTION;
 
 use crate::count::Counts;
 use crate::period::Period;
+use crate::uses::Uses;
 
 /// Most lines of each list; how many there were besides is counted.
 const LINES: usize = 200;
-/// Most rules whose last use is remembered.
-const RULES: usize = 8192;
+/// Most categories that are counted.
+const CATEGORIES: usize = 8192;
 /// Days after which a rule that was not used is reported.
 pub const UNUSED_DAYS: u32 = 90;
 
@@ -40,8 +42,8 @@ pub struct LogFacts {
     pub sandbox: String,
     /// What its verification found.
     pub standing: Standing,
-    /// The newest signed checkpoint, as the signer wrote it.
-    pub checkpoint: Option<String>,
+    /// The newest signed checkpoint, with its signatures.
+    pub checkpoint: Option<Note>,
 }
 
 /// All that a report tells.
@@ -74,7 +76,9 @@ pub struct Facts {
     pub(crate) found: Lines,
     pub(crate) processed: Lines,
     pub(crate) life: Lines,
-    pub(crate) last_use: BTreeMap<String, String>,
+    pub(crate) uses: Uses,
+    /// Records that another process wrote than the one whose they are to write.
+    pub(crate) foreign: Counts,
 }
 
 /// Where prompts went in which health data was found.
@@ -95,6 +99,11 @@ pub(crate) const UNKNOWN: &str = "not known";
 pub(crate) const ROUTES: [&str; 3] = ["local", "cloud", "refused"];
 
 impl Lines {
+    /// How many there were.
+    pub(crate) fn total(&self) -> u64 {
+        self.omitted + u64::try_from(self.lines.len()).expect("a list's length fits in 64 bits")
+    }
+
     fn push<const N: usize>(&mut self, line: [String; N]) {
         if self.lines.len() < LINES {
             self.lines.push(line.map(|text| text.chars().take(400).collect()).into());
@@ -122,15 +131,19 @@ impl Facts {
             return;
         }
         let event = &record.event;
-        if let Some(rule) = &event.rule
-            && (self.last_use.len() < RULES || self.last_use.contains_key(rule))
-        {
-            self.last_use.insert(rule.clone(), record.time.clone());
+        let is_of_its_client = record.is_of_its_client();
+        if is_of_its_client {
+            self.uses.observe(record);
         }
         if !period.holds(&record.time) {
             return;
         }
         self.records += 1;
+        if !is_of_its_client {
+            // What a process says in another's name is no evidence of what that one did.
+            self.foreign.add(&format!("{} by {}", event.action.as_str(), record.client), 1);
+            return;
+        }
         self.sandboxes.add(record.sandbox.as_str(), 1);
         self.actions.add(event.action.as_str(), 1);
         event.credentials.iter().for_each(|name| self.credentials.add(name, 1));
@@ -261,7 +274,7 @@ impl Facts {
         self.health.add(route, event.rule.as_deref(), inference);
         for (name, _) in &found {
             if let Some(place) = ROUTES.iter().position(|known| *known == route)
-                && (self.categories.len() < RULES || self.categories.contains_key(*name))
+                && (self.categories.len() < CATEGORIES || self.categories.contains_key(*name))
             {
                 self.categories.entry((*name).clone()).or_default()[place] += 1;
             }

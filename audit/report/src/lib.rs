@@ -22,7 +22,9 @@ mod count;
 mod owasp;
 #[cfg(test)]
 mod tests;
+mod uses;
 
+pub use build::Rules;
 pub use document::Document;
 pub use facts::{Facts, LogFacts, Standing};
 pub use framework::Framework;

@@ -4,7 +4,7 @@ mod font;
 mod page;
 
 use crate::document::{Bars, Block, Document, Table};
-use font::{Face, wrap};
+use font::{Face, encode, width, wrap};
 use page::{Colour, Pages};
 
 const LEFT: f32 = 48.0;
@@ -55,7 +55,7 @@ pub fn render(document: &Document) -> Vec<u8> {
             Block::Table(rows) => table(&mut pages, rows),
             Block::Bars(bars) => chart(&mut pages, bars),
             Block::Verbatim(text) => {
-                text.lines().for_each(|line| lines(&mut pages, line, (SMALL, Face::Plain, BLACK)));
+                text.lines().for_each(|line| verbatim(&mut pages, line));
             }
         }
     }
@@ -68,6 +68,15 @@ fn lines(pages: &mut Pages, text: &str, (size, face, colour): (f32, Face, Colour
         pages.down(size * 1.35);
         pages.text(&line, (LEFT, 0.0), (size, face, colour));
     }
+}
+
+/// A line that is to be copied whole: if it is long, it is small.
+fn verbatim(pages: &mut Pages, line: &str) {
+    let wide = width(&encode(line), (SMALL, Face::Plain));
+    let size = if wide > WIDTH { SMALL * WIDTH / wide } else { SMALL };
+    pages.keep(SMALL * 1.35);
+    pages.down(SMALL * 1.35);
+    pages.text(line, (LEFT, 0.0), (size, Face::Plain, BLACK));
 }
 
 fn stamped(pages: &mut Pages, text: &str) {

@@ -1,9 +1,19 @@
 use audit::Record;
+use audit::checkpoint::Note;
 use sha2::{Digest as _, Sha256};
 
 use crate::build::document;
 use crate::document::{Block, Document};
-use crate::{Facts, Framework, LogFacts, Period, Standing, html, markdown, pdf};
+use crate::{Facts, Framework, LogFacts, Period, Rules, Standing, html, markdown, pdf};
+
+/// A checkpoint that `openssl pkeyutl -sign` signed, and the public key.
+const NOTE: &str = concat!(
+    "openshell-audit/clinic-0a1b2c3d\n4\n",
+    "SBNJTRN+FjG7owHVrKtue7eqdM4RhdRWVl71HXN2d7I=\n\n",
+    "— openshell-audit ",
+    "ucRRslI5Bdo2u8YBr0JJs2uv4v+4axPgssuHLJdBl2kErqLaqI51OdETKWXX3RKiIv2p39tQ4KCtPol7yXVusaZx/Qc=\n"
+);
+const KEY: &str = "openshell-audit+b9c451b2+AZmDhdR1UcG3b4+00PYqZi8mlhP4Dd97JH39LdET1I0m";
 
 const GOLDEN: &str = include_str!("../tests/golden/gdpr.md");
 
@@ -13,7 +23,9 @@ fn record(sequence: u64, event: &str) -> Record {
         r#"{{"version":2,"sequence":{sequence},"time":"2026-11-{:02}T10:00:00.000000Z","monotonic_ns":1,"tenant":"local","sandbox":"clinic-0a1b2c3d","agent":"clinic","client":"proxy",{event},"prev":"{zero}","hash":"{zero}"}}"#,
         sequence % 28 + 1
     );
-    serde_json::from_str(&text).unwrap()
+    let mut record: Record = serde_json::from_str(&text).unwrap();
+    record.client = record.event.action.client().to_owned();
+    record
 }
 
 fn deny(host: &str) -> String {
@@ -40,14 +52,14 @@ fn whole() -> LogFacts {
     LogFacts {
         sandbox: "clinic-0a1b2c3d".to_owned(),
         standing: Standing::Proven("4 records, unbroken; signed".to_owned()),
-        checkpoint: Some("openshell/audit/clinic-0a1b2c3d\n4\nAAAA=\n\n— key AbCd\n".to_owned()),
+        checkpoint: Some(Note::parse(NOTE).unwrap()),
     }
 }
 
 fn ordinary() -> Facts {
     let mut facts = facts(&[
         r#""action":"configuration","decision":"allow","policy":1,"configuration":{"sha256":"ef","source":"clinic.yaml","image":"base","confinement_sha256":"01","network_sha256":"02","openshell":"0.1.0"}"#.to_owned(),
-        r#""action":"inference","decision":"allow","rule":"inference","request":"q-1","inference":{"categories":{"medical/diagnosis":2},"route":"local","model_asked":"auto"}"#.to_owned(),
+        r#""action":"inference","decision":"allow","rule":"inference","policy":1,"request":"q-1","inference":{"categories":{"medical/diagnosis":2},"route":"local","model_asked":"auto"}"#.to_owned(),
         deny("evil.test"),
         r#""action":"detection","reason":"10 times","detection":{"name":"repeated-denials","severity":"medium","response":"quarantine","evidence":[3],"references":["T1046"]}"#.to_owned(),
     ]);
@@ -55,8 +67,12 @@ fn ordinary() -> Facts {
     facts
 }
 
+fn rules(names: &[&str]) -> Rules {
+    Rules { names: names.iter().map(|name| (*name).to_owned()).collect(), sha256: "02".to_owned() }
+}
+
 fn written(facts: &Facts) -> Document {
-    document(facts, Framework::Gdpr, &period(), Some(&["inference".to_owned(), "github".to_owned()]))
+    document(facts, Framework::Gdpr, &period(), Some(&rules(&["inference", "github"])))
 }
 
 #[test]
@@ -138,6 +154,52 @@ fn is_stamped(standing: Standing, stamp: &str) {
     assert!(!String::from_utf8_lossy(&pdf::render(&written(&ordinary()))).contains("NOT INTACT"));
 }
 
+/// The texts that a PDF shows: each stands between parentheses, or in hexadecimal between angles, before `Tj`.
+fn shown(file: &[u8]) -> Vec<String> {
+    let hexadecimal = |digits: &str| {
+        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+        let bytes = digits.as_bytes().chunks(2).map(byte);
+        bytes.map(|byte| if byte == 0x97 { '—' } else { char::from(byte) }).collect()
+    };
+    let text = |line: &str| {
+        let operand = line.strip_suffix(" Tj")?;
+        let literal = operand.strip_prefix('(').and_then(|text| text.strip_suffix(')'));
+        literal
+            .map(str::to_owned)
+            .or_else(|| operand.strip_prefix('<').and_then(|text| text.strip_suffix('>')).map(hexadecimal))
+    };
+    String::from_utf8_lossy(file).lines().filter_map(text).collect()
+}
+
+/// Whoever has the report and the key needs nothing else to verify the checkpoint in it.
+#[test]
+fn the_signed_checkpoint_is_read_out_of_every_form_and_verified() {
+    let document = written(&ordinary());
+    let text = markdown::render(&document);
+    let last: Vec<_> = text.lines().rev().skip_while(|line| line.is_empty()).collect();
+    let block: Vec<_> = last.into_iter().map_while(|line| line.strip_prefix("    ")).collect();
+    let markdown: String = block.iter().rev().map(|line| format!("{line}\n")).collect();
+
+    let text = html::render(&document);
+    let (_before, block) = text.split_once("<pre>").unwrap();
+    let html = block.split_once("</pre>").unwrap().0.to_owned();
+
+    let file = pdf::render(&document);
+    let lines = shown(&file);
+    let at = lines.iter().position(|line| line == NOTE.lines().next().unwrap()).unwrap();
+    let pdf: String = lines[at..at + 5].iter().map(|line| format!("{line}\n")).collect();
+
+    for (form, found) in [("markdown", markdown), ("html", html), ("pdf", pdf)] {
+        let note = Note::parse(&found).unwrap_or_else(|error| panic!("{form}: {error}: {found}"));
+        let checkpoint = note.checkpoint(&KEY.parse().unwrap()).unwrap();
+        assert_eq!(
+            (checkpoint.origin.as_str(), checkpoint.size),
+            ("openshell-audit/clinic-0a1b2c3d", 4),
+            "{form}"
+        );
+    }
+}
+
 #[test]
 fn millions_of_hosts_make_no_larger_report() {
     let small = facts(&(0..10_000).map(|number| deny(&format!("h{number}.test"))).collect::<Vec<_>>());
@@ -214,13 +276,89 @@ fn it_is_told_whether_health_data_went_to_a_cloud() {
     }
 }
 
+fn unused(facts: &Facts, rules: &Rules) -> Vec<Vec<String>> {
+    let blocks = document(facts, Framework::AccessReview, &period(), Some(rules)).blocks;
+    let is_heading =
+        |block: &Block| matches!(block, Block::Heading(text) if text.starts_with("Rules unused"));
+    let at = blocks.iter().position(is_heading).unwrap();
+    let Block::Table(table) = &blocks[at + 2] else { panic!("a table") };
+    table.rows.clone()
+}
+
+/// A rule that nothing needs is not kept alive by what is refused near it, nor by one of its name elsewhere.
+#[test]
+fn a_rule_is_used_when_it_decides() {
+    let denied = |rule: &str, more: &str| {
+        format!(
+            r#""action":"network-request","decision":"deny","level":"path","rule":"{rule}","policy":1{more}"#
+        )
+    };
+    let allowed = |rule: &str, policy: u32| {
+        format!(r#""action":"network-request","decision":"allow","rule":"{rule}","policy":{policy}"#)
+    };
+    let started = r#""action":"configuration","decision":"allow","policy":1,"configuration":{"sha256":"ef","network_sha256":"02"}"#;
+    let replaced = |decision: &str, number: u32, sha256: &str| {
+        format!(
+            r#""action":"policy-change","decision":"{decision}","policy":1,"policy_change":{{"new":{{"version":{number},"sha256":"{sha256}"}},"old":{{"version":1,"sha256":"02"}},"source":"p.yaml","uid":1}}"#
+        )
+    };
+    let facts = facts(&[
+        started.to_owned(),
+        denied("nearest", ""),
+        denied("denies", r#","rule_denies":true"#),
+        allowed("reads", 1),
+        replaced("deny", 2, "02"),
+        replaced("allow", 2, "03"),
+        allowed("elsewhere", 2),
+        allowed("older", 9),
+    ]);
+    let all = rules(&["nearest", "denies", "reads", "elsewhere", "older"]);
+    let time = |day: u32| format!("2026-11-{day:02}T10:00:00.000000Z");
+    assert_eq!(
+        unused(&facts, &all),
+        [
+            ["nearest".to_owned(), "not in this log".to_owned()],
+            ["elsewhere".to_owned(), format!("{}, in policy 03", time(8))],
+            ["older".to_owned(), format!("{}, in a policy that this log does not name", time(9))],
+        ]
+    );
+    let other = Rules { sha256: "03".to_owned(), ..all };
+    assert_eq!(unused(&facts, &other).len(), 4, "all but 'elsewhere'");
+}
+
+/// A proxy that was taken over cannot say in a report what an operator did.
+#[test]
+fn acts_that_another_process_tells_of_are_no_evidence() {
+    let forged = [
+        r#""action":"policy-change","decision":"allow","policy_change":{"new":{"version":2,"sha256":"03"},"old":{"version":1,"sha256":"02"},"source":"forged.yaml","uid":1}"#,
+        r#""action":"detection","reason":"forged","detection":{"name":"forged","severity":"high","response":"stop","evidence":[],"references":[]}"#,
+        r#""action":"lifecycle","lifecycle":{"phase":"paused","detail":"forged"}"#,
+        r#""action":"configuration","policy":1,"configuration":{"sha256":"ef","source":"forged.yaml"}"#,
+        r#""action":"network-request","decision":"allow","policy_change":{"old":{"version":1,"sha256":"02"},"source":"forged.yaml","uid":1}"#,
+        r#""action":"log-gap","reason":"forged"}"#.trim_end_matches('}'),
+    ];
+    let mut facts = Facts::new();
+    for (event, sequence) in forged.into_iter().zip(1..) {
+        facts.observe(&Record { client: "proxy".to_owned(), ..record(sequence, event) }, &period());
+    }
+    let text = markdown::render(&written(&facts));
+    assert!(!text.contains("forged"), "{text}");
+    assert!(text.contains("another process wrote") && text.contains("log-gap by proxy"), "{text}");
+}
+
 #[test]
 fn every_framework_has_a_report() {
     for framework in Framework::ALL {
         assert_eq!(framework.as_str().parse(), Ok(framework));
         let document = document(&ordinary(), framework, &period(), None);
         let text = markdown::render(&document);
-        for part in ["ASI01", "ASI10", "What this log does not show", "Integrity of the logs", "AAAA="] {
+        for part in [
+            "ASI01",
+            "ASI10",
+            "What this log does not show",
+            "Integrity of the logs",
+            NOTE.lines().next().unwrap(),
+        ] {
             assert!(text.contains(part), "{}: {part}", framework.as_str());
         }
     }

@@ -7,12 +7,16 @@ use wire::id::PolicyVersion;
 use wire::proposal::Wish;
 use wire::subject::Program;
 
-/// Longest text from the guest, in bytes; longer text is cut and ends in `…`.
-const MAX_TEXT: usize = 4096;
+/// Longest text from the guest in a record, in bytes; longer text is cut and ends in `…`.
+pub(super) const MAX_TEXT: usize = 4096;
 /// Most query keys, owners and ancestors that are kept.
 const MAX_LIST: usize = 32;
-/// Longest query key, in bytes.
-const MAX_KEY: usize = 128;
+/// Longest query key, method or ancestor in a record, in bytes.
+pub(super) const MAX_KEY: usize = 128;
+/// Longest of each as it is handed to the writer, which takes secrets out before it cuts: of a secret that a cut goes through,
+/// half would not be known for one.
+pub(super) const RAW_TEXT: usize = 2 * MAX_TEXT;
+const RAW_KEY: usize = 8 * MAX_KEY;
 
 /// Who did it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -289,7 +293,7 @@ impl From<&wire::subject::Subject> for Subject {
             wire::subject::Subject::Owners(owners) => {
                 Self::Owners(owners.iter().take(MAX_LIST).map(Owner::from).collect())
             }
-            wire::subject::Subject::Unknown(why) => Self::Unknown(cut(why, MAX_TEXT)),
+            wire::subject::Subject::Unknown(why) => Self::Unknown(cut(why, RAW_TEXT)),
         }
     }
 }
@@ -297,12 +301,12 @@ impl From<&wire::subject::Subject> for Subject {
 impl From<&Program> for Owner {
     fn from(program: &Program) -> Self {
         Self {
-            binary: cut(&program.path, MAX_TEXT),
+            binary: cut(&program.path, RAW_TEXT),
             sha256: program.sha256.map(wire::subject::Digest::to_hex),
-            script: program.script.as_deref().map(|script| cut(script, MAX_TEXT)),
+            script: program.script.as_deref().map(|script| cut(script, RAW_TEXT)),
             pid: program.pid,
             uid: program.uid,
-            parents: program.parents.iter().take(MAX_LIST).map(|parent| cut(parent, MAX_KEY)).collect(),
+            parents: program.parents.iter().take(MAX_LIST).map(|parent| cut(parent, RAW_KEY)).collect(),
         }
     }
 }
@@ -311,7 +315,7 @@ impl Owner {
     /// A process that tried to execute a program.
     #[must_use]
     pub fn caller(binary: &str, pid: u32, uid: u32) -> Self {
-        Self { binary: cut(binary, MAX_TEXT), sha256: None, script: None, pid, uid, parents: Vec::new() }
+        Self { binary: cut(binary, RAW_TEXT), sha256: None, script: None, pid, uid, parents: Vec::new() }
     }
 }
 
@@ -319,7 +323,7 @@ impl Proposal {
     /// What is wished for beside its [`Object::wished`].
     #[must_use]
     pub fn of(wish: &Wish) -> Self {
-        Self { binary: cut(&wish.binary, MAX_TEXT), ..Self::default() }
+        Self { binary: cut(&wish.binary, RAW_TEXT), ..Self::default() }
     }
 }
 
@@ -339,7 +343,7 @@ impl Object {
     /// The request that is wished for; of its query the keys that it may have.
     #[must_use]
     pub fn wished(wish: &Wish) -> Self {
-        let keys = wish.query.iter().take(MAX_LIST).map(|key| cut(key, MAX_KEY)).collect();
+        let keys = wish.query.iter().take(MAX_LIST).map(|key| cut(key, RAW_KEY)).collect();
         let object = Self::destination(&wish.host, wish.port).with_request(&wish.method, &wish.path, None);
         Self { query_keys: keys, ..object }
     }
@@ -347,38 +351,38 @@ impl Object {
     /// A file that was to be executed, and how often.
     #[must_use]
     pub fn program(path: &str, times: u64) -> Self {
-        Self { path: Some(cut(path, MAX_TEXT)), times: Some(times), ..Self::default() }
+        Self { path: Some(cut(path, RAW_TEXT)), times: Some(times), ..Self::default() }
     }
 
     /// A file, what was done with it, and how often.
     #[must_use]
     pub fn file(path: &str, verb: &str, times: u64) -> Self {
-        Self { method: Some(cut(verb, MAX_KEY)), ..Self::program(path, times) }
+        Self { method: Some(cut(verb, RAW_KEY)), ..Self::program(path, times) }
     }
 
     /// A system call, and how often it was made.
     #[must_use]
     pub fn call(name: &str, times: u64) -> Self {
-        Self { method: Some(cut(name, MAX_KEY)), times: Some(times), ..Self::default() }
+        Self { method: Some(cut(name, RAW_KEY)), times: Some(times), ..Self::default() }
     }
 
     /// A destination.
     #[must_use]
     pub fn destination(host: &str, port: u16) -> Self {
-        Self { host: Some(cut(host, MAX_TEXT)), port: Some(port), ..Self::default() }
+        Self { host: Some(cut(host, RAW_TEXT)), port: Some(port), ..Self::default() }
     }
 
     /// A name that was asked for, and the type of its record.
     #[must_use]
     pub fn name(name: &str, record_type: &str) -> Self {
-        Self { host: Some(cut(name, MAX_TEXT)), method: Some(cut(record_type, MAX_KEY)), ..Self::default() }
+        Self { host: Some(cut(name, RAW_TEXT)), method: Some(cut(record_type, RAW_KEY)), ..Self::default() }
     }
 
     /// Adds the request line: method, canonical path, and of the query (what follows `?`) the keys.
     #[must_use]
     pub fn with_request(mut self, method: &str, path: &str, query: Option<&str>) -> Self {
-        self.method = Some(cut(method, MAX_KEY));
-        self.path = Some(cut(path, MAX_TEXT));
+        self.method = Some(cut(method, RAW_KEY));
+        self.path = Some(cut(path, RAW_TEXT));
         self.query_keys = query.map(keys).unwrap_or_default();
         self
     }
@@ -395,7 +399,7 @@ impl Object {
 /// Text without `=` may be a value of its own: it is recorded as an empty key.
 fn keys(query: &str) -> Vec<String> {
     let pairs = query.split(['&', ';']).filter(|pair| !pair.is_empty()).take(MAX_LIST);
-    pairs.map(|pair| pair.split_once('=').map_or(String::new(), |(key, _value)| cut(key, MAX_KEY))).collect()
+    pairs.map(|pair| pair.split_once('=').map_or(String::new(), |(key, _value)| cut(key, RAW_KEY))).collect()
 }
 
 pub(super) fn cut(text: &str, limit: usize) -> String {

@@ -34,6 +34,7 @@ fn full() -> Event {
         decision: Some(Decision::Allow),
         level: Some("path".to_owned()),
         rule: Some("inference".to_owned()),
+        rule_denies: true,
         reason: Some("a \"quoted\" reason\nwith a line end".to_owned()),
         request: Some(RequestId("r-1".to_owned())),
         flow: Some(FlowId(7)),
@@ -228,14 +229,70 @@ fn actions_are_called_as_they_are_written() {
     }
 }
 
+/// The object as a record has it.
+fn written(object: Object) -> Object {
+    let mut event = Event { object: Some(object), ..Event::new(Action::NetworkRequest) };
+    event.redact(&classify::redact::Redactor::new());
+    event.object.unwrap()
+}
+
 #[test]
 fn query_values_and_long_texts_are_not_kept() {
     let object = Object::default().with_request("GET", &"/é".repeat(5000), Some("password=hunter2&x&=y"));
+    let object = written(object);
     assert_eq!(object.query_keys, ["password", "", ""]);
     let path = object.path.unwrap();
     assert!(path.len() <= 4096 && path.ends_with('…'), "{}", path.len());
     let many = Object::default().with_request("GET", "/", Some(&"k=v&".repeat(1000)));
-    assert_eq!(many.query_keys.len(), 32);
+    assert_eq!(written(many).query_keys.len(), 32);
     let long = Object::default().with_request("GET", "/", Some(&format!("{}=v", "k".repeat(1000))));
-    assert_eq!(long.query_keys[0].len(), 128);
+    assert_eq!(written(long).query_keys[0].len(), 128);
+}
+
+/// A cut must not go through a secret before it is known for one, wherever in the text it stands.
+#[test]
+fn half_a_secret_does_not_survive_a_cut() {
+    const SECRET: &str = "ghp_16C7e42F292c6912E7710c838347Ae178B4a";
+    let found = written(Object::default().with_request("GET", &format!("/{SECRET}"), None)).path.unwrap();
+    assert!(!found.contains("16C7e42F"), "it is known for one: {found}");
+    for before in 4096 - SECRET.len()..4096 {
+        let path = format!("{}/{SECRET}/end", "a".repeat(before));
+        let path = written(Object::default().with_request("GET", &path, None)).path.unwrap();
+        assert!(!path.contains("16C7e42F") && path.len() <= 4096, "{before}: {}", &path[before - 5..]);
+    }
+    // Nor where so much is taken out of what comes first that a cut on the way to the writer shows.
+    let key = format!("/{SECRET}");
+    let filler = key.repeat(8192 / key.len());
+    for before in 0..key.len() {
+        let path = format!("{}{filler}{key}", "a".repeat(before));
+        let path = written(Object::default().with_request("GET", &path, None)).path.unwrap();
+        assert!(!path.contains("16C7"), "{before}: {path}");
+    }
+}
+
+#[test]
+fn who_asks_fits_in_a_field_whatever_programs_are_called() {
+    let program = Program {
+        path: "\u{1}".repeat(4096),
+        sha256: Some(Digest([1; 32])),
+        script: Some("\u{1}".repeat(4096)),
+        pid: 1,
+        uid: 1,
+        parents: vec!["\u{1}".repeat(4096); 32],
+    };
+    let length = |subject: &Subject| serde_json::to_vec(subject).unwrap().len();
+    let short = |program: &Program| Program { script: None, path: "/bin/a".to_owned(), ..program.clone() };
+    let owners = |programs| Subject::from(&wire::subject::Subject::Owners(programs));
+    for (programs, kept) in [
+        (vec![program.clone(); 15], 1),
+        (vec![short(&program); 15], 15),
+        (vec![Program { parents: Vec::new(), ..short(&program) }], 1),
+    ] {
+        let subject = owners(programs).within(16 * 1024);
+        assert!(length(&subject) <= 16 * 1024);
+        let Subject::Owners(owners) = subject else { panic!("they are programs") };
+        assert_eq!(owners.len(), kept);
+    }
+    let unknown = Subject::Unknown("\u{1}".repeat(100_000)).within(16 * 1024);
+    assert!(length(&unknown) <= 16 * 1024);
 }

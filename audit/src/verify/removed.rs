@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::VerifyError;
 use crate::log::{Mark, segments};
-use crate::record::{Action, Record};
+use crate::record::{Action, MANAGER, Record};
 use crate::tree::Frontier;
 
 /// Name of the file that says what was removed from a log's beginning.
@@ -23,9 +23,6 @@ pub const FRONTIER: &str = "frontier";
 
 /// Its name until the segment is gone.
 const UNFINISHED: &str = "frontier.new";
-
-/// Under which name the manager writes records.
-const MANAGER: &str = "manager";
 
 /// What a log's beginning was, before old segments were removed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

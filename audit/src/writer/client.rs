@@ -8,7 +8,7 @@ use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 
 use super::journal::{Journal, StageError, Staged};
-use crate::protocol::{self, MAX_EVENT, MAX_REPLY, Reply};
+use crate::protocol::{self, MAX_HANDED_IN, MAX_REPLY, Reply};
 
 /// Bytes that are read at once, at least.
 const CHUNK: usize = 64 * 1024;
@@ -103,7 +103,7 @@ impl Client {
     fn stage_events(&mut self, journal: &mut Journal) {
         let mut used = 0;
         loop {
-            let frame = protocol::first_frame(&self.incoming[used..], MAX_EVENT);
+            let frame = protocol::first_frame(&self.incoming[used..], MAX_HANDED_IN);
             let Ok(Some((event, length))) = frame else {
                 if frame.is_err() {
                     self.reply(&Reply::Refused("an event is too long".to_owned()));

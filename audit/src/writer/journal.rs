@@ -20,7 +20,8 @@ use super::gap::{self, Gap};
 use crate::chain::{self, ChainHash};
 use crate::log::{Fault, LogError, MAX_LINE, Mark, Reader, Summary};
 use crate::protocol::Receipt;
-use crate::record::{Action, Event, Origin, VERSION};
+use crate::record::clients::WRITER;
+use crate::record::{Action, Event, Origin, Shortening, VERSION};
 use crate::time::rfc3339;
 use crate::tree;
 
@@ -29,9 +30,6 @@ const DAY: usize = "2026-11-21".len();
 
 /// Bytes that are kept free behind the log, for the record of a gap.
 const RESERVE: u64 = 4096;
-
-/// The name under which the writer itself writes.
-const SELF: &str = "audit";
 
 /// A log that is open for appending.
 #[derive(Debug)]
@@ -136,8 +134,8 @@ pub enum JournalError {
 pub(crate) enum StageError {
     #[error("not an audit event")]
     NotAnEvent(#[source] serde_json::Error),
-    #[error("the writer alone records repairs")]
-    Reserved,
+    #[error("a record of action {0}, or what it holds, is another process's to write")]
+    Foreign(&'static str),
     #[error("the record is too long")]
     TooLong,
 }
@@ -192,7 +190,7 @@ impl Journal {
         }
         if let Some(reason) = repaired(unfinished, resumed, summary.records) {
             let event = Event { reason: Some(reason), ..Event::new(Action::LogRepair) };
-            journal.chain(SELF, &event).expect("an event of one line is a record");
+            journal.chain(WRITER, &event).expect("an event of one line is a record");
             journal.commit()?;
             journal.file.sync_data().map_err(JournalError::Sync)?;
         }
@@ -241,15 +239,24 @@ impl Journal {
     /// Chains the event that `json` holds. Its receipt is true only after the next commit.
     pub(crate) fn stage(&mut self, client: &str, json: &[u8]) -> Result<Staged, StageError> {
         let mut event: Event = serde_json::from_slice(json).map_err(StageError::NotAnEvent)?;
-        if matches!(event.action, Action::LogRepair | Action::LogGap) {
-            return Err(StageError::Reserved);
+        // Nobody has the writer's name: the manager gives none to itself that is not its own.
+        if client == WRITER || !event.is_of(client) {
+            return Err(StageError::Foreign(event.action.as_str()));
         }
         if !self.may_fit() {
             self.lost += 1;
             return Ok(Staged::Lost);
         }
         event.redact(&self.redactor);
-        self.chain(client, &event).map(Staged::Chained)
+        let mut chained = self.chain(client, &event);
+        for how in Shortening::ALL {
+            if !matches!(chained, Err(StageError::TooLong)) {
+                break;
+            }
+            event.shorten(how);
+            chained = self.chain(client, &event);
+        }
+        chained.map(Staged::Chained)
     }
 
     /// Whether this event is to be tried. A batch that is tried again begins with what is told of the gap.
@@ -294,7 +301,7 @@ impl Journal {
     fn tell_of_gap(&mut self) {
         let State::Full(gap) = &self.state else { return };
         let event = gap.event(self.lost);
-        self.chain(SELF, &event).expect("an event of one line is a record");
+        self.chain(WRITER, &event).expect("an event of one line is a record");
     }
 
     /// Writes everything that was staged.

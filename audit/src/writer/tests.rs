@@ -136,7 +136,7 @@ fn records_go_to_the_end_of_the_file() {
     let mut file = File::options().read(true).append(true).open(&path).unwrap();
     file.seek(std::io::SeekFrom::Start(3)).unwrap();
     let mut journal = Journal::open(file, None, &origin("test-0a1b2c3d"), OnFull::Deny).unwrap();
-    journal.stage("proxy", br#"{"action":"lifecycle"}"#).unwrap();
+    journal.stage("manager", br#"{"action":"lifecycle"}"#).unwrap();
     journal.commit().unwrap();
     assert_eq!(verify(&path).unwrap().records, 5);
 }
@@ -145,10 +145,10 @@ fn records_go_to_the_end_of_the_file() {
 fn a_failed_write_kills_the_journal() {
     let file = File::options().read(true).append(true).open("/dev/full").unwrap();
     let mut journal = Journal::open(file, None, &origin("test-0a1b2c3d"), OnFull::Deny).unwrap();
-    journal.stage("proxy", br#"{"action":"lifecycle"}"#).unwrap();
+    journal.stage("manager", br#"{"action":"lifecycle"}"#).unwrap();
     assert!(matches!(journal.commit(), Err(JournalError::Write(_))));
     assert_eq!(journal.records(), 0);
-    journal.stage("proxy", br#"{"action":"lifecycle"}"#).unwrap();
+    journal.stage("manager", br#"{"action":"lifecycle"}"#).unwrap();
     assert!(matches!(journal.commit(), Err(JournalError::Dead)));
 }
 
@@ -156,7 +156,6 @@ fn a_failed_write_kills_the_journal() {
 fn clients_cannot_write_what_is_not_theirs() {
     let directory = tempfile::tempdir().unwrap();
     let mut journal = open(&directory.path().join("log"));
-    assert!(matches!(journal.stage("proxy", br#"{"action":"log-repair"}"#), Err(StageError::Reserved)));
     for forged in [
         &br#"{"action":"lifecycle","client":"manager"}"#[..],
         br#"{"action":"lifecycle","sequence":1}"#,
@@ -166,11 +165,87 @@ fn clients_cannot_write_what_is_not_theirs() {
         let staged = journal.stage("proxy", forged);
         assert!(matches!(staged, Err(StageError::NotAnEvent(_))), "{}", String::from_utf8_lossy(forged));
     }
-    // A name that needs escaping stays one JSON text.
-    journal.stage("pro\"xy", br#"{"action":"lifecycle"}"#).unwrap();
+    assert_eq!(journal.staged_bytes(), 0);
+}
+
+/// A guest that gives its programs long names does not keep what it tried off the record.
+#[test]
+fn a_refused_attempt_with_long_names_is_on_the_record() {
+    use wire::subject::{Program, Subject};
+    let owner = |name: &str, parents| Program {
+        path: format!("/{}", name.repeat(4095 / name.len())),
+        sha256: None,
+        script: Some(format!("/{}", name.repeat(4095 / name.len()))),
+        pid: 1,
+        uid: 1000,
+        parents: vec![format!("/{}", name.repeat(4095 / name.len())); parents],
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let mut journal = open(&directory.path().join("log"));
+    // A control character takes six bytes of JSON, and an address becomes longer when it is taken out.
+    for name in ["\u{1}", "a@b.example ", "x"] {
+        let owners = Subject::Owners(vec![owner(name, 32); 15]);
+        let event = Event {
+            subject: Some(crate::Subject::from(&owners)),
+            object: Some(crate::Object::destination("evil.test", 443).with_request(
+                "GET",
+                &"/\u{1}".repeat(4000),
+                Some(&format!("{}=1&", "\u{1}".repeat(2000)).repeat(40)),
+            )),
+            decision: Some(crate::Decision::Deny),
+            reason: Some("\u{1}".repeat(300_000)),
+            ..Event::new(Action::NetworkRequest)
+        };
+        let frame = crate::protocol::event_frame(&event).unwrap();
+        journal.stage("proxy", &frame[4..]).unwrap();
+        journal.commit().unwrap();
+    }
+    for record in crate::log::read(directory.path().join("log")).unwrap() {
+        let event = record.unwrap().event;
+        assert_eq!(event.object.unwrap().host.as_deref(), Some("evil.test"));
+        assert_eq!(event.decision, Some(crate::Decision::Deny));
+        assert!(event.reason.unwrap().starts_with("(cut) "));
+        let Some(crate::Subject::Owners(owners)) = event.subject else { panic!("who it was is told") };
+        assert!(!owners[0].binary.is_empty());
+    }
+    assert_eq!(journal.records(), 3);
+}
+
+/// A proxy or a router that was taken over writes its own records, and none that an operator's acts leave.
+#[test]
+fn a_client_writes_no_records_of_another() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut journal = open(&directory.path().join("log"));
+    for client in ["proxy", "router", "manager", "audit", "", "Manager", "manager\0"] {
+        for action in Action::ALL {
+            let event = serde_json::to_vec(&Event::new(action)).unwrap();
+            let staged = journal.stage(client, &event);
+            let owned = client != "audit" && action.client() == client;
+            match staged {
+                Ok(_chained) => assert!(owned, "{client} {action:?}"),
+                Err(StageError::Foreign(named)) => assert!(!owned && named == action.as_str()),
+                Err(other) => panic!("{other}"),
+            }
+        }
+    }
     journal.commit().unwrap();
-    let record = crate::log::read(directory.path().join("log")).unwrap().next().unwrap().unwrap();
-    assert_eq!((record.client.as_str(), record.sequence), ("pro\"xy", 1));
+    let records: Vec<_> =
+        crate::log::read(directory.path().join("log")).unwrap().map(Result::unwrap).collect();
+    assert_eq!(records.len(), Action::ALL.len() - 2, "all but the writer's own");
+    assert!(records.iter().all(crate::Record::is_of_its_client));
+    // Nor do they hide in a record that is theirs.
+    let hidden = [
+        r#""policy_change":{"old":{"version":1,"sha256":"00"},"source":"policy.yaml","uid":0}"#,
+        r#""lifecycle":{"phase":"paused"}"#,
+        r#""configuration":{"sha256":"00"}"#,
+        r#""detection":{"name":"x","severity":"high","response":"stop","evidence":[],"references":[]}"#,
+        r#""inference":{"route":"local"}"#,
+    ];
+    for part in hidden {
+        let event = format!(r#"{{"action":"network-request",{part}}}"#);
+        let staged = journal.stage("proxy", event.as_bytes());
+        assert!(matches!(staged, Err(StageError::Foreign("network-request"))), "{part}: {staged:?}");
+    }
 }
 
 #[test]

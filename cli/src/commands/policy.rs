@@ -81,6 +81,6 @@ fn now() -> Timestamp {
 }
 
 /// Whatever should never happen, as a failure.
-fn fault(error: &dyn std::error::Error) -> Failure {
+pub(super) fn fault(error: &dyn std::error::Error) -> Failure {
     Failure::new(manager::failure::chain(error), "this is a fault of openshell: please report it")
 }

@@ -25,7 +25,7 @@ use crate::clock::now;
 use crate::credentials::{Misplaced, Search, Watch};
 use crate::fields;
 use crate::http1::{Head, Length, ReadError};
-use crate::journal::Outcome;
+use crate::journal::{self, Outcome};
 use crate::judge::Granted;
 use crate::proxy::Proxy;
 use crate::quota::{Budget, Spent};
@@ -205,7 +205,7 @@ impl<'a> Named<'a> {
     }
 
     /// The request as it goes out. The fields of `head` are those that were judged.
-    pub(super) fn outbound(self, Ways { permit, carried, .. }: Ways<'_>, head: Head) -> Outbound {
+    pub(super) fn outbound(self, Ways { permit, carried, policy, .. }: Ways<'_>, head: Head) -> Outbound {
         let trailers = if head.accepts_trailers { Trailers::Wanted } else { Trailers::Unwanted };
         let mut out = Outbound::new(permit, self.case.request, head.fields, head.length);
         carried.add_to(&mut out);
@@ -213,25 +213,28 @@ impl<'a> Named<'a> {
             Inspected::ask_for_plain(out.fields_mut());
         }
         if self.proxy.judge.is_model_host(permit.host()) {
-            self.vouch(out.fields_mut(), permit);
+            self.vouch(out.fields_mut(), permit, policy);
         }
         out.with_trailers(trailers)
     }
 
     /// Tells the router whose request this is, and under what it is allowed. The guest's own fields of these names
     /// were removed before.
-    fn vouch(self, fields: &mut HeaderMap, permit: &Permit) {
+    fn vouch(self, fields: &mut HeaderMap, permit: &Permit, policy: PolicyVersion) {
         let conditions = permit.inference().to_string();
+        let (flow, policy) = (self.case.asker.flow.0.to_string(), policy.0.to_string());
         let claims = [
             (wire::inference::SANDBOX, self.proxy.sandbox.as_str()),
             (wire::inference::REQUEST, self.id.0.as_str()),
-            (wire::inference::BINARY, self.case.asker.binary.as_str()),
+            (wire::inference::FLOW, &flow),
+            (wire::inference::POLICY, &policy),
             (wire::inference::CONDITIONS, &conditions),
         ];
         for (name, value) in claims {
             let value = value.escape_default().to_string();
             fields.insert(name, HeaderValue::try_from(value).expect("escaped text is plain ASCII"));
         }
+        fields.insert(wire::inference::SUBJECT, journal::header_of(&self.case.asker.subject));
     }
 }
 

@@ -50,7 +50,7 @@ impl Denials {
             request_id: event.request.as_ref().map(ToString::to_string),
             time: now().to_string(),
             level: refusal.level,
-            rule: refusal.rule.as_deref().map(cut),
+            rule: refusal.rule.as_ref().map(|rule| cut(&rule.name)),
             error: cut(&refusal.error),
             hint: cut(&refusal.hint),
             binary: event.subject.as_ref().map(binary).unwrap_or_default(),

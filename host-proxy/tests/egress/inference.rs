@@ -47,7 +47,7 @@ fn with_router() -> (Bench, Arc<Mutex<String>>, tempfile::TempDir) {
 
 fn ask(path: &str) -> String {
     format!(
-        "POST {path} HTTP/1.1\r\nHost: inference.local\r\nX-OpenShell-Sandbox: other\r\nx-openshell-binary: /bin/evil\r\n\
+        "POST {path} HTTP/1.1\r\nHost: inference.local\r\nX-OpenShell-Sandbox: other\r\nx-openshell-subject: /bin/evil\r\n\
          X-OpenShell-Conditions: sensitive=evil\r\nX-Openshell-Anything: 1\r\nContent-Length: 15\r\n\r\n{{\"prompt\":\"hi\"}}"
     )
 }
@@ -61,7 +61,14 @@ fn a_prompt_reaches_the_router_with_our_word_and_not_the_guests() {
     let received = received.lock().unwrap().clone();
     assert!(received.starts_with("POST /v1/chat/completions HTTP/1.1\r\n"), "{received}");
     assert!(received.contains("x-openshell-sandbox: test-00000001\r\n"), "{received}");
-    assert!(received.contains("x-openshell-binary: /usr/bin/curl\r\n"), "{received}");
+    let recorded = bench.audit.wait_for(|event| event["action"] == "network-request");
+    let (_before, subject) = received.split_once("x-openshell-subject: ").unwrap();
+    let subject: serde_json::Value = serde_json::from_str(subject.lines().next().unwrap()).unwrap();
+    assert_eq!(subject, recorded["subject"]);
+    assert_eq!(subject["owners"][0]["binary"], "/usr/bin/curl");
+    for (name, field) in [("flow", "flow"), ("policy", "policy")] {
+        assert!(received.contains(&format!("x-openshell-{name}: {}\r\n", recorded[field])), "{received}");
+    }
     assert!(
         received.contains("x-openshell-conditions: sensitive=pass providers=local,cloud\r\n"),
         "{received}"

@@ -1,8 +1,8 @@
 //! The signing key, and the list of all that were used: `keys` beside the logs, one public key a line, which only grows.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use audit::checkpoint::{self, VerifyingKey};
@@ -104,8 +104,20 @@ fn own_key(path: &Path) -> Result<Secret, Failure> {
     read(path)
 }
 
+/// A key that others can read is theirs as well, and one that they can write is no longer yours.
 fn read(path: &Path) -> Result<Secret, Failure> {
-    fs::read_to_string(path).map(Secret::new).map_err(|error| failed(path, &error))
+    const OTHERS: u32 = 0o077;
+    let mut file = File::open(path).map_err(|error| failed(path, &error))?;
+    let mode = file.metadata().map_err(|error| failed(path, &error))?.permissions().mode() & 0o777;
+    if mode & OTHERS != 0 {
+        return Err(Failure::new(
+            format_args!("the signing key's file {} is open to others (mode {mode:o})", path.display()),
+            format_args!("chmod 600 {}; make a new key if others may have read it", path.display()),
+        ));
+    }
+    let mut pem = String::new();
+    file.read_to_string(&mut pem).map_err(|error| failed(path, &error))?;
+    Ok(Secret::new(pem))
 }
 
 fn failed(path: &Path, error: &io::Error) -> Failure {

@@ -111,6 +111,39 @@ fn a_key_is_made_once_and_stays() {
     assert!(public_key(&host.layout, &settings).unwrap_err().cause.contains("key.pem"));
 }
 
+/// Whoever asks a log makes its index: that must not keep the log longer than the operator wants.
+#[test]
+fn questions_do_not_keep_a_log() {
+    let host = Host::new();
+    let (log, _first) = host.log("test-0a1b2c3d", AuditSettings::default());
+    make_old(&log.directory, 40);
+    let changed = || all(&host.layout.audit()).unwrap()[0].0;
+    let before = changed();
+    fs::write(log.directory.join("index.sqlite"), "anew").unwrap();
+    assert_eq!(changed(), before);
+    fs::write(log.directory.join(segments::packed_name(1)), "").unwrap();
+    assert!(changed() > before);
+}
+
+#[test]
+fn a_key_that_others_can_read_does_not_sign() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let host = Host::new();
+    let path = host.directory.path().join("key.pem");
+    fs::write(&path, audit::checkpoint::new_pem().unwrap().as_bytes()).unwrap();
+    let mut settings = AuditSettings::default();
+    settings.signing.key = Some(crate::audit_settings::KeySource::File(path.clone()));
+    for (mode, good) in [(0o600, true), (0o400, true), (0o640, false), (0o604, false), (0o602, false)] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let signing = signing_key(&host.layout, &settings.signing);
+        assert_eq!(signing.is_ok(), good, "{mode:o}");
+        if let Err(failure) = signing {
+            assert!(failure.cause.contains(&format!("mode {mode:o}")), "{}", failure.cause);
+            assert!(failure.remedy.starts_with("chmod 600 "), "{}", failure.remedy);
+        }
+    }
+}
+
 /// What a receiver has not got is not removed, however old it is; nor is the log of a sandbox that runs.
 #[test]
 fn what_is_not_delivered_and_what_runs_stays() {

@@ -134,3 +134,12 @@ fn what_a_guest_says_of_a_failure_drives_no_terminal() {
     let told = presentable(&format!("a\u{1b}[2Jb\u{9b}{}", "x".repeat(1000)));
     assert!(told.starts_with("a\u{fffd}[2Jb\u{fffd}x") && told.chars().count() == MAX_CAUSE, "{told}");
 }
+
+#[test]
+fn a_record_of_a_command_has_no_argument_of_it() {
+    let command = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let typed = command(&["mysql", "-p", "hunter2"]);
+    assert_eq!(told(&typed), "\"mysql\" with 2 arguments");
+    assert_eq!(told(&command(&["a\u{1b}b", "x"])), "\"a\\u{1b}b\" with 1 argument");
+    assert_eq!(told(&command(&["ls"])), "\"ls\" with 0 arguments");
+}

@@ -236,7 +236,8 @@ impl Rig {
 
 /// What the proxy adds, for a policy that asks nothing of model calls.
 pub(crate) const CONTEXT: &str = "host: inference.local\r\nconnection: close\r\nx-openshell-sandbox: box-1\r\n\
-     x-openshell-request: req-1\r\nx-openshell-binary: /usr/bin/python3.11\r\n\
+     x-openshell-request: req-1\r\nx-openshell-flow: 12\r\nx-openshell-policy: 3\r\n\
+     x-openshell-subject: {\"owners\":[{\"binary\":\"/usr/bin/python3.11\",\"pid\":7,\"uid\":1000}]}\r\n\
      x-openshell-conditions: sensitive=pass providers=local,cloud\r\n";
 
 /// What the proxy adds under other conditions.

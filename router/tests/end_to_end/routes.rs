@@ -124,7 +124,7 @@ async fn refused_where_the_operator_says_so_or_has_no_local_server() {
         assert_eq!((rig.seen_locally().len(), rig.seen_in_cloud().len()), (0, 0));
         let record = rig.record("inference").await;
         assert_eq!(record["decision"], "deny");
-        assert_eq!(record["rule"], code);
+        assert_eq!((&record["rule"], &record["level"]), (&code.into(), &"inference".into()));
         assert_eq!(record["inference"]["route"], "refused");
         assert_eq!(record["inference"]["categories"]["financial/payment-card"], 2);
         assert!(!record.to_string().contains(CARD));
@@ -267,6 +267,12 @@ async fn a_call_to_a_providers_host_is_judged_like_every_other() {
         assert!(reply.status == 200 && reply.head.contains("zone: local"), "{reply:?}");
     }
     assert!(rig.seen_in_cloud().iter().all(|seen| seen.head.contains("authorization: Bearer provider")));
+    // Whose call it was is on both records, as the proxy said.
+    for action in ["inference", "inference-outcome"] {
+        let record = rig.record(action).await;
+        let whose = [&record["subject"]["owners"][0]["binary"], &record["flow"], &record["policy"]];
+        assert_eq!(json!(whose), json!(["/usr/bin/python3.11", 12, 3]), "{record}");
+    }
     let record = rig.record("inference").await;
     assert_eq!(record["object"]["host"], "api.provider.test");
     for (host, path, code) in [

@@ -26,6 +26,7 @@ pub(crate) fn encode(text: &str) -> Vec<u8> {
             ' '..='~' => bytes.push(u8::try_from(c).expect("it is ASCII")),
             '…' => bytes.push(0x85),
             '–' => bytes.push(0x96),
+            '—' => bytes.push(0x97),
             '\u{a1}'..='\u{ac}' | '\u{ae}'..='\u{ff}' => {
                 bytes.push(u8::try_from(u32::from(c)).expect("it is Latin-1"))
             }

@@ -26,13 +26,7 @@ impl Default for Denials {
 impl Denials {
     pub(crate) fn observe(&mut self, seen: Seen<'_>, settings: &RepeatedDenials) -> Option<Finding> {
         let event = &seen.record.event;
-        // An operator's mistakes are not the agent's.
-        if event.decision != Some(Decision::Deny)
-            || matches!(
-                event.action,
-                Action::PolicyChange | Action::CredentialChange | Action::Configuration | Action::Approval
-            )
-        {
+        if event.decision != Some(Decision::Deny) || !is_the_agents(event.action) {
             return None;
         }
         let object = event.object.as_ref();
@@ -69,5 +63,34 @@ impl Denials {
             (None, None) => return None,
         };
         Some(Finding::new(Kind::RepeatedDenials, reason, evidence))
+    }
+}
+
+/// Whether the agent does it. An operator's mistakes are not the agent's, and who is not let in from outside must not be able to
+/// have the sandbox stopped.
+fn is_the_agents(action: Action) -> bool {
+    match action {
+        Action::NetworkFlow
+        | Action::NetworkRequest
+        | Action::NetworkOutcome
+        | Action::NameQuery
+        | Action::Inference
+        | Action::InferenceOutcome
+        | Action::Execution
+        | Action::Proposal
+        | Action::FileAccess
+        | Action::SystemCall => true,
+        Action::InboundConnection
+        | Action::InboundRequest
+        | Action::InboundOutcome
+        | Action::Lifecycle
+        | Action::PolicyChange
+        | Action::CredentialChange
+        | Action::Configuration
+        | Action::Detection
+        | Action::LogRetention
+        | Action::LogRepair
+        | Action::LogGap
+        | Action::Approval => false,
     }
 }

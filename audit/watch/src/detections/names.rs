@@ -1,7 +1,11 @@
 //! Names that carry data: long or random labels, or very many different names, below one domain.
+//!
+//! A name that is refused is a record of its own. One that is allowed is looked up only when something is sent there, and that
+//! record has it.
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::net::IpAddr;
 
 use audit::Action;
 
@@ -39,17 +43,21 @@ impl Names {
     pub(crate) fn observe(&mut self, seen: Seen<'_>, settings: &DnsTunnelling) -> Option<Finding> {
         let event = &seen.record.event;
         let name = match event.action {
-            Action::NameQuery => event.object.as_ref()?.host.as_deref()?,
+            Action::NameQuery | Action::NetworkFlow | Action::NetworkRequest => {
+                event.object.as_ref()?.host.as_deref()?
+            }
             _other => return None,
         };
         let name = name.trim_end_matches('.');
+        if name.parse::<IpAddr>().is_ok() {
+            return None;
+        }
         let (below, domain) = split(name)?;
         let known = self.domains.entry(domain.to_ascii_lowercase());
         let at = (seen.now, seen.record.sequence);
         let window = settings.window * SECOND;
-        let odd = below
-            .split('.')
-            .any(|label| is_odd(label, settings))
+        let is_new = known.add(below, seen.now, settings);
+        let odd = (is_new && below.split('.').any(|label| is_odd(label, settings)))
             .then(|| known.odd.add(at, 1, settings.odd_names, window))
             .flatten();
         if let Some((count, evidence)) = odd {
@@ -57,7 +65,7 @@ impl Names {
                 format!("{count} names with long or random labels below {domain} in {} s", settings.window);
             return Some(Finding::new(Kind::DnsTunnelling, reason, evidence));
         }
-        known.count(below, seen.now, settings).then(|| {
+        known.are_too_many(settings).then(|| {
             let reason =
                 format!("{} different names below {domain} in {} s", settings.names, settings.window);
             Finding::new(Kind::DnsTunnelling, reason, vec![seen.record.sequence])
@@ -66,19 +74,27 @@ impl Names {
 }
 
 impl Domain {
-    /// Whether this is the name that makes them too many.
-    fn count(&mut self, below: &str, now: u64, settings: &DnsTunnelling) -> bool {
+    /// Adds a name. Whether it was not asked for in this window; of more than are counted nothing is known.
+    fn add(&mut self, below: &str, now: u64, settings: &DnsTunnelling) -> bool {
         if now.saturating_sub(self.since) > settings.window * SECOND {
             *self = Self { odd: std::mem::take(&mut self.odd), since: now, ..Self::default() };
         }
-        let many = usize::try_from(settings.names).unwrap_or(usize::MAX);
-        if self.different.len() < many {
-            // Hashes instead of names bound the memory. A guest that finds names with equal hashes is counted less.
-            let mut hasher = DefaultHasher::new();
-            below.hash(&mut hasher);
-            self.different.insert(hasher.finish());
+        if self.are_many(settings) {
+            return true;
         }
-        self.different.len() >= many && !std::mem::replace(&mut self.said, self.different.len() >= many)
+        // Hashes instead of names bound the memory. A guest that finds names with equal hashes is counted less.
+        let mut hasher = DefaultHasher::new();
+        below.to_ascii_lowercase().hash(&mut hasher);
+        self.different.insert(hasher.finish())
+    }
+
+    fn are_many(&self, settings: &DnsTunnelling) -> bool {
+        self.different.len() >= usize::try_from(settings.names).unwrap_or(usize::MAX)
+    }
+
+    /// Whether they are too many and that was not said in this window.
+    fn are_too_many(&mut self, settings: &DnsTunnelling) -> bool {
+        self.are_many(settings) && !std::mem::replace(&mut self.said, true)
     }
 }
 

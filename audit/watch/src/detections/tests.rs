@@ -113,6 +113,20 @@ fn what_the_proxy_refuses_at_its_own_name_is_no_door() {
     assert_eq!(play.kinds(), []);
 }
 
+/// Whoever is outside and not let in cannot have a sandbox stopped: he has no part in what the agent does.
+#[test]
+fn who_is_not_let_in_from_outside_is_not_the_agent() {
+    for action in [Action::InboundConnection, Action::InboundRequest, Action::InboundOutcome] {
+        let mut play = Play::new(Settings::default());
+        for number in 0..500 {
+            let source = Some(format!("192.0.2.7:{}", 1024 + number).parse().unwrap());
+            let object = Some(Object::destination("127.0.0.1", 8080));
+            play.see(Event { source, object, decision: Some(Decision::Deny), ..Event::new(action) });
+        }
+        assert_eq!(play.kinds(), [], "{action:?}");
+    }
+}
+
 /// With another host each time no pair is seen twice; the sum is.
 #[test]
 fn denials_of_many_hosts_are_counted_together() {
@@ -162,6 +176,27 @@ fn names_that_carry_data() {
     assert_eq!(play.kinds(), []);
 }
 
+/// Below a wildcard every name is allowed: what goes out in them is in the hosts of what was sent.
+#[test]
+fn names_below_a_wildcard_carry_data_too() {
+    for action in [Action::NetworkFlow, Action::NetworkRequest] {
+        let mut play = Play::new(Settings::default());
+        for number in 0..8 {
+            let host = format!("{number}mfzwizltorqxezjamrqxiyjaor2w43tfnrswiidpov2a.t.wild.test");
+            play.see(Event { action, ..request(&host, Decision::Allow) });
+        }
+        assert_eq!(play.kinds(), [Kind::DnsTunnelling], "{action:?}");
+    }
+    // One host with a random name, asked often, says nothing new; nor do addresses.
+    let mut play = Play::new(Settings::default());
+    for number in 0..500 {
+        play.record.monotonic_ns -= SECOND / 2;
+        play.see(request("mfzwizltorqxezjamrqxiyjaor2w43tfnrswiidpov2a.cdn.test", Decision::Allow));
+        play.see(request(&format!("198.51.{}.{}", number / 256, number % 256), Decision::Allow));
+    }
+    assert_eq!(play.kinds(), []);
+}
+
 #[test]
 fn programs_that_were_not_there_before() {
     let mut settings = Settings::default();
@@ -207,6 +242,47 @@ fn a_program_after_a_download() {
     assert_eq!(play.kinds().len(), 2, "one that runs");
     play.see(decided("/work/y", Decision::Allow));
     assert!(play.findings[2].reason.starts_with("/work/y was executed, "), "{}", play.findings[2].reason);
+}
+
+/// `python3 /tmp/evil.py` executes an interpreter; that its script was not there before shows when it uses the network.
+#[test]
+fn a_script_after_a_download() {
+    let by_script = |script: &str| {
+        let mut event = request("api.test", Decision::Allow);
+        if let Some(Subject::Owners(owners)) = &mut event.subject {
+            owners[0].script = Some(script.to_owned());
+        }
+        event
+    };
+    let mut play = Play::new(Settings::default());
+    play.see(by_script("/work/agent.py")).see(outcome(10, 4096)).see(by_script("/work/agent.py"));
+    assert_eq!(play.kinds(), [], "the agent's own script was there before");
+    play.see(by_script("/usr/lib/tool.py")).see(by_script("/tmp/evil.py")).see(by_script("/tmp/evil.py"));
+    assert_eq!(play.kinds(), [Kind::DownloadedProgram]);
+    assert!(play.findings[0].reason.starts_with("/tmp/evil.py is run"), "{}", play.findings[0].reason);
+    // An interpreter that was told of hides no script that it runs.
+    let mut by_own = by_script("/tmp/worse.py");
+    if let Some(Subject::Owners(owners)) = &mut by_own.subject {
+        owners[0].binary = "/work/venv/python".to_owned();
+    }
+    play.see(Event { subject: by("/work/venv/python"), ..request("api.test", Decision::Allow) }).see(by_own);
+    assert!(play.findings[2].reason.starts_with("/tmp/worse.py is run"), "{}", play.findings[2].reason);
+}
+
+#[test]
+fn the_same_path_with_other_content_is_another_program() {
+    let executed = |sha256: Option<&str>| Event {
+        subject: by("/bin/bash"),
+        object: Some(Object { sha256: sha256.map(|two| two.repeat(32)), ..Object::program("/tmp/x", 1) }),
+        decision: Some(Decision::Allow),
+        ..Event::new(Action::Execution)
+    };
+    let mut play = Play::new(Settings::default());
+    play.see(outcome(10, 4096)).see(executed(Some("aa"))).see(executed(Some("aa"))).see(executed(None));
+    assert_eq!(play.kinds().len(), 1);
+    play.see(outcome(10, 4096)).see(executed(Some("bb"))).see(executed(Some("bb")));
+    assert_eq!(play.kinds(), [Kind::DownloadedProgram, Kind::DownloadedProgram]);
+    assert_eq!(play.findings[1].evidence, [5, 6]);
 }
 
 #[test]

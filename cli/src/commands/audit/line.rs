@@ -35,6 +35,8 @@ pub(super) fn line(record: &Record) -> String {
         event.policy.map(|policy| format!("policy {policy}")).unwrap_or_default(),
         event.reason.clone().unwrap_or_default(),
         event.source.map(|source| format!("from {source}")).unwrap_or_default(),
+        // Whose word it is, where it is not that of the process that is to say so.
+        if record.is_of_its_client() { String::new() } else { format!("as told by {}", record.client) },
     ];
     let words: Vec<&str> = words.iter().map(String::as_str).filter(|word| !word.is_empty()).collect();
     printable(&words.join("  ")).into_owned()
@@ -159,6 +161,18 @@ fn noticed(detection: &Detection) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// An operator's act that the proxy tells of is shown as the proxy's word.
+    #[test]
+    fn a_record_of_another_process_than_its_own_says_so() {
+        let golden = include_str!("../../../../audit/tests/golden/record-v2.jsonl").lines().nth(3).unwrap();
+        let told = |client: &str| {
+            let record: Record = serde_json::from_str(golden).unwrap();
+            line(&Record { client: client.to_owned(), ..record })
+        };
+        assert!(!told("manager").contains("told by"), "{}", told("manager"));
+        assert!(told("proxy").ends_with("as told by proxy"), "{}", told("proxy"));
+    }
 
     /// A path that turns the direction of writing would show another rule, or another host, than the record has.
     #[test]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use audit::log;
 use audit::verify;
-use audit_report::{Facts, LogFacts, Period, Standing, build, html, markdown, pdf};
+use audit_report::{Facts, LogFacts, Period, Rules, Standing, build, html, markdown, pdf};
 use manager::failure::{Failure, chain};
 use manager::layout::Layout;
 
@@ -30,7 +30,7 @@ pub(super) fn report(typed: &Report, layout: &Layout) -> Result<u8, Failure> {
     for log in &chosen {
         read(log, &typed.period, &judge, &mut facts)?;
     }
-    let document = build::document(&facts, typed.framework, &typed.period, rules.as_deref());
+    let document = build::document(&facts, typed.framework, &typed.period, rules.as_ref());
     let bytes = match form {
         Form::Markdown => markdown::render(&document).into_bytes(),
         Form::Html => html::render(&document).into_bytes(),
@@ -58,9 +58,11 @@ impl Form {
     }
 }
 
-fn rules(file: &Path) -> Result<Vec<String>, Failure> {
+fn rules(file: &Path) -> Result<Rules, Failure> {
     let (document, _policy) = crate::commands::policy::loaded(file)?;
-    Ok(document.rule_origins().into_iter().map(|origin| origin.rule).collect())
+    let names = document.rule_origins().into_iter().map(|origin| origin.rule).collect();
+    let text = document.dynamic_text().map_err(|error| crate::commands::policy::fault(&error))?;
+    Ok(Rules { names, sha256: images::Digest::of_bytes(text.as_bytes()).to_string() })
 }
 
 fn chosen(typed: &Report, layout: &Layout) -> Result<Vec<PathBuf>, Failure> {
@@ -98,7 +100,7 @@ fn read(path: &Path, period: &Period, judge: &Judge, facts: &mut Facts) -> Resul
             }
         }
     }
-    let checkpoint = verify::newest_note(path).ok().flatten().map(|note| note.text().to_owned());
+    let checkpoint = verify::newest_note(path).ok().flatten();
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     facts.log(LogFacts { sandbox: name, standing, checkpoint });
     Ok(())

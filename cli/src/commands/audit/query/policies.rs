@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use audit::record::MANAGER;
 use audit::{Action, Decision, Record};
 use audit_export::format::printable;
 use audit_query::filter::Pattern;
@@ -40,7 +41,7 @@ impl Named {
             action: vec![Action::Configuration, Action::PolicyChange],
             decision: Some(Decision::Allow),
             // Only the manager puts policies in force, whoever else writes so.
-            client: vec![Pattern::from("manager")],
+            client: vec![Pattern::from(MANAGER)],
             ..Filter::default()
         };
         for log in logs {
