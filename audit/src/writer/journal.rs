@@ -239,7 +239,7 @@ impl Journal {
     /// Chains the event that `json` holds. Its receipt is true only after the next commit.
     pub(crate) fn stage(&mut self, client: &str, json: &[u8]) -> Result<Staged, StageError> {
         let mut event: Event = serde_json::from_slice(json).map_err(StageError::NotAnEvent)?;
-        // Nobody has the writer's name: the manager gives none to itself that is not its own.
+        // A client that was given the writer's own name writes nothing.
         if client == WRITER || !event.is_of(client) {
             return Err(StageError::Foreign(event.action.as_str()));
         }
