@@ -88,6 +88,7 @@ fn start_writer(program: &Path, log: &Path) -> (Process, UnixStream) {
         tenant: wire::id::TenantId::default(),
         agent: "bench".to_owned(),
         log: FIRST_RESOURCE_FD,
+        resumed: None,
         segments: None,
         segment_bytes: u64::MAX,
         sync: AuditSync::Interval(50),

@@ -87,11 +87,9 @@ impl Rig {
         let mut service = self.service(target, format).unwrap();
         let told = async {
             loop {
-                let mut notices = self.notices.lock().unwrap();
-                if notices.len() >= count {
-                    return std::mem::take(&mut *notices);
+                if let Some(notices) = self.taken(count) {
+                    return notices;
                 }
-                drop(notices);
                 // Also of one that a drain has taken.
                 self.told.notified().await;
             }
@@ -100,6 +98,12 @@ impl Rig {
             done = service.drain() => panic!("it ended without a notice: {done:?}"),
             notices = told => notices,
         }
+    }
+
+    /// The notices, once there are so many.
+    fn taken(&self, count: usize) -> Option<Vec<Notice>> {
+        let mut notices = self.notices.lock().unwrap();
+        (notices.len() >= count).then(|| std::mem::take(&mut *notices))
     }
 
     /// Why nothing can be delivered.
