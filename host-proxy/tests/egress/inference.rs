@@ -135,7 +135,11 @@ fn a_providers_host_is_the_routers_and_keeps_its_name() {
     assert_eq!(plain.status(), 200, "{}", plain.text);
     let received = received.lock().unwrap().clone();
     assert_eq!(received.matches("\r\nhost: api.models.example\r\n").count(), 2, "{received}");
-    assert_eq!(received.matches("x-openshell-binary: /usr/bin/curl\r\n").count(), 2, "{received}");
+    assert_eq!(
+        received.matches("x-openshell-subject: {\"owners\":[{\"binary\":\"/usr/bin/curl\"").count(),
+        2,
+        "{received}"
+    );
     assert!(!received.contains("evil"), "{received}");
     let record = bench.audit.wait_for(|event| event["action"] == "network-request");
     assert_eq!(record["object"]["host"], "api.models.example");
