@@ -48,6 +48,9 @@ pub struct Summary {
     pub bytes: u64,
     /// Number of the first record that is dated before the one before it: the clock was set back, or somebody dated it so.
     pub back_at: Option<u64>,
+    /// Number of the last record by which the writer says that it took something off the log's end, or that the log was closed
+    /// by somebody later.
+    pub repaired_at: Option<u64>,
 }
 
 /// Where a record stands.

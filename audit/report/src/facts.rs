@@ -236,7 +236,7 @@ impl Facts {
             Action::CredentialChange => format!("credentials read again: {}", event.credentials.join(", ")),
             Action::LogRetention => event.reason.clone().unwrap_or_default(),
             Action::LogGap => event.reason.clone().unwrap_or_default(),
-            Action::LogRepair => "an unfinished record was taken off the log's end".to_owned(),
+            Action::LogRepair => event.reason.clone().unwrap_or_default(),
             _other => String::new(),
         };
         if !what.is_empty() {

@@ -94,7 +94,7 @@ fn kill(running: Running, victim: Victim, delay: Duration) -> Vec<Receipt> {
 
 /// What was acknowledged since `mark` is there, whole and in its place; returns where the next round begins.
 fn check(rig: &Rig, mark: &Mark, acknowledged: &[Receipt]) -> Mark {
-    let left = Interrupted::read(&rig.log, &rig.keys()).unwrap();
+    let left = Interrupted::read(&rig.log, &[], &rig.keys()).unwrap();
     let mut reader = log::read_from(&rig.log, mark).unwrap();
     let mut hashes = Vec::new();
     let mut after = *mark;
@@ -135,7 +135,7 @@ fn close(rig: &Rig) {
     assert_eq!(verified.newest.unwrap().size, verified.summary.records);
     assert_eq!(verified.last, LastNote::Whole);
     assert!(!looks_interrupted(&rig.log).unwrap());
-    assert!(Interrupted::read(&rig.log, &rig.keys()).unwrap().is_whole());
+    assert!(Interrupted::read(&rig.log, &[], &rig.keys()).unwrap().is_whole());
 }
 
 /// A log that somebody changed is not gone on with, whatever a crash did to it: neither its reader nor its signer does.
@@ -148,7 +148,7 @@ fn a_changed_past_is_not_gone_on_with() {
     }
     close(&rig);
     leave_halves(&rig.log);
-    let left = Interrupted::read(&rig.log, &rig.keys()).unwrap();
+    let left = Interrupted::read(&rig.log, &[], &rig.keys()).unwrap();
     assert!(left.is_unfinished && !left.is_whole());
     // Another tree under the same checkpoint.
     let mut other = audit::tree::Frontier::default();
@@ -164,5 +164,5 @@ fn a_changed_past_is_not_gone_on_with() {
     let first = rig.log.join(segments::name(left.segment));
     let text = fs::read_to_string(&first).unwrap();
     fs::write(&first, text.replace("/item/", "/itam/")).unwrap();
-    assert!(Interrupted::read(&rig.log, &rig.keys()).is_err());
+    assert!(Interrupted::read(&rig.log, &[], &rig.keys()).is_err());
 }

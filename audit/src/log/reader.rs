@@ -69,7 +69,14 @@ impl Reader<Segments> {
 
 impl<S: Source> Reader<S> {
     pub(super) fn over(source: S) -> Self {
-        let summary = Summary { records: 0, first: 1, last_hash: ChainHash::START, bytes: 0, back_at: None };
+        let summary = Summary {
+            records: 0,
+            first: 1,
+            last_hash: ChainHash::START,
+            bytes: 0,
+            back_at: None,
+            repaired_at: None,
+        };
         let begins_late = source.segment() > 1;
         let state = State { summary, sandbox: None, time: String::new(), begins_late };
         let at = Position { segment: source.segment(), offset: 0 };
@@ -233,6 +240,12 @@ impl<S: Source> Reader<S> {
     }
 }
 
+/// Whether the writer itself says that something was taken off. In no text of a record does a quote stand without a stroke.
+fn is_repair(line: &[u8]) -> bool {
+    const REPAIR: &[u8] = br#","client":"audit","action":"log-repair""#;
+    line.windows(REPAIR.len()).any(|part| part == REPAIR)
+}
+
 impl State {
     fn accept(&mut self, line: &[u8]) -> Result<(), Fault> {
         let hash = chain::check(line).ok_or(Fault::Edited)?;
@@ -251,6 +264,9 @@ impl State {
         // All are of one form, in which the order of texts is that of times.
         if *link.time < *self.time {
             self.summary.back_at.get_or_insert(self.summary.records);
+        }
+        if is_repair(line) {
+            self.summary.repaired_at = Some(self.summary.records);
         }
         self.time.clear();
         self.time.push_str(link.time);

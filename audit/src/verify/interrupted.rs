@@ -42,11 +42,11 @@ pub struct Interrupted {
 }
 
 impl Interrupted {
-    /// Reads a log to its end.
+    /// Reads a log to its end, beside the `copies` of its checkpoints.
     ///
     /// # Errors
-    /// It is not what was signed, or not whole.
-    pub fn read(log: &Path, keys: &[VerifyingKey]) -> Result<Self, VerifyError> {
+    /// It is not what was signed, or not whole, or a copy knows of more than the log's own checkpoints.
+    pub fn read(log: &Path, copies: &[PathBuf], keys: &[VerifyingKey]) -> Result<Self, VerifyError> {
         let failed = |error| VerifyError::Read("the log", error);
         let numbers = segments::list(log).map_err(failed)?;
         let begun = begun(log)?;
@@ -54,15 +54,29 @@ impl Interrupted {
         let mut walk = Walk::new(&begun.frontier, &begun.mark);
         let first = walk.next(&mut reader)?;
         let sandbox = reader.sandbox().map(SandboxId::as_str);
-        let mut claims = Claims::new(log, &Elsewhere::default(), keys, sandbox)?;
+        let mut claims =
+            Claims::new(log, &Elsewhere { notes: Vec::new(), copies: copies.to_vec() }, keys, sandbox)?;
         // Without a checkpoint there is nothing that the signer could hold the tree to, and it needs no leaf.
         walk.collects = claims.is_any();
         claims.pass_below(begun.mark.sequence)?;
         walk.check(&mut reader, first, &mut claims)?;
         let (owner, records) = (walk.owner.take(), reader.summary().records);
         let note = claims.passed().map(|(_checkpoint, note)| note.to_string());
-        let Signed { newest, last: checkpoints, .. } = claims.finish()?;
+        let Signed { newest, own, last: checkpoints, .. } = claims.finish()?;
         let signed = newest.map_or(0, |newest| newest.size);
+        if signed > own.unwrap_or(0) {
+            let what =
+                "a copy of the checkpoints knows more than the log's own file: some were taken out of it";
+            return Err(VerifyError::Read(
+                "the checkpoints",
+                io::Error::new(io::ErrorKind::InvalidData, what),
+            ));
+        }
+        // Whether their removal is on a signed record only a whole log shows.
+        if begun.mark.sequence > 0 {
+            let what = "its first records were removed";
+            return Err(VerifyError::Read("the log", io::Error::new(io::ErrorKind::Unsupported, what)));
+        }
         if signed > records {
             return Err(VerifyError::Truncated { records, signed });
         }
@@ -96,16 +110,31 @@ impl Interrupted {
     /// # Errors
     /// The disk does not do it, or another writer has the log.
     pub fn settle(&self, copies: &[PathBuf]) -> io::Result<File> {
+        // Before anything is changed: what stands behind must be nobody's and nothing.
+        let behind = segments::list(&self.log)?.into_iter().filter(|number| *number > self.segment);
+        let mut empty = Vec::new();
+        for number in behind {
+            let path = self.log.join(segments::name(number));
+            let file = File::options().read(true).append(true).open(&path)?;
+            file.try_lock()?;
+            if file.metadata()?.len() > 0 {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "a segment came while the log was read",
+                ));
+            }
+            empty.push((path, file));
+        }
         let segment = self.log.join(segments::name(self.segment));
         let file = File::options().read(true).append(true).create(true).mode(0o600).open(segment)?;
         file.try_lock()?;
         for number in segments::list(&self.log)? {
-            let plain = self.log.join(segments::name(number));
-            if number > self.segment {
-                fs::remove_file(plain)?;
-            } else if number < self.segment && plain.exists() {
+            if number < self.segment && self.log.join(segments::name(number)).exists() {
                 packed::pack(&self.log, number)?;
             }
+        }
+        for (path, _locked) in empty {
+            fs::remove_file(path)?;
         }
         File::open(&self.log)?.sync_all()?;
         for file in std::iter::once(&self.log.join(super::CHECKPOINTS)).chain(copies) {

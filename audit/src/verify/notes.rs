@@ -20,7 +20,7 @@ pub enum LastNote {
 #[derive(Debug)]
 pub struct Notes {
     /// `None`: there are none, or no more.
-    source: Option<BufReader<File>>,
+    source: Option<BufReader<io::Take<File>>>,
     /// The note in hand, with the empty line behind it.
     bytes: Vec<u8>,
     number: usize,
@@ -43,7 +43,11 @@ impl Notes {
     /// It cannot be opened.
     pub fn in_file(path: &Path) -> Result<Self, VerifyError> {
         let source = match File::open(path) {
-            Ok(file) => Some(BufReader::new(file)),
+            // What comes later belongs to records that come later.
+            Ok(file) => {
+                let length = file.metadata().map_err(|error| VerifyError::Read(CHECKPOINTS, error))?.len();
+                Some(BufReader::new(file.take(length)))
+            }
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
                 None
             }

@@ -4,7 +4,7 @@
 
 use std::io::{self, Write as _};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -51,13 +51,28 @@ pub fn recover(layout: &Layout, log: &Path, keys: &[VerifyingKey]) -> Result<Rec
             "name a log in the directory of all logs; a log of one file is not gone on with",
         )
     })?;
+    // What lies elsewhere, or is a link to it, is not what this host's key is for.
+    let is_ours = std::fs::symlink_metadata(log).is_ok_and(|found| found.is_dir())
+        && log
+            .parent()
+            .is_some_and(|parent| parent.canonicalize().ok() == layout.audit().canonicalize().ok());
+    if !is_ours {
+        return Err(Failure::new(
+            format_args!("{} is no log in {}", log.display(), layout.audit().display()),
+            "name a sandbox: only logs of this host are closed",
+        ));
+    }
     if running(layout).contains(&id) {
         return Err(Failure::new(
             format_args!("{id} runs"),
             "its log is being written: nothing is to be done",
         ));
     }
-    let left = Interrupted::read(log, keys).map_err(|error| {
+    // One at a time: what another one signs meanwhile must not be signed differently.
+    let run = RunDir::create(layout, &id)?;
+    let settings = AuditSettings::load(layout)?;
+    let copies: Vec<PathBuf> = super::copies(log, &settings.signing).collect();
+    let left = Interrupted::read(log, &copies, keys).map_err(|error| {
         Failure::new(
             format_args!("{}: {}", log.display(), chain(&error)),
             "no crash does that: look at it with `openshell audit verify`, and move it away: it is evidence",
@@ -66,7 +81,17 @@ pub fn recover(layout: &Layout, log: &Path, keys: &[VerifyingKey]) -> Result<Rec
     if left.is_whole() {
         return Ok(Recovery::Whole);
     }
-    let run = RunDir::create(layout, &id)?;
+    let is_others = left.owner.as_ref().is_some_and(|(sandbox, ..)| *sandbox != id);
+    if is_others || (!settings.signing.enabled && left.signer.note.is_some()) {
+        return Err(Failure::new(
+            if is_others {
+                "the log is of another sandbox"
+            } else {
+                "the log was signed, and signing is switched off"
+            },
+            "look at it with `openshell audit verify`, and at `signing` in audit.yaml",
+        ));
+    }
     let (records, unsigned) = (left.records, left.records - left.writer.signed);
     Closing::new(layout, (log, id), run, left)?.close()?;
     Ok(Recovery::Closed { records, unsigned })

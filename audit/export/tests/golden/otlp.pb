@@ -1,9 +1,9 @@
 
-Ôà
+Ñü
 
 
 service.name
-	openshellÃà
+	openshell·û
 
 openshell.audit0.1.0—	Ë´lÏ	INFO*
 configuration allowed2$
@@ -705,4 +705,115 @@ CEF:0|forged|line	devTime=12
 the machine stopped2
 openshell.monotonic_ns´2T
 openshell.prevB
-@35692474408ae3784845da33904a340679f436cd51008cf0c5c216b2e943bf10Yk´lÏbopenshell.lifecycle
+@35692474408ae3784845da33904a340679f436cd51008cf0c5c216b2e943bf10Yk´lÏbopenshell.lifecycle∫	ÿo´lÏWARN*n
+lfile-access denied read /etc/shadow by /usr/bin/cat (neither filesystem nor the file's permissions allow it)2$
+openshell.sandbox
+test-0a1b2c3d2
+openshell.sequence2T
+openshell.hashB
+@18d371212bace46ceee9cac312013f0534d764d1928c94303a59ba085a4c5aea2
+openshell.tenant
+local2
+openshell.agent.name
+test2
+openshell.client	
+manager2
+openshell.decision
+deny2
+openshell.level
+
+filesystem2
+http.request.method
+read2
+	file.path
+/etc/shadow2
+openshell.times2)
+process.executable.path
+/usr/bin/cat2
+process.pid”2
+user.id
+10002L
+openshell.reason8
+6neither filesystem nor the file's permissions allow it2
+openshell.monotonic_nsÿ≥2T
+openshell.prevB
+@4c5b2bce3f2a3c1e8f5dd5d7ea666d2d328b4c2c994e225445af5aa2f7be8ac2Yÿo´lÏbopenshell.file-accessò	¿s´lÏ	INFO*"
+ file-access allowed write /tmp/*2$
+openshell.sandbox
+test-0a1b2c3d2
+openshell.sequence2T
+openshell.hashB
+@c107398ffd8ee08e4fb228591b9c96b990ab158f9e78681fad6c3886418b86572
+openshell.tenant
+local2
+openshell.agent.name
+test2
+openshell.client	
+manager2
+openshell.decision
+allow2
+openshell.level
+
+filesystem2
+http.request.method
+write2
+	file.path
+/tmp/*2
+openshell.timesT2K
+openshell.process.unknown.
+,process 212 was gone before it was looked at2
+openshell.monotonic_ns¿ª2T
+openshell.prevB
+@18d371212bace46ceee9cac312013f0534d764d1928c94303a59ba085a4c5aeaY¿s´lÏbopenshell.file-access‹	®w´lÏ	INFO*5
+3file-access allowed (other files, too many to list)2$
+openshell.sandbox
+test-0a1b2c3d2
+openshell.sequence2T
+openshell.hashB
+@7b42efb4c9e1c97287fc2d19840cdcb26327b7f91e4498dc64b7e23e80504dd92
+openshell.tenant
+local2
+openshell.agent.name
+test2
+openshell.client	
+manager2
+openshell.decision
+allow2
+openshell.level
+
+filesystem2
+openshell.times	23
+openshell.reason
+other files, too many to list2
+openshell.monotonic_ns®√2T
+openshell.prevB
+@c107398ffd8ee08e4fb228591b9c96b990ab158f9e78681fad6c3886418b8657Y®w´lÏbopenshell.file-access€	ê{´lÏWARN*H
+Fsystem-call denied mount by /tmp/x (process.seccomp does not allow it)2$
+openshell.sandbox
+test-0a1b2c3d2
+openshell.sequence2T
+openshell.hashB
+@0d38474315d106339633571b27ec383a8b2789f62f443de92e4d0d8cc3774c512
+openshell.tenant
+local2
+openshell.agent.name
+test2
+openshell.client	
+manager2
+openshell.decision
+deny2
+openshell.level	
+seccomp2
+http.request.method
+mount2
+openshell.times2#
+process.executable.path
+/tmp/x2
+process.pid¨2
+user.id
+100027
+openshell.reason#
+!process.seccomp does not allow it2
+openshell.monotonic_nsêÀ2T
+openshell.prevB
+@7b42efb4c9e1c97287fc2d19840cdcb26327b7f91e4498dc64b7e23e80504dd9Yê{´lÏbopenshell.system-call

@@ -332,7 +332,8 @@ fn many_words_are_asked_for_without_making_the_index_anew() {
 /// What the writer had not finished when its machine stopped.
 #[test]
 fn what_stands_before_a_fault_is_told_and_then_the_fault() {
-    let faults: [(&str, fn(&Path)); 3] = [
+    type Damage = fn(&Path);
+    let faults: [(&str, Damage); 3] = [
         ("torn", |segment| append(segment, b"{\"version\":2,\"sequen")),
         ("foreign", |segment| append(segment, b"no record\n")),
         ("cut", |segment| {

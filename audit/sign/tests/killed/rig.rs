@@ -74,7 +74,7 @@ impl Rig {
         if segments::list(&self.log).unwrap().is_empty() {
             return self.run(clients, (new_segment(&self.log, 1), 1), None);
         }
-        let left = Interrupted::read(&self.log, &self.keys()).unwrap();
+        let left = Interrupted::read(&self.log, &[], &self.keys()).unwrap();
         let segment = left.settle(&[]).unwrap();
         self.run(clients, (segment, left.segment), Some(&left))
     }

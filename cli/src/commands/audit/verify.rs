@@ -171,6 +171,11 @@ fn tell(path: &Path, verified: &Verified) {
             "record {back} is dated before the one before it: the clock was set back, or its writer dated it so"
         );
     }
+    if let Some(repaired) = summary.repaired_at {
+        println!(
+            "record {repaired} says that something was taken off the log's end, or signed only when somebody closed it: read it"
+        );
+    }
     let Some(newest) = &verified.newest else {
         println!("not signed: whoever can write the log can make it anew, and cut off its end unseen");
         return;
