@@ -146,7 +146,6 @@ impl Trail {
     pub async fn refused(&self, context: &Context, denied: &Denied<'_>) -> Result<(), TrailError> {
         let mut event = event(Action::Inference, context);
         event.decision = Some(Decision::Deny);
-        event.level = Some(LEVEL.to_owned());
         event.rule = Some(denied.code.to_owned());
         event.status = Some(denied.status);
         let known = denied.known.map(inference).unwrap_or_default();
@@ -155,7 +154,7 @@ impl Trail {
             Some(place) => at(place, refused),
             None => refused,
         });
-        event.level = denied.outside.map(|_place| REGION.to_owned());
+        event.level = Some(if denied.outside.is_some() { REGION } else { LEVEL }.to_owned());
         event.reason = denied.outside.map(outside);
         append(&self.writer, &event).await
     }
