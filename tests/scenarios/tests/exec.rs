@@ -183,9 +183,9 @@ fn a_signal_goes_to_the_command_and_the_agents_end_ends_it() {
 /// other process of the sandbox more than it has.
 #[test]
 fn what_the_agent_moves_gets_a_command_no_more_files() {
-    let script =
-        "cd /home/agent && mv p q && ln -s / p && ls -l /home/agent >&2; ls /; echo ready; read end; exit 0";
-    let mut started = Session::new("tiny").script(script).yaml("workdir: /home/agent/p").start();
+    // The working directory itself is a mount, which nobody can move; what it lies in is not.
+    let script = "cd /home/agent && mv d q && mkdir d && ln -s / d/p && ls -l d >&2; ls /; echo ready; read end; exit 0";
+    let mut started = Session::new("tiny").script(script).yaml("workdir: /home/agent/d/p").start();
     let mut output = BufReader::new(started.child.stdout.take().expect("it is piped"));
     let mut line = String::new();
     output.read_line(&mut line).expect("it can be read");
