@@ -173,7 +173,8 @@ pub fn looks_interrupted(log: &Path) -> Result<bool, VerifyError> {
     let Ok(record) = serde_json::from_slice::<Record>(line) else { return Ok(true) };
     let newest = newest_note(log)?;
     let covered = newest.and_then(|note| crate::checkpoint::Checkpoint::parse(note.text()).ok());
-    Ok(covered.is_some_and(|covered| covered.size < record.sequence))
+    // Without any: nobody signs here, or somebody was stopped in the first second.
+    Ok(covered.is_none_or(|covered| covered.size < record.sequence))
 }
 
 /// The last segment with something in it. If it is a packed one, its end is none of a record.

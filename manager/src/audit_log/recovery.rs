@@ -78,7 +78,8 @@ pub fn recover(layout: &Layout, log: &Path, keys: &[VerifyingKey]) -> Result<Rec
             "no crash does that: look at it with `openshell audit verify`, and move it away: it is evidence",
         )
     })?;
-    if left.is_whole() {
+    let is_never_signed = settings.signing.enabled && left.signer.note.is_none() && left.records > 0;
+    if left.is_whole() && !is_never_signed {
         return Ok(Recovery::Whole);
     }
     let is_others = left.owner.as_ref().is_some_and(|(sandbox, ..)| *sandbox != id);
