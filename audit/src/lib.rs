@@ -16,6 +16,7 @@ pub mod checkpoint;
 pub mod client;
 pub mod log;
 pub mod pattern;
+pub mod policies;
 pub mod record;
 pub mod text;
 pub mod tree;

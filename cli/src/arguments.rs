@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use audit::{
-    Audit, CountedBy, Evidence, Export, Keys, Log, Query, Report, SurfaceName, Timestamp, Verdict, Verify,
-    Watch, Witnesses,
+    Audit, CountedBy, Evidence, Export, Keys, Log, Query, Report, ShowRecord, SurfaceName, Timestamp,
+    Verdict, Verify, Watch, Witnesses,
 };
 pub(crate) use inference::{Classify, Inference};
 pub(crate) use policy::{Check, Diff, Explain, Import, Learn, Policy, ReportForm, Set, Show, Test};

@@ -4,12 +4,15 @@
 
 #[path = "recover/host.rs"]
 mod host;
+#[path = "recover/left.rs"]
+mod left;
 
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
 
-use host::{Host, LOG, append};
+use host::Host;
+use left::{LOG, append};
 
 impl Host {
     /// With a log that is signed to its end.

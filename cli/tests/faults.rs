@@ -2,12 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a broken test is a failed test")]
 
+#[path = "recover/chained.rs"]
+mod chained;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use audit::ChainHash;
+use chained::chained;
 use tempfile::TempDir;
 
 const GOOD: &str = "good-0a1b2c3d";
@@ -18,14 +21,10 @@ const BAD: &str = "bad-0a1b2c3d";
 fn log(state: &Path, sandbox: &str, path: &str, behind: &str) {
     let directory = state.join("openshell/audit").join(sandbox);
     fs::create_dir_all(&directory).unwrap();
-    let (mut text, mut prev) = (String::new(), ChainHash::START);
-    for sequence in 1..=3 {
-        let line = format!(
-            r#"{{"version":2,"sequence":{sequence},"time":"2026-11-29T05:20:47.00000{sequence}Z","monotonic_ns":{sequence},"tenant":"local","sandbox":"{sandbox}","agent":"test","client":"proxy","action":"network-request","object":{{"host":"h.example","port":443,"method":"GET","path":"{path}"}},"decision":"allow","prev":"{prev}"}}"#
-        );
-        prev = audit::chain::digest(line.as_bytes());
-        text += &format!("{},\"hash\":\"{prev}\"}}\n", line.strip_suffix('}').unwrap());
-    }
+    let event = format!(
+        r#""client":"proxy","action":"network-request","object":{{"host":"h.example","port":443,"method":"GET","path":"{path}"}},"decision":"allow""#
+    );
+    let text = chained(sandbox, std::iter::repeat_n(event, 3));
     fs::write(directory.join("000001.jsonl"), text + behind).unwrap();
 }
 

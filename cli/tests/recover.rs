@@ -4,10 +4,13 @@
 
 #[path = "recover/host.rs"]
 mod host;
+#[path = "recover/left.rs"]
+mod left;
 
 use std::fs;
 
-use host::{Host, LOG, append};
+use host::Host;
+use left::{LOG, append};
 
 #[test]
 fn what_a_crash_left_is_closed_once_and_verifies() {

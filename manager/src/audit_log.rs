@@ -71,6 +71,11 @@ impl AuditLog {
         &self.settings
     }
 
+    /// The manager's end of the writer's socket, and of what is kept beside its records.
+    pub(crate) fn recorder(&self, writer: UnixStream) -> io::Result<Recorder> {
+        Recorder::new(writer, self.directory.clone(), self.settings.log.on_full)
+    }
+
     /// Looks at what is written from now on; `noticed` is told.
     pub(crate) fn watch(&self, noticed: impl Fn(Noticed) + Send + 'static) {
         watching::watch(self.directory.clone(), self.settings.detections.clone(), noticed);

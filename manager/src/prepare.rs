@@ -211,13 +211,13 @@ impl Prepared {
     pub(crate) fn launch(&mut self, layout: &Layout, events: &Events) -> Result<Launched, Failure> {
         let (machine, console) = self.launch_machine(layout, events)?;
         let mut clients = Vec::new();
-        let recorder =
-            Recorder::new(client(&mut clients, MANAGER)?).map_err(|error| socket_failure(&error))?;
+        let own = client(&mut clients, MANAGER)?;
         let router = self.launch_router(layout, events, &mut clients)?;
         let (ear, voice) = UnixStream::pair().map_err(|error| socket_failure(&error))?;
         let given = (std::mem::take(&mut self.inbound), std::mem::take(&mut self.credentials));
         let proxy = self.launch_proxy(layout, events, (&mut clients, ear), given)?;
         let (audit, sign, log) = self.launch_audit(layout, events, clients)?;
+        let recorder = log.recorder(own).map_err(|error| socket_failure(&error))?;
         let voice = self.network.is_some().then_some(voice);
         let other = voice.as_ref().map(UnixStream::try_clone).transpose();
         let other = other.map_err(|error| socket_failure(&error))?;

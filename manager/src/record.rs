@@ -5,6 +5,7 @@ mod observed;
 
 use std::io;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use audit::client::Blocking;
@@ -15,6 +16,7 @@ use wire::confinement::Confinement;
 use wire::id::PolicyVersion;
 use wire::proposal::{Proposal, Terms};
 
+use crate::audit_settings::FullSetting;
 use crate::failure::{ExitStatus, Failure, chain};
 use crate::spec::Spec;
 
@@ -33,13 +35,31 @@ pub(crate) struct Approval {
 
 /// The manager's end of the log.
 #[derive(Debug)]
-pub(crate) struct Recorder(Blocking);
+pub(crate) struct Recorder {
+    writer: Blocking,
+    /// The log's directory, for what records name by a digest.
+    log: PathBuf,
+    on_full: FullSetting,
+}
 
 impl Recorder {
-    pub(crate) fn new(writer: UnixStream) -> io::Result<Self> {
+    pub(crate) fn new(writer: UnixStream, log: PathBuf, on_full: FullSetting) -> io::Result<Self> {
         writer.set_read_timeout(Some(PATIENCE))?;
         writer.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self(Blocking::new(writer)))
+        Ok(Self { writer: Blocking::new(writer), log, on_full })
+    }
+
+    /// Keeps the text of a policy that the next record names: a digest alone tells nobody who allowed what.
+    pub(crate) fn keep(&self, policy: &str) -> Result<(), Failure> {
+        match audit::policies::keep(&self.log, policy) {
+            Err(full) if self.on_full == FullSetting::Degrade && audit::writer::is_full(&full) => Ok(()),
+            kept => kept.map_err(|error| {
+                Failure::new(
+                    format_args!("the text of the policy cannot be kept with the audit log: {error}"),
+                    "free some space on its disk: a policy that nobody could look up later does not take effect",
+                )
+            }),
+        }
     }
 
     /// What the sandbox is made from, before the guest is told what to become. `network` is the policy that the proxy is given.
@@ -51,6 +71,8 @@ impl Recorder {
     ) -> Result<(), Failure> {
         let digest = |text: &str| Digest::of_bytes(text.as_bytes()).to_string();
         let confinement = serde_json::to_string(confinement).expect("a confinement of plain fields is JSON");
+        self.keep(&confinement)?;
+        network.map_or(Ok(()), |network| self.keep(network))?;
         let configuration = Configuration {
             sha256: digest(&spec.text()?),
             source: Some(spec.file.display().to_string()),
@@ -179,7 +201,7 @@ impl Recorder {
     }
 
     fn try_record(&mut self, event: &Event) -> Result<Appended, Failure> {
-        self.0.append(event).map_err(|error| {
+        self.writer.append(event).map_err(|error| {
             Failure::new(
                 format_args!("the audit log cannot be written: {}", chain(&error)),
                 "free some space: without a log nothing runs",

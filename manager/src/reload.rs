@@ -243,6 +243,7 @@ impl Reload {
             source: cutoff.source.clone(),
             uid: cutoff.uid,
         };
+        recorder.keep(&network.text)?;
         recorder.policy_change(change.clone(), (Decision::Allow, why))?;
         self.last = network.version;
         say(proxy, &network.command()).map_err(|error| not_cut_off(&error))?;
@@ -302,6 +303,7 @@ impl Reload {
             ));
         }
         let ended = self.ending("the operator has set another policy");
+        recorder.keep(&network.text)?;
         recorder.policy_change(change.clone(), (Decision::Allow, approval::ends(&ended)))?;
         let asked = AskedBy::Operator(reply.clone());
         self.send(Pending { network, change: change.clone(), asked, approving: None, ended })

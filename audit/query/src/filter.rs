@@ -10,6 +10,8 @@ pub use audit::pattern::Pattern;
 /// Conditions on a record; an empty list asks for nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
+    /// One of these numbers.
+    pub record: Vec<u64>,
     /// Not before: RFC 3339, UTC, microseconds, as records have it.
     pub since: Option<String>,
     /// Before.
@@ -57,7 +59,8 @@ impl Filter {
     pub fn matches(&self, record: &Record) -> bool {
         let event = &record.event;
         let object = event.object.as_ref();
-        self.is_in_time(&record.time)
+        (self.record.is_empty() || self.record.contains(&record.sequence))
+            && self.is_in_time(&record.time)
             && self.decision.is_none_or(|decision| event.decision == Some(decision))
             && (self.action.is_empty() || self.action.contains(&event.action))
             && self.flow.is_none_or(|flow| event.flow.is_some_and(|of| of.0 == flow))

@@ -30,6 +30,13 @@ pub fn later(moment: &str, by: std::time::Duration) -> Option<String> {
     moment.checked_add(SignedDuration::try_from(by).ok()?).ok().map(|moment| written(&moment))
 }
 
+/// The moment so much before one that a record has; `None`: there is none.
+#[must_use]
+pub fn earlier(moment: &str, by: std::time::Duration) -> Option<String> {
+    let moment: Timestamp = moment.parse().ok()?;
+    moment.checked_sub(SignedDuration::try_from(by).ok()?).ok().map(|moment| written(&moment))
+}
+
 /// Now, in the zone of this machine.
 #[must_use]
 pub fn now(utc: bool) -> ZonedDateTime {

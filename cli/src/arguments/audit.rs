@@ -22,6 +22,9 @@ pub(crate) enum Audit {
         /// Go on with what comes, until interrupted.
         #[arg(short, long)]
         follow: bool,
+        /// Times are shown in UTC instead of this machine's zone.
+        #[arg(long)]
+        utc: bool,
         #[command(flatten)]
         output: Output,
     },
@@ -35,6 +38,8 @@ pub(crate) enum Audit {
     FeedSchema,
     /// Find records: what was done, by whom, when, who allowed it.
     Query(Box<Query>),
+    /// Print one record whole, with those of the same request, the policy that decided it, its rule, and who put it in force.
+    Show(ShowRecord),
     /// Hand records to other systems: once, or as they come to every export of audit.yaml.
     Export(Export),
     /// Check that no record was changed, reordered, removed or cut off, and that all is what was signed; exit code 1 if not.
@@ -167,6 +172,9 @@ pub(crate) struct Query {
     /// The same, as an option.
     #[arg(long)]
     pub(crate) sandbox: Vec<String>,
+    /// Number in its log.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) record: Vec<u64>,
     /// Not before this time: `2026-11-24T15:14:00Z`, `2026-11-24 15:14`, `Tuesday 3:14 PM`, `yesterday`, `2h ago`.
     #[arg(long, value_name = "TIME")]
     pub(crate) since: Option<String>,
@@ -260,6 +268,30 @@ pub(crate) struct Query {
     pub(crate) output: Output,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct ShowRecord {
+    /// The record's number, or SANDBOX/NUMBER as answers of `query` have it.
+    pub(crate) record: String,
+    /// The sandbox, or the path of its log; without it, the newest log.
+    pub(crate) sandbox: Option<String>,
+    /// Print the text of the policy instead, checked against the digest that the log has of it.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) policy: bool,
+    /// Times are shown in UTC instead of this machine's zone.
+    #[arg(long)]
+    pub(crate) utc: bool,
+    /// Verify the log as well: chain, tree and signatures; exit code 1 if it is not proven. No index is asked.
+    #[arg(long)]
+    pub(crate) prove: bool,
+    #[command(flatten)]
+    pub(crate) evidence: Evidence,
+    /// Read the log itself: slower, and an index that somebody edited can hide nothing.
+    #[arg(long)]
+    pub(crate) no_index: bool,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
 /// What is counted apart.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum CountedBy {
@@ -304,6 +336,9 @@ pub(crate) struct Watch {
     /// Look for findings again, with the present settings, instead of showing those that were recorded.
     #[arg(long)]
     pub(crate) detect: bool,
+    /// Times are shown in UTC instead of this machine's zone.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) utc: bool,
     /// Only this: agent-input, agent-output, agent-behaviour or finding. Can be given more than once.
     #[arg(long, value_name = "SURFACE", value_enum)]
     pub(crate) surface: Vec<SurfaceName>,

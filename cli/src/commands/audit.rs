@@ -7,10 +7,12 @@ mod keys;
 mod line;
 mod ls;
 mod named;
+mod policies;
 mod prove;
 mod query;
 mod recover;
 mod report;
+mod show;
 mod tail;
 mod timestamp;
 mod verify;
@@ -25,6 +27,7 @@ use std::path::{Path, PathBuf};
 use audit::checkpoint::Note;
 use audit::log::LogError;
 use audit_export::format::printable;
+use audit_query::{Found, SearchError};
 use manager::failure::{Failure, chain};
 use manager::layout::Layout;
 
@@ -35,16 +38,18 @@ use named::{logs, named, named_or_newest, no_log, path};
 pub(super) fn run(command: Audit, layout: &Layout) -> Result<u8, Failure> {
     match command {
         Audit::Ls(output) => ls::ls(layout, output).map_err(unanswered),
-        Audit::Tail { logs, lines, follow, output } => {
+        Audit::Tail { logs, lines, follow, utc, output } => {
+            let shown = tail::Shown { output, utc };
             let paths = named_or_newest(&logs, layout).map_err(unanswered)?;
             if follow {
-                tail::follow(&paths, lines, output).map_err(unanswered)
+                tail::follow(&paths, lines, shown).map_err(unanswered)
             } else {
-                Ok(tail::tail(&paths, lines, output))
+                Ok(tail::tail(&paths, lines, shown))
             }
         }
         Audit::Export(export) => export::run(&export, layout).map_err(unanswered),
         Audit::Query(query) => query::query(&query, layout).map_err(unanswered),
+        Audit::Show(typed) => show::run(&typed, layout).map_err(unanswered),
         Audit::Verify(typed) => verify::run(&typed, layout).map_err(unanswered),
         Audit::Timestamp(typed) => timestamp::run(&typed, layout).map_err(unanswered),
         Audit::Recover { logs, keys } => {
@@ -126,6 +131,20 @@ struct Faults(BTreeMap<PathBuf, String>);
 impl Faults {
     fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The records alone; what is wrong with logs is kept, to be told behind them.
+    fn passed(
+        &mut self,
+        found: impl Iterator<Item = Result<Found, SearchError>>,
+    ) -> impl Iterator<Item = Found> {
+        found.filter_map(|found| match found {
+            Ok(found) => Some(found),
+            Err(SearchError::Log(log, fault)) => {
+                self.extend([(log, fault)]);
+                None
+            }
+        })
     }
 
     /// Tells them, and returns the exit code.

@@ -1,14 +1,10 @@
 //! A user's directories with a log in them, and the real program.
 
 use std::fs;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
-
-/// A log of one record of every kind.
-pub(crate) const LOG: &str = include_str!("../../../audit/export/tests/golden/records.jsonl");
 
 pub(crate) struct Host(pub(crate) TempDir);
 
@@ -44,8 +40,4 @@ impl Host {
         assert_eq!(output.status.code(), Some(0), "{arguments:?}: {said}{error}");
         said
     }
-}
-
-pub(crate) fn append(file: &Path, text: &str) {
-    fs::File::options().append(true).create(true).open(file).unwrap().write_all(text.as_bytes()).unwrap();
 }

@@ -3,6 +3,7 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, SystemTime};
 
 use super::*;
+use crate::audit_settings::FullSetting;
 use crate::unit::Mebibytes;
 
 struct Host {
@@ -52,7 +53,7 @@ fn recorder_that(answers: Vec<u8>) -> (Recorder, std::thread::JoinHandle<Vec<Str
         }
         heard
     });
-    (Recorder::new(ours).unwrap(), heard)
+    (Recorder::new(ours, PathBuf::from("/nonexistent"), FullSetting::Deny).unwrap(), heard)
 }
 
 fn make_old(path: &Path, days: u64) {

@@ -115,6 +115,7 @@ impl Reload {
             source: said.join("; "),
             uid: rustix::process::getuid().as_raw(),
         };
+        recorder.keep(&network.text)?;
         recorder.policy_change(change.clone(), (Decision::Allow, None))?;
         self.send(Pending { network, change, asked: AskedBy::End, approving: None, ended: ended.to_vec() })
     }
@@ -193,6 +194,7 @@ impl Reload {
         let grants = [self.in_force.grants.as_slice(), &[grant]].concat();
         let network = Network { grants, ..network };
         approval.change.new = Some(network.edition());
+        recorder.keep(&network.text)?;
         recorder.approval(approval, (Decision::Allow, None))?;
         let approving = Approving { approval: approval.clone(), terms, rule: shown };
         self.send(Pending {

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 use wire::id::PolicyVersion;
 
+use crate::audit_settings::FullSetting;
+
 use super::*;
 
 const STARTED_WITH: &str = "version: 1\nfilesystem: {read: [/opt]}\nnetwork: []\n";
@@ -21,6 +23,8 @@ struct Scene {
     recorder: Recorder,
     proxy: BufReader<UnixStream>,
     records: Arc<Mutex<Vec<Value>>>,
+    /// Where policies are kept.
+    log: tempfile::TempDir,
 }
 
 impl Scene {
@@ -28,12 +32,14 @@ impl Scene {
         let (proxy, ear) = UnixStream::pair().unwrap();
         ear.set_nonblocking(true).unwrap();
         let (writer, client) = UnixStream::pair().unwrap();
+        let log = tempfile::tempdir().unwrap();
         let workspace = Workspace { own: Vec::new(), shared: Vec::new() };
         let document = Document::parse(STARTED_WITH, "agent.yaml").unwrap();
         Self {
             reload: Reload::new(&sandbox(), (document, workspace), Some("version: 1\n"), Some(proxy))
                 .unwrap(),
-            recorder: Recorder::new(client).unwrap(),
+            recorder: Recorder::new(client, log.path().to_owned(), FullSetting::Deny).unwrap(),
+            log,
             proxy: BufReader::new(ear),
             records: record(writer),
         }
@@ -52,6 +58,12 @@ impl Scene {
         let (reply, answer) = Reply::channel();
         self.reload.asked(Asked { ask: Ask::Quarantine, uid: 7, reply }, &mut self.recorder).unwrap();
         answer
+    }
+
+    /// Nobody takes records any more.
+    fn lose_the_writer(&mut self) {
+        let (_gone, client) = UnixStream::pair().unwrap();
+        self.recorder = Recorder::new(client, self.log.path().to_owned(), FullSetting::Deny).unwrap();
     }
 
     /// What the proxy is told.
@@ -88,6 +100,20 @@ impl Scene {
 }
 
 /// Takes every record.
+/// Whatever a scene was: the text of each policy that a record puts in force can be looked up.
+impl Drop for Scene {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let set = self.records().into_iter().filter(|record| record["decision"] == "allow");
+        for digest in set.map(|record| record["policy_change"]["new"]["sha256"].clone()) {
+            let Some(digest) = digest.as_str() else { continue };
+            audit::policies::read(self.log.path(), &digest.parse().unwrap()).unwrap();
+        }
+    }
+}
+
 fn record(mut writer: UnixStream) -> Arc<Mutex<Vec<Value>>> {
     let records = Arc::new(Mutex::new(Vec::new()));
     let shared = Arc::clone(&records);
@@ -178,11 +204,19 @@ fn what_the_proxy_refuses_leaves_the_old_policy_and_its_number_is_gone() {
 }
 
 #[test]
+fn what_cannot_be_kept_is_neither_recorded_nor_applied() {
+    let mut scene = Scene::new();
+    std::fs::remove_dir(scene.log.path()).unwrap();
+    let Answer::Refused { cause, .. } = scene.set(CLOSED).try_recv().unwrap() else { panic!("taken") };
+    assert!(cause.contains("cannot be kept"), "{cause}");
+    assert_eq!((scene.told(), scene.in_force().version), (None, PolicyVersion(1)));
+    std::fs::create_dir(scene.log.path()).unwrap();
+}
+
+#[test]
 fn what_cannot_be_recorded_is_not_applied() {
     let mut scene = Scene::new();
-    let (gone, client) = UnixStream::pair().unwrap();
-    drop(gone);
-    scene.recorder = Recorder::new(client).unwrap();
+    scene.lose_the_writer();
     let Answer::Refused { cause, .. } = scene.set(CLOSED).try_recv().unwrap() else { panic!("taken") };
     assert!(cause.contains("audit log"), "{cause}");
     assert_eq!((scene.told(), scene.in_force().version), (None, PolicyVersion(1)));

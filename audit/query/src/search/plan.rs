@@ -27,6 +27,10 @@ impl Plan {
         if let Some(last) = last {
             plan.conditions.push(format!("sequence {} {last}", if newest_first { '<' } else { '>' }));
         }
+        if !filter.record.is_empty() {
+            let numbers = filter.record.iter().filter_map(|number| i64::try_from(*number).ok());
+            plan.conditions.push(format!("sequence IN ({})", list(numbers)));
+        }
         plan.time(connection, (filter.since.as_deref(), filter.until.as_deref()))?;
         match filter.decision {
             Some(Decision::Deny) => plan.conditions.push("kind % 4 = 2".to_owned()),

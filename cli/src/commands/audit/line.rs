@@ -42,6 +42,12 @@ pub(super) fn line(record: &Record) -> String {
     printable(&words.join("  ")).into_owned()
 }
 
+/// The same with its number in its log, by which `openshell audit show` and `prove` take it, and its time as `shown`.
+pub(super) fn numbered(record: &Record, shown: impl Fn(&str) -> String) -> String {
+    let rest = line(record);
+    format!("{}  {}/{}{}", shown(&record.time), record.sandbox, record.sequence, &rest[record.time.len()..])
+}
+
 /// A record as it stands in the log, with what could drive a terminal as escapes of JSON's: it means the same. To the byte, as its
 /// hash is of it, `openshell audit export` gives it.
 pub(super) fn json(as_written: &[u8]) -> String {

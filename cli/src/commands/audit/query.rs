@@ -2,7 +2,6 @@
 
 mod count;
 mod csv;
-mod policies;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -11,13 +10,13 @@ use std::time::Duration;
 use audit::{Action, Decision};
 use audit_query::filter::Pattern;
 use audit_query::moment::{self, NotAMoment};
-use audit_query::{Filter, Found, How, Index, SearchError, merged, search};
+use audit_query::{Filter, Found, How, Index, merged, search};
 use manager::failure::Failure;
 use manager::layout::Layout;
 
 use super::evidence::Judge;
-use super::line::{json, line};
-use super::{Faults, logs, named, no_log, verify};
+use super::line::{json, numbered};
+use super::{Faults, logs, named, no_log, policies, verify};
 use crate::arguments::{Query, Verdict};
 
 /// How long `--at` is.
@@ -36,7 +35,7 @@ pub(super) fn query(query: &Query, layout: &Layout) -> Result<u8, Failure> {
     let how = if query.no_index || query.prove { How::Scan } else { How::Index };
     let searches = logs.iter().map(|log| search(log.clone(), filter.clone(), (how, query.reverse)));
     let mut faults = Faults::default();
-    let found = whole(merged(searches.collect(), query.reverse), &mut faults);
+    let found = faults.passed(merged(searches.collect(), query.reverse));
     let found = found.take(query.limit.unwrap_or(usize::MAX));
     if query.count {
         count::print(found, query.by);
@@ -53,20 +52,6 @@ pub(super) fn query(query: &Query, layout: &Layout) -> Result<u8, Failure> {
     }
     let code = faults.told();
     if query.prove { Ok(code.max(proved(query, layout, &logs)?)) } else { Ok(code) }
-}
-
-/// The records alone; what is wrong with logs is kept, to be told behind them.
-fn whole(
-    found: impl Iterator<Item = Result<Found, SearchError>>,
-    faults: &mut Faults,
-) -> impl Iterator<Item = Found> {
-    found.filter_map(|found| match found {
-        Ok(found) => Some(found),
-        Err(SearchError::Log(log, fault)) => {
-            faults.extend([(log, fault)]);
-            None
-        }
-    })
 }
 
 /// The logs that were named, or all.
@@ -95,6 +80,7 @@ fn filter(query: &Query) -> Result<Filter, Failure> {
     }
     let patterns = |texts: &[String]| texts.iter().map(|text| Pattern::from(text.as_str())).collect();
     Ok(Filter {
+        record: query.record.clone(),
         since,
         until,
         decision: query.decision.map(|verdict| match verdict {
@@ -145,9 +131,7 @@ fn print(query: &Query, found: impl Iterator<Item = Found>, policies: &mut polic
             csv::row(&record)
         } else {
             policies.add(&record);
-            let shown = moment::shown(&record.time, &now);
-            let rest = line(&record);
-            format!("{shown}  {}/{}{}", record.sandbox, record.sequence, &rest[record.time.len()..])
+            numbered(&record, |time| moment::shown(time, &now))
         };
         if writeln!(out, "{text}").is_err() {
             return false;

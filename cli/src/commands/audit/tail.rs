@@ -6,26 +6,26 @@ use std::path::{Path, PathBuf};
 
 use audit::Record;
 use audit::log::{self, Follow, LogError};
+use audit_query::moment;
 use manager::failure::Failure;
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::Faults;
-use super::line::{json, line};
+use super::line::{json, numbered};
 use crate::arguments::Output;
 
 /// How records are shown.
 #[derive(Clone, Copy)]
-struct Shown {
-    output: Output,
-    /// Whether each line says whose it is: there is more than one log.
-    is_one_of_many: bool,
+pub(super) struct Shown {
+    pub(super) output: Output,
+    /// Times in UTC instead of this machine's zone.
+    pub(super) utc: bool,
 }
 
 /// The last lines of a log, each with the time of its record.
 type Last = VecDeque<(String, String)>;
 
-pub(super) fn tail(paths: &[PathBuf], lines: usize, output: Output) -> u8 {
-    let shown = Shown { output, is_one_of_many: paths.len() > 1 };
+pub(super) fn tail(paths: &[PathBuf], lines: usize, shown: Shown) -> u8 {
     let (mut all, mut faults) = (Vec::new(), Faults::default());
     for path in paths {
         let (last, fault) = last(path, lines, shown);
@@ -38,8 +38,7 @@ pub(super) fn tail(paths: &[PathBuf], lines: usize, output: Output) -> u8 {
 }
 
 /// Prints the last records, then each as it comes, until the user has enough, or until no log is left that can be read.
-pub(super) fn follow(paths: &[PathBuf], lines: usize, output: Output) -> Result<u8, Failure> {
-    let shown = Shown { output, is_one_of_many: paths.len() > 1 };
+pub(super) fn follow(paths: &[PathBuf], lines: usize, shown: Shown) -> Result<u8, Failure> {
     let (mut follows, mut all, mut faults) = (Vec::new(), Vec::new(), Faults::default());
     for path in paths {
         let mut last = VecDeque::new();
@@ -146,8 +145,11 @@ impl Shown {
     fn line(self, record: &Record, as_written: &[u8]) -> String {
         match self {
             Self { output: Output { json: true }, .. } => json(as_written),
-            Self { is_one_of_many: true, .. } => format!("{}  {}", record.sandbox, line(record)),
-            Self { .. } => line(record),
+            Self { utc, .. } => {
+                // Made anew for each: following may go on over a change of the zone's hour.
+                let now = moment::now(utc);
+                numbered(record, |time| moment::shown(time, &now))
+            }
         }
     }
 }

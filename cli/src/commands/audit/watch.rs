@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use audit::log::Follow;
 use audit::{Action, Record};
+use audit_query::moment;
 use audit_watch::{Detector, FeedEvent, Surface};
 use manager::audit_settings::AuditSettings;
 use manager::failure::Failure;
 use manager::layout::Layout;
 
 use super::bad_log;
-use super::line::line;
+use super::line::numbered;
 use crate::arguments::{Output, SurfaceName, Watch};
 
 /// How long one wait is; it ends sooner when something comes.
@@ -74,7 +75,10 @@ impl Printer<'_> {
         records.retain(|record| self.is_asked_for(record));
         let shown = |record: Record| match self.typed.output {
             Output { json: true } => FeedEvent::from(record).to_json(),
-            Output { json: false } => line(&record),
+            Output { json: false } => {
+                let now = moment::now(self.typed.utc);
+                numbered(&record, |time| moment::shown(time, &now))
+            }
         };
         records.into_iter().map(shown).collect()
     }

@@ -307,9 +307,7 @@ fn nothing_is_granted_that_cannot_be_recorded() {
     let mut scene = Scene::new();
     scene.propose(1);
     scene.look_at_all();
-    let (gone, client) = UnixStream::pair().unwrap();
-    drop(gone);
-    scene.recorder = Recorder::new(client).unwrap();
+    scene.lose_the_writer();
     let answer = scene.approve(1, AskedTerms::Once);
     scene.refuses(&answer, "audit log");
     assert_eq!(scene.standing(1), Standing::Pending);
@@ -359,9 +357,7 @@ fn what_cannot_be_taken_back_ends_the_sandbox() {
     let mut scene = Scene::new();
     scene.propose(1);
     scene.approved(1, AskedTerms::For(HOUR));
-    let (gone, client) = UnixStream::pair().unwrap();
-    drop(gone);
-    scene.recorder = Recorder::new(client).unwrap();
+    scene.lose_the_writer();
     let failure = scene.look(later(u64::from(HOUR))).unwrap_err();
     assert!(failure.cause.contains("could not be taken back, and the sandbox was stopped"), "{failure:?}");
 }
