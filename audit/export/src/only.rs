@@ -19,6 +19,12 @@ impl Only {
         is_one_of(sandbox, self.sandboxes.as_deref())
     }
 
+    /// Whether it is for one tenant's records or another's.
+    #[must_use]
+    pub fn is_for_every_tenant(&self) -> bool {
+        self.tenants.is_none()
+    }
+
     /// Whether it is for this record.
     #[must_use]
     pub fn is_for(&self, record: &Record) -> bool {

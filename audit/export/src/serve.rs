@@ -38,6 +38,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::{Accept, TlsAcceptor};
 
+use crate::only::Only;
 use crate::sink::TlsError;
 use generated::feed_server::FeedServer;
 use subscription::Logs;
@@ -93,11 +94,11 @@ enum Listener {
 }
 
 impl Server {
-    /// Listens for clients of the feed over the logs in `logs`.
+    /// Listens for clients of the feed over the logs in `logs`, of which they get what `only` says: every client the same.
     ///
     /// # Errors
     /// The address cannot be had, or the files of TLS cannot be used.
-    pub async fn bind(address: Address, logs: &Path) -> Result<Self, ServeError> {
+    pub async fn bind(address: Address, logs: &Path, only: Only) -> Result<Self, ServeError> {
         let listener = match address {
             Address::Unix(path) => {
                 let socket = unix(&path);
@@ -112,7 +113,7 @@ impl Server {
         };
         let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
         let strangers = Arc::new(Semaphore::new(MOST_STRANGERS));
-        Ok(Self { listener, feed: FeedServer::new(Logs::new(logs)), places, strangers })
+        Ok(Self { listener, feed: FeedServer::new(Logs::new(logs, only)), places, strangers })
     }
 
     /// The port that it got, if it has one.

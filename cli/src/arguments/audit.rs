@@ -346,6 +346,12 @@ pub(crate) struct Watch {
     /// ADDRESS:PORT.
     #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["sandbox", "from_start", "once", "detect", "surface", "json"])]
     pub(crate) grpc: Option<String>,
+    /// With --grpc: serve only records of this tenant; `*` is any text. Can be given more than once.
+    #[arg(long = "tenant", value_name = "TENANT", requires = "grpc")]
+    pub(crate) tenants: Vec<String>,
+    /// With --grpc: serve only records of this sandbox, in the same way.
+    #[arg(long = "only", value_name = "SANDBOX", requires = "grpc")]
+    pub(crate) sandboxes: Vec<String>,
     /// With --grpc ADDRESS:PORT: our certificate.
     #[arg(long, value_name = "FILE", requires = "grpc")]
     pub(crate) certificate: Option<PathBuf>,

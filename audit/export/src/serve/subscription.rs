@@ -26,6 +26,7 @@ use super::generated::watch_response::Kind;
 use super::generated::{Delayed, Event, Halted, Lost, Start, Surface, WatchRequest, WatchResponse};
 use crate::Pace;
 use crate::logs::{self, Changes, Log};
+use crate::only::Only;
 use crate::records::Records;
 
 /// Events that wait for the client.
@@ -41,12 +42,13 @@ const MOST_NAMED: usize = 1024;
 #[derive(Debug)]
 pub(super) struct Logs {
     root: PathBuf,
+    only: Only,
     calls: Arc<Semaphore>,
 }
 
 impl Logs {
-    pub(super) fn new(root: &Path) -> Self {
-        Self { root: root.to_owned(), calls: Arc::new(Semaphore::new(MOST_CALLS)) }
+    pub(super) fn new(root: &Path, only: Only) -> Self {
+        Self { root: root.to_owned(), only, calls: Arc::new(Semaphore::new(MOST_CALLS)) }
     }
 }
 
@@ -59,8 +61,14 @@ impl Feed for Logs {
         let full = |_closed| Status::resource_exhausted("16 calls are being served; end one of them first");
         let call = Arc::clone(&self.calls).try_acquire_owned().map_err(full)?;
         let (to, events) = mpsc::channel(WAITING);
-        let mut subscription =
-            Subscription { root: self.root.clone(), wanted, places: BTreeMap::new(), to: to.clone() };
+        let mut subscription = Subscription {
+            root: self.root.clone(),
+            only: self.only.clone(),
+            served: BTreeSet::new(),
+            wanted,
+            places: BTreeMap::new(),
+            to: to.clone(),
+        };
         tokio::spawn(async move {
             let _until_it_ends = call;
             tokio::select! {
@@ -120,6 +128,9 @@ impl TryFrom<WatchRequest> for Wanted {
 /// A call that goes on.
 struct Subscription {
     root: PathBuf,
+    only: Only,
+    /// The logs that are known to be of the tenants that are served.
+    served: BTreeSet<String>,
     wanted: Wanted,
     places: BTreeMap<String, Place>,
     to: mpsc::Sender<Result<WatchResponse, Status>>,
@@ -179,7 +190,8 @@ impl Subscription {
                 () = until(next) => continue,
             };
             for log in changed {
-                let rest = if self.wants(&log.sandbox) { self.turn(&log).await? } else { Rest::None };
+                let is_wanted = self.wants(&log.sandbox) && self.serves(&log);
+                let rest = if is_wanted { self.turn(&log).await? } else { Rest::None };
                 match rest {
                     Rest::None => {}
                     Rest::More => drop(left.insert(log.sandbox)),
@@ -195,6 +207,23 @@ impl Subscription {
         self.wanted.sandboxes.is_empty() || self.wanted.sandboxes.contains(sandbox)
     }
 
+    /// Whether a log is one of those that are served, by its first record. Of any other the client does not even hear that it is
+    /// there, or what is wrong with it; and so of one whose first record cannot be read.
+    fn serves(&mut self, log: &Log) -> bool {
+        if !self.only.is_for_sandbox(&log.sandbox) {
+            return false;
+        }
+        if self.only.is_for_every_tenant() || self.served.contains(&log.sandbox) {
+            return true;
+        }
+        let first = Records::open(&log.path, &Mark::START).and_then(|mut records| records.next(&mut 0));
+        let is_served = first.is_ok_and(|first| first.is_some_and(|record| self.only.is_for(&record)));
+        if is_served {
+            self.served.insert(log.sandbox.clone());
+        }
+        is_served
+    }
+
     /// Where the logs of now begin. Later ones come whole.
     fn begin(&mut self) -> std::io::Result<()> {
         for log in logs::list(&self.root)? {
@@ -204,7 +233,9 @@ impl Subscription {
                 (None, Start::First) => Stage::Live,
                 (None, Start::Unspecified) => Stage::Skipping,
             };
-            self.places.insert(log.sandbox, Place { mark: Mark::START, failures: 0, last, stage });
+            if self.serves(&log) {
+                self.places.insert(log.sandbox, Place { mark: Mark::START, failures: 0, last, stage });
+            }
         }
         Ok(())
     }
@@ -237,6 +268,9 @@ impl Subscription {
             };
             place.failures = 0;
             place.mark = records.reader().mark();
+            if !self.only.is_for(&record) {
+                return self.halt(log, place, "it holds records of another tenant").await;
+            }
             if let Some(lost) = place.passes(&record) {
                 self.send(log, lost, record).await?;
             }

@@ -21,6 +21,8 @@ use tonic_prost::ProstCodec;
 
 use super::generated::watch_response::Kind;
 use super::generated::{Event, Place, Start, Surface, WatchRequest, WatchResponse};
+use crate::Only;
+
 use super::{Address, Server, ServerTls};
 
 #[path = "../../tests/delivery/logs.rs"]
@@ -91,11 +93,16 @@ struct Rig {
 impl Rig {
     /// With a log of `records`.
     async fn with(records: u64) -> (Self, TestLog) {
+        Self::only(Only::default(), records).await
+    }
+
+    /// With a log of `records`, of which clients get what `only` says.
+    async fn only(only: Only, records: u64) -> (Self, TestLog) {
         let folder = tempfile::tempdir().unwrap();
         let mut log = TestLog::new(&folder.path().join("audit"), SANDBOX);
         log.append(records);
         let rig = Self { folder };
-        let server = Server::bind(Address::Unix(rig.socket()), &rig.root()).await.unwrap();
+        let server = Server::bind(Address::Unix(rig.socket()), &rig.root(), only).await.unwrap();
         tokio::spawn(server.run());
         (rig, log)
     }
@@ -215,6 +222,50 @@ async fn only_what_is_asked_for_comes() {
     assert_eq!(halted.sandbox, SANDBOX);
 }
 
+/// Several tenants' logs lie together. A client of one of them asks for the others', by name, with a place in them, and for what is
+/// wrong with them.
+#[tokio::test]
+async fn a_client_of_one_tenant_hears_nothing_of_another() {
+    let acme = Only { tenants: Some(vec!["acme".into()]), ..Only::default() };
+    let (rig, mut other) = Rig::only(acme, 2).await;
+    let mut own = TestLog::new(&rig.root(), "acme-0a1b2c3d");
+    own.tenant = "acme";
+    own.append(2);
+    let own_event = |kind: Kind| match kind {
+        Kind::Event(event) => assert_eq!(event.sandbox, "acme-0a1b2c3d"),
+        told => panic!("{told:?}"),
+    };
+    let asked = vec![SANDBOX.to_owned(), "acme-0a1b2c3d".to_owned()];
+    let mut by_name = rig.watch(WatchRequest { sandboxes: asked, ..from_first() }).await;
+    let mut all = rig.watch(from_first()).await;
+    for stream in [&mut by_name, &mut all] {
+        own_event(next(stream).await);
+        own_event(next(stream).await);
+    }
+    // What is there and not served is as what is not there.
+    for sandbox in [SANDBOX, "none-0a1b2c3d"] {
+        let place = Place { sandbox: sandbox.to_owned(), sequence: 1 };
+        let mut stream = rig.watch(WatchRequest { resume_after: vec![place], ..from_first() }).await;
+        let status = stream.message().await.unwrap_err();
+        assert_eq!(
+            (status.code(), status.message()),
+            (Code::NotFound, &*format!("there is no log of {sandbox}"))
+        );
+    }
+    other.append(1);
+    other.edit(2);
+    TestLog::new(&rig.root(), "later-0a1b2c3d").append(3);
+    std::fs::write(rig.root().join("later-0a1b2c3d/000001.jsonl"), "no record\n").unwrap();
+    own.append(1);
+    for stream in [&mut by_name, &mut all] {
+        own_event(next(stream).await);
+    }
+    // A record of another tenant in a log of this one is no record of this one.
+    own.tenant = "other";
+    own.append(1);
+    assert!(matches!(next(&mut all).await, Kind::Halted(_)));
+}
+
 #[tokio::test]
 async fn a_client_that_knows_more_than_the_log_is_told() {
     let (rig, _log) = Rig::with(10).await;
@@ -297,10 +348,10 @@ async fn a_socket_that_was_left_behind_is_replaced_and_one_in_use_is_not() {
     let mode =
         std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(rig.socket()).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600);
-    assert!(Server::bind(Address::Unix(rig.socket()), &rig.root()).await.is_err());
+    assert!(Server::bind(Address::Unix(rig.socket()), &rig.root(), Only::default()).await.is_err());
     let left = rig.folder.path().join("left");
     drop(std::os::unix::net::UnixListener::bind(&left).unwrap());
-    Server::bind(Address::Unix(left), &rig.root()).await.unwrap();
+    Server::bind(Address::Unix(left), &rig.root(), Only::default()).await.unwrap();
 }
 
 /// An authority, and the files of what it issues.
@@ -355,7 +406,7 @@ async fn only_clients_of_the_named_authority_are_served() {
     std::fs::write(&key, secret).unwrap();
     let files = ServerTls { certificate, key, client_ca: ours.1.clone() };
     let address = Address::Tls("127.0.0.1:0".parse().unwrap(), files);
-    let server = Server::bind(address, &rig.root()).await.unwrap();
+    let server = Server::bind(address, &rig.root(), Only::default()).await.unwrap();
     let port = server.port().unwrap();
     tokio::spawn(server.run());
     let ask = async |identity| {

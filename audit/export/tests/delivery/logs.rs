@@ -11,6 +11,7 @@ use audit::{ChainHash, Record, chain};
 pub(crate) struct TestLog {
     pub(crate) directory: PathBuf,
     sandbox: &'static str,
+    pub(crate) tenant: &'static str,
     sequence: u64,
     prev: ChainHash,
     segment: u64,
@@ -21,7 +22,7 @@ impl TestLog {
     pub(crate) fn new(root: &Path, sandbox: &'static str) -> Self {
         let directory = root.join(sandbox);
         fs::create_dir_all(&directory).unwrap();
-        Self { directory, sandbox, sequence: 0, prev: ChainHash::START, segment: 1 }
+        Self { directory, sandbox, tenant: "local", sequence: 0, prev: ChainHash::START, segment: 1 }
     }
 
     /// Adds records to the last segment.
@@ -30,10 +31,10 @@ impl TestLog {
         let mut file = fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
         for _nth in 0..count {
             self.sequence += 1;
-            let (number, sandbox, prev) = (self.sequence, self.sandbox, self.prev);
+            let (number, sandbox, prev, tenant) = (self.sequence, self.sandbox, self.prev, self.tenant);
             let mut line = format!(
                 "{{\"version\":2,\"sequence\":{number},\"time\":\"2026-11-29T05:20:47.{:06}Z\",\
-                 \"monotonic_ns\":{number},\"tenant\":\"local\",\"sandbox\":\"{sandbox}\",\"agent\":\"test\",\
+                 \"monotonic_ns\":{number},\"tenant\":\"{tenant}\",\"sandbox\":\"{sandbox}\",\"agent\":\"test\",\
                  \"client\":\"proxy\",\"action\":\"network-request\",\
                  \"object\":{{\"host\":\"h.example\",\"port\":443,\"method\":\"GET\",\"path\":\"/{number}\"}},\
                  \"decision\":\"allow\",\"prev\":\"{prev}\"}}",

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use audit::pattern::Pattern;
+use audit_export::Only;
 use audit_export::serve::{Address, Server, ServerTls};
 use manager::failure::{Failure, chain};
 use manager::layout::Layout;
@@ -12,10 +14,14 @@ use crate::commands::audit::export::runtime;
 
 pub(super) fn serve(address: &str, typed: &Watch, layout: &Layout) -> Result<u8, Failure> {
     let address = parse(address, typed)?;
+    let named = |names: &[String]| {
+        (!names.is_empty()).then(|| names.iter().map(|name| Pattern::from(name.as_str())).collect())
+    };
+    let only = Only { sandboxes: named(&typed.sandboxes), tenants: named(&typed.tenants) };
     let failure =
         |error| Failure::new(chain(&error), "docs/audit/detections.md shows how the feed is served");
     let end = runtime()?.block_on(async {
-        let server = Server::bind(address, &layout.audit()).await?;
+        let server = Server::bind(address, &layout.audit(), only).await?;
         let port = server.port().map(|port| format!(" on port {port}")).unwrap_or_default();
         eprintln!("openshell: the feed is served{port}");
         server.run().await
