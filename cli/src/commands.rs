@@ -12,11 +12,12 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use audit_export::format::ascii_controls;
+use audit_export::format::{ascii_controls, printable};
+use manager::doctor::Finding;
 use manager::failure::{ExitStatus, Failure};
 use manager::layout::Layout;
 
-use crate::arguments::{Arguments, Command};
+use crate::arguments::{Arguments, Command, Output};
 
 /// Exit code of a command whose answer is no.
 const NO: u8 = 1;
@@ -57,6 +58,22 @@ fn unanswered(failure: Failure) -> Failure {
 fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     println!("{}", shown_json(value)?);
     Ok(())
+}
+
+/// Prints what was looked at; the exit code says whether all is well.
+fn print_findings(findings: &[Finding], output: Output) -> Result<u8, Failure> {
+    if output.json {
+        print_json(&findings)?;
+    } else {
+        for Finding { subject, state, remedy } in findings {
+            let mark = if remedy.is_none() { "ok  " } else { "miss" };
+            println!("{}", printable(&format!("{mark}  {subject}: {state}")));
+            if let Some(remedy) = remedy {
+                println!("      remedy: {}", printable(remedy));
+            }
+        }
+    }
+    Ok(if findings.iter().all(|finding| finding.remedy.is_none()) { 0 } else { NO })
 }
 
 /// `value` as JSON with which no text in it drives a terminal.

@@ -1,5 +1,6 @@
 //! `openshell audit`: one module per command, and how a log and a key are named.
 
+mod check;
 mod consistency;
 mod evidence;
 mod export;
@@ -47,6 +48,7 @@ pub(super) fn run(command: Audit, layout: &Layout) -> Result<u8, Failure> {
                 Ok(tail::tail(&paths, lines, shown))
             }
         }
+        Audit::Check(output) => check::check(output, layout).map_err(negative),
         Audit::Export(export) => export::run(&export, layout).map_err(unanswered),
         Audit::Query(query) => query::query(&query, layout).map_err(unanswered),
         Audit::Show(typed) => show::run(&typed, layout).map_err(unanswered),

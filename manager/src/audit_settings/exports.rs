@@ -205,26 +205,52 @@ impl Exports {
     }
 
     fn paths(&self) -> impl Iterator<Item = &PathBuf> {
-        self.0.values().flat_map(|export| match &export.to {
-            Receiver::File(path) => vec![path],
-            Receiver::Syslog(SyslogExport { ca, certificate, key, .. }) => {
-                [ca, certificate, key].into_iter().flatten().collect()
-            }
-            Receiver::Webhook(WebhookExport { http, .. })
-            | Receiver::Splunk(SplunkExport { http, .. })
-            | Receiver::Otlp(OtlpExport { http, .. })
-            | Receiver::Elasticsearch(ElasticExport { http, .. }) => http.paths(),
+        self.0.values().flat_map(|export| {
+            let secrets = export.to.secrets().into_iter().filter_map(|source| match source {
+                SecretSource::File(path) => Some(path),
+                SecretSource::Env(_) | SecretSource::Command(_) => None,
+            });
+            let own = match &export.to {
+                Receiver::File(path) => vec![path],
+                Receiver::Syslog(SyslogExport { ca, certificate, key, .. }) => {
+                    [ca, certificate, key].into_iter().flatten().collect()
+                }
+                behind_http => behind_http.http().into_iter().flat_map(HttpExport::files).collect(),
+            };
+            own.into_iter().chain(secrets)
         })
     }
 }
 
+impl Receiver {
+    /// What it is told by, where it is behind HTTP.
+    #[must_use]
+    pub fn http(&self) -> Option<&HttpExport> {
+        match self {
+            Self::File(_) | Self::Syslog(_) => None,
+            Self::Webhook(WebhookExport { http, .. })
+            | Self::Splunk(SplunkExport { http, .. })
+            | Self::Otlp(OtlpExport { http, .. })
+            | Self::Elasticsearch(ElasticExport { http, .. }) => Some(http),
+        }
+    }
+
+    /// Where the secrets come from that it is shown.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<&SecretSource> {
+        let own = match self {
+            Self::File(_) | Self::Syslog(_) | Self::Otlp(_) => None,
+            Self::Webhook(webhook) => webhook.secret.as_ref(),
+            Self::Splunk(splunk) => Some(&splunk.token),
+            Self::Elasticsearch(elastic) => elastic.api_key.as_ref(),
+        };
+        self.http().into_iter().flat_map(|http| http.headers.values()).chain(own).collect()
+    }
+}
+
 impl HttpExport {
-    fn paths(&self) -> Vec<&PathBuf> {
-        let secrets = self.headers.values().filter_map(|source| match source {
-            SecretSource::File(path) => Some(path),
-            SecretSource::Env(_) | SecretSource::Command(_) => None,
-        });
-        [&self.ca, &self.certificate, &self.key].into_iter().flatten().chain(secrets).collect()
+    fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        [&self.ca, &self.certificate, &self.key].into_iter().flatten()
     }
 }
 

@@ -123,6 +123,25 @@ fn looked_at_and_approved(home: &Path, id: &str, port: u16) {
     );
 }
 
+/// The log names the rule that let the agent through, as the policy of then had it, and who approved it.
+fn shown_with_whoever_allowed_it(home: &Path, id: &str) {
+    let audit = |arguments: &[&str]| {
+        let output = openshell(home).arg("audit").args(arguments).output().expect("openshell is built");
+        assert!(output.status.success(), "{arguments:?}: {}", said(&output));
+        said(&output)
+    };
+    let rule = format!("approved-{id}");
+    let asked = ["query", "--rule", &rule, "--decision", "allow", "--action", "network-request", "--json"];
+    let through = audit(&asked);
+    let through = through.lines().next().unwrap_or_else(|| panic!("no request by {rule}"));
+    let record: Value = serde_json::from_str(through).expect("a record is JSON");
+    let shown = audit(&["show", &record["sequence"].to_string(), "scenario"]);
+    let approved = format!("proposal {id} approved by user ");
+    for words in [&*approved, &format!("- name: {rule}"), HOST, "- /data"] {
+        assert!(shown.contains(words), "{words} is not in {shown}");
+    }
+}
+
 /// What the log has of it all.
 fn recorded(outcome: &Outcome) {
     let terms: Vec<_> =
@@ -165,6 +184,7 @@ read end; exit 0
     looked_at_and_approved(&home, &id, port);
     hear(&mut agent, "approved");
     hear(&mut agent, "through");
+    shown_with_whoever_allowed_it(&home, &id);
     hear(&mut agent, "back");
 
     let id = hear(&mut agent, "proposed");

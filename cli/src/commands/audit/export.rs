@@ -7,7 +7,7 @@ mod once;
 mod since;
 mod status;
 
-pub(super) use configured::http_target;
+pub(super) use configured::{export as configured, http_target};
 
 use std::path::PathBuf;
 

@@ -178,8 +178,19 @@ fn authority(settings: &TimestampSettings) -> Result<Authority, Failure> {
 fn authorities(ca: Option<&Path>, layout: &Layout) -> Result<Authorities, Failure> {
     let file =
         ca.map_or_else(|| configured(layout).map(|settings| settings.ca), |ca| Ok(PathBuf::from(ca)))?;
+    authorities_in(&file)
+}
+
+/// Whether the authority of audit.yaml could be asked, and its answers be checked.
+pub(super) fn of_settings(settings: &TimestampSettings) -> Result<(), Failure> {
+    authority(settings)?;
+    settings.http.headers.values().try_for_each(|secret| secret.read().map(drop))?;
+    authorities_in(&settings.ca).map(drop)
+}
+
+fn authorities_in(file: &Path) -> Result<Authorities, Failure> {
     let remedy = "name a file with the certificates of the authority, in PEM";
-    let pem = fs::read(&file)
+    let pem = fs::read(file)
         .map_err(|error| Failure::new(format_args!("cannot read {}: {error}", file.display()), remedy))?;
     Authorities::from_pem(&pem)
         .map_err(|error| Failure::new(format_args!("{}: {}", file.display(), chain(&error)), remedy))

@@ -14,7 +14,7 @@ use manager::layout::Layout;
 use manager::secret::SecretSource;
 
 /// What `name` of `exports:` means.
-pub(super) fn export(
+pub(in super::super) fn export(
     name: &str,
     export: &audit_settings::Export,
     layout: &Layout,

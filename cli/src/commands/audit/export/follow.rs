@@ -31,9 +31,8 @@ pub(super) fn follow(layout: &Layout) -> Result<u8, Failure> {
         ));
     }
     let exports = settings.exports.0.iter();
-    let exports: Vec<Export> = exports
-        .map(|(name, export)| super::configured::export(name, export, layout))
-        .collect::<Result<_, _>>()?;
+    let exports: Vec<Export> =
+        exports.map(|(name, export)| super::configured(name, export, layout)).collect::<Result<_, _>>()?;
     let reopen = Arc::new(AtomicU64::new(0));
     let (stop, stopped) = watch::channel(());
     // An export that fails ends the service: whoever restarts it sees why.
