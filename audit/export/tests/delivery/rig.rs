@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use audit_export::cursor::{Cursor, CursorError};
@@ -25,6 +25,30 @@ pub(crate) struct Rig {
     pub(crate) only: Only,
     notices: Arc<Mutex<Vec<Notice>>>,
     told: Arc<Notify>,
+    _patience: Patience,
+}
+
+/// Ends the whole program when a test hangs, so that who runs it learns which one: a receiver of somebody else may wait for ever, and
+/// the clock of a test's own runtime may stand still.
+struct Patience {
+    _ends: mpsc::Sender<()>,
+}
+
+/// What the slowest of them takes many times over, on a machine with much to do.
+const LONGEST: Duration = Duration::from_secs(600);
+
+impl Patience {
+    fn begin() -> Self {
+        let (ends, ended) = mpsc::channel();
+        let test = std::thread::current().name().unwrap_or_default().to_owned();
+        std::thread::spawn(move || {
+            if ended.recv_timeout(LONGEST) == Err(mpsc::RecvTimeoutError::Timeout) {
+                eprintln!("{test} hangs: nothing of it ended in {} s", LONGEST.as_secs());
+                std::process::abort();
+            }
+        });
+        Self { _ends: ends }
+    }
 }
 
 /// A service that tells the rig what happens.
@@ -36,7 +60,8 @@ impl Rig {
         let folder = tempfile::tempdir().unwrap();
         let mut log = TestLog::new(&folder.path().join("audit"), SANDBOX);
         log.append(records);
-        (Self { folder, only: Only::default(), notices: Arc::default(), told: Arc::default() }, log)
+        let (notices, told) = (Arc::default(), Arc::default());
+        (Self { folder, only: Only::default(), notices, told, _patience: Patience::begin() }, log)
     }
 
     pub(crate) fn root(&self) -> PathBuf {
