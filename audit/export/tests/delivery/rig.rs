@@ -1,5 +1,6 @@
 //! Logs, a receiver, and the state of one export between them.
 
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, mpsc};
@@ -43,7 +44,8 @@ impl Patience {
         let test = std::thread::current().name().unwrap_or_default().to_owned();
         std::thread::spawn(move || {
             if ended.recv_timeout(LONGEST) == Err(mpsc::RecvTimeoutError::Timeout) {
-                eprintln!("{test} hangs: nothing of it ended in {} s", LONGEST.as_secs());
+                let told = format!("{test} hangs: it has not ended in {} s\n", LONGEST.as_secs());
+                let _nobody = io::stderr().write_all(told.as_bytes());
                 std::process::abort();
             }
         });
