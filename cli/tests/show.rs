@@ -16,15 +16,17 @@ use sha2::{Digest as _, Sha256};
 const RULES: &str = "version: 1\nnetwork:\n- name: api\n  binary: {allow: [/usr/bin/curl]}\n  destination: {allow: ['api.example.com:443']}\n";
 const WITH_APPROVAL: &str = "version: 1\nnetwork:\n- name: approved-ab00000007\n  binary: {allow: [/usr/bin/git]}\n  destination: {allow: ['git.example.com:443']}\n";
 
+const CONFINEMENT: &str = r#"{"user":{"uid":1000}}"#;
+
 fn digest(text: &str) -> String {
     Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A log of a sandbox that was started with `RULES` and in which a proposal was approved, with what an agent did under both.
 fn log(host: &Host) {
-    let (first, second) = (digest(RULES), digest(WITH_APPROVAL));
+    let (first, second, confinement) = (digest(RULES), digest(WITH_APPROVAL), digest(CONFINEMENT));
     let configured = format!(
-        r#""client":"manager","action":"configuration","decision":"allow","policy":1,"configuration":{{"sha256":"ef","source":"notes.yaml","uid":1000,"network_sha256":"{first}"}}"#
+        r#""client":"manager","action":"configuration","decision":"allow","policy":1,"configuration":{{"sha256":"ef","source":"notes.yaml","uid":1000,"network_sha256":"{first}","confinement_sha256":"{confinement}"}}"#
     );
     let approved = format!(
         r#""client":"manager","action":"approval","decision":"allow","policy":1,"request":"ab00000007","policy_change":{{"new":{{"version":2,"sha256":"{second}"}},"old":{{"version":1,"sha256":"{first}"}},"source":"approval","uid":1001}},"proposal":{{"binary":"/usr/bin/git"}}"#
@@ -47,9 +49,10 @@ fn log(host: &Host) {
         request("ab00000002", 2, "approved-ab00000007"),
         found.to_owned(),
         request("ab00000003", 9, "api"),
+        r#""client":"manager","action":"file-access","object":{"method":"read","path":"/etc/shadow"},"decision":"deny","level":"filesystem""#.to_owned(),
     ];
     fs::write(host.log().join("000001.jsonl"), chained("test-0a1b2c3d", records)).unwrap();
-    for policy in [RULES, WITH_APPROVAL] {
+    for policy in [RULES, WITH_APPROVAL, CONFINEMENT] {
         audit::policies::keep(&host.log(), policy).unwrap();
     }
 }
@@ -102,6 +105,15 @@ fn a_record_is_shown_with_its_rule_and_whoever_put_it_in_force() {
     );
     assert!(host.yes(&["show", "8"]).contains("policy 9: the log does not hold the record of it"));
 
+    // What the guest's kernel decided.
+    let refused = host.yes(&["show", "9"]);
+    assert!(
+        refused.contains("confinement of test-0a1b2c3d: sha256 ")
+            && refused.contains("notes.yaml started by"),
+        "{refused}"
+    );
+    assert_eq!(host.yes(&["show", "9", "--policy"]), CONFINEMENT);
+
     assert_eq!(host.yes(&["show", "2", "--policy"]), RULES);
     assert_eq!(host.yes(&["show", "6", "--policy"]), WITH_APPROVAL);
     let json: serde_json::Value = serde_json::from_str(&host.yes(&["show", "2", "--json"])).unwrap();
@@ -131,7 +143,7 @@ fn no_other_policy_is_shown_than_the_one_that_the_record_names() {
 fn what_is_no_record_is_told() {
     let host = Host::new();
     log(&host);
-    refused(&host, &["show", "9"], "holds no record 9");
+    refused(&host, &["show", "10"], "holds no record 10");
     refused(&host, &["show", "nine"], "'nine' is not a record");
     refused(&host, &["show", "test/2", "test"], "'test/2' is not a record");
     refused(&host, &["show", "2", "nosuch"], "there is no log of 'nosuch'");

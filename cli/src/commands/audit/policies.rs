@@ -19,13 +19,22 @@ pub(super) struct Named(BTreeSet<(SandboxId, PolicyVersion)>);
 /// A policy, and the record that put it in force.
 #[derive(Debug)]
 pub(super) struct InForce {
-    pub(super) version: PolicyVersion,
+    pub(super) part: Part,
     /// SHA-256 of its text, as the record has it.
     pub(super) sha256: String,
     /// How, and by whom.
     pub(super) how: String,
     /// The record that says so.
     pub(super) record: Record,
+}
+
+/// Which half of a policy it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// What the host decides by.
+    Network(PolicyVersion),
+    /// What the guest's kernel decides by, from its start to its end.
+    Confinement,
 }
 
 impl Named {
@@ -50,7 +59,8 @@ impl Named {
         }
         for log in logs {
             for policy in in_force(log, how, faults) {
-                if self.0.remove(&(policy.record.sandbox.clone(), policy.version)) {
+                let Part::Network(version) = policy.part else { continue };
+                if self.0.remove(&(policy.record.sandbox.clone(), version)) {
                     lines.push(policy.line(&shown));
                 }
             }
@@ -66,30 +76,44 @@ impl Named {
 impl InForce {
     /// What is said of it, in one line.
     pub(super) fn line(&self, shown: impl Fn(&str) -> String) -> String {
-        let Self { version, sha256, how, record } = self;
+        let Self { part, sha256, how, record } = self;
+        let part = match part {
+            Part::Network(version) => format!("policy {version}"),
+            Part::Confinement => "confinement".to_owned(),
+        };
         let (sandbox, number, when) = (&record.sandbox, record.sequence, shown(&record.time));
         // Names of files are anybody's.
-        printable(&format!("policy {version} of {sandbox}: sha256 {sha256}, {how}, {when}, record {number}"))
+        printable(&format!("{part} of {sandbox}: sha256 {sha256}, {how}, {when}, record {number}"))
             .into_owned()
     }
 
-    fn of(record: Record) -> Option<Self> {
+    /// Those that a record puts in force.
+    fn of(record: &Record) -> Vec<Self> {
         let event = &record.event;
         let by = |uid: Option<u32>| uid.map_or(String::new(), |uid| format!(" by user {uid}"));
+        let policy = |part: Part, sha256: &String, how: &String| Self {
+            part,
+            sha256: sha256.clone(),
+            how: how.clone(),
+            record: record.clone(),
+        };
         if let Some(change) = &event.policy_change {
-            let new = change.new.as_ref()?;
             let by = by(Some(change.uid));
             let how = match (&event.action, &event.request) {
                 (Action::Approval, Some(request)) => format!("proposal {} approved{by}", request.0),
                 _set => format!("{} set{by}", change.source),
             };
-            return Some(Self { version: new.version, sha256: new.sha256.clone(), how, record });
+            let new = change.new.iter();
+            return new.map(|new| policy(Part::Network(new.version), &new.sha256, &how)).collect();
         }
-        let configuration = event.configuration.as_ref()?;
-        let sha256 = configuration.network_sha256.clone()?;
-        let source = configuration.source.as_deref().unwrap_or("the sandbox's description");
-        let how = format!("{source} started{}", by(configuration.uid));
-        Some(Self { version: event.policy?, sha256, how, record })
+        let Some(made) = &event.configuration else { return Vec::new() };
+        let source = made.source.as_deref().unwrap_or("the sandbox's description");
+        let how = format!("{source} started{}", by(made.uid));
+        let network = event.policy.zip(made.network_sha256.as_ref());
+        let network = network.map(|(version, sha256)| policy(Part::Network(version), sha256, &how));
+        let confinement =
+            made.confinement_sha256.as_ref().map(|sha256| policy(Part::Confinement, sha256, &how));
+        network.into_iter().chain(confinement).collect()
     }
 }
 
@@ -103,5 +127,5 @@ pub(super) fn in_force(log: &Path, how: How, faults: &mut Faults) -> Vec<InForce
         ..Filter::default()
     };
     let found = search(log.to_owned(), filter, (how, false));
-    faults.passed(found.iter()).filter_map(|Found { record, .. }| InForce::of(record)).collect()
+    faults.passed(found.iter()).flat_map(|Found { record, .. }| InForce::of(&record)).collect()
 }

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::evidence::Judge;
 use super::line::{json, numbered};
-use super::policies::{InForce, in_force};
+use super::policies::{InForce, Part, in_force};
 use super::{Faults, path, verify};
 use crate::arguments::{Log, ShowRecord};
 
@@ -98,10 +98,8 @@ impl Shown {
             let others = others.map(|found| found.record).filter(|other| other.sequence != number);
             (why, others.take(MOST).collect())
         });
-        let version = found.record.event.policy;
-        let policy = version.and_then(|version| {
-            in_force(log, how, faults).into_iter().find(|policy| policy.version == version)
-        });
+        let policy = decided_by(&found.record)
+            .and_then(|part| in_force(log, how, faults).into_iter().find(|policy| policy.part == part));
         let policy = policy.map(|policy| Decided::read(log, policy, found.record.event.rule.as_deref()));
         Ok(Self { found, related, policy })
     }
@@ -121,7 +119,11 @@ impl Shown {
     fn json(&self) -> Value {
         let related = self.related.as_ref().map(|(_why, records)| records);
         let policy = self.policy.as_ref().map(|policy| {
-            let Decided { in_force: InForce { version, sha256, record, .. }, text, rule } = policy;
+            let Decided { in_force: InForce { part, sha256, record, .. }, text, rule } = policy;
+            let version = match part {
+                Part::Network(version) => Some(version),
+                Part::Confinement => None,
+            };
             json!({"version": version, "sha256": sha256, "put_in_force": record, "rule": rule, "text": text.as_ref().ok()})
         });
         json!({"record": self.found.record, "related": related, "policy": policy})
@@ -193,6 +195,14 @@ fn rule_of(policy: &str, name: &str) -> Option<String> {
     let mut rules = document.network.iter().map(|rule| &rule.value);
     let rule = rules.find(|rule| rule.name.as_ref().is_some_and(|own| own.value == name))?;
     rule_text(rule).ok()
+}
+
+/// What decided it: the guest's kernel holds to what it was told at its start, and knows no versions.
+fn decided_by(record: &Record) -> Option<Part> {
+    match record.event.action {
+        Action::Execution | Action::FileAccess | Action::SystemCall => Some(Part::Confinement),
+        _decided_on_the_host => record.event.policy.map(Part::Network),
+    }
 }
 
 /// What belongs to a record, and why.
