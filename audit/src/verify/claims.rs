@@ -75,11 +75,6 @@ impl File {
         Self { copy, notes, next: None, number: 0, passed: None }
     }
 
-    /// Records under the next one.
-    fn size(&self) -> Option<u64> {
-        self.next.as_ref().map(|(next, _note)| next.size)
-    }
-
     /// Goes to the next checkpoint; the signer writes them in the order of their sizes.
     fn advance(&mut self, judge: &mut Judge<'_>) -> Result<(), VerifyError> {
         let next = self.read(judge);
@@ -137,16 +132,32 @@ impl<'a> Claims<'a> {
         Ok(claims)
     }
 
-    /// Passes over those of fewer records than `size`, of which only the signatures can be checked; returns how many.
+    /// Passes over those of fewer records than `size`; returns how many. There are no records to hold against them: only their
+    /// signatures can be checked, and that no two say different things.
     pub(super) fn pass_below(&mut self, size: u64) -> Result<usize, VerifyError> {
         let mut passed = self.others.range(..size).count();
-        for file in std::iter::once(&mut self.own).chain(&mut self.copies) {
-            while file.size().is_some_and(|next| next < size) {
-                file.advance(&mut self.judge)?;
-                passed += usize::from(file.copy.is_none());
+        while let Some((least, root)) = self.least_below(size) {
+            let mut agree = self.others.get(&least).is_none_or(|other| *other == root);
+            for file in std::iter::once(&mut self.own).chain(&mut self.copies) {
+                while let Some((next, _note)) = file.next.as_ref().filter(|(next, _note)| next.size == least)
+                {
+                    agree &= next.root == root;
+                    passed += usize::from(file.copy.is_none());
+                    file.advance(&mut self.judge)?;
+                }
+            }
+            if !agree {
+                return Err(VerifyError::Root { since: 1, after: least });
             }
         }
         Ok(passed)
+    }
+
+    /// The next checkpoint of any file that is below `size`.
+    fn least_below(&self, size: u64) -> Option<(u64, TreeHash)> {
+        let next = std::iter::once(&self.own).chain(&self.copies).filter_map(|file| file.next.as_ref());
+        let below = next.map(|(next, _note)| (next.size, next.root)).filter(|(next, _root)| *next < size);
+        below.min_by_key(|(next, _root)| *next)
     }
 
     /// Whether the log was signed at the size of this tree, which must have the root that was signed then. `since`: the first

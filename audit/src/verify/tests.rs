@@ -338,6 +338,36 @@ fn segments_that_were_removed_by_whom_they_belong_to_are_no_loss() {
     assert!(matches!(log.verify(), Err(VerifyError::Gone(2))));
 }
 
+/// Nothing but the other checkpoints can be held against those over removed records: two that the same key signed for one size are two
+/// histories.
+#[test]
+fn checkpoints_over_removed_records_contradict_each_other() {
+    let mut log = Signed::new();
+    let begun = begun_at_2(&log, 10);
+    begin_removal(&log.path, &begun).unwrap();
+    record_removal(&mut log, &begun, "manager");
+    fs::remove_file(log.path.join(name(1))).unwrap();
+    end_removal(&log.path).unwrap();
+    let own = format!("{}\n{}\n{}\n", log.note(5), log.note(16), log.note(25));
+    fs::write(log.path.join(CHECKPOINTS), own).unwrap();
+    let mut other = log.lines.clone();
+    other.swap(1, 2);
+    let (fits, contradicts) = (log.note(5), log.key.sign(&other[..5], "openshell-audit/test-0a1b2c3d"));
+    let copy = log.path.with_extension("checkpoints");
+    let elsewhere = |notes: &[&Note]| Elsewhere {
+        copies: vec![copy.clone()],
+        notes: notes.iter().map(|note| (*note).clone()).collect(),
+    };
+    let verified =
+        |elsewhere: &Elsewhere| verify(&log.path, std::slice::from_ref(&log.key.public), elsewhere);
+    fs::write(&copy, format!("{fits}\n{}\n", log.note(16))).unwrap();
+    assert_eq!(verified(&elsewhere(&[&fits])).unwrap().before_kept, 2);
+    let another = |found| matches!(found, Err(VerifyError::Root { after: 5, .. }));
+    assert!(another(verified(&elsewhere(&[&contradicts]))), "one that was kept elsewhere");
+    fs::write(&copy, format!("{contradicts}\n{}\n", log.note(16))).unwrap();
+    assert!(another(verified(&elsewhere(&[]))), "one in a copy");
+}
+
 /// Somebody who can write the directory and has no key takes the beginning away, and makes it look like retention.
 #[test]
 fn a_beginning_that_somebody_took_away_is_missed() {
