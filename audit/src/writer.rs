@@ -107,7 +107,10 @@ pub fn run(config: AuditConfig, resources: Resources) -> ExitCode {
                 .collect::<Result<_, _>>()
                 .map_err(WriterError::Wait)?,
             segments: segments.map(Segments::new).transpose().map_err(WriterError::Wait)?,
-            signer: signer.map(Leaves::new).transpose().map_err(WriterError::Wait)?,
+            signer: signer
+                .map(|signer| Leaves::new(signer, journal.before_leaves()))
+                .transpose()
+                .map_err(WriterError::Wait)?,
             status: &mut status,
         };
         let limits = Limits { sync: config.sync, batch: BATCH, segment: config.segment_bytes };

@@ -140,6 +140,8 @@ impl Interrupted {
         for file in std::iter::once(&self.log.join(super::CHECKPOINTS)).chain(copies) {
             cut_off_half(file)?;
         }
+        // What it holds is signed next: a killed writer leaves records that the disk does not have yet.
+        file.sync_all()?;
         Ok(file)
     }
 }

@@ -28,6 +28,9 @@ use crate::tree;
 /// Characters of a time that say its day.
 const DAY: usize = "2026-11-21".len();
 
+/// Bytes of a leaf.
+pub(super) const LEAF: usize = 32;
+
 /// Bytes that are kept free behind the log, for the record of a gap.
 const RESERVE: u64 = 4096;
 
@@ -200,6 +203,11 @@ impl Journal {
     /// Number of records in the file.
     pub(crate) fn records(&self) -> u64 {
         self.written.records
+    }
+
+    /// Number of the last record whose leaf is not to be taken: those before it were there when the log was opened.
+    pub(crate) fn before_leaves(&self) -> u64 {
+        self.written.records - u64::try_from(self.leaves.len() / LEAF).expect("a batch fits in 64 bits")
     }
 
     /// The file, for bringing it to the disk.
