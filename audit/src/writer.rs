@@ -11,6 +11,7 @@ pub(crate) mod client;
 mod gap;
 pub(crate) mod journal;
 mod leaves;
+mod room;
 mod segments;
 mod serve;
 mod sync;
@@ -30,7 +31,7 @@ use wire::spawn::EXIT_FAILED;
 use crate::record::Origin;
 pub use gap::is_full;
 
-use journal::{Journal, JournalError};
+use journal::{Journal, JournalError, Terms};
 use leaves::Leaves;
 use segments::Segments;
 use serve::{BATCH, Limits, Parties};
@@ -130,7 +131,8 @@ fn start(config: &AuditConfig, log: File, status: &File) -> Result<(Journal, Uni
     let stop = serve::catch_signals().map_err(WriterError::Wait)?;
     let AuditConfig { tenant, sandbox, agent, .. } = config.clone();
     let origin = Origin { tenant, sandbox, agent };
-    let journal = Journal::open(log, config.resumed.as_ref(), &origin, config.on_full)?;
+    let terms = Terms { on_full: config.on_full, limits: config.limits };
+    let journal = Journal::open(log, config.resumed.as_ref(), &origin, terms)?;
     let settings = jail::host::Settings {
         status: status.as_fd(),
         root: jail::host::Root::Empty,

@@ -132,6 +132,8 @@ impl AuditLog {
     /// that can be written, and asks again.
     fn next_segment(&mut self) -> Result<(), Failure> {
         let Some(writer) = &self.writer else { return Ok(()) };
+        let others =
+            taken(&self.directory, self.last).map_err(|error| cannot_write(&self.directory, &error))?;
         let file = match new_segment(&self.directory, self.last + 1) {
             Ok(file) => Some(file),
             Err(error) if audit::writer::is_full(&error) => None,
@@ -146,7 +148,8 @@ impl AuditLog {
             assert!(has_room, "there is room for one descriptor");
         }
         // A writer that is gone reports so itself.
-        let _gone = sendmsg(writer, &[IoSlice::new(b"s")], &mut ancillary, SendFlags::NOSIGNAL);
+        let _gone =
+            sendmsg(writer, &[IoSlice::new(&others.to_le_bytes())], &mut ancillary, SendFlags::NOSIGNAL);
         Ok(())
     }
 
@@ -205,6 +208,20 @@ fn new_segment(directory: &Path, number: u64) -> io::Result<File> {
         return Err(error);
     }
     Ok(file)
+}
+
+/// What the segments and checkpoints of a log take on the disk, but for segment `present`. What others make of a log, as an index,
+/// is not its own.
+fn taken(log: &Path, present: u64) -> io::Result<u64> {
+    let others = segments::list(log)?.into_iter().filter(|number| *number != present);
+    let names = others.flat_map(|number| [segments::name(number), segments::packed_name(number)]);
+    let sizes = names.chain([CHECKPOINTS.to_owned()]).map(|name| match fs::metadata(log.join(name)) {
+        Ok(file) => Ok(file.len()),
+        // It has the other name; nobody signs.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(error),
+    });
+    sizes.sum()
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> Failure {

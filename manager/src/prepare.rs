@@ -426,6 +426,7 @@ impl Prepared {
             segment_bytes: log.settings().log.segment.bytes(),
             sync: log.settings().log.sync.for_writer(),
             on_full: log.settings().log.on_full.for_writer(),
+            limits: log.settings().log.limits(),
             signer: sign.is_some().then(|| resources.add(signer)),
             clients,
             user: self.run.user(Program::Audit),

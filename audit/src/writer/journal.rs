@@ -13,10 +13,11 @@ use std::time::SystemTime;
 use classify::redact::Redactor;
 use rustix::fs::FallocateFlags;
 use rustix::time::{ClockId, clock_gettime};
-use wire::audit::{LogResumed, OnFull};
+use wire::audit::{Limits, LogResumed, OnFull};
 use wire::id::SandboxId;
 
 use super::gap::{self, Gap};
+use super::room::{NoRoom, Room};
 use crate::chain::{self, ChainHash};
 use crate::log::{Fault, LogError, MAX_LINE, Mark, Reader, Summary};
 use crate::protocol::Receipt;
@@ -52,12 +53,22 @@ pub(crate) struct Journal {
     redactor: Redactor,
     /// Whether it can be written.
     state: State,
-    /// What a full disk means.
+    /// What a full disk means, and when it is.
     on_full: OnFull,
+    room: Room,
     /// Events without a record.
     lost: u64,
     /// The same for every record of a batch: reading two clocks costs more than the hash.
     now: Option<Stamp>,
+}
+
+/// What the operator says of a log on the disk.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    /// What a full disk means.
+    pub(crate) on_full: OnFull,
+    /// From when on it counts as full.
+    pub(crate) limits: Limits,
 }
 
 /// The file that is being written.
@@ -124,6 +135,9 @@ pub enum JournalError {
     /// It cannot be written.
     #[error("cannot write the audit log")]
     Write(#[source] io::Error),
+    /// It may not grow.
+    #[error("cannot write the audit log")]
+    NoRoom(#[source] NoRoom),
     /// What was written could not be brought to the disk.
     #[error("cannot bring the audit log to the disk")]
     Sync(#[source] io::Error),
@@ -153,6 +167,7 @@ impl JournalError {
             Self::Foreign(_) => "give every sandbox a log of its own",
             Self::Resumed(_) => "install one version of all of openshell's programs",
             Self::Read(_) | Self::Repair(_) => "check the file's disk and permissions",
+            Self::NoRoom(limit) => limit.remedy(),
             Self::Write(_) | Self::Sync(_) | Self::Dead => {
                 "free space on the disk that holds the audit log: without a record nothing goes on"
             }
@@ -167,7 +182,7 @@ impl Journal {
         file: File,
         resumed: Option<&LogResumed>,
         origin: &Origin,
-        on_full: OnFull,
+        terms: Terms,
     ) -> Result<Self, JournalError> {
         let length = file.metadata().map_err(JournalError::Read)?.len();
         let (summary, unfinished, owner) = verify(&file, length, &before(resumed)?)?;
@@ -184,7 +199,8 @@ impl Journal {
             segment: Segment { before: 0, day: String::new() },
             redactor: Redactor::new(),
             state: State::Writing,
-            on_full,
+            on_full: terms.on_full,
+            room: Room::new(terms.limits),
             lost: 0,
             now: None,
         };
@@ -215,21 +231,27 @@ impl Journal {
         Arc::clone(&self.file)
     }
 
+    /// Bytes of the present segment.
+    fn length(&self) -> u64 {
+        self.written.bytes - self.segment.before
+    }
+
     /// Whether the present segment has `bytes`.
     pub(crate) fn is_larger_than(&self, bytes: u64) -> bool {
-        self.written.bytes - self.segment.before >= bytes
+        self.length() >= bytes
     }
 
     /// Whether the present segment has `bytes`, or records of a day that is over. Asked between commits.
     pub(crate) fn is_full(&self, bytes: u64) -> bool {
-        let length = self.written.bytes - self.segment.before;
+        let length = self.length();
         let is_over = || self.segment.day != Stamp::now().day();
         length >= bytes || (length > 0 && is_over())
     }
 
-    /// Goes on in the next segment, an empty file. Between commits.
-    pub(crate) fn go_on_in(&mut self, file: File) {
+    /// Goes on in the next segment, an empty file. Between commits. The log's files before the present one take `others` bytes.
+    pub(crate) fn go_on_in(&mut self, file: File, others: u64) {
         debug_assert!(self.lines.is_empty(), "what is staged belongs to the file before");
+        self.room.go_on(self.length(), others);
         self.file = Arc::new(file);
         self.segment = Segment { before: self.written.bytes, day: String::new() };
     }
@@ -322,10 +344,12 @@ impl Journal {
         if matches!(self.state, State::Dead) {
             return Err(JournalError::Dead);
         }
-        if let Err(full) = self.make_room() {
-            self.lines.clear();
-            self.leaves.clear();
-            self.lose_staged(&full);
+        let more = u64::try_from(self.lines.len()).expect("a batch's length fits in 64 bits");
+        if let Err(limit) = self.room.look(&self.file, (self.length(), more)) {
+            return self.stop_at(limit);
+        }
+        if let Err(full) = self.make_room(more) {
+            self.lose_staged(full.to_string());
             return Ok(Committed::Lost);
         }
         let result = (&*self.file).write_all(&self.lines);
@@ -339,28 +363,47 @@ impl Journal {
             Err(error) => {
                 // What was not acknowledged must not stand in the log. If even this fails, the next start
                 // takes an unfinished record off; whole ones that nobody acted upon do no harm.
-                self.leaves.clear();
-                let cut_back = self.file.set_len(self.written.bytes - self.segment.before);
+                let cut_back = self.file.set_len(self.length());
                 let goes_on = self.on_full == OnFull::Degrade && gap::is_full(&error) && cut_back.is_ok();
                 if !goes_on {
+                    self.take_back();
                     self.state = State::Dead;
                     return Err(JournalError::Write(error));
                 }
-                self.lose_staged(&error);
+                self.lose_staged(error.to_string());
                 Ok(Committed::Lost)
             }
         }
     }
 
+    /// What was staged is not written, though the disk may have room for it. If nothing goes on without a record, the log says
+    /// so: there is room for that.
+    fn stop_at(&mut self, limit: NoRoom) -> Result<Committed, JournalError> {
+        self.lose_staged(limit.to_string());
+        if self.on_full == OnFull::Degrade {
+            return Ok(Committed::Lost);
+        }
+        self.state = State::Dead;
+        self.chain(WRITER, &gap::last_word(&limit.to_string())).expect("an event of one line is a record");
+        match (&*self.file).write_all(&std::mem::take(&mut self.lines)).and_then(|()| self.file.sync_data()) {
+            Ok(()) => self.written = self.staged,
+            // It is only a courtesy. Half of it is taken off when the log is closed.
+            Err(_full) => {
+                self.take_back();
+                let _half = self.file.set_len(self.length());
+            }
+        }
+        Err(JournalError::NoRoom(limit))
+    }
+
     /// Where a log goes on while its disk is full, whoever follows it must not see what is taken back: room for all that is
     /// staged, and for what is told of a gap at the very end, is had before anything is written.
-    fn make_room(&self) -> io::Result<()> {
+    fn make_room(&self, more: u64) -> io::Result<()> {
         if self.on_full == OnFull::Deny {
             return Ok(());
         }
-        let end = self.written.bytes - self.segment.before;
-        let length = u64::try_from(self.lines.len()).expect("a batch's length fits in 64 bits") + RESERVE;
-        match rustix::fs::fallocate(&*self.file, FallocateFlags::KEEP_SIZE, end, length) {
+        let length = more + RESERVE;
+        match rustix::fs::fallocate(&*self.file, FallocateFlags::KEEP_SIZE, self.length(), length) {
             Err(error) if gap::is_full(&error.into()) => Err(error.into()),
             // A file system that cannot do that: it turns out when it is written.
             Ok(()) | Err(_) => Ok(()),
@@ -368,21 +411,30 @@ impl Journal {
     }
 
     /// What was staged is not in the file, and goes on without a record.
-    fn lose_staged(&mut self, error: &io::Error) {
-        let chained = self.staged.records - self.written.records;
+    fn lose_staged(&mut self, cause: String) {
+        let chained = self.take_back();
         let state = std::mem::replace(&mut self.state, State::Dead);
         // What is told of a gap is no event of anybody.
         let (mut gap, events) = match state {
             State::Full(gap) => (gap, chained - 1),
-            State::Writing | State::Dead => (Gap::begin(self.lost, error), chained),
+            State::Writing | State::Dead => (Gap::begin(self.lost, cause), chained),
         };
         gap.try_later();
         self.lost += events;
+        self.state = State::Full(gap);
+    }
+
+    /// Forgets what was staged, and says how many records that are.
+    fn take_back(&mut self) -> u64 {
+        let chained = self.staged.records - self.written.records;
+        self.lines.clear();
+        let leaves = usize::try_from(chained).expect("a batch fits in memory") * LEAF;
+        self.leaves.truncate(self.leaves.len() - leaves);
         self.staged = self.written;
-        if self.written.bytes == self.segment.before {
+        if self.length() == 0 {
             self.segment.day.clear();
         }
-        self.state = State::Full(gap);
+        chained
     }
 
     fn chain(&mut self, client: &str, event: &Event) -> Result<Receipt, StageError> {

@@ -96,7 +96,7 @@ pub(super) fn serve(
     let result = result.and_then(|()| last_words(&mut journal, &mut parties));
     // A failed sync is the cause of whatever failed after it, and what it left off the disk is not signed.
     let result = match syncer.finish() {
-        Ok(()) => sign_the_rest(&mut parties, journal.records(), result),
+        Ok(()) => sign_the_rest(&mut journal, &mut parties, result),
         Err(error) => Err(JournalError::Sync(error).into()),
     };
     if let Err(error) = &result {
@@ -106,13 +106,17 @@ pub(super) fn serve(
     result
 }
 
-/// Hands over what is left of the leaves: all `records` are on the disk. Also if the writer failed, unless its signer did, or the
+/// Hands over what is left of the leaves: all records are on the disk. Also if the writer failed, unless its signer did, or the
 /// disk: that says only once what it lost.
 fn sign_the_rest(
+    journal: &mut Journal,
     parties: &mut Parties<'_>,
-    records: u64,
     result: Result<(), WriterError>,
 ) -> Result<(), WriterError> {
+    let records = journal.records();
+    if let Some(signer) = &mut parties.signer {
+        signer.hold(&journal.take_leaves());
+    }
     match (&mut parties.signer, result) {
         (Some(signer), Ok(())) => signer.finish(records).map_err(WriterError::Signer),
         (Some(_), Err(no @ (WriterError::Signer(_) | WriterError::Journal(JournalError::Sync(_))))) => {
@@ -170,14 +174,11 @@ fn serve_clients(
     Ok(())
 }
 
-/// What a gap in the log is at the end, and its leaf.
+/// What a gap in the log is at the end.
 fn last_words(journal: &mut Journal, parties: &mut Parties<'_>) -> Result<(), WriterError> {
     let was_full = journal.full().is_some();
     journal.end()?;
     report_change(was_full, journal, parties.status);
-    if let Some(signer) = &mut parties.signer {
-        signer.hold(&journal.take_leaves());
-    }
     Ok(())
 }
 
@@ -198,8 +199,8 @@ fn rotate(
     woken: &Woken,
 ) -> Result<(), WriterError> {
     let Some(segments) = parties.segments.as_mut().filter(|_segments| woken.segment) else { return Ok(()) };
-    let Some(file) = segments.take().map_err(WriterError::Wait)? else { return Ok(()) };
-    journal.go_on_in(file);
+    let Some((file, others)) = segments.take().map_err(WriterError::Wait)? else { return Ok(()) };
+    journal.go_on_in(file, others);
     syncer.go_on_with(journal.file()).map_err(JournalError::Sync)?;
     report(parties.status, &AuditEvent::SegmentClosed);
     Ok(())

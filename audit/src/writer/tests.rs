@@ -1,11 +1,13 @@
 use std::fs::File;
 use std::io::{Seek as _, Write as _};
 
-use wire::audit::OnFull;
+use wire::audit::{Limits, OnFull};
 
-use super::journal::{Journal, JournalError, StageError};
+use super::journal::{Committed, Journal, JournalError, StageError, Terms};
 use crate::log::{Fault, LogError, Reader, verify};
 use crate::record::{Action, Event, Origin};
+
+const DENY: Terms = Terms { on_full: OnFull::Deny, limits: Limits::NONE };
 
 fn origin(sandbox: &str) -> Origin {
     let sandbox = sandbox.to_owned().try_into().unwrap();
@@ -14,7 +16,7 @@ fn origin(sandbox: &str) -> Origin {
 
 fn open(path: &std::path::Path) -> Journal {
     let file = File::options().read(true).append(true).create(true).open(path).unwrap();
-    Journal::open(file, None, &origin("test-0a1b2c3d"), OnFull::Deny).unwrap()
+    Journal::open(file, None, &origin("test-0a1b2c3d"), DENY).unwrap()
 }
 
 /// A log of four records.
@@ -115,7 +117,7 @@ fn a_log_that_is_not_whole_is_not_opened() {
     for bad in [edited, b"\n".to_vec(), b"{}\n".to_vec(), foreign, vec![b'x'; crate::log::MAX_LINE + 2]] {
         std::fs::write(&path, &bad).unwrap();
         let file = File::options().read(true).append(true).open(&path).unwrap();
-        let opened = Journal::open(file, None, &origin("test-0a1b2c3d"), OnFull::Deny);
+        let opened = Journal::open(file, None, &origin("test-0a1b2c3d"), DENY);
         assert!(matches!(opened, Err(JournalError::NotWhole(_))), "{opened:?}");
         assert_eq!(std::fs::read(&path).unwrap(), bad);
     }
@@ -125,7 +127,7 @@ fn a_log_that_is_not_whole_is_not_opened() {
 fn the_log_of_another_sandbox_is_not_written_on() {
     let (_directory, path, _bytes) = small_log();
     let file = File::options().read(true).append(true).open(&path).unwrap();
-    let opened = Journal::open(file, None, &origin("other-0a1b2c3d"), OnFull::Deny);
+    let opened = Journal::open(file, None, &origin("other-0a1b2c3d"), DENY);
     assert!(matches!(opened, Err(JournalError::Foreign(_))), "{opened:?}");
 }
 
@@ -135,7 +137,7 @@ fn records_go_to_the_end_of_the_file() {
     let (_directory, path, _bytes) = small_log();
     let mut file = File::options().read(true).append(true).open(&path).unwrap();
     file.seek(std::io::SeekFrom::Start(3)).unwrap();
-    let mut journal = Journal::open(file, None, &origin("test-0a1b2c3d"), OnFull::Deny).unwrap();
+    let mut journal = Journal::open(file, None, &origin("test-0a1b2c3d"), DENY).unwrap();
     journal.stage("manager", br#"{"action":"lifecycle"}"#).unwrap();
     journal.commit().unwrap();
     assert_eq!(verify(&path).unwrap().records, 5);
@@ -144,12 +146,102 @@ fn records_go_to_the_end_of_the_file() {
 #[test]
 fn a_failed_write_kills_the_journal() {
     let file = File::options().read(true).append(true).open("/dev/full").unwrap();
-    let mut journal = Journal::open(file, None, &origin("test-0a1b2c3d"), OnFull::Deny).unwrap();
+    let mut journal = Journal::open(file, None, &origin("test-0a1b2c3d"), DENY).unwrap();
     journal.stage("manager", br#"{"action":"lifecycle"}"#).unwrap();
     assert!(matches!(journal.commit(), Err(JournalError::Write(_))));
     assert_eq!(journal.records(), 0);
     journal.stage("manager", br#"{"action":"lifecycle"}"#).unwrap();
     assert!(matches!(journal.commit(), Err(JournalError::Dead)));
+}
+
+fn opened(path: &std::path::Path, on_full: OnFull, limits: Limits) -> Journal {
+    let file = File::options().read(true).append(true).create(true).open(path).unwrap();
+    Journal::open(file, None, &origin("test-0a1b2c3d"), Terms { on_full, limits }).unwrap()
+}
+
+/// Appends until there is no room, and returns how that was told.
+fn fill(journal: &mut Journal) -> Result<Committed, JournalError> {
+    loop {
+        journal.stage("manager", br#"{"action":"lifecycle"}"#).unwrap();
+        match journal.commit() {
+            Ok(Committed::Written) => {}
+            told => return told,
+        }
+    }
+}
+
+const MOST: u64 = 16 * 1024;
+const SMALL: Limits = Limits { most: Some(MOST), reserve: Some(0) };
+
+#[test]
+fn a_log_grows_no_further_than_it_may_and_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    let mut journal = opened(&path, OnFull::Deny, SMALL);
+    let Err(error @ JournalError::NoRoom(_)) = fill(&mut journal) else { panic!("it goes on") };
+    assert!(super::causes(&error).contains("log.most") && error.remedy().contains("log.most"));
+    let leaves = journal.take_leaves();
+    journal.stage("manager", br#"{"action":"lifecycle"}"#).unwrap();
+    assert!(matches!(journal.commit(), Err(JournalError::Dead)));
+    let records: Vec<_> = crate::log::read(&path).unwrap().map(Result::unwrap).collect();
+    let (last, others) = records.split_last().unwrap();
+    assert_eq!((last.client.as_str(), last.event.action), ("audit", Action::LogGap));
+    assert!(last.event.reason.as_ref().unwrap().contains("log.most"));
+    assert!(others.iter().all(|record| record.client == "manager"));
+    assert_eq!(journal.records(), last.sequence);
+    assert_eq!(leaves.len(), 32 * records.len(), "its last word is signed");
+    let bytes = std::fs::metadata(&path).unwrap().len();
+    assert!((MOST - 1024..MOST + 1024).contains(&bytes), "{bytes}");
+}
+
+#[test]
+fn where_the_operator_wants_it_a_log_that_may_not_grow_stops_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    let mut journal = opened(&path, OnFull::Degrade, SMALL);
+    assert_eq!(fill(&mut journal).unwrap(), Committed::Lost);
+    assert!(journal.full().unwrap().contains("log.most"));
+    journal.end().unwrap();
+    let last = crate::log::read(&path).unwrap().last().unwrap().unwrap();
+    assert_eq!(last.event.action, Action::LogGap);
+    let reason = last.event.reason.unwrap();
+    assert!(reason.starts_with("1 events since") && reason.contains("log.most"), "{reason}");
+}
+
+/// What was packed or removed since makes room; what the log takes elsewhere counts.
+#[test]
+fn a_log_takes_what_all_its_files_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut journal = opened(&directory.path().join("1"), OnFull::Degrade, SMALL);
+    let next = |name| {
+        File::options().read(true).append(true).create(true).open(directory.path().join(name)).unwrap()
+    };
+    assert_eq!(fill(&mut journal).unwrap(), Committed::Lost);
+    let first = std::fs::metadata(directory.path().join("1")).unwrap().len();
+    // What is left counts as long as it is, until the manager says what it has become.
+    journal.go_on_in(next("2"), 0);
+    assert_eq!(fill(&mut journal).unwrap(), Committed::Lost);
+    assert_eq!(std::fs::metadata(directory.path().join("2")).unwrap().len(), 0);
+    journal.go_on_in(next("3"), first / 10);
+    assert_eq!(journal.commit().unwrap(), Committed::Lost);
+    journal.end().unwrap();
+    assert_eq!(fill(&mut journal).unwrap(), Committed::Lost);
+    let third = std::fs::metadata(directory.path().join("3")).unwrap().len();
+    assert!((first * 8 / 10..first).contains(&third), "{third} of {first}");
+}
+
+#[test]
+fn what_the_disk_is_to_keep_free_stays_free() {
+    let directory = tempfile::tempdir().unwrap();
+    let limits = Limits { most: None, reserve: Some(1 << 60) };
+    let mut journal = opened(&directory.path().join("log"), OnFull::Deny, limits);
+    let Err(error) = fill(&mut journal) else { panic!("it goes on") };
+    assert!(super::causes(&error).contains("log.reserve") && error.remedy().contains("log.reserve"));
+    // Where nothing is said, most of a disk may be taken.
+    let mut journal =
+        opened(&directory.path().join("other"), OnFull::Deny, Limits { most: None, reserve: None });
+    journal.stage("manager", br#"{"action":"lifecycle"}"#).unwrap();
+    assert_eq!(journal.commit().unwrap(), Committed::Written);
 }
 
 #[test]
@@ -277,7 +369,7 @@ fn a_garbled_log_never_panics() {
         let mut file = File::options().write(true).truncate(true).open(&path).unwrap();
         file.write_all(&garbled).unwrap();
         let file = File::options().read(true).append(true).open(&path).unwrap();
-        if Journal::open(file, None, &origin("test-0a1b2c3d"), OnFull::Deny).is_ok() {
+        if Journal::open(file, None, &origin("test-0a1b2c3d"), DENY).is_ok() {
             verify(&path).unwrap();
         }
     }

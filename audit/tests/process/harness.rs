@@ -12,7 +12,7 @@ use std::time::Duration;
 use audit::Event;
 use command_fds::{CommandFdExt as _, FdMapping};
 use rustix::process::{Pid, Signal, kill_process};
-use wire::audit::{AuditClient, AuditConfig, AuditEvent, AuditSync, OnFull};
+use wire::audit::{AuditClient, AuditConfig, AuditEvent, AuditSync, Limits, OnFull};
 use wire::spawn::{CONFIG_FD, FIRST_RESOURCE_FD, Fd, STATUS_FD};
 
 pub(crate) const SANDBOX: &str = "test-0a1b2c3d";
@@ -182,6 +182,7 @@ impl Writer {
             segment_bytes: more.segment_bytes,
             sync: more.sync,
             on_full: more.on_full,
+            limits: Limits::NONE,
             signer: add(more.signer),
             clients: described,
             user: None,

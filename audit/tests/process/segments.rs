@@ -26,7 +26,7 @@ fn send_segment(socket: &UnixStream, directory: &Path, number: u64) {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     assert!(ancillary.push(SendAncillaryMessage::ScmRights(&files)));
-    sendmsg(socket, &[IoSlice::new(b"s")], &mut ancillary, SendFlags::empty()).unwrap();
+    sendmsg(socket, &[IoSlice::new(&[0; 8])], &mut ancillary, SendFlags::empty()).unwrap();
 }
 
 #[test]
@@ -269,7 +269,7 @@ fn without_room_for_a_segment_the_present_one_goes_on() {
     let mut client = Blocking::new(proxy);
     let asked = std::thread::spawn(move || {
         assert_eq!(writer.event(), AuditEvent::SegmentFull);
-        std::io::Write::write_all(&mut segments, b"s").unwrap();
+        std::io::Write::write_all(&mut segments, &[0; 8]).unwrap();
         assert_eq!(writer.event(), AuditEvent::SegmentFull, "it asks again");
         writer
     });

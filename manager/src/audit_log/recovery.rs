@@ -150,6 +150,8 @@ impl Closing {
             segment_bytes: u64::MAX,
             sync: self.log.settings.log.sync.for_writer(),
             on_full: wire::audit::OnFull::Deny,
+            // What is there is closed, however long it is.
+            limits: wire::audit::Limits::NONE,
             signer: match &signer {
                 None => None,
                 Some(_signs) => {

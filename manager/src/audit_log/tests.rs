@@ -29,6 +29,25 @@ impl Host {
     }
 }
 
+#[test]
+fn a_writer_is_told_what_the_other_files_of_its_log_take() {
+    let host = Host::new();
+    let (mut log, _first) = host.log("test-0a1b2c3d", AuditSettings::default());
+    let writer = log.segments().unwrap();
+    let write = |name: &str, bytes: usize| fs::write(log.directory.join(name), vec![0; bytes]).unwrap();
+    write(CHECKPOINTS, 100);
+    write(&segments::packed_name(1), 2000);
+    write("index.sqlite", 40_000);
+    let mut told = [0; 8];
+    log.next_segment().unwrap();
+    io::Read::read_exact(&mut &writer, &mut told).unwrap();
+    assert_eq!(u64::from_le_bytes(told), 100, "the present segment counts for itself");
+    fs::write(log.directory.join(segments::name(1)), vec![0; 30_000]).unwrap();
+    log.next_segment().unwrap();
+    io::Read::read_exact(&mut &writer, &mut told).unwrap();
+    assert_eq!(u64::from_le_bytes(told), 32_100);
+}
+
 /// A recorder whose writer says yes to all, and what it was told.
 fn recorder() -> (Recorder, std::thread::JoinHandle<Vec<String>>) {
     recorder_that([&40_u32.to_le_bytes()[..], &[0; 40]].concat())

@@ -18,7 +18,8 @@ use command_fds::{CommandFdExt as _, FdMapping};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use serde::Serialize;
 use wire::audit::{
-    AuditClient, AuditConfig, AuditEvent, AuditSync, OnFull, SignConfig, SignEvent, SignResumed, SigningKey,
+    AuditClient, AuditConfig, AuditEvent, AuditSync, Limits, OnFull, SignConfig, SignEvent, SignResumed,
+    SigningKey,
 };
 use wire::secret::Secret;
 use wire::spawn::{CONFIG_FD, FIRST_RESOURCE_FD, Fd, STATUS_FD};
@@ -107,6 +108,7 @@ impl Rig {
             segment_bytes: 16 * 1024,
             sync: AuditSync::Interval(1),
             on_full: OnFull::Deny,
+            limits: Limits::NONE,
             signer: Some(resources.add(to_signer)),
             clients: clients
                 .into_iter()
@@ -207,7 +209,7 @@ fn hand_over(writer: &UnixStream, segment: &File) {
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     assert!(ancillary.push(SendAncillaryMessage::ScmRights(&files)));
     // A writer that was killed takes none.
-    let _gone = sendmsg(writer, &[IoSlice::new(b"s")], &mut ancillary, SendFlags::NOSIGNAL);
+    let _gone = sendmsg(writer, &[IoSlice::new(&[0; 8])], &mut ancillary, SendFlags::NOSIGNAL);
 }
 
 /// Appends as fast as receipts come, until the writer is gone.
