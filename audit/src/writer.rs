@@ -8,6 +8,7 @@
 //! what was acknowledged, and after a failure of the log it never acknowledges again.
 
 pub(crate) mod client;
+mod clock;
 mod gap;
 pub(crate) mod journal;
 mod leaves;
@@ -31,6 +32,7 @@ use wire::spawn::EXIT_FAILED;
 use crate::record::Origin;
 pub use gap::is_full;
 
+use clock::HostClocks;
 use journal::{Journal, JournalError, Terms};
 use leaves::Leaves;
 use segments::Segments;
@@ -132,7 +134,7 @@ fn start(config: &AuditConfig, log: File, status: &File) -> Result<(Journal, Uni
     let AuditConfig { tenant, sandbox, agent, .. } = config.clone();
     let origin = Origin { tenant, sandbox, agent };
     let terms = Terms { on_full: config.on_full, limits: config.limits };
-    let journal = Journal::open(log, config.resumed.as_ref(), &origin, terms)?;
+    let journal = Journal::open(log, config.resumed.as_ref(), &origin, terms, Box::new(HostClocks))?;
     let settings = jail::host::Settings {
         status: status.as_fd(),
         root: jail::host::Root::Empty,

@@ -5,6 +5,7 @@ mod exported;
 mod key;
 mod recovery;
 mod retention;
+mod steady;
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, IoSlice};
@@ -24,12 +25,14 @@ use crate::failure::Failure;
 use crate::layout::Layout;
 use crate::record::Recorder;
 use crate::rundir;
+use crate::unit::Mebibytes;
 use crate::watching::{self, Noticed};
 
 pub use exported::DIRECTORY as EXPORTS;
 pub(crate) use key::signing_key;
 pub use key::{known_keys, public_key};
 pub use recovery::{Recovery, recover};
+use steady::Clock;
 
 /// Name of the file of signed notes in a log's directory.
 pub const CHECKPOINTS: &str = "checkpoints";
@@ -156,7 +159,7 @@ impl AuditLog {
     /// The writer went on to the last segment: the one before is packed, on a thread of its own, and what is too old goes.
     fn segment_closed(&self, recorder: &mut Recorder) -> Result<(), Failure> {
         let (directory, closed) = (self.directory.clone(), self.last - 1);
-        if let Some(days) = self.settings.log.keep_days {
+        if let Some(days) = self.days()? {
             retention::remove_segments(&directory, (days, self.delivered(&directory)), recorder)?;
         }
         std::thread::spawn(move || {
@@ -173,7 +176,25 @@ impl AuditLog {
             let sandbox = log.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             (!running.iter().any(|id| id.as_str() == sandbox)).then(|| self.delivered(log))
         };
-        retention::remove_logs(&self.directory, &self.settings.log, (is_free, recorder))
+        let kept =
+            retention::Kept { days: self.days()?, bytes: self.settings.log.keep.map(Mebibytes::bytes) };
+        retention::remove_logs(&self.directory, kept, (is_free, recorder))
+    }
+
+    /// Days that records are kept; `None`: for ever, or as long as the host's clock does not show their age.
+    fn days(&self) -> Result<Option<u32>, Failure> {
+        let Some(days) = self.settings.log.keep_days else { return Ok(None) };
+        let logs = self.layout.audit();
+        match steady::look(&logs).map_err(|error| cannot_write(&logs, &error))? {
+            Clock::Steady => Ok(Some(days)),
+            Clock::Unproven => Ok(None),
+            Clock::Jumped => {
+                warn(format_args!(
+                    "the host's clock jumped: nothing is removed from audit logs for its age until it has gone on steadily for a day"
+                ));
+                Ok(None)
+            }
+        }
     }
 
     /// Number of the last record of a log that nobody waits for any more.

@@ -8,14 +8,13 @@
 use std::fs::File;
 use std::io::{self, BufReader, Seek as _, SeekFrom, Write as _};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use classify::redact::Redactor;
 use rustix::fs::FallocateFlags;
-use rustix::time::{ClockId, clock_gettime};
 use wire::audit::{Limits, LogResumed, OnFull};
 use wire::id::SandboxId;
 
+use super::clock::{Change, Clock, Clocks, Reading};
 use super::gap::{self, Gap};
 use super::room::{NoRoom, Room};
 use crate::chain::{self, ChainHash};
@@ -58,8 +57,12 @@ pub(crate) struct Journal {
     room: Room,
     /// Events without a record.
     lost: u64,
-    /// The same for every record of a batch: reading two clocks costs more than the hash.
+    clock: Clock,
+    /// The same for every record of a batch: reading the clocks costs more than the hash.
     now: Option<Stamp>,
+    /// Of what is staged: records that are nobody's event, and that the clock was set.
+    own: u64,
+    change: Option<Change>,
 }
 
 /// What the operator says of a log on the disk.
@@ -183,6 +186,7 @@ impl Journal {
         resumed: Option<&LogResumed>,
         origin: &Origin,
         terms: Terms,
+        clocks: Box<dyn Clocks>,
     ) -> Result<Self, JournalError> {
         let length = file.metadata().map_err(JournalError::Read)?.len();
         let (summary, unfinished, owner) = verify(&file, length, &before(resumed)?)?;
@@ -202,14 +206,17 @@ impl Journal {
             on_full: terms.on_full,
             room: Room::new(terms.limits),
             lost: 0,
+            clock: Clock::new(clocks),
             now: None,
+            own: 0,
+            change: None,
         };
         if unfinished > 0 {
             journal.file.set_len(summary.bytes).map_err(JournalError::Repair)?;
         }
         if let Some(reason) = repaired(unfinished, resumed, summary.records) {
             let event = Event { reason: Some(reason), ..Event::new(Action::LogRepair) };
-            journal.chain(WRITER, &event).expect("an event of one line is a record");
+            journal.tell(&event);
             journal.commit()?;
             journal.file.sync_data().map_err(JournalError::Sync)?;
         }
@@ -244,7 +251,7 @@ impl Journal {
     /// Whether the present segment has `bytes`, or records of a day that is over. Asked between commits.
     pub(crate) fn is_full(&self, bytes: u64) -> bool {
         let length = self.length();
-        let is_over = || self.segment.day != Stamp::now().day();
+        let is_over = || self.segment.day != Stamp::of(&self.clock.read()).day();
         length >= bytes || (length > 0 && is_over())
     }
 
@@ -289,15 +296,22 @@ impl Journal {
         chained.map(Staged::Chained)
     }
 
-    /// Whether this event is to be tried. A batch that is tried again begins with what is told of the gap.
+    /// Whether this event is to be tried. A batch begins with what the writer itself has to tell: that the clock was set, and of
+    /// the gap, if there is one.
     fn may_fit(&mut self) -> bool {
-        let State::Full(gap) = &self.state else { return true };
-        if self.lines.is_empty() {
-            if !gap.is_due() {
-                return false;
-            }
-            self.tell_of_gap();
+        if !self.lines.is_empty() {
+            return true;
         }
+        if matches!(&self.state, State::Full(gap) if !gap.is_due()) {
+            return false;
+        }
+        let (reading, change) = self.clock.look();
+        self.now = Some(Stamp::of(&reading));
+        self.change = change;
+        if let Some(change) = change {
+            self.tell(&change.event());
+        }
+        self.tell_of_gap();
         true
     }
 
@@ -331,7 +345,13 @@ impl Journal {
     fn tell_of_gap(&mut self) {
         let State::Full(gap) = &self.state else { return };
         let event = gap.event(self.lost);
-        self.chain(WRITER, &event).expect("an event of one line is a record");
+        self.tell(&event);
+    }
+
+    /// Stages a record of the writer's own.
+    fn tell(&mut self, event: &Event) {
+        self.chain(WRITER, event).expect("an event of one line is a record");
+        self.own += 1;
     }
 
     /// Writes everything that was staged.
@@ -357,6 +377,10 @@ impl Journal {
         match result {
             Ok(()) => {
                 self.written = self.staged;
+                self.own = 0;
+                if let Some(change) = self.change.take() {
+                    self.clock.told(change);
+                }
                 self.state = State::Writing;
                 Ok(Committed::Written)
             }
@@ -384,7 +408,7 @@ impl Journal {
             return Ok(Committed::Lost);
         }
         self.state = State::Dead;
-        self.chain(WRITER, &gap::last_word(&limit.to_string())).expect("an event of one line is a record");
+        self.tell(&gap::last_word(&limit.to_string()));
         match (&*self.file).write_all(&std::mem::take(&mut self.lines)).and_then(|()| self.file.sync_data()) {
             Ok(()) => self.written = self.staged,
             // It is only a courtesy. Half of it is taken off when the log is closed.
@@ -412,19 +436,18 @@ impl Journal {
 
     /// What was staged is not in the file, and goes on without a record.
     fn lose_staged(&mut self, cause: String) {
-        let chained = self.take_back();
+        let events = self.take_back();
         let state = std::mem::replace(&mut self.state, State::Dead);
-        // What is told of a gap is no event of anybody.
-        let (mut gap, events) = match state {
-            State::Full(gap) => (gap, chained - 1),
-            State::Writing | State::Dead => (Gap::begin(self.lost, cause), chained),
+        let mut gap = match state {
+            State::Full(gap) => gap,
+            State::Writing | State::Dead => Gap::begin(self.lost, cause),
         };
         gap.try_later();
         self.lost += events;
         self.state = State::Full(gap);
     }
 
-    /// Forgets what was staged, and says how many records that are.
+    /// Forgets what was staged, and says how many events that are.
     fn take_back(&mut self) -> u64 {
         let chained = self.staged.records - self.written.records;
         self.lines.clear();
@@ -434,12 +457,13 @@ impl Journal {
         if self.length() == 0 {
             self.segment.day.clear();
         }
-        chained
+        self.change = None;
+        chained - std::mem::take(&mut self.own)
     }
 
     fn chain(&mut self, client: &str, event: &Event) -> Result<Receipt, StageError> {
         let sequence = self.staged.records + 1;
-        let Stamp { time, monotonic_ns } = self.now.get_or_insert_with(Stamp::now);
+        let Stamp { time, monotonic_ns } = self.now.get_or_insert_with(|| Stamp::of(&self.clock.read()));
         let day = if self.segment.day.is_empty() { time[..DAY].to_owned() } else { String::new() };
         let mut line = Vec::with_capacity(1024);
         let head = format!(
@@ -478,10 +502,9 @@ impl Stamp {
         &self.time[..DAY]
     }
 
-    fn now() -> Self {
-        let monotonic = clock_gettime(ClockId::Monotonic);
-        let (seconds, nanos) = (monotonic.tv_sec.unsigned_abs(), monotonic.tv_nsec.unsigned_abs());
-        Self { time: rfc3339(SystemTime::now()), monotonic_ns: seconds * 1_000_000_000 + nanos }
+    fn of(reading: &Reading) -> Self {
+        let monotonic_ns = u64::try_from(reading.awake.as_nanos()).unwrap_or(u64::MAX);
+        Self { time: rfc3339(reading.wall), monotonic_ns }
     }
 }
 

@@ -176,6 +176,7 @@ fn what_is_not_delivered_and_what_runs_stays() {
     let golden = include_str!("../../../audit/tests/golden/record-v2.jsonl");
     io::Write::write_all(&mut first, golden.as_bytes()).unwrap();
     make_old(&old.directory, 40);
+    clock_seen(&host, (60, 60), DAY);
     let cursors = host.layout.state.join(EXPORTS).join("siem");
     fs::create_dir_all(&cursors).unwrap();
     let (mut told, _heard) = recorder();
@@ -200,6 +201,65 @@ fn what_is_not_delivered_and_what_runs_stays() {
     }
 }
 
+/// Says what the host's clocks showed at the last look, which was so many seconds ago by the clock of the day, and so many by
+/// the one that nobody sets.
+fn clock_seen(host: &Host, (wall, up): (u64, u64), steady: u64) {
+    let now = steady::Now::read().unwrap();
+    let since = |seconds: u64, ago: u64| seconds.saturating_sub(ago);
+    let seen = serde_json::json!({
+        "boot": now.boot,
+        "wall": since(now.wall, wall),
+        "up": since(now.up, up),
+        "steady": steady,
+    });
+    fs::write(host.layout.audit().join("clock"), seen.to_string()).unwrap();
+}
+
+const DAY: u64 = 24 * 60 * 60;
+
+/// A host's clock that stands a year ahead for a minute takes nothing with it.
+#[test]
+fn nothing_goes_on_the_word_of_a_clock_that_jumped() {
+    let host = Host::new();
+    let mut settings = AuditSettings::default();
+    settings.log.keep_days = Some(30);
+    let (log, _first) = host.log("own-0a1b2c3d", settings);
+    let (old, _first) = host.log("old-0a1b2c3d", AuditSettings::default());
+    // As it looks from a year ahead.
+    make_old(&old.directory, 366);
+    clock_seen(&host, (365 * DAY, 60), 100 * DAY);
+    let (mut told, _heard) = recorder();
+    log.remove_others(&mut told).unwrap();
+    assert!(old.directory.exists(), "a jump of the clock removed it");
+    // It stands right again, and has done so for less than a day.
+    clock_seen(&host, (60, 60), DAY - 3600);
+    log.remove_others(&mut told).unwrap();
+    assert!(old.directory.exists());
+    clock_seen(&host, (60, 60), DAY);
+    log.remove_others(&mut told).unwrap();
+    assert!(!old.directory.exists());
+}
+
+/// Segments of the log that is being written no more than the logs of others.
+#[test]
+fn no_segment_goes_on_the_word_of_a_clock_that_jumped() {
+    let host = Host::new();
+    let mut settings = AuditSettings::default();
+    settings.log.keep_days = Some(30);
+    let (mut log, mut first) = host.log("test-0a1b2c3d", settings);
+    let golden = include_str!("../../../audit/tests/golden/record-v2.jsonl");
+    io::Write::write_all(&mut first, golden.as_bytes()).unwrap();
+    make_old(&log.directory, 366);
+    drop(new_segment(&log.directory, 2).unwrap());
+    log.last = 2;
+    for (jumped, stays) in [(365 * DAY, true), (60, false)] {
+        clock_seen(&host, (jumped, 60), 100 * DAY);
+        log.segment_closed(&mut recorder().0).unwrap();
+        let left = segments::list(&log.directory).unwrap();
+        assert_eq!(left.contains(&1), stays, "{left:?}");
+    }
+}
+
 #[test]
 fn logs_that_are_too_old_or_too_many_go_and_that_is_recorded_first() {
     let host = Host::new();
@@ -213,6 +273,7 @@ fn logs_that_are_too_old_or_too_many_go_and_that_is_recorded_first() {
         io::Write::write_all(&mut first, &vec![b'x'; bytes]).unwrap();
         make_old(&other.directory, days);
     }
+    clock_seen(&host, (60, 60), DAY);
     let names = || {
         let logs = all(&host.layout.audit()).unwrap();
         logs.iter().map(|(_, log)| log.file_name().unwrap().to_str().unwrap().to_owned()).collect::<Vec<_>>()

@@ -1,9 +1,9 @@
 
-Ñü
+¯£
 
 
 service.name
-	openshell·û
+	openshell’£
 
 openshell.audit0.1.0—	Ë´lÏ	INFO*
 configuration allowed2$
@@ -816,4 +816,21 @@ Fsystem-call denied mount by /tmp/x (process.seccomp does not allow it)2$
 !process.seccomp does not allow it2
 openshell.monotonic_nsêÀ2T
 openshell.prevB
-@7b42efb4c9e1c97287fc2d19840cdcb26327b7f91e4498dc64b7e23e80504dd9Yê{´lÏbopenshell.system-call
+@7b42efb4c9e1c97287fc2d19840cdcb26327b7f91e4498dc64b7e23e80504dd9Yê{´lÏbopenshell.system-callÒ	x¿€≈oÏWARN*h
+fclock-change (the host's clock was set forward by 3600.000 s: it would be 2026-11-29T05:20:47.000027Z)2$
+openshell.sandbox
+test-0a1b2c3d2
+openshell.sequence2T
+openshell.hashB
+@d98e1e6be63e30c488f4560e15ea42b069c3f6666e0b8651e376fb5feaf6f6e92
+openshell.tenant
+local2
+openshell.agent.name
+test2
+openshell.client
+audit2m
+openshell.reasonY
+Wthe host's clock was set forward by 3600.000 s: it would be 2026-11-29T05:20:47.000027Z2
+openshell.monotonic_ns¯“2T
+openshell.prevB
+@0d38474315d106339633571b27ec383a8b2789f62f443de92e4d0d8cc3774c51Yx¿€≈oÏbopenshell.clock-change
