@@ -5,6 +5,7 @@ mod exported;
 mod key;
 mod recovery;
 mod retention;
+mod signer;
 mod steady;
 
 use std::fs::{self, DirBuilder, File};
@@ -29,9 +30,8 @@ use crate::unit::Mebibytes;
 use crate::watching::{self, Noticed};
 
 pub use exported::DIRECTORY as EXPORTS;
-pub(crate) use key::signing_key;
 pub use key::{known_keys, public_key};
-pub use recovery::{Recovery, recover};
+pub use recovery::{Recovery, Unsigned, recover};
 use steady::Clock;
 
 /// Name of the file of signed notes in a log's directory.
@@ -93,7 +93,7 @@ impl AuditLog {
     }
 
     /// The same, open for appending.
-    pub(crate) fn checkpoints(&self) -> Result<Vec<File>, Failure> {
+    fn checkpoints(&self) -> Result<Vec<File>, Failure> {
         self.checkpoint_files()
             .map(|path| {
                 let file = File::options().append(true).create(true).mode(0o600).open(&path);

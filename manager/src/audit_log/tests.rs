@@ -119,8 +119,8 @@ fn a_key_is_made_once_and_stays() {
     let (log, _first) = host.log("test-0a1b2c3d", AuditSettings::default());
     let settings = AuditSettings::default();
     assert_eq!(public_key(&host.layout, &settings).unwrap(), None);
-    let one = signing_key(&host.layout, &settings.signing).unwrap();
-    assert_eq!(one, signing_key(&host.layout, &settings.signing).unwrap());
+    let one = key::signing_key(&host.layout, &settings.signing).unwrap();
+    assert_eq!(one, key::signing_key(&host.layout, &settings.signing).unwrap());
     let public = public_key(&host.layout, &settings).unwrap().unwrap();
     for _twice in 0..2 {
         log.signed_by(&public.to_string()).unwrap();
@@ -154,7 +154,7 @@ fn a_key_that_others_can_read_does_not_sign() {
     settings.signing.key = Some(crate::audit_settings::KeySource::File(path.clone()));
     for (mode, good) in [(0o600, true), (0o400, true), (0o640, false), (0o604, false), (0o602, false)] {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-        let signing = signing_key(&host.layout, &settings.signing);
+        let signing = key::signing_key(&host.layout, &settings.signing);
         assert_eq!(signing.is_ok(), good, "{mode:o}");
         if let Err(failure) = signing {
             assert!(failure.cause.contains(&format!("mode {mode:o}")), "{}", failure.cause);
