@@ -150,6 +150,8 @@ pub enum Action {
     FileAccess,
     /// A system call that the agent's profile does not allow was made, and refused.
     SystemCall,
+    /// The host's clock was set since the record before: the times of records jump here.
+    ClockChange,
 }
 
 /// Whose records they are: what the writer stamps on each.
@@ -235,7 +237,7 @@ impl Event {
 
 impl Action {
     /// Every action. Its place is its number in an index of a log: a new one goes to the end.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::NetworkFlow,
         Self::NetworkRequest,
         Self::NetworkOutcome,
@@ -258,6 +260,7 @@ impl Action {
         Self::Approval,
         Self::FileAccess,
         Self::SystemCall,
+        Self::ClockChange,
     ];
 
     /// As it is written.
@@ -286,6 +289,7 @@ impl Action {
             Self::Approval => "approval",
             Self::FileAccess => "file-access",
             Self::SystemCall => "system-call",
+            Self::ClockChange => "clock-change",
         }
     }
 }

@@ -12,6 +12,7 @@ mod notes;
 mod proof;
 mod prover;
 mod removed;
+mod tail;
 #[cfg(test)]
 mod tests;
 
@@ -25,7 +26,7 @@ use crate::tree::{Frontier, TreeHash, leaf};
 use claims::{Claims, Signed};
 
 pub use consistency::Consistency;
-pub use coverage::{Unproven, Writer};
+pub use coverage::{Unproven, Writer, patience};
 pub use interrupted::{Interrupted, looks_interrupted};
 pub use notes::{LastNote, Notes};
 pub use proof::{Proof, ProofError};
@@ -137,6 +138,9 @@ pub enum VerifyError {
     /// The first records are gone, and nobody who may remove them said so.
     #[error("the records up to {0} are gone, and no signed record of their removal is in the log")]
     Unrecorded(u64),
+    /// No writer leaves such a record.
+    #[error("record {0} is none that the log's writer takes from the process that it bears")]
+    Foreign(u64),
     /// Records that were signed are gone.
     #[error("the log ends at record {records}, and {signed} were signed: the end was cut off")]
     Truncated {

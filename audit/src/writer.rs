@@ -8,9 +8,11 @@
 //! what was acknowledged, and after a failure of the log it never acknowledges again.
 
 pub(crate) mod client;
+mod clock;
 mod gap;
 pub(crate) mod journal;
 mod leaves;
+mod room;
 mod segments;
 mod serve;
 mod sync;
@@ -30,7 +32,8 @@ use wire::spawn::EXIT_FAILED;
 use crate::record::Origin;
 pub use gap::is_full;
 
-use journal::{Journal, JournalError};
+use clock::HostClocks;
+use journal::{Journal, JournalError, Terms};
 use leaves::Leaves;
 use segments::Segments;
 use serve::{BATCH, Limits, Parties};
@@ -107,7 +110,10 @@ pub fn run(config: AuditConfig, resources: Resources) -> ExitCode {
                 .collect::<Result<_, _>>()
                 .map_err(WriterError::Wait)?,
             segments: segments.map(Segments::new).transpose().map_err(WriterError::Wait)?,
-            signer: signer.map(Leaves::new).transpose().map_err(WriterError::Wait)?,
+            signer: signer
+                .map(|signer| Leaves::new(signer, journal.before_leaves()))
+                .transpose()
+                .map_err(WriterError::Wait)?,
             status: &mut status,
         };
         let limits = Limits { sync: config.sync, batch: BATCH, segment: config.segment_bytes };
@@ -127,7 +133,8 @@ fn start(config: &AuditConfig, log: File, status: &File) -> Result<(Journal, Uni
     let stop = serve::catch_signals().map_err(WriterError::Wait)?;
     let AuditConfig { tenant, sandbox, agent, .. } = config.clone();
     let origin = Origin { tenant, sandbox, agent };
-    let journal = Journal::open(log, config.resumed.as_ref(), &origin, config.on_full)?;
+    let terms = Terms { on_full: config.on_full, limits: config.limits };
+    let journal = Journal::open(log, config.resumed.as_ref(), &origin, terms, Box::new(HostClocks))?;
     let settings = jail::host::Settings {
         status: status.as_fd(),
         root: jail::host::Root::Empty,

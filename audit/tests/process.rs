@@ -284,7 +284,7 @@ fn a_partly_written_batch_is_taken_back() {
 #[test]
 fn what_is_not_an_event_is_refused_and_the_others_go_on() {
     let (writer, [mut bad, good]) = Writer::start(["proxy", "proxy"]);
-    let bodies: [&[u8]; 7] = [
+    let bodies: [&[u8]; 8] = [
         b"",
         b"{}",
         b"\xff\xff",
@@ -292,6 +292,7 @@ fn what_is_not_an_event_is_refused_and_the_others_go_on() {
         br#"{"action":"no-such"}"#,
         br#"{"action":"log-repair"}"#,
         br#"{"action":"log-gap"}"#,
+        br#"{"action":"clock-change"}"#,
     ];
     for body in bodies {
         bad.write_all(&u32::try_from(body.len()).unwrap().to_le_bytes()).unwrap();

@@ -41,6 +41,83 @@ fn what_a_crash_left_is_closed_once_and_verifies() {
     assert!(host.yes(&["verify", "test-0a1b2c3d"]).contains("signed: 2 checkpoints"));
 }
 
+/// Adds a record behind the last one of a text, as whoever can write the log can, so many seconds after the host's start.
+fn chained(text: &mut String, seconds: u64, (client, action): (&str, &str)) {
+    let last = text.lines().last().unwrap();
+    let (_rest, hash) = last.rsplit_once("\"hash\":\"").unwrap();
+    let (prev, sequence) = (hash.trim_end_matches("\"}"), text.lines().count() + 1);
+    let line = format!(
+        r#"{{"version":2,"sequence":{sequence},"time":"2026-11-29T06:21:00.000000Z","monotonic_ns":{seconds}000000000,"tenant":"local","sandbox":"test-0a1b2c3d","agent":"test","client":"{client}","action":"{action}","prev":"{prev}"}}"#
+    );
+    let hash = audit::chain::digest(line.as_bytes());
+    text.push_str(&format!("{},\"hash\":\"{hash}\"}}\n", line.strip_suffix('}').unwrap()));
+}
+
+/// Whoever takes away all checkpoints but an early one does not get the rest signed as a crash's.
+#[test]
+fn more_than_a_crash_leaves_is_not_signed_unasked() {
+    let host = Host::new();
+    let segment = host.log().join("000001.jsonl");
+    append(&segment, LOG);
+    host.yes(&["recover"]);
+    let signed = fs::read_to_string(&segment).unwrap();
+    let mut text = signed.clone();
+    for second in [7_000_000, 7_000_020, 7_000_040] {
+        chained(&mut text, second, ("manager", "lifecycle"));
+    }
+    fs::write(&segment, &text).unwrap();
+    let refused = host.audit(&["recover"]);
+    let said = String::from_utf8_lossy(&refused.stdout).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(said.contains("the last 3 records go on for 40 s") && said.contains("--unsigned"), "{said}");
+    assert_eq!(fs::read_to_string(&segment).unwrap(), text);
+    let said = host.yes(&["recover", "--unsigned"]);
+    assert!(said.contains("of which the last 3 were not signed"), "{said}");
+    // What one second before the crash left is explained by it.
+    let mut text = fs::read_to_string(&segment).unwrap();
+    chained(&mut text, 7_000_050, ("manager", "lifecycle"));
+    chained(&mut text, 7_000_051, ("manager", "lifecycle"));
+    fs::write(&segment, text).unwrap();
+    assert!(host.yes(&["recover"]).contains("of which the last 2 were not signed"));
+}
+
+/// No crash leaves what no writer takes.
+#[test]
+fn what_no_writer_leaves_is_never_signed() {
+    let host = Host::new();
+    let segment = host.log().join("000001.jsonl");
+    append(&segment, LOG);
+    host.yes(&["recover"]);
+    let signed = fs::read_to_string(&segment).unwrap();
+    for (client, action) in [("proxy", "policy-change"), ("router", "lifecycle"), ("manager", "clock-change")]
+    {
+        let mut text = signed.clone();
+        chained(&mut text, 1, (client, action));
+        fs::write(&segment, &text).unwrap();
+        let refused = host.audit(&["recover", "--unsigned"]);
+        let said = String::from_utf8_lossy(&refused.stdout).into_owned();
+        assert_eq!(refused.status.code(), Some(1), "{said}");
+        assert!(said.contains(&format!("record {} is none", text.lines().count())), "{said}");
+        assert_eq!(fs::read_to_string(&segment).unwrap(), text);
+    }
+}
+
+#[test]
+fn one_bad_log_does_not_keep_the_others_open() {
+    let host = Host::new();
+    append(&host.log().join("000001.jsonl"), LOG);
+    let bad = host.log().with_file_name("bad-0a1b2c3d");
+    fs::create_dir(&bad).unwrap();
+    append(&bad.join("000001.jsonl"), LOG);
+    // A file that cannot be read.
+    fs::create_dir(bad.join("checkpoints")).unwrap();
+    let output = host.audit(&["recover"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(said.contains("test-0a1b2c3d: closed") && said.contains("bad-0a1b2c3d: NOT recovered"), "{said}");
+    host.yes(&["verify", "test-0a1b2c3d"]);
+}
+
 #[test]
 fn what_no_crash_does_is_left_as_it_is() {
     let host = Host::new();

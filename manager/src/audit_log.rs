@@ -5,6 +5,8 @@ mod exported;
 mod key;
 mod recovery;
 mod retention;
+mod signer;
+mod steady;
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, IoSlice};
@@ -24,12 +26,13 @@ use crate::failure::Failure;
 use crate::layout::Layout;
 use crate::record::Recorder;
 use crate::rundir;
+use crate::unit::Mebibytes;
 use crate::watching::{self, Noticed};
 
 pub use exported::DIRECTORY as EXPORTS;
-pub(crate) use key::signing_key;
 pub use key::{known_keys, public_key};
-pub use recovery::{Recovery, recover};
+pub use recovery::{Recovery, Unsigned, recover};
+use steady::Clock;
 
 /// Name of the file of signed notes in a log's directory.
 pub const CHECKPOINTS: &str = "checkpoints";
@@ -95,7 +98,7 @@ impl AuditLog {
     }
 
     /// The same, open for appending.
-    pub(crate) fn checkpoints(&self) -> Result<Vec<File>, Failure> {
+    fn checkpoints(&self) -> Result<Vec<File>, Failure> {
         self.checkpoint_files()
             .map(|path| {
                 let file = File::options().append(true).create(true).mode(0o600).open(&path);
@@ -137,6 +140,8 @@ impl AuditLog {
     /// that can be written, and asks again.
     fn next_segment(&mut self) -> Result<(), Failure> {
         let Some(writer) = &self.writer else { return Ok(()) };
+        let others =
+            taken(&self.directory, self.last).map_err(|error| cannot_write(&self.directory, &error))?;
         let file = match new_segment(&self.directory, self.last + 1) {
             Ok(file) => Some(file),
             Err(error) if audit::writer::is_full(&error) => None,
@@ -151,14 +156,15 @@ impl AuditLog {
             assert!(has_room, "there is room for one descriptor");
         }
         // A writer that is gone reports so itself.
-        let _gone = sendmsg(writer, &[IoSlice::new(b"s")], &mut ancillary, SendFlags::NOSIGNAL);
+        let _gone =
+            sendmsg(writer, &[IoSlice::new(&others.to_le_bytes())], &mut ancillary, SendFlags::NOSIGNAL);
         Ok(())
     }
 
     /// The writer went on to the last segment: the one before is packed, on a thread of its own, and what is too old goes.
     fn segment_closed(&self, recorder: &mut Recorder) -> Result<(), Failure> {
         let (directory, closed) = (self.directory.clone(), self.last - 1);
-        if let Some(days) = self.settings.log.keep_days {
+        if let Some(days) = self.days()? {
             retention::remove_segments(&directory, (days, self.delivered(&directory)), recorder)?;
         }
         std::thread::spawn(move || {
@@ -175,7 +181,25 @@ impl AuditLog {
             let sandbox = log.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             (!running.iter().any(|id| id.as_str() == sandbox)).then(|| self.delivered(log))
         };
-        retention::remove_logs(&self.directory, &self.settings.log, (is_free, recorder))
+        let kept =
+            retention::Kept { days: self.days()?, bytes: self.settings.log.keep.map(Mebibytes::bytes) };
+        retention::remove_logs(&self.directory, kept, (is_free, recorder))
+    }
+
+    /// Days that records are kept; `None`: for ever, or as long as the host's clock does not show their age.
+    fn days(&self) -> Result<Option<u32>, Failure> {
+        let Some(days) = self.settings.log.keep_days else { return Ok(None) };
+        let logs = self.layout.audit();
+        match steady::look(&logs).map_err(|error| cannot_write(&logs, &error))? {
+            Clock::Steady => Ok(Some(days)),
+            Clock::Unproven => Ok(None),
+            Clock::Jumped => {
+                warn(format_args!(
+                    "the host's clock jumped: nothing is removed from audit logs for its age until it has gone on steadily for a day"
+                ));
+                Ok(None)
+            }
+        }
     }
 
     /// Number of the last record of a log that nobody waits for any more.
@@ -210,6 +234,20 @@ fn new_segment(directory: &Path, number: u64) -> io::Result<File> {
         return Err(error);
     }
     Ok(file)
+}
+
+/// What the segments and checkpoints of a log take on the disk, but for segment `present`. What others make of a log, as an index,
+/// is not its own.
+fn taken(log: &Path, present: u64) -> io::Result<u64> {
+    let others = segments::list(log)?.into_iter().filter(|number| *number != present);
+    let names = others.flat_map(|number| [segments::name(number), segments::packed_name(number)]);
+    let sizes = names.chain([CHECKPOINTS.to_owned()]).map(|name| match fs::metadata(log.join(name)) {
+        Ok(file) => Ok(file.len()),
+        // It has the other name; nobody signs.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(error),
+    });
+    sizes.sum()
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> Failure {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use policies::yaml;
 use serde::Deserialize;
-use wire::audit::{AuditSync, OnFull};
+use wire::audit::{AuditSync, Limits, OnFull};
 
 use crate::failure::Failure;
 use crate::layout::Layout;
@@ -46,6 +46,10 @@ pub struct LogSettings {
     pub on_full: FullSetting,
     /// Size from which on a segment is full.
     pub segment: Mebibytes,
+    /// What the log of one sandbox may take.
+    pub most: Mebibytes,
+    /// What stays free of the disk; `None`: 64 MiB, or a sixteenth of a disk where that is less.
+    pub reserve: Option<Mebibytes>,
     /// Days that records are kept; `None`: for ever.
     pub keep_days: Option<u32>,
     /// What all logs may take; the oldest ended ones go first. `None`: any size.
@@ -137,6 +141,8 @@ impl Default for LogSettings {
             sync: SyncSetting::Interval,
             on_full: FullSetting::Deny,
             segment: Mebibytes(64),
+            most: Mebibytes(4096),
+            reserve: None,
             keep_days: None,
             keep: None,
         }
@@ -147,6 +153,14 @@ impl Default for SigningSettings {
     fn default() -> Self {
         let name = "openshell-audit".to_owned();
         Self { enabled: true, name, key: None, interval: Seconds(1), copies: Vec::new(), timestamp: None }
+    }
+}
+
+impl LogSettings {
+    /// As the writer is told how much of the disk is its.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        Limits { most: Some(self.most.bytes()), reserve: self.reserve.map(Mebibytes::bytes) }
     }
 }
 
@@ -203,6 +217,12 @@ impl AuditSettings {
         if self.log.keep_days == Some(0) {
             return Err(("log.keep_days is 0", "write at least 1, or leave it out to keep everything"));
         }
+        if self.log.most.bytes() < 2 * self.log.segment.bytes() {
+            return Err((
+                "log.most is less than two of log.segment",
+                "write at least twice log.segment: a log shrinks only when a segment is closed",
+            ));
+        }
         self.exports.check()?;
         let absolute = |path: &PathBuf| path.is_absolute();
         let files = match &self.signing.key {
@@ -239,13 +259,14 @@ mod tests {
     fn a_file_says_what_it_says_and_the_rest_is_as_without_it() {
         assert_eq!(load("# nothing\n").unwrap(), AuditSettings::default());
         let settings = load(
-            "log: {sync: always, on_full: degrade, segment: 8MiB, keep_days: 30, keep: 2GiB}\n\
+            "log: {sync: always, on_full: degrade, segment: 8MiB, most: 16MiB, reserve: 1GiB, keep_days: 30, keep: 2GiB}\n\
              signing:\n  name: acme\n  interval: 5s\n  copies: [/mnt/worm]\n  \
              key: {pkcs11: {module: /usr/lib/p11.so, token: audit, key: k1, pin: {env: PIN}}}\n",
         )
         .unwrap();
         assert_eq!(settings.log.sync.for_writer(), AuditSync::Always);
         assert_eq!(settings.log.on_full.for_writer(), OnFull::Degrade);
+        assert_eq!(settings.log.limits(), Limits { most: Some(16 << 20), reserve: Some(1 << 30) });
         assert_eq!(
             (settings.log.segment.0, settings.log.keep_days, settings.log.keep),
             (8, Some(30), Some(Mebibytes(2048)))
@@ -263,6 +284,8 @@ mod tests {
             ("log: {sync: sometimes}\n", "sometimes"),
             ("log: {keep_days: 0}\n", "log.keep_days is 0"),
             ("log: {segment: 0MiB}\n", "0MiB"),
+            ("log: {most: 100MiB}\n", "log.most"),
+            ("log: {reserve: none}\n", "none"),
             ("signing: {key: {file: key.pem}}\n", "relative"),
             ("signing: {copies: [here]}\n", "relative"),
             ("signing: {timestamp: {http: {url: 'http://t'}, ca: ca.pem}}\n", "relative"),

@@ -14,7 +14,7 @@ use images::Stop;
 use policies::confinement::Workspace;
 use policies::{Document, Policy};
 use rustix::fs::{Mode, OFlags};
-use wire::audit::{AuditClient, AuditConfig, SignConfig};
+use wire::audit::{AuditClient, AuditConfig};
 use wire::confinement::Confinement;
 use wire::control::{Agent, Mount, Root, Scratch, Setup, Size};
 use wire::credential::Credential;
@@ -25,7 +25,7 @@ use wire::proxy::{ProxyConfig, Router, Upstream};
 use wire::router::{ModelServer, RouterConfig};
 use wire::vsock;
 
-use crate::audit_log::{self, AuditLog};
+use crate::audit_log::AuditLog;
 use crate::audit_settings::AuditSettings;
 use crate::credentials::{self, Placeholder};
 use crate::event::{Event, Events};
@@ -426,6 +426,7 @@ impl Prepared {
             segment_bytes: log.settings().log.segment.bytes(),
             sync: log.settings().log.sync.for_writer(),
             on_full: log.settings().log.on_full.for_writer(),
+            limits: log.settings().log.limits(),
             signer: sign.is_some().then(|| resources.add(signer)),
             clients,
             user: self.run.user(Program::Audit),
@@ -441,22 +442,8 @@ impl Prepared {
         events: &Events,
         (log, leaves): (&AuditLog, UnixStream),
     ) -> Result<Option<Process>, Failure> {
-        let signing = &log.settings().signing;
-        if !signing.enabled {
+        let Some((config, resources)) = log.signer((&self.id, &self.run), leaves, None)? else {
             return Ok(None);
-        }
-        let mut resources = Resources::default();
-        let config = SignConfig {
-            version: wire::VERSION,
-            sandbox: self.id.clone(),
-            name: signing.name.clone(),
-            key: audit_log::signing_key(layout, signing)?,
-            leaves: resources.add(leaves),
-            resumed: None,
-            checkpoints: log.checkpoints()?.into_iter().map(|file| resources.add(file)).collect(),
-            interval_ms: signing.interval.0.saturating_mul(1000),
-            on_full: log.settings().log.on_full.for_writer(),
-            user: self.run.user(Program::Sign),
         };
         let launch = Launch { program: Program::Sign, config, resources, logs: self.run.path() };
         Process::start(layout, launch, events.to_loop(Event::Sign)).map(Some)

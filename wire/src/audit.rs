@@ -23,8 +23,9 @@ pub struct AuditConfig {
     pub log: Fd,
     /// What stands before the present segment, of a log that is gone on with; `None`: the log begins with it.
     pub resumed: Option<LogResumed>,
-    /// A Unix stream socket on which the manager sends the next segment (as a descriptor with one byte; the byte alone: there
-    /// is none now) after [`AuditEvent::SegmentFull`]; `None`: the log stays one file.
+    /// A Unix stream socket on which the manager sends the next segment after [`AuditEvent::SegmentFull`]: eight bytes, which say
+    /// how many the log's files take beside the present segment (little-endian), with a descriptor; without one: there is none
+    /// now. `None`: the log stays one file.
     pub segments: Option<Fd>,
     /// Bytes from which on a segment is full. One of the day before is full as well.
     pub segment_bytes: u64,
@@ -32,6 +33,8 @@ pub struct AuditConfig {
     pub sync: AuditSync,
     /// What becomes of actions while the disk has no room for their records.
     pub on_full: OnFull,
+    /// From when on it counts as full.
+    pub limits: Limits,
     /// The signer's socket: it gets the tree's leaf of every record, 32 bytes each, in order. `None`: nothing is signed.
     pub signer: Option<Fd>,
     /// Connected Unix stream sockets, one per client, each with the name under which it writes
@@ -39,6 +42,21 @@ pub struct AuditConfig {
     pub clients: Vec<AuditClient>,
     /// Who the process becomes.
     pub user: Option<JailUser>,
+}
+
+/// What of the disk is a log's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Bytes that its segments and checkpoints may take; `None`: any number.
+    pub most: Option<u64>,
+    /// Bytes that stay free for others; `None`: 64 MiB, or a sixteenth of a disk where that is less.
+    pub reserve: Option<u64>,
+}
+
+impl Limits {
+    /// All of it.
+    pub const NONE: Self = Self { most: None, reserve: Some(0) };
 }
 
 /// Where a log stands whose writer ended untimely.

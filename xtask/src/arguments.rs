@@ -44,11 +44,15 @@ pub(crate) enum Task {
     Bench(Bench),
     /// Fuzz the parsers of foreign bytes; the first finding ends it.
     Fuzz(FuzzArguments),
-    /// Kill the audit writer and its signer at random moments, again and again on one log, and look at what is left.
+    /// Kill the audit writer, its signer and who recovers their log at random moments, again and again on one log, and look at
+    /// what is left.
     KillAudit {
         /// How often.
         #[arg(long, default_value_t = 1000)]
         times: u64,
+        /// Which choices are made; it is printed. The moments are others each time. By default: by chance.
+        #[arg(long)]
+        seed: Option<u64>,
     },
     /// Install what building and testing need.
     Setup,

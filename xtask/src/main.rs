@@ -36,7 +36,7 @@ fn main() -> ExitCode {
         Task::Bench(bench) => bench::run(bench),
         Task::BenchBootInside { plan } => bench::boot::inside(&plan),
         Task::Fuzz(arguments) => fuzz::run(&arguments),
-        Task::KillAudit { times } => kill_audit::run(times),
+        Task::KillAudit { times, seed } => kill_audit::run(times, seed),
         Task::Setup => setup::run(),
         Task::LabSmoke => lab_command::smoke(),
         Task::LabGuest { arguments } => return lab::guest::enter(&arguments),

@@ -234,9 +234,9 @@ impl Facts {
         }
         let what = match event.action {
             Action::CredentialChange => format!("credentials read again: {}", event.credentials.join(", ")),
-            Action::LogRetention => event.reason.clone().unwrap_or_default(),
-            Action::LogGap => event.reason.clone().unwrap_or_default(),
-            Action::LogRepair => event.reason.clone().unwrap_or_default(),
+            Action::LogRetention | Action::LogGap | Action::LogRepair | Action::ClockChange => {
+                event.reason.clone().unwrap_or_default()
+            }
             _other => String::new(),
         };
         if !what.is_empty() {

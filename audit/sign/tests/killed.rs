@@ -1,22 +1,31 @@
 //! A writer and its signer on one log, killed at random moments and started again on it as the manager does, while several
 //! clients append: what was acknowledged stays, what is half goes, and what is signed is never another past.
 //!
-//! CI kills a few times. `cargo xtask kill-audit` kills as often as it is told, through `AUDIT_KILLS`.
+//! Who closes such a log (`openshell audit recover`) is killed as well, at any moment, and so are the processes that it starts. And
+//! whoever can write the log makes a part of it anew, chain and all: wherever a checkpoint covers that, it is found.
+//!
+//! CI kills a few times. `cargo xtask kill-audit` kills as often as it is told, through `AUDIT_KILLS`; `AUDIT_SEED` makes the same
+//! choices again, though not the same moments.
 
 #![expect(clippy::unwrap_used, reason = "a broken harness is a failed test")]
 
+#[path = "killed/dice.rs"]
+mod dice;
 #[path = "killed/rig.rs"]
 mod rig;
+#[path = "process/start.rs"]
+mod start;
 
 use std::fs;
-use std::hash::{BuildHasher as _, RandomState};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::process::Stdio;
+use std::time::{Duration, SystemTime};
 
 use audit::log::{self, Mark, segments};
-use audit::verify::{self, CHECKPOINTS, Interrupted, LastNote, looks_interrupted};
-use audit::{Action, Receipt};
+use audit::verify::{self, CHECKPOINTS, Interrupted, LastNote, VerifyError, looks_interrupted};
+use audit::{Action, ChainHash, Receipt};
+use dice::Dice;
 use rig::{Rig, Running};
 
 /// How often, where nothing else is said.
@@ -36,21 +45,30 @@ enum Victim {
 #[test]
 fn one_log_outlives_every_kill() {
     let kills = std::env::var("AUDIT_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
+    let mut dice = Dice::new();
+    println!("seed {}", dice.seed());
     let rig = Rig::new();
     let mut receipts = Vec::new();
     let mut mark = Mark::START;
     let mut halves = 0;
+    let [mut recoveries, mut forgeries, mut found] = [0_u64; 3];
     for round in 0..kills {
-        let choice = RandomState::new().hash_one(round);
-        let victim = [Victim::Writer, Victim::Signer, Victim::Both][usize::try_from(choice % 3).unwrap()];
+        let victim = dice.one_of([Victim::Writer, Victim::Signer, Victim::Both]);
         let running = rig.go_on(["manager", "proxy", "router"]);
-        let acknowledged = kill(running, victim, Duration::from_micros(choice >> 8 & 0xfff));
+        let acknowledged = kill(running, victim, Duration::from_micros(dice.below(4096)));
         mark = check(&rig, &mark, &acknowledged);
         receipts.extend(acknowledged);
-        if choice >> 40 & 3 == 0 {
+        if dice.below(8) == 0 {
+            found += u64::from(forge(&rig, &mut dice));
+            forgeries += 1;
+        }
+        if dice.below(4) == 0 {
             leave_halves(&rig.log);
             halves += 1;
             assert!(looks_interrupted(&rig.log).unwrap());
+        }
+        if dice.below(4) == 0 {
+            recoveries += recover(&rig, &mut dice);
         }
         if (round + 1) % CLOSED_EVERY == 0 || round + 1 == kills {
             close(&rig);
@@ -66,7 +84,8 @@ fn one_log_outlives_every_kill() {
     assert!(taken_off.count() >= halves, "a half was not taken off");
     assert!(receipts.len() > usize::try_from(kills).unwrap(), "only {} records", receipts.len());
     println!(
-        "{kills} kills: {} records, {} of them acknowledged, {} repairs, {} segments",
+        "{kills} kills: {} records, {} of them acknowledged, {} repairs, {} segments; {recoveries} recoveries killed; {forgeries} \
+         forgeries, {found} of them of signed records and found, the others told as not signed",
         records.len(),
         receipts.len(),
         repairs.count(),
@@ -131,11 +150,72 @@ fn close(rig: &Rig) {
     drop(clients);
     assert!(writer.wait().unwrap().success() && signer.wait().unwrap().success());
     feeding.join().unwrap();
+    is_closed(rig);
+}
+
+fn is_closed(rig: &Rig) {
     let verified = verify::verify(&rig.log, &rig.keys(), &verify::Elsewhere::default()).unwrap();
     assert_eq!(verified.newest.unwrap().size, verified.summary.records);
     assert_eq!(verified.last, LastNote::Whole);
     assert!(!looks_interrupted(&rig.log).unwrap());
     assert!(Interrupted::read(&rig.log, &[], &rig.keys()).unwrap().is_whole());
+}
+
+/// Closes the log with the real command, which is killed at any moment before; returns how often.
+fn recover(rig: &Rig, dice: &mut Dice) -> u64 {
+    let kills = dice.below(4);
+    for _kill in 0..kills {
+        let mut recovering = rig.recover().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_micros(dice.below(40_000)));
+        recovering.kill().unwrap();
+        recovering.wait().unwrap();
+        rig.until_nobody_writes();
+    }
+    let output = rig.recover().output().unwrap();
+    assert!(output.status.success(), "after {kills} kills: {output:?}");
+    is_closed(rig);
+    kills
+}
+
+/// Makes a copy of the log anew from a record on, as whoever can write it can. Where a checkpoint covers it, it is found, by who
+/// verifies and by who closes it; where none does, that is told. Returns whether one did.
+fn forge(rig: &Rig, dice: &mut Dice) -> bool {
+    let left = Interrupted::read(&rig.log, &[], &rig.keys()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let copy = directory.path().join("log");
+    fs::create_dir(&copy).unwrap();
+    let from = 1 + dice.below(left.records);
+    fs::write(copy.join(segments::name(1)), made_anew(&rig.log, left.records, from)).unwrap();
+    fs::copy(rig.log.join(CHECKPOINTS), copy.join(CHECKPOINTS)).unwrap();
+    let verified = verify::verify(&copy, &rig.keys(), &verify::Elsewhere::default());
+    let is_signed = from <= left.writer.signed;
+    if is_signed {
+        assert!(matches!(verified, Err(VerifyError::Root { .. })), "record {from}: {verified:?}");
+        assert!(Interrupted::read(&copy, &[], &rig.keys()).is_err(), "record {from} would be gone on with");
+    } else {
+        let unproven = verified.unwrap().unproven(verify::Writer::Gone, SystemTime::now());
+        assert!(unproven.is_some(), "record {from} of {} passes for signed", left.records);
+    }
+    is_signed
+}
+
+/// The records of a log, of which that number `from` is another one, and the chain fits.
+fn made_anew(log: &Path, records: u64, from: u64) -> String {
+    let mut reader = log::read(log).unwrap();
+    let (mut text, mut prev) = (String::new(), ChainHash::START);
+    for number in 1..=records {
+        let line = String::from_utf8(reader.next_line().unwrap().unwrap().to_vec()).unwrap();
+        let (head, _sealed) = line.rsplit_once(",\"prev\":\"").unwrap();
+        let head = if number == from {
+            head.replace("\"agent\":\"test\"", "\"agent\":\"tess\"")
+        } else {
+            head.to_owned()
+        };
+        let body = format!("{head},\"prev\":\"{prev}\"");
+        prev = audit::chain::digest(format!("{body}}}").as_bytes());
+        text.push_str(&format!("{body},\"hash\":\"{prev}\"}}\n"));
+    }
+    text
 }
 
 /// A log that somebody changed is not gone on with, whatever a crash did to it: neither its reader nor its signer does.

@@ -2,28 +2,25 @@
 
 #![expect(clippy::unwrap_used, reason = "a broken harness is a failed test")]
 
-use std::fs::File;
-use std::io::{BufRead as _, BufReader, Write as _};
+#[path = "process/start.rs"]
+mod start;
+
+use std::io::Write as _;
 use std::net::Shutdown;
-use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use audit::checkpoint::{Note, VerifyingKey, new_pem, origin};
 use audit::tree::{Frontier, TreeHash, leaf};
-use command_fds::{CommandFdExt as _, FdMapping};
-use wire::audit::{OnFull, SignConfig, SignEvent, SigningKey};
+use start::{SANDBOX, Signing, Started};
+use wire::audit::{SignEvent, SigningKey};
 use wire::secret::Secret;
-use wire::spawn::{CONFIG_FD, FIRST_RESOURCE_FD, Fd, STATUS_FD};
-
-const SANDBOX: &str = "test-0a1b2c3d";
 
 struct Signer {
-    child: Child,
+    started: Started,
     leaves: UnixStream,
-    events: BufReader<File>,
     files: Vec<PathBuf>,
     directory: tempfile::TempDir,
 }
@@ -37,43 +34,12 @@ impl Signer {
         let directory = tempfile::tempdir().unwrap();
         let (leaves, theirs) = UnixStream::pair().unwrap();
         let files = vec![directory.path().join("checkpoints"), directory.path().join("copy")];
-        let open = |path: &PathBuf| File::options().append(true).create(true).open(path).unwrap();
-        let resources: Vec<OwnedFd> =
-            std::iter::once(theirs.into()).chain(files.iter().map(open).map(OwnedFd::from)).collect();
-        let number = |index: i32| Fd(FIRST_RESOURCE_FD.0 + index);
-        let config = SignConfig {
-            version: wire::VERSION,
-            sandbox: SANDBOX.to_owned().try_into().unwrap(),
-            name: "test".to_owned(),
-            key,
-            leaves: number(0),
-            resumed: None,
-            checkpoints: vec![number(1), number(2)],
-            interval_ms,
-            on_full: OnFull::Deny,
-            user: None,
-        };
-        let (config_read, mut config_write) = std::io::pipe().unwrap();
-        config_write.write_all(&serde_json::to_vec(&config).unwrap()).unwrap();
-        drop(config_write);
-        let (status_read, status_write) = std::io::pipe().unwrap();
-        let fixed = [(CONFIG_FD.0, OwnedFd::from(config_read)), (STATUS_FD.0, status_write.into())];
-        let numbered = (FIRST_RESOURCE_FD.0..).zip(resources);
-        let mappings = fixed.into_iter().chain(numbered);
-        let mappings = mappings.map(|(child_fd, parent_fd)| FdMapping { parent_fd, child_fd }).collect();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_openshell-sign"));
-        set(&mut command);
-        let child = command.fd_mappings(mappings).unwrap().stdin(Stdio::null()).spawn().unwrap();
-        // The command holds the child's ends: only without it does the end of the child end the pipe.
-        drop(command);
-        let events = BufReader::new(File::from(OwnedFd::from(status_read)));
-        Self { child, leaves, events, files, directory }
+        let started = Signing { key, interval_ms, resumed: None }.start(theirs, &files, set);
+        Self { started, leaves, files, directory }
     }
 
     fn event(&mut self) -> SignEvent {
-        let mut line = String::new();
-        self.events.read_line(&mut line).unwrap();
-        serde_json::from_str(&line).unwrap()
+        self.started.event()
     }
 
     fn key(&mut self) -> VerifyingKey {
@@ -90,7 +56,7 @@ impl Signer {
     /// Ends it as the writer's end does, and returns its checkpoints.
     fn end(mut self) -> (Vec<Note>, Option<i32>) {
         self.leaves.shutdown(Shutdown::Both).unwrap();
-        let code = self.child.wait().unwrap().code();
+        let code = self.started.child.wait().unwrap().code();
         let [first, copy] = [0, 1].map(|index| std::fs::read_to_string(&self.files[index]).unwrap());
         assert_eq!(first, copy);
         drop(self.directory);
@@ -166,7 +132,7 @@ fn without_a_key_it_says_why() {
         let event = signer.event();
         let SignEvent::Failed { cause, .. } = event else { panic!("{event:?}") };
         assert!(cause.contains(word), "{cause}");
-        assert_eq!(signer.child.wait().unwrap().code(), Some(71));
+        assert_eq!(signer.started.child.wait().unwrap().code(), Some(71));
     }
 }
 

@@ -35,7 +35,7 @@ impl Action {
             | Self::Approval
             | Self::FileAccess
             | Self::SystemCall => MANAGER,
-            Self::LogRepair | Self::LogGap => WRITER,
+            Self::LogRepair | Self::LogGap | Self::ClockChange => WRITER,
         }
     }
 }

@@ -10,6 +10,12 @@ use crate::time::rfc3339;
 /// How much later than due a checkpoint of a log that grows may be: a slow disk, a slow token.
 const SLACK: Duration = Duration::from_secs(30);
 
+/// For how long the records of a log may go on without a checkpoint that covers them, if one is made every `interval`.
+#[must_use]
+pub fn patience(interval: Duration) -> Duration {
+    interval + SLACK
+}
+
 /// Whether somebody still writes a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Writer {
@@ -66,7 +72,7 @@ impl Verified {
             return None;
         }
         if let Writer::Writes { interval } = writer {
-            let due = now.checked_sub(interval + SLACK).map(rfc3339);
+            let due = now.checked_sub(patience(interval)).map(rfc3339);
             let is_late = |since: &String| due.is_some_and(|due| *since < due);
             if !self.unsigned_since.as_ref().is_some_and(is_late) {
                 return None;

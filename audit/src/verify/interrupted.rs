@@ -8,6 +8,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use wire::audit::{LogResumed, SignResumed};
 use wire::id::{SandboxId, TenantId};
@@ -39,6 +40,8 @@ pub struct Interrupted {
     /// Whose log it is: sandbox, tenant, agent. `None`: it has no record.
     pub owner: Option<(SandboxId, TenantId, String)>,
     checkpoints: LastNote,
+    /// Where the records begin that no checkpoint covers.
+    unsigned: Mark,
 }
 
 impl Interrupted {
@@ -94,7 +97,16 @@ impl Interrupted {
             is_unfinished: walk.is_unfinished,
             owner,
             checkpoints,
+            unsigned: walk.unsigned,
         })
+    }
+
+    /// For how long the records go on that no checkpoint covers. A crash explains no more than [`super::patience`].
+    ///
+    /// # Errors
+    /// They cannot be read, or one is none that a writer leaves, however it ended.
+    pub fn unsigned_for(&self) -> Result<Duration, VerifyError> {
+        super::tail::duration(&self.log, &self.unsigned)
     }
 
     /// Whether the log ended as it should: nothing is unfinished, and all is signed if anything is.
@@ -140,6 +152,8 @@ impl Interrupted {
         for file in std::iter::once(&self.log.join(super::CHECKPOINTS)).chain(copies) {
             cut_off_half(file)?;
         }
+        // What it holds is signed next: a killed writer leaves records that the disk does not have yet.
+        file.sync_all()?;
         Ok(file)
     }
 }
@@ -202,6 +216,9 @@ struct Walk {
     collects: bool,
     /// Where the present segment begins, and what stands before it.
     segment: Mark,
+    /// Where the record in hand begins, and the first one behind the newest checkpoint.
+    at: Mark,
+    unsigned: Mark,
     is_unfinished: bool,
     owner: Option<(SandboxId, TenantId, String)>,
 }
@@ -215,6 +232,8 @@ impl Walk {
             leaves: Vec::new(),
             collects: false,
             segment: *segment,
+            at: *segment,
+            unsigned: *segment,
             is_unfinished: false,
             owner: None,
         }
@@ -240,6 +259,7 @@ impl Walk {
     /// The leaf of the next whole record.
     fn next(&mut self, reader: &mut Reader<Segments>) -> Result<Option<TreeHash>, VerifyError> {
         let before = reader.mark();
+        self.at = before;
         let line = match reader.next_line() {
             Ok(line) => line.map(leaf),
             Err(LogError::Bad { fault: Fault::Unfinished, .. }) => {
@@ -271,6 +291,7 @@ impl Walk {
             if claims.check(&self.tree, since)? {
                 since = self.tree.size() + 1;
                 self.signed = self.tree.clone();
+                self.unsigned = self.at;
                 self.leaves.clear();
             }
             let Some(leaf) = next else { return Ok(()) };

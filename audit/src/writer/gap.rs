@@ -20,9 +20,9 @@ pub(super) struct Gap {
 }
 
 impl Gap {
-    pub(super) fn begin(lost_before: u64, error: &io::Error) -> Self {
+    pub(super) fn begin(lost_before: u64, cause: String) -> Self {
         let since = rfc3339(SystemTime::now());
-        Self { since, cause: error.to_string(), lost_before, next_try: Instant::now() }
+        Self { since, cause, lost_before, next_try: Instant::now() }
     }
 
     pub(super) fn try_later(&mut self) {
@@ -46,6 +46,14 @@ impl Gap {
             reason: Some(format!("{times} events since {since} have no record: {cause}")),
             ..Event::new(Action::LogGap)
         }
+    }
+}
+
+/// What the log says last where nothing goes on without a record.
+pub(super) fn last_word(cause: &str) -> Event {
+    Event {
+        reason: Some(format!("nothing is recorded or goes on from here: {cause}")),
+        ..Event::new(Action::LogGap)
     }
 }
 

@@ -8,15 +8,15 @@
 use std::fs::File;
 use std::io::{self, BufReader, Seek as _, SeekFrom, Write as _};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use classify::redact::Redactor;
 use rustix::fs::FallocateFlags;
-use rustix::time::{ClockId, clock_gettime};
-use wire::audit::{LogResumed, OnFull};
+use wire::audit::{Limits, LogResumed, OnFull};
 use wire::id::SandboxId;
 
+use super::clock::{Change, Clock, Clocks, Reading};
 use super::gap::{self, Gap};
+use super::room::{NoRoom, Room};
 use crate::chain::{self, ChainHash};
 use crate::log::{Fault, LogError, MAX_LINE, Mark, Reader, Summary};
 use crate::protocol::Receipt;
@@ -27,6 +27,9 @@ use crate::tree;
 
 /// Characters of a time that say its day.
 const DAY: usize = "2026-11-21".len();
+
+/// Bytes of a leaf.
+pub(super) const LEAF: usize = 32;
 
 /// Bytes that are kept free behind the log, for the record of a gap.
 const RESERVE: u64 = 4096;
@@ -49,12 +52,26 @@ pub(crate) struct Journal {
     redactor: Redactor,
     /// Whether it can be written.
     state: State,
-    /// What a full disk means.
+    /// What a full disk means, and when it is.
     on_full: OnFull,
+    room: Room,
     /// Events without a record.
     lost: u64,
-    /// The same for every record of a batch: reading two clocks costs more than the hash.
+    clock: Clock,
+    /// The same for every record of a batch: reading the clocks costs more than the hash.
     now: Option<Stamp>,
+    /// Of what is staged: records that are nobody's event, and that the clock was set.
+    own: u64,
+    change: Option<Change>,
+}
+
+/// What the operator says of a log on the disk.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    /// What a full disk means.
+    pub(crate) on_full: OnFull,
+    /// From when on it counts as full.
+    pub(crate) limits: Limits,
 }
 
 /// The file that is being written.
@@ -121,6 +138,9 @@ pub enum JournalError {
     /// It cannot be written.
     #[error("cannot write the audit log")]
     Write(#[source] io::Error),
+    /// It may not grow.
+    #[error("cannot write the audit log")]
+    NoRoom(#[source] NoRoom),
     /// What was written could not be brought to the disk.
     #[error("cannot bring the audit log to the disk")]
     Sync(#[source] io::Error),
@@ -150,6 +170,7 @@ impl JournalError {
             Self::Foreign(_) => "give every sandbox a log of its own",
             Self::Resumed(_) => "install one version of all of openshell's programs",
             Self::Read(_) | Self::Repair(_) => "check the file's disk and permissions",
+            Self::NoRoom(limit) => limit.remedy(),
             Self::Write(_) | Self::Sync(_) | Self::Dead => {
                 "free space on the disk that holds the audit log: without a record nothing goes on"
             }
@@ -164,7 +185,8 @@ impl Journal {
         file: File,
         resumed: Option<&LogResumed>,
         origin: &Origin,
-        on_full: OnFull,
+        terms: Terms,
+        clocks: Box<dyn Clocks>,
     ) -> Result<Self, JournalError> {
         let length = file.metadata().map_err(JournalError::Read)?.len();
         let (summary, unfinished, owner) = verify(&file, length, &before(resumed)?)?;
@@ -181,16 +203,20 @@ impl Journal {
             segment: Segment { before: 0, day: String::new() },
             redactor: Redactor::new(),
             state: State::Writing,
-            on_full,
+            on_full: terms.on_full,
+            room: Room::new(terms.limits),
             lost: 0,
+            clock: Clock::new(clocks),
             now: None,
+            own: 0,
+            change: None,
         };
         if unfinished > 0 {
             journal.file.set_len(summary.bytes).map_err(JournalError::Repair)?;
         }
         if let Some(reason) = repaired(unfinished, resumed, summary.records) {
             let event = Event { reason: Some(reason), ..Event::new(Action::LogRepair) };
-            journal.chain(WRITER, &event).expect("an event of one line is a record");
+            journal.tell(&event);
             journal.commit()?;
             journal.file.sync_data().map_err(JournalError::Sync)?;
         }
@@ -202,26 +228,37 @@ impl Journal {
         self.written.records
     }
 
+    /// Number of the last record whose leaf is not to be taken: those before it were there when the log was opened.
+    pub(crate) fn before_leaves(&self) -> u64 {
+        self.written.records - u64::try_from(self.leaves.len() / LEAF).expect("a batch fits in 64 bits")
+    }
+
     /// The file, for bringing it to the disk.
     pub(crate) fn file(&self) -> Arc<File> {
         Arc::clone(&self.file)
     }
 
+    /// Bytes of the present segment.
+    fn length(&self) -> u64 {
+        self.written.bytes - self.segment.before
+    }
+
     /// Whether the present segment has `bytes`.
     pub(crate) fn is_larger_than(&self, bytes: u64) -> bool {
-        self.written.bytes - self.segment.before >= bytes
+        self.length() >= bytes
     }
 
     /// Whether the present segment has `bytes`, or records of a day that is over. Asked between commits.
     pub(crate) fn is_full(&self, bytes: u64) -> bool {
-        let length = self.written.bytes - self.segment.before;
-        let is_over = || self.segment.day != Stamp::now().day();
+        let length = self.length();
+        let is_over = || self.segment.day != Stamp::of(&self.clock.read()).day();
         length >= bytes || (length > 0 && is_over())
     }
 
-    /// Goes on in the next segment, an empty file. Between commits.
-    pub(crate) fn go_on_in(&mut self, file: File) {
+    /// Goes on in the next segment, an empty file. Between commits. The log's files before the present one take `others` bytes.
+    pub(crate) fn go_on_in(&mut self, file: File, others: u64) {
         debug_assert!(self.lines.is_empty(), "what is staged belongs to the file before");
+        self.room.go_on(self.length(), others);
         self.file = Arc::new(file);
         self.segment = Segment { before: self.written.bytes, day: String::new() };
     }
@@ -259,15 +296,22 @@ impl Journal {
         chained.map(Staged::Chained)
     }
 
-    /// Whether this event is to be tried. A batch that is tried again begins with what is told of the gap.
+    /// Whether this event is to be tried. A batch begins with what the writer itself has to tell: that the clock was set, and of
+    /// the gap, if there is one.
     fn may_fit(&mut self) -> bool {
-        let State::Full(gap) = &self.state else { return true };
-        if self.lines.is_empty() {
-            if !gap.is_due() {
-                return false;
-            }
-            self.tell_of_gap();
+        if !self.lines.is_empty() {
+            return true;
         }
+        if matches!(&self.state, State::Full(gap) if !gap.is_due()) {
+            return false;
+        }
+        let (reading, change) = self.clock.look();
+        self.now = Some(Stamp::of(&reading));
+        self.change = change;
+        if let Some(change) = change {
+            self.tell(&change.event());
+        }
+        self.tell_of_gap();
         true
     }
 
@@ -301,7 +345,13 @@ impl Journal {
     fn tell_of_gap(&mut self) {
         let State::Full(gap) = &self.state else { return };
         let event = gap.event(self.lost);
-        self.chain(WRITER, &event).expect("an event of one line is a record");
+        self.tell(&event);
+    }
+
+    /// Stages a record of the writer's own.
+    fn tell(&mut self, event: &Event) {
+        self.chain(WRITER, event).expect("an event of one line is a record");
+        self.own += 1;
     }
 
     /// Writes everything that was staged.
@@ -314,10 +364,12 @@ impl Journal {
         if matches!(self.state, State::Dead) {
             return Err(JournalError::Dead);
         }
-        if let Err(full) = self.make_room() {
-            self.lines.clear();
-            self.leaves.clear();
-            self.lose_staged(&full);
+        let more = u64::try_from(self.lines.len()).expect("a batch's length fits in 64 bits");
+        if let Err(limit) = self.room.look(&self.file, (self.length(), more)) {
+            return self.stop_at(limit);
+        }
+        if let Err(full) = self.make_room(more) {
+            self.lose_staged(full.to_string());
             return Ok(Committed::Lost);
         }
         let result = (&*self.file).write_all(&self.lines);
@@ -325,34 +377,57 @@ impl Journal {
         match result {
             Ok(()) => {
                 self.written = self.staged;
+                self.own = 0;
+                if let Some(change) = self.change.take() {
+                    self.clock.told(change);
+                }
                 self.state = State::Writing;
                 Ok(Committed::Written)
             }
             Err(error) => {
                 // What was not acknowledged must not stand in the log. If even this fails, the next start
                 // takes an unfinished record off; whole ones that nobody acted upon do no harm.
-                self.leaves.clear();
-                let cut_back = self.file.set_len(self.written.bytes - self.segment.before);
+                let cut_back = self.file.set_len(self.length());
                 let goes_on = self.on_full == OnFull::Degrade && gap::is_full(&error) && cut_back.is_ok();
                 if !goes_on {
+                    self.take_back();
                     self.state = State::Dead;
                     return Err(JournalError::Write(error));
                 }
-                self.lose_staged(&error);
+                self.lose_staged(error.to_string());
                 Ok(Committed::Lost)
             }
         }
     }
 
+    /// What was staged is not written, though the disk may have room for it. If nothing goes on without a record, the log says
+    /// so: there is room for that.
+    fn stop_at(&mut self, limit: NoRoom) -> Result<Committed, JournalError> {
+        self.lose_staged(limit.to_string());
+        if self.on_full == OnFull::Degrade {
+            return Ok(Committed::Lost);
+        }
+        self.state = State::Dead;
+        self.tell(&gap::last_word(&limit.to_string()));
+        match (&*self.file).write_all(&std::mem::take(&mut self.lines)).and_then(|()| self.file.sync_data()) {
+            Ok(()) => self.written = self.staged,
+            // It is only a courtesy. Half of it is taken off when the log is closed.
+            Err(_full) => {
+                self.take_back();
+                let _half = self.file.set_len(self.length());
+            }
+        }
+        Err(JournalError::NoRoom(limit))
+    }
+
     /// Where a log goes on while its disk is full, whoever follows it must not see what is taken back: room for all that is
     /// staged, and for what is told of a gap at the very end, is had before anything is written.
-    fn make_room(&self) -> io::Result<()> {
+    fn make_room(&self, more: u64) -> io::Result<()> {
         if self.on_full == OnFull::Deny {
             return Ok(());
         }
-        let end = self.written.bytes - self.segment.before;
-        let length = u64::try_from(self.lines.len()).expect("a batch's length fits in 64 bits") + RESERVE;
-        match rustix::fs::fallocate(&*self.file, FallocateFlags::KEEP_SIZE, end, length) {
+        let length = more + RESERVE;
+        match rustix::fs::fallocate(&*self.file, FallocateFlags::KEEP_SIZE, self.length(), length) {
             Err(error) if gap::is_full(&error.into()) => Err(error.into()),
             // A file system that cannot do that: it turns out when it is written.
             Ok(()) | Err(_) => Ok(()),
@@ -360,26 +435,35 @@ impl Journal {
     }
 
     /// What was staged is not in the file, and goes on without a record.
-    fn lose_staged(&mut self, error: &io::Error) {
-        let chained = self.staged.records - self.written.records;
+    fn lose_staged(&mut self, cause: String) {
+        let events = self.take_back();
         let state = std::mem::replace(&mut self.state, State::Dead);
-        // What is told of a gap is no event of anybody.
-        let (mut gap, events) = match state {
-            State::Full(gap) => (gap, chained - 1),
-            State::Writing | State::Dead => (Gap::begin(self.lost, error), chained),
+        let mut gap = match state {
+            State::Full(gap) => gap,
+            State::Writing | State::Dead => Gap::begin(self.lost, cause),
         };
         gap.try_later();
         self.lost += events;
+        self.state = State::Full(gap);
+    }
+
+    /// Forgets what was staged, and says how many events that are.
+    fn take_back(&mut self) -> u64 {
+        let chained = self.staged.records - self.written.records;
+        self.lines.clear();
+        let leaves = usize::try_from(chained).expect("a batch fits in memory") * LEAF;
+        self.leaves.truncate(self.leaves.len() - leaves);
         self.staged = self.written;
-        if self.written.bytes == self.segment.before {
+        if self.length() == 0 {
             self.segment.day.clear();
         }
-        self.state = State::Full(gap);
+        self.change = None;
+        chained - std::mem::take(&mut self.own)
     }
 
     fn chain(&mut self, client: &str, event: &Event) -> Result<Receipt, StageError> {
         let sequence = self.staged.records + 1;
-        let Stamp { time, monotonic_ns } = self.now.get_or_insert_with(Stamp::now);
+        let Stamp { time, monotonic_ns } = self.now.get_or_insert_with(|| Stamp::of(&self.clock.read()));
         let day = if self.segment.day.is_empty() { time[..DAY].to_owned() } else { String::new() };
         let mut line = Vec::with_capacity(1024);
         let head = format!(
@@ -418,10 +502,9 @@ impl Stamp {
         &self.time[..DAY]
     }
 
-    fn now() -> Self {
-        let monotonic = clock_gettime(ClockId::Monotonic);
-        let (seconds, nanos) = (monotonic.tv_sec.unsigned_abs(), monotonic.tv_nsec.unsigned_abs());
-        Self { time: rfc3339(SystemTime::now()), monotonic_ns: seconds * 1_000_000_000 + nanos }
+    fn of(reading: &Reading) -> Self {
+        let monotonic_ns = u64::try_from(reading.awake.as_nanos()).unwrap_or(u64::MAX);
+        Self { time: rfc3339(reading.wall), monotonic_ns }
     }
 }
 

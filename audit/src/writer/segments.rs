@@ -49,12 +49,12 @@ impl Segments {
         asks
     }
 
-    /// The segment that came.
-    pub(crate) fn take(&mut self) -> io::Result<Option<File>> {
+    /// The segment that came, and the bytes that the log's files take beside the present one.
+    pub(crate) fn take(&mut self) -> io::Result<Option<(File, u64)>> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-        let mut byte = [0];
-        let mut parts = [io::IoSliceMut::new(&mut byte)];
+        let mut others = [0; 8];
+        let mut parts = [io::IoSliceMut::new(&mut others)];
         let message = match recvmsg(&self.socket, &mut parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
             Ok(message) => message,
             Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => return Ok(None),
@@ -64,6 +64,9 @@ impl Segments {
             self.state = State::Alone;
             return Ok(None);
         }
+        if message.bytes < 8 {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "a segment came without the log's size"));
+        }
         let received = ancillary.drain().find_map(|message| match message {
             RecvAncillaryMessage::ScmRights(mut files) => files.next(),
             _ => None,
@@ -72,6 +75,6 @@ impl Segments {
         if received.is_none() {
             self.next_ask = Instant::now() + PAUSE;
         }
-        Ok(received.map(File::from))
+        Ok(received.map(|file| (File::from(file), u64::from_le_bytes(others))))
     }
 }

@@ -1,7 +1,7 @@
 //! The loop: read from every client that has something, write one batch, answer.
 
 use std::fs::File;
-use std::io::{self, PipeReader};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -58,6 +58,8 @@ struct Woken {
 enum Waited {
     Stop,
     SyncEnded,
+    /// Only to wake: what is on the disk is asked in every round.
+    Synced,
     Segment,
     Signer,
     Client,
@@ -86,18 +88,47 @@ pub(super) fn serve(
         AuditSync::Interval(milliseconds) => Duration::from_millis(milliseconds.into()),
         AuditSync::Always => Duration::ZERO,
     };
-    let syncer = Syncer::start(journal.file(), interval).map_err(WriterError::Wait)?;
+    let syncer = Syncer::start(journal.file(), interval, journal.records()).map_err(WriterError::Wait)?;
+    if let Some(signer) = &mut parties.signer {
+        signer.hold(&journal.take_leaves());
+    }
     let result = serve_clients(&mut journal, &mut parties, stop, (&syncer, limits));
     let result = result.and_then(|()| last_words(&mut journal, &mut parties));
-    // A failed sync is the cause of whatever failed after it.
-    let result = syncer.finish().map_err(|error| JournalError::Sync(error).into()).and(result);
-    let result = result
-        .and_then(|()| parties.signer.as_mut().map_or(Ok(()), Leaves::finish).map_err(WriterError::Signer));
+    // A failed sync is the cause of whatever failed after it, and what it left off the disk is not signed.
+    let result = match syncer.finish() {
+        Ok(()) => sign_the_rest(&mut journal, &mut parties, result),
+        Err(error) => Err(JournalError::Sync(error).into()),
+    };
     if let Err(error) = &result {
         let why = error.to_string();
         parties.clients.iter_mut().for_each(|client| client.refuse(&why));
     }
     result
+}
+
+/// Hands over what is left of the leaves: all records are on the disk. Also if the writer failed, unless its signer did, or the
+/// disk: that says only once what it lost.
+fn sign_the_rest(
+    journal: &mut Journal,
+    parties: &mut Parties<'_>,
+    result: Result<(), WriterError>,
+) -> Result<(), WriterError> {
+    let records = journal.records();
+    if let Some(signer) = &mut parties.signer {
+        signer.hold(&journal.take_leaves());
+    }
+    match (&mut parties.signer, result) {
+        (Some(signer), Ok(())) => signer.finish(records).map_err(WriterError::Signer),
+        (Some(_), Err(no @ (WriterError::Signer(_) | WriterError::Journal(JournalError::Sync(_))))) => {
+            Err(no)
+        }
+        (Some(signer), Err(failed)) => {
+            // Why the writer failed says more than that its signer is gone as well.
+            let _unsigned = signer.finish(records);
+            Err(failed)
+        }
+        (None, result) => result,
+    }
 }
 
 fn serve_clients(
@@ -108,7 +139,7 @@ fn serve_clients(
 ) -> Result<(), WriterError> {
     let mut rounds = 0_u32;
     while !parties.clients.is_empty() {
-        let woken = wait(parties, stop, &syncer.ended).map_err(WriterError::Wait)?;
+        let woken = wait(parties, stop, syncer).map_err(WriterError::Wait)?;
         if woken.sync_ended {
             return Err(JournalError::Dead.into());
         }
@@ -121,7 +152,10 @@ fn serve_clients(
         let (before, was_full) = (journal.records(), journal.full().is_some());
         round(journal, &mut parties.clients, &woken, limits)?;
         if journal.records() > before {
-            syncer.note_growth();
+            match limits.sync {
+                AuditSync::Interval(_) => syncer.note_growth(journal.records()),
+                AuditSync::Always => syncer.note_synced(journal.records()),
+            }
             if rounds.is_multiple_of(ROUNDS) || journal.is_larger_than(limits.segment) {
                 ask_for_segment(journal, parties, limits.segment);
             }
@@ -130,7 +164,8 @@ fn serve_clients(
         report_change(was_full, journal, parties.status);
         parties.clients.iter_mut().for_each(Client::flush);
         // Nobody's receipt waits for the signer.
-        pass_on(journal.take_leaves(), parties, woken.signer).map_err(WriterError::Signer)?;
+        let synced = syncer.synced().map_err(WriterError::Wait)?;
+        pass_on((&journal.take_leaves(), synced), parties, woken.signer).map_err(WriterError::Signer)?;
         parties.clients.retain(|client| !client.is_finished());
         if woken.stop {
             return Ok(());
@@ -139,13 +174,12 @@ fn serve_clients(
     Ok(())
 }
 
-/// What a gap in the log is at the end, and its leaf.
+/// What a gap in the log is at the end.
 fn last_words(journal: &mut Journal, parties: &mut Parties<'_>) -> Result<(), WriterError> {
     let was_full = journal.full().is_some();
     journal.end()?;
     report_change(was_full, journal, parties.status);
-    let Some(signer) = &mut parties.signer else { return Ok(()) };
-    signer.send(&journal.take_leaves()).map_err(WriterError::Signer)
+    Ok(())
 }
 
 /// Tells the manager when the log became full, and when it has room again.
@@ -165,8 +199,8 @@ fn rotate(
     woken: &Woken,
 ) -> Result<(), WriterError> {
     let Some(segments) = parties.segments.as_mut().filter(|_segments| woken.segment) else { return Ok(()) };
-    let Some(file) = segments.take().map_err(WriterError::Wait)? else { return Ok(()) };
-    journal.go_on_in(file);
+    let Some((file, others)) = segments.take().map_err(WriterError::Wait)? else { return Ok(()) };
+    journal.go_on_in(file, others);
     syncer.go_on_with(journal.file()).map_err(JournalError::Sync)?;
     report(parties.status, &AuditEvent::SegmentClosed);
     Ok(())
@@ -181,13 +215,14 @@ fn ask_for_segment(journal: &Journal, parties: &mut Parties<'_>, bytes: u64) {
     }
 }
 
-/// Hands the leaves of what was written to the signer. One that is gone ends the writer: what nobody signs does not go on.
-fn pass_on(leaves: Vec<u8>, parties: &mut Parties<'_>, flags: PollFlags) -> io::Result<()> {
+/// Hands the leaves of what is on the disk to the signer. One that is gone ends the writer: what nobody signs does not go on.
+fn pass_on((leaves, synced): (&[u8], u64), parties: &mut Parties<'_>, flags: PollFlags) -> io::Result<()> {
     let Some(signer) = &mut parties.signer else { return Ok(()) };
     if flags.intersects(PollFlags::HUP | PollFlags::ERR) {
         return Err(io::ErrorKind::BrokenPipe.into());
     }
-    if leaves.is_empty() && flags.is_empty() { Ok(()) } else { signer.send(&leaves) }
+    signer.hold(leaves);
+    signer.send(synced)
 }
 
 /// Stages what the clients have, writes it, and only then lets the replies go.
@@ -221,10 +256,10 @@ fn round(
     Ok(committed.map(drop)?)
 }
 
-fn wait(parties: &Parties<'_>, stop: &UnixStream, sync_ended: &PipeReader) -> io::Result<Woken> {
+fn wait(parties: &Parties<'_>, stop: &UnixStream, syncer: &Syncer) -> io::Result<Woken> {
     let mut waited = vec![
         (Waited::Stop, stop.as_fd(), PollFlags::IN),
-        (Waited::SyncEnded, sync_ended.as_fd(), PollFlags::IN),
+        (Waited::SyncEnded, syncer.ended.as_fd(), PollFlags::IN),
     ];
     if let Some(socket) = parties.segments.as_ref().and_then(Segments::awaited) {
         waited.push((Waited::Segment, socket.as_fd(), PollFlags::IN));
@@ -232,6 +267,7 @@ fn wait(parties: &Parties<'_>, stop: &UnixStream, sync_ended: &PipeReader) -> io
     if let Some(signer) = &parties.signer {
         let flags = if signer.wants_to_write() { PollFlags::OUT } else { PollFlags::empty() };
         waited.push((Waited::Signer, signer.socket.as_fd(), flags));
+        waited.push((Waited::Synced, syncer.done().as_fd(), PollFlags::IN));
     }
     waited.extend(parties.clients.iter().map(|client| {
         let mut flags = PollFlags::empty();
@@ -252,6 +288,7 @@ fn wait(parties: &Parties<'_>, stop: &UnixStream, sync_ended: &PipeReader) -> io
             Waited::Stop => woken.stop = !flags.is_empty(),
             Waited::SyncEnded => woken.sync_ended = !flags.is_empty(),
             Waited::Segment => woken.segment = !flags.is_empty(),
+            Waited::Synced => {}
             Waited::Signer => woken.signer = flags,
             Waited::Client => woken.clients.push(flags),
         }

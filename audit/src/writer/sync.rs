@@ -3,55 +3,96 @@
 
 use std::fs::File;
 use std::io::{self, PipeReader, Write as _};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::io::Errno;
 
 /// The thread, and how it is told that the log grew.
 #[derive(Debug)]
 pub(crate) struct Syncer {
     grown: SyncSender<()>,
-    /// What is to be brought to the disk; another file after a rotation.
-    log: Arc<Mutex<Arc<File>>>,
-    /// Shared with the thread: a sync that covers the growth is due already.
-    due: Arc<AtomicBool>,
+    shared: Arc<Shared>,
     thread: JoinHandle<io::Result<()>>,
     /// Readable when the thread ended, which it does by itself only after a failure.
     pub(crate) ended: PipeReader,
 }
 
+/// Shared with the thread.
+#[derive(Debug)]
+struct Shared {
+    /// What is to be brought to the disk; another file after a rotation.
+    log: Mutex<Arc<File>>,
+    /// A sync that covers the growth is due already.
+    due: AtomicBool,
+    /// Number of the last record that was written, and of the last one that is on the disk.
+    written: AtomicU64,
+    synced: AtomicU64,
+    /// Readable after a sync, until [`Syncer::synced`] is asked.
+    done: OwnedFd,
+}
+
 impl Syncer {
-    pub(crate) fn start(log: Arc<File>, interval: Duration) -> io::Result<Self> {
+    /// `records` of the log are on the disk.
+    pub(crate) fn start(log: Arc<File>, interval: Duration, records: u64) -> io::Result<Self> {
         let (ended, mut ending) = io::pipe()?;
         let (grown, growth) = mpsc::sync_channel(1);
-        let due = Arc::new(AtomicBool::new(false));
-        let seen = Arc::clone(&due);
-        let log = Arc::new(Mutex::new(log));
-        let present = Arc::clone(&log);
+        let shared = Arc::new(Shared {
+            log: Mutex::new(log),
+            due: AtomicBool::new(false),
+            written: AtomicU64::new(records),
+            synced: AtomicU64::new(records),
+            done: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
+        });
+        let of_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("sync".to_owned()).spawn(move || {
-            let result = sync_while_growing(&present, &growth, (&seen, interval));
+            let result = sync_while_growing(&of_thread, &growth, interval);
             // The other end is closed only when nobody waits any more.
             let _nobody = ending.write_all(b"!");
             result
         })?;
-        Ok(Self { grown, log, due, thread, ended })
+        Ok(Self { grown, shared, thread, ended })
     }
 
-    /// The log grew: it will be on the disk after the interval.
-    pub(crate) fn note_growth(&self) {
-        if !self.due.swap(true, Ordering::AcqRel) {
+    /// The log grew to `records`: they will be on the disk after the interval.
+    pub(crate) fn note_growth(&self, records: u64) {
+        self.shared.written.store(records, Ordering::Release);
+        if !self.shared.due.swap(true, Ordering::AcqRel) {
             // A thread that is gone says so through `ended`.
             let _gone = self.grown.try_send(());
         }
     }
 
+    /// The log grew to `records`, and was brought to the disk by whoever wrote them.
+    pub(crate) fn note_synced(&self, records: u64) {
+        self.shared.written.store(records, Ordering::Release);
+        self.shared.synced.fetch_max(records, Ordering::AcqRel);
+    }
+
+    /// Readable when there is something new to ask.
+    pub(crate) fn done(&self) -> &OwnedFd {
+        &self.shared.done
+    }
+
+    /// Number of the last record that is on the disk.
+    pub(crate) fn synced(&self) -> io::Result<u64> {
+        match rustix::io::read(&self.shared.done, &mut [0; 8]) {
+            Ok(_) | Err(Errno::AGAIN | Errno::INTR) => Ok(self.shared.synced.load(Ordering::Acquire)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// The log goes on in another file; the one before is brought to the disk here and now, once for each segment.
     pub(crate) fn go_on_with(&self, log: Arc<File>) -> io::Result<()> {
-        let mut present = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut present = self.shared.present();
         present.sync_data()?;
         *present = log;
+        self.shared.synced.fetch_max(self.shared.written.load(Ordering::Acquire), Ordering::AcqRel);
         Ok(())
     }
 
@@ -62,19 +103,32 @@ impl Syncer {
     }
 }
 
-fn sync_while_growing(
-    log: &Mutex<Arc<File>>,
-    growth: &Receiver<()>,
-    (due, interval): (&AtomicBool, Duration),
-) -> io::Result<()> {
+impl Shared {
+    fn present(&self) -> MutexGuard<'_, Arc<File>> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Brings to the disk what is written now.
+    fn sync(&self) -> io::Result<()> {
+        // Before the sync: what grows from here on needs the next one.
+        self.due.store(false, Ordering::Release);
+        // Before the file is asked for: if it is another one by then, the one that these records are in was synced when it was
+        // left.
+        let covered = self.written.load(Ordering::Acquire);
+        // The lock is not held while the disk works: a rotation would wait for it, and all receipts with it.
+        let present = Arc::clone(&self.present());
+        present.sync_data()?;
+        self.synced.fetch_max(covered, Ordering::AcqRel);
+        rustix::io::write(&self.done, &1_u64.to_ne_bytes())?;
+        Ok(())
+    }
+}
+
+fn sync_while_growing(shared: &Shared, growth: &Receiver<()>, interval: Duration) -> io::Result<()> {
     while growth.recv().is_ok() {
         // More growth is covered by the same sync and is not announced; the end is not delayed.
         let ending = growth.recv_timeout(interval) == Err(RecvTimeoutError::Disconnected);
-        // Before the sync: what grows from here on needs the next one.
-        due.store(false, Ordering::Release);
-        // The lock is not held while the disk works: a rotation would wait for it, and all receipts with it.
-        let present = Arc::clone(&log.lock().unwrap_or_else(PoisonError::into_inner));
-        present.sync_data()?;
+        shared.sync()?;
         if ending {
             break;
         }

@@ -1,11 +1,18 @@
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{Seek as _, Write as _};
+use std::rc::Rc;
+use std::time::{Duration, UNIX_EPOCH};
 
-use wire::audit::OnFull;
+use wire::audit::{Limits, OnFull};
 
-use super::journal::{Journal, JournalError, StageError};
+use super::clock::{Clocks, HostClocks, Reading};
+use super::journal::{Committed, Journal, JournalError, StageError, Terms};
 use crate::log::{Fault, LogError, Reader, verify};
 use crate::record::{Action, Event, Origin};
+
+const DENY: Terms = Terms { on_full: OnFull::Deny, limits: Limits::NONE };
 
 fn origin(sandbox: &str) -> Origin {
     let sandbox = sandbox.to_owned().try_into().unwrap();
@@ -14,7 +21,7 @@ fn origin(sandbox: &str) -> Origin {
 
 fn open(path: &std::path::Path) -> Journal {
     let file = File::options().read(true).append(true).create(true).open(path).unwrap();
-    Journal::open(file, None, &origin("test-0a1b2c3d"), OnFull::Deny).unwrap()
+    Journal::open(file, None, &origin("test-0a1b2c3d"), DENY, Box::new(HostClocks)).unwrap()
 }
 
 /// A log of four records.
@@ -115,7 +122,7 @@ fn a_log_that_is_not_whole_is_not_opened() {
     for bad in [edited, b"\n".to_vec(), b"{}\n".to_vec(), foreign, vec![b'x'; crate::log::MAX_LINE + 2]] {
         std::fs::write(&path, &bad).unwrap();
         let file = File::options().read(true).append(true).open(&path).unwrap();
-        let opened = Journal::open(file, None, &origin("test-0a1b2c3d"), OnFull::Deny);
+        let opened = Journal::open(file, None, &origin("test-0a1b2c3d"), DENY, Box::new(HostClocks));
         assert!(matches!(opened, Err(JournalError::NotWhole(_))), "{opened:?}");
         assert_eq!(std::fs::read(&path).unwrap(), bad);
     }
@@ -125,7 +132,7 @@ fn a_log_that_is_not_whole_is_not_opened() {
 fn the_log_of_another_sandbox_is_not_written_on() {
     let (_directory, path, _bytes) = small_log();
     let file = File::options().read(true).append(true).open(&path).unwrap();
-    let opened = Journal::open(file, None, &origin("other-0a1b2c3d"), OnFull::Deny);
+    let opened = Journal::open(file, None, &origin("other-0a1b2c3d"), DENY, Box::new(HostClocks));
     assert!(matches!(opened, Err(JournalError::Foreign(_))), "{opened:?}");
 }
 
@@ -135,7 +142,8 @@ fn records_go_to_the_end_of_the_file() {
     let (_directory, path, _bytes) = small_log();
     let mut file = File::options().read(true).append(true).open(&path).unwrap();
     file.seek(std::io::SeekFrom::Start(3)).unwrap();
-    let mut journal = Journal::open(file, None, &origin("test-0a1b2c3d"), OnFull::Deny).unwrap();
+    let mut journal =
+        Journal::open(file, None, &origin("test-0a1b2c3d"), DENY, Box::new(HostClocks)).unwrap();
     journal.stage("manager", br#"{"action":"lifecycle"}"#).unwrap();
     journal.commit().unwrap();
     assert_eq!(verify(&path).unwrap().records, 5);
@@ -144,12 +152,213 @@ fn records_go_to_the_end_of_the_file() {
 #[test]
 fn a_failed_write_kills_the_journal() {
     let file = File::options().read(true).append(true).open("/dev/full").unwrap();
-    let mut journal = Journal::open(file, None, &origin("test-0a1b2c3d"), OnFull::Deny).unwrap();
+    let mut journal =
+        Journal::open(file, None, &origin("test-0a1b2c3d"), DENY, Box::new(HostClocks)).unwrap();
     journal.stage("manager", br#"{"action":"lifecycle"}"#).unwrap();
     assert!(matches!(journal.commit(), Err(JournalError::Write(_))));
     assert_eq!(journal.records(), 0);
     journal.stage("manager", br#"{"action":"lifecycle"}"#).unwrap();
     assert!(matches!(journal.commit(), Err(JournalError::Dead)));
+}
+
+fn opened(path: &std::path::Path, on_full: OnFull, limits: Limits) -> Journal {
+    let file = File::options().read(true).append(true).create(true).open(path).unwrap();
+    Journal::open(file, None, &origin("test-0a1b2c3d"), Terms { on_full, limits }, Box::new(HostClocks))
+        .unwrap()
+}
+
+/// Appends until there is no room, and returns how that was told.
+fn fill(journal: &mut Journal) -> Result<Committed, JournalError> {
+    loop {
+        journal.stage("manager", br#"{"action":"lifecycle"}"#).unwrap();
+        match journal.commit() {
+            Ok(Committed::Written) => {}
+            told => return told,
+        }
+    }
+}
+
+const MOST: u64 = 16 * 1024;
+const SMALL: Limits = Limits { most: Some(MOST), reserve: Some(0) };
+
+#[test]
+fn a_log_grows_no_further_than_it_may_and_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    let mut journal = opened(&path, OnFull::Deny, SMALL);
+    let Err(error @ JournalError::NoRoom(_)) = fill(&mut journal) else { panic!("it goes on") };
+    assert!(super::causes(&error).contains("log.most") && error.remedy().contains("log.most"));
+    let leaves = journal.take_leaves();
+    journal.stage("manager", br#"{"action":"lifecycle"}"#).unwrap();
+    assert!(matches!(journal.commit(), Err(JournalError::Dead)));
+    let records: Vec<_> = crate::log::read(&path).unwrap().map(Result::unwrap).collect();
+    let (last, others) = records.split_last().unwrap();
+    assert_eq!((last.client.as_str(), last.event.action), ("audit", Action::LogGap));
+    assert!(last.event.reason.as_ref().unwrap().contains("log.most"));
+    assert!(others.iter().all(|record| record.client == "manager"));
+    assert_eq!(journal.records(), last.sequence);
+    assert_eq!(leaves.len(), 32 * records.len(), "its last word is signed");
+    let bytes = std::fs::metadata(&path).unwrap().len();
+    assert!((MOST - 1024..MOST + 1024).contains(&bytes), "{bytes}");
+}
+
+#[test]
+fn where_the_operator_wants_it_a_log_that_may_not_grow_stops_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    let mut journal = opened(&path, OnFull::Degrade, SMALL);
+    assert_eq!(fill(&mut journal).unwrap(), Committed::Lost);
+    assert!(journal.full().unwrap().contains("log.most"));
+    journal.end().unwrap();
+    let last = crate::log::read(&path).unwrap().last().unwrap().unwrap();
+    assert_eq!(last.event.action, Action::LogGap);
+    let reason = last.event.reason.unwrap();
+    assert!(reason.starts_with("1 events since") && reason.contains("log.most"), "{reason}");
+}
+
+/// What was packed or removed since makes room; what the log takes elsewhere counts.
+#[test]
+fn a_log_takes_what_all_its_files_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut journal = opened(&directory.path().join("1"), OnFull::Degrade, SMALL);
+    let next = |name| {
+        File::options().read(true).append(true).create(true).open(directory.path().join(name)).unwrap()
+    };
+    assert_eq!(fill(&mut journal).unwrap(), Committed::Lost);
+    let first = std::fs::metadata(directory.path().join("1")).unwrap().len();
+    // What is left counts as long as it is, until the manager says what it has become.
+    journal.go_on_in(next("2"), 0);
+    assert_eq!(fill(&mut journal).unwrap(), Committed::Lost);
+    assert_eq!(std::fs::metadata(directory.path().join("2")).unwrap().len(), 0);
+    journal.go_on_in(next("3"), first / 10);
+    assert_eq!(journal.commit().unwrap(), Committed::Lost);
+    journal.end().unwrap();
+    assert_eq!(fill(&mut journal).unwrap(), Committed::Lost);
+    let third = std::fs::metadata(directory.path().join("3")).unwrap().len();
+    assert!((first * 8 / 10..first).contains(&third), "{third} of {first}");
+}
+
+#[test]
+fn what_the_disk_is_to_keep_free_stays_free() {
+    let directory = tempfile::tempdir().unwrap();
+    let limits = Limits { most: None, reserve: Some(1 << 60) };
+    let mut journal = opened(&directory.path().join("log"), OnFull::Deny, limits);
+    let Err(error) = fill(&mut journal) else { panic!("it goes on") };
+    assert!(super::causes(&error).contains("log.reserve") && error.remedy().contains("log.reserve"));
+    // Where nothing is said, most of a disk may be taken.
+    let mut journal =
+        opened(&directory.path().join("other"), OnFull::Deny, Limits { most: None, reserve: None });
+    journal.stage("manager", br#"{"action":"lifecycle"}"#).unwrap();
+    assert_eq!(journal.commit().unwrap(), Committed::Written);
+}
+
+/// Clocks that show what a test says.
+#[derive(Debug)]
+struct Said(Rc<RefCell<VecDeque<Reading>>>);
+
+impl Clocks for Said {
+    fn read(&self) -> Reading {
+        let mut readings = self.0.borrow_mut();
+        let next = readings[0];
+        if readings.len() > 1 {
+            readings.pop_front();
+        }
+        next
+    }
+}
+
+/// So many seconds since the host started, of which it was awake for less, and what its clock of the day is ahead.
+fn reading(up: u64, suspended: u64, ahead: i64) -> Reading {
+    let started = UNIX_EPOCH + Duration::from_secs(1_795_238_447);
+    let ahead_by = Duration::from_secs(ahead.unsigned_abs());
+    let up = Duration::from_secs(up);
+    let wall = if ahead < 0 { started + up - ahead_by } else { started + up + ahead_by };
+    Reading { wall, awake: up - Duration::from_secs(suspended), up }
+}
+
+/// One record at each of these readings, each of which is there until the next, and what the log says.
+fn records_at(steps: &[&[Reading]], limits: Limits) -> Vec<(Action, Option<String>)> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    let file = File::options().read(true).append(true).create(true).open(&path).unwrap();
+    let readings = Rc::new(RefCell::new(VecDeque::from([reading(100, 0, 0)])));
+    let terms = Terms { on_full: OnFull::Degrade, limits };
+    let clocks = Box::new(Said(Rc::clone(&readings)));
+    let mut journal = Journal::open(file, None, &origin("test-0a1b2c3d"), terms, clocks).unwrap();
+    for step in steps {
+        *readings.borrow_mut() = step.iter().copied().collect();
+        journal.stage("manager", br#"{"action":"lifecycle"}"#).unwrap();
+        journal.commit().unwrap();
+    }
+    journal.end().unwrap();
+    verify(&path).unwrap();
+    let records = crate::log::read(&path).unwrap().map(Result::unwrap);
+    records.map(|record| (record.event.action, record.event.reason)).collect()
+}
+
+#[test]
+fn a_clock_that_was_set_is_on_the_record_and_no_other_is() {
+    let lifecycle = (Action::Lifecycle, None);
+    let told = records_at(
+        &[
+            &[reading(101, 0, 0)],
+            // Suspended for a day; small corrections; two readings with a pause between.
+            &[reading(86_501, 86_400, 0)],
+            &[reading(86_502, 86_400, 2)],
+            &[reading(86_503, 86_400, 600), reading(86_503, 86_400, 0)],
+            &[reading(86_504, 86_400, 3600)],
+            &[reading(86_505, 86_400, 3600)],
+            &[reading(86_506, 86_400, -10)],
+        ],
+        Limits::NONE,
+    );
+    let changes: Vec<_> = told.iter().filter(|(action, _)| *action == Action::ClockChange).collect();
+    assert_eq!(changes.len(), 2, "{told:?}");
+    assert!(told[4] == *changes[0] && told[7] == *changes[1] && told[5] == lifecycle, "{told:?}");
+    let [forward, back] = [0, 1].map(|number| changes[number].1.as_deref().unwrap());
+    assert_eq!(
+        forward,
+        "the host's clock was set forward by 3600.000 s: it would be 2026-11-22T05:22:31.000000Z"
+    );
+    assert_eq!(back, "the host's clock was set back by 3610.000 s: it would be 2026-11-22T06:22:33.000000Z");
+}
+
+/// Many small steps come to one that is told.
+#[test]
+fn a_clock_that_is_set_step_by_step_is_on_the_record() {
+    let steps: Vec<Vec<Reading>> = (1..=6).map(|step| vec![reading(100, 0, step)]).collect();
+    let steps: Vec<&[Reading]> = steps.iter().map(Vec::as_slice).collect();
+    let told = records_at(&steps, Limits::NONE);
+    let changes = told.iter().filter(|(action, _)| *action == Action::ClockChange);
+    assert_eq!(changes.count(), 2, "{told:?}");
+}
+
+/// What has no room is no record: it is told when there is room, and counts for no event.
+#[test]
+fn a_clock_that_was_set_while_there_was_no_room_is_told_of_later() {
+    let directory = tempfile::tempdir().unwrap();
+    let open = |name: &str| {
+        File::options().read(true).append(true).create(true).open(directory.path().join(name)).unwrap()
+    };
+    let readings = Rc::new(RefCell::new(VecDeque::from([reading(100, 0, 0)])));
+    let terms = Terms { on_full: OnFull::Degrade, limits: Limits { most: Some(1000), reserve: Some(0) } };
+    let clocks = Box::new(Said(Rc::clone(&readings)));
+    let mut journal = Journal::open(open("log"), None, &origin("test-0a1b2c3d"), terms, clocks).unwrap();
+    journal.stage("manager", br#"{"action":"lifecycle"}"#).unwrap();
+    assert_eq!(journal.commit().unwrap(), Committed::Written);
+    *readings.borrow_mut() = VecDeque::from([reading(101, 0, 50)]);
+    journal.stage("manager", br#"{"action":"lifecycle"}"#).unwrap();
+    assert_eq!(journal.commit().unwrap(), Committed::Lost);
+    assert_eq!(journal.lost(), 1, "what the writer itself has to say is no event");
+    journal.end().unwrap();
+    // The manager says that the segment before the empty one takes nothing any more.
+    journal.go_on_in(open("next"), 0);
+    journal.go_on_in(open("last"), 0);
+    journal.stage("manager", br#"{"action":"lifecycle"}"#).unwrap();
+    assert_eq!(journal.commit().unwrap(), Committed::Written);
+    let text = std::fs::read_to_string(directory.path().join("last")).unwrap();
+    let [change, _event] = text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
+    assert!(change.contains("clock-change") && change.contains("forward by 50.000 s"), "{change}");
 }
 
 #[test]
@@ -231,7 +440,7 @@ fn a_client_writes_no_records_of_another() {
     journal.commit().unwrap();
     let records: Vec<_> =
         crate::log::read(directory.path().join("log")).unwrap().map(Result::unwrap).collect();
-    assert_eq!(records.len(), Action::ALL.len() - 2, "all but the writer's own");
+    assert_eq!(records.len(), Action::ALL.len() - 3, "all but the writer's own");
     assert!(records.iter().all(crate::Record::is_of_its_client));
     // Nor do they hide in a record that is theirs.
     let hidden = [
@@ -277,7 +486,7 @@ fn a_garbled_log_never_panics() {
         let mut file = File::options().write(true).truncate(true).open(&path).unwrap();
         file.write_all(&garbled).unwrap();
         let file = File::options().read(true).append(true).open(&path).unwrap();
-        if Journal::open(file, None, &origin("test-0a1b2c3d"), OnFull::Deny).is_ok() {
+        if Journal::open(file, None, &origin("test-0a1b2c3d"), DENY, Box::new(HostClocks)).is_ok() {
             verify(&path).unwrap();
         }
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use audit::Event;
 use command_fds::{CommandFdExt as _, FdMapping};
 use rustix::process::{Pid, Signal, kill_process};
-use wire::audit::{AuditClient, AuditConfig, AuditEvent, AuditSync, OnFull};
+use wire::audit::{AuditClient, AuditConfig, AuditEvent, AuditSync, Limits, OnFull};
 use wire::spawn::{CONFIG_FD, FIRST_RESOURCE_FD, Fd, STATUS_FD};
 
 pub(crate) const SANDBOX: &str = "test-0a1b2c3d";
@@ -121,6 +121,13 @@ impl Writer {
         Self::spawn_in(directory, command, More { segment_bytes, sync, ..More::nothing() })
     }
 
+    /// The same, on a file that takes what is written and never says that it is on a disk.
+    pub(crate) fn start_without_disk(directory: &Path, sync: AuditSync) -> (Self, Ends) {
+        let open = |_log: &Path| File::options().read(true).append(true).open("/dev/null").unwrap();
+        let command = Command::new(env!("CARGO_BIN_EXE_openshell-audit"));
+        Self::spawn_in(directory, command, More { sync, open, ..More::nothing() })
+    }
+
     /// The same, whose files may not grow beyond `bytes`, and whose actions may go on without a record.
     pub(crate) fn start_degrading_in(directory: &Path, segment_bytes: u64, bytes: u64) -> (Self, Ends) {
         let more = More { segment_bytes, on_full: OnFull::Degrade, ..More::nothing() };
@@ -175,6 +182,7 @@ impl Writer {
             segment_bytes: more.segment_bytes,
             sync: more.sync,
             on_full: more.on_full,
+            limits: Limits::NONE,
             signer: add(more.signer),
             clients: described,
             user: None,

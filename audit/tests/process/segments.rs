@@ -1,7 +1,7 @@
 //! A log of several segments, as the manager keeps it, and what the signer gets.
 
 use std::fs::File;
-use std::io::{IoSlice, Read as _};
+use std::io::{ErrorKind, IoSlice, Read as _};
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
@@ -26,7 +26,7 @@ fn send_segment(socket: &UnixStream, directory: &Path, number: u64) {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     assert!(ancillary.push(SendAncillaryMessage::ScmRights(&files)));
-    sendmsg(socket, &[IoSlice::new(b"s")], &mut ancillary, SendFlags::empty()).unwrap();
+    sendmsg(socket, &[IoSlice::new(&[0; 8])], &mut ancillary, SendFlags::empty()).unwrap();
 }
 
 #[test]
@@ -112,6 +112,81 @@ fn killed_while_segments_change_nothing_acknowledged_is_lost() {
     }
 }
 
+/// An interval that does not end while a test runs.
+const NEVER: AuditSync = AuditSync::Interval(24 * 60 * 60 * 1000);
+
+fn is_empty(leaves: &UnixStream) -> bool {
+    leaves.set_nonblocking(true).unwrap();
+    let read = (&*leaves).read(&mut [0; 1]).map_err(|error| error.kind());
+    leaves.set_nonblocking(false).unwrap();
+    read == Err(ErrorKind::WouldBlock)
+}
+
+/// Power that is lost takes records that are not on the disk yet: were they signed, the log would pass for cut off.
+#[test]
+fn no_leaf_is_passed_on_before_its_record_is_on_the_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let (mut writer, Ends { proxy, segments, mut leaves }) = Writer::start_in(path, 4096, NEVER);
+    let mut client = Blocking::new(proxy);
+    let mut number = 0;
+    let mut append = |count: u64| {
+        (0..count).for_each(|_| {
+            number += 1;
+            crate::recorded(&mut client, number);
+        });
+    };
+    append(50);
+    assert!(is_empty(&leaves), "a leaf came whose record power loss can take");
+    // A segment that is left is brought to the disk then and there.
+    assert_eq!(writer.event(), AuditEvent::SegmentFull);
+    send_segment(&segments, path, 2);
+    append(3);
+    assert_eq!(writer.event(), AuditEvent::SegmentClosed);
+    let mut sent = vec![0; 32 * 50];
+    leaves.read_exact(&mut sent).unwrap();
+    append(1);
+    assert!(is_empty(&leaves), "a leaf came whose record power loss can take");
+    drop(client);
+    leaves.read_to_end(&mut sent).unwrap();
+    assert_eq!((writer.wait(), sent.len()), (Some(0), 32 * 54));
+}
+
+/// The signer is told when the disk has it, also if nothing more comes.
+#[test]
+fn what_is_on_the_disk_is_passed_on_without_another_record() {
+    for sync in [AuditSync::Interval(20), AuditSync::Always] {
+        let directory = tempfile::tempdir().unwrap();
+        let (_writer, Ends { proxy, segments: _segments, mut leaves }) =
+            Writer::start_in(directory.path(), u64::MAX, sync);
+        let mut client = Blocking::new(proxy);
+        for number in 1..4 {
+            crate::recorded(&mut client, number);
+        }
+        let mut sent = [0; 3 * 32];
+        leaves.read_exact(&mut sent).unwrap();
+        let mut reader = log::read(directory.path()).unwrap();
+        for leaf in sent.chunks(32) {
+            assert_eq!(leaf, tree::leaf(reader.next_line().unwrap().unwrap()).as_bytes());
+        }
+    }
+}
+
+/// A disk that does not say that it has a record has none to sign.
+#[test]
+fn without_a_sync_nothing_is_signed() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut writer, Ends { proxy, segments: _segments, mut leaves }) =
+        Writer::start_without_disk(directory.path(), AuditSync::Interval(20));
+    let mut client = Blocking::new(proxy);
+    while client.append(&event(1)).is_ok() {}
+    let AuditEvent::Failed { cause, .. } = writer.event() else { panic!("it did not fail") };
+    assert!(cause.contains("to the disk"), "{cause}");
+    let mut sent = Vec::new();
+    leaves.read_to_end(&mut sent).unwrap();
+    assert!(sent.is_empty(), "{} leaves of records that no disk has", sent.len() / 32);
+}
+
 /// Who signs is who can prove: without him nothing goes on.
 #[test]
 fn a_writer_without_its_signer_ends() {
@@ -194,7 +269,7 @@ fn without_room_for_a_segment_the_present_one_goes_on() {
     let mut client = Blocking::new(proxy);
     let asked = std::thread::spawn(move || {
         assert_eq!(writer.event(), AuditEvent::SegmentFull);
-        std::io::Write::write_all(&mut segments, b"s").unwrap();
+        std::io::Write::write_all(&mut segments, &[0; 8]).unwrap();
         assert_eq!(writer.event(), AuditEvent::SegmentFull, "it asks again");
         writer
     });

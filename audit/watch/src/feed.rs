@@ -80,7 +80,8 @@ impl Surface {
             | Action::Proposal
             | Action::Approval
             | Action::FileAccess
-            | Action::SystemCall => Self::AgentBehaviour,
+            | Action::SystemCall
+            | Action::ClockChange => Self::AgentBehaviour,
         }
     }
 }

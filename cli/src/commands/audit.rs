@@ -29,6 +29,7 @@ use audit::checkpoint::Note;
 use audit::log::LogError;
 use audit_export::format::printable;
 use audit_query::{Found, SearchError};
+use manager::audit_log::Unsigned;
 use manager::failure::{Failure, chain};
 use manager::layout::Layout;
 
@@ -54,9 +55,10 @@ pub(super) fn run(command: Audit, layout: &Layout) -> Result<u8, Failure> {
         Audit::Show(typed) => show::run(&typed, layout).map_err(unanswered),
         Audit::Verify(typed) => verify::run(&typed, layout).map_err(unanswered),
         Audit::Timestamp(typed) => timestamp::run(&typed, layout).map_err(unanswered),
-        Audit::Recover { logs, keys } => {
+        Audit::Recover { logs, unsigned, keys } => {
             let keys = keys::named(&keys, layout).map_err(unanswered)?;
-            recover::recover(&logs, &keys, layout).map_err(unanswered)
+            let unsigned = if unsigned { Unsigned::Accepted } else { Unsigned::Refused };
+            recover::recover(&logs, unsigned, &keys, layout).map_err(unanswered)
         }
         Audit::Prove { record, log, keys, checkpoint, output } => {
             let keys = keys::named(&keys, layout).map_err(negative)?;

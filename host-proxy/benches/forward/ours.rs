@@ -10,7 +10,7 @@ use std::process::Command;
 use std::sync::atomic::AtomicU64;
 
 use command_fds::{CommandFdExt as _, FdMapping};
-use wire::audit::{AuditClient, AuditConfig, AuditEvent, AuditSync, OnFull};
+use wire::audit::{AuditClient, AuditConfig, AuditEvent, AuditSync, Limits, OnFull};
 use wire::spawn::{CONFIG_FD, FIRST_RESOURCE_FD, Fd, STATUS_FD};
 
 use crate::NAME;
@@ -93,6 +93,7 @@ fn start_writer(program: &Path, log: &Path) -> (Process, UnixStream) {
         segment_bytes: u64::MAX,
         sync: AuditSync::Interval(50),
         on_full: OnFull::Deny,
+        limits: Limits::NONE,
         signer: None,
         clients: vec![AuditClient { name: "proxy".to_owned(), socket }],
         user: None,

@@ -165,7 +165,10 @@ pub fn install(thread: Thread, ioctls: &[u32]) -> Result<(), FilterError> {
             let list = list.always(EVENTS).always(SOCKETS).always(RESOLVER);
             with_threads(with_socket_families(list, &families)?)?
         }
-        Thread::Audit => with_threads(list.always(EVENTS).always(SOCKETS).always(FILES))?,
+        Thread::Audit => {
+            // It asks how full the log's disk is.
+            with_threads(list.always(EVENTS).always(SOCKETS).always(FILES).always(&[libc::SYS_fstatfs]))?
+        }
     };
     if thread == Thread::VmmVcpu {
         // Every exit of the guest passes the filters of its vCPU thread: one is enough there.

@@ -17,7 +17,7 @@ const KEYS: &str = "keys";
 const KEY: &str = "key.pem";
 
 /// What the signer is told of its key. A key beside the logs is made if there is none.
-pub(crate) fn signing_key(layout: &Layout, signing: &SigningSettings) -> Result<SigningKey, Failure> {
+pub(super) fn signing_key(layout: &Layout, signing: &SigningSettings) -> Result<SigningKey, Failure> {
     match &signing.key {
         None => own_key(&layout.audit().join(KEY)).map(SigningKey::Pem),
         Some(KeySource::File(path)) => read(path).map(SigningKey::Pem),

@@ -9,10 +9,10 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use audit::checkpoint::VerifyingKey;
-use audit::verify::Interrupted;
+use audit::verify::{self, Interrupted, VerifyError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use wire::audit::{AuditConfig, AuditEvent, SignConfig, SignEvent};
+use wire::audit::{AuditConfig, AuditEvent, SignEvent};
 use wire::id::{SandboxId, TenantId};
 
 use super::{AuditLog, cannot_write};
@@ -21,6 +21,7 @@ use crate::failure::{Failure, chain};
 use crate::layout::{Layout, Program};
 use crate::process::{Launch, Process, Report, Resources};
 use crate::rundir::{RunDir, running};
+use crate::unit::Seconds;
 
 /// How long each process may take to be ready, and to end. A log of many records is signed at one stroke.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -39,11 +40,25 @@ pub enum Recovery {
     },
 }
 
+/// What becomes of records that no checkpoint covers, and that are more than a crash explains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsigned {
+    /// The log is left as it is.
+    Refused,
+    /// They are signed.
+    Accepted,
+}
+
 /// Closes a log of a sandbox that does not run any more, unless it is.
 ///
 /// # Errors
-/// The sandbox runs, the log is not what was signed, or a process fails.
-pub fn recover(layout: &Layout, log: &Path, keys: &[VerifyingKey]) -> Result<Recovery, Failure> {
+/// The sandbox runs, the log is not what was signed or more than a crash leaves, or a process fails.
+pub fn recover(
+    layout: &Layout,
+    log: &Path,
+    keys: &[VerifyingKey],
+    unsigned: Unsigned,
+) -> Result<Recovery, Failure> {
     let id = log.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let id = SandboxId::try_from(id).map_err(|_not_an_id| {
         Failure::new(
@@ -72,12 +87,7 @@ pub fn recover(layout: &Layout, log: &Path, keys: &[VerifyingKey]) -> Result<Rec
     let run = RunDir::create(layout, &id)?;
     let settings = AuditSettings::load(layout)?;
     let copies: Vec<PathBuf> = super::copies(log, &settings.signing).collect();
-    let left = Interrupted::read(log, &copies, keys).map_err(|error| {
-        Failure::new(
-            format_args!("{}: {}", log.display(), chain(&error)),
-            "no crash does that: look at it with `openshell audit verify`, and move it away: it is evidence",
-        )
-    })?;
+    let left = Interrupted::read(log, &copies, keys).map_err(|error| no_crash(log, &error))?;
     let is_never_signed = settings.signing.enabled && left.signer.note.is_none() && left.records > 0;
     if left.is_whole() && !is_never_signed {
         return Ok(Recovery::Whole);
@@ -93,9 +103,35 @@ pub fn recover(layout: &Layout, log: &Path, keys: &[VerifyingKey]) -> Result<Rec
             "look at it with `openshell audit verify`, and at `signing` in audit.yaml",
         ));
     }
+    if settings.signing.enabled {
+        explain(&left, settings.signing.interval, unsigned)?;
+    }
     let (records, unsigned) = (left.records, left.records - left.writer.signed);
     Closing::new(layout, (log, id), run, left)?.close()?;
     Ok(Recovery::Closed { records, unsigned })
+}
+
+fn no_crash(log: &Path, error: &VerifyError) -> Failure {
+    Failure::new(
+        format_args!("{}: {}", log.display(), chain(error)),
+        "no crash does that: look at it with `openshell audit verify`, and move it away: it is evidence",
+    )
+}
+
+/// Whether a crash explains what no checkpoint covers: who takes checkpoints away does not get signed what he wrote since.
+fn explain(left: &Interrupted, interval: Seconds, unsigned: Unsigned) -> Result<(), Failure> {
+    let lasted = left.unsigned_for().map_err(|error| no_crash(&left.log, &error))?;
+    if unsigned == Unsigned::Accepted || lasted <= verify::patience(interval.duration()) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        format_args!(
+            "the last {} records go on for {} s without a checkpoint, longer than any crash leaves",
+            left.records - left.writer.signed,
+            lasted.as_secs()
+        ),
+        "look at them with `openshell audit tail`: whoever could write the log may have written them; --unsigned signs them",
+    ))
 }
 
 /// A log that is being closed.
@@ -150,6 +186,8 @@ impl Closing {
             segment_bytes: u64::MAX,
             sync: self.log.settings.log.sync.for_writer(),
             on_full: wire::audit::OnFull::Deny,
+            // What is there is closed, however long it is.
+            limits: wire::audit::Limits::NONE,
             signer: match &signer {
                 None => None,
                 Some(_signs) => {
@@ -174,22 +212,9 @@ impl Closing {
     }
 
     fn sign(&mut self, leaves: UnixStream) -> Result<Option<Process>, Failure> {
-        let signing = &self.log.settings.signing;
-        if !signing.enabled {
+        let resumed = Some(self.left.signer.clone());
+        let Some((config, resources)) = self.log.signer((&self.id, &self.run), leaves, resumed)? else {
             return Ok(None);
-        }
-        let mut resources = Resources::default();
-        let config = SignConfig {
-            version: wire::VERSION,
-            sandbox: self.id.clone(),
-            name: signing.name.clone(),
-            key: super::signing_key(&self.layout, signing)?,
-            leaves: resources.add(leaves),
-            resumed: Some(self.left.signer.clone()),
-            checkpoints: self.log.checkpoints()?.into_iter().map(|file| resources.add(file)).collect(),
-            interval_ms: signing.interval.0.saturating_mul(1000),
-            on_full: wire::audit::OnFull::Deny,
-            user: self.run.user(Program::Sign),
         };
         let (signer, events) = self.start(Program::Sign, config, resources)?;
         match events.recv_timeout(PATIENCE) {

@@ -14,7 +14,6 @@ use audit::log::{self, Mark, segments};
 use audit::tree;
 use audit::verify::{self, Begun};
 
-use crate::audit_settings::LogSettings;
 use crate::failure::{Failure, chain};
 use crate::record::Recorder;
 
@@ -52,23 +51,31 @@ pub(super) fn remove_segments(
     Ok(())
 }
 
-/// Removes ended logs beside `own` that are older than the settings keep, and the oldest of those that are too many.
+/// What of ended logs is kept; `None`: everything.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kept {
+    /// So many days.
+    pub(super) days: Option<u32>,
+    /// So many bytes.
+    pub(super) bytes: Option<u64>,
+}
+
+/// Removes ended logs beside `own` that are older than what is kept, and the oldest of those that are too many.
 /// `is_free` says up to which record a log may go; `None`: its sandbox runs.
 pub(super) fn remove_logs(
     own: &Path,
-    settings: &LogSettings,
+    kept: Kept,
     (is_free, recorder): (impl Fn(&Path) -> Option<u64>, &mut Recorder),
 ) -> Result<(), Failure> {
-    let Some(directory) = own.parent().filter(|_all| settings.keep_days.is_some() || settings.keep.is_some())
-    else {
+    let Some(directory) = own.parent().filter(|_all| kept.days.is_some() || kept.bytes.is_some()) else {
         return Ok(());
     };
     let failed = |error: io::Error| cannot(directory, &error);
     let logs = super::all(directory).map_err(failed)?;
     let mut total: u64 = logs.iter().map(|(_when, log)| size(log)).sum();
     for (when, log) in logs {
-        let too_old = settings.keep_days.is_some_and(|days| age(when) > DAY * days);
-        let too_many = settings.keep.is_some_and(|keep| total > keep.bytes());
+        let too_old = kept.days.is_some_and(|days| age(when) > DAY * days);
+        let too_many = kept.bytes.is_some_and(|bytes| total > bytes);
         if log == own || !(too_old || too_many) {
             continue;
         }

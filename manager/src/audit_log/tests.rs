@@ -30,6 +30,25 @@ impl Host {
     }
 }
 
+#[test]
+fn a_writer_is_told_what_the_other_files_of_its_log_take() {
+    let host = Host::new();
+    let (mut log, _first) = host.log("test-0a1b2c3d", AuditSettings::default());
+    let writer = log.segments().unwrap();
+    let write = |name: &str, bytes: usize| fs::write(log.directory.join(name), vec![0; bytes]).unwrap();
+    write(CHECKPOINTS, 100);
+    write(&segments::packed_name(1), 2000);
+    write("index.sqlite", 40_000);
+    let mut told = [0; 8];
+    log.next_segment().unwrap();
+    io::Read::read_exact(&mut &writer, &mut told).unwrap();
+    assert_eq!(u64::from_le_bytes(told), 100, "the present segment counts for itself");
+    fs::write(log.directory.join(segments::name(1)), vec![0; 30_000]).unwrap();
+    log.next_segment().unwrap();
+    io::Read::read_exact(&mut &writer, &mut told).unwrap();
+    assert_eq!(u64::from_le_bytes(told), 32_100);
+}
+
 /// A recorder whose writer says yes to all, and what it was told.
 fn recorder() -> (Recorder, std::thread::JoinHandle<Vec<String>>) {
     recorder_that([&40_u32.to_le_bytes()[..], &[0; 40]].concat())
@@ -101,8 +120,8 @@ fn a_key_is_made_once_and_stays() {
     let (log, _first) = host.log("test-0a1b2c3d", AuditSettings::default());
     let settings = AuditSettings::default();
     assert_eq!(public_key(&host.layout, &settings).unwrap(), None);
-    let one = signing_key(&host.layout, &settings.signing).unwrap();
-    assert_eq!(one, signing_key(&host.layout, &settings.signing).unwrap());
+    let one = key::signing_key(&host.layout, &settings.signing).unwrap();
+    assert_eq!(one, key::signing_key(&host.layout, &settings.signing).unwrap());
     let public = public_key(&host.layout, &settings).unwrap().unwrap();
     for _twice in 0..2 {
         log.signed_by(&public.to_string()).unwrap();
@@ -136,7 +155,7 @@ fn a_key_that_others_can_read_does_not_sign() {
     settings.signing.key = Some(crate::audit_settings::KeySource::File(path.clone()));
     for (mode, good) in [(0o600, true), (0o400, true), (0o640, false), (0o604, false), (0o602, false)] {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-        let signing = signing_key(&host.layout, &settings.signing);
+        let signing = key::signing_key(&host.layout, &settings.signing);
         assert_eq!(signing.is_ok(), good, "{mode:o}");
         if let Err(failure) = signing {
             assert!(failure.cause.contains(&format!("mode {mode:o}")), "{}", failure.cause);
@@ -158,6 +177,7 @@ fn what_is_not_delivered_and_what_runs_stays() {
     let golden = include_str!("../../../audit/tests/golden/record-v2.jsonl");
     io::Write::write_all(&mut first, golden.as_bytes()).unwrap();
     make_old(&old.directory, 40);
+    clock_seen(&host, (60, 60), DAY);
     let cursors = host.layout.state.join(EXPORTS).join("siem");
     fs::create_dir_all(&cursors).unwrap();
     let (mut told, _heard) = recorder();
@@ -182,6 +202,65 @@ fn what_is_not_delivered_and_what_runs_stays() {
     }
 }
 
+/// Says what the host's clocks showed at the last look, which was so many seconds ago by the clock of the day, and so many by
+/// the one that nobody sets.
+fn clock_seen(host: &Host, (wall, up): (u64, u64), steady: u64) {
+    let now = steady::Now::read().unwrap();
+    let since = |seconds: u64, ago: u64| seconds.saturating_sub(ago);
+    let seen = serde_json::json!({
+        "boot": now.boot,
+        "wall": since(now.wall, wall),
+        "up": since(now.up, up),
+        "steady": steady,
+    });
+    fs::write(host.layout.audit().join("clock"), seen.to_string()).unwrap();
+}
+
+const DAY: u64 = 24 * 60 * 60;
+
+/// A host's clock that stands a year ahead for a minute takes nothing with it.
+#[test]
+fn nothing_goes_on_the_word_of_a_clock_that_jumped() {
+    let host = Host::new();
+    let mut settings = AuditSettings::default();
+    settings.log.keep_days = Some(30);
+    let (log, _first) = host.log("own-0a1b2c3d", settings);
+    let (old, _first) = host.log("old-0a1b2c3d", AuditSettings::default());
+    // As it looks from a year ahead.
+    make_old(&old.directory, 366);
+    clock_seen(&host, (365 * DAY, 60), 100 * DAY);
+    let (mut told, _heard) = recorder();
+    log.remove_others(&mut told).unwrap();
+    assert!(old.directory.exists(), "a jump of the clock removed it");
+    // It stands right again, and has done so for less than a day.
+    clock_seen(&host, (60, 60), DAY - 3600);
+    log.remove_others(&mut told).unwrap();
+    assert!(old.directory.exists());
+    clock_seen(&host, (60, 60), DAY);
+    log.remove_others(&mut told).unwrap();
+    assert!(!old.directory.exists());
+}
+
+/// Segments of the log that is being written no more than the logs of others.
+#[test]
+fn no_segment_goes_on_the_word_of_a_clock_that_jumped() {
+    let host = Host::new();
+    let mut settings = AuditSettings::default();
+    settings.log.keep_days = Some(30);
+    let (mut log, mut first) = host.log("test-0a1b2c3d", settings);
+    let golden = include_str!("../../../audit/tests/golden/record-v2.jsonl");
+    io::Write::write_all(&mut first, golden.as_bytes()).unwrap();
+    make_old(&log.directory, 366);
+    drop(new_segment(&log.directory, 2).unwrap());
+    log.last = 2;
+    for (jumped, stays) in [(365 * DAY, true), (60, false)] {
+        clock_seen(&host, (jumped, 60), 100 * DAY);
+        log.segment_closed(&mut recorder().0).unwrap();
+        let left = segments::list(&log.directory).unwrap();
+        assert_eq!(left.contains(&1), stays, "{left:?}");
+    }
+}
+
 #[test]
 fn logs_that_are_too_old_or_too_many_go_and_that_is_recorded_first() {
     let host = Host::new();
@@ -195,6 +274,7 @@ fn logs_that_are_too_old_or_too_many_go_and_that_is_recorded_first() {
         io::Write::write_all(&mut first, &vec![b'x'; bytes]).unwrap();
         make_old(&other.directory, days);
     }
+    clock_seen(&host, (60, 60), DAY);
     let names = || {
         let logs = all(&host.layout.audit()).unwrap();
         logs.iter().map(|(_, log)| log.file_name().unwrap().to_str().unwrap().to_owned()).collect::<Vec<_>>()

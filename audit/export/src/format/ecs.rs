@@ -79,7 +79,7 @@ fn category(action: Action) -> &'static [&'static str] {
         }
         Action::CredentialChange => &["configuration", "iam"],
         Action::Detection => &["intrusion_detection"],
-        Action::LogRepair | Action::LogGap | Action::LogRetention => &["configuration"],
+        Action::LogRepair | Action::LogGap | Action::LogRetention | Action::ClockChange => &["configuration"],
     }
 }
 
@@ -107,7 +107,7 @@ fn kinds(record: &Record) -> Vec<&'static str> {
         Action::PolicyChange | Action::CredentialChange | Action::Approval => vec!["change"],
         Action::Configuration => vec!["creation"],
         Action::Detection | Action::Proposal | Action::SystemCall => vec!["info"],
-        Action::LogRepair | Action::LogGap => vec!["change"],
+        Action::LogRepair | Action::LogGap | Action::ClockChange => vec!["change"],
         Action::LogRetention => vec!["deletion"],
     };
     match event.decision {

@@ -20,7 +20,8 @@ pub(super) fn severity(record: &Record) -> Severity {
     match (event.action, event.decision) {
         // The writer cut the log's end off: somebody should know why it was torn.
         (Action::LogRepair | Action::LogGap, _) => Severity::High,
-        (_, Some(Decision::Deny)) => Severity::Medium,
+        // What comes next may be dated as somebody liked.
+        (Action::ClockChange, _) | (_, Some(Decision::Deny)) => Severity::Medium,
         (Action::Lifecycle, _) if failed => Severity::Medium,
         (Action::PolicyChange | Action::CredentialChange | Action::Approval, _) => Severity::Low,
         _ => Severity::Informational,

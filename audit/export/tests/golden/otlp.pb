@@ -1,9 +1,9 @@
 
-„Ÿ
+ú£
 
 
 service.name
-	openshellá
+	openshell×£
 
 openshell.audit0.1.0Ñ	è«lì	INFO*
 configuration allowed2$
@@ -605,19 +605,19 @@ quarantine2,
  17 bytes of an unfinished record2
 openshell.monotonic_nsĞŒ2T
 openshell.prevB
-@daf94b786e37057873176df8d8fd020d01c5584656032ecffbfd734cbe4f253eYP\«lìbopenshell.log-repair“	8`«lì	INFO*9
+@daf94b786e37057873176df8d8fd020d01c5584656032ecffbfd734cbe4f253eYP\«lìbopenshell.log-repair•	8`«lì	INFO*9
 7log-retention (segments 1 to 3 were older than 90 days)2$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@796cfd7776517b494ce56881b1a633d320f3a524c6ec9f129a2b53f4f21a749f2
+@a98e39390908db4c54730591473b3455b4bdd4b18ace4d67b8392deec2b294612
 openshell.tenant
 local2
 openshell.agent.name
-test2
-openshell.client
-audit2=
+test2
+openshell.client	
+manager2=
 openshell.reason)
 'segments 1 to 3 were older than 90 days2
 openshell.monotonic_ns¸”2T
@@ -628,7 +628,7 @@ quarantine2,
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@e5a141f5da8ef3c03ea11693cab98263a90bedfae2ca1814b2709b786718f6f42
+@592445c90e77fd119e270f165720af223277f9a4bb279228642b86ed22868d8c2
 openshell.tenant
 local2
 openshell.agent.name
@@ -665,13 +665,13 @@ Kquote " back \ slash | pipe = equals ] bracket
 CEF:0|forged|line	devTime=12
 openshell.monotonic_ns œ2T
 openshell.prevB
-@796cfd7776517b494ce56881b1a633d320f3a524c6ec9f129a2b53f4f21a749fY d«lìbopenshell.network-request¨	h«lì	INFO*
+@a98e39390908db4c54730591473b3455b4bdd4b18ace4d67b8392deec2b29461Y d«lìbopenshell.network-request¨	h«lì	INFO*
 lifecycle agent-exited2$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@35692474408ae3784845da33904a340679f436cd51008cf0c5c216b2e943bf102
+@96ff83e682dfd65ea599c66f4e31ee71b3cb257b39925c8e5ed82911609f820e2
 openshell.tenant
 local2
 openshell.agent.name
@@ -686,13 +686,13 @@ CEF:0|forged|line	devTime=12
 killed2
 openshell.monotonic_nsˆ¤2T
 openshell.prevB
-@e5a141f5da8ef3c03ea11693cab98263a90bedfae2ca1814b2709b786718f6f4Yh«lìbopenshell.lifecycle‡	ğk«lìWARN*
+@592445c90e77fd119e270f165720af223277f9a4bb279228642b86ed22868d8cYh«lìbopenshell.lifecycle‡	ğk«lìWARN*
 lifecycle failed2$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@4c5b2bce3f2a3c1e8f5dd5d7ea666d2d328b4c2c994e225445af5aa2f7be8ac22
+@d7f346518d558d87159d52efc76c08ed86ada838cfe6197ca0e9c71f05bd5d492
 openshell.tenant
 local2
 openshell.agent.name
@@ -705,13 +705,13 @@ CEF:0|forged|line	devTime=12
 the machine stopped2
 openshell.monotonic_nsğ«2T
 openshell.prevB
-@35692474408ae3784845da33904a340679f436cd51008cf0c5c216b2e943bf10Yğk«lìbopenshell.lifecycleº	Øo«lìWARN*n
+@96ff83e682dfd65ea599c66f4e31ee71b3cb257b39925c8e5ed82911609f820eYğk«lìbopenshell.lifecycleº	Øo«lìWARN*n
 lfile-access denied read /etc/shadow by /usr/bin/cat (neither filesystem nor the file's permissions allow it)2$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@18d371212bace46ceee9cac312013f0534d764d1928c94303a59ba085a4c5aea2
+@71f711e5257545a7130c6568698716184ea07d43f1238381c651a48346d841252
 openshell.tenant
 local2
 openshell.agent.name
@@ -737,13 +737,13 @@ filesystem2
 6neither filesystem nor the file's permissions allow it2
 openshell.monotonic_nsØ³2T
 openshell.prevB
-@4c5b2bce3f2a3c1e8f5dd5d7ea666d2d328b4c2c994e225445af5aa2f7be8ac2YØo«lìbopenshell.file-access˜	Às«lì	INFO*"
+@d7f346518d558d87159d52efc76c08ed86ada838cfe6197ca0e9c71f05bd5d49YØo«lìbopenshell.file-access˜	Às«lì	INFO*"
  file-access allowed write /tmp/*2$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@c107398ffd8ee08e4fb228591b9c96b990ab158f9e78681fad6c3886418b86572
+@e370ac3739282dfb992d907f18c3f7f12f785bbbafb8033a55b895d1938cb4f62
 openshell.tenant
 local2
 openshell.agent.name
@@ -764,13 +764,13 @@ filesystem2
 ,process 212 was gone before it was looked at2
 openshell.monotonic_nsÀ»2T
 openshell.prevB
-@18d371212bace46ceee9cac312013f0534d764d1928c94303a59ba085a4c5aeaYÀs«lìbopenshell.file-accessÜ	¨w«lì	INFO*5
+@71f711e5257545a7130c6568698716184ea07d43f1238381c651a48346d84125YÀs«lìbopenshell.file-accessÜ	¨w«lì	INFO*5
 3file-access allowed (other files, too many to list)2$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@7b42efb4c9e1c97287fc2d19840cdcb26327b7f91e4498dc64b7e23e80504dd92
+@b8b909ca33e1fb25db9b5fc7060740009fde71e36754c29869e4e8eea884f9362
 openshell.tenant
 local2
 openshell.agent.name
@@ -787,13 +787,13 @@ filesystem2
 other files, too many to list2
 openshell.monotonic_ns¨Ã2T
 openshell.prevB
-@c107398ffd8ee08e4fb228591b9c96b990ab158f9e78681fad6c3886418b8657Y¨w«lìbopenshell.file-accessÛ	{«lìWARN*H
+@e370ac3739282dfb992d907f18c3f7f12f785bbbafb8033a55b895d1938cb4f6Y¨w«lìbopenshell.file-accessÛ	{«lìWARN*H
 Fsystem-call denied mount by /tmp/x (process.seccomp does not allow it)2$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@0d38474315d106339633571b27ec383a8b2789f62f443de92e4d0d8cc3774c512
+@faaa2eff2915c177468052c9e2fb218d018dedde56229ebacddb4efd3d59eefe2
 openshell.tenant
 local2
 openshell.agent.name
@@ -816,4 +816,21 @@ Fsystem-call denied mount by /tmp/x (process.seccomp does not allow it)2$
 !process.seccomp does not allow it2
 openshell.monotonic_nsË2T
 openshell.prevB
-@7b42efb4c9e1c97287fc2d19840cdcb26327b7f91e4498dc64b7e23e80504dd9Y{«lìbopenshell.system-call
+@b8b909ca33e1fb25db9b5fc7060740009fde71e36754c29869e4e8eea884f936Y{«lìbopenshell.system-callñ	xÀÛÅoìWARN*h
+fclock-change (the host's clock was set forward by 3600.000 s: it would be 2026-11-29T05:20:47.000027Z)2$
+openshell.sandbox
+test-0a1b2c3d2
+openshell.sequence2T
+openshell.hashB
+@664acf7021e5a242d2951f2a6c0b22d0295281743003bdde98586b293d9aec192
+openshell.tenant
+local2
+openshell.agent.name
+test2
+openshell.client
+audit2m
+openshell.reasonY
+Wthe host's clock was set forward by 3600.000 s: it would be 2026-11-29T05:20:47.000027Z2
+openshell.monotonic_nsøÒ2T
+openshell.prevB
+@faaa2eff2915c177468052c9e2fb218d018dedde56229ebacddb4efd3d59eefeYxÀÛÅoìbopenshell.clock-change

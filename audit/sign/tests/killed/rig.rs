@@ -3,7 +3,8 @@
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, IoSlice, Write as _};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -14,20 +15,17 @@ use audit::client::Blocking;
 use audit::log::{packed, segments};
 use audit::verify::{CHECKPOINTS, Interrupted};
 use audit::{Action, Decision, Event, Object, Receipt};
-use command_fds::{CommandFdExt as _, FdMapping};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
-use serde::Serialize;
 use wire::audit::{
-    AuditClient, AuditConfig, AuditEvent, AuditSync, OnFull, SignConfig, SignEvent, SignResumed, SigningKey,
+    AuditClient, AuditConfig, AuditEvent, AuditSync, Limits, OnFull, SignEvent, SignResumed, SigningKey,
 };
 use wire::secret::Secret;
-use wire::spawn::{CONFIG_FD, FIRST_RESOURCE_FD, Fd, STATUS_FD};
 
-const SANDBOX: &str = "test-0a1b2c3d";
+use crate::start::{Resources, SANDBOX, Signing, Started, start};
 
 /// A log, and who signs it.
 pub(crate) struct Rig {
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
     pub(crate) log: PathBuf,
     pem: String,
 }
@@ -41,28 +39,49 @@ pub(crate) struct Running {
     pub(crate) feeding: JoinHandle<()>,
 }
 
-/// A process that was started, and what it reports.
-struct Started {
-    child: Child,
-    events: BufReader<File>,
-}
-
-#[derive(Default)]
-struct Resources(Vec<OwnedFd>);
-
-impl Resources {
-    fn add(&mut self, fd: impl Into<OwnedFd>) -> Fd {
-        self.0.push(fd.into());
-        Fd(FIRST_RESOURCE_FD.0 + i32::try_from(self.0.len() - 1).unwrap())
-    }
-}
-
 impl Rig {
     pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let log = directory.path().join(SANDBOX);
-        fs::create_dir(&log).unwrap();
-        Self { _directory: directory, log, pem: new_pem().unwrap().to_string() }
+        // As the command has it, so that this recovers it.
+        let home = directory.path().join("openshell");
+        let log = home.join("audit").join(SANDBOX);
+        fs::create_dir_all(&log).unwrap();
+        fs::create_dir(directory.path().join("run")).unwrap();
+        let pem = new_pem().unwrap().to_string();
+        let key = home.join("key.pem");
+        fs::File::options()
+            .write(true)
+            .create(true)
+            .mode(0o600)
+            .open(&key)
+            .unwrap()
+            .write_all(pem.as_bytes())
+            .unwrap();
+        let settings = format!("signing: {{name: test, key: {{file: {}}}}}\n", key.display());
+        fs::write(home.join("audit.yaml"), settings).unwrap();
+        Self { directory, log, pem }
+    }
+
+    /// The command that closes the log.
+    pub(crate) fn recover(&self) -> Command {
+        let mut command = Command::new(beside("openshell", "cli"));
+        for home in ["XDG_STATE_HOME", "XDG_CONFIG_HOME"] {
+            command.env(home, self.directory.path());
+        }
+        command.env("XDG_RUNTIME_DIR", self.directory.path().join("run"));
+        let [key] = self.keys();
+        command.args(["audit", "recover", SANDBOX, "--key", &key.to_string()]).stdin(Stdio::null());
+        command
+    }
+
+    /// Waits until no process has the log any more that somebody started who was killed since.
+    pub(crate) fn until_nobody_writes(&self) {
+        for number in segments::list(&self.log).unwrap() {
+            match File::open(self.log.join(segments::name(number))) {
+                Ok(segment) => segment.lock().unwrap(),
+                Err(packed) => assert_eq!(packed.kind(), std::io::ErrorKind::NotFound),
+            }
+        }
     }
 
     pub(crate) fn keys(&self) -> [VerifyingKey; 1] {
@@ -107,6 +126,7 @@ impl Rig {
             segment_bytes: 16 * 1024,
             sync: AuditSync::Interval(1),
             on_full: OnFull::Deny,
+            limits: Limits::NONE,
             signer: Some(resources.add(to_signer)),
             clients: clients
                 .into_iter()
@@ -115,9 +135,7 @@ impl Rig {
                 .collect(),
             user: None,
         };
-        let writer = Path::new(env!("CARGO_BIN_EXE_openshell-sign")).with_file_name("openshell-audit");
-        assert!(writer.exists(), "cargo build --release --package audit makes {}", writer.display());
-        let mut writer = start(&writer, &config, resources);
+        let mut writer = start(Command::new(beside("openshell-audit", "audit")), &config, resources);
         let event: AuditEvent = writer.event();
         assert!(matches!(event, AuditEvent::Ready { .. }), "{event:?}");
         let (log, events) = (self.log.clone(), writer.events);
@@ -126,22 +144,8 @@ impl Rig {
     }
 
     fn sign(&self, leaves: UnixStream, resumed: Option<SignResumed>) -> Started {
-        let mut resources = Resources::default();
-        let checkpoints = self.log.join(CHECKPOINTS);
-        let checkpoints = File::options().append(true).create(true).open(checkpoints).unwrap();
-        let config = SignConfig {
-            version: wire::VERSION,
-            sandbox: SANDBOX.to_owned().try_into().unwrap(),
-            name: "test".to_owned(),
-            key: SigningKey::Pem(Secret::new(self.pem.clone())),
-            leaves: resources.add(leaves),
-            resumed,
-            checkpoints: vec![resources.add(checkpoints)],
-            interval_ms: 1,
-            on_full: OnFull::Deny,
-            user: None,
-        };
-        start(Path::new(env!("CARGO_BIN_EXE_openshell-sign")), &config, resources)
+        let key = SigningKey::Pem(Secret::new(self.pem.clone()));
+        Signing { key, interval_ms: 1, resumed }.start(leaves, &[self.log.join(CHECKPOINTS)], |_command| {})
     }
 
     /// Why a signer does not go on from this.
@@ -155,27 +159,11 @@ impl Rig {
     }
 }
 
-impl Started {
-    fn event<E: serde::de::DeserializeOwned>(&mut self) -> E {
-        let mut line = String::new();
-        self.events.read_line(&mut line).unwrap();
-        serde_json::from_str(&line).unwrap()
-    }
-}
-
-fn start(program: &Path, config: &impl Serialize, Resources(resources): Resources) -> Started {
-    let (config_read, mut config_write) = std::io::pipe().unwrap();
-    config_write.write_all(&serde_json::to_vec(config).unwrap()).unwrap();
-    drop(config_write);
-    let (status_read, status_write) = std::io::pipe().unwrap();
-    let fixed = [(CONFIG_FD.0, OwnedFd::from(config_read)), (STATUS_FD.0, status_write.into())];
-    let numbered = (FIRST_RESOURCE_FD.0..).zip(resources);
-    let mappings = fixed.into_iter().chain(numbered);
-    let mappings = mappings.map(|(child_fd, parent_fd)| FdMapping { parent_fd, child_fd }).collect();
-    let mut command = Command::new(program);
-    command.fd_mappings(mappings).unwrap().stdin(Stdio::null()).stderr(Stdio::null());
-    let child = command.spawn().unwrap();
-    Started { child, events: BufReader::new(File::from(OwnedFd::from(status_read))) }
+/// A program of another package, which is built beside the signer.
+fn beside(program: &str, package: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_BIN_EXE_openshell-sign")).with_file_name(program);
+    assert!(path.exists(), "cargo build --release --package {package} makes {}", path.display());
+    path
 }
 
 /// What the manager does for a writer, until that is gone.
@@ -207,7 +195,7 @@ fn hand_over(writer: &UnixStream, segment: &File) {
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     assert!(ancillary.push(SendAncillaryMessage::ScmRights(&files)));
     // A writer that was killed takes none.
-    let _gone = sendmsg(writer, &[IoSlice::new(b"s")], &mut ancillary, SendFlags::NOSIGNAL);
+    let _gone = sendmsg(writer, &[IoSlice::new(&[0; 8])], &mut ancillary, SendFlags::NOSIGNAL);
 }
 
 /// Appends as fast as receipts come, until the writer is gone.

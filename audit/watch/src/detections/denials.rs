@@ -91,6 +91,7 @@ fn is_the_agents(action: Action) -> bool {
         | Action::LogRetention
         | Action::LogRepair
         | Action::LogGap
+        | Action::ClockChange
         | Action::Approval => false,
     }
 }

@@ -4,47 +4,58 @@ use std::path::{Path, PathBuf};
 
 use audit::checkpoint::VerifyingKey;
 use audit::verify::looks_interrupted;
-use manager::audit_log::{self, Recovery};
+use manager::audit_log::{self, Recovery, Unsigned};
 use manager::failure::Failure;
 use manager::layout::Layout;
 use manager::rundir;
 
 use super::{NO, bad_log, logs, named};
 
-pub(super) fn recover(names: &[String], keys: &[VerifyingKey], layout: &Layout) -> Result<u8, Failure> {
+pub(super) fn recover(
+    names: &[String],
+    unsigned: Unsigned,
+    keys: &[VerifyingKey],
+    layout: &Layout,
+) -> Result<u8, Failure> {
+    let mut answer = 0;
+    let mut refuse = |log: &Path, failure: &Failure| {
+        println!("{}: NOT recovered: {}\n  {}", log.display(), failure.cause, failure.remedy);
+        answer = NO;
+    };
     let chosen = if names.is_empty() {
-        interrupted(layout)?
+        interrupted(layout, &mut refuse)
     } else {
         names.iter().map(|name| named(name, &layout.audit())).collect::<Result<_, _>>()?
     };
-    let mut answer = 0;
     for log in &chosen {
-        match audit_log::recover(layout, log, keys) {
+        match audit_log::recover(layout, log, keys, unsigned) {
             Ok(recovery) => println!("{}", told(log, recovery)),
-            Err(failure) => {
-                println!("{}: NOT recovered: {}\n  {}", log.display(), failure.cause, failure.remedy);
-                answer = NO;
-            }
+            Err(failure) => refuse(log, &failure),
         }
     }
-    if chosen.is_empty() {
+    if chosen.is_empty() && answer == 0 {
         println!("every log of an ended sandbox ended as it should");
     }
     Ok(answer)
 }
 
-/// The logs that look as if they had not ended, of sandboxes that do not run.
-fn interrupted(layout: &Layout) -> Result<Vec<PathBuf>, Failure> {
+/// The logs that look as if they had not ended, of sandboxes that do not run. One that cannot be read keeps no other open.
+fn interrupted(layout: &Layout, mut refuse: impl FnMut(&Path, &Failure)) -> Vec<PathBuf> {
     let running = rundir::running(layout);
-    let mut found = Vec::new();
-    for log in logs(&layout.audit()).into_iter().filter(|log| log.is_dir()) {
+    let runs = |log: &PathBuf| {
         let name = log.file_name().unwrap_or_default().to_string_lossy();
-        let runs = running.iter().any(|id| id.as_str() == name);
-        if !runs && looks_interrupted(&log).map_err(|error| bad_log(&error))? {
-            found.push(log);
+        running.iter().any(|id| id.as_str() == name)
+    };
+    let mut found = logs(&layout.audit());
+    found.retain(|log| log.is_dir() && !runs(log));
+    found.retain(|log| match looks_interrupted(log) {
+        Ok(is_so) => is_so,
+        Err(error) => {
+            refuse(log, &bad_log(&error));
+            false
         }
-    }
-    Ok(found)
+    });
+    found
 }
 
 fn told(log: &Path, recovery: Recovery) -> String {

@@ -19,7 +19,11 @@ pub(super) fn of(record: &Record) -> Class {
         Action::Execution => execution(record),
         Action::FileAccess => file_access(record),
         Action::SystemCall => system_call(record),
-        Action::Lifecycle | Action::LogRepair | Action::LogGap | Action::LogRetention => lifecycle(record),
+        Action::Lifecycle
+        | Action::LogRepair
+        | Action::LogGap
+        | Action::LogRetention
+        | Action::ClockChange => lifecycle(record),
         Action::PolicyChange
         | Action::CredentialChange
         | Action::Configuration
@@ -285,6 +289,7 @@ fn lifecycle(record: &Record) -> Class {
         None if record.event.action == Action::LogRepair => (99, "Log Repair"),
         None if record.event.action == Action::LogGap => (99, "Log Gap"),
         None if record.event.action == Action::LogRetention => (99, "Log Retention"),
+        None if record.event.action == Action::ClockChange => (99, "Clock Change"),
         None => (0, "Unknown"),
     };
     let app = json!({"name": agent(record), "uid": record.sandbox.as_str(), "vendor_name": "openshell"});
