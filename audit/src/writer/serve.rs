@@ -48,6 +48,7 @@ pub(super) struct Parties<'a> {
 struct Woken {
     stop: bool,
     sync_ended: bool,
+    synced: bool,
     segment: bool,
     signer: PollFlags,
     clients: Vec<PollFlags>,
@@ -58,7 +59,6 @@ struct Woken {
 enum Waited {
     Stop,
     SyncEnded,
-    /// Only to wake: what is on the disk is asked in every round.
     Synced,
     Segment,
     Signer,
@@ -164,8 +164,11 @@ fn serve_clients(
         report_change(was_full, journal, parties.status);
         parties.clients.iter_mut().for_each(Client::flush);
         // Nobody's receipt waits for the signer.
-        let synced = syncer.synced().map_err(WriterError::Wait)?;
-        pass_on((&journal.take_leaves(), synced), parties, woken.signer).map_err(WriterError::Signer)?;
+        if woken.synced {
+            syncer.heard().map_err(WriterError::Wait)?;
+        }
+        pass_on((&journal.take_leaves(), syncer.synced()), parties, woken.signer)
+            .map_err(WriterError::Signer)?;
         parties.clients.retain(|client| !client.is_finished());
         if woken.stop {
             return Ok(());
@@ -279,6 +282,7 @@ fn wait(parties: &Parties<'_>, stop: &UnixStream, syncer: &Syncer) -> io::Result
     let mut woken = Woken {
         stop: false,
         sync_ended: false,
+        synced: false,
         segment: false,
         signer: PollFlags::empty(),
         clients: Vec::with_capacity(parties.clients.len()),
@@ -288,7 +292,7 @@ fn wait(parties: &Parties<'_>, stop: &UnixStream, syncer: &Syncer) -> io::Result
             Waited::Stop => woken.stop = !flags.is_empty(),
             Waited::SyncEnded => woken.sync_ended = !flags.is_empty(),
             Waited::Segment => woken.segment = !flags.is_empty(),
-            Waited::Synced => {}
+            Waited::Synced => woken.synced = !flags.is_empty(),
             Waited::Signer => woken.signer = flags,
             Waited::Client => woken.clients.push(flags),
         }

@@ -33,7 +33,7 @@ struct Shared {
     /// Number of the last record that was written, and of the last one that is on the disk.
     written: AtomicU64,
     synced: AtomicU64,
-    /// Readable after a sync, until [`Syncer::synced`] is asked.
+    /// Readable after a sync, until somebody heard of it.
     done: OwnedFd,
 }
 
@@ -74,17 +74,22 @@ impl Syncer {
         self.shared.synced.fetch_max(records, Ordering::AcqRel);
     }
 
-    /// Readable when there is something new to ask.
+    /// Readable after a sync, until [`Self::heard`].
     pub(crate) fn done(&self) -> &OwnedFd {
         &self.shared.done
     }
 
-    /// Number of the last record that is on the disk.
-    pub(crate) fn synced(&self) -> io::Result<u64> {
+    /// Nobody needs to be woken any more for the syncs so far.
+    pub(crate) fn heard(&self) -> io::Result<()> {
         match rustix::io::read(&self.shared.done, &mut [0; 8]) {
-            Ok(_) | Err(Errno::AGAIN | Errno::INTR) => Ok(self.shared.synced.load(Ordering::Acquire)),
+            Ok(_) | Err(Errno::AGAIN | Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Number of the last record that is on the disk.
+    pub(crate) fn synced(&self) -> u64 {
+        self.shared.synced.load(Ordering::Acquire)
     }
 
     /// The log goes on in another file; the one before is brought to the disk here and now, once for each segment.
@@ -110,8 +115,9 @@ impl Shared {
 
     /// Brings to the disk what is written now.
     fn sync(&self) -> io::Result<()> {
-        // Before the sync: what grows from here on needs the next one.
-        self.due.store(false, Ordering::Release);
+        // Before the sync: what grows from here on needs the next one. A swap, as nobody announces growth that found this set: it
+        // must be seen below.
+        self.due.swap(false, Ordering::AcqRel);
         // Before the file is asked for: if it is another one by then, the one that these records are in was synced when it was
         // left.
         let covered = self.written.load(Ordering::Acquire);

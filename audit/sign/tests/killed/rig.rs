@@ -51,7 +51,7 @@ impl Rig {
         let key = home.join("key.pem");
         fs::File::options()
             .write(true)
-            .create(true)
+            .create_new(true)
             .mode(0o600)
             .open(&key)
             .unwrap()
