@@ -6,6 +6,7 @@
 
 mod answers;
 mod calls;
+mod digest;
 mod events;
 mod exchange;
 mod link;
@@ -14,6 +15,7 @@ mod message;
 mod one;
 mod room;
 mod socket;
+mod tally;
 pub(crate) mod two;
 
 use std::time::Duration;
@@ -24,6 +26,7 @@ use crate::canonical::{Arrived, Authority, CanonicalRequest, NotCanonical, Schem
 use crate::http1::{Head, Patience};
 use crate::refusal::Refusal;
 
+pub(crate) use digest::Digests;
 pub(crate) use one::{Conversation, Ending};
 pub(crate) use room::rooms;
 

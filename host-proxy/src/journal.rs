@@ -8,6 +8,7 @@ use audit::{Action, Decision, Event, Object, Subject};
 use http::HeaderValue;
 use policies::Permit;
 use wire::id::RequestId;
+use wire::subject::Digest;
 
 use crate::canonical::{Authority, CanonicalRequest};
 use crate::flow::Asker;
@@ -26,6 +27,10 @@ pub struct Outcome {
     pub sent: u64,
     /// Bytes of the response's body that were forwarded.
     pub received: u64,
+    /// Digest of the request's body as the agent sent it, if it went on to its end. No credential stands in it.
+    pub sent_sha256: Option<Digest>,
+    /// Digest of the response's body as the agent got it, if it came to its end.
+    pub received_sha256: Option<Digest>,
     /// Microseconds from the verdict to the response's end.
     pub latency_us: u64,
     /// The limit at which a body was broken off, or what else there is to say.
@@ -110,7 +115,9 @@ pub(crate) fn refused(event: Event, refusal: &Refusal) -> Event {
 
 /// The event with what came of an allowed request.
 pub(crate) fn completed(event: Event, outcome: Outcome) -> Event {
+    let digests = (outcome.sent_sha256, outcome.received_sha256);
     let object = event.object.map(|object| object.with_bytes(outcome.sent, outcome.received));
+    let object = object.map(|object| object.with_digests(digests.0, digests.1));
     let (status, latency_us) = (outcome.status, Some(outcome.latency_us));
     Event { object, status, latency_us, reason: outcome.note, ..event }
 }

@@ -6,6 +6,7 @@ use tokio::sync::Semaphore;
 use wire::id::SandboxId;
 
 use crate::authority::Authority;
+use crate::conversation::Digests;
 use crate::dial::Dialer;
 use crate::flow::Seals;
 use crate::judge::Judge;
@@ -34,6 +35,8 @@ pub struct Proxy {
     pub messages: Arc<Semaphore>,
     /// Room for what is held back of answers until it was judged.
     pub answers: Arc<Semaphore>,
+    /// Whether records have digests of bodies.
+    pub(crate) digests: Digests,
     /// What the agent has proposed.
     pub local: Arc<PolicyLocal>,
     /// Whose requests these are, for the router.

@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 
 use crate::authority::{Authority, AuthorityError};
 use crate::commands::{self, Changed};
-use crate::conversation;
+use crate::conversation::{self, Digests};
 use crate::credentials::{CredentialError, Credentials};
 use crate::dial::{Allowed, Dialer, PrefixError, Resolver, TrustError, client_config};
 use crate::flow::Seals;
@@ -100,6 +100,7 @@ struct Parts {
     models: Arc<ModelHosts>,
     boot: u32,
     sandbox: SandboxId,
+    digests: Digests,
 }
 
 /// The status channel to the manager.
@@ -178,6 +179,7 @@ impl Prepared {
                 models,
                 boot: boot_number(),
                 sandbox: config.sandbox,
+                digests: if config.digests { Digests::On } else { Digests::Off },
             },
             flows: flows.into(),
             names: names.into(),
@@ -189,7 +191,8 @@ impl Prepared {
 
     /// Serves for ever, after saying so.
     async fn serve(self, status: &mut Status) -> Result<std::convert::Infallible, StartError> {
-        let Parts { seals, policy, credentials, certificates, dialer, models, boot, sandbox } = self.proxy;
+        let Parts { seals, policy, credentials, certificates, dialer, models, boot, sandbox, digests } =
+            self.proxy;
         for socket in [&self.flows, &self.names] {
             socket.set_nonblocking(true)?;
         }
@@ -231,6 +234,7 @@ impl Prepared {
             flows,
             messages,
             answers,
+            digests,
             local,
             sandbox,
         };

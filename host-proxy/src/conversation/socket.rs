@@ -16,10 +16,11 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::timeout;
 
-use super::exchange::{Fault, Tally, UPSTREAM_PATIENCE, late, relay_answer};
+use super::exchange::{Fault, UPSTREAM_PATIENCE, late, relay_answer};
 use super::link::Ways;
 use super::one::Answer;
 use super::{FAREWELL, Named};
+use super::tally::Tally;
 use crate::credentials::{Misplaced, Watch};
 use crate::fields;
 use crate::http1::{Head, Reader, Writer};

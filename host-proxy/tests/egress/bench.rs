@@ -37,6 +37,8 @@ pub(crate) struct Setting {
     pub(crate) router: Option<PathBuf>,
     pub(crate) inbound: Option<Doors>,
     pub(crate) credentials: Vec<Credential>,
+    /// Whether records have digests of bodies.
+    pub(crate) digests: bool,
     /// The socket of an audit writer. `None`: this file is the writer.
     pub(crate) writer: Option<UnixStream>,
 }
@@ -86,6 +88,7 @@ impl Setting {
             router: None,
             inbound: None,
             credentials: Vec::new(),
+            digests: true,
             writer: None,
         }
     }
@@ -164,6 +167,7 @@ impl Bench {
             policy: setting.policy,
             credentials: setting.credentials,
             upstream: setting.upstream,
+            digests: setting.digests,
             user: None,
         };
         let (mut config_in, config_out) = UnixStream::pair().unwrap();
