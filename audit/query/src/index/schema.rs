@@ -102,8 +102,9 @@ fn reset(connection: &Connection, seen: i64) -> Result<(), rusqlite::Error> {
 
 /// Empties the index.
 pub(super) fn clear(connection: &Connection) -> Result<(), rusqlite::Error> {
-    connection
-        .execute_batch("BEGIN IMMEDIATE; DELETE FROM record; DELETE FROM digest; DELETE FROM word; DELETE FROM meta; COMMIT")
+    connection.execute_batch(
+        "BEGIN IMMEDIATE; DELETE FROM record; DELETE FROM digest; DELETE FROM word; DELETE FROM meta; COMMIT",
+    )
 }
 
 fn drop_all(connection: &Connection) -> Result<(), rusqlite::Error> {

@@ -166,9 +166,8 @@ impl Plan {
         if patterns.is_empty() {
             return Ok(());
         }
-        let of_programs = matching(connection, Column::Content, |text| {
-            patterns.iter().any(|pattern| pattern.is(text))
-        })?;
+        let of_programs =
+            matching(connection, Column::Content, |text| patterns.iter().any(|pattern| pattern.is(text)))?;
         let of_objects = codes(patterns)
             .map_or_else(String::new, |codes| format!(" WHERE code IN ({})", list(codes.into_iter())));
         let of_programs = among(Column::Content, &of_programs);

@@ -40,7 +40,8 @@ fn event(random: &mut Random) -> audit::Event {
         let (host, path) = (random.of(&HOSTS), random.of(&PATHS));
         let object =
             Object::destination(host, 443).with_request(random.of(&["GET", "POST"]), path, Some("k=v"));
-        let mut digest = || Some(random.of(&["cd", "ef", "12"]).repeat(32)).filter(|_ended| random.below(2) > 0);
+        let mut digest =
+            || Some(random.of(&["cd", "ef", "12"]).repeat(32)).filter(|_ended| random.below(2) > 0);
         event.object =
             Some(Object { sha256: digest(), sent_sha256: digest(), received_sha256: digest(), ..object });
         let owners = (0..=random.below(2)).map(|_owner| owner(random)).collect();

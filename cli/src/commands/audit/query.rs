@@ -137,7 +137,8 @@ fn digest(text: &str) -> Result<Pattern, Failure> {
     if is_part && (text.len() == HEX || text.contains('*')) {
         return Ok(Pattern::from(text));
     }
-    let remedy = format!("write its {HEX} hexadecimal digits, as sha256sum prints them, or some of them and '*'");
+    let remedy =
+        format!("write its {HEX} hexadecimal digits, as sha256sum prints them, or some of them and '*'");
     Err(Failure::new(format_args!("'{text}' is no SHA-256"), remedy))
 }
 

@@ -109,7 +109,7 @@ pub(super) fn unmapped(record: &Record) -> Value {
     put("prev", Some(json!(record.prev.to_string())));
     put("monotonic_ns", Some(json!(record.monotonic_ns)));
     put("level", event.level.as_ref().map(|level| json!(level)));
-    put("rule_denies", event.rule_denies.then(|| json!(true)));
+    put("rule_denies", event.rule_denies.then_some(Value::Bool(true)));
     put("flow", event.flow.map(|flow| json!(flow.0)));
     put("latency_us", event.latency_us.map(|latency| json!(latency)));
     put("credentials", Some(json!(event.credentials)).filter(|_| !event.credentials.is_empty()));
