@@ -6,7 +6,6 @@
 
 mod answers;
 mod calls;
-mod digest;
 mod events;
 mod exchange;
 mod link;
@@ -26,7 +25,6 @@ use crate::canonical::{Arrived, Authority, CanonicalRequest, NotCanonical, Schem
 use crate::http1::{Head, Patience};
 use crate::refusal::Refusal;
 
-pub(crate) use digest::Digests;
 pub(crate) use one::{Conversation, Ending};
 pub(crate) use room::rooms;
 

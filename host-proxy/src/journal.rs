@@ -7,7 +7,7 @@ use audit::client::{AppendError, Tokio};
 use audit::{Action, Decision, Event, Object, Subject};
 use http::HeaderValue;
 use policies::Permit;
-use wire::id::RequestId;
+use wire::id::{PolicyVersion, RequestId};
 use wire::subject::Digest;
 
 use crate::canonical::{Authority, CanonicalRequest};
@@ -35,6 +35,21 @@ pub struct Outcome {
     pub latency_us: u64,
     /// The limit at which a body was broken off, or what else there is to say.
     pub note: Option<String>,
+}
+
+/// A name that was asked for, and what was decided of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The name; of one that is allowed, its canonical form.
+    pub name: String,
+    /// The type of record.
+    pub kind: String,
+    /// Who asked.
+    pub subject: wire::subject::Subject,
+    /// The policy that decided.
+    pub policy: PolicyVersion,
+    /// Why it gets nothing; `None`: it is answered.
+    pub refused: Option<String>,
 }
 
 impl Journal {
@@ -72,11 +87,12 @@ pub(crate) fn of_flow(action: Action, asker: &Asker, id: &RequestId, authority: 
     }
 }
 
-/// An event about a name that was asked for.
-pub(crate) fn of_name(name: &str, kind: &str, subject: &wire::subject::Subject) -> Event {
+/// An event about a name that was asked for so many times.
+pub(crate) fn of_name(asked: &Asked, times: u64) -> Event {
+    let object = Object::name(&asked.name, &asked.kind);
     Event {
-        subject: Some(Subject::from(subject)),
-        object: Some(Object::name(name, kind)),
+        subject: Some(Subject::from(&asked.subject)),
+        object: Some(Object { times: (times > 1).then_some(times), ..object }),
         ..Event::new(Action::NameQuery)
     }
 }

@@ -6,8 +6,8 @@ use tokio::sync::Semaphore;
 use wire::id::SandboxId;
 
 use crate::authority::Authority;
-use crate::conversation::Digests;
 use crate::dial::Dialer;
+use crate::digest::Digests;
 use crate::flow::Seals;
 use crate::judge::Judge;
 use crate::names::Pool as Names;

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use jail::host::{Profile, Root, Settings, inherited};
 use tokio::sync::Semaphore;
+use tokio::sync::mpsc::UnboundedReceiver;
 use wire::flow::FlowKey;
 use wire::id::SandboxId;
 use wire::proxy::{ProxyConfig, ProxyEvent};
@@ -20,9 +21,10 @@ use zeroize::Zeroizing;
 
 use crate::authority::{Authority, AuthorityError};
 use crate::commands::{self, Changed};
-use crate::conversation::{self, Digests};
+use crate::conversation;
 use crate::credentials::{CredentialError, Credentials};
 use crate::dial::{Allowed, Dialer, PrefixError, Resolver, TrustError, client_config};
+use crate::digest::Digests;
 use crate::flow::Seals;
 use crate::in_force::{self, InForce, Loaded};
 use crate::inbound::Inbound;
@@ -146,6 +148,14 @@ impl Status {
         line.push(b'\n');
         self.0.write_all(&line)
     }
+
+    /// Tells the manager what is told from now on.
+    async fn report_all(&mut self, told: &mut UnboundedReceiver<ProxyEvent>) -> io::Result<()> {
+        while let Some(event) = told.recv().await {
+            self.report(&event)?;
+        }
+        Ok(())
+    }
 }
 
 impl Prepared {
@@ -239,16 +249,10 @@ impl Prepared {
             sandbox,
         };
         tokio::spawn(listener::serve(Arc::new(proxy), arriving));
-        let telling = async {
-            while let Some(event) = told.recv().await {
-                status.report(&event)?;
-            }
-            Ok::<(), io::Error>(())
-        };
         let served = commands::serve(commands, changed, |event| teller.tell(event));
         tokio::select! {
             served = served => served?,
-            told = telling => told?,
+            told = status.report_all(&mut told) => told?,
         }
         // The manager is gone, and with it, at any moment, this process.
         std::future::pending().await

@@ -7,9 +7,9 @@ use std::time::Instant;
 use policies::Permit;
 use wire::subject::Digest;
 
-use super::digest::{Digests, Passing};
 use crate::clock::now;
 use crate::credentials::{Misplaced, Watch};
+use crate::digest::{Digests, Passing};
 use crate::journal::Outcome;
 use crate::quota::{Budget, Spent};
 use crate::refusal::Refusal;

@@ -424,6 +424,11 @@ impl Audit {
         self.events.0.lock().unwrap().clone()
     }
 
+    /// The same without the names that were asked for.
+    pub(crate) fn but_names(&self) -> Vec<Value> {
+        self.events().into_iter().filter(|event| event["action"] != "name-query").collect()
+    }
+
     /// The one event that `wanted` describes, once it is there.
     pub(crate) fn wait_for(&self, wanted: impl Fn(&Value) -> bool) -> Value {
         let events = self.wait_until(|events| events.iter().any(&wanted));
@@ -439,14 +444,15 @@ impl Audit {
         events.clone()
     }
 
-    /// Waits for a refusal at `level` and returns it; nothing may have been allowed.
+    /// Waits for a refusal at `level` and returns it; nothing may have been allowed but to open a connection.
     pub(crate) fn denied_at(&self, level: &str) -> Value {
         let denied = self.wait_for(|event| event["decision"] == "deny");
         assert_eq!(denied["level"], level, "{denied}");
         let allowed: Vec<Value> = self
             .events()
             .into_iter()
-            .filter(|event| event["decision"] == "allow" && event["action"] != "network-flow")
+            .filter(|event| event["decision"] == "allow")
+            .filter(|event| event["action"] != "network-flow" && event["action"] != "name-query")
             .collect();
         assert!(allowed.is_empty(), "{allowed:?}");
         denied

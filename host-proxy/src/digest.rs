@@ -18,7 +18,7 @@ pub(crate) enum Digests {
 }
 
 /// A body on its way.
-pub(super) struct Passing<'a> {
+pub(crate) struct Passing<'a> {
     /// `None`: nothing passed yet, or nothing more is to be said of it.
     context: Option<Context>,
     /// How much is still to come, if its length was announced.
@@ -29,12 +29,12 @@ pub(super) struct Passing<'a> {
 
 impl<'a> Passing<'a> {
     /// A body of `announced` bytes, if that is known, whose digest will be in `result`.
-    pub(super) fn new(digests: Digests, announced: Option<u64>, result: &'a OnceLock<Digest>) -> Self {
+    pub(crate) fn new(digests: Digests, announced: Option<u64>, result: &'a OnceLock<Digest>) -> Self {
         Self { context: None, left: announced, digests, result }
     }
 
     /// Looks at what is next.
-    pub(super) fn see(&mut self, piece: &[u8]) {
+    pub(crate) fn see(&mut self, piece: &[u8]) {
         if self.digests == Digests::On && !piece.is_empty() {
             self.context.get_or_insert_with(|| Context::new(&SHA256)).update(piece);
         }
@@ -42,14 +42,14 @@ impl<'a> Passing<'a> {
     }
 
     /// What was seen has gone on. The other end may have all that was announced, and do no more before it hears the end.
-    pub(super) fn has_passed(&mut self) {
+    pub(crate) fn has_passed(&mut self) {
         if self.left == Some(0) {
             self.has_ended();
         }
     }
 
     /// All of it has gone on.
-    pub(super) fn has_ended(&mut self) {
+    pub(crate) fn has_ended(&mut self) {
         if let Some(context) = self.context.take() {
             let digest = context.finish();
             let digest = digest.as_ref().try_into().expect("SHA-256 has 32 bytes");
