@@ -25,7 +25,7 @@ use rustix::process::Pid;
 use wire::confinement::Confinement;
 
 use crate::boot::root::Tree;
-use crate::identity::Programs;
+use crate::identity::{Programs, Version};
 use crate::life;
 use crate::sys::fanotify::{Answer, Question, Watch};
 use executions::Kind;
@@ -120,7 +120,8 @@ impl Guard {
                 }
                 // The thread that asked goes on meanwhile: a long file keeps only the next question waiting.
                 if let Some(kind) = tell {
-                    self.executions.first(kind, question.thread, || opened.digest());
+                    let looks = (|| opened.digest(), |version: &Version| digests.known(version));
+                    self.executions.first(kind, question.thread, looks);
                 }
             }
         }
@@ -135,8 +136,8 @@ impl Guard {
             return (answer, None);
         }
         let path = opened.path().unwrap_or_default();
-        let caller = facts::caller(question.thread);
-        let kind = Kind::new(&path, &caller, (verdict.err(), opened.version()));
+        let (caller, version) = facts::caller(question.thread);
+        let kind = Kind::new(&path, (&caller, version), (verdict.err(), opened.version()));
         let again = self.executions.again(&kind);
         if !again && verdict.is_ok() && opened.role() == Role::Loader {
             self.rules.met(path);

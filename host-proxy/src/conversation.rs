@@ -14,6 +14,7 @@ mod message;
 mod one;
 mod room;
 mod socket;
+mod tally;
 pub(crate) mod two;
 
 use std::time::Duration;

@@ -7,7 +7,8 @@ use audit::client::{AppendError, Tokio};
 use audit::{Action, Decision, Event, Object, Subject};
 use http::HeaderValue;
 use policies::Permit;
-use wire::id::RequestId;
+use wire::id::{PolicyVersion, RequestId};
+use wire::subject::Digest;
 
 use crate::canonical::{Authority, CanonicalRequest};
 use crate::flow::Asker;
@@ -26,10 +27,29 @@ pub struct Outcome {
     pub sent: u64,
     /// Bytes of the response's body that were forwarded.
     pub received: u64,
+    /// Digest of the request's body as the agent sent it, if it went on to its end. No credential stands in it.
+    pub sent_sha256: Option<Digest>,
+    /// Digest of the response's body as the agent got it, if it came to its end.
+    pub received_sha256: Option<Digest>,
     /// Microseconds from the verdict to the response's end.
     pub latency_us: u64,
     /// The limit at which a body was broken off, or what else there is to say.
     pub note: Option<String>,
+}
+
+/// A name that was asked for, and what was decided of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The name; of one that is allowed, its canonical form.
+    pub name: String,
+    /// The type of record.
+    pub kind: String,
+    /// Who asked.
+    pub subject: wire::subject::Subject,
+    /// The policy that decided.
+    pub policy: PolicyVersion,
+    /// Why it gets nothing; `None`: it is answered.
+    pub refused: Option<String>,
 }
 
 impl Journal {
@@ -67,11 +87,12 @@ pub(crate) fn of_flow(action: Action, asker: &Asker, id: &RequestId, authority: 
     }
 }
 
-/// An event about a name that was asked for.
-pub(crate) fn of_name(name: &str, kind: &str, subject: &wire::subject::Subject) -> Event {
+/// An event about a name that was asked for so many times.
+pub(crate) fn of_name(asked: &Asked, times: u64) -> Event {
+    let object = Object::name(&asked.name, &asked.kind);
     Event {
-        subject: Some(Subject::from(subject)),
-        object: Some(Object::name(name, kind)),
+        subject: Some(Subject::from(&asked.subject)),
+        object: Some(Object { times: (times > 1).then_some(times), ..object }),
         ..Event::new(Action::NameQuery)
     }
 }
@@ -110,7 +131,9 @@ pub(crate) fn refused(event: Event, refusal: &Refusal) -> Event {
 
 /// The event with what came of an allowed request.
 pub(crate) fn completed(event: Event, outcome: Outcome) -> Event {
+    let digests = (outcome.sent_sha256, outcome.received_sha256);
     let object = event.object.map(|object| object.with_bytes(outcome.sent, outcome.received));
+    let object = object.map(|object| object.with_digests(digests.0, digests.1));
     let (status, latency_us) = (outcome.status, Some(outcome.latency_us));
     Event { object, status, latency_us, reason: outcome.note, ..event }
 }

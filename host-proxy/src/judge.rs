@@ -13,7 +13,6 @@ use http::HeaderMap;
 use policies::{Decision, Denial, DestinationDecision, Message, NameDecision, Permit, Policy, Timestamp};
 use wire::id::{PolicyVersion, RequestId};
 use wire::proxy::Doors;
-use wire::subject::Subject;
 
 use crate::canonical::{Authority, CanonicalRequest, Name};
 use crate::clock::now;
@@ -21,7 +20,7 @@ use crate::credentials::{Carried, Credentials, Watch};
 use crate::fields::reads_as;
 use crate::flow::{Asker, FlowError};
 use crate::in_force::{Edition, InForce};
-use crate::journal::{self, Journal, Outcome};
+use crate::journal::{self, Asked, Journal, Outcome};
 use crate::model_hosts::ModelHosts;
 use crate::policy_local::{self, Denials};
 use crate::quota::{Budget, Exceeded, Moment, Quotas};
@@ -314,31 +313,32 @@ impl Judge {
             .map(|denial| Refusal::denied(&denial))
     }
 
-    /// Why no request to `name` could be allowed, if so; not recorded.
-    pub fn name(&self, name: &Name) -> Option<String> {
+    /// Why no request to `name` could be allowed, if so, and the policy that says it; not recorded.
+    pub fn name(&self, name: &Name) -> (PolicyVersion, Option<String>) {
+        let edition = self.in_force.current();
         if policy_local::is_name(name) {
-            return None;
+            return (edition.version, None);
         }
-        match self.in_force.current().policy.decide_name(name.as_str(), now()) {
+        let denial = match edition.policy.decide_name(name.as_str(), now()) {
             NameDecision::Possible => None,
             NameDecision::Deny(denial) => Some(denial.reason()),
-        }
+        };
+        (edition.version, denial)
     }
 
-    /// Records that a name was not answered so many times; of each question its name and type.
-    pub async fn refuse_name(
-        &self,
-        (name, kind): (&str, &str),
-        subject: &Subject,
-        reason: String,
-        times: u64,
-    ) {
-        let refusal = Refusal::unnamed(reason);
-        let mut event = journal::of_name(name, kind, subject);
-        if let Some(object) = event.object.as_mut().filter(|_| times > 1) {
-            object.times = Some(times);
+    /// Records that a name was asked for so many times, and what it gets.
+    ///
+    /// # Errors
+    /// It cannot be recorded, and must get nothing.
+    pub async fn record_name(&self, asked: &Asked, times: u64) -> Result<(), Refusal> {
+        let event = journal::of_name(asked, times);
+        if let Some(reason) = &asked.refused {
+            let refusal = Refusal::unnamed(reason.clone());
+            let _told_by_dns = self.recorded_under(asked.policy, event, refusal).await;
+            return Ok(());
         }
-        let _told_by_dns = self.recorded(event, refusal).await;
+        let event = Event { decision: Some(audit::Decision::Allow), policy: Some(asked.policy), ..event };
+        self.journal.append(&event).await.map_err(|error| unrecorded(&error))
     }
 
     /// Records a connection whose header was not guest-init's.

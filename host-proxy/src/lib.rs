@@ -19,6 +19,7 @@ pub mod commands;
 pub mod conversation;
 pub mod credentials;
 pub mod dial;
+mod digest;
 pub mod fields;
 pub mod flow;
 pub mod http1;

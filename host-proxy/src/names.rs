@@ -1,14 +1,14 @@
 //! Names in the guest: answers its DNS questions with addresses that mean names, and turns them back.
 //!
 //! No question of the guest ever leaves this process: a name is resolved for real only when a request to it
-//! was allowed, by [`crate::dial`].
+//! was allowed, by [`crate::dial`]. What is asked is recorded all the same, before its answer.
 
 mod answer;
 mod pool;
 mod repeats;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::{UnixListener, UnixStream};
@@ -18,26 +18,33 @@ use wire::name::{Query, Reply};
 
 use crate::accept::accept;
 use crate::flow::read_frame;
+use crate::journal::Asked;
 use crate::judge::Judge;
+use crate::refusal::Refusal;
 
 pub use pool::{Lease, Pool, PoolError};
-use repeats::{Refused, Repeats};
+use repeats::Repeats;
 
 /// Streams of questions at once. guest-init needs one.
 const MOST_STREAMS: usize = 4;
+
+/// Between two records of the same refusal, and of the same answer. A client asks again every few seconds, as long as it runs.
+const REFUSED: Duration = Duration::from_secs(5);
+const ANSWERED: Duration = Duration::from_secs(60);
 
 /// Answers questions.
 #[derive(Debug)]
 pub struct Names {
     pool: Arc<Pool>,
-    repeats: Repeats,
+    refused: Repeats,
+    answered: Repeats,
 }
 
 impl Names {
     /// Hands out the addresses of `pool`.
     #[must_use]
     pub fn new(pool: Arc<Pool>) -> Self {
-        Self { pool, repeats: Repeats::default() }
+        Self { pool, refused: Repeats::new(REFUSED), answered: Repeats::new(ANSWERED) }
     }
 
     /// Answers every stream of questions that arrives.
@@ -58,15 +65,24 @@ impl Names {
         }
     }
 
-    /// Records what was refused again and again.
+    /// Records what was asked again and again.
     async fn tell_repeats(&self, judge: &Judge) {
         loop {
-            tokio::time::sleep(repeats::WINDOW).await;
-            for (refused, times) in self.repeats.due(Instant::now()) {
-                let Refused { name, kind, subject, reason } = refused;
-                judge.refuse_name((&name, &kind), &subject, reason, times).await;
+            tokio::time::sleep(REFUSED).await;
+            for repeats in [&self.refused, &self.answered] {
+                repeats.tell(judge).await;
             }
         }
+    }
+
+    /// Records that a name is asked for, or counts it if that is on the record.
+    async fn tell(&self, asked: Asked, judge: &Judge, now: Instant) -> Result<(), Refusal> {
+        let repeats = if asked.refused.is_some() { &self.refused } else { &self.answered };
+        if !repeats.counts(&asked) {
+            judge.record_name(&asked, 1).await?;
+            repeats.told(asked, now);
+        }
+        Ok(())
     }
 
     /// Answers the questions of one stream, in order: a guest that floods waits for its own answers.

@@ -7,6 +7,7 @@ use wire::id::SandboxId;
 
 use crate::authority::Authority;
 use crate::dial::Dialer;
+use crate::digest::Digests;
 use crate::flow::Seals;
 use crate::judge::Judge;
 use crate::names::Pool as Names;
@@ -34,6 +35,8 @@ pub struct Proxy {
     pub messages: Arc<Semaphore>,
     /// Room for what is held back of answers until it was judged.
     pub answers: Arc<Semaphore>,
+    /// Whether records have digests of bodies.
+    pub(crate) digests: Digests,
     /// What the agent has proposed.
     pub local: Arc<PolicyLocal>,
     /// Whose requests these are, for the router.

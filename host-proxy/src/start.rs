@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use jail::host::{Profile, Root, Settings, inherited};
 use tokio::sync::Semaphore;
+use tokio::sync::mpsc::UnboundedReceiver;
 use wire::flow::FlowKey;
 use wire::id::SandboxId;
 use wire::proxy::{ProxyConfig, ProxyEvent};
@@ -23,6 +24,7 @@ use crate::commands::{self, Changed};
 use crate::conversation;
 use crate::credentials::{CredentialError, Credentials};
 use crate::dial::{Allowed, Dialer, PrefixError, Resolver, TrustError, client_config};
+use crate::digest::Digests;
 use crate::flow::Seals;
 use crate::in_force::{self, InForce, Loaded};
 use crate::inbound::Inbound;
@@ -100,6 +102,7 @@ struct Parts {
     models: Arc<ModelHosts>,
     boot: u32,
     sandbox: SandboxId,
+    digests: Digests,
 }
 
 /// The status channel to the manager.
@@ -145,6 +148,14 @@ impl Status {
         line.push(b'\n');
         self.0.write_all(&line)
     }
+
+    /// Tells the manager what is told from now on.
+    async fn report_all(&mut self, told: &mut UnboundedReceiver<ProxyEvent>) -> io::Result<()> {
+        while let Some(event) = told.recv().await {
+            self.report(&event)?;
+        }
+        Ok(())
+    }
 }
 
 impl Prepared {
@@ -178,6 +189,7 @@ impl Prepared {
                 models,
                 boot: boot_number(),
                 sandbox: config.sandbox,
+                digests: if config.digests { Digests::On } else { Digests::Off },
             },
             flows: flows.into(),
             names: names.into(),
@@ -189,7 +201,8 @@ impl Prepared {
 
     /// Serves for ever, after saying so.
     async fn serve(self, status: &mut Status) -> Result<std::convert::Infallible, StartError> {
-        let Parts { seals, policy, credentials, certificates, dialer, models, boot, sandbox } = self.proxy;
+        let Parts { seals, policy, credentials, certificates, dialer, models, boot, sandbox, digests } =
+            self.proxy;
         for socket in [&self.flows, &self.names] {
             socket.set_nonblocking(true)?;
         }
@@ -231,20 +244,15 @@ impl Prepared {
             flows,
             messages,
             answers,
+            digests,
             local,
             sandbox,
         };
         tokio::spawn(listener::serve(Arc::new(proxy), arriving));
-        let telling = async {
-            while let Some(event) = told.recv().await {
-                status.report(&event)?;
-            }
-            Ok::<(), io::Error>(())
-        };
         let served = commands::serve(commands, changed, |event| teller.tell(event));
         tokio::select! {
             served = served => served?,
-            told = telling => told?,
+            told = status.report_all(&mut told) => told?,
         }
         // The manager is gone, and with it, at any moment, this process.
         std::future::pending().await

@@ -50,6 +50,8 @@ pub struct LogSettings {
     pub most: Mebibytes,
     /// What stays free of the disk; `None`: 64 MiB, or a sixteenth of a disk where that is less.
     pub reserve: Option<Mebibytes>,
+    /// Whether records of requests have digests of their bodies.
+    pub digests: bool,
     /// Days that records are kept; `None`: for ever.
     pub keep_days: Option<u32>,
     /// What all logs may take; the oldest ended ones go first. `None`: any size.
@@ -143,6 +145,7 @@ impl Default for LogSettings {
             segment: Mebibytes(64),
             most: Mebibytes(4096),
             reserve: None,
+            digests: true,
             keep_days: None,
             keep: None,
         }
@@ -259,7 +262,7 @@ mod tests {
     fn a_file_says_what_it_says_and_the_rest_is_as_without_it() {
         assert_eq!(load("# nothing\n").unwrap(), AuditSettings::default());
         let settings = load(
-            "log: {sync: always, on_full: degrade, segment: 8MiB, most: 16MiB, reserve: 1GiB, keep_days: 30, keep: 2GiB}\n\
+            "log: {sync: always, on_full: degrade, segment: 8MiB, most: 16MiB, reserve: 1GiB, digests: false, keep_days: 30, keep: 2GiB}\n\
              signing:\n  name: acme\n  interval: 5s\n  copies: [/mnt/worm]\n  \
              key: {pkcs11: {module: /usr/lib/p11.so, token: audit, key: k1, pin: {env: PIN}}}\n",
         )
@@ -267,6 +270,7 @@ mod tests {
         assert_eq!(settings.log.sync.for_writer(), AuditSync::Always);
         assert_eq!(settings.log.on_full.for_writer(), OnFull::Degrade);
         assert_eq!(settings.log.limits(), Limits { most: Some(16 << 20), reserve: Some(1 << 30) });
+        assert!(!settings.log.digests && AuditSettings::default().log.digests);
         assert_eq!(
             (settings.log.segment.0, settings.log.keep_days, settings.log.keep),
             (8, Some(30), Some(Mebibytes(2048)))
@@ -295,6 +299,7 @@ mod tests {
             ("detections: {repeated-denials: {some: 3}}\n", "some"),
             ("detections: {new-binary: {response: sleep}}\n", "sleep"),
             ("log: {on_full: ignore}\n", "ignore"),
+            ("log: {digests: some}\n", "some"),
         ] {
             let failure = load(text).unwrap_err();
             assert!(

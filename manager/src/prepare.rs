@@ -164,6 +164,13 @@ pub fn prepare(spec: Spec, options: &Options, layout: &Layout, stop: &Stop) -> R
     })
 }
 
+/// What the proxy gets beside the policy.
+struct Given {
+    ports: Vec<BoundPort>,
+    credentials: Vec<Credential>,
+    digests: bool,
+}
+
 impl Prepared {
     /// The sandbox's id.
     #[must_use]
@@ -214,9 +221,14 @@ impl Prepared {
         let own = client(&mut clients, MANAGER)?;
         let router = self.launch_router(layout, events, &mut clients)?;
         let (ear, voice) = UnixStream::pair().map_err(|error| socket_failure(&error))?;
-        let given = (std::mem::take(&mut self.inbound), std::mem::take(&mut self.credentials));
+        let settings = AuditSettings::load(layout)?;
+        let given = Given {
+            ports: std::mem::take(&mut self.inbound),
+            credentials: std::mem::take(&mut self.credentials),
+            digests: settings.log.digests,
+        };
         let proxy = self.launch_proxy(layout, events, (&mut clients, ear), given)?;
-        let (audit, sign, log) = self.launch_audit(layout, events, clients)?;
+        let (audit, sign, log) = self.launch_audit(layout, events, (clients, settings))?;
         let recorder = log.recorder(own).map_err(|error| socket_failure(&error))?;
         let voice = self.network.is_some().then_some(voice);
         let other = voice.as_ref().map(UnixStream::try_clone).transpose();
@@ -326,7 +338,7 @@ impl Prepared {
         layout: &Layout,
         events: &Events,
         (clients, ear): (&mut Clients, UnixStream),
-        (ports, credentials): (Vec<BoundPort>, Vec<Credential>),
+        Given { ports, credentials, digests }: Given,
     ) -> Result<Option<Process>, Failure> {
         let policy = match &self.network {
             Some(policy) => policy.clone(),
@@ -366,6 +378,7 @@ impl Prepared {
                 extra_roots_pem: self.extra_roots_pem.clone(),
             },
             credentials,
+            digests,
             user: self.run.user(Program::Proxy),
         };
         let launch = Launch { program: Program::Proxy, config, resources, logs: self.run.path() };
@@ -405,9 +418,8 @@ impl Prepared {
         &self,
         layout: &Layout,
         events: &Events,
-        clients: Clients,
+        (clients, settings): (Clients, AuditSettings),
     ) -> Result<(Process, Option<Process>, AuditLog), Failure> {
-        let settings = AuditSettings::load(layout)?;
         let (mut log, first) = AuditLog::create(layout, &self.id, settings)?;
         let (leaves, signer) = UnixStream::pair().map_err(|error| socket_failure(&error))?;
         let sign = self.launch_sign(layout, events, (&log, leaves))?;

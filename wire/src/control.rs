@@ -258,6 +258,8 @@ pub struct Execution {
     pub program: String,
     /// The executable of the process that did or tried, cut likewise.
     pub caller: String,
+    /// The caller's content, if it is known because it was executed before.
+    pub caller_sha256: Option<Digest>,
     /// That process, in guest-init's numbering; the first of them.
     pub pid: u32,
     /// The file's content when it was executed first; `None` if it could not be read, or was too long.

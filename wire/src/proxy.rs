@@ -43,6 +43,8 @@ pub struct ProxyConfig {
     pub upstream: Upstream,
     /// What the agent's requests carry, and the agent never has.
     pub credentials: Vec<Credential>,
+    /// Whether records of what became of a request have digests of its bodies.
+    pub digests: bool,
     /// Who the process becomes.
     pub user: Option<JailUser>,
 }

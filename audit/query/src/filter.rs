@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use audit::{Action, Decision, Event, Record, Subject};
+use audit::{Action, Decision, Event, Object, Owner, Record, Subject};
 
 pub use audit::pattern::Pattern;
 
@@ -49,6 +49,8 @@ pub struct Filter {
     /// The region in which a prompt was served, or one within it: `eu` is `eu-central-1`, too. `unknown`: in none that
     /// is known.
     pub region: Vec<String>,
+    /// SHA-256, in hexadecimal, of a body that was sent or came back, of a file, or of a program of the subject.
+    pub digest: Vec<Pattern>,
     /// Stands in one of its texts, or is its request's whole number, whatever the case.
     pub text: Option<String>,
 }
@@ -75,6 +77,7 @@ impl Filter {
             && any(&self.client, Some(record.client.as_str()))
             && any(&self.credential, event.credentials.iter().map(String::as_str))
             && any(&self.category, categories(event))
+            && any(&self.digest, digests(event))
             && self.is_in_region(event)
             && self.has_program(event)
             && self.has_text(record)
@@ -131,11 +134,29 @@ fn categories(event: &Event) -> impl Iterator<Item = &str> {
 
 /// Programs and scripts of the subject.
 pub(crate) fn programs(event: &Event) -> impl Iterator<Item = &str> {
-    let owners = match &event.subject {
-        Some(Subject::Owners(owners)) => &owners[..],
+    let own = owners(event).iter();
+    own.flat_map(|owner| std::iter::once(owner.binary.as_str()).chain(owner.script.as_deref()))
+}
+
+/// Digests of the subject's programs: few different ones.
+pub(crate) fn program_digests(event: &Event) -> impl Iterator<Item = &str> {
+    owners(event).iter().filter_map(|owner| owner.sha256.as_deref())
+}
+
+/// Digests of the object: nearly as many different ones as there are outcomes of requests.
+pub(crate) fn object_digests(event: &Event) -> impl Iterator<Item = &str> {
+    event.object.iter().flat_map(Object::digests)
+}
+
+fn digests(event: &Event) -> impl Iterator<Item = &str> {
+    object_digests(event).chain(program_digests(event))
+}
+
+fn owners(event: &Event) -> &[Owner] {
+    match &event.subject {
+        Some(Subject::Owners(owners)) => owners,
         Some(Subject::Unknown(_)) | None => &[],
-    };
-    owners.iter().flat_map(|owner| std::iter::once(owner.binary.as_str()).chain(owner.script.as_deref()))
+    }
 }
 
 /// Every text of a record that says something about it; not its hashes, not its request's number, and not the sandbox,

@@ -166,11 +166,13 @@ impl Facts {
         if let Some(rule) = &event.rule {
             self.rules.add(rule, 1);
         }
-        if let Some(host) = event.object.as_ref().and_then(|object| object.host.as_ref()) {
+        // Who only asked for a name was let go nowhere yet.
+        let went = event.action != Action::NameQuery || decision == Decision::Deny;
+        if let Some(host) = event.object.as_ref().and_then(|object| object.host.as_ref()).filter(|_| went) {
             self.hosts[side].add(host, 1);
         }
         let program = program(record);
-        if !program.is_empty() {
+        if !program.is_empty() && went {
             self.binaries[side].add(&program, 1);
         }
         if decision == Decision::Deny {

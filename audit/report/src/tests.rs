@@ -85,6 +85,22 @@ fn the_golden_report_stays_as_it_is() {
     assert_eq!(Sha256::digest(html::render(&document)), Sha256::digest(html::render(&written(&ordinary()))));
 }
 
+#[test]
+fn who_only_asked_for_a_name_went_nowhere() {
+    let asked = |decision: &str, host: &str| {
+        format!(
+            r#""action":"name-query","decision":"{decision}","subject":{{"owners":[{{"binary":"/usr/bin/dig","pid":1,"uid":1}}]}},"object":{{"host":"{host}","method":"A"}}"#
+        )
+    };
+    let facts = facts(&[asked("allow", "idle.test"), asked("deny", "evil.test")]);
+    let text = markdown::render(&written(&facts));
+    let (allowed, denied) = text.split_once("Hosts that were denied").unwrap();
+    assert!(!text.contains("idle.test") && denied.contains("evil.test"), "{text}");
+    assert!(!allowed.contains("evil.test"), "{text}");
+    let programs = denied.split_once("Programs that were allowed").unwrap().1;
+    assert!(!programs.split_once("Credentials that").unwrap().0.contains("dig"), "{text}");
+}
+
 /// What a guest calls its hosts stands in the report as text, and is nothing else.
 #[test]
 fn guest_text_is_no_markup() {

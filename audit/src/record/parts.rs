@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use wire::id::PolicyVersion;
 use wire::proposal::Wish;
-use wire::subject::Program;
+use wire::subject::{Digest, Program};
 
 /// Longest text from the guest in a record, in bytes; longer text is cut and ends in `…`.
 pub(super) const MAX_TEXT: usize = 4096;
@@ -78,6 +78,13 @@ pub struct Object {
     /// Bytes of body that came back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes_received: Option<u64>,
+    /// SHA-256, in hexadecimal, of the body that went upstream, as the agent sent it; absent if it is empty, did not go on to its
+    /// end, or digests are off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_sha256: Option<String>,
+    /// SHA-256, in hexadecimal, of the body that came back, as the agent got it; absent likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received_sha256: Option<String>,
     /// How often it happened, where one record stands for several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
@@ -302,7 +309,7 @@ impl From<&Program> for Owner {
     fn from(program: &Program) -> Self {
         Self {
             binary: cut(&program.path, RAW_TEXT),
-            sha256: program.sha256.map(wire::subject::Digest::to_hex),
+            sha256: program.sha256.map(Digest::to_hex),
             script: program.script.as_deref().map(|script| cut(script, RAW_TEXT)),
             pid: program.pid,
             uid: program.uid,
@@ -393,6 +400,19 @@ impl Object {
         self.bytes_sent = Some(sent);
         self.bytes_received = Some(received);
         self
+    }
+
+    /// Adds the digests of what went over the wire.
+    #[must_use]
+    pub fn with_digests(mut self, sent: Option<Digest>, received: Option<Digest>) -> Self {
+        self.sent_sha256 = sent.map(Digest::to_hex);
+        self.received_sha256 = received.map(Digest::to_hex);
+        self
+    }
+
+    /// Digests of files and bodies that it is about, in hexadecimal.
+    pub fn digests(&self) -> impl Iterator<Item = &str> {
+        [&self.sha256, &self.sent_sha256, &self.received_sha256].into_iter().flatten().map(String::as_str)
     }
 }
 

@@ -26,7 +26,8 @@ fn full() -> Event {
                 ..Object::destination("inference.local", 443)
             }
             .with_request("POST", "/v1/chat/completions", Some("a=1&token=secret;b=&flag"))
-            .with_bytes(120, 4096),
+            .with_bytes(120, 4096)
+            .with_digests(Some(Digest([0x12; 32])), Some(Digest([0x34; 32]))),
         ),
         source: Some("192.0.2.7:49152".parse().unwrap()),
         credentials: vec!["SLACK_TOKEN".to_owned()],

@@ -241,6 +241,9 @@ pub(crate) struct Query {
     /// Region in which a prompt was served (`eu` is `eu-central-1`, too), or `unknown`.
     #[arg(long)]
     pub(crate) region: Vec<String>,
+    /// SHA-256 of a body that was sent or came back, of a file, or of a program: where did it go?
+    #[arg(long, value_name = "HEX")]
+    pub(crate) digest: Vec<String>,
     /// Text in any field.
     #[arg(long)]
     pub(crate) text: Option<String>,

@@ -29,23 +29,25 @@ pub(super) struct Kind {
     program: String,
     caller: String,
     refused: Option<RefusalReason>,
-    /// Another content under the same path is another kind.
+    /// Another content under the same path is another kind, and so is another caller's.
     version: Option<Version>,
+    caller_version: Option<Version>,
 }
 
 #[derive(Debug)]
 struct First {
     thread: u32,
     sha256: Option<Digest>,
+    caller_sha256: Option<Digest>,
 }
 
 impl Kind {
     pub(super) fn new(
         program: &[u8],
-        caller: &[u8],
+        (caller, caller_version): (&[u8], Option<Version>),
         (refused, version): (Option<RefusalReason>, Option<Version>),
     ) -> Self {
-        Self { program: tally::text(program), caller: tally::text(caller), refused, version }
+        Self { program: tally::text(program), caller: tally::text(caller), refused, version, caller_version }
     }
 }
 
@@ -70,10 +72,17 @@ impl Executions {
         self.tally.again(kind)
     }
 
-    /// The first of its kind since it was told last; `sha256` is asked only where there is room for it.
-    pub(super) fn first(&self, kind: Kind, thread: Pid, sha256: impl FnOnce() -> Option<Digest>) {
+    /// The first of its kind since it was told last; `sha256` and what is `known` are asked only where there is room for it.
+    pub(super) fn first(
+        &self,
+        kind: Kind,
+        thread: Pid,
+        (sha256, known): (impl FnOnce() -> Option<Digest>, impl FnOnce(&Version) -> Option<Digest>),
+    ) {
         let thread = thread.as_raw_nonzero().get().unsigned_abs();
-        self.tally.add(kind, 1, || First { thread, sha256: sha256() });
+        let caller = kind.caller_version;
+        let first = || First { thread, sha256: sha256(), caller_sha256: caller.as_ref().and_then(known) };
+        self.tally.add(kind, 1, first);
     }
 }
 
@@ -95,8 +104,8 @@ impl Tell for Executions {
         let (taken, unlisted) = self.tally.take(now, |_kind| places.next().is_some())?;
         let told = |Counted { kind, first, times }| {
             let Kind { program, caller, refused, .. } = kind;
-            let First { thread, sha256 } = first;
-            Execution { program, caller, pid: thread, sha256, refused, times }
+            let First { thread, sha256, caller_sha256 } = first;
+            Execution { program, caller, caller_sha256, pid: thread, sha256, refused, times }
         };
         Some(FromGuest::Executed { executions: taken.into_iter().map(told).collect(), unlisted })
     }

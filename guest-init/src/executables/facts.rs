@@ -94,10 +94,12 @@ impl Facts for Opened<'_> {
     }
 }
 
-/// The executable of the process that tries.
-pub(super) fn caller(thread: Pid) -> Vec<u8> {
+/// The executable of the process that tries, and which state of which file it is. It waits in the kernel, and cannot become
+/// another one meanwhile.
+pub(super) fn caller(thread: Pid) -> (Vec<u8>, Option<Version>) {
     let link = format!("/proc/{}/exe", thread.as_raw_nonzero());
-    fs::read_link(link).map(|path| path.into_os_string().into_vec()).unwrap_or_default()
+    let version = fs::metadata(&link).ok().map(|metadata| Version::of(&metadata));
+    (fs::read_link(link).map(|path| path.into_os_string().into_vec()).unwrap_or_default(), version)
 }
 
 /// Where `path` of the agent's tree leads to.

@@ -158,9 +158,9 @@ fn told(executions: &Executions, now: Instant) -> (Vec<Execution>, Unlisted) {
 }
 
 fn add(executions: &Executions, path: &str, refused: Option<RefusalReason>) {
-    let kind = Kind::new(path.as_bytes(), b"/bin/sh", (refused, None));
+    let kind = Kind::new(path.as_bytes(), (b"/bin/sh", None), (refused, None));
     if !executions.again(&kind) {
-        executions.first(kind, Pid::INIT, || Some(GOOD));
+        executions.first(kind, Pid::INIT, (|| Some(GOOD), |_version: &Version| Some(GOOD)));
     }
 }
 

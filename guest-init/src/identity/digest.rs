@@ -47,6 +47,11 @@ impl Digests {
         Ok(Some(digest))
     }
 
+    /// The digest of a file in this state, if it is remembered: nothing is read.
+    pub(crate) fn known(&self, version: &Version) -> Option<Digest> {
+        self.map().get(version).copied()
+    }
+
     /// The digest of an open file's content, read whatever is remembered.
     pub(crate) fn afresh(file: &mut File) -> io::Result<Digest> {
         hash(file)
@@ -93,11 +98,15 @@ mod unit_tests {
         let digests = Digests::default();
         let read = || digests.of(&mut File::open(&path).unwrap()).unwrap().unwrap().to_hex();
         std::fs::write(&path, "abc").unwrap();
+        let version = Version::of(&std::fs::metadata(&path).unwrap());
+        assert_eq!(digests.known(&version), None);
         assert_eq!(read(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(digests.known(&version).unwrap().to_hex(), read());
         assert_eq!(digests.map().len(), 1);
         assert_eq!(read(), read());
         assert_eq!(digests.map().len(), 1);
         std::fs::write(&path, "abd").unwrap();
+        assert_eq!(digests.known(&Version::of(&std::fs::metadata(&path).unwrap())), None);
         let mut shared = File::open(&path).unwrap();
         let (first, again) = (Digests::afresh(&mut shared).unwrap(), Digests::afresh(&mut shared).unwrap());
         assert_eq!(first, again);

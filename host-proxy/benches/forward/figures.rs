@@ -71,10 +71,12 @@ pub(crate) const DIRECT: &str = "direct";
 pub(crate) const COPY: &str = "tokio copy";
 pub(crate) const COPY_UNIX: &str = "tokio copy, Unix";
 pub(crate) const OURS: &str = "openshell";
+/// The same, whose records have no digests of bodies.
+pub(crate) const OURS_BARE: &str = "openshell, no digests";
 pub(crate) const NGINX: &str = "nginx";
 pub(crate) const SQUID: &str = "squid";
 pub(crate) const MITMPROXY: &str = "mitmproxy";
-pub(crate) const ALL: [&str; 7] = [DIRECT, COPY, COPY_UNIX, OURS, NGINX, SQUID, MITMPROXY];
+pub(crate) const ALL: [&str; 8] = [DIRECT, COPY, COPY_UNIX, OURS, OURS_BARE, NGINX, SQUID, MITMPROXY];
 
 const AIMS: [Aim; 7] = [
     Aim { figure: Figure::Alone, beside: COPY, factor: 1.6, more: false },

@@ -34,10 +34,11 @@ use tokio::runtime::Runtime;
 use certificates::Authority;
 use client::{Client, Entry};
 use figures::{
-    COPY, COPY_UNIX, DIRECT, Figure, Figures, MITMPROXY, NGINX, OURS, SQUID, microseconds, percentile,
+    COPY, COPY_UNIX, DIRECT, Figure, Figures, MITMPROXY, NGINX, OURS, OURS_BARE, SQUID, microseconds,
+    percentile,
 };
 use origin::{BULK, BULK_BYTES, SMALL};
-use ours::Ours;
+use ours::{Digests, Ours};
 use process::{Process, processor_time, resident};
 
 /// What the client asks for.
@@ -116,7 +117,7 @@ impl Place {
             self.round();
         }
         let reloads = {
-            let ours = self.ours();
+            let ours = self.ours(Digests::On);
             reload::measure(&self.runtime, &ours, RELOADS)
         };
         self.figures.print();
@@ -137,11 +138,13 @@ impl Place {
             let client = Client { entry, tls: tls.clone(), port: self.port };
             self.measure(&Contender { process: Some(process.id()), ..Contender::new(name, client) });
         }
-        let ours = self.ours();
-        let (process, writer) = (Some(ours.proxy.child.id()), Some(ours.writer.id()));
-        let Ours { client, proxy, writer: _running, .. } = ours;
-        self.measure(&Contender { process, writer, ..Contender::new(OURS, client) });
-        drop(proxy);
+        for (name, digests) in [(OURS, Digests::On), (OURS_BARE, Digests::Off)] {
+            let ours = self.ours(digests);
+            let (process, writer) = (Some(ours.proxy.child.id()), Some(ours.writer.id()));
+            let Ours { client, proxy, writer: _running, .. } = ours;
+            self.measure(&Contender { process, writer, ..Contender::new(name, client) });
+            drop(proxy);
+        }
         for name in [NGINX, SQUID, MITMPROXY] {
             match self.peer(name) {
                 Ok(peers::Peer { process, entry, root_pem, .. }) => {
@@ -162,8 +165,8 @@ impl Place {
         }
     }
 
-    fn ours(&self) -> Ours {
-        Ours::start(&self.asked.writer, self.port, &self.authority.pem())
+    fn ours(&self, digests: Digests) -> Ours {
+        Ours::start(&self.asked.writer, digests, self.port, &self.authority.pem())
     }
 
     /// One contender's part of a round.

@@ -39,11 +39,19 @@ pub(crate) enum Allowed {
     Other,
 }
 
+/// Whether records have digests of bodies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Digests {
+    On,
+    Off,
+}
+
 impl Ours {
-    pub(crate) fn start(writer: &Path, port: u16, root_pem: &str) -> Self {
+    pub(crate) fn start(writer: &Path, digests: Digests, port: u16, root_pem: &str) -> Self {
         let log = tempfile::tempdir().unwrap();
         let (writer, socket) = start_writer(writer, &log.path().join("log.jsonl"));
-        let setting = Setting { writer: Some(socket), ..Setting::new(policy(port, Allowed::All)) };
+        let setting = Setting::new(policy(port, Allowed::All));
+        let setting = Setting { writer: Some(socket), digests: digests == Digests::On, ..setting };
         let proxy = measured(|| setting.host(NAME).trusting(root_pem).start());
         let flows = Flows {
             socket: proxy.folder.path().join("2.sock"),

@@ -4,9 +4,9 @@
 
 use std::io;
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
@@ -21,14 +21,14 @@ use super::Named;
 use super::answers::{InspectError, Inspected};
 use super::calls::Lengths;
 use super::link::{Kept, Link, Ways};
-use crate::clock::now;
+use super::tally::Tally;
 use crate::credentials::{Misplaced, Search, Watch};
+use crate::digest::Passing;
 use crate::fields;
 use crate::http1::{Head, Length, ReadError};
-use crate::journal::{self, Outcome};
+use crate::journal;
 use crate::judge::Granted;
 use crate::proxy::Proxy;
-use crate::quota::{Budget, Spent};
 use crate::refusal::{Refusal, chain};
 use crate::upstream::{Feeder, Outbound, Outgoing, Trailers};
 
@@ -66,6 +66,15 @@ pub(super) enum Extent {
     Exact(u64),
     /// That shows.
     Unknown,
+}
+
+impl Extent {
+    fn announced(self) -> Option<u64> {
+        match self {
+            Self::Exact(bytes) => Some(bytes),
+            Self::None | Self::Head(_) | Self::Unknown => None,
+        }
+    }
 }
 
 /// Whether more of an answer is there already.
@@ -116,24 +125,6 @@ pub(super) struct Exchange<'a, U, D> {
     pub(super) tally: &'a Tally,
 }
 
-/// Counts of one exchange, which outlive it when it is broken off.
-#[derive(Debug)]
-pub(super) struct Tally {
-    started: Instant,
-    /// Whether the client may have a part of an answer, which no other answer can follow.
-    pub(super) answering: AtomicBool,
-    pub(super) status: AtomicU16,
-    pub(super) sent: AtomicU64,
-    pub(super) received: AtomicU64,
-    budget: Budget,
-    spent: OnceLock<Spent>,
-    stray: OnceLock<Misplaced>,
-    /// Why we broke off what was under way.
-    cut: OnceLock<Refusal>,
-    /// What else there is to say of it in the end.
-    pub(super) note: OnceLock<String>,
-}
-
 /// The way of a response to the client.
 struct Relay<'a, D> {
     reply: &'a mut D,
@@ -162,7 +153,7 @@ pub(super) async fn see_through<T>(
         judge.fail_request(case.asker, id, case.request, (refusal, tally.outcome())).await
     };
     let result = match proxy.judge.uphold_request(case, permit, conforms, work).await {
-        Ok(result) => result.map_err(|fault| tally.explained(fault, permit)),
+        Ok(result) => result.map_err(|fault| explained(fault, tally.limit(permit))),
         Err(revoked) if !tally.answering.load(Ordering::Relaxed) => Err(Fault::Before(revoked)),
         Err(revoked) => {
             let _told_by_breaking_off = refuse(revoked).await;
@@ -248,13 +239,16 @@ impl<U: Upload, D: Reply> Exchange<'_, U, D> {
             self.reply.carry_on().await.map_err(|_client_is_gone| Fault::During)?;
             tally.answering.store(false, Ordering::Relaxed);
         }
-        let (feeder, body) = body_of(head.length);
+        let announced = announced(head.length);
+        let (feeder, body) = body_of(announced);
+        let passing = tally.passing_up(announced);
         let out = named.outbound(ways, head);
         let (method, search) = (&named.case.request.method, ways.carried.search());
         let permit = Some((ways.permit, &named.proxy.answers));
         let relay = Relay { reply: self.reply, method, tally, search, permit };
         let watch = named.proxy.judge.watch(ways.permit.host());
-        let upload = feed(self.upload, feeder, (tally, watch, Calls::of(ways.permit)));
+        let look = Look { passing, watch, calls: Calls::of(ways.permit) };
+        let upload = feed(self.upload, feeder, (tally, look));
         both(upload, relay.run(&mut link, (&out, body)), tally).await?;
         Ok(link.keep())
     }
@@ -322,6 +316,7 @@ impl<D: Reply> Relay<'_, D> {
         fields::clean_response(&mut parts.headers);
         self.search_fields(&mut parts.headers);
         let searched = !is_call(&parts.headers);
+        let mut passing = self.tally.passing_down(extent.announced());
         self.reply.head(&Response::from_parts(parts, ()), extent)?;
         let mut trailers = None;
         loop {
@@ -342,7 +337,9 @@ impl<D: Reply> Relay<'_, D> {
                         _ => data,
                     };
                     if !data.is_empty() {
+                        passing.see(&data);
                         self.reply.piece(data, more).await?;
+                        passing.has_passed();
                     }
                 }
                 Err(frame) => trailers = frame.into_trailers().ok(),
@@ -355,6 +352,7 @@ impl<D: Reply> Relay<'_, D> {
         if let Some(mut search) = self.search.take() {
             let rest = search.end();
             if !rest.is_empty() {
+                passing.see(&rest);
                 self.reply.piece(rest, More::Soon).await?;
             }
             if search.found() > 0 {
@@ -362,6 +360,7 @@ impl<D: Reply> Relay<'_, D> {
                 let _set_once = self.tally.note.set(note);
             }
         }
+        passing.has_ended();
         self.reply.end(trailers).await?;
         Ok(())
     }
@@ -402,53 +401,11 @@ impl<D: Reply> Relay<'_, D> {
     }
 }
 
-impl Tally {
-    pub(super) fn new(budget: Budget) -> Self {
-        let (status, sent, received) = (AtomicU16::new(0), AtomicU64::new(0), AtomicU64::new(0));
-        let answering = AtomicBool::new(false);
-        let (spent, stray, note) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        let (started, cut) = (Instant::now(), OnceLock::new());
-        Self { started, answering, status, sent, received, budget, spent, stray, cut, note }
-    }
-
-    /// Counts bytes of a body before they go on.
-    pub(super) fn spend(&self, bytes: usize) -> Result<(), Spent> {
-        self.budget.spend(bytes, now()).inspect_err(|spent| {
-            let _first_is_kept = self.spent.set(*spent);
-        })
-    }
-
-    /// Looks at what a client sends before it goes on.
-    pub(super) fn watch(&self, watch: &mut Option<Watch>, piece: &[u8]) -> Result<(), Misplaced> {
-        let seen = watch.as_mut().map_or(Ok(()), |watch| watch.see(piece));
-        seen.inspect_err(|misplaced| {
-            let _first_is_kept = self.stray.set(misplaced.clone());
-        })
-    }
-
-    /// The limit that was reached, or what was found, is what the client must hear, not what came of it.
-    fn explained(&self, fault: Fault, permit: &Permit) -> Fault {
-        match (fault, self.spent.get(), self.stray.get()) {
-            (Fault::Before(_), Some(spent), _) => Fault::Before(Refusal::spent(permit.rule(), *spent)),
-            (Fault::Before(_), None, Some(stray)) => Fault::Before(Refusal::from(stray)),
-            (fault, ..) => fault,
-        }
-    }
-
-    fn outcome(&self) -> Outcome {
-        let status = self.status.load(Ordering::Relaxed);
-        let (spent, stray) = (self.spent.get(), self.stray.get());
-        let why = [spent.map(ToString::to_string), stray.map(ToString::to_string)];
-        let notes = why.into_iter().chain([self.note.get().cloned()]);
-        let notes: Vec<String> = notes.flatten().collect();
-        Outcome {
-            status: (status != 0).then_some(status),
-            sent: self.sent.load(Ordering::Relaxed),
-            received: self.received.load(Ordering::Relaxed),
-            latency_us: u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
-            note: (!notes.is_empty()).then(|| notes.join("; ")),
-        }
-    }
+/// What looks at a client's body as it passes.
+struct Look<'a> {
+    passing: Passing<'a>,
+    watch: Option<Watch>,
+    calls: Option<Calls<'a>>,
 }
 
 /// The messages that a client sends in a call.
@@ -469,6 +426,14 @@ impl<'a> Calls<'a> {
     }
 }
 
+/// What the client hears: a limit that was reached is why all the rest went wrong.
+fn explained(fault: Fault, limit: Option<Refusal>) -> Fault {
+    match (fault, limit) {
+        (Fault::Before(_), Some(limit)) => Fault::Before(limit),
+        (fault, _) => fault,
+    }
+}
+
 /// Whether an answer is one of gRPC, whose messages both sides wait for: nothing of them can be held back.
 pub(super) fn is_call(fields: &HeaderMap) -> bool {
     fields.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
@@ -479,13 +444,18 @@ pub(super) fn late() -> Refusal {
     Refusal::broken_upstream(StatusCode::GATEWAY_TIMEOUT, error)
 }
 
-/// A body for the upstream, and what feeds it.
-fn body_of(length: Length) -> (Option<Feeder>, Outgoing) {
-    let announced = match length {
-        Length::Exact(0) => return (None, Outgoing::Nothing),
+fn announced(length: Length) -> Option<u64> {
+    match length {
         Length::Exact(bytes) => Some(bytes),
         Length::Chunked => None,
-    };
+    }
+}
+
+/// A body for the upstream, and what feeds it.
+fn body_of(announced: Option<u64>) -> (Option<Feeder>, Outgoing) {
+    if announced == Some(0) {
+        return (None, Outgoing::Nothing);
+    }
     let (feeder, body) = Outgoing::fed(announced);
     (Some(feeder), body)
 }
@@ -495,22 +465,26 @@ fn body_of(length: Length) -> (Option<Feeder>, Outgoing) {
 async fn feed<U: Upload>(
     upload: &mut U,
     feeder: Option<Feeder>,
-    (tally, mut watch, mut calls): (&Tally, Option<Watch>, Option<Calls<'_>>),
+    (tally, mut look): (&Tally, Look<'_>),
 ) -> Result<(), Unfed> {
     let Some(feeder) = feeder else { return Ok(()) };
     while let Some(piece) = upload.piece().await? {
         let length = piece.len() as u64;
-        tally.watch(&mut watch, &piece)?;
-        calls.as_mut().map_or(Ok(()), |calls| calls.see(&piece))?;
+        tally.watch(&mut look.watch, &piece)?;
+        look.calls.as_mut().map_or(Ok(()), |calls| calls.see(&piece))?;
         if tally.spend(piece.len()).is_err() {
             // Dropped before its end, the feeder breaks the body off.
             return Ok(());
         }
+        look.passing.see(&piece);
         if !feeder.piece(piece).await {
             return Ok(());
         }
         tally.sent.fetch_add(length, Ordering::Relaxed);
+        look.passing.has_passed();
     }
+    // Before the upstream can hear of the end, and answer.
+    look.passing.has_ended();
     let _or_unwanted = feeder.end().await;
     Ok(())
 }

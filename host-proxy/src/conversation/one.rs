@@ -14,10 +14,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
 use tokio::time::timeout;
 use wire::id::{PolicyVersion, RequestId};
 
-use super::exchange::{Done, Exchange, Extent, More, Reply, Tally, Upload, see_through};
+use super::exchange::{Done, Exchange, Extent, More, Reply, Upload, see_through};
 use super::link::Kept;
 use super::message::{self, Received, Source};
 use super::socket::{Crossing, Wanted};
+use super::tally::Tally;
 use super::{FAREWELL, Named, PATIENCE, Place, Unheard};
 use crate::canonical::{Authority, CanonicalRequest, NotCanonical, Scheme};
 use crate::fields;
@@ -198,7 +199,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<'a, S> {
     /// Forwards a permitted request and relays the response, while the policy in force permits it. The fields of
     /// `head` are those that were judged.
     async fn forward(&mut self, named: Named<'_>, granted: Granted, head: Head) -> io::Result<Next> {
-        let tally = Tally::new(granted.budget.clone());
+        let tally = Tally::new(granted.budget.clone(), self.proxy.digests);
         let (persistent, kept) = (head.persistent, self.upstream.take());
         let close = if persistent { Close::No } else { Close::Yes };
         let mut reply = Answer { writer: &mut self.writer, chunked: head.chunked_responses, close };
@@ -221,7 +222,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<'a, S> {
     /// Crosses over to a permitted WebSocket, and carries it while the policy in force permits it. Afterwards the
     /// connection is over, whatever the upstream answered.
     async fn cross(&mut self, named: Named<'_>, granted: Granted, wanted: Wanted) -> io::Result<Next> {
-        let tally = Tally::new(granted.budget.clone());
+        let tally = Tally::new(granted.budget.clone(), self.proxy.digests);
         let ways = named.ways(&granted);
         self.conforms = granted.policy;
         let mut crossing = Crossing::new(named, ways, &tally);

@@ -16,9 +16,10 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::timeout;
 
-use super::exchange::{Fault, Tally, UPSTREAM_PATIENCE, late, relay_answer};
+use super::exchange::{Fault, UPSTREAM_PATIENCE, late, relay_answer};
 use super::link::Ways;
 use super::one::Answer;
+use super::tally::Tally;
 use super::{FAREWELL, Named};
 use crate::credentials::{Misplaced, Watch};
 use crate::fields;

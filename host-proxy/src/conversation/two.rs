@@ -19,9 +19,10 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::exchange::{Done, Exchange, Tally, see_through};
+use super::exchange::{Done, Exchange, see_through};
 use super::link::Kept;
 use super::message::{self, Received, Source};
+use super::tally::Tally;
 use super::{FAREWELL, Named, PATIENCE, Place, Unheard};
 use crate::canonical::{Authority, Scheme};
 use crate::fields;
@@ -233,7 +234,7 @@ impl Streams {
         head: Head,
         (body, answer): (&mut Body, &mut Answer),
     ) -> io::Result<()> {
-        let tally = Tally::new(granted.budget.clone());
+        let tally = Tally::new(granted.budget.clone(), self.proxy.digests);
         let ways = named.ways(&granted);
         let kept = self.kept().pop();
         let mut upload = Source::of(named.case, body);

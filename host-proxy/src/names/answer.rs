@@ -1,15 +1,17 @@
 //! One DNS question: parsed, decided, answered.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Instant;
 
-use hickory_proto::op::{Edns, Message, MessageType, OpCode, ResponseCode};
+use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query as Question, ResponseCode};
 use hickory_proto::rr::rdata::{A, AAAA};
 use hickory_proto::rr::{DNSClass, RData, Record, RecordType};
 use wire::name::Query;
 use wire::subject::Subject;
 
-use super::{Names, Refused};
+use super::Names;
 use crate::canonical::Name;
+use crate::journal::Asked;
 use crate::judge::Judge;
 
 /// Seconds for which a client may keep an address. Short, so that a changed policy is noticed soon.
@@ -52,61 +54,70 @@ impl Names {
 
     async fn decide(&self, question: &Message, subject: &Subject, judge: &Judge, now: Instant) -> Verdict {
         let Some(asked) = question.queries.first() else { return Verdict::Code(ResponseCode::FormErr) };
+        let (asked, verdict) = self.decided((asked, subject), judge, now);
+        // What gets nothing gets it without a record, too.
+        match self.tell(asked, judge, now).await {
+            Ok(()) => verdict,
+            Err(_unrecorded) => Verdict::Code(ResponseCode::ServFail),
+        }
+    }
+
+    /// What is asked, as the record says it, and what it gets.
+    fn decided(
+        &self,
+        (asked, subject): (&Question, &Subject),
+        judge: &Judge,
+        now: Instant,
+    ) -> (Asked, Verdict) {
         let kind = asked.query_type();
         let text = asked.name().to_ascii();
         let text = text.strip_suffix('.').unwrap_or(&text);
+        let refused = |policy, reason, code| {
+            let (name, kind) = (text.to_owned(), kind.to_string());
+            let asked = Asked { name, kind, subject: subject.clone(), policy, refused: Some(reason) };
+            (asked, Verdict::Code(code))
+        };
         if asked.query_class() != DNSClass::IN {
             let reason = format!("questions of class {} are not answered", asked.query_class());
-            self.refuse(refused(text, kind, subject, reason), judge, now).await;
-            return Verdict::Code(ResponseCode::Refused);
+            return refused(judge.policy(), reason, ResponseCode::Refused);
         }
         let wanted = match kind {
-            RecordType::A | RecordType::AAAA | RecordType::HTTPS | RecordType::SVCB => Name::parse(text).ok(),
+            RecordType::A | RecordType::AAAA | RecordType::HTTPS | RecordType::SVCB => Name::parse(text),
             RecordType::PTR => {
                 let reason = "addresses have no names".to_owned();
-                self.refuse(refused(text, kind, subject, reason), judge, now).await;
-                return Verdict::Code(ResponseCode::NXDomain);
+                return refused(judge.policy(), reason, ResponseCode::NXDomain);
             }
             _ => {
                 let reason = format!("questions of type {kind} are not answered");
-                self.refuse(refused(text, kind, subject, reason), judge, now).await;
-                return Verdict::Code(ResponseCode::Refused);
+                return refused(judge.policy(), reason, ResponseCode::Refused);
             }
         };
-        let denial = match &wanted {
-            Some(name) => judge.name(name),
-            None => Some("the name is not canonical".to_owned()),
+        let Ok(name) = wanted else {
+            let reason = "the name is not canonical".to_owned();
+            return refused(judge.policy(), reason, ResponseCode::NXDomain);
         };
-        match (wanted, denial) {
-            (Some(name), None) => self.address(&name, kind, now),
-            (_, denial) => {
-                let reason = denial.unwrap_or_default();
-                self.refuse(refused(text, kind, subject, reason), judge, now).await;
-                Verdict::Code(ResponseCode::NXDomain)
+        let (policy, denial) = judge.name(&name);
+        if let Some(reason) = denial {
+            return refused(policy, reason, ResponseCode::NXDomain);
+        }
+        match self.pool.address_of(&name, now) {
+            Ok(addresses) => {
+                let (name, kind_of) = (name.as_str().to_owned(), kind.to_string());
+                let asked = Asked { name, kind: kind_of, subject: subject.clone(), policy, refused: None };
+                (asked, verdict(addresses, kind))
             }
-        }
-    }
-
-    fn address(&self, name: &Name, kind: RecordType, now: Instant) -> Verdict {
-        match (self.pool.address_of(name, now), kind) {
-            (Ok((v4, _)), RecordType::A) => Verdict::Address(RData::A(A(v4))),
-            (Ok((_, v6)), RecordType::AAAA) => Verdict::Address(RData::AAAA(AAAA(v6))),
-            // The name exists and has no such record: no ECH, no QUIC, no other port.
-            (Ok(_), _) => Verdict::Code(ResponseCode::NoError),
-            (Err(_), _) => Verdict::Code(ResponseCode::ServFail),
-        }
-    }
-
-    async fn refuse(&self, refused: Refused, judge: &Judge, now: Instant) {
-        if self.repeats.is_new(&refused, now) {
-            let Refused { name, kind, subject, reason } = refused;
-            judge.refuse_name((&name, &kind), &subject, reason, 1).await;
+            Err(full) => refused(policy, full.to_string(), ResponseCode::ServFail),
         }
     }
 }
 
-fn refused(name: &str, kind: RecordType, subject: &Subject, reason: String) -> Refused {
-    Refused { name: name.to_owned(), kind: kind.to_string(), subject: subject.clone(), reason }
+fn verdict((v4, v6): (Ipv4Addr, Ipv6Addr), kind: RecordType) -> Verdict {
+    match kind {
+        RecordType::A => Verdict::Address(RData::A(A(v4))),
+        RecordType::AAAA => Verdict::Address(RData::AAAA(AAAA(v6))),
+        // The name exists and has no such record: no ECH, no QUIC, no other port.
+        _ => Verdict::Code(ResponseCode::NoError),
+    }
 }
 
 /// A plain question: one name, nothing else that is ours to read.

@@ -37,6 +37,8 @@ pub(crate) struct Setting {
     pub(crate) router: Option<PathBuf>,
     pub(crate) inbound: Option<Doors>,
     pub(crate) credentials: Vec<Credential>,
+    /// Whether records have digests of bodies.
+    pub(crate) digests: bool,
     /// The socket of an audit writer. `None`: this file is the writer.
     pub(crate) writer: Option<UnixStream>,
 }
@@ -86,6 +88,7 @@ impl Setting {
             router: None,
             inbound: None,
             credentials: Vec::new(),
+            digests: true,
             writer: None,
         }
     }
@@ -164,6 +167,7 @@ impl Bench {
             policy: setting.policy,
             credentials: setting.credentials,
             upstream: setting.upstream,
+            digests: setting.digests,
             user: None,
         };
         let (mut config_in, config_out) = UnixStream::pair().unwrap();
@@ -420,6 +424,11 @@ impl Audit {
         self.events.0.lock().unwrap().clone()
     }
 
+    /// The same without the names that were asked for.
+    pub(crate) fn but_names(&self) -> Vec<Value> {
+        self.events().into_iter().filter(|event| event["action"] != "name-query").collect()
+    }
+
     /// The one event that `wanted` describes, once it is there.
     pub(crate) fn wait_for(&self, wanted: impl Fn(&Value) -> bool) -> Value {
         let events = self.wait_until(|events| events.iter().any(&wanted));
@@ -435,14 +444,15 @@ impl Audit {
         events.clone()
     }
 
-    /// Waits for a refusal at `level` and returns it; nothing may have been allowed.
+    /// Waits for a refusal at `level` and returns it; nothing may have been allowed but to open a connection.
     pub(crate) fn denied_at(&self, level: &str) -> Value {
         let denied = self.wait_for(|event| event["decision"] == "deny");
         assert_eq!(denied["level"], level, "{denied}");
         let allowed: Vec<Value> = self
             .events()
             .into_iter()
-            .filter(|event| event["decision"] == "allow" && event["action"] != "network-flow")
+            .filter(|event| event["decision"] == "allow")
+            .filter(|event| event["action"] != "network-flow" && event["action"] != "name-query")
             .collect();
         assert!(allowed.is_empty(), "{allowed:?}");
         denied

@@ -258,12 +258,10 @@ fn a_body_is_asked_for_only_when_it_is_allowed() {
 #[test]
 fn nothing_goes_out_that_is_not_recorded() {
     let (bench, upstream) = site();
+    let mut stream = bench.tls(bench.connect(NAME, upstream.port), NAME);
     bench.audit.fail();
-    let answer = bench.https(
-        NAME,
-        upstream.port,
-        format!("GET /v1/a HTTP/1.1\r\nHost: {}\r\n\r\n", host(upstream.port)),
-    );
+    let request = format!("GET /v1/a HTTP/1.1\r\nHost: {}\r\n\r\n", host(upstream.port));
+    let answer = Answer::of(&mut stream, request.as_bytes());
     assert_eq!((answer.status(), &answer.json()["level"]), (503, &"proxy".into()), "{}", answer.text);
     upstream.saw_nothing();
 }

@@ -18,6 +18,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use wire::proxy::ProxyEvent;
 
 use crate::bench::{Answer, Bench, Setting};
+use crate::digests::sha256;
 use crate::forwarding::{NAME, policy, site};
 use crate::upstream::Root;
 
@@ -245,6 +246,37 @@ fn streams_of_one_connection_are_decided_one_by_one() {
     assert_eq!(requests.count(), 4);
     let outcome = bench.audit.wait_for(|event| event["action"] == "network-outcome");
     assert_eq!((&outcome["status"], &outcome["object"]["bytes_received"]), (&200.into(), &5.into()));
+}
+
+#[test]
+fn bodies_of_streams_have_digests() {
+    let server = Server::start();
+    let bench = server.bench();
+    run(async {
+        let client = connect(&bench, server.port).await;
+        let request = Request::post(format!("https://{NAME}:{}/v1/echo", server.port)).body(()).unwrap();
+        let (response, mut body) = begin(&client, request, false).await;
+        body.send_data(Bytes::from_static(b"ab"), false).unwrap();
+        body.send_data(Bytes::from_static(b"c"), true).unwrap();
+        assert_eq!(read(response).await.body, "abc");
+        // One that the client resets did not end.
+        let request = Request::post(format!("https://{NAME}:{}/v1/echo", server.port)).body(()).unwrap();
+        let (response, mut body) = begin(&client, request, false).await;
+        body.send_data(Bytes::from_static(b"abc"), false).unwrap();
+        let head = response.await.unwrap();
+        body.send_reset(Reason::CANCEL);
+        drop(head);
+    });
+    let outcomes = bench
+        .audit
+        .wait_until(|events| events.iter().filter(|event| event["action"] == "network-outcome").count() == 2);
+    let digests: Vec<_> = outcomes
+        .iter()
+        .filter(|event| event["action"] == "network-outcome")
+        .map(|event| (&event["object"]["sent_sha256"], &event["object"]["received_sha256"]))
+        .collect();
+    let (abc, none) = (sha256("abc"), serde_json::Value::Null);
+    assert_eq!(digests, [(&abc, &abc), (&none, &none)]);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod upstream;
 mod addresses;
 mod clients;
 mod credentials;
+mod digests;
 mod explicit;
 mod flows;
 mod forwarding;

@@ -247,7 +247,7 @@ fn a_call_of_json_rpc_is_held_to_its_methods() {
     let ask =
         |method: &str| post(&site, format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}"}}"#)).status();
     assert_eq!([ask("eth_call"), ask("eth_sendTransaction"), ask("admin_peers")], [200, 403, 403]);
-    let event = site.0.audit.wait_for(|event| event["decision"] == "allow");
+    let event = site.0.audit.wait_for(|event| event["rule"] == "api");
     assert_eq!(event["reason"], "eth_call");
     assert_eq!(site.1.received().matches("POST /mcp").count(), 1);
 }
@@ -286,6 +286,6 @@ fn a_request_of_graphql_is_held_to_the_fields_of_its_root() {
     assert_eq!([get("%7Bviewer%7D"), get("%7Bsecrets%7D"), get("mutation%7BaddStar%7D")], [200, 403, 403]);
     let received = upstream.received();
     assert!(!received.contains("deleteRepo") && !received.contains("secrets"), "{received}");
-    let event = bench.audit.wait_for(|event| event["decision"] == "allow");
+    let event = bench.audit.wait_for(|event| event["rule"] == "api");
     assert_eq!(event["reason"], "graphql: query Mine: viewer");
 }

@@ -5,6 +5,7 @@ use wire::control::{
     Access, AccessRefusal, Execution, FileUse, MAX_ACCESSES, MAX_EXECUTIONS, RefusalReason, RefusedCall,
     Unlisted,
 };
+use wire::subject::Digest;
 
 use super::Recorder;
 use crate::failure::Failure;
@@ -26,9 +27,15 @@ impl Recorder {
         uid: u32,
     ) -> Result<(), Failure> {
         for execution in executions.iter().take(MAX_EXECUTIONS) {
-            let sha256 = execution.sha256.map(wire::subject::Digest::to_hex);
+            let sha256 = execution.sha256.map(Digest::to_hex);
+            let mut subject = caller(&execution.caller, execution.pid, uid);
+            if let Subject::Owners(owners) = &mut subject {
+                owners
+                    .iter_mut()
+                    .for_each(|owner| owner.sha256 = execution.caller_sha256.map(Digest::to_hex));
+            }
             self.record(&Event {
-                subject: Some(caller(&execution.caller, execution.pid, uid)),
+                subject: Some(subject),
                 object: Some(Object { sha256, ..Object::program(&execution.program, execution.times) }),
                 decision: Some(decided(execution.refused.is_some())),
                 reason: execution.refused.map(|refused| not_executed(refused).to_owned()),

@@ -85,6 +85,8 @@ names! {
     DECISION: "decision", "openshell.decision", "act", "action", "openshell.decision";
     LEVEL: "level", "openshell.level", "openshellVmLevel", "level", "openshell.level";
     RULE: "rule", "rule.name", "cs3", "policy", "openshell.rule";
+    RULE_DENIES: "rule_denies", "openshell.rule_denies", "openshellVmRuleDenies", "policyDenies",
+        "openshell.rule_denies";
     REASON: "reason", "event.reason", "reason", "reason", "openshell.reason";
     POLICY: "policy", "rule.version", "openshellVmPolicy", "policyVersion", "openshell.policy.version";
     HOST_NAME: "host", "destination.domain", "dhost", "dstHostName", "server.address";
@@ -100,6 +102,10 @@ names! {
     FILE_HASH: "file_sha256", "file.hash.sha256", "fileHash", "fileHash", "openshell.file.sha256";
     SENT: "bytes_sent", "http.request.body.bytes", "out", "srcBytes", "http.request.body.size";
     RECEIVED: "bytes_received", "http.response.body.bytes", "in", "dstBytes", "http.response.body.size";
+    SENT_HASH: "sent_sha256", "openshell.sent_sha256", "openshellVmSentHash", "sentHash",
+        "openshell.sent_sha256";
+    RECEIVED_HASH: "received_sha256", "openshell.received_sha256", "openshellVmReceivedHash", "receivedHash",
+        "openshell.received_sha256";
     TIMES: "times", "openshell.times", "cnt", "count", "openshell.times";
     STATUS: "status", "http.response.status_code", "cn1", "status", "http.response.status_code";
     SOURCE: "source", "source.ip", "src", "src", "client.address";
@@ -205,6 +211,7 @@ pub(super) fn fields(record: &Record) -> Vec<Field<'_>> {
     list.some(&DECISION, event.decision.map(decision));
     list.some(&LEVEL, event.level.as_deref());
     list.some(&RULE, event.rule.as_deref());
+    list.some(&RULE_DENIES, event.rule_denies.then_some("true"));
     list.some(&POLICY, event.policy.map(|version| version.0));
     list.optional(event.object.as_ref(), |list, object| list.object(event.action, object));
     list.some(&STATUS, event.status.map(u64::from));
@@ -283,6 +290,8 @@ impl<'a> List<'a> {
         self.some(&FILE_HASH, object.sha256.as_deref());
         self.some(&SENT, object.bytes_sent);
         self.some(&RECEIVED, object.bytes_received);
+        self.some(&SENT_HASH, object.sent_sha256.as_deref());
+        self.some(&RECEIVED_HASH, object.received_sha256.as_deref());
         self.some(&TIMES, object.times);
         self.some(&QUERY_KEYS, texts(&object.query_keys));
     }

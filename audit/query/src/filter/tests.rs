@@ -38,7 +38,7 @@ fn patterns() {
 fn each_condition_finds_its_record_and_no_other() {
     let pattern = |text: &str| vec![Pattern::from(text)];
     let none = Filter::default;
-    let table: [(Filter, &[u64]); 27] = [
+    let table: [(Filter, &[u64]); 33] = [
         (none(), &[1, 2, 3, 4, 5, 6, 7, 8]),
         (Filter { since: Some("2026-11-29T05:20:47.000003Z".to_owned()), ..none() }, &[3, 4, 5, 6, 7, 8]),
         (Filter { until: Some("2026-11-29T05:20:47.000003Z".to_owned()), ..none() }, &[1, 2]),
@@ -64,6 +64,12 @@ fn each_condition_finds_its_record_and_no_other() {
             &[1, 2, 3, 4, 5, 6, 7, 8],
         ),
         (Filter { tenant: pattern("other"), ..none() }, &[]),
+        (Filter { digest: pattern(&"12".repeat(32)), ..none() }, &[1]),
+        (Filter { digest: pattern(&"34".repeat(32)), ..none() }, &[1]),
+        (Filter { digest: pattern(&"CD".repeat(32)), ..none() }, &[1]),
+        (Filter { digest: pattern("abab*"), ..none() }, &[1]),
+        (Filter { digest: pattern(&"ab".repeat(31)), ..none() }, &[]),
+        (Filter { digest: pattern(&"ef".repeat(32)), ..none() }, &[]),
         (Filter { text: Some("TEAM".to_owned()), ..none() }, &[4]),
         (Filter { text: Some("socket closed".to_owned()), ..none() }, &[3, 7]),
         (Filter { text: Some("/usr/bin/curl".to_owned()), ..none() }, &[7, 8]),

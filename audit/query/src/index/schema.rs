@@ -9,21 +9,25 @@ use audit::Action;
 use rusqlite::Connection;
 
 /// Goes up with every change of the tables: an index of another version is made anew.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// How long one who asks waits for another who brings the index up to date.
 pub(super) const PATIENCE: Duration = Duration::from_secs(600);
 
-/// A record is one row. `place` is segment × 2⁴⁰ + offset; `kind` is the action × 4 + the decision; `request` is the hash of
-/// a request's number, of which there are nearly as many as records.
+/// A record is one row. `place` is segment × 2⁴⁰ + offset; `kind` is the action × 4 + the decision; `request` is the code of
+/// a request's number, of which there are nearly as many as records. So there are of the digests of what it is about, of which it
+/// may have several: they are rows of their own.
 const TABLES: &str = "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE word (id INTEGER PRIMARY KEY, field INTEGER NOT NULL, text TEXT NOT NULL);
     CREATE UNIQUE INDEX word_text ON word (field, text);
     CREATE TABLE record (
         sequence INTEGER PRIMARY KEY, place INTEGER NOT NULL, time INTEGER NOT NULL, kind INTEGER NOT NULL,
-        host INTEGER, path INTEGER, program INTEGER, rule INTEGER, level INTEGER, rest INTEGER, request INTEGER
+        host INTEGER, path INTEGER, program INTEGER, rule INTEGER, level INTEGER, rest INTEGER, request INTEGER, content INTEGER
     );
+    CREATE TABLE digest (
+        code INTEGER NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (code, sequence)
+    ) WITHOUT ROWID;
     CREATE INDEX record_time ON record (time);
     CREATE INDEX record_host ON record (host) WHERE host IS NOT NULL;
     CREATE INDEX record_program ON record (program) WHERE program IS NOT NULL;
@@ -31,6 +35,7 @@ const TABLES: &str = "
     CREATE INDEX record_path ON record (path) WHERE path IS NOT NULL;
     CREATE INDEX record_rest ON record (rest) WHERE rest IS NOT NULL;
     CREATE INDEX record_request ON record (request) WHERE request IS NOT NULL;
+    CREATE INDEX record_content ON record (content) WHERE content IS NOT NULL;
     CREATE INDEX record_denied ON record (sequence) WHERE kind % 4 = 2;
 ";
 
@@ -45,6 +50,8 @@ pub(crate) enum Column {
     Level = 5,
     /// All other texts.
     Rest = 6,
+    /// Digests of the programs of all owners.
+    Content = 7,
 }
 
 impl Column {
@@ -56,6 +63,7 @@ impl Column {
             Self::Rule => "rule",
             Self::Level => "level",
             Self::Rest => "rest",
+            Self::Content => "content",
         }
     }
 
@@ -94,8 +102,9 @@ fn reset(connection: &Connection, seen: i64) -> Result<(), rusqlite::Error> {
 
 /// Empties the index.
 pub(super) fn clear(connection: &Connection) -> Result<(), rusqlite::Error> {
-    connection
-        .execute_batch("BEGIN IMMEDIATE; DELETE FROM record; DELETE FROM word; DELETE FROM meta; COMMIT")
+    connection.execute_batch(
+        "BEGIN IMMEDIATE; DELETE FROM record; DELETE FROM digest; DELETE FROM word; DELETE FROM meta; COMMIT",
+    )
 }
 
 fn drop_all(connection: &Connection) -> Result<(), rusqlite::Error> {
@@ -115,9 +124,9 @@ pub(crate) fn action_code(action: Action) -> i64 {
     i64::try_from(at).expect("a list of actions is short")
 }
 
-/// A request's number as a number of the index: the first bytes of its hash, whatever its case.
-pub(crate) fn request_code(request: &str) -> i64 {
-    let hash = audit::chain::digest(request.to_lowercase().as_bytes());
+/// A request's number or a digest as a number of the index: the first bytes of its hash, whatever its case.
+pub(crate) fn code(text: &str) -> i64 {
+    let hash = audit::chain::digest(text.to_lowercase().as_bytes());
     let first = hash.as_bytes().first_chunk().expect("a hash has more than eight bytes");
     i64::from_le_bytes(*first)
 }

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use audit::log::{LogError, Mark, Reader, Segments};
+use audit::log::{LogError, Mark, Position, Reader, Segments};
 use audit::{Decision, Record};
 use rusqlite::{CachedStatement, Connection, TransactionBehavior};
 
 use super::IndexError;
-use super::schema::{Column, action_code, micros, request_code};
+use super::schema::{Column, action_code, code, micros};
 use super::values::joined;
-use crate::filter::{others, programs};
+use crate::filter::{object_digests, others, program_digests, programs};
 
 /// Records in one transaction.
 const BATCH: usize = 50_000;
@@ -57,10 +57,15 @@ fn add_batch(
     reader: &mut Reader<Segments>,
     known: &mut HashMap<(Column, String), i64>,
 ) -> Result<Added, rusqlite::Error> {
-    let mut insert = connection.prepare_cached(
-        "INSERT INTO record (sequence, place, time, kind, host, path, program, rule, level, rest, request)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-    )?;
+    let mut rows = Rows {
+        record: connection.prepare_cached(
+            "INSERT INTO record
+             (sequence, place, time, kind, host, path, program, rule, level, rest, content, request)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        )?,
+        // A body may come back as it was sent.
+        digest: connection.prepare_cached("INSERT OR IGNORE INTO digest (code, sequence) VALUES (?1, ?2)")?,
+    };
     let mut words = Words {
         find: connection.prepare_cached("SELECT id FROM word WHERE text = ?1 AND field = ?2")?,
         add: connection.prepare_cached("INSERT INTO word (field, text) VALUES (?1, ?2)")?,
@@ -74,8 +79,19 @@ fn add_batch(
             Some(Err(fault)) => return Ok(Added { count, mark, fault: Some(fault) }),
             None => return Ok(Added { count, mark: reader.mark(), fault: None }),
         };
-        let at = reader.at();
-        let place = number(at.segment) * SEGMENT + number(at.offset);
+        rows.add(&record, reader.at(), &mut words)?;
+    }
+    Ok(Added { count: BATCH, mark: reader.mark(), fault: None })
+}
+
+/// What a record becomes.
+struct Rows<'a> {
+    record: CachedStatement<'a>,
+    digest: CachedStatement<'a>,
+}
+
+impl Rows<'_> {
+    fn add(&mut self, record: &Record, at: Position, words: &mut Words<'_>) -> Result<(), rusqlite::Error> {
         let event = &record.event;
         let object = event.object.as_ref();
         let columns = [
@@ -84,26 +100,22 @@ fn add_batch(
             words.number(Column::Program, programs(event))?,
             words.number(Column::Rule, event.rule.as_deref().into_iter())?,
             words.number(Column::Level, event.level.as_deref().into_iter())?,
-            words.number(Column::Rest, others(&record))?,
+            words.number(Column::Rest, others(record))?,
+            words.number(Column::Content, program_digests(event))?,
         ];
-        let [host, path, program, rule, level, rest] = columns;
-        let request = event.request.as_ref().map(|request| request_code(&request.0));
-        let (time, kind) = (micros(&record.time), kind(&record));
-        insert.execute((
-            number(record.sequence),
-            place,
-            time,
-            kind,
-            host,
-            path,
-            program,
-            rule,
-            level,
-            rest,
-            request,
+        let [host, path, program, rule, level, rest, content] = columns;
+        let sequence = number(record.sequence);
+        let place = number(at.segment) * SEGMENT + number(at.offset);
+        let request = event.request.as_ref().map(|request| code(&request.0));
+        let (time, kind) = (micros(&record.time), kind(record));
+        self.record.execute((
+            sequence, place, time, kind, host, path, program, rule, level, rest, content, request,
         ))?;
+        for digest in object_digests(event) {
+            self.digest.execute((code(digest), sequence))?;
+        }
+        Ok(())
     }
-    Ok(Added { count: BATCH, mark: reader.mark(), fault: None })
 }
 
 fn kind(record: &Record) -> i64 {

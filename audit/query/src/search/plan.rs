@@ -5,7 +5,7 @@ use audit::{Action, Decision};
 use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::filter::{Filter, Pattern};
-use crate::index::{Column, action_code, micros, request_code, split};
+use crate::index::{Column, action_code, code, micros, split};
 
 /// Conditions on rows of the index. Each leaves at least the records that the filter asks for.
 #[derive(Debug)]
@@ -49,6 +49,7 @@ impl Plan {
         plan.words(connection, Column::Level, &filter.level, Pattern::is)?;
         plan.words(connection, Column::Program, &filter.binary, Pattern::is_program)?;
         plan.requests(&filter.request);
+        plan.digests(connection, &filter.digest)?;
         for patterns in [
             &filter.method,
             &filter.tenant,
@@ -158,17 +159,29 @@ impl Plan {
         if patterns.is_empty() {
             return;
         }
-        let whole: Option<Vec<i64>> =
-            patterns.iter().map(|pattern| pattern.literal().map(request_code)).collect();
-        self.words.push(whole.map_or_else(
+        self.words.push(codes(patterns).map_or_else(
             || "request IS NOT NULL".to_owned(),
             |codes| format!("request IN ({})", list(codes.into_iter())),
         ));
     }
 
+    /// Rows that are about these contents, or of which a program has one; with a wildcard, about any.
+    fn digests(&mut self, connection: &Connection, patterns: &[Pattern]) -> Result<(), rusqlite::Error> {
+        if patterns.is_empty() {
+            return Ok(());
+        }
+        let of_programs =
+            matching(connection, Column::Content, |text| patterns.iter().any(|pattern| pattern.is(text)))?;
+        let of_objects = codes(patterns)
+            .map_or_else(String::new, |codes| format!(" WHERE code IN ({})", list(codes.into_iter())));
+        let of_programs = among(Column::Content, &of_programs);
+        self.words.push(format!("({of_programs} OR sequence IN (SELECT sequence FROM digest{of_objects}))"));
+        Ok(())
+    }
+
     /// Rows with the text in any of their words, or as their request.
     fn text(&mut self, connection: &Connection, text: &str) -> Result<(), rusqlite::Error> {
-        let mut any = vec![format!("request = {}", request_code(text))];
+        let mut any = vec![format!("request = {}", code(text))];
         for column in [Column::Host, Column::Path, Column::Program, Column::Rule, Column::Level, Column::Rest]
         {
             let ids = matching(connection, column, |word| word.to_lowercase().contains(text))?;
@@ -194,6 +207,11 @@ const WIDE: i64 = 1_000_000;
 
 /// Rows that are counted to find the rarest word; more are many.
 const MANY: u32 = 50_000;
+
+/// The patterns as numbers of the index; `None`: one of them is not a whole text.
+fn codes(patterns: &[Pattern]) -> Option<Vec<i64>> {
+    patterns.iter().map(|pattern| pattern.literal().map(code)).collect()
+}
 
 /// Numbers of the words of `column` of which a value fits.
 fn matching(

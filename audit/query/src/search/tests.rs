@@ -31,13 +31,20 @@ const PROGRAMS: [&str; 6] =
 
 fn event(random: &mut Random) -> audit::Event {
     let action = Action::ALL[random.below(Action::ALL.len())];
-    let owner = |path: &str| Owner::caller(path, 7, 1000);
+    let owner = |random: &mut Random| {
+        let sha256 = Some(random.of(&["ab", "cd"]).repeat(32)).filter(|_known| random.below(3) > 0);
+        Owner { sha256, ..Owner::caller(random.of(&PROGRAMS), 7, 1000) }
+    };
     let mut event = audit::Event::new(action);
     if random.below(3) > 0 {
         let (host, path) = (random.of(&HOSTS), random.of(&PATHS));
+        let object =
+            Object::destination(host, 443).with_request(random.of(&["GET", "POST"]), path, Some("k=v"));
+        let mut digest =
+            || Some(random.of(&["cd", "ef", "12"]).repeat(32)).filter(|_ended| random.below(2) > 0);
         event.object =
-            Some(Object::destination(host, 443).with_request(random.of(&["GET", "POST"]), path, Some("k=v")));
-        let owners = (0..=random.below(2)).map(|_owner| owner(random.of(&PROGRAMS))).collect();
+            Some(Object { sha256: digest(), sent_sha256: digest(), received_sha256: digest(), ..object });
+        let owners = (0..=random.below(2)).map(|_owner| owner(random)).collect();
         event.subject = Some(Subject::Owners(owners));
         event.decision = Some(if random.below(4) == 0 { Decision::Deny } else { Decision::Allow });
         event.rule = Some(random.of(&["slack", "pip", "a\nb", "TOKEN"]).to_owned());
@@ -140,7 +147,7 @@ fn filter(random: &mut Random) -> Filter {
     let patterns =
         |random: &mut Random, texts: &[&str]| vec![Pattern::from(random.of(texts)), Pattern::from("nothing")];
     for _condition in 0..=random.below(3) {
-        match random.below(12) {
+        match random.below(13) {
             0 => filter.since = Some(format!("2026-11-29T00:{:02}:00.000000Z", random.below(8))),
             1 => filter.until = Some(format!("2026-11-29T00:{:02}:30.000000Z", random.below(8))),
             2 => filter.decision = Some(if random.below(2) == 0 { Decision::Allow } else { Decision::Deny }),
@@ -169,6 +176,10 @@ fn filter(random: &mut Random) -> Filter {
             }
             9 => filter.credential = patterns(random, &["TOKEN", "KEY", "slack"]),
             10 => filter.request = patterns(random, &["R-17", "r-1*", "r-999"]),
+            11 => {
+                let whole = |text: &str| text.repeat(32);
+                filter.digest = patterns(random, &[&whole("cd"), &whole("EF"), &whole("99"), "abab*", "*12"]);
+            }
             _ => filter.method = patterns(random, &["get", "P*"]),
         }
     }

@@ -1,9 +1,8 @@
 //! Names that carry data: long or random labels, or very many different names, below one domain.
 //!
-//! A name that is refused is a record of its own. One that is allowed is looked up only when something is sent there, and that
-//! record has it.
+//! A name is asked for, and then, if it is allowed, connected to: both are records, and one name.
 
-use std::collections::BTreeSet;
+use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::IpAddr;
 
@@ -28,9 +27,12 @@ pub(crate) struct Names {
 #[derive(Debug, Default)]
 struct Domain {
     odd: Tally,
-    different: BTreeSet<u64>,
-    since: u64,
-    said: bool,
+    /// Different names of the last window.
+    different: HashSet<u64>,
+    /// When each was counted, the oldest first.
+    counted: VecDeque<(u64, u64)>,
+    /// Until when it is not said again that they are too many.
+    quiet_until: u64,
 }
 
 impl Default for Names {
@@ -65,7 +67,7 @@ impl Names {
                 format!("{count} names with long or random labels below {domain} in {} s", settings.window);
             return Some(Finding::new(Kind::DnsTunnelling, reason, evidence));
         }
-        known.are_too_many(settings).then(|| {
+        known.are_too_many(seen.now, settings).then(|| {
             let reason =
                 format!("{} different names below {domain} in {} s", settings.names, settings.window);
             Finding::new(Kind::DnsTunnelling, reason, vec![seen.record.sequence])
@@ -74,27 +76,41 @@ impl Names {
 }
 
 impl Domain {
-    /// Adds a name. Whether it was not asked for in this window; of more than are counted nothing is known.
+    /// Adds a name. Whether it was not counted in the window that ends now; of more than are counted nothing is known.
     fn add(&mut self, below: &str, now: u64, settings: &DnsTunnelling) -> bool {
-        if now.saturating_sub(self.since) > settings.window * SECOND {
-            *self = Self { odd: std::mem::take(&mut self.odd), since: now, ..Self::default() };
-        }
-        if self.are_many(settings) {
-            return true;
+        let window = settings.window * SECOND;
+        // As long as a name counts among the odd ones, it is known here, so that none counts twice among them.
+        while let Some(&(_, name)) =
+            self.counted.front().filter(|(then, _)| now.saturating_sub(*then) > window)
+        {
+            self.counted.pop_front();
+            self.different.remove(&name);
         }
         // Hashes instead of names bound the memory. A guest that finds names with equal hashes is counted less.
         let mut hasher = DefaultHasher::new();
         below.to_ascii_lowercase().hash(&mut hasher);
-        self.different.insert(hasher.finish())
+        let name = hasher.finish();
+        if self.different.contains(&name) {
+            return false;
+        }
+        if !self.are_many(settings) {
+            self.different.insert(name);
+            self.counted.push_back((now, name));
+        }
+        true
     }
 
     fn are_many(&self, settings: &DnsTunnelling) -> bool {
         self.different.len() >= usize::try_from(settings.names).unwrap_or(usize::MAX)
     }
 
-    /// Whether they are too many and that was not said in this window.
-    fn are_too_many(&mut self, settings: &DnsTunnelling) -> bool {
-        self.are_many(settings) && !std::mem::replace(&mut self.said, true)
+    /// Whether they are too many and that was not said within a window.
+    fn are_too_many(&mut self, now: u64, settings: &DnsTunnelling) -> bool {
+        let are = self.are_many(settings) && now >= self.quiet_until;
+        if are {
+            self.quiet_until = now.saturating_add(settings.window * SECOND);
+        }
+        are
     }
 }
 

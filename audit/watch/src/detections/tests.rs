@@ -176,6 +176,24 @@ fn names_that_carry_data() {
     assert_eq!(play.kinds(), []);
 }
 
+/// First a name is asked for, then it is connected to, then it is told how often it was asked for: that is one name, wherever a
+/// minute ends between them.
+#[test]
+fn a_name_that_is_asked_for_and_used_counts_once() {
+    for before in 0..120 {
+        let mut play = Play::new(Settings::default());
+        play.see(name("first.wild.test")).wait(before);
+        for number in 0..7 {
+            play.see(name(&format!("{number}mfzwizltorqxezjamrqxiyjaor2w43tfnrswiidpov2a.cdn.wild.test")));
+        }
+        for number in 0..7 {
+            let host = format!("{number}mfzwizltorqxezjamrqxiyjaor2w43tfnrswiidpov2a.cdn.wild.test");
+            play.see(request(&host, Decision::Allow));
+        }
+        assert_eq!(play.kinds(), [], "{before} s after the first name");
+    }
+}
+
 /// Below a wildcard every name is allowed: what goes out in them is in the hosts of what was sent.
 #[test]
 fn names_below_a_wildcard_carry_data_too() {

@@ -46,8 +46,11 @@ fn log(log: &LogSettings) -> String {
     let days = log.keep_days.map_or("for ever".to_owned(), |days| format!("{days} days"));
     let all = log.keep.map(|keep| format!(", {} MiB of all logs", keep.0)).unwrap_or_default();
     let reserve = log.reserve.map(|reserve| format!(", {} MiB of the disk stay free", reserve.0));
+    let digests = if log.digests { "with" } else { "without" };
     let (segment, most, reserve) = (log.segment.0, log.most.0, reserve.unwrap_or_default());
-    format!("{sync}; {full}; segments of {segment} MiB, {most} MiB at most{reserve}; kept {days}{all}")
+    format!(
+        "{sync}; {full}; segments of {segment} MiB, {most} MiB at most{reserve}; kept {days}{all}; {digests} digests of bodies"
+    )
 }
 
 fn signing(settings: &AuditSettings, layout: &Layout) -> Vec<Finding> {

@@ -19,6 +19,9 @@ use super::line::{json, numbered};
 use super::{Faults, logs, named, no_log, policies, verify};
 use crate::arguments::{Query, Verdict};
 
+/// Digits of a digest.
+const HEX: usize = 64;
+
 /// How long `--at` is.
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -102,6 +105,7 @@ fn filter(query: &Query) -> Result<Filter, Failure> {
         credential: patterns(&query.credential),
         category: patterns(&query.category),
         region: query.region.clone(),
+        digest: query.digest.iter().map(|text| digest(text)).collect::<Result<_, _>>()?,
         text: query.text.clone(),
     })
 }
@@ -111,6 +115,17 @@ fn action(name: &str) -> Result<Action, Failure> {
         let known = Action::ALL.map(Action::as_str).join(", ");
         Failure::new(format_args!("there is no action '{name}'"), format!("known: {known}"))
     })
+}
+
+/// What no digest can be finds nothing, which must not look like an answer.
+fn digest(text: &str) -> Result<Pattern, Failure> {
+    let is_part = text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'*');
+    if is_part && (text.len() == HEX || text.contains('*')) {
+        return Ok(Pattern::from(text));
+    }
+    let remedy =
+        format!("write its {HEX} hexadecimal digits, as sha256sum prints them, or some of them and '*'");
+    Err(Failure::new(format_args!("'{text}' is no SHA-256"), remedy))
 }
 
 fn not_a_moment(error: &NotAMoment) -> Failure {

@@ -43,6 +43,8 @@ fn object(record: &Record) -> &Object {
         query_keys: Vec::new(),
         bytes_sent: None,
         bytes_received: None,
+        sent_sha256: None,
+        received_sha256: None,
         times: None,
     };
     record.event.object.as_ref().unwrap_or(NONE)

@@ -109,6 +109,7 @@ pub(super) fn unmapped(record: &Record) -> Value {
     put("prev", Some(json!(record.prev.to_string())));
     put("monotonic_ns", Some(json!(record.monotonic_ns)));
     put("level", event.level.as_ref().map(|level| json!(level)));
+    put("rule_denies", event.rule_denies.then_some(Value::Bool(true)));
     put("flow", event.flow.map(|flow| json!(flow.0)));
     put("latency_us", event.latency_us.map(|latency| json!(latency)));
     put("credentials", Some(json!(event.credentials)).filter(|_| !event.credentials.is_empty()));
@@ -125,6 +126,8 @@ pub(super) fn unmapped(record: &Record) -> Value {
         put("method", method.map(|method| json!(method)));
         put("query_keys", Some(json!(object.query_keys)).filter(|_| !object.query_keys.is_empty()));
         put("object_sha256", object.sha256.as_ref().map(|hash| json!(hash)));
+        put("sent_sha256", object.sent_sha256.as_ref().map(|hash| json!(hash)));
+        put("received_sha256", object.received_sha256.as_ref().map(|hash| json!(hash)));
     }
     Value::Object(rest)
 }
