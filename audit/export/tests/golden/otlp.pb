@@ -1,9 +1,9 @@
 
-ú£
+¥«
 
 
 service.name
-	openshell×£
+	openshell‚«
 
 openshell.audit0.1.0Ñ	è«lì	INFO*
 configuration allowed2$
@@ -182,13 +182,13 @@ Pnetwork-request allowed POST api.example.com:443/v1/items by /usr/bin/python3.1
 openshell.latency_us"2
 openshell.monotonic_nsˆ'2T
 openshell.prevB
-@1ab69bc1703b16ec34afae7d3d5e5da673af1aacf9cf60d0c789e8c5f5bf3f7dYˆ)«lìbopenshell.network-request£	p-«lì	INFO*3
+@1ab69bc1703b16ec34afae7d3d5e5da673af1aacf9cf60d0c789e8c5f5bf3f7dYˆ)«lìbopenshell.network-requestá	p-«lì	INFO*3
 1network-outcome POST api.example.com:443/v1/items2$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@aa6e803c4a722c65689a007f34a9723c8528a97773e09e72e53f602799465d122
+@0a7f4cd386e5fbe19d555be73446e592dd56e704153bf7115e8ed165ea320a8d2
 openshell.tenant
 local2
 openshell.agent.name
@@ -203,7 +203,11 @@ Pnetwork-request allowed POST api.example.com:443/v1/items by /usr/bin/python3.1
 url.path
 	/v1/items2
 http.request.body.sizex2
-http.response.body.size€ 2+
+http.response.body.size€ 2[
+openshell.sent_sha256B
+@12121212121212121212121212121212121212121212121212121212121212122_
+openshell.received_sha256B
+@34343434343434343434343434343434343434343434343434343434343434342+
 openshell.query_keys*
 
 page
@@ -223,7 +227,7 @@ Uinference allowed POST inference.local:443/v1/chat/completions by /usr/bin/pyth
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@acdc2e61e489ac71baf48462dcc794c9a86d4c2a2a3fe8d6166b61e99d00a13e2
+@5170092ee4ca354f66faade0ddf2cda94de2b3f0fcd0bede3dd3cfbdf165f3e62
 openshell.tenant
 local2
 openshell.agent.name
@@ -282,13 +286,13 @@ Uinference allowed POST inference.local:443/v1/chat/completions by /usr/bin/pyth
 email=12
 openshell.monotonic_nsØ62T
 openshell.prevB
-@aa6e803c4a722c65689a007f34a9723c8528a97773e09e72e53f602799465d12YX1«lìbopenshell.inferenceİ	@5«lì	INFO*@
+@0a7f4cd386e5fbe19d555be73446e592dd56e704153bf7115e8ed165ea320a8dYX1«lìbopenshell.inferenceİ	@5«lì	INFO*@
 >inference-outcome POST inference.local:443/v1/chat/completions2$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@0e239cbe89aea7aefdeb82dc4b9a391c6d9897c937ee95d6c9fbca820738d20e2
+@8977fd86c3d0f928c98dc1338b36233b7b9dc74e64d09d9d5ff582d1fbc493d72
 openshell.tenant
 local2
 openshell.agent.name
@@ -319,13 +323,13 @@ Uinference allowed POST inference.local:443/v1/chat/completions by /usr/bin/pyth
 eu-central-12
 openshell.monotonic_nsÀ>2T
 openshell.prevB
-@acdc2e61e489ac71baf48462dcc794c9a86d4c2a2a3fe8d6166b61e99d00a13eY@5«lìbopenshell.inference-outcomeı	(9«lìWARN*H
+@5170092ee4ca354f66faade0ddf2cda94de2b3f0fcd0bede3dd3cfbdf165f3e6Y@5«lìbopenshell.inference-outcomeı	(9«lìWARN*H
 Fexecution denied /tmp/payload by /usr/bin/python3.11 (not on the list)2$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence	2T
 openshell.hashB
-@a4c74a1202fa10e71d72302ec7a06807131b69f6b2b4bc973e0e385fc24fd40f2
+@6552acb23672eea4c02daaf20efcce6183ee9cc985f702a0f07aa83620943a622
 openshell.tenant
 local2
 openshell.agent.name
@@ -360,14 +364,14 @@ Fexecution denied /tmp/payload by /usr/bin/python3.11 (not on the list)2$
 not on the list2
 openshell.monotonic_ns¨F2T
 openshell.prevB
-@0e239cbe89aea7aefdeb82dc4b9a391c6d9897c937ee95d6c9fbca820738d20eY(9«lìbopenshell.executionÈ	=«lì	INFO*7
+@8977fd86c3d0f928c98dc1338b36233b7b9dc74e64d09d9d5ff582d1fbc493d7Y(9«lìbopenshell.executionÈ	=«lì	INFO*7
 5execution allowed /usr/bin/git by /usr/bin/python3.112$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence
 2T
 openshell.hashB
-@f516b0a678ad3eb7349ec777c2a0943ec5db4775f71a60137a55655941b00c082
+@95c5cd8caf626f3aa5803bee7c7b380592c14506bb5fdcddfb370a42319af7a52
 openshell.tenant
 local2
 openshell.agent.name
@@ -396,14 +400,14 @@ Fexecution denied /tmp/payload by /usr/bin/python3.11 (not on the list)2$
 /sbin/init2
 openshell.monotonic_nsN2T
 openshell.prevB
-@a4c74a1202fa10e71d72302ec7a06807131b69f6b2b4bc973e0e385fc24fd40fY=«lìbopenshell.executionÄ	ø@«lì
+@6552acb23672eea4c02daaf20efcce6183ee9cc985f702a0f07aa83620943a62Y=«lìbopenshell.executionÄ	ø@«lì
 INFO2*
 policy-change allowed2$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@93fbf1d55f43c7b87e18bf4847993e177ad25ce546f52af444f382b9ca5b25a32
+@0da217b58796146c00213a630826f81acfbf0a8ac7b291231f42c08e6b982b192
 openshell.tenant
 local2
 openshell.agent.name
@@ -425,13 +429,13 @@ Fexecution denied /tmp/payload by /usr/bin/python3.11 (not on the list)2$
 10002
 openshell.monotonic_nsøU2T
 openshell.prevB
-@f516b0a678ad3eb7349ec777c2a0943ec5db4775f71a60137a55655941b00c08Yø@«lìbopenshell.policy-changeé	àD«lìWARN*"
+@95c5cd8caf626f3aa5803bee7c7b380592c14506bb5fdcddfb370a42319af7a5Yø@«lìbopenshell.policy-changeé	àD«lìWARN*"
  policy-change denied (no policy)2$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@72940b01d5a295de3c0d29b58afb404161ae4bba9b754cde56fedf708b49e7702
+@166d08a7072c6387b3c572b64a0117e18574b60bac641f18a047521c91871c8c2
 openshell.tenant
 local2
 openshell.agent.name
@@ -452,14 +456,14 @@ Fexecution denied /tmp/payload by /usr/bin/python3.11 (not on the list)2$
 10002
 openshell.monotonic_nsà]2T
 openshell.prevB
-@93fbf1d55f43c7b87e18bf4847993e177ad25ce546f52af444f382b9ca5b25a3YàD«lìbopenshell.policy-change”	ÈH«lì
+@0da217b58796146c00213a630826f81acfbf0a8ac7b291231f42c08e6b982b19YàD«lìbopenshell.policy-change”	ÈH«lì
 INFO2*
 credential-change allowed2$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@0e28e9296b391af42d58cd039e24135278b151ce6bbc5f9605d03789930bcba82
+@26f9d97b2484ca28e82a0d8eda857ce9d410e0f10586c0862f547c5e1e5a16d32
 openshell.tenant
 local2
 openshell.agent.name
@@ -475,13 +479,13 @@ Fexecution denied /tmp/payload by /usr/bin/python3.11 (not on the list)2$
 DB_PASSWORD2
 openshell.monotonic_nsÈe2T
 openshell.prevB
-@72940b01d5a295de3c0d29b58afb404161ae4bba9b754cde56fedf708b49e770YÈH«lìbopenshell.credential-changeÁ	°L«lì	INFO*"
+@166d08a7072c6387b3c572b64a0117e18574b60bac641f18a047521c91871c8cYÈH«lìbopenshell.credential-changeÁ	°L«lì	INFO*"
  inbound-connection allowed :80802$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@a708e08bb836ba57784eaf0cbeeac06a54a4e91550f70939f1ee30531d0d7ef12
+@57ae87a6808b0482012bc906a2ed013df48288996ce93f116ec1a1dadb0599af2
 openshell.tenant
 local2
 openshell.agent.name
@@ -498,13 +502,13 @@ Fexecution denied /tmp/payload by /usr/bin/python3.11 (not on the list)2$
 client.port€€2
 openshell.monotonic_ns°m2T
 openshell.prevB
-@0e28e9296b391af42d58cd039e24135278b151ce6bbc5f9605d03789930bcba8Y°L«lìbopenshell.inbound-connectioná	˜P«lìWARN*E
+@26f9d97b2484ca28e82a0d8eda857ce9d410e0f10586c0862f547c5e1e5a16d3Y°L«lìbopenshell.inbound-connectioná	˜P«lìWARN*E
 Cinbound-request denied GET agent.example.com:8080/status (no token)2$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@bdf1df4d9492c188f92828e6647c66793015ddad13478c12964d02ed3c75dbac2
+@3a28f05957d25ebe4ecdb33d39b8cee7822f2a35fef42bb6ea2bdf10f92ae7532
 openshell.tenant
 local2
 openshell.agent.name
@@ -530,13 +534,13 @@ Cinbound-request denied GET agent.example.com:8080/status (no token)2$
 no token2
 openshell.monotonic_ns˜u2T
 openshell.prevB
-@a708e08bb836ba57784eaf0cbeeac06a54a4e91550f70939f1ee30531d0d7ef1Y˜P«lìbopenshell.inbound-requestÕ	€T«lì	INFO*
+@57ae87a6808b0482012bc906a2ed013df48288996ce93f116ec1a1dadb0599afY˜P«lìbopenshell.inbound-requestÕ	€T«lì	INFO*
 inbound-outcome :80802$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@0ae44dcada69bacfa6c3dc180ff608b87f30ce111bdd3d282318d9fd12c184e62
+@3ea562ad97471edbdc952d00b2a5f1f0c3fcca51683867f6972a433e7f285cb82
 openshell.tenant
 local2
 openshell.agent.name
@@ -553,13 +557,13 @@ Cinbound-request denied GET agent.example.com:8080/status (no token)2$
 openshell.latency_usˆ'2
 openshell.monotonic_ns€}2T
 openshell.prevB
-@bdf1df4d9492c188f92828e6647c66793015ddad13478c12964d02ed3c75dbacY€T«lìbopenshell.inbound-outcomeâ	hX«lìERROR*8
+@3a28f05957d25ebe4ecdb33d39b8cee7822f2a35fef42bb6ea2bdf10f92ae753Y€T«lìbopenshell.inbound-outcomeâ	hX«lìERROR*8
 6detection denied repeated-denials (20 denials in 60 s)2$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@daf94b786e37057873176df8d8fd020d01c5584656032ecffbfd734cbe4f253e2
+@3cded05e8656cd130f9ae93048c616b20ef8d0792bdb973bdc8c35fc94d212f12
 openshell.tenant
 local2
 openshell.agent.name
@@ -588,13 +592,13 @@ quarantine2,
 ASI022
 openshell.monotonic_nsè„2T
 openshell.prevB
-@0ae44dcada69bacfa6c3dc180ff608b87f30ce111bdd3d282318d9fd12c184e6YhX«lìbopenshell.detection€	P\«lìERROR*/
+@3ea562ad97471edbdc952d00b2a5f1f0c3fcca51683867f6972a433e7f285cb8YhX«lìbopenshell.detection€	P\«lìERROR*/
 -log-repair (17 bytes of an unfinished record)2$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@fc0af2b39eddd996d5df3d296e5a63ebf443560bb06d9edfec56ebaaea9989aa2
+@57981abb9b66f96ee7174bb76ce8fad5f141c870dbe89893061fc6de8e3925852
 openshell.tenant
 local2
 openshell.agent.name
@@ -605,13 +609,13 @@ quarantine2,
  17 bytes of an unfinished record2
 openshell.monotonic_nsĞŒ2T
 openshell.prevB
-@daf94b786e37057873176df8d8fd020d01c5584656032ecffbfd734cbe4f253eYP\«lìbopenshell.log-repair•	8`«lì	INFO*9
+@3cded05e8656cd130f9ae93048c616b20ef8d0792bdb973bdc8c35fc94d212f1YP\«lìbopenshell.log-repair•	8`«lì	INFO*9
 7log-retention (segments 1 to 3 were older than 90 days)2$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@a98e39390908db4c54730591473b3455b4bdd4b18ace4d67b8392deec2b294612
+@89c373829a5b0857dec929db4fea2864d26c8fe17aa988680f6041431a55cbdf2
 openshell.tenant
 local2
 openshell.agent.name
@@ -622,13 +626,13 @@ quarantine2,
 'segments 1 to 3 were older than 90 days2
 openshell.monotonic_ns¸”2T
 openshell.prevB
-@fc0af2b39eddd996d5df3d296e5a63ebf443560bb06d9edfec56ebaaea9989aaY8`«lìbopenshell.log-retentionó	 d«lìWARN*ñ
+@57981abb9b66f96ee7174bb76ce8fad5f141c870dbe89893061fc6de8e392585Y8`«lìbopenshell.log-retention”		 d«lìWARN*ñ
 înetwork-request denied GE|T evil.example.com\u{d}\u{a}<14>1 - forged:80/x\u{1b}]0;owned\u{7}?y=\u{2028}{"a":1}\u{202e}] by /tmp/a|b=c\d"]\u{9}e\u{a} (quote " back \ slash | pipe = equals ] bracket\u{d}\u{a}CEF:0|forged|line\u{9}devTime=1)2$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@592445c90e77fd119e270f165720af223277f9a4bb279228642b86ed22868d8c2
+@7775b09b7a691688b8027fe2b87d79cc2ec18a50ee8877cb37fba99fce4c2e4c2
 openshell.tenant
 local2
 openshell.agent.name
@@ -638,7 +642,9 @@ quarantine2,
 openshell.decision
 deny2
 openshell.rule
-r=1|2]24
+r=1|2]2
+openshell.rule_denies
+true24
 server.address"
  evil.example.com
 <14>1 - forged2
@@ -665,13 +671,13 @@ Kquote " back \ slash | pipe = equals ] bracket
 CEF:0|forged|line	devTime=12
 openshell.monotonic_ns œ2T
 openshell.prevB
-@a98e39390908db4c54730591473b3455b4bdd4b18ace4d67b8392deec2b29461Y d«lìbopenshell.network-request¨	h«lì	INFO*
+@89c373829a5b0857dec929db4fea2864d26c8fe17aa988680f6041431a55cbdfY d«lìbopenshell.network-request¨	h«lì	INFO*
 lifecycle agent-exited2$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@96ff83e682dfd65ea599c66f4e31ee71b3cb257b39925c8e5ed82911609f820e2
+@937d8097d14519dada75f91dfe6ad7c760da372642990c8a4153d15a2be40e0a2
 openshell.tenant
 local2
 openshell.agent.name
@@ -686,13 +692,13 @@ CEF:0|forged|line	devTime=12
 killed2
 openshell.monotonic_nsˆ¤2T
 openshell.prevB
-@592445c90e77fd119e270f165720af223277f9a4bb279228642b86ed22868d8cYh«lìbopenshell.lifecycle‡	ğk«lìWARN*
+@7775b09b7a691688b8027fe2b87d79cc2ec18a50ee8877cb37fba99fce4c2e4cYh«lìbopenshell.lifecycle‡	ğk«lìWARN*
 lifecycle failed2$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@d7f346518d558d87159d52efc76c08ed86ada838cfe6197ca0e9c71f05bd5d492
+@4c58f7075020814a8887bb7b47cee87ff64472704f4a5f6f5d498242c672971a2
 openshell.tenant
 local2
 openshell.agent.name
@@ -705,13 +711,13 @@ CEF:0|forged|line	devTime=12
 the machine stopped2
 openshell.monotonic_nsğ«2T
 openshell.prevB
-@96ff83e682dfd65ea599c66f4e31ee71b3cb257b39925c8e5ed82911609f820eYğk«lìbopenshell.lifecycleº	Øo«lìWARN*n
+@937d8097d14519dada75f91dfe6ad7c760da372642990c8a4153d15a2be40e0aYğk«lìbopenshell.lifecycleº	Øo«lìWARN*n
 lfile-access denied read /etc/shadow by /usr/bin/cat (neither filesystem nor the file's permissions allow it)2$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@71f711e5257545a7130c6568698716184ea07d43f1238381c651a48346d841252
+@2b3f840b064b2aacad35bbf1ba71508e5a755f0c58e443b9a88a5e97d38c960a2
 openshell.tenant
 local2
 openshell.agent.name
@@ -737,13 +743,13 @@ filesystem2
 6neither filesystem nor the file's permissions allow it2
 openshell.monotonic_nsØ³2T
 openshell.prevB
-@d7f346518d558d87159d52efc76c08ed86ada838cfe6197ca0e9c71f05bd5d49YØo«lìbopenshell.file-access˜	Às«lì	INFO*"
+@4c58f7075020814a8887bb7b47cee87ff64472704f4a5f6f5d498242c672971aYØo«lìbopenshell.file-access˜	Às«lì	INFO*"
  file-access allowed write /tmp/*2$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@e370ac3739282dfb992d907f18c3f7f12f785bbbafb8033a55b895d1938cb4f62
+@895e7067b5ae28f4ba0869bc7e2727e5527319111b97a7f3bcaeb569da6276192
 openshell.tenant
 local2
 openshell.agent.name
@@ -764,13 +770,13 @@ filesystem2
 ,process 212 was gone before it was looked at2
 openshell.monotonic_nsÀ»2T
 openshell.prevB
-@71f711e5257545a7130c6568698716184ea07d43f1238381c651a48346d84125YÀs«lìbopenshell.file-accessÜ	¨w«lì	INFO*5
+@2b3f840b064b2aacad35bbf1ba71508e5a755f0c58e443b9a88a5e97d38c960aYÀs«lìbopenshell.file-accessÜ	¨w«lì	INFO*5
 3file-access allowed (other files, too many to list)2$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@b8b909ca33e1fb25db9b5fc7060740009fde71e36754c29869e4e8eea884f9362
+@e5090728068cfe55cb6712653a826600b5de7f4dc22958aa1d945cc1fc1dac782
 openshell.tenant
 local2
 openshell.agent.name
@@ -787,13 +793,13 @@ filesystem2
 other files, too many to list2
 openshell.monotonic_ns¨Ã2T
 openshell.prevB
-@e370ac3739282dfb992d907f18c3f7f12f785bbbafb8033a55b895d1938cb4f6Y¨w«lìbopenshell.file-accessÛ	{«lìWARN*H
+@895e7067b5ae28f4ba0869bc7e2727e5527319111b97a7f3bcaeb569da627619Y¨w«lìbopenshell.file-accessÛ	{«lìWARN*H
 Fsystem-call denied mount by /tmp/x (process.seccomp does not allow it)2$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@faaa2eff2915c177468052c9e2fb218d018dedde56229ebacddb4efd3d59eefe2
+@c00065db12d1f78d0f791004120d95a71f9620d85eb901b5d8cf3aef7fc877bb2
 openshell.tenant
 local2
 openshell.agent.name
@@ -816,13 +822,41 @@ Fsystem-call denied mount by /tmp/x (process.seccomp does not allow it)2$
 !process.seccomp does not allow it2
 openshell.monotonic_nsË2T
 openshell.prevB
-@b8b909ca33e1fb25db9b5fc7060740009fde71e36754c29869e4e8eea884f936Y{«lìbopenshell.system-callñ	xÀÛÅoìWARN*h
-fclock-change (the host's clock was set forward by 3600.000 s: it would be 2026-11-29T05:20:47.000027Z)2$
+@e5090728068cfe55cb6712653a826600b5de7f4dc22958aa1d945cc1fc1dac78Y{«lìbopenshell.system-callÉ	x«lì	INFO*:
+8name-query allowed AAAA api.example.com by /usr/bin/curl2$
 openshell.sandbox
 test-0a1b2c3d2
 openshell.sequence2T
 openshell.hashB
-@664acf7021e5a242d2951f2a6c0b22d0295281743003bdde98586b293d9aec192
+@11b5fdc11357795a9a697067389c40d6c66d27f988465bdb56b933224106bfcb2
+openshell.tenant
+local2
+openshell.agent.name
+test2
+openshell.client
+proxy2
+openshell.decision
+allow2
+openshell.policy.version2&
+dns.question.name
+api.example.com2%
+openshell.dns.question.type
+AAAA2
+openshell.times2*
+process.executable.path
+/usr/bin/curl2
+process.pid*2
+user.id
+10002
+openshell.monotonic_nsøÒ2T
+openshell.prevB
+@c00065db12d1f78d0f791004120d95a71f9620d85eb901b5d8cf3aef7fc877bbYx«lìbopenshell.name-queryñ	`#ÀÛÅoìWARN*h
+fclock-change (the host's clock was set forward by 3600.000 s: it would be 2026-11-29T05:20:47.000028Z)2$
+openshell.sandbox
+test-0a1b2c3d2
+openshell.sequence2T
+openshell.hashB
+@7b008aa0fc8b8cf7848f01b0b6a5fec22de862bb0af4b0d9b93725e3ebdd79d12
 openshell.tenant
 local2
 openshell.agent.name
@@ -830,7 +864,7 @@ fclock-change (the host's clock was set forward by 3600.000 s: it would be 2026-
 openshell.client
 audit2m
 openshell.reasonY
-Wthe host's clock was set forward by 3600.000 s: it would be 2026-11-29T05:20:47.000027Z2
-openshell.monotonic_nsøÒ2T
+Wthe host's clock was set forward by 3600.000 s: it would be 2026-11-29T05:20:47.000028Z2
+openshell.monotonic_nsàÚ2T
 openshell.prevB
-@faaa2eff2915c177468052c9e2fb218d018dedde56229ebacddb4efd3d59eefeYxÀÛÅoìbopenshell.clock-change
+@11b5fdc11357795a9a697067389c40d6c66d27f988465bdb56b933224106bfcbY`#ÀÛÅoìbopenshell.clock-change
