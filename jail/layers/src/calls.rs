@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use wire::confinement::SeccompProfile;
 
 use self::lists::{EVENTS, FILES, MEMORY, MESSAGES, PROCESSES, SOCKETS, TIME};
-use super::ConfineError;
+use crate::ConfineError;
 use crate::filter::{AllowList, Argument, FilterError, Otherwise, kill_x32, refuse_quietly};
 
 /// Flags of `clone` that ask for a namespace.
@@ -30,7 +30,10 @@ const NEW_NAMESPACES: i32 = libc::CLONE_NEWCGROUP
 const FILE_TYPE: u64 = 0o170_000;
 
 /// Binds the calling process to the profile's list.
-pub(super) fn install(profile: SeccompProfile) -> Result<(), ConfineError> {
+///
+/// # Errors
+/// The kernel refused it.
+pub fn install(profile: SeccompProfile) -> Result<(), ConfineError> {
     kill_x32()?;
     // `clone3` hides its flags behind a pointer; told that it does not exist, glibc falls back to `clone`.
     refuse_quietly(&[libc::SYS_clone3], Errno::NOSYS)?;
