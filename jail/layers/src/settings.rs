@@ -25,6 +25,8 @@ pub const SETTINGS: &[Setting] = &[
     if_built("kernel/kexec_load_disabled", "1"),
     if_built("kernel/perf_event_paranoid", "3"),
     if_built("kernel/io_uring_disabled", "2"),
+    // The way of whoever has no capability to every one that the kernel's own code asks for. Nobody in the guest makes one.
+    if_built("user/max_user_namespaces", "0"),
     if_built("vm/unprivileged_userfaultfd", "0"),
     if_built("dev/tty/legacy_tiocsti", "0"),
     always("fs/protected_symlinks", "1"),

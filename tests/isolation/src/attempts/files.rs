@@ -1,7 +1,7 @@
 //! Files, programs and devices.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::FileTypeExt;
 use std::process::Command;
 
@@ -43,6 +43,12 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
     Attempt {
         name: "leave the tree by chroot",
         make: leave,
+        held_by: &[MOUNTS, LANDLOCK],
+        alone: "",
+    },
+    Attempt {
+        name: "leave the tree by taking it away",
+        make: take_away,
         held_by: &[LANDLOCK, HIDDEN, &[Wall::Mounts, Wall::Seccomp]],
         alone: "",
     },
@@ -77,8 +83,8 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         alone: "",
     },
     Attempt {
-        name: "open the machine's memory",
-        make: || File::open("/dev/mem").map(drop).map_err(|error| errno(&error)),
+        name: "open a device of the machine",
+        make: || File::options().write(true).open("/dev/kmsg").map(drop).map_err(|error| errno(&error)),
         held_by: &[MOUNTS, IDENTITY],
         alone: "",
     },
@@ -129,6 +135,12 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
     },
 ];
 
+/// A path that no attempt before has used; ids of processes come again in every namespace.
+fn fresh(path: &str) -> String {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    format!("{path}-{}-{}", now.tv_sec, now.tv_nsec)
+}
+
 fn outside() -> Result<(), Errno> {
     read(OUTSIDE).and_then(|text| holds(text == SECRET.as_bytes()))
 }
@@ -144,14 +156,13 @@ fn append(path: &str) -> Result<(), Errno> {
 
 /// A second root below the first one, and up from a directory that is above it.
 fn leave() -> Result<(), Errno> {
-    let below = format!("/tmp/below-{}", std::process::id());
-    std::fs::create_dir(&below).map_err(|error| errno(&error))?;
-    let changed = rustix::process::chroot(below.as_str());
     // Who is outside already needs no way out.
     if outside().is_ok() {
         return Ok(());
     }
-    changed?;
+    let below = fresh("/tmp/below");
+    std::fs::create_dir(&below).map_err(|error| errno(&error))?;
+    rustix::process::chroot(below.as_str())?;
     for _level in 0..16 {
         rustix::process::chdir("..")?;
     }
@@ -159,8 +170,21 @@ fn leave() -> Result<(), Errno> {
     outside()
 }
 
+/// Below the tree lies what it was put on. The attempt takes it away in mounts of its own: others are still to be made.
+fn take_away() -> Result<(), Errno> {
+    if outside().is_ok() {
+        return Ok(());
+    }
+    call(libc::SYS_unshare, [libc::CLONE_NEWNS.into(), 0, 0, 0, 0, 0])?;
+    let mounts = File::open("/proc/self/ns/mnt").map_err(|error| errno(&error))?;
+    rustix::mount::unmount("/", rustix::mount::UnmountFlags::DETACH)?;
+    let kind = i64::from(libc::CLONE_NEWNS);
+    call(libc::SYS_setns, [std::os::fd::AsRawFd::as_raw_fd(&mounts).into(), kind, 0, 0, 0, 0])?;
+    outside()
+}
+
 fn execute_written() -> Result<(), Errno> {
-    let copy = format!("/var/tmp/copy-{}", std::process::id());
+    let copy = fresh("/var/tmp/copy");
     std::fs::copy("/bin/true", &copy).map_err(|error| errno(&error))?;
     Command::new(&copy).status().map_err(|error| errno(&error)).and_then(|status| holds(status.success()))
 }
@@ -173,11 +197,11 @@ fn raise() -> Result<(), Errno> {
 
 fn hard_link() -> Result<(), Errno> {
     as_ordinary_user()?;
-    std::fs::hard_link(VAULT, format!("/tmp/link-{}", std::process::id())).map_err(|error| errno(&error))
+    std::fs::hard_link(VAULT, fresh("/tmp/link")).map_err(|error| errno(&error))
 }
 
 fn make_device() -> Result<(), Errno> {
-    let path = format!("/tmp/device-{}", std::process::id());
+    let path = fresh("/tmp/device");
     let mode = Mode::from_raw_mode(0o666);
     rustix::fs::mknodat(CWD, path.as_str(), FileType::CharacterDevice, mode, rustix::fs::makedev(1, 5))?;
     File::open(&path).map(drop).map_err(|error| errno(&error))
@@ -203,9 +227,12 @@ fn by_handle() -> Result<(), Errno> {
 }
 
 fn addresses() -> Result<(), Errno> {
-    let text = read("/proc/kallsyms")?;
-    let first = text.split(|byte| *byte == b' ').next().unwrap_or_default();
-    holds(first.iter().any(|digit| *digit != b'0'))
+    let file = File::open("/proc/kallsyms").map_err(|error| errno(&error))?;
+    let mut text = String::new();
+    // The first ones count from the beginning of each processor's memory.
+    file.take(1 << 18).read_to_string(&mut text).map_err(|error| errno(&error))?;
+    let addresses = text.lines().filter_map(|line| line.split(' ').next());
+    holds(addresses.into_iter().any(|address| u64::from_str_radix(address, 16).is_ok_and(|address| address > 1 << 48)))
 }
 
 /// What is written is what stands there.

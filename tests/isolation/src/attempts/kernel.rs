@@ -137,5 +137,8 @@ fn type_into() -> Result<(), Errno> {
     rustix::process::ioctl_tiocsctty(&terminal)?;
     let letter = b'x';
     let fd = std::os::fd::AsRawFd::as_raw_fd(&terminal);
-    call(libc::SYS_ioctl, [fd.into(), 0x5412, address(&raw const letter), 0, 0, 0]).map(drop)
+    let outcome = call(libc::SYS_ioctl, [fd.into(), 0x5412, address(&raw const letter), 0, 0, 0]);
+    // Its end would end who sits at the other side.
+    std::mem::forget(master);
+    outcome.map(drop)
 }

@@ -20,7 +20,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
     Attempt {
         name: "send IP packets of any kind",
         make: || socket(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP).map(drop),
-        held_by: &[IDENTITY],
+        held_by: &[IDENTITY, SECCOMP],
         alone: "",
     },
     Attempt {
@@ -28,11 +28,14 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         // A machine without the module has none; who may not call does not get to know.
         make: || reached(socket(libc::AF_VSOCK, libc::SOCK_STREAM, 0), &[Errno::AFNOSUPPORT]),
         held_by: &[SECCOMP],
-        alone: "the host takes a connection only with the key of its flows, which guest-init has",
+        alone: "the host takes its own ports only from a guest's port that takes a capability, and flows only with their key",
     },
     Attempt {
         name: "talk to the firewall",
-        make: || socket(libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_NETFILTER).map(drop),
+        make: || {
+            let outcome = socket(libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_NETFILTER);
+            reached(outcome, &[Errno::PROTONOSUPPORT])
+        },
         held_by: &[SECCOMP],
         alone: "to change anything takes a capability",
     },

@@ -201,8 +201,9 @@ fn loopback_up() {
     assert_eq!(outcome, 0, "{}", std::io::Error::last_os_error());
 }
 
-/// A process of root's outside the walls, which only waits.
+/// A process of root's outside the walls, which only waits. Its number is one that nobody has in a young namespace.
 fn victim() -> Pid {
+    fs::write("/proc/sys/kernel/ns_last_pid", "20000").unwrap();
     match namespaces::split(UnshareFlags::empty()).unwrap() {
         Split::Parent(pid) => pid,
         Split::Child(()) => loop {
