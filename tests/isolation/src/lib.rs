@@ -69,3 +69,22 @@ impl Attempt {
         Wall::ALL.into_iter().filter(|fallen| !self.is_held_by(&without(*fallen))).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the page says is what the suite holds the kernel to.
+    #[test]
+    fn the_page_has_the_table() {
+        let page = include_str!("../../../docs/isolation.md");
+        let walls = |walls: &[Wall]| walls.iter().map(|wall| format!("{wall:?}")).collect::<Vec<_>>();
+        for attempt in attempts::all() {
+            let held_by: Vec<_> = attempt.held_by.iter().map(|all| walls(all).join(" + ")).collect();
+            let last = walls(&attempt.last_walls()).join(", ");
+            let why = if last.is_empty() { String::new() } else { format!("{last}: {}", attempt.alone) };
+            let row = format!("| {} | {} | {why} |", attempt.name, held_by.join(", "));
+            assert!(page.contains(&row), "the page lacks the row\n{row}");
+        }
+    }
+}

@@ -29,6 +29,26 @@ const SCRATCH: [(&str, &std::ffi::CStr); 4] = [
     ("/opt", c"mode=0755"),
 ];
 
+/// What a process ends with that put up the Landlock wall, or could not.
+const STANDS: i32 = 30;
+const REFUSED: i32 = 31;
+
+/// How a kernel answers who asks for Landlock.
+#[derive(Clone, Copy)]
+pub(super) enum Kernel {
+    /// As it does.
+    AsItIs,
+    /// With this error.
+    Answers(Errno),
+}
+
+/// What became of the wall.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stood {
+    Up,
+    Refused,
+}
+
 /// The machine, and who is to be got at.
 pub(super) struct Scene {
     /// The agent's network.
@@ -99,15 +119,21 @@ impl Scene {
         lines.filter_map(|(ended, name)| Some((name.to_owned(), ended.parse().ok()?))).collect()
     }
 
-    /// Whether the Landlock wall says that it stands, where the kernel answers `error`.
-    pub(super) fn is_confined_without_landlock(&self, error: Errno) -> bool {
+    /// What the Landlock wall says of itself, where the kernel answers as `kernel` makes it.
+    pub(super) fn landlock(&self, kernel: Kernel) -> Stood {
         let first = standing::behind(&[], self.network.as_fd(), || {
-            filter::refuse_quietly(&[libc::SYS_landlock_create_ruleset], error).unwrap();
+            if let Kernel::Answers(error) = kernel {
+                filter::refuse_quietly(&[libc::SYS_landlock_create_ruleset], error).unwrap();
+            }
             let rules = files::open(&standing::rules()).unwrap();
-            std::process::exit(i32::from(files::restrict(&rules).is_ok()))
+            std::process::exit(if files::restrict(&rules).is_ok() { STANDS } else { REFUSED })
         });
         let (_, status) = rustix::process::waitpid(Some(first), WaitOptions::empty()).unwrap().unwrap();
-        status.exit_status() != Some(0)
+        match status.exit_status() {
+            Some(STANDS) => Stood::Up,
+            Some(REFUSED) => Stood::Refused,
+            other => panic!("the test itself ended with {other:?}"),
+        }
     }
 }
 

@@ -13,7 +13,11 @@ use wire::confinement::{Limits, PathAccess, PathRule, SeccompProfile};
 /// Where the agent's tree is bound; a directory that every machine has.
 pub(super) const TREE: &str = "/mnt";
 
-/// Divides the process: the child ends as `become_attacker` does, behind the walls; its id is returned.
+/// What the child ends with if a wall could not be put up, or there is no attacker.
+const UNCONFINED: i32 = 250;
+
+/// Divides the process: behind the walls, a child of the child does `become_attacker`, and both end as that does. Returns the
+/// id of the first.
 pub(super) fn behind(
     standing: &[Wall],
     network: BorrowedFd<'_>,
@@ -26,7 +30,7 @@ pub(super) fn behind(
         Split::Parent(pid) => pid,
         Split::Child(()) => {
             let outcome = first_process(&stands, network, become_attacker);
-            std::process::exit(outcome.map_or(1, |()| 0))
+            std::process::exit(outcome.unwrap_or(UNCONFINED))
         }
     }
 }
@@ -36,7 +40,7 @@ fn first_process(
     stands: &dyn Fn(Wall) -> bool,
     network: BorrowedFd<'_>,
     become_attacker: impl FnOnce() -> std::io::Error,
-) -> Result<(), ConfineError> {
+) -> Result<i32, ConfineError> {
     if stands(Wall::Namespaces) {
         namespaces::settle(network, "agent")?;
     }
@@ -46,13 +50,13 @@ fn first_process(
     let rules = files::open(&rules())?;
     match namespaces::split(rustix::thread::UnshareFlags::empty()).unwrap() {
         Split::Parent(pid) => {
-            rustix::process::waitpid(Some(pid), WaitOptions::empty()).unwrap();
-            Ok(())
+            let (_, status) = rustix::process::waitpid(Some(pid), WaitOptions::empty()).unwrap().unwrap();
+            Ok(status.exit_status().unwrap_or(UNCONFINED))
         }
         Split::Child(()) => {
             confine(stands, &rules)?;
             println!("{}", become_attacker());
-            std::process::exit(1)
+            std::process::exit(UNCONFINED)
         }
     }
 }
