@@ -93,9 +93,7 @@ impl Setting {
     pub fn apply(&self) -> Result<(), SettingError> {
         match std::fs::write(format!("/proc/sys/{}", self.name), self.value) {
             Ok(()) => Ok(()),
-            Err(error)
-                if self.presence == Presence::IfBuilt && error.kind() == io::ErrorKind::NotFound =>
-            {
+            Err(error) if self.presence == Presence::IfBuilt && error.kind() == io::ErrorKind::NotFound => {
                 Ok(())
             }
             Err(cause) => Err(SettingError { setting: self.name, cause }),

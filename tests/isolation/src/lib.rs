@@ -65,7 +65,8 @@ impl Attempt {
     /// Those of which none may fall.
     #[must_use]
     pub fn last_walls(&self) -> Vec<Wall> {
-        let without = |fallen: Wall| Wall::ALL.into_iter().filter(move |wall| *wall != fallen).collect::<Vec<_>>();
+        let without =
+            |fallen: Wall| Wall::ALL.into_iter().filter(move |wall| *wall != fallen).collect::<Vec<_>>();
         Wall::ALL.into_iter().filter(|fallen| !self.is_held_by(&without(*fallen))).collect()
     }
 }

@@ -2,7 +2,10 @@
 //! what happens with the suite's table. The walls are the ones that ship, put up one by one. Needs root; a user with sudo gets there
 //! by himself. Nothing is made or removed outside of memory, and the kernel's settings are put back.
 
-#![expect(unsafe_code, reason = "namespaces, sockets without a library and handles of files are raw system calls")]
+#![expect(
+    unsafe_code,
+    reason = "namespaces, sockets without a library and handles of files are raw system calls"
+)]
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test program without the test harness")]
 
 #[path = "walls/scene.rs"]
@@ -18,6 +21,7 @@ use std::process::{Command, ExitCode};
 
 use isolation::{Attempt, Wall, attempts};
 use rustix::io::Errno;
+use rustix::thread::CapabilitySet;
 
 use scene::{Kernel, Scene, Stood};
 
@@ -58,6 +62,13 @@ fn main() -> ExitCode {
         println!("test walls ... FAILED: needs root, and sudo cannot be had: {error}");
         return ExitCode::FAILURE;
     }
+    let own = rustix::thread::capabilities(None).unwrap().effective;
+    if !own.contains(CapabilitySet::SYS_RESOURCE | CapabilitySet::SYS_MODULE | CapabilitySet::SYS_RAWIO) {
+        println!(
+            "test walls ... FAILED: root has not every capability here: use cargo xtask lab --root -- PROGRAM"
+        );
+        return ExitCode::FAILURE;
+    }
     scene::alone(|| {
         let scene = Scene::set();
         let mut cases = cases();
@@ -91,7 +102,8 @@ fn report(name: &str, wrong: &str) -> u8 {
 
 fn cases() -> Vec<Case> {
     let case = |name: String, standing: Vec<Wall>| Case { name, standing, ended: BTreeMap::new() };
-    let mut cases = vec![case("no wall".to_owned(), Vec::new()), case("every wall".to_owned(), Wall::ALL.to_vec())];
+    let mut cases =
+        vec![case("no wall".to_owned(), Vec::new()), case("every wall".to_owned(), Wall::ALL.to_vec())];
     for one in Wall::ALL {
         let others = Wall::ALL.into_iter().filter(|wall| *wall != one).collect();
         cases.push(case(format!("without {one:?}"), others));

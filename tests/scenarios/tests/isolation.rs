@@ -49,7 +49,8 @@ fn an_agent_that_attacks_its_machine_harms_nobody_but_itself() {
     assert_eq!(String::from_utf8_lossy(&beside.stdout), "alive\n", "{beside:?}\n{outcome}");
     assert_eq!((outcome.code, outcome.leftovers.len()), (Some(7), 0), "{outcome}");
     let refused = |call: &str| {
-        let is = |record: &serde_json::Value| record["object"]["method"] == call && record["decision"] == "deny";
+        let is =
+            |record: &serde_json::Value| record["object"]["method"] == call && record["decision"] == "deny";
         outcome.audit.iter().any(is)
     };
     assert!(refused("socket"), "the call to the host is not on the record: {outcome}");

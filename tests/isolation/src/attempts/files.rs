@@ -40,24 +40,14 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         held_by: &[MOUNTS, LANDLOCK],
         alone: "",
     },
-    Attempt {
-        name: "leave the tree by chroot",
-        make: leave,
-        held_by: &[MOUNTS, LANDLOCK],
-        alone: "",
-    },
+    Attempt { name: "leave the tree by chroot", make: leave, held_by: &[MOUNTS, LANDLOCK], alone: "" },
     Attempt {
         name: "leave the tree by taking it away",
         make: take_away,
         held_by: &[LANDLOCK, HIDDEN, &[Wall::Mounts, Wall::Seccomp]],
         alone: "",
     },
-    Attempt {
-        name: "replace a program",
-        make: || append(TOOL),
-        held_by: &[IDENTITY, LANDLOCK],
-        alone: "",
-    },
+    Attempt { name: "replace a program", make: || append(TOOL), held_by: &[IDENTITY, LANDLOCK], alone: "" },
     Attempt {
         name: "execute what may only be written",
         make: execute_written,
@@ -94,12 +84,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         held_by: &[IDENTITY, LANDLOCK, SECCOMP],
         alone: "",
     },
-    Attempt {
-        name: "open a file by its handle",
-        make: by_handle,
-        held_by: &[IDENTITY, SECCOMP],
-        alone: "",
-    },
+    Attempt { name: "open a file by its handle", make: by_handle, held_by: &[IDENTITY, SECCOMP], alone: "" },
     Attempt {
         name: "read the kernel's addresses",
         make: addresses,
@@ -232,7 +217,11 @@ fn addresses() -> Result<(), Errno> {
     // The first ones count from the beginning of each processor's memory.
     file.take(1 << 18).read_to_string(&mut text).map_err(|error| errno(&error))?;
     let addresses = text.lines().filter_map(|line| line.split(' ').next());
-    holds(addresses.into_iter().any(|address| u64::from_str_radix(address, 16).is_ok_and(|address| address > 1 << 48)))
+    holds(
+        addresses
+            .into_iter()
+            .any(|address| u64::from_str_radix(address, 16).is_ok_and(|address| address > 1 << 48)),
+    )
 }
 
 /// What is written is what stands there.

@@ -6,13 +6,17 @@ use super::{IDENTITY, SECCOMP, SETTINGS, address, call, errno, reached};
 use crate::{Attempt, Wall};
 
 /// The kernel's default: an interface that asks for no capability, and gives none.
-const SURFACE: &str = "opens nothing by itself: the call is kept away because kernels were attacked through it";
+const SURFACE: &str =
+    "opens nothing by itself: the call is kept away because kernels were attacked through it";
 
 pub(super) const ATTEMPTS: &[Attempt] = &[
     Attempt {
         name: "load a module",
         make: || {
-            let outcome = call(libc::SYS_init_module, [address(&raw const NO_MODULE), 4, address(c"".as_ptr()), 0, 0, 0]);
+            let outcome = call(
+                libc::SYS_init_module,
+                [address(&raw const NO_MODULE), 4, address(c"".as_ptr()), 0, 0, 0],
+            );
             reached(outcome, &[Errno::NOEXEC])
         },
         held_by: &[IDENTITY, SECCOMP],
@@ -39,12 +43,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         held_by: &[SECCOMP, &[Wall::Identity, Wall::Settings]],
         alone: "",
     },
-    Attempt {
-        name: "set the clock",
-        make: set_clock,
-        held_by: &[IDENTITY, SECCOMP],
-        alone: "",
-    },
+    Attempt { name: "set the clock", make: set_clock, held_by: &[IDENTITY, SECCOMP], alone: "" },
     Attempt {
         name: "reach ports of the machine",
         make: || call(libc::SYS_ioperm, [0x80, 1, 1, 0, 0, 0]).map(drop),
@@ -131,7 +130,8 @@ fn type_into() -> Result<(), Errno> {
     rustix::pty::unlockpt(&master)?;
     let name = rustix::pty::ptsname(&master, Vec::new())?;
     let name = name.to_str().map_err(|_invalid| Errno::BADMSG)?;
-    let terminal = std::fs::File::options().read(true).write(true).open(name).map_err(|error| errno(&error))?;
+    let terminal =
+        std::fs::File::options().read(true).write(true).open(name).map_err(|error| errno(&error))?;
     // The test's own session may lead a process group.
     let _leads_already = rustix::process::setsid();
     rustix::process::ioctl_tiocsctty(&terminal)?;

@@ -62,7 +62,8 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
     Attempt {
         name: "read through another process's root",
         make: || {
-            read(&format!("/proc/{}/root{OUTSIDE}", victim())).and_then(|text| holds(text == SECRET.as_bytes()))
+            read(&format!("/proc/{}/root{OUTSIDE}", victim()))
+                .and_then(|text| holds(text == SECRET.as_bytes()))
         },
         held_by: &[IDENTITY, LANDLOCK, OWN_PROC],
         alone: "",
@@ -83,12 +84,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         held_by: &[NAMESPACES, IDENTITY],
         alone: "",
     },
-    Attempt {
-        name: "make a user namespace",
-        make: user_namespace,
-        held_by: &[SECCOMP, SETTINGS],
-        alone: "",
-    },
+    Attempt { name: "make a user namespace", make: user_namespace, held_by: &[SECCOMP, SETTINGS], alone: "" },
     Attempt {
         name: "make a network namespace",
         make: || call(libc::SYS_unshare, [libc::CLONE_NEWNET.into(), 0, 0, 0, 0, 0]).map(drop),
@@ -121,7 +117,10 @@ fn memory_call() -> Result<(), Errno> {
     let length = found.len();
     let here = libc::iovec { iov_base: found.as_mut_ptr().cast(), iov_len: length };
     let there = libc::iovec { iov_base: std::ptr::without_provenance_mut(at()), iov_len: length };
-    call(libc::SYS_process_vm_readv, [victim(), address(&raw const here), 1, address(&raw const there), 1, 0])?;
+    call(
+        libc::SYS_process_vm_readv,
+        [victim(), address(&raw const here), 1, address(&raw const there), 1, 0],
+    )?;
     secret(&found)
 }
 

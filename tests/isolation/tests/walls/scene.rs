@@ -22,12 +22,8 @@ use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 use super::standing::{self, TREE};
 
 /// Directories that are in memory, each with its mode; there is one of each in the tree too.
-const SCRATCH: [(&str, &std::ffi::CStr); 4] = [
-    ("/tmp", c"mode=1777"),
-    ("/var/tmp", c"mode=1777"),
-    ("/root", c"mode=0700"),
-    ("/opt", c"mode=0755"),
-];
+const SCRATCH: [(&str, &std::ffi::CStr); 4] =
+    [("/tmp", c"mode=1777"), ("/var/tmp", c"mode=1777"), ("/root", c"mode=0700"), ("/opt", c"mode=0755")];
 
 /// What a process ends with that put up the Landlock wall, or could not.
 const STANDS: i32 = 30;
@@ -193,9 +189,8 @@ fn handle(path: &str) -> Vec<u8> {
     let mut mount = 0_i32;
     let call = libc::SYS_name_to_handle_at;
     // SAFETY: the path ends with NUL, and the kernel writes at most `length` bytes behind the handle's head.
-    let outcome = unsafe {
-        libc::syscall(call, libc::AT_FDCWD, path.as_ptr(), &raw mut handle, &raw mut mount, 0)
-    };
+    let outcome =
+        unsafe { libc::syscall(call, libc::AT_FDCWD, path.as_ptr(), &raw mut handle, &raw mut mount, 0) };
     assert_eq!(outcome, 0, "{}", std::io::Error::last_os_error());
     let bytes = &handle.bytes[..usize::try_from(handle.length).unwrap()];
     [handle.kind.to_ne_bytes().as_slice(), bytes].concat()

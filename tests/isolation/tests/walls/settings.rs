@@ -50,7 +50,8 @@ impl Settings {
 impl Drop for Settings {
     fn drop(&mut self) {
         for one in &self.0 {
-            std::fs::write(path(one.setting.name), one.before.trim()).unwrap();
+            // What could not be changed has not changed.
+            let _refused = std::fs::write(path(one.setting.name), one.before.trim());
         }
     }
 }

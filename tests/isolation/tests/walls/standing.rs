@@ -24,7 +24,8 @@ pub(super) fn behind(
     become_attacker: impl FnOnce() -> std::io::Error,
 ) -> Pid {
     let stands = |wall| standing.contains(&wall);
-    let own = if stands(Wall::Namespaces) { namespaces::AGENT } else { rustix::thread::UnshareFlags::empty() };
+    let own =
+        if stands(Wall::Namespaces) { namespaces::AGENT } else { rustix::thread::UnshareFlags::empty() };
     // Without a tree of its own it still is not to mount anything into the test's.
     match namespaces::split(own | view::NAMESPACE).unwrap() {
         Split::Parent(pid) => pid,
@@ -65,8 +66,7 @@ fn confine(stands: &dyn Fn(Wall) -> bool, rules: &files::Rules) -> Result<(), Co
     rustix::process::setsid().unwrap();
     std::env::set_current_dir("/tmp").unwrap();
     if stands(Wall::Limits) {
-        let limits =
-            Limits { processes: stage::PROCESSES, open_files: stage::FILES, ..Limits::default() };
+        let limits = Limits { processes: stage::PROCESSES, open_files: stage::FILES, ..Limits::default() };
         limits::apply(&limits)?;
     }
     if stands(Wall::Identity) {
