@@ -23,25 +23,18 @@
 //! signals, and its end takes every process of the agent with it. This module must never know what the
 //! command is, nor choose what is granted.
 
-mod calls;
-mod files;
-mod identity;
-mod limits;
 mod program;
-#[cfg(test)]
-mod tests;
-mod view;
 
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 
-use rustix::io::Errno;
-use rustix::thread::{LinkNameSpaceType, UnshareFlags};
+use jail_layers::view::{self, Anonymous};
+use jail_layers::{calls, files, identity, limits, namespaces};
+use rustix::thread::UnshareFlags;
 use wire::confinement::{Confinement, SeccompProfile};
 
-use self::view::Anonymous;
-use crate::namespaces;
-pub use crate::namespaces::Split;
+pub use jail_layers::ConfineError;
+pub use jail_layers::namespaces::Split;
 
 pub use program::{NotExecuted, Program};
 
@@ -56,55 +49,6 @@ pub struct Plan<'a> {
     pub hostname: &'a str,
     /// The network namespace that was prepared for it.
     pub network: BorrowedFd<'a>,
-}
-
-/// Why the agent could not be confined.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfineError {
-    /// The process could not be divided into new namespaces.
-    #[error("cannot start a process in new namespaces")]
-    Namespaces(#[source] Errno),
-    /// The prepared network could not be entered.
-    #[error("cannot enter the agent's network")]
-    Network(#[source] Errno),
-    /// The host name was refused.
-    #[error("cannot set the host name")]
-    Hostname(#[source] Errno),
-    /// A part of the agent's file tree could not be built.
-    #[error("cannot {action} {path}")]
-    View {
-        /// What was tried.
-        action: &'static str,
-        /// On what.
-        path: String,
-        /// Why it failed.
-        #[source]
-        cause: Errno,
-    },
-    /// The kernel cannot keep files without a name from being executed.
-    #[error("cannot forbid to execute anonymous files")]
-    Anonymous(#[source] std::io::Error),
-    /// A resource limit was refused.
-    #[error("cannot set the limit on {0}")]
-    Limit(&'static str, #[source] Errno),
-    /// The user could not be changed or the capabilities not be given up.
-    #[error("cannot give up privileges: {0}")]
-    Identity(&'static str, #[source] Errno),
-    /// The kernel's Landlock cannot enforce the rules.
-    #[error("cannot restrict files with Landlock")]
-    Landlock(#[source] landlock::RulesetError),
-    /// A path of a rule could not be opened.
-    #[error("cannot open {path} for its rule")]
-    Rule {
-        /// The rule's path.
-        path: String,
-        /// Why it failed.
-        #[source]
-        cause: Errno,
-    },
-    /// The system call filter could not be installed.
-    #[error("cannot install the seccomp filter")]
-    Seccomp(#[from] crate::filter::FilterError),
 }
 
 /// The first process of the new namespaces, still seeing guest-init's files.
@@ -148,12 +92,7 @@ impl<'a> Plan<'a> {
     /// # Errors
     /// The kernel refused.
     pub fn split(self) -> Result<Split<Inside<'a>>, ConfineError> {
-        let flags = UnshareFlags::NEWPID
-            | UnshareFlags::NEWNS
-            | UnshareFlags::NEWIPC
-            | UnshareFlags::NEWUTS
-            | UnshareFlags::NEWCGROUP;
-        match namespaces::split(flags).map_err(ConfineError::Namespaces)? {
+        match namespaces::split(namespaces::AGENT | view::NAMESPACE).map_err(ConfineError::Namespaces)? {
             Split::Parent(pid) => Ok(Split::Parent(pid)),
             Split::Child(()) => Ok(Split::Child(Inside(self))),
         }
@@ -168,9 +107,7 @@ impl<'a> Inside<'a> {
     /// The step that failed.
     pub fn build_view(self) -> Result<Viewed<'a>, ConfineError> {
         let Plan { confinement, root, hostname, network } = self.0;
-        rustix::thread::move_into_link_name_space(network, Some(LinkNameSpaceType::Network))
-            .map_err(ConfineError::Network)?;
-        rustix::system::sethostname(hostname.as_bytes()).map_err(ConfineError::Hostname)?;
+        namespaces::settle(network, hostname)?;
         view::build(root, Anonymous::for_agent(confinement))?;
         Ok(Viewed { confinement, files: files::open(&confinement.filesystem)? })
     }

@@ -111,7 +111,7 @@ pub enum JailError {
     Landlock(#[source] landlock::RulesetError),
     /// The seccomp filter could not be built or installed.
     #[error("cannot install the seccomp filter")]
-    Seccomp(#[from] crate::filter::FilterError),
+    Seccomp(#[from] jail_layers::filter::FilterError),
 }
 
 /// Jails the calling process. It must have one thread; threads that it starts later are in the jail too.

@@ -5,9 +5,7 @@
 //! This crate decides nothing: what is granted comes in as data, and every step that fails is an error,
 //! never a weaker jail that goes unreported.
 
-mod capabilities;
-mod filter;
-mod namespaces;
-
 pub mod guest;
 pub mod host;
+
+pub use jail_layers::settings;

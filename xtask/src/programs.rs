@@ -14,7 +14,7 @@ use crate::report::{Log, Report, Step, Taken, count_tests};
 use crate::workspace::{Workspace, cargo};
 
 /// The packages whose tests boot machines, or need root and what the guest's kernel has.
-const ON_KVM: [&str; 3] = ["scenarios", "vmm", "guest-init"];
+const ON_KVM: [&str; 4] = ["scenarios", "isolation", "vmm", "guest-init"];
 /// How long one test program may take.
 const LIMIT: Duration = Duration::from_secs(15 * 60);
 /// Memory of the lab: its own files, the test and a few microVMs.

@@ -4,7 +4,7 @@ use std::ffi::{CStr, CString};
 
 use rustix::io::Errno;
 
-use crate::namespaces;
+use jail_layers::namespaces;
 
 /// A command with its environment: no string holds a NUL.
 #[derive(Clone)]

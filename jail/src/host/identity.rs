@@ -4,7 +4,7 @@ use rustix::thread::{Gid, Uid};
 use wire::spawn::JailUser;
 
 use super::{JailError, User};
-use crate::capabilities;
+use jail_layers::capabilities;
 
 pub(super) fn change(user: Option<JailUser>) -> Result<User, JailError> {
     // The bounding set goes first: emptying it takes a capability that the change of user takes away.

@@ -7,7 +7,7 @@
 use rustix::io::Errno;
 
 use super::Profile;
-use crate::filter::{AllowList, Argument, Call, FilterError, Otherwise, refuse_quietly};
+use jail_layers::filter::{AllowList, Argument, Call, FilterError, Otherwise, refuse_quietly};
 
 /// A kind of thread, by what it does once it is filtered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use rustix::process::{getegid, geteuid};
 use rustix::thread::UnshareFlags;
 
 use super::{Isolation, JailError, Profile};
-use crate::{capabilities, namespaces};
+use jail_layers::{capabilities, namespaces};
 
 pub(super) fn enter(profile: Profile) -> Result<Isolation, JailError> {
     let flags = needed(profile);

@@ -8,7 +8,10 @@ use rustix::thread::{CapabilitySet, CapabilitySets};
 const LAST_BIT: u32 = 63;
 
 /// Empties the bounding set. Needs `CAP_SETPCAP`, so it comes before [`drop_all`].
-pub(crate) fn empty_bounding_set() -> Result<(), Errno> {
+///
+/// # Errors
+/// The kernel refused.
+pub fn empty_bounding_set() -> Result<(), Errno> {
     for bit in 0..=LAST_BIT {
         match rustix::thread::remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(1 << bit)) {
             Ok(()) => {}
@@ -21,7 +24,10 @@ pub(crate) fn empty_bounding_set() -> Result<(), Errno> {
 }
 
 /// Empties the ambient, inheritable, permitted and effective sets of the calling thread.
-pub(crate) fn drop_all() -> Result<(), Errno> {
+///
+/// # Errors
+/// The kernel refused.
+pub fn drop_all() -> Result<(), Errno> {
     rustix::thread::clear_ambient_capability_set()?;
     let none = CapabilitySet::empty();
     let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
@@ -29,11 +35,17 @@ pub(crate) fn drop_all() -> Result<(), Errno> {
 }
 
 /// Whether the calling thread may make namespaces without a user namespace of its own.
-pub(crate) fn may_administer() -> Result<bool, Errno> {
+///
+/// # Errors
+/// The kernel refused.
+pub fn may_administer() -> Result<bool, Errno> {
     Ok(rustix::thread::capabilities(None)?.effective.contains(CapabilitySet::SYS_ADMIN))
 }
 
 /// Whether the calling thread may empty its bounding set.
-pub(crate) fn may_shrink() -> Result<bool, Errno> {
+///
+/// # Errors
+/// The kernel refused.
+pub fn may_shrink() -> Result<bool, Errno> {
     Ok(rustix::thread::capabilities(None)?.effective.contains(CapabilitySet::SETPCAP))
 }

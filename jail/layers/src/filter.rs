@@ -10,7 +10,7 @@ use seccompiler::{
 };
 
 /// A system call's number.
-pub(crate) type Call = libc::c_long;
+pub type Call = libc::c_long;
 
 /// Where a seccomp program finds the call's number (`struct seccomp_data`).
 const NUMBER_OFFSET: u32 = 0;
@@ -34,7 +34,7 @@ pub enum FilterError {
 
 /// What a call meets that is not allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Otherwise {
+pub enum Otherwise {
     /// The process ends, and the kernel logs it: for our own processes, where it is a bug or an attack.
     KillProcess,
     /// The call fails: for the agent's programs, which try things and fall back.
@@ -52,7 +52,7 @@ enum Logged {
 
 /// A condition on one argument.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Argument {
+pub struct Argument {
     index: u8,
     test: Test,
 }
@@ -68,23 +68,26 @@ enum Test {
 
 /// Calls that are allowed, each always or under any one of several sets of conditions.
 #[derive(Debug, Default)]
-pub(crate) struct AllowList {
+pub struct AllowList {
     rules: BTreeMap<Call, Vec<SeccompRule>>,
 }
 
 impl Argument {
     /// The 32-bit argument `index` equals `value`.
-    pub(crate) fn is(index: u8, value: u32) -> Self {
+    #[must_use]
+    pub fn is(index: u8, value: u32) -> Self {
         Self { index, test: Test::Is(value) }
     }
 
     /// The 32-bit argument `index` differs from `value`.
-    pub(crate) fn is_not(index: u8, value: u32) -> Self {
+    #[must_use]
+    pub fn is_not(index: u8, value: u32) -> Self {
         Self { index, test: Test::IsNot(value) }
     }
 
     /// Of the bits `mask`, the 64-bit argument `index` has exactly `value`.
-    pub(crate) fn masked(index: u8, mask: u64, value: u64) -> Self {
+    #[must_use]
+    pub fn masked(index: u8, mask: u64, value: u64) -> Self {
         Self { index, test: Test::Masked { mask, value } }
     }
 
@@ -100,7 +103,8 @@ impl Argument {
 
 impl AllowList {
     /// Allows `calls` with any arguments.
-    pub(crate) fn always(mut self, calls: &[Call]) -> Self {
+    #[must_use]
+    pub fn always(mut self, calls: &[Call]) -> Self {
         for call in calls {
             self.rules.insert(*call, Vec::new());
         }
@@ -108,7 +112,10 @@ impl AllowList {
     }
 
     /// Allows `call` when all of `arguments` hold. Said several times of one call, any one suffices.
-    pub(crate) fn when(mut self, call: Call, arguments: &[Argument]) -> Result<Self, FilterError> {
+    ///
+    /// # Errors
+    /// The conditions do not make a rule: a bug in the list.
+    pub fn when(mut self, call: Call, arguments: &[Argument]) -> Result<Self, FilterError> {
         let conditions =
             arguments.iter().map(|argument| argument.condition()).collect::<Result<Vec<_>, _>>()?;
         let rule = SeccompRule::new(conditions).map_err(FilterError::Malformed)?;
@@ -122,7 +129,8 @@ impl AllowList {
     }
 
     /// Takes calls off the list.
-    pub(crate) fn without(mut self, calls: &[Call]) -> Self {
+    #[must_use]
+    pub fn without(mut self, calls: &[Call]) -> Self {
         self.rules.retain(|call, _| !calls.contains(call));
         self
     }
@@ -135,7 +143,10 @@ impl AllowList {
 
     /// Binds the calling thread, and the threads and processes that it starts later, to this list. A call
     /// of another architecture's ABI always ends the process.
-    pub(crate) fn install(self, otherwise: Otherwise) -> Result<(), FilterError> {
+    ///
+    /// # Errors
+    /// The list does not make a filter, or the kernel refused it.
+    pub fn install(self, otherwise: Otherwise) -> Result<(), FilterError> {
         let (mismatch, logged) = match otherwise {
             Otherwise::KillProcess => (SeccompAction::KillProcess, Logged::Kills),
             Otherwise::Refuse(error) => (refuse(error), Logged::Refusals),
@@ -146,13 +157,19 @@ impl AllowList {
 
 /// Makes `calls` fail with `error` although a list allows them: for calls that libraries try and can do
 /// without. The kernel takes the strictest verdict of all installed filters.
-pub(crate) fn refuse_quietly(calls: &[Call], error: Errno) -> Result<(), FilterError> {
+///
+/// # Errors
+/// The kernel refused the filter.
+pub fn refuse_quietly(calls: &[Call], error: Errno) -> Result<(), FilterError> {
     let rules = calls.iter().map(|call| (*call, Vec::new())).collect();
     install(rules, (SeccompAction::Allow, refuse(error)), Logged::Kills)
 }
 
 /// Ends a process that calls through the x32 ABI: its numbers would otherwise be judged as unknown calls only.
-pub(crate) fn kill_x32() -> Result<(), FilterError> {
+///
+/// # Errors
+/// The kernel refused the filter.
+pub fn kill_x32() -> Result<(), FilterError> {
     let program = [
         statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, NUMBER_OFFSET),
         seccompiler::sock_filter {

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use wire::confinement::SeccompProfile;
 
 use self::lists::{EVENTS, FILES, MEMORY, MESSAGES, PROCESSES, SOCKETS, TIME};
-use super::ConfineError;
+use crate::ConfineError;
 use crate::filter::{AllowList, Argument, FilterError, Otherwise, kill_x32, refuse_quietly};
 
 /// Flags of `clone` that ask for a namespace.
@@ -26,11 +26,17 @@ const NEW_NAMESPACES: i32 = libc::CLONE_NEWCGROUP
     | libc::CLONE_NEWUSER
     | libc::CLONE_NEWUTS;
 
+/// Bits of a socket's type that are its kind; the others are flags.
+const SOCKET_KIND: u64 = 0xf;
+
 /// Type bits of a file's mode.
 const FILE_TYPE: u64 = 0o170_000;
 
 /// Binds the calling process to the profile's list.
-pub(super) fn install(profile: SeccompProfile) -> Result<(), ConfineError> {
+///
+/// # Errors
+/// The kernel refused it.
+pub fn install(profile: SeccompProfile) -> Result<(), ConfineError> {
     kill_x32()?;
     // `clone3` hides its flags behind a pointer; told that it does not exist, glibc falls back to `clone`.
     refuse_quietly(&[libc::SYS_clone3], Errno::NOSYS)?;
@@ -68,16 +74,28 @@ fn agent() -> Result<AllowList, FilterError> {
 }
 
 /// Local, IPv4 and IPv6 sockets, and route questions; no packets, no vsock, no crypto, no exotic family.
-fn with_sockets(mut list: AllowList) -> Result<AllowList, FilterError> {
-    for family in [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6] {
-        list = list.when(libc::SYS_socket, &[Argument::is(0, family.unsigned_abs())])?;
-    }
+fn with_sockets(list: AllowList) -> Result<AllowList, FilterError> {
+    let list = with_common_sockets(list)?;
     let routes = [
         Argument::is(0, libc::AF_NETLINK.unsigned_abs()),
         Argument::is(2, libc::NETLINK_ROUTE.unsigned_abs()),
     ];
     list.when(libc::SYS_socket, &routes)?
         .when(libc::SYS_socketpair, &[Argument::is(0, libc::AF_UNIX.unsigned_abs())])
+}
+
+/// Local sockets, and those of TCP and UDP (and of echo requests, which are datagrams too): an IP packet of any other kind
+/// takes a raw one.
+fn with_common_sockets(mut list: AllowList) -> Result<AllowList, FilterError> {
+    list = list.when(libc::SYS_socket, &[Argument::is(0, libc::AF_UNIX.unsigned_abs())])?;
+    for family in [libc::AF_INET, libc::AF_INET6] {
+        for kind in [libc::SOCK_STREAM, libc::SOCK_DGRAM] {
+            let of = Argument::is(0, family.unsigned_abs());
+            let kind = Argument::masked(1, SOCKET_KIND, kind.unsigned_abs().into());
+            list = list.when(libc::SYS_socket, &[of, kind])?;
+        }
+    }
+    Ok(list)
 }
 
 /// `mknod` for pipes, sockets and plain files; a device node it is not.

@@ -3,10 +3,14 @@
 use rustix::io::Errno;
 use rustix::thread::{Gid, Uid};
 
-use super::ConfineError;
+use crate::ConfineError;
 use crate::capabilities;
 
-pub(super) fn lower(uid: u32, gid: u32) -> Result<(), ConfineError> {
+/// Makes the calling process that user's, with no group but `gid`, no capability and no way to one.
+///
+/// # Errors
+/// A privilege could not be given up.
+pub fn lower(uid: u32, gid: u32) -> Result<(), ConfineError> {
     let failed = |what| move |error: Errno| ConfineError::Identity(what, error);
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
     // The bounding set first, then groups, then the user: each step takes what the next takes away.

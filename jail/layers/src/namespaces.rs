@@ -5,9 +5,20 @@
     reason = "unshare and fork have preconditions that only a caller can uphold, and a filter is given by pointer"
 )]
 
+use std::os::fd::BorrowedFd;
+
 use rustix::io::Errno;
 use rustix::process::Pid;
-use rustix::thread::UnshareFlags;
+use rustix::thread::{LinkNameSpaceType, UnshareFlags};
+
+use crate::ConfineError;
+
+/// What the agent gets of its own but its mounts, which are [`crate::view`]'s, and its network, which is prepared
+/// for it.
+pub const AGENT: UnshareFlags = UnshareFlags::NEWPID
+    .union(UnshareFlags::NEWIPC)
+    .union(UnshareFlags::NEWUTS)
+    .union(UnshareFlags::NEWCGROUP);
 
 /// What a divided process is from here on.
 #[derive(Debug)]
@@ -19,7 +30,10 @@ pub enum Split<T> {
 }
 
 /// Moves the calling thread into new namespaces.
-pub(crate) fn unshare(flags: UnshareFlags) -> Result<(), Errno> {
+///
+/// # Errors
+/// The kernel refused.
+pub fn unshare(flags: UnshareFlags) -> Result<(), Errno> {
     debug_assert!(!flags.contains(UnshareFlags::FILES), "namespaces only: the descriptor table stays shared");
     // SAFETY: the only flag that can break I/O safety is `FILES`, which no caller passes: namespaces
     // change what names mean, never what an open descriptor refers to.
@@ -31,7 +45,10 @@ pub(crate) fn unshare(flags: UnshareFlags) -> Result<(), Errno> {
 /// The caller's process has one thread: then the child's copy of memory holds no lock that nobody is left
 /// to open. (Where a test calls this with more threads, the child does nothing that takes a lock but
 /// allocate, and glibc makes that safe.)
-pub(crate) fn split(flags: UnshareFlags) -> Result<Split<()>, Errno> {
+///
+/// # Errors
+/// The kernel refused.
+pub fn split(flags: UnshareFlags) -> Result<Split<()>, Errno> {
     let unused = std::ptr::null_mut::<libc::c_void>();
     let flags = u64::from(flags.bits()) | u64::from(libc::SIGCHLD.unsigned_abs());
     // SAFETY: without a new stack and without CLONE_VM this is fork(2): both processes go on from here,
@@ -44,8 +61,21 @@ pub(crate) fn split(flags: UnshareFlags) -> Result<Split<()>, Errno> {
     }
 }
 
+/// Enters the network that was prepared for the agent, and names what it sees as its host.
+///
+/// # Errors
+/// The kernel refused.
+pub fn settle(network: BorrowedFd<'_>, hostname: &str) -> Result<(), ConfineError> {
+    rustix::thread::move_into_link_name_space(network, Some(LinkNameSpaceType::Network))
+        .map_err(ConfineError::Network)?;
+    rustix::system::sethostname(hostname.as_bytes()).map_err(ConfineError::Hostname)
+}
+
 /// Marks every descriptor above standard error to be closed by the next `execve`.
-pub(crate) fn close_on_exec_above_stderr() -> Result<(), Errno> {
+///
+/// # Errors
+/// The kernel refused.
+pub fn close_on_exec_above_stderr() -> Result<(), Errno> {
     // SAFETY: only flags of descriptors change, and none is closed by this call.
     let outcome = unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
     if outcome == 0 { Ok(()) } else { Err(last_error()) }
@@ -53,7 +83,8 @@ pub(crate) fn close_on_exec_above_stderr() -> Result<(), Errno> {
 
 /// Executes `program` in place of the calling process; returns only the reason why not. Every vector is
 /// null-terminated here, from owned strings that outlive the call.
-pub(crate) fn execute(
+#[must_use]
+pub fn execute(
     program: &std::ffi::CStr,
     arguments: &[std::ffi::CString],
     env: &[std::ffi::CString],

@@ -4,12 +4,16 @@
 use rustix::process::{Resource, Rlimit};
 use wire::confinement::Limits;
 
-use super::ConfineError;
+use crate::ConfineError;
 
 /// Seconds between the signal that tells a process its time is up and the one that ends it.
 const LAST_WORDS: u64 = 5;
 
-pub(super) fn apply(limits: &Limits) -> Result<(), ConfineError> {
+/// Bounds the calling process and what it starts.
+///
+/// # Errors
+/// A limit was refused.
+pub fn apply(limits: &Limits) -> Result<(), ConfineError> {
     set("processes", Resource::Nproc, limits.processes)?;
     set("open files", Resource::Nofile, limits.open_files)?;
     if let Some(size) = limits.file_size {

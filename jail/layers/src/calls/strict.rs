@@ -77,10 +77,8 @@ pub(super) fn narrow(agent: AllowList) -> Result<AllowList, FilterError> {
     for protection in [write, execute] {
         list = list.when(libc::SYS_mmap, &[Argument::masked(2, protection, 0)])?;
     }
-    for family in [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6] {
-        list = list.when(libc::SYS_socket, &[Argument::is(0, family.unsigned_abs())])?;
-    }
-    list.when(libc::SYS_mprotect, &[Argument::masked(2, execute, 0)])?
+    super::with_common_sockets(list)?
+        .when(libc::SYS_mprotect, &[Argument::masked(2, execute, 0)])?
         .when(libc::SYS_prctl, &[Argument::is_not(0, libc::PR_SET_SECCOMP.unsigned_abs())])
 }
 

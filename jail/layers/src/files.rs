@@ -12,17 +12,20 @@ use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 use wire::confinement::{PathAccess, PathRule};
 
-use super::ConfineError;
+use crate::ConfineError;
 
 /// Linux 6.12, the guest's kernel: files, truncation, device ioctls, abstract sockets and signals.
 const REQUIRED: ABI = ABI::V6;
 
 /// Rules whose paths are open.
 #[derive(Debug)]
-pub(super) struct Rules(Vec<(OwnedFd, BitFlags<AccessFs>)>);
+pub struct Rules(Vec<(OwnedFd, BitFlags<AccessFs>)>);
 
 /// Opens the path of each rule. One that does not exist grants nothing.
-pub(super) fn open(rules: &[PathRule]) -> Result<Rules, ConfineError> {
+///
+/// # Errors
+/// A path could not be opened.
+pub fn open(rules: &[PathRule]) -> Result<Rules, ConfineError> {
     let mut opened = Vec::with_capacity(rules.len());
     for rule in rules {
         let failed = |cause| ConfineError::Rule { path: rule.path.clone(), cause };
@@ -41,7 +44,10 @@ pub(super) fn open(rules: &[PathRule]) -> Result<Rules, ConfineError> {
 }
 
 /// Puts the rules in force for the calling thread and everything it starts.
-pub(super) fn restrict(rules: &Rules) -> Result<(), ConfineError> {
+///
+/// # Errors
+/// The kernel cannot enforce all of them.
+pub fn restrict(rules: &Rules) -> Result<(), ConfineError> {
     let mut ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
         .handle_access(AccessFs::from_all(REQUIRED))

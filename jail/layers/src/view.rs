@@ -6,10 +6,13 @@ use std::path::Path;
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags};
-
+use rustix::thread::UnshareFlags;
 use wire::confinement::Confinement;
 
-use super::ConfineError;
+use crate::ConfineError;
+
+/// The mounts of the agent's own, in which its view is built.
+pub const NAMESPACE: UnshareFlags = UnshareFlags::NEWNS;
 
 const PLAIN: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV).union(MountFlags::NOEXEC);
 
@@ -69,7 +72,7 @@ const MEMFD_NOEXEC: &str = "/proc/sys/vm/memfd_noexec";
 
 /// What may be done with files that have no name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Anonymous {
+pub enum Anonymous {
     /// Execute them.
     Executable,
     /// Anything else: where only named programs may be executed, one without a name may not.
@@ -77,12 +80,19 @@ pub(super) enum Anonymous {
 }
 
 impl Anonymous {
-    pub(super) fn for_agent(confinement: &Confinement) -> Self {
+    /// What `confinement` grants.
+    #[must_use]
+    pub fn for_agent(confinement: &Confinement) -> Self {
         if confinement.executables.is_some() { Self::Data } else { Self::Executable }
     }
 }
 
-pub(super) fn build(root: &Path, anonymous: Anonymous) -> Result<(), ConfineError> {
+/// Makes `root` the calling process's tree, in the mount namespace that it was put into ([`NAMESPACE`]): a minimal
+/// `/dev`, a `/proc` of the processes of its PID namespace, a read-only `/sys`.
+///
+/// # Errors
+/// The step that failed.
+pub fn build(root: &Path, anonymous: Anonymous) -> Result<(), ConfineError> {
     become_root(root)?;
     mount_proc()?;
     if anonymous == Anonymous::Data {
