@@ -11,6 +11,7 @@
 pub mod audit;
 pub mod confinement;
 pub mod control;
+pub mod copy;
 pub mod credential;
 pub mod flow;
 pub mod frame;
@@ -31,4 +32,4 @@ pub mod vsock;
 
 /// Version of every encoding in this crate but [`operator`], which has its own. Both ends of a channel come from one build; the number is
 /// checked in the first message so that a mixed installation fails with a reason.
-pub const VERSION: u32 = 8;
+pub const VERSION: u32 = 9;
