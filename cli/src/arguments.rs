@@ -64,6 +64,11 @@ pub(crate) enum Vm {
     Exec(Exec),
     /// Open a shell in a running sandbox, in this terminal.
     Shell(Shell),
+    /// Copy files and trees between a running sandbox and the host.
+    ///
+    /// One side is SANDBOX:PATH, the other a path or '-', a tar archive on standard input or output. The sandbox's end reads and
+    /// writes what the agent may. A local path with a colon in it begins with './' or '/'.
+    Cp(Cp),
     /// Let a sandbox stand still: it executes nothing and keeps its memory, until it is resumed.
     ///
     /// Its time (resources.timeout) goes on, and those that it is connected to may lose patience.
@@ -109,6 +114,54 @@ pub(crate) struct Shell {
     pub(crate) sandbox: String,
     #[command(flatten)]
     pub(crate) place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Cp {
+    /// What is copied; of a directory whose path ends in '/.', what is in it.
+    #[arg(value_name = "SOURCE", value_parser = CopyEnd::parse)]
+    pub(crate) from: CopyEnd,
+    /// Where to: into this directory, or as this path if there is none.
+    #[arg(value_name = "DESTINATION", value_parser = CopyEnd::parse)]
+    pub(crate) to: CopyEnd,
+    /// Most files, directories and links that the sandbox may send.
+    #[arg(long, value_name = "COUNT", default_value_t = 1_000_000)]
+    pub(crate) max_entries: u64,
+    /// Most bytes of files that the sandbox may send.
+    #[arg(long, value_name = "BYTES", default_value_t = 64 << 30)]
+    pub(crate) max_bytes: u64,
+}
+
+/// One side of a copy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum CopyEnd {
+    /// In a sandbox.
+    Guest {
+        /// Which.
+        sandbox: String,
+        /// Where in it.
+        path: String,
+    },
+    /// On the host.
+    Host(String),
+    /// An archive.
+    Archive,
+}
+
+impl CopyEnd {
+    /// A colon before any slash ends the sandbox's name.
+    fn parse(text: &str) -> Result<Self, String> {
+        let named = text.split_once(':').filter(|(sandbox, _path)| !sandbox.contains('/'));
+        match named {
+            None if text == "-" => Ok(Self::Archive),
+            None if text.is_empty() => Err("write a path".to_owned()),
+            None => Ok(Self::Host(text.to_owned())),
+            Some((sandbox, path)) if sandbox.is_empty() || path.is_empty() => {
+                Err("write SANDBOX:PATH".to_owned())
+            }
+            Some((sandbox, path)) => Ok(Self::Guest { sandbox: sandbox.to_owned(), path: path.to_owned() }),
+        }
+    }
 }
 
 /// Where a command runs.

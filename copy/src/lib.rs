@@ -15,6 +15,7 @@ mod place;
 mod unpack;
 
 use std::fmt;
+use std::io::Write;
 use std::ops::AddAssign;
 
 pub use pack::{LeftOut, pack};
@@ -22,6 +23,7 @@ pub use place::{Links, Place, PlaceError, Source, Typed};
 pub use unpack::{Limits, UnpackError, Unpacker};
 
 use wire::copy::{Item, Name};
+use wire::frame::{self, FrameError};
 
 /// Where items go.
 pub trait Sink {
@@ -34,6 +36,10 @@ pub trait Sink {
     /// It could not be taken; nothing more will be.
     fn put(&mut self, item: Item) -> Result<(), Self::Error>;
 }
+
+/// Writes items as frames.
+#[derive(Debug)]
+pub struct Framed<W>(pub W);
 
 /// How much was copied.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,6 +54,14 @@ pub struct Amount {
     pub bytes: u64,
 }
 
+impl<W: Write> Sink for Framed<W> {
+    type Error = FrameError;
+
+    fn put(&mut self, item: Item) -> Result<(), FrameError> {
+        Ok(self.0.write_all(&frame::encode(&item)?)?)
+    }
+}
+
 impl Amount {
     /// Of one item.
     #[must_use]
@@ -57,7 +71,9 @@ impl Amount {
             Item::File { .. } => Self { files: 1, ..none },
             Item::Directory { .. } => Self { directories: 1, ..none },
             Item::Link { .. } => Self { links: 1, ..none },
-            Item::Data { bytes, .. } => Self { bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX), ..none },
+            Item::Data { bytes, .. } => {
+                Self { bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX), ..none }
+            }
             Item::Leave | Item::Void | Item::End => none,
         }
     }
@@ -80,7 +96,8 @@ impl AddAssign for Amount {
 
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let counted = |count: u64, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
+        let counted =
+            |count: u64, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
         let files = counted(self.files, "file", "files");
         let directories = counted(self.directories, "directory", "directories");
         let links = counted(self.links, "link", "links");

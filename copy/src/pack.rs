@@ -144,7 +144,12 @@ impl<S: Sink> Packer<'_, S> {
     }
 
     /// Whether there may be more.
-    fn part(&mut self, file: BorrowedFd<'_>, name: &Name, (mut at, end): (u64, u64)) -> Result<bool, S::Error> {
+    fn part(
+        &mut self,
+        file: BorrowedFd<'_>,
+        name: &Name,
+        (mut at, end): (u64, u64),
+    ) -> Result<bool, S::Error> {
         while at < end {
             let wanted = usize::try_from(end - at).unwrap_or(MAX_DATA).min(MAX_DATA);
             let mut bytes = vec![0; wanted];

@@ -92,13 +92,14 @@ impl<'a> Typed<'a> {
     /// Its last part is too long, or holds a NUL.
     pub fn parse(path: &'a str) -> Result<Self, PlaceError> {
         let trimmed = path.trim_end_matches('/');
-        let (parent, last) = trimmed.rsplit_once('/').map_or((".", trimmed), |(parent, last)| {
-            (if parent.is_empty() { "/" } else { parent }, last)
-        });
+        let (parent, last) = trimmed
+            .rsplit_once('/')
+            .map_or((".", trimmed), |(parent, last)| (if parent.is_empty() { "/" } else { parent }, last));
         if trimmed.is_empty() || last == "." || last == ".." {
             return Ok(Self::Contents(if path.is_empty() { "." } else { path }));
         }
-        let name = Name::try_from(last.as_bytes().to_vec()).map_err(|_not_one| PlaceError::Name(last.to_owned()))?;
+        let name =
+            Name::try_from(last.as_bytes().to_vec()).map_err(|_not_one| PlaceError::Name(last.to_owned()))?;
         Ok(Self::Entry { parent, name })
     }
 

@@ -204,9 +204,8 @@ impl Unpacker {
         }
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::RUSR | Mode::WUSR;
-        let file = self.replacing(name, || {
-            rustix::fs::openat2(self.here(), name.as_bytes(), flags, mode, beneath())
-        })?;
+        let file = self
+            .replacing(name, || rustix::fs::openat2(self.here(), name.as_bytes(), flags, mode, beneath()))?;
         self.file = Some(Incoming { name: name.clone(), file, attributes, size, at: 0 });
         Ok(())
     }

@@ -4,8 +4,10 @@
 //! which is asked for the caller of each connection.
 
 mod client;
+mod copy;
 mod credentials;
 mod execute;
+mod line;
 mod policy;
 mod proposals;
 mod standing;
@@ -19,10 +21,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use wire::operator::{Answer, Ask, Command, MAX_LINE, Request, Response, SOCKET, VERSION, Versioned};
+use wire::operator::{
+    Answer, Ask, Command, Copying, MAX_LINE, Request, Response, SOCKET, VERSION, Versioned,
+};
 
 use crate::failure::{Failure, chain};
 
+pub use copy::{CopyLimits, CopyRequest, HostEnd, copy};
 pub use credentials::refresh_credentials;
 pub use execute::{Execution, execute};
 pub use policy::set_policy;
@@ -45,7 +50,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) fn patience(ask: &Ask) -> Duration {
     match ask {
         // The guest has its own patience for the second.
-        Ask::RefreshCredentials | Ask::Execute(_) => LONG_PATIENCE,
+        Ask::RefreshCredentials | Ask::Execute(_) | Ask::Copy(_) => LONG_PATIENCE,
         Ask::SetPolicy { .. }
         | Ask::PolicyInForce
         | Ask::Pause
@@ -73,7 +78,7 @@ pub(crate) struct Asked {
 #[derive(Clone, Debug)]
 pub(crate) struct Reply(SyncSender<Answer>);
 
-/// Who asked for a command, with the connection that the command's streams go over.
+/// Who asked for a command or a copy, with the connection that its streams go over.
 #[derive(Debug)]
 pub(crate) struct Caller {
     stream: UnixStream,
@@ -85,8 +90,17 @@ pub(crate) struct Caller {
 pub(crate) enum Call {
     /// A question.
     Asked(Asked),
-    /// A command to start.
-    Execute(Caller, Command),
+    /// A session to begin.
+    Session(Caller, Errand),
+}
+
+/// What a session is for.
+#[derive(Debug)]
+pub(crate) enum Errand {
+    /// A command.
+    Execute(Command),
+    /// A copy.
+    Copy(Copying),
 }
 
 /// Why a line is not one of ours.
@@ -180,7 +194,11 @@ fn attend(stream: UnixStream, called: &impl Fn(Call)) -> Result<(), LineError> {
         let (reply, answer) = Reply::channel();
         match read_line::<Request>(&mut BufReader::new(&stream)) {
             Ok(Request { ask: Ask::Execute(command), .. }) => {
-                called(Call::Execute(Caller { stream, uid: uid.as_raw() }, command));
+                called(Call::Session(Caller { stream, uid: uid.as_raw() }, Errand::Execute(command)));
+                return Ok(());
+            }
+            Ok(Request { ask: Ask::Copy(copying), .. }) => {
+                called(Call::Session(Caller { stream, uid: uid.as_raw() }, Errand::Copy(copying)));
                 return Ok(());
             }
             Ok(Request { ask, .. }) => {

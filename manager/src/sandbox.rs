@@ -368,8 +368,8 @@ impl Running {
                 self.log.attend(&event, &mut self.recorder)
             }
             Event::Operator(Call::Asked(asked)) => self.asked(asked),
-            Event::Operator(Call::Execute(caller, command)) => {
-                self.execute(caller, command);
+            Event::Operator(Call::Session(caller, errand)) => {
+                self.begin(caller, errand);
                 Ok(())
             }
             Event::Command(ended) => self.sessions.ended(ended, &mut self.recorder),

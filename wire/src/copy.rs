@@ -289,16 +289,25 @@ mod tests {
     fn what_is_not_valid_does_not_decode() {
         #[derive(Serialize)]
         enum Raw {
-            Directory { name: Vec<u8>, attributes: (u32, (i64, u32)) },
+            Directory {
+                name: Vec<u8>,
+                attributes: (u32, (i64, u32)),
+            },
             #[expect(dead_code, reason = "it holds the place of `Leave`")]
             Leave,
-            File { name: Vec<u8>, attributes: (u32, (i64, u32)), size: u64 },
+            File {
+                name: Vec<u8>,
+                attributes: (u32, (i64, u32)),
+                size: u64,
+            },
         }
         let decoded = |raw: &Raw| frame::decode::<Item>(&postcard::to_stdvec(raw).unwrap());
         for name in [b"..".to_vec(), b"/etc/x".to_vec(), b"a/../b".to_vec(), Vec::new()] {
             assert!(decoded(&Raw::File { name, attributes: (0o644, (0, 0)), size: 1 }).is_err());
         }
-        assert!(decoded(&Raw::Directory { name: b"a".to_vec(), attributes: (0, (0, 1_000_000_000)) }).is_err());
+        assert!(
+            decoded(&Raw::Directory { name: b"a".to_vec(), attributes: (0, (0, 1_000_000_000)) }).is_err()
+        );
         let setuid = Raw::File { name: b"a".to_vec(), attributes: (0o106_755, (0, 0)), size: 1 };
         let Ok(Item::File { attributes, .. }) = decoded(&setuid) else { panic!("it is a file") };
         assert_eq!(attributes.permissions.bits(), 0o755);

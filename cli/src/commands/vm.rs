@@ -1,5 +1,7 @@
 //! `openshell vm`.
 
+mod copy;
+
 use std::time::Duration;
 
 use manager::failure::Failure;
@@ -24,6 +26,7 @@ pub(super) fn run(command: Vm, layout: Layout) -> Result<u8, Failure> {
         Vm::Shell(Shell { sandbox, place }) => {
             execute(&layout, &sandbox, (place, Tty::Yes), SHELL.map(str::to_owned).to_vec())
         }
+        Vm::Cp(arguments) => copy::run(arguments, &layout).map_err(negative),
         Vm::Ps(output) => list(output, &layout),
         Vm::Pause(named) => {
             stand(&named, "paused", operator::pause(&layout, &named.sandbox)).map_err(negative)

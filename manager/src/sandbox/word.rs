@@ -2,12 +2,12 @@
 
 use audit::Response;
 use audit_watch::Finding;
-use wire::operator::{Answer, Ask, Command, Standing};
+use wire::operator::{Answer, Ask, Standing};
 
 use super::Running;
 use crate::event::Event;
 use crate::failure::Failure;
-use crate::operator::{Asked, Caller};
+use crate::operator::{Asked, Caller, Errand};
 use crate::pause::Pace;
 use crate::reload::Cutoff;
 use crate::watching;
@@ -46,8 +46,8 @@ impl Running {
             | Ask::Reject { .. } => self.reload.asked(asked, &mut self.recorder),
             Ask::Pause => self.change_pace(Pace::Still, &asked),
             Ask::Resume => self.change_pace(Pace::Going, &asked),
-            // It is a call of its own, and never comes as a question.
-            Ask::Execute(_) => Ok(()),
+            // They are calls of their own, and never come as a question.
+            Ask::Execute(_) | Ask::Copy(_) => Ok(()),
             Ask::Standing => {
                 asked.reply.send(Answer::Standing(self.standing()));
                 Ok(())
@@ -55,14 +55,14 @@ impl Running {
         }
     }
 
-    /// Starts a command beside the agent.
-    pub(super) fn execute(&mut self, caller: Caller, command: Command) {
+    /// Begins a command or a copy beside the agent.
+    pub(super) fn begin(&mut self, caller: Caller, errand: Errand) {
         if self.pace == Pace::Still {
             let paused = Failure::new("the sandbox is paused", "openshell vm resume lets it go on");
             return caller.answer(Answer::from(paused));
         }
         let ended = self.events.to_loop(Event::Command);
-        self.sessions.begin(caller, command, &mut self.recorder, ended);
+        self.sessions.begin(caller, errand, &mut self.recorder, ended);
     }
 
     /// A change that fails is the caller's to know; the sandbox is as it was.
