@@ -69,6 +69,11 @@ pub(crate) enum Vm {
     /// One side is SANDBOX:PATH, the other a path or '-', a tar archive on standard input or output. The sandbox's end reads and
     /// writes what the agent may. A local path with a colon in it begins with './' or '/'.
     Cp(Cp),
+    /// Show what an agent has written, also after its sandbox ended: the last 8 to 16 MiB.
+    ///
+    /// Standard output goes to standard output, standard error to standard error. On a terminal, what would drive it is shown as a
+    /// sign.
+    Logs(Logs),
     /// Let a sandbox stand still: it executes nothing and keeps its memory, until it is resumed.
     ///
     /// Its time (resources.timeout) goes on, and those that it is connected to may lose patience.
@@ -130,6 +135,21 @@ pub(crate) struct Cp {
     /// Most bytes of files that the sandbox may send.
     #[arg(long, value_name = "BYTES", default_value_t = 64 << 30)]
     pub(crate) max_bytes: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Logs {
+    /// The sandbox's id, or its agent's name: the sandbox of it that wrote last.
+    pub(crate) sandbox: String,
+    /// Go on with what comes, until the sandbox ends.
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Begin with the last so many lines.
+    #[arg(short = 'n', long, value_name = "LINES")]
+    pub(crate) tail: Option<usize>,
+    /// Show bytes on a terminal as they are: they can drive it.
+    #[arg(long)]
+    pub(crate) raw: bool,
 }
 
 /// One side of a copy.

@@ -19,6 +19,7 @@ pub mod kvm;
 pub mod layout;
 pub mod operator;
 pub mod options;
+pub mod output;
 mod pause;
 pub mod policy;
 mod policy_files;

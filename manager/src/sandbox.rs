@@ -17,7 +17,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use wire::audit::{AuditEvent, SignEvent};
-use wire::control::{Exit, FromGuest, ToGuest};
+use wire::control::{Exit, FromGuest, Stream, ToGuest};
 use wire::machine::MachineEvent;
 use wire::proxy::ProxyEvent;
 use wire::router::RouterEvent;
@@ -30,6 +30,7 @@ use crate::interruption::interrupted;
 use crate::layout::Layout;
 use crate::operator::Call;
 use crate::options::{ConsoleOutput, Options, Timings, Tty};
+use crate::output::Kept;
 use crate::pause::Pace;
 use crate::policy_files::PolicyFiles;
 use crate::prepare::{Launched, Prepared, prepare};
@@ -155,7 +156,12 @@ impl Booting {
         let console = Console::default();
         let listener = prepared.take_control_listener();
         let heard = events.to_loop(Event::Guest);
-        let guest = control::serve(listener, Sinks { stdout: io::stdout(), stderr: io::stderr() }, heard);
+        let kept = Kept::begin(layout, prepared.id())?;
+        let sinks = Sinks {
+            stdout: kept.beside(Stream::Stdout, io::stdout()),
+            stderr: kept.beside(Stream::Stderr, io::stderr()),
+        };
+        let guest = control::serve(listener, sinks, heard);
         let Launched { processes, recorder, log, reload, refresh, console: serial } =
             prepared.launch(layout, &events)?;
         console.read(serial, tee(options.console));

@@ -12,8 +12,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::frame::{self, FrameError};
-
 /// Longest content of one [`Item::Data`], in bytes.
 pub const MAX_DATA: usize = 32 * 1024;
 
@@ -25,9 +23,6 @@ const MAX_NAME: usize = 255;
 
 /// Longest [`Target`], in bytes, as the kernel takes it.
 const MAX_TARGET: usize = 4095;
-
-/// Bytes of the length that precedes every frame.
-const PREFIX: usize = 4;
 
 /// What is to be copied, as a process in the guest is told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,10 +131,6 @@ pub enum CopyError {
     Time,
 }
 
-/// Takes items out of a stream that comes in pieces.
-#[derive(Debug, Default)]
-pub struct Items(Vec<u8>);
-
 impl Name {
     /// Its bytes.
     #[must_use]
@@ -183,26 +174,6 @@ impl Time {
     #[must_use]
     pub fn nanoseconds(self) -> u32 {
         self.nanoseconds
-    }
-}
-
-impl Items {
-    /// Takes the next piece.
-    pub fn push(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes);
-    }
-
-    /// The next item, if all of it is there.
-    ///
-    /// # Errors
-    /// It is none.
-    pub fn next_item(&mut self) -> Result<Option<Item>, FrameError> {
-        let Some(prefix) = self.0.first_chunk::<PREFIX>() else { return Ok(None) };
-        let end = PREFIX + frame::body_length(*prefix, frame::SMALL)?;
-        let Some(body) = self.0.get(PREFIX..end) else { return Ok(None) };
-        let item = frame::decode(body)?;
-        self.0.drain(..end);
-        Ok(Some(item))
     }
 }
 
@@ -273,6 +244,7 @@ impl From<Time> for (i64, u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame;
 
     #[test]
     fn a_name_leads_nowhere_else() {
@@ -311,20 +283,5 @@ mod tests {
         let setuid = Raw::File { name: b"a".to_vec(), attributes: (0o106_755, (0, 0)), size: 1 };
         let Ok(Item::File { attributes, .. }) = decoded(&setuid) else { panic!("it is a file") };
         assert_eq!(attributes.permissions.bits(), 0o755);
-    }
-
-    #[test]
-    fn items_come_out_of_any_pieces() {
-        let data = Item::Data { offset: 7, bytes: vec![1; 1000] };
-        let stream = [frame::encode(&data).unwrap(), frame::encode(&Item::End).unwrap()].concat();
-        let mut items = Items::default();
-        let mut seen = Vec::new();
-        for piece in stream.chunks(3) {
-            items.push(piece);
-            seen.extend(items.next_item().unwrap());
-        }
-        assert_eq!(seen, [data, Item::End]);
-        items.push(&u32::MAX.to_le_bytes());
-        assert!(matches!(items.next_item(), Err(FrameError::TooLong { .. })));
     }
 }

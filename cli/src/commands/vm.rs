@@ -1,6 +1,7 @@
 //! `openshell vm`.
 
 mod copy;
+mod logs;
 
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ pub(super) fn run(command: Vm, layout: Layout) -> Result<u8, Failure> {
             execute(&layout, &sandbox, (place, Tty::Yes), SHELL.map(str::to_owned).to_vec())
         }
         Vm::Cp(arguments) => copy::run(arguments, &layout).map_err(negative),
+        Vm::Logs(arguments) => logs::run(&arguments, &layout).map_err(negative),
         Vm::Ps(output) => list(output, &layout),
         Vm::Pause(named) => {
             stand(&named, "paused", operator::pause(&layout, &named.sandbox)).map_err(negative)

@@ -11,8 +11,8 @@ use std::sync::mpsc::{Receiver, SyncSender, channel};
 
 use ::copy::{Amount, Framed, Limits, Links, Place, PlaceError, Sink as _, Source, Typed, Unpacker};
 use wire::control::{Exit, FromGuest, MAX_CHUNK, Stream, ToGuest};
-use wire::copy::{Copy, Item, Items, Name};
-use wire::frame;
+use wire::copy::{Copy, Item, Name};
+use wire::frame::{self, Pieces};
 use wire::operator::{Ask, Copying};
 
 use self::archive::Archive;
@@ -191,11 +191,11 @@ impl Line {
     /// Takes what the guest sends.
     fn take(mut self, taker: &mut Taker) -> Result<Vec<String>, Failure> {
         let (left, _signals) = self.leave_on_signals()?;
-        let mut items = Items::default();
+        let mut items = Pieces::default();
         let mut said = Vec::new();
         let exit = self.listen(&left, &mut said, |bytes| {
             items.push(bytes);
-            while let Some(item) = items.next_item().map_err(|error| {
+            while let Some(item) = items.next(frame::SMALL).map_err(|error| {
                 Failure::new(
                     format_args!("what the sandbox sends is no copy: {}", chain(&error)),
                     "do not trust the sandbox",

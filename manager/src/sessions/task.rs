@@ -4,8 +4,8 @@ use std::sync::{Mutex, PoisonError};
 
 use copy::Amount;
 use wire::control::{Execute, ToGuest};
-use wire::copy::{Copy, Items};
-use wire::frame;
+use wire::copy::{Copy, Item};
+use wire::frame::{self, Pieces};
 use wire::operator::{Command, Copying};
 
 use crate::failure::{Failure, chain};
@@ -40,7 +40,7 @@ pub(super) enum Passage {
 /// Items that went through.
 #[derive(Debug, Default)]
 pub(super) struct Counted {
-    items: Items,
+    items: Pieces,
     amount: Amount,
 }
 
@@ -116,11 +116,8 @@ impl Passage {
 impl Counted {
     fn count(&mut self, bytes: &[u8]) -> Result<(), String> {
         self.items.push(bytes);
-        while let Some(item) = self
-            .items
-            .next_item()
-            .map_err(|error| format!("what went through is no copy: {}", chain(&error)))?
-        {
+        let none = |error| format!("what went through is no copy: {}", chain(&error));
+        while let Some(item) = self.items.next::<Item>(frame::SMALL).map_err(none)? {
             self.amount += Amount::of(&item);
         }
         Ok(())

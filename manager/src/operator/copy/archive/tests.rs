@@ -2,7 +2,7 @@ use std::fs;
 use std::process::Command;
 
 use ::copy::{Framed, Links, Place, Source, Unpacker};
-use wire::copy::Items;
+use wire::frame::{self, Pieces};
 
 use super::*;
 
@@ -22,9 +22,9 @@ fn tar(directory: &std::path::Path, arguments: &[&str], archive: &[u8]) -> Vec<u
 fn written(framed: &[u8], to: &std::path::Path) {
     let place = Place::open(to.to_str().unwrap(), None, Links::Refused).unwrap();
     let mut unpacker = Unpacker::new(place, LIMITS);
-    let mut items = Items::default();
+    let mut items = Pieces::default();
     items.push(framed);
-    while let Some(item) = items.next_item().unwrap() {
+    while let Some(item) = items.next(frame::SMALL).unwrap() {
         unpacker.put(item).unwrap();
     }
     assert!(unpacker.has_ended());
