@@ -8,6 +8,7 @@ mod proposals;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use manager::operator::DetachKeys;
 
 pub(crate) use audit::{
     Audit, CountedBy, Evidence, Export, Keys, Log, Query, Report, SurfaceName, Timestamp, Verdict, Verify,
@@ -56,6 +57,15 @@ pub(crate) enum Vm {
     /// Other exit codes: 124 timed out, 125 openshell failed, 126 the command may not be executed, 127 command not found in
     /// the guest, 130 interrupted.
     Run(Run),
+    /// Come back to an agent: shows the last MiB that it wrote, goes on live, and joins this standard input to its own.
+    ///
+    /// The detach keys leave an agent that has a terminal; Ctrl-C leaves any other. It runs on. The exit code is the agent's if it
+    /// ends meanwhile, as of `run`.
+    Attach(Attach),
+    /// Ask an agent to end, and wait until its sandbox has; a second time, end its machine at once.
+    ///
+    /// The agent gets SIGTERM; 10 s later its machine is stopped.
+    Stop(Named),
     /// List running sandboxes, and how each stands.
     Ps(Output),
     /// Run a command in a running sandbox, beside the agent and confined as it is; the exit code is the command's own.
@@ -138,6 +148,15 @@ pub(crate) struct Cp {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Attach {
+    /// The sandbox's id, or its agent's name if only one of it is running.
+    pub(crate) sandbox: String,
+    /// What leaves it: ctrl-a to ctrl-z or single characters, with commas between.
+    #[arg(long, value_name = "KEYS", default_value = "ctrl-p,ctrl-q")]
+    pub(crate) detach_keys: DetachKeys,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Logs {
     /// The sandbox's id, or its agent's name: the sandbox of it that wrote last.
     pub(crate) sandbox: String,
@@ -210,6 +229,12 @@ pub(crate) struct Run {
     /// Give the agent a terminal.
     #[arg(short, long)]
     pub(crate) tty: bool,
+    /// Leave it running: prints the sandbox's id as soon as the agent runs, and returns.
+    #[arg(short, long, conflicts_with_all = ["console", "timings", "dry_run"])]
+    pub(crate) detach: bool,
+    /// What `--detach` starts.
+    #[arg(long, hide = true, conflicts_with = "detach")]
+    pub(crate) detached: bool,
     /// Show the guest's console on standard error.
     #[arg(long)]
     pub(crate) console: bool,

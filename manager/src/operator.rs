@@ -3,6 +3,7 @@
 //! *Invariant:* only root and the user whose sandbox it is are heard. The socket's mode says so, and so does the kernel,
 //! which is asked for the caller of each connection.
 
+mod attach;
 mod client;
 mod copy;
 mod credentials;
@@ -27,6 +28,7 @@ use wire::operator::{
 
 use crate::failure::{Failure, chain};
 
+pub use attach::{Attachment, DetachKeys, attach, stop};
 pub use copy::{CopyLimits, CopyRequest, HostEnd, copy};
 pub use credentials::refresh_credentials;
 pub use execute::{Execution, execute};
@@ -57,6 +59,8 @@ pub(crate) fn patience(ask: &Ask) -> Duration {
         | Ask::Resume
         | Ask::Quarantine
         | Ask::Standing
+        | Ask::Attach { .. }
+        | Ask::Stop
         | Ask::Proposals
         | Ask::Seen { .. }
         | Ask::HasProposal { .. }
@@ -101,6 +105,8 @@ pub(crate) enum Errand {
     Execute(Command),
     /// A copy.
     Copy(Copying),
+    /// The agent itself, for whoever speaks this version of frames.
+    Attach(u32),
 }
 
 /// Why a line is not one of ours.
@@ -140,6 +146,18 @@ pub(crate) fn serve(run: &Path, called: impl Fn(Call) + Send + Sync + 'static) -
         }
     });
     Ok(())
+}
+
+impl Errand {
+    /// What `ask` wants a session for; itself, if it is a question.
+    fn of(ask: Ask) -> Result<Self, Ask> {
+        match ask {
+            Ask::Execute(command) => Ok(Self::Execute(command)),
+            Ask::Copy(copying) => Ok(Self::Copy(copying)),
+            Ask::Attach { frames } => Ok(Self::Attach(frames)),
+            question => Err(question),
+        }
+    }
 }
 
 impl Reply {
@@ -193,19 +211,17 @@ fn attend(stream: UnixStream, called: &impl Fn(Call)) -> Result<(), LineError> {
     let answer = if uid.is_root() || uid == rustix::process::geteuid() {
         let (reply, answer) = Reply::channel();
         match read_line::<Request>(&mut BufReader::new(&stream)) {
-            Ok(Request { ask: Ask::Execute(command), .. }) => {
-                called(Call::Session(Caller { stream, uid: uid.as_raw() }, Errand::Execute(command)));
-                return Ok(());
-            }
-            Ok(Request { ask: Ask::Copy(copying), .. }) => {
-                called(Call::Session(Caller { stream, uid: uid.as_raw() }, Errand::Copy(copying)));
-                return Ok(());
-            }
-            Ok(Request { ask, .. }) => {
-                let patience = patience(&ask);
-                called(Call::Asked(Asked { ask, uid: uid.as_raw(), reply }));
-                answer.recv_timeout(patience).unwrap_or_else(|_late| unconfirmed())
-            }
+            Ok(Request { ask, .. }) => match Errand::of(ask) {
+                Ok(errand) => {
+                    called(Call::Session(Caller { stream, uid: uid.as_raw() }, errand));
+                    return Ok(());
+                }
+                Err(ask) => {
+                    let patience = patience(&ask);
+                    called(Call::Asked(Asked { ask, uid: uid.as_raw(), reply }));
+                    answer.recv_timeout(patience).unwrap_or_else(|_late| unconfirmed())
+                }
+            },
             Err(LineError::Io(error)) => return Err(error.into()),
             Err(error) => Answer::from(Failure::new(
                 format_args!("the sandbox does not understand this command: {}", chain(&error)),

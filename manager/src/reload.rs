@@ -145,7 +145,9 @@ impl Reload {
             | Ask::Resume
             | Ask::Standing
             | Ask::Execute(_)
-            | Ask::Copy(_) => {
+            | Ask::Copy(_)
+            | Ask::Attach { .. }
+            | Ask::Stop => {
                 unreachable!("the sandbox's loop gives that to others")
             }
             Ask::Proposals => self.list(&reply),

@@ -4,6 +4,7 @@
 //!
 //! *Invariant:* a command or a copy is on the record before the guest hears of it.
 
+mod attached;
 mod task;
 
 use std::collections::{BTreeSet, HashMap};
@@ -25,6 +26,7 @@ use crate::failure::{ExitStatus, Failure};
 use crate::operator::{Caller, Errand, PATIENCE};
 use crate::record::Recorder;
 
+pub(crate) use self::attached::Joined;
 use self::task::{Passage, Task};
 
 /// Sessions at once; as many streams that have not said which session they are of.
@@ -47,6 +49,8 @@ pub(crate) struct Sessions {
     waiting: Waiting,
     last: u32,
     running: BTreeSet<u32>,
+    /// Those who have joined the agent, by session.
+    attached: HashMap<u32, UnixStream>,
 }
 
 /// Those that the guest has not opened its stream for, by number.
@@ -79,7 +83,7 @@ impl Sessions {
                 }
             }
         });
-        Self { guest, waiting, last: 0, running: BTreeSet::new() }
+        Self { guest, waiting, last: 0, running: BTreeSet::new(), attached: HashMap::new() }
     }
 
     /// Begins a session for `caller`; `ended` is called once, when it is over.
@@ -123,6 +127,7 @@ impl Sessions {
         recorder: &mut Recorder,
     ) -> Result<(), Failure> {
         self.waiting.map().remove(&session);
+        self.attached.remove(&session);
         if !self.running.remove(&session) {
             return Ok(());
         }
@@ -151,13 +156,15 @@ impl Sessions {
     }
 
     fn fits(&self, errand: Errand) -> Result<Task, Failure> {
-        if self.running.len() >= MOST {
-            return Err(Failure::new(
-                format_args!("{MOST} commands run in the sandbox already"),
-                "end one of them",
-            ));
-        }
+        self.has_room()?;
         Task::of(errand)
+    }
+
+    fn has_room(&self) -> Result<(), Failure> {
+        if self.running.len() < MOST {
+            return Ok(());
+        }
+        Err(Failure::new(format_args!("{MOST} commands run in the sandbox already"), "end one of them"))
     }
 }
 

@@ -60,6 +60,13 @@ pub enum Ask {
     Execute(Command),
     /// Copy files out of the guest or into it, as the agent could.
     Copy(Copying),
+    /// Join the agent's standard input, and hear of its end.
+    Attach {
+        /// [`crate::VERSION`] of who asks: frames follow it.
+        frames: u32,
+    },
+    /// Ask the agent to end, as `SIGTERM` would; a second time, end its machine.
+    Stop,
     /// What does its agent propose?
     Proposals,
     /// These were seen: what could not be shown is not among them.
@@ -169,6 +176,13 @@ pub enum Answer {
         /// Its session's number, as the log has it.
         session: u32,
     },
+    /// Frames follow: `Input` and `Resize` in, `Exited` out.
+    Attached {
+        /// Whether the agent has a terminal.
+        terminal: bool,
+    },
+    /// The agent was asked to end.
+    Stopping,
     /// What its agent proposes.
     Proposals(Proposals),
     /// It is noted what was seen.

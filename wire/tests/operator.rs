@@ -49,18 +49,22 @@ fn the_golden_file_reads_as_it_was_written() {
         let copying = Copying { frames: 9, copy, host: "/home/a".to_owned() };
         same(line, Request { version: VERSION, ask: Ask::Copy(copying) });
     }
+    same(lines[10], Request { version: VERSION, ask: Ask::Attach { frames: 9 } });
+    same(lines[11], Request { version: VERSION, ask: Ask::Stop });
     let answers = [
         Answer::PolicySet(PolicySet { version, digest: digest.clone(), closed: 3, ended: vec![id()] }),
         Answer::PolicyInForce(PolicyInForce { version, digest, policy: "version: 1\n".to_owned() }),
         Answer::CredentialsRefreshed { names: vec!["TOKEN".to_owned()] },
         Answer::Standing(Standing { paused: true, quarantined: false }),
         Answer::Executing { session: 3 },
+        Answer::Attached { terminal: true },
+        Answer::Stopping,
         Answer::Refused { cause: "no".to_owned(), remedy: "do".to_owned() },
     ];
-    for (line, answer) in lines[10..].iter().zip(answers) {
+    for (line, answer) in lines[12..].iter().zip(answers) {
         same(line, Response { version: VERSION, answer });
     }
-    assert_eq!(lines.len(), 16);
+    assert_eq!(lines.len(), 20);
 }
 
 fn id() -> RequestId {

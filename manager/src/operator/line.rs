@@ -33,7 +33,15 @@ impl Line {
         if !matches!(answer, Answer::Executing { .. }) {
             return Err(unasked(sandbox));
         }
-        Self::new(incoming).map_err(|error| {
+        Self::new(incoming)
+    }
+
+    /// The line of a session that has begun.
+    ///
+    /// # Errors
+    /// No descriptor is left.
+    pub(super) fn new(incoming: BufReader<UnixStream>) -> Result<Self, Failure> {
+        Self::of(incoming).map_err(|error| {
             Failure::new(
                 format_args!("the sandbox cannot be reached: {error}"),
                 "check the limit on open files",
@@ -41,7 +49,7 @@ impl Line {
         })
     }
 
-    fn new(incoming: BufReader<UnixStream>) -> io::Result<Self> {
+    fn of(incoming: BufReader<UnixStream>) -> io::Result<Self> {
         let stream = incoming.get_ref();
         stream.set_read_timeout(None)?;
         stream.set_write_timeout(None)?;

@@ -1,5 +1,6 @@
 //! Reads what an agent has written, and waits for more.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read};
 use std::mem::MaybeUninit;
@@ -121,6 +122,22 @@ impl Reader {
             kept.push(piece);
         }
         Ok(tail(kept, lines))
+    }
+
+    /// What is kept now, but only its last `bytes` bytes, or a few more.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn last_bytes(&mut self, bytes: usize) -> Result<Vec<Piece>, Failure> {
+        let (mut kept, mut length) = (VecDeque::new(), 0);
+        while let Next::Piece(piece) = self.next_now()? {
+            length += piece.bytes.len();
+            kept.push_back(piece);
+            while kept.front().is_some_and(|first: &Piece| length - first.bytes.len() >= bytes) {
+                length -= kept.pop_front().map_or(0, |first| first.bytes.len());
+            }
+        }
+        Ok(kept.into())
     }
 
     fn try_next(&mut self) -> io::Result<Next> {

@@ -1,7 +1,8 @@
 //! What is done with a running sandbox on the word of a detection or an operator.
 
-use audit::Response;
+use audit::{Phase, Response};
 use audit_watch::Finding;
+use signal_hook::consts::SIGTERM;
 use wire::operator::{Answer, Ask, Standing};
 
 use super::Running;
@@ -10,6 +11,8 @@ use crate::failure::Failure;
 use crate::operator::{Asked, Caller, Errand};
 use crate::pause::Pace;
 use crate::reload::Cutoff;
+use crate::sessions::Joined;
+use crate::signals::Received;
 use crate::watching;
 
 impl Running {
@@ -47,7 +50,8 @@ impl Running {
             Ask::Pause => self.change_pace(Pace::Still, &asked),
             Ask::Resume => self.change_pace(Pace::Going, &asked),
             // They are calls of their own, and never come as a question.
-            Ask::Execute(_) | Ask::Copy(_) => Ok(()),
+            Ask::Execute(_) | Ask::Copy(_) | Ask::Attach { .. } => Ok(()),
+            Ask::Stop => self.stop(&asked),
             Ask::Standing => {
                 asked.reply.send(Answer::Standing(self.standing()));
                 Ok(())
@@ -62,7 +66,26 @@ impl Running {
             return caller.answer(Answer::from(paused));
         }
         let ended = self.events.to_loop(Event::Command);
-        self.sessions.begin(caller, errand, &mut self.recorder, ended);
+        match errand {
+            Errand::Attach(frames) => {
+                let agent = Joined { frames, terminal: self.has_terminal };
+                self.sessions.attach(caller, agent, &mut self.recorder, ended);
+            }
+            Errand::Execute(_) | Errand::Copy(_) => {
+                self.sessions.begin(caller, errand, &mut self.recorder, ended);
+            }
+        }
+    }
+
+    /// Asks the agent to end, as a signal does.
+    fn stop(&mut self, asked: &Asked) -> Result<(), Failure> {
+        let why = format!("asked for by user {}", asked.uid);
+        if let Err(failure) = self.recorder.stands(Phase::Stopped, &why) {
+            asked.reply.send(Answer::from(failure));
+            return Ok(());
+        }
+        asked.reply.send(Answer::Stopping);
+        self.signal(Received::ForAgent(SIGTERM))
     }
 
     /// A change that fails is the caller's to know; the sandbox is as it was.

@@ -54,17 +54,13 @@ impl Task {
                 let message = ToGuest::Execute(Box::new(Execute { command, env, workdir, terminal }));
                 (frames, Self { message, told, passage: Passage::Command })
             }
+            Errand::Attach(_) => unreachable!("whoever joins the agent has no process of his own"),
             Errand::Copy(Copying { frames, copy, host }) => {
                 let (told, passage) = ends(&copy, &host);
                 (frames, Self { message: ToGuest::Copy(Box::new(copy)), told, passage })
             }
         };
-        if frames != wire::VERSION {
-            return Err(Failure::new(
-                "the sandbox was started by another version of openshell",
-                "use the openshell that started it, or start the sandbox again",
-            ));
-        }
+        same_version(frames)?;
         let length = frame::encode(&task.message).map_or(usize::MAX, |frame| frame.len());
         if length > frame::SMALL {
             return Err(Failure::new(
@@ -74,6 +70,17 @@ impl Task {
         }
         Ok(task)
     }
+}
+
+/// Frames are understood between one build only.
+pub(super) fn same_version(frames: u32) -> Result<(), Failure> {
+    if frames == wire::VERSION {
+        return Ok(());
+    }
+    Err(Failure::new(
+        "the sandbox was started by another version of openshell",
+        "use the openshell that started it, or start the sandbox again",
+    ))
 }
 
 impl Passage {
