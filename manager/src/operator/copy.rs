@@ -3,7 +3,7 @@
 
 mod archive;
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -68,11 +68,20 @@ pub struct CopyLimits {
 /// What takes what the guest sends.
 enum Taker {
     Tree(Unpacker),
-    Archive(Archive<io::Stdout>),
+    Archive(Archive<BufWriter<io::Stdout>>),
 }
 
-/// What a copy into the sandbox has sent.
-type Sent = (Result<(), String>, Vec<String>);
+/// How sending ended, and what was left out.
+type Sent = (Result<(), Unsent>, Vec<String>);
+
+/// Why not all was sent.
+#[derive(Debug)]
+enum Unsent {
+    /// The other end takes no more, and knows why.
+    Gone,
+    /// We know.
+    Cause(String),
+}
 
 /// Copies; the lines are of what was left out.
 ///
@@ -134,7 +143,7 @@ impl Taker {
                 let place = Place::open(path, name.as_ref(), Links::Refused);
                 Ok(Self::Tree(Unpacker::new(place.map_err(|error| not_there(&error))?, limits)))
             }
-            HostEnd::Archive => Ok(Self::Archive(Archive::new(io::stdout(), name, limits))),
+            HostEnd::Archive => Ok(Self::Archive(Archive::new(BufWriter::new(io::stdout()), name, limits))),
         }
     }
 
@@ -221,22 +230,23 @@ impl Line {
         let exit = self.listen(&left, &mut said, |_bytes| {
             Err(Failure::new("the sandbox sends something back", "do not trust the sandbox"))
         })?;
-        let partly = "some of it may be in the sandbox";
-        if exit != Exit::Code(0) {
-            let cause = lines(&said).pop().unwrap_or_else(|| format!("it broke off ({exit:?})"));
-            // What could not be sent is a cause that the other end knows nothing of.
-            let ours = sent.try_recv().ok().and_then(|(sent, _left_out)| sent.err());
-            let cause = ours.filter(|_| cause.contains("stream")).unwrap_or(cause);
-            return Err(Failure::new(
-                format_args!("{cause}; {partly}"),
-                "name a path that the agent may write, and that has room",
-            ));
-        }
-        let (sent, left_out) = sent.recv().map_err(|_gone| {
-            Failure::new("the copy broke off", "this is a fault of openshell: please report it")
-        })?;
-        sent.map_err(|cause| Failure::new(format_args!("{cause}; {partly}"), "copy it again"))?;
-        Ok(left_out)
+        let told = lines(&said).pop();
+        // What keeps us from sending is told before the other end can know that nothing more comes.
+        let sent = if exit == Exit::Code(0) { sent.recv().ok() } else { sent.try_recv().ok() };
+        let (unsent, left_out) = match (exit, sent) {
+            (Exit::Code(0), Some((Ok(()), left_out))) => return Ok(left_out),
+            (_, Some((sent, left_out))) => (sent.err(), left_out),
+            (_, None) => (None, Vec::new()),
+        };
+        let cause = match unsent {
+            Some(Unsent::Cause(cause)) => cause,
+            Some(Unsent::Gone) | None => told.unwrap_or_else(|| format!("it broke off ({exit:?})")),
+        };
+        let before = left_out.first().map_or(String::new(), |first| format!("; {first}"));
+        Err(Failure::new(
+            format_args!("{cause}{before}; some of it may be in the sandbox"),
+            "name a path that the agent may write, and that has room",
+        ))
     }
 
     /// Hears the guest to the end of its process.
@@ -296,13 +306,13 @@ fn send_all(source: Option<Source>, outgoing: SyncSender<ToGuest>) -> Receiver<S
         let mut left_out = Vec::new();
         let packed = match source {
             Some(source) => ::copy::pack(&source, &mut input, &mut |what| left_out.push(what.to_string()))
-                .map_err(|error| chain(&error)),
+                .map_err(|_only_the_line_fails| Unsent::Gone),
             None => archive::unpack(io::stdin(), &mut input, &mut |what| left_out.push(what)),
         };
-        let packed = packed.and_then(|()| input.0.flush().map_err(|error| error.to_string()));
-        // Only a whole copy has an end.
-        let _gone = input.0.outgoing.send(ToGuest::EndOfInput);
+        let packed = packed.and_then(|()| input.0.flush().map_err(|_closed| Unsent::Gone));
         let _nobody_waits = tell.send((packed, left_out));
+        // Only a whole copy has an end in it.
+        let _gone = input.0.outgoing.send(ToGuest::EndOfInput);
     });
     sent
 }

@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 use std::time::SystemTime;
 
+use super::Unsent;
 use ::copy::{Amount, Limits, Sink};
 use tar::{EntryType, Header};
 use wire::copy::{Attributes, Item, MAX_DATA, Name, Permissions, Target, Time};
@@ -211,16 +212,16 @@ pub(super) fn unpack(
     from: impl Read,
     sink: &mut impl Sink<Error = wire::frame::FrameError>,
     left_out: &mut dyn FnMut(String),
-) -> Result<(), String> {
+) -> Result<(), Unsent> {
     let mut archive = tar::Archive::new(from);
-    let unreadable = |error: io::Error| format!("the archive cannot be read: {error}");
+    let unreadable = |error: io::Error| Unsent::Cause(format!("the archive cannot be read: {error}"));
     let mut walk = Walk { sink, open: Vec::new() };
     for entry in archive.entries().map_err(unreadable)? {
         let mut entry = entry.map_err(unreadable)?;
         let path = entry.path_bytes().into_owned();
         let shown = format!("{:?}", String::from_utf8_lossy(&path));
-        let mut names =
-            parse(&path).ok_or_else(|| format!("the archive names {shown}, which leads elsewhere"))?;
+        let mut names = parse(&path)
+            .ok_or_else(|| Unsent::Cause(format!("the archive names {shown}, which leads elsewhere")))?;
         let Some(name) = names.pop() else { continue };
         let seconds =
             entry.header().mtime().ok().and_then(|seconds| i64::try_from(seconds).ok()).unwrap_or(0);
@@ -236,7 +237,7 @@ pub(super) fn unpack(
             (EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse, _) => {
                 walk.go(&names)?;
                 walk.put(Item::File { name, attributes, size: entry.size() })?;
-                walk.content(&mut entry).map_err(|error| format!("{shown} cannot be copied: {error}"))?;
+                walk.content(&mut entry, &shown)?;
             }
             (EntryType::Symlink, Some(target)) => {
                 walk.go(&names)?;
@@ -258,17 +259,17 @@ struct Walk<'a, S> {
 }
 
 impl<S: Sink<Error = wire::frame::FrameError>> Walk<'_, S> {
-    fn put(&mut self, item: Item) -> Result<(), String> {
-        self.sink.put(item).map_err(|error| error.to_string())
+    fn put(&mut self, item: Item) -> Result<(), Unsent> {
+        self.sink.put(item).map_err(|_only_the_line_fails| Unsent::Gone)
     }
 
-    fn enter(&mut self, name: Name, attributes: Attributes) -> Result<(), String> {
+    fn enter(&mut self, name: Name, attributes: Attributes) -> Result<(), Unsent> {
         self.open.push(name.clone());
         self.put(Item::Directory { name, attributes })
     }
 
     /// Leaves and enters until exactly these directories are open.
-    fn go(&mut self, names: &[Name]) -> Result<(), String> {
+    fn go(&mut self, names: &[Name]) -> Result<(), Unsent> {
         let same = self.open.iter().zip(names).take_while(|(open, wanted)| open == wanted).count();
         while self.open.len() > same {
             self.open.pop();
@@ -279,12 +280,15 @@ impl<S: Sink<Error = wire::frame::FrameError>> Walk<'_, S> {
     }
 
     /// What is zeros only becomes a hole.
-    fn content(&mut self, from: &mut impl Read) -> Result<(), String> {
+    fn content(&mut self, from: &mut impl Read, shown: &str) -> Result<(), Unsent> {
         let mut offset = 0;
         loop {
             let mut bytes = Vec::with_capacity(MAX_DATA);
             let most = u64::try_from(MAX_DATA).unwrap_or(u64::MAX);
-            let length = from.take(most).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+            let length = from
+                .take(most)
+                .read_to_end(&mut bytes)
+                .map_err(|error| Unsent::Cause(format!("{shown} cannot be read: {error}")))?;
             if length == 0 {
                 return Ok(());
             }
