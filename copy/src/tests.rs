@@ -286,3 +286,31 @@ fn a_place_is_where_cp_would_put_it() {
     assert!(matches!(place("/made", None), Ok(Place::Into(_))));
     assert!(ground.here.join("made").is_dir());
 }
+
+/// Whatever comes in whatever order, into what came before: nothing is touched beside it.
+#[test]
+fn no_order_of_items_leads_elsewhere() {
+    let ground = Ground::new();
+    let mut state = 1_u64;
+    let mut random = |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    };
+    let targets =
+        [text(&ground.beside).to_owned(), "..".to_owned(), "../beside/secret".to_owned(), "a".to_owned()];
+    for _round in 0..400 {
+        let mut items = Vec::new();
+        for _step in 0..30 {
+            let called = ["a", "b", "secret", "planted"][usize::try_from(random(4)).unwrap()];
+            items.push(match random(6) {
+                0 | 1 => directory(called),
+                2 => Item::Leave,
+                3 => link(called, &targets[usize::try_from(random(4)).unwrap()]),
+                4 => file(called, 9),
+                _other => data(random(9), b"x"),
+            });
+        }
+        let _refused_or_not = ground.attack(items);
+    }
+    assert!(fs::read_dir(&ground.here).unwrap().count() > 0, "nothing was written at all");
+}
