@@ -22,7 +22,11 @@ pub(super) fn run(arguments: Cp, layout: &Layout) -> Result<u8, Failure> {
     for line in &left_out {
         eprintln!("openshell: {line}");
     }
-    Ok(if left_out.is_empty() { 0 } else { NO })
+    if left_out.is_empty() {
+        return Ok(0);
+    }
+    eprintln!("  remedy: let it be read, or copy what is beside it");
+    Ok(NO)
 }
 
 fn host(end: CopyEnd) -> Result<HostEnd, Failure> {
