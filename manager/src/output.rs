@@ -27,6 +27,9 @@ pub use wire::control::Stream;
 /// Longest file, in bytes.
 const FULL: u64 = 8 * 1024 * 1024;
 
+/// What a file is called until it has its number.
+const UNNUMBERED: &str = "next";
+
 /// Files of one sandbox.
 const FILES: u64 = 2;
 
@@ -126,9 +129,11 @@ fn directory(layout: &Layout) -> PathBuf {
 }
 
 fn new_file(directory: &Path, number: u64) -> io::Result<File> {
-    let path = directory.join(number.to_string());
-    let file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
+    // It has its number once it is locked: no reader may take it for one that was let go.
+    let unnumbered = directory.join(UNNUMBERED);
+    let file = File::options().write(true).create_new(true).mode(0o600).open(&unnumbered)?;
     file.try_lock()?;
+    fs::rename(unnumbered, directory.join(number.to_string()))?;
     Ok(file)
 }
 

@@ -83,7 +83,7 @@ impl Reader {
         // Before the first reading: what changes meanwhile is told.
         let changes = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
         let what = inotify::WatchFlags::MODIFY
-            | inotify::WatchFlags::CREATE
+            | inotify::WatchFlags::MOVED_TO
             | inotify::WatchFlags::CLOSE_WRITE
             | inotify::WatchFlags::DELETE_SELF;
         inotify::add_watch(&changes, &directory, what)?;
