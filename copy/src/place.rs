@@ -9,6 +9,9 @@ use wire::copy::Name;
 /// A directory that is only passed through.
 const PASSED: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
+/// A directory whose entries are read.
+const READ: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
 /// Permissions of a directory that is made because somebody named it; the mask of the process takes some away.
 const NEW_DIRECTORY: Mode = Mode::RWXU.union(Mode::RWXG).union(Mode::RWXO);
 
@@ -120,7 +123,7 @@ impl Source {
     /// There is no such thing.
     pub fn open(path: &str, links: Links) -> Result<Self, PlaceError> {
         match Typed::parse(path)? {
-            Typed::Contents(directory) => Ok(Self::Contents(directory_at(directory, links)?)),
+            Typed::Contents(directory) => Ok(Self::Contents(opened(directory, READ, links)?)),
             Typed::Entry { parent, name } => {
                 let parent = directory_at(parent, links)?;
                 rustix::fs::statat(&parent, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW)
@@ -179,11 +182,15 @@ pub(crate) fn beneath() -> ResolveFlags {
 }
 
 fn directory_at(path: &str, links: Links) -> Result<OwnedFd, PlaceError> {
+    opened(path, PASSED, links)
+}
+
+fn opened(path: &str, how: OFlags, links: Links) -> Result<OwnedFd, PlaceError> {
     let resolve = match links {
         Links::Followed => ResolveFlags::NO_MAGICLINKS,
         Links::Refused => ResolveFlags::NO_SYMLINKS,
     };
-    rustix::fs::openat2(CWD, path, PASSED, Mode::empty(), resolve).map_err(|cause| match cause {
+    rustix::fs::openat2(CWD, path, how, Mode::empty(), resolve).map_err(|cause| match cause {
         Errno::LOOP => PlaceError::Link(path.to_owned()),
         Errno::NOTDIR => PlaceError::NotADirectory(path.to_owned()),
         cause => PlaceError::Open { path: path.to_owned(), cause },

@@ -117,6 +117,17 @@ fn a_tree_arrives_as_it_was() {
 }
 
 #[test]
+fn what_is_in_a_directory_arrives_without_it() {
+    let ground = Ground::new();
+    fs::create_dir_all(ground.here.join("tree/sub")).unwrap();
+    fs::write(ground.here.join("tree/sub/x"), "x").unwrap();
+    let to = ground.here.join("new");
+    let (amount, left_out) = copied(&ground.here.join("tree/."), &to);
+    assert_eq!((amount.unwrap().entries(), left_out), (2, Vec::new()));
+    assert_eq!(fs::read(to.join("sub/x")).unwrap(), b"x");
+}
+
+#[test]
 fn holes_stay_holes() {
     let ground = Ground::new();
     let sparse = ground.here.join("sparse");

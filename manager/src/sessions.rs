@@ -22,7 +22,7 @@ use wire::frame;
 use wire::operator::Answer;
 
 use crate::control::ToGuestQueue;
-use crate::failure::{ExitStatus, Failure};
+use crate::failure::{ExitStatus, Failure, presentable};
 use crate::operator::{Caller, Errand, PATIENCE};
 use crate::record::Recorder;
 
@@ -38,9 +38,6 @@ const FIRST_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Before the next try to accept a stream, when one failed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// Longest cause that a guest may give.
-const MAX_CAUSE: usize = 300;
 
 /// The sessions of one sandbox.
 #[derive(Debug)]
@@ -309,11 +306,6 @@ fn has_left(caller: &UnixStream, guest: &UnixStream) -> bool {
         Ok(_) => ends[0].revents().is_empty() && !ends[1].revents().is_empty(),
         Err(_interrupted) => false,
     }
-}
-
-/// Text of the guest that drives no terminal.
-pub(crate) fn presentable(cause: &str) -> String {
-    cause.chars().take(MAX_CAUSE).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -18,10 +18,9 @@ use wire::operator::{Ask, Copying};
 use self::archive::Archive;
 use super::client::find;
 use super::line::Line;
-use crate::failure::{Failure, chain};
+use crate::failure::{Failure, chain, presentable};
 use crate::interruption::interrupted;
 use crate::layout::Layout;
-use crate::sessions::presentable;
 use crate::signals::Watch;
 
 /// Lines of the guest that are shown, and the bytes of them that are kept.

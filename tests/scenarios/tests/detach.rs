@@ -92,10 +92,15 @@ fn it_is_stopped_and_leaves_nothing() {
     let home = home("trap 'echo asked; exit 0' TERM; echo begun; while :; do sleep 1; done");
     let home = home.path();
     let id = detached(home, &[]);
+    let (watching, mut out) = attached(home);
+    assert_eq!(line(&mut out), "begun\n");
     let stopped = output(home, &["stop", "scenario"]);
     assert_eq!(String::from_utf8_lossy(&stopped.stdout), format!("{id}: ended\n"), "{}", text(&stopped));
     assert_eq!(output(home, &["ps"]).stdout, b"");
     assert!(!home.join("run/openshell").join(&id).exists());
+    assert_eq!(line(&mut out), "asked\n");
+    let watched = watching.wait_with_output().expect("it ends");
+    assert_eq!(watched.status.code(), Some(0), "the agent's own");
     assert_eq!(output(home, &["logs", "scenario"]).stdout, b"begun\nasked\n");
     let gone = output(home, &["stop", "scenario"]);
     assert_eq!(gone.status.code(), Some(1), "{}", text(&gone));
