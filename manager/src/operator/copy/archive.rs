@@ -27,6 +27,8 @@ pub(super) struct Archive<W> {
     name: Option<Name>,
     limits: Limits,
     open: Vec<Name>,
+    /// Of the root and of each directory that is open: the last name in it. Names ascend, so none comes twice.
+    last: Vec<Option<Name>>,
     file: Option<Part>,
     amount: Amount,
     ended: bool,
@@ -52,7 +54,16 @@ pub(super) enum ArchiveError {
 impl<W: Write> Archive<W> {
     /// One thing called `name`, or without a name any number of things.
     pub(super) fn new(out: W, name: Option<Name>, limits: Limits) -> Self {
-        Self { out, name, limits, open: Vec::new(), file: None, amount: Amount::default(), ended: false }
+        Self {
+            out,
+            name,
+            limits,
+            open: Vec::new(),
+            last: vec![None],
+            file: None,
+            amount: Amount::default(),
+            ended: false,
+        }
     }
 
     pub(super) fn amount(&self) -> Amount {
@@ -72,7 +83,9 @@ impl<W: Write> Archive<W> {
         }
         match item {
             Item::Directory { name, attributes } => {
-                self.open.push(self.named(name)?);
+                let name = self.named(name)?;
+                self.open.push(name);
+                self.last.push(None);
                 self.head(None, &header(EntryType::Directory, attributes, 0))
             }
             Item::File { name, attributes, size } => {
@@ -86,7 +99,10 @@ impl<W: Write> Archive<W> {
                 let header = header(EntryType::Symlink, Attributes { permissions, modified }, 0);
                 self.link(&name, &target, header)
             }
-            Item::Leave => self.open.pop().map(drop).ok_or(ArchiveError::OutOfTurn),
+            Item::Leave => {
+                self.last.truncate(self.open.len().max(1));
+                self.open.pop().map(drop).ok_or(ArchiveError::OutOfTurn)
+            }
             Item::End if self.open.is_empty() => {
                 self.ended = true;
                 self.out.write_all(&[0; 2 * 512])?;
@@ -96,7 +112,12 @@ impl<W: Write> Archive<W> {
         }
     }
 
-    fn named(&self, name: Name) -> Result<Name, ArchiveError> {
+    fn named(&mut self, name: Name) -> Result<Name, ArchiveError> {
+        let last = self.last.last_mut().ok_or(ArchiveError::OutOfTurn)?;
+        if last.as_ref().is_some_and(|last| *last >= name) {
+            return Err(ArchiveError::OutOfTurn);
+        }
+        *last = Some(name.clone());
         match &self.name {
             Some(_ours) if self.open.is_empty() && self.amount.entries() > 0 => Err(ArchiveError::OutOfTurn),
             Some(ours) if self.open.is_empty() => Ok(ours.clone()),

@@ -88,3 +88,23 @@ fn holes_count_in_an_archive() {
     assert!(matches!(refused, Err(ArchiveError::TooMuch(..))));
     assert!(archive.out.is_empty());
 }
+
+/// Whoever unpacks the archive may go through links that are in it: none is followed by something of its name.
+#[test]
+fn nothing_in_an_archive_comes_twice() {
+    let name = |text: &str| Name::try_from(text.as_bytes().to_vec()).unwrap();
+    let attributes = Attributes { permissions: Permissions::from(0o755), modified: epoch() };
+    let directory = |called| Item::Directory { name: name(called), attributes };
+    let target = Target::try_from(b"/etc".to_vec()).unwrap();
+    let link = Item::Link { name: name("out"), target, modified: epoch() };
+    let attacks = [
+        vec![link.clone(), directory("out")],
+        vec![directory("d"), link.clone(), Item::Leave, directory("d")],
+        vec![directory("z"), Item::Leave, link.clone(), directory("a")],
+    ];
+    for attack in attacks {
+        let mut archive = Archive::new(Vec::new(), None, LIMITS);
+        let refused = attack.into_iter().try_for_each(|item| archive.put(item));
+        assert!(matches!(refused, Err(ArchiveError::OutOfTurn)), "{refused:?}");
+    }
+}
