@@ -8,6 +8,7 @@ mod proposals;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use manager::operator::DetachKeys;
 
 pub(crate) use audit::{
     Audit, CountedBy, Evidence, Export, Keys, Log, Query, Report, ShowRecord, SurfaceName, Timestamp,
@@ -56,6 +57,15 @@ pub(crate) enum Vm {
     /// Other exit codes: 124 timed out, 125 openshell failed, 126 the command may not be executed, 127 command not found in
     /// the guest, 130 interrupted.
     Run(Run),
+    /// Come back to an agent: shows the last MiB that it wrote, goes on live, and joins this standard input to its own.
+    ///
+    /// The detach keys leave an agent that has a terminal; Ctrl-C leaves any other. It runs on. The exit code is the agent's if it
+    /// ends meanwhile, as of `run`.
+    Attach(Attach),
+    /// Ask an agent to end, and wait until its sandbox has; a second time, end its machine at once.
+    ///
+    /// The agent gets SIGTERM; 10 s later its machine is stopped.
+    Stop(Named),
     /// List running sandboxes, and how each stands.
     Ps(Output),
     /// Run a command in a running sandbox, beside the agent and confined as it is; the exit code is the command's own.
@@ -64,6 +74,16 @@ pub(crate) enum Vm {
     Exec(Exec),
     /// Open a shell in a running sandbox, in this terminal.
     Shell(Shell),
+    /// Copy files and trees between a running sandbox and the host.
+    ///
+    /// One side is SANDBOX:PATH, the other a path or '-', a tar archive on standard input or output. The sandbox's end reads and
+    /// writes what the agent may. A local path with a colon in it begins with './' or '/'.
+    Cp(Cp),
+    /// Show what an agent has written, also after its sandbox ended: the last 8 to 16 MiB.
+    ///
+    /// Standard output goes to standard output, standard error to standard error. On a terminal, what would drive it is shown as a
+    /// sign.
+    Logs(Logs),
     /// Let a sandbox stand still: it executes nothing and keeps its memory, until it is resumed.
     ///
     /// Its time (resources.timeout) goes on, and those that it is connected to may lose patience.
@@ -111,6 +131,78 @@ pub(crate) struct Shell {
     pub(crate) place: Place,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Cp {
+    /// What is copied; of a directory whose path ends in '/.', what is in it.
+    #[arg(value_name = "SOURCE", value_parser = CopyEnd::parse)]
+    pub(crate) from: CopyEnd,
+    /// Where to: into this directory, or as this path if there is none.
+    #[arg(value_name = "DESTINATION", value_parser = CopyEnd::parse)]
+    pub(crate) to: CopyEnd,
+    /// Most files, directories and links that the sandbox may send.
+    #[arg(long, value_name = "COUNT", default_value_t = 1_000_000)]
+    pub(crate) max_entries: u64,
+    /// Most bytes of files that the sandbox may send.
+    #[arg(long, value_name = "BYTES", default_value_t = 64 << 30)]
+    pub(crate) max_bytes: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Attach {
+    /// The sandbox's id, or its agent's name if only one of it is running.
+    pub(crate) sandbox: String,
+    /// What leaves it: ctrl-a to ctrl-z or single characters, with commas between.
+    #[arg(long, value_name = "KEYS", default_value = "ctrl-p,ctrl-q")]
+    pub(crate) detach_keys: DetachKeys,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Logs {
+    /// The sandbox's id, or its agent's name: the sandbox of it that wrote last.
+    pub(crate) sandbox: String,
+    /// Go on with what comes, until the sandbox ends.
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Begin with the last so many lines.
+    #[arg(short = 'n', long, value_name = "LINES")]
+    pub(crate) tail: Option<usize>,
+    /// Show bytes on a terminal as they are: they can drive it.
+    #[arg(long)]
+    pub(crate) raw: bool,
+}
+
+/// One side of a copy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum CopyEnd {
+    /// In a sandbox.
+    Guest {
+        /// Which.
+        sandbox: String,
+        /// Where in it.
+        path: String,
+    },
+    /// On the host.
+    Host(String),
+    /// An archive.
+    Archive,
+}
+
+impl CopyEnd {
+    /// A colon before any slash ends the sandbox's name.
+    fn parse(text: &str) -> Result<Self, String> {
+        let named = text.split_once(':').filter(|(sandbox, _path)| !sandbox.contains('/'));
+        match named {
+            None if text == "-" => Ok(Self::Archive),
+            None if text.is_empty() => Err("write a path".to_owned()),
+            None => Ok(Self::Host(text.to_owned())),
+            Some((sandbox, path)) if sandbox.is_empty() || path.is_empty() => {
+                Err("write SANDBOX:PATH".to_owned())
+            }
+            Some((sandbox, path)) => Ok(Self::Guest { sandbox: sandbox.to_owned(), path: path.to_owned() }),
+        }
+    }
+}
+
 /// Where a command runs.
 #[derive(Debug, Args)]
 pub(crate) struct Place {
@@ -137,6 +229,12 @@ pub(crate) struct Run {
     /// Give the agent a terminal.
     #[arg(short, long)]
     pub(crate) tty: bool,
+    /// Leave it running: prints the sandbox's id as soon as the agent runs, and returns.
+    #[arg(short, long, conflicts_with_all = ["console", "timings", "dry_run"])]
+    pub(crate) detach: bool,
+    /// What `--detach` starts.
+    #[arg(long, hide = true, conflicts_with = "detach")]
+    pub(crate) detached: bool,
     /// Show the guest's console on standard error.
     #[arg(long)]
     pub(crate) console: bool,

@@ -7,12 +7,13 @@
 //!   Start           ──────────►    splits the agent's process
 //!                   ◄──────────    Executing (from that process), then silence or NotExecuted
 //!   Signal …        ──────────►    to the agent's process group
-//!   Execute …       ──────────►    one more process, with a channel of its own: the same from Viewed on
+//!   Execute, Copy … ──────────►    one more process, with a channel of its own: the same from Viewed on
 //!                   ◄──────────    Ended, and the warden with everything left in the namespaces
 //! ```
 
 pub(crate) mod cgroup;
 pub(crate) mod channel;
+mod copier;
 pub(crate) mod further;
 pub(crate) mod session;
 mod warden;

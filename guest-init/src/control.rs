@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use wire::control::{Execute, FromGuest, Setup, ToGuest};
+use wire::copy::Copy;
 use wire::frame::{self, FrameError};
 use wire::vsock::Port;
 
@@ -37,6 +38,15 @@ pub(crate) enum ControlError {
     /// A message that has no place here.
     #[error("the manager sent {0} out of turn")]
     OutOfTurn(String),
+}
+
+/// What a further session is for.
+#[derive(Debug)]
+pub(crate) enum Task {
+    /// A command.
+    Execute(Box<Execute>),
+    /// A copy.
+    Copy(Box<Copy>),
 }
 
 /// The connection, with what is read and not yet a message, and what is queued and not yet written.
@@ -72,13 +82,14 @@ impl Control {
         }
     }
 
-    /// Waits for a session's command.
+    /// Waits for what a session is for.
     ///
     /// # Errors
     /// The channel failed, or another message came.
-    pub(crate) fn receive_execute(&mut self) -> Result<Box<Execute>, ControlError> {
+    pub(crate) fn receive_task(&mut self) -> Result<Task, ControlError> {
         match self.receive(frame::SMALL)? {
-            ToGuest::Execute(execute) => Ok(execute),
+            ToGuest::Execute(execute) => Ok(Task::Execute(execute)),
+            ToGuest::Copy(copy) => Ok(Task::Copy(copy)),
             other => Err(ControlError::OutOfTurn(format!("{other:?}"))),
         }
     }

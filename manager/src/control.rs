@@ -99,6 +99,14 @@ impl ToGuestQueue {
         queued.map_err(|_full_or_gone: TrySendError<ToGuest>| QueueError::Stuck)
     }
 
+    /// Queues a message, and waits for room as long as it takes.
+    ///
+    /// # Errors
+    /// The channel is gone.
+    pub fn send_waiting(&self, message: ToGuest) -> Result<(), QueueError> {
+        self.messages.send(message).map_err(|_gone| QueueError::Stuck)
+    }
+
     /// One message about executed programs or used files is on the record.
     pub fn recorded(&self) {
         let unrecorded = self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner);

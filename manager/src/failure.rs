@@ -16,6 +16,9 @@ pub struct Failure {
     pub status: ExitStatus,
 }
 
+/// Longest line that a guest may say, in characters.
+const MAX_LINE: usize = 300;
+
 /// Exit statuses of `openshell vm run` that are not the agent's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitStatus {
@@ -117,4 +120,20 @@ fn one_line(text: &impl fmt::Display) -> String {
     // Part of it may be the guest's words: they must not drive the operator's terminal.
     let text = text.to_string().replace(|c: char| c.is_control(), " ");
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A line of a guest's, which drives no terminal.
+pub(crate) fn presentable(cause: &str) -> String {
+    cause.chars().take(MAX_LINE).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_guest_says_of_a_failure_drives_no_terminal() {
+        let told = presentable(&format!("a\u{1b}[2Jb\u{9b}{}", "x".repeat(1000)));
+        assert!(told.starts_with("a\u{fffd}[2Jb\u{fffd}x") && told.chars().count() == MAX_LINE, "{told}");
+    }
 }

@@ -3,9 +3,12 @@
 //! *Invariant:* only root and the user whose sandbox it is are heard. The socket's mode says so, and so does the kernel,
 //! which is asked for the caller of each connection.
 
+mod attach;
 mod client;
+mod copy;
 mod credentials;
 mod execute;
+mod line;
 mod policy;
 mod proposals;
 mod standing;
@@ -19,10 +22,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use wire::operator::{Answer, Ask, Command, MAX_LINE, Request, Response, SOCKET, VERSION, Versioned};
+use wire::operator::{
+    Answer, Ask, Command, Copying, MAX_LINE, Request, Response, SOCKET, VERSION, Versioned,
+};
 
 use crate::failure::{Failure, chain};
 
+pub use attach::{Attachment, DetachKeys, attach, stop};
+pub use copy::{CopyLimits, CopyRequest, HostEnd, copy};
 pub use credentials::refresh_credentials;
 pub use execute::{Execution, execute};
 pub use policy::set_policy;
@@ -45,13 +52,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) fn patience(ask: &Ask) -> Duration {
     match ask {
         // The guest has its own patience for the second.
-        Ask::RefreshCredentials | Ask::Execute(_) => LONG_PATIENCE,
+        Ask::RefreshCredentials | Ask::Execute(_) | Ask::Copy(_) => LONG_PATIENCE,
         Ask::SetPolicy { .. }
         | Ask::PolicyInForce
         | Ask::Pause
         | Ask::Resume
         | Ask::Quarantine
         | Ask::Standing
+        | Ask::Attach { .. }
+        | Ask::Stop
         | Ask::Proposals
         | Ask::Seen { .. }
         | Ask::HasProposal { .. }
@@ -73,7 +82,7 @@ pub(crate) struct Asked {
 #[derive(Clone, Debug)]
 pub(crate) struct Reply(SyncSender<Answer>);
 
-/// Who asked for a command, with the connection that the command's streams go over.
+/// Who asked for a command or a copy, with the connection that its streams go over.
 #[derive(Debug)]
 pub(crate) struct Caller {
     stream: UnixStream,
@@ -85,8 +94,19 @@ pub(crate) struct Caller {
 pub(crate) enum Call {
     /// A question.
     Asked(Asked),
-    /// A command to start.
-    Execute(Caller, Command),
+    /// A session to begin.
+    Session(Caller, Errand),
+}
+
+/// What a session is for.
+#[derive(Debug)]
+pub(crate) enum Errand {
+    /// A command.
+    Execute(Command),
+    /// A copy.
+    Copy(Copying),
+    /// The agent itself, for whoever speaks this version of frames.
+    Attach(u32),
 }
 
 /// Why a line is not one of ours.
@@ -126,6 +146,18 @@ pub(crate) fn serve(run: &Path, called: impl Fn(Call) + Send + Sync + 'static) -
         }
     });
     Ok(())
+}
+
+impl Errand {
+    /// What `ask` wants a session for; itself, if it is a question.
+    fn of(ask: Ask) -> Result<Self, Ask> {
+        match ask {
+            Ask::Execute(command) => Ok(Self::Execute(command)),
+            Ask::Copy(copying) => Ok(Self::Copy(copying)),
+            Ask::Attach { frames } => Ok(Self::Attach(frames)),
+            question => Err(question),
+        }
+    }
 }
 
 impl Reply {
@@ -179,15 +211,17 @@ fn attend(stream: UnixStream, called: &impl Fn(Call)) -> Result<(), LineError> {
     let answer = if uid.is_root() || uid == rustix::process::geteuid() {
         let (reply, answer) = Reply::channel();
         match read_line::<Request>(&mut BufReader::new(&stream)) {
-            Ok(Request { ask: Ask::Execute(command), .. }) => {
-                called(Call::Execute(Caller { stream, uid: uid.as_raw() }, command));
-                return Ok(());
-            }
-            Ok(Request { ask, .. }) => {
-                let patience = patience(&ask);
-                called(Call::Asked(Asked { ask, uid: uid.as_raw(), reply }));
-                answer.recv_timeout(patience).unwrap_or_else(|_late| unconfirmed())
-            }
+            Ok(Request { ask, .. }) => match Errand::of(ask) {
+                Ok(errand) => {
+                    called(Call::Session(Caller { stream, uid: uid.as_raw() }, errand));
+                    return Ok(());
+                }
+                Err(ask) => {
+                    let patience = patience(&ask);
+                    called(Call::Asked(Asked { ask, uid: uid.as_raw(), reply }));
+                    answer.recv_timeout(patience).unwrap_or_else(|_late| unconfirmed())
+                }
+            },
             Err(LineError::Io(error)) => return Err(error.into()),
             Err(error) => Answer::from(Failure::new(
                 format_args!("the sandbox does not understand this command: {}", chain(&error)),

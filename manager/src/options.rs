@@ -8,6 +8,8 @@ use std::time::Duration;
 pub struct Options {
     /// Whether the agent gets a terminal.
     pub tty: Tty,
+    /// Whether nobody watches.
+    pub detached: Detached,
     /// Where the guest's console goes.
     pub console: ConsoleOutput,
     /// Whether the time of each phase is shown at the end.
@@ -45,4 +47,13 @@ pub enum ConsoleOutput {
     Kept,
     /// Also to standard error.
     Shown,
+}
+
+/// Whether nobody watches the sandbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detached {
+    /// Its streams are ours.
+    No,
+    /// They are kept for whoever attaches.
+    Yes,
 }

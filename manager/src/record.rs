@@ -96,7 +96,7 @@ impl Recorder {
         self.append(Phase::Started, None, detail)
     }
 
-    /// The machine stands still, or is about to go on, because of `why`.
+    /// The machine stands still, or is about to go on, or the agent to be ended, because of `why`.
     pub(crate) fn stands(&mut self, phase: Phase, why: &str) -> Result<(), Failure> {
         self.append(phase, None, Some(why.to_owned()))
     }

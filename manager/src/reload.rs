@@ -140,7 +140,14 @@ impl Reload {
                 let cutoff = Cutoff { source: "quarantine by the operator".to_owned(), uid, asked };
                 return self.quarantine(cutoff, recorder);
             }
-            Ask::RefreshCredentials | Ask::Pause | Ask::Resume | Ask::Standing | Ask::Execute(_) => {
+            Ask::RefreshCredentials
+            | Ask::Pause
+            | Ask::Resume
+            | Ask::Standing
+            | Ask::Execute(_)
+            | Ask::Copy(_)
+            | Ask::Attach { .. }
+            | Ask::Stop => {
                 unreachable!("the sandbox's loop gives that to others")
             }
             Ask::Proposals => self.list(&reply),

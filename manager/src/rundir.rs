@@ -167,6 +167,12 @@ fn take_slot(slots: &Path) -> io::Result<Option<(u32, File)>> {
     Ok(None)
 }
 
+/// The agent's name: the id without its hyphen and eight digits.
+#[must_use]
+pub fn agent(id: &SandboxId) -> Option<&str> {
+    id.as_str().rsplit_once('-').map(|(name, _digits)| name)
+}
+
 /// Ids of the sandboxes whose manager is alive.
 #[must_use]
 pub fn running(layout: &Layout) -> Vec<SandboxId> {

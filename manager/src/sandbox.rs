@@ -12,24 +12,26 @@
 mod word;
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use wire::audit::{AuditEvent, SignEvent};
-use wire::control::{Exit, FromGuest, ToGuest};
+use wire::control::{Exit, FromGuest, Stream, ToGuest};
 use wire::machine::MachineEvent;
 use wire::proxy::ProxyEvent;
 use wire::router::RouterEvent;
 
 use crate::audit_log::AuditLog;
 use crate::control::{self, Heard, Sinks, ToGuestQueue};
+use crate::detached;
 use crate::event::{Event, Events};
 use crate::failure::{ExitStatus, Failure, chain};
 use crate::interruption::interrupted;
 use crate::layout::Layout;
 use crate::operator::Call;
-use crate::options::{ConsoleOutput, Options, Timings, Tty};
+use crate::options::{ConsoleOutput, Detached, Options, Timings, Tty};
+use crate::output::Kept;
 use crate::pause::Pace;
 use crate::policy_files::PolicyFiles;
 use crate::prepare::{Launched, Prepared, prepare};
@@ -107,6 +109,8 @@ struct Running {
     ending: Option<Ending>,
     pace: Pace,
     timings: Timings,
+    has_terminal: bool,
+    detached: Detached,
     prepared: Prepared,
     _raw: Option<terminal::Raw>,
 }
@@ -155,7 +159,9 @@ impl Booting {
         let console = Console::default();
         let listener = prepared.take_control_listener();
         let heard = events.to_loop(Event::Guest);
-        let guest = control::serve(listener, Sinks { stdout: io::stdout(), stderr: io::stderr() }, heard);
+        let kept = Kept::begin(layout, prepared.id())?;
+        let sinks = sinks(&kept, options.detached);
+        let guest = control::serve(listener, sinks, heard);
         let Launched { processes, recorder, log, reload, refresh, console: serial } =
             prepared.launch(layout, &events)?;
         console.read(serial, tee(options.console));
@@ -196,11 +202,15 @@ impl Booting {
         self.log.remove_others(&mut self.recorder)?;
         self.recorder.started(self.prepared.open_ports())?;
         show(self.prepared.open_ports());
-        let raw = (self.options.tty == Tty::Yes).then(terminal::Raw::enter).transpose()?;
-        let size = raw.as_ref().map(|_raw| terminal::size());
+        let has_terminal = self.options.tty == Tty::Yes;
+        let ours = has_terminal && self.options.detached == Detached::No;
+        let raw = ours.then(terminal::Raw::enter).transpose()?;
+        let size = has_terminal.then(terminal::size);
         let setup = self.prepared.setup(self.waiting.authority_pem.take(), size)?;
         self.guest.send(ToGuest::Setup(Box::new(setup))).map_err(|_stuck| self.silent())?;
-        self.guest.feed(io::stdin());
+        if self.options.detached == Detached::No {
+            self.guest.feed(io::stdin());
+        }
         self.events.timeline.mark("guest told what to become");
         let deadline =
             self.prepared.spec.resources.timeout.map(|timeout| Instant::now() + timeout.duration());
@@ -234,6 +244,8 @@ impl Booting {
             ending: None,
             pace: Pace::Going,
             timings: options.timings,
+            has_terminal,
+            detached: options.detached,
             prepared,
             _raw: raw,
         })
@@ -320,6 +332,9 @@ impl Running {
                 },
             }
         };
+        if let Ok(exit) = &ended {
+            self.sessions.tell_attached(*exit);
+        }
         let result = ended.and_then(|exit| self.status(exit));
         self.events.timeline.mark("agent ended");
         if self.pace == Pace::Still && result.is_ok() {
@@ -360,7 +375,7 @@ impl Running {
             }
             Event::Guest(Heard::Message(FromGuest::Started { .. })) => {
                 self.events.timeline.mark("agent's first instruction");
-                Ok(())
+                if self.detached == Detached::Yes { detached::leave(self.prepared.id()) } else { Ok(()) }
             }
             Event::Guest(Heard::Message(message)) if message.is_observation() => self.observed(&message),
             Event::Machine(Report::Event(MachineEvent::Ready { .. })) => Ok(()),
@@ -368,8 +383,8 @@ impl Running {
                 self.log.attend(&event, &mut self.recorder)
             }
             Event::Operator(Call::Asked(asked)) => self.asked(asked),
-            Event::Operator(Call::Execute(caller, command)) => {
-                self.execute(caller, command);
+            Event::Operator(Call::Session(caller, errand)) => {
+                self.begin(caller, errand);
                 Ok(())
             }
             Event::Command(ended) => self.sessions.ended(ended, &mut self.recorder),
@@ -497,6 +512,15 @@ fn show(open_ports: &[String]) {
     }
 }
 
+/// Where the agent's output goes.
+fn sinks(kept: &Kept, detached: Detached) -> Sinks<impl Write + Send + 'static, impl Write + Send + 'static> {
+    let (stdout, stderr): (Box<dyn Write + Send>, Box<dyn Write + Send>) = match detached {
+        Detached::No => (Box::new(io::stdout()), Box::new(io::stderr())),
+        Detached::Yes => (Box::new(io::sink()), Box::new(io::sink())),
+    };
+    Sinks { stdout: kept.beside(Stream::Stdout, stdout), stderr: kept.beside(Stream::Stderr, stderr) }
+}
+
 fn tee(output: ConsoleOutput) -> impl FnMut(&[u8]) + Send + 'static {
     let mut sink: Option<File> = match output {
         ConsoleOutput::Kept => None,
@@ -504,6 +528,6 @@ fn tee(output: ConsoleOutput) -> impl FnMut(&[u8]) + Send + 'static {
     };
     move |bytes| {
         // Losing the copy of a console is no reason to end the guest.
-        let _unshown = sink.as_mut().map(|sink| io::Write::write_all(sink, bytes));
+        let _unshown = sink.as_mut().map(|sink| sink.write_all(bytes));
     }
 }

@@ -1,8 +1,11 @@
-//! Commands of operators in a running guest: each is a session of its own, with a stream from the guest on one side and
+//! Commands and copies of operators in a running guest: each is a session of its own, with a stream from the guest on one side and
 //! the operator's connection on the other. Frames of either side are read here and written anew: neither speaks to the
 //! other, and what has no place in a session ends it.
 //!
-//! *Invariant:* a command is on the record before the guest hears of it.
+//! *Invariant:* a command or a copy is on the record before the guest hears of it.
+
+mod attached;
+mod task;
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::Shutdown;
@@ -14,14 +17,17 @@ use std::time::Duration;
 
 use audit::Phase;
 use rustix::event::{PollFd, PollFlags};
-use wire::control::{Execute, Exit, FromGuest, ToGuest};
+use wire::control::{Exit, FromGuest, Stream, ToGuest};
 use wire::frame;
-use wire::operator::{Answer, Command};
+use wire::operator::Answer;
 
 use crate::control::ToGuestQueue;
-use crate::failure::{ExitStatus, Failure};
-use crate::operator::{Caller, PATIENCE};
+use crate::failure::{ExitStatus, Failure, presentable};
+use crate::operator::{Caller, Errand, PATIENCE};
 use crate::record::Recorder;
+
+pub(crate) use self::attached::Joined;
+use self::task::{Passage, Task};
 
 /// Sessions at once; as many streams that have not said which session they are of.
 const MOST: usize = 32;
@@ -33,9 +39,6 @@ const FIRST_PATIENCE: Duration = Duration::from_secs(2);
 /// Before the next try to accept a stream, when one failed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Longest cause that a guest may give.
-const MAX_CAUSE: usize = 300;
-
 /// The sessions of one sandbox.
 #[derive(Debug)]
 pub(crate) struct Sessions {
@@ -43,6 +46,8 @@ pub(crate) struct Sessions {
     waiting: Waiting,
     last: u32,
     running: BTreeSet<u32>,
+    /// Those who have joined the agent, by session.
+    attached: HashMap<u32, UnixStream>,
 }
 
 /// Those that the guest has not opened its stream for, by number.
@@ -58,6 +63,8 @@ struct Waiting {
 pub(crate) struct Ended {
     session: u32,
     how: Result<Exit, String>,
+    /// What went through it, if that is counted.
+    passed: Option<String>,
 }
 
 impl Sessions {
@@ -73,24 +80,25 @@ impl Sessions {
                 }
             }
         });
-        Self { guest, waiting, last: 0, running: BTreeSet::new() }
+        Self { guest, waiting, last: 0, running: BTreeSet::new(), attached: HashMap::new() }
     }
 
     /// Begins a session for `caller`; `ended` is called once, when it is over.
     pub(crate) fn begin(
         &mut self,
         caller: Caller,
-        command: Command,
+        errand: Errand,
         recorder: &mut Recorder,
         ended: impl FnOnce(Ended) + Send + 'static,
     ) {
-        let execute = match self.fits(command) {
-            Ok(execute) => execute,
+        let Task { message, told, passage } = match self.fits(errand) {
+            Ok(task) => task,
             Err(failure) => return caller.answer(Answer::from(failure)),
         };
         self.last += 1;
         let session = self.last;
-        if let Err(failure) = record(session, &caller, &execute, recorder) {
+        let detail = format!("session {session}, asked for by user {}: {told}", caller.uid());
+        if let Err(failure) = recorder.command(Phase::CommandStarted, None, detail) {
             return caller.answer(Answer::from(failure));
         }
         self.running.insert(session);
@@ -98,33 +106,39 @@ impl Sessions {
         let asked = self.guest.send(ToGuest::Open { session }).is_ok();
         let waiting = self.waiting.clone();
         let attending = std::thread::Builder::new().name(format!("session {session}")).spawn(move || {
-            let how = attend(&caller, (session, execute), asked.then_some(&stream));
+            let how = attend(&caller, (session, message, &passage), asked.then_some(&stream));
             waiting.map().remove(&session);
-            ended(Ended { session, how });
+            ended(Ended { session, how, passed: passage.told() });
         });
         if let Err(error) = attending {
             // The caller is gone with the thread that did not begin, and hears that the line is cut.
             let how = Err(format!("no thread is left: {error}"));
-            let _the_log_says_why = self.ended(Ended { session, how }, recorder);
+            let _the_log_says_why = self.ended(Ended { session, how, passed: None }, recorder);
         }
     }
 
     /// Records that a session is over.
     pub(crate) fn ended(
         &mut self,
-        Ended { session, how }: Ended,
+        Ended { session, how, passed }: Ended,
         recorder: &mut Recorder,
     ) -> Result<(), Failure> {
         self.waiting.map().remove(&session);
+        self.attached.remove(&session);
         if !self.running.remove(&session) {
             return Ok(());
         }
-        let (code, detail) = match how {
+        let (code, cause) = match how {
             Ok(exit) => {
                 let status = ExitStatus::of(exit).unwrap_or_else(|failure| failure.status);
-                (Some(i32::from(status.code())), format!("session {session}"))
+                (Some(i32::from(status.code())), None)
             }
-            Err(cause) => (None, format!("session {session}: {cause}")),
+            Err(cause) => (None, Some(cause)),
+        };
+        let told: Vec<String> = cause.into_iter().chain(passed).collect();
+        let detail = match told.as_slice() {
+            [] => format!("session {session}"),
+            told => format!("session {session}: {}", told.join("; ")),
         };
         recorder.command(Phase::CommandEnded, code, detail)
     }
@@ -132,49 +146,22 @@ impl Sessions {
     /// Records that all are over, with the sandbox.
     pub(crate) fn all_ended(&mut self, recorder: &mut Recorder) -> Result<(), Failure> {
         while let Some(session) = self.running.first().copied() {
-            self.ended(Ended { session, how: Err("the sandbox ended".to_owned()) }, recorder)?;
+            let how = Err("the sandbox ended".to_owned());
+            self.ended(Ended { session, how, passed: None }, recorder)?;
         }
         Ok(())
     }
 
-    fn fits(&self, command: Command) -> Result<Box<Execute>, Failure> {
-        let Command { frames, command, env, workdir, terminal } = command;
-        if frames != wire::VERSION {
-            return Err(Failure::new(
-                "the sandbox was started by another version of openshell",
-                "use the openshell that started it, or start the sandbox again",
-            ));
-        }
-        if self.running.len() >= MOST {
-            return Err(Failure::new(
-                format_args!("{MOST} commands run in the sandbox already"),
-                "end one of them",
-            ));
-        }
-        let execute = Box::new(Execute { command, env, workdir, terminal });
-        let length =
-            frame::encode(&ToGuest::Execute(execute.clone())).map_or(usize::MAX, |frame| frame.len());
-        if length > frame::SMALL {
-            return Err(Failure::new(
-                format_args!("the command and its variables are longer than {} KiB", frame::SMALL / 1024),
-                "put them into a file, and pass it on standard input",
-            ));
-        }
-        Ok(execute)
+    fn fits(&self, errand: Errand) -> Result<Task, Failure> {
+        self.has_room()?;
+        Task::of(errand)
     }
-}
 
-fn record(session: u32, caller: &Caller, execute: &Execute, recorder: &mut Recorder) -> Result<(), Failure> {
-    let detail = format!("session {session}, asked for by user {}: {}", caller.uid(), told(&execute.command));
-    recorder.command(Phase::CommandStarted, None, detail)
-}
-
-/// What is recorded of a command. Arguments may be passwords that nothing recognises.
-fn told(command: &[String]) -> String {
-    let program = command.first().map_or("", String::as_str);
-    match command.len().saturating_sub(1) {
-        1 => format!("{program:?} with 1 argument"),
-        arguments => format!("{program:?} with {arguments} arguments"),
+    fn has_room(&self) -> Result<(), Failure> {
+        if self.running.len() < MOST {
+            return Ok(());
+        }
+        Err(Failure::new(format_args!("{MOST} commands run in the sandbox already"), "end one of them"))
     }
 }
 
@@ -220,24 +207,24 @@ impl Waiting {
 /// Lives the session's life. `None`: the guest could not even be asked.
 fn attend(
     caller: &Caller,
-    (session, execute): (u32, Box<Execute>),
+    (session, message, passage): (u32, ToGuest, &Passage),
     stream: Option<&Receiver<UnixStream>>,
 ) -> Result<Exit, String> {
     let begun = stream.and_then(|stream| stream.recv_timeout(PATIENCE).ok()).and_then(|guest| {
-        frame::write(&mut &guest, &ToGuest::Execute(execute)).ok()?;
+        frame::write(&mut &guest, &message).ok()?;
         Some(guest)
     });
     let Some(guest) = begun else {
-        let cause = "the guest did not open a session in time; the command did not run";
+        let cause = "the guest did not open a session in time; nothing was done";
         caller.answer(Answer::from(Failure::new(cause, "try again; if it hangs, stop the sandbox")));
         return Err("the guest did not open it in time".to_owned());
     };
     caller.answer(Answer::Executing { session });
-    relay(caller.stream(), &guest)
+    relay(caller.stream(), &guest, passage)
 }
 
 /// Passes frames on until the process has ended, or one side has left.
-fn relay(caller: &UnixStream, guest: &UnixStream) -> Result<Exit, String> {
+fn relay(caller: &UnixStream, guest: &UnixStream, passage: &Passage) -> Result<Exit, String> {
     for stream in [caller, guest] {
         let unlimited = stream.set_read_timeout(None).and_then(|()| stream.set_write_timeout(None));
         unlimited.map_err(|error| error.to_string())?;
@@ -249,7 +236,11 @@ fn relay(caller: &UnixStream, guest: &UnixStream) -> Result<Exit, String> {
     std::thread::scope(|scope| {
         let upwards = std::thread::Builder::new().spawn_scoped(scope, || {
             while let Some(message) = from_caller(caller) {
-                if frame::write(&mut &*guest, &message).is_err() {
+                let passes = match &message {
+                    ToGuest::Input(bytes) => passage.inward(bytes).is_ok(),
+                    _other => true,
+                };
+                if !passes || frame::write(&mut &*guest, &message).is_err() {
                     break;
                 }
             }
@@ -257,7 +248,7 @@ fn relay(caller: &UnixStream, guest: &UnixStream) -> Result<Exit, String> {
             let _closed = guest.shutdown(Shutdown::Both);
         });
         let how = match upwards {
-            Ok(_reading) => to_caller(caller, guest),
+            Ok(_reading) => to_caller(caller, guest, passage),
             Err(error) => Err(format!("no thread is left: {error}")),
         };
         hang_up();
@@ -271,11 +262,13 @@ fn from_caller(mut caller: &UnixStream) -> Option<ToGuest> {
         Ok(message @ (ToGuest::Input(_) | ToGuest::EndOfInput | ToGuest::Signal(_) | ToGuest::Resize(_))) => {
             Some(message)
         }
-        Ok(ToGuest::Setup(_) | ToGuest::Open { .. } | ToGuest::Execute(_)) | Err(_) => None,
+        Ok(ToGuest::Setup(_) | ToGuest::Open { .. } | ToGuest::Execute(_) | ToGuest::Copy(_)) | Err(_) => {
+            None
+        }
     }
 }
 
-fn to_caller(mut caller: &UnixStream, mut guest: &UnixStream) -> Result<Exit, String> {
+fn to_caller(mut caller: &UnixStream, mut guest: &UnixStream, passage: &Passage) -> Result<Exit, String> {
     loop {
         if has_left(caller, guest) {
             return Err("its caller left".to_owned());
@@ -283,7 +276,12 @@ fn to_caller(mut caller: &UnixStream, mut guest: &UnixStream) -> Result<Exit, St
         let message: FromGuest =
             frame::read(&mut guest, frame::SMALL).map_err(|_gone| "it was cut off".to_owned())?;
         let (message, ended) = match message {
-            FromGuest::Output { .. } => (message, None),
+            FromGuest::Output { stream, ref bytes } => {
+                if stream == Stream::Stdout {
+                    passage.outward(bytes)?;
+                }
+                (message, None)
+            }
             FromGuest::Exited(exit) => (message, Some(Ok(exit))),
             FromGuest::Failed { stage, cause } => {
                 let cause = presentable(&cause);
@@ -308,11 +306,6 @@ fn has_left(caller: &UnixStream, guest: &UnixStream) -> bool {
         Ok(_) => ends[0].revents().is_empty() && !ends[1].revents().is_empty(),
         Err(_interrupted) => false,
     }
-}
-
-/// Text of the guest that drives no terminal.
-fn presentable(cause: &str) -> String {
-    cause.chars().take(MAX_CAUSE).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]

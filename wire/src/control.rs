@@ -18,8 +18,8 @@
 //!
 //! ```text
 //!   Session      ───────────────►           which one
-//!                ◄───────────────  Execute  once
-//!   Output …     ───────────────►
+//!                ◄───────────────  Execute  once, or Copy
+//!   Output …     ───────────────►           (of a copy: its items, and lines about what is not in it)
 //!                ◄───────────────  Input, EndOfInput, Signal, Resize …
 //!   Exited       ───────────────►           or Failed
 //! ```
@@ -33,6 +33,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::confinement::Confinement;
+use crate::copy::Copy;
 use crate::flow::FlowKey;
 use crate::subject::Digest;
 
@@ -124,6 +125,8 @@ pub enum ToGuest {
     },
     /// On a session's connection: start a process, confined as the agent is.
     Execute(Box<Execute>),
+    /// On a session's connection: copy, confined as the agent is. Items go over the standard streams.
+    Copy(Box<Copy>),
 }
 
 /// What the guest is to become.
@@ -447,6 +450,7 @@ redacted_debug!(ToGuest,
     Self::Resize(size) => format!("Resize({size:?})"),
     Self::Open { session } => format!("Open {{ {session} }}"),
     Self::Execute(execute) => format!("{execute:?}"),
+    Self::Copy(copy) => format!("{copy:?}"),
 );
 redacted_debug!(Execution, done => format!("Execution {{ refused: {:?}, {} times }}", done.refused, done.times));
 redacted_debug!(Access, done => format!("Access {{ {:?}, refused: {:?}, {} times }}", done.what, done.refused, done.times));

@@ -39,6 +39,30 @@ pub enum FrameError {
     Io(#[from] io::Error),
 }
 
+/// Takes values out of a stream that comes in pieces.
+#[derive(Debug, Default)]
+pub struct Pieces(Vec<u8>);
+
+impl Pieces {
+    /// Takes the next piece.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    /// The next value, of a frame of at most `limit` bytes, if all of it is there.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn next<T: DeserializeOwned>(&mut self, limit: usize) -> Result<Option<T>, FrameError> {
+        let Some(prefix) = self.0.first_chunk() else { return Ok(None) };
+        let end = size_of_val(prefix) + body_length(*prefix, limit)?;
+        let Some(body) = self.0.get(size_of_val(prefix)..end) else { return Ok(None) };
+        let value = decode(body)?;
+        self.0.drain(..end);
+        Ok(Some(value))
+    }
+}
+
 /// Encodes `value` with its length prefix.
 ///
 /// # Errors
@@ -113,6 +137,20 @@ mod tests {
         let mut reader = bytes.as_slice();
         assert_eq!(read::<(String, u64)>(&mut reader, SMALL).unwrap(), ("hello".to_owned(), 7));
         assert!(matches!(read::<u8>(&mut reader, SMALL), Err(FrameError::Closed)));
+    }
+
+    #[test]
+    fn values_come_out_of_any_pieces() {
+        let stream = [encode(&7_u32).unwrap(), encode(&300_u32).unwrap()].concat();
+        let mut pieces = Pieces::default();
+        let mut seen = Vec::new();
+        for piece in stream.chunks(3) {
+            pieces.push(piece);
+            seen.extend(pieces.next::<u32>(SMALL).unwrap());
+        }
+        assert_eq!(seen, [7, 300]);
+        pieces.push(&u32::MAX.to_le_bytes());
+        assert!(matches!(pieces.next::<u32>(SMALL), Err(FrameError::TooLong { .. })));
     }
 
     #[test]

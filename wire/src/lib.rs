@@ -11,6 +11,7 @@
 pub mod audit;
 pub mod confinement;
 pub mod control;
+pub mod copy;
 pub mod credential;
 pub mod flow;
 pub mod frame;

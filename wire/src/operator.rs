@@ -10,11 +10,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::control::Size;
+use crate::copy::Copy;
 use crate::id::{PolicyVersion, RequestId};
 use crate::proposal::{Proposal, Standing as ProposalStanding, Terms};
 
 /// Version of this protocol.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
 /// Name of the socket in a sandbox's run directory.
 pub const SOCKET: &str = "control.sock";
@@ -57,6 +58,15 @@ pub enum Ask {
     Standing,
     /// Start one more process in the guest, confined as the agent is.
     Execute(Command),
+    /// Copy files out of the guest or into it, as the agent could.
+    Copy(Copying),
+    /// Join the agent's standard input, and hear of its end.
+    Attach {
+        /// [`crate::VERSION`] of who asks: frames follow it.
+        frames: u32,
+    },
+    /// Ask the agent to end, as `SIGTERM` would; a second time, end its machine.
+    Stop,
     /// What does its agent propose?
     Proposals,
     /// These were seen: what could not be shown is not among them.
@@ -105,6 +115,18 @@ pub struct Command {
     pub terminal: Option<Size>,
 }
 
+/// A copy to make.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Copying {
+    /// [`crate::VERSION`] of who asks: frames follow it.
+    pub frames: u32,
+    /// What, and which way.
+    pub copy: Copy,
+    /// The end of it on the host, as the record names it.
+    pub host: String,
+}
+
 impl std::fmt::Debug for Command {
     /// Without the environment, which may hold secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -149,11 +171,18 @@ pub enum Answer {
     },
     /// How the sandbox stands now.
     Standing(Standing),
-    /// The process is being started; frames follow.
+    /// The process is being started, or the copy; frames follow.
     Executing {
         /// Its session's number, as the log has it.
         session: u32,
     },
+    /// Frames follow: `Input` and `Resize` in, `Exited` out.
+    Attached {
+        /// Whether the agent has a terminal.
+        terminal: bool,
+    },
+    /// The agent was asked to end.
+    Stopping,
     /// What its agent proposes.
     Proposals(Proposals),
     /// It is noted what was seen.

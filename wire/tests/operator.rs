@@ -5,15 +5,16 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wire::control::Size;
+use wire::copy::{Copy, Name};
 use wire::id::{PolicyVersion, RequestId};
 use wire::operator::{
-    Answer, Approved, Ask, AskedTerms, Command, PolicyInForce, PolicySet, Proposals, Request, Response,
-    Shown, Standing, VERSION, Versioned,
+    Answer, Approved, Ask, AskedTerms, Command, Copying, PolicyInForce, PolicySet, Proposals, Request,
+    Response, Shown, Standing, VERSION, Versioned,
 };
 use wire::proposal::{self, Proposal, Terms, Wish};
 
-const GOLDEN: &str = include_str!("golden/operator-v5.jsonl");
-const PROPOSALS: &str = include_str!("golden/operator-v5-proposals.jsonl");
+const GOLDEN: &str = include_str!("golden/operator-v6.jsonl");
+const PROPOSALS: &str = include_str!("golden/operator-v6-proposals.jsonl");
 
 fn same<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(line: &str, value: T) {
     assert_eq!(serde_json::from_str::<T>(line).unwrap(), value);
@@ -41,18 +42,29 @@ fn the_golden_file_reads_as_it_was_written() {
         terminal: Some(Size { rows: 24, columns: 80 }),
     };
     same(lines[7], Request { version: VERSION, ask: Ask::Execute(command) });
+    let name = Name::try_from(b"a".to_vec()).unwrap();
+    let copies =
+        [Copy::Out { path: "/out".to_owned() }, Copy::In { path: "in".to_owned(), name: Some(name) }];
+    for (line, copy) in lines[8..10].iter().zip(copies) {
+        let copying = Copying { frames: 9, copy, host: "/home/a".to_owned() };
+        same(line, Request { version: VERSION, ask: Ask::Copy(copying) });
+    }
+    same(lines[10], Request { version: VERSION, ask: Ask::Attach { frames: 9 } });
+    same(lines[11], Request { version: VERSION, ask: Ask::Stop });
     let answers = [
         Answer::PolicySet(PolicySet { version, digest: digest.clone(), closed: 3, ended: vec![id()] }),
         Answer::PolicyInForce(PolicyInForce { version, digest, policy: "version: 1\n".to_owned() }),
         Answer::CredentialsRefreshed { names: vec!["TOKEN".to_owned()] },
         Answer::Standing(Standing { paused: true, quarantined: false }),
         Answer::Executing { session: 3 },
+        Answer::Attached { terminal: true },
+        Answer::Stopping,
         Answer::Refused { cause: "no".to_owned(), remedy: "do".to_owned() },
     ];
-    for (line, answer) in lines[8..].iter().zip(answers) {
+    for (line, answer) in lines[12..].iter().zip(answers) {
         same(line, Response { version: VERSION, answer });
     }
-    assert_eq!(lines.len(), 14);
+    assert_eq!(lines.len(), 20);
 }
 
 fn id() -> RequestId {

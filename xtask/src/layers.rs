@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use crate::workspace::{Package, Workspace};
 
 /// Every package, and the packages of the workspace that it may depend on (in tests too).
-const LAYERS: [(&str, &[&str]); 26] = [
+const LAYERS: [(&str, &[&str]); 27] = [
     ("wire", &[]),
     ("vmm-arch", &[]),
     // For the names and numbers of vsock, which host processes share.
@@ -29,11 +29,13 @@ const LAYERS: [(&str, &[&str]); 26] = [
     ("audit-stamp", &["audit"]),
     ("images", &[]),
     ("vmm", &["vmm-arch", "vmm-virtio", "jail", "wire"]),
-    ("guest-init", &["jail", "wire"]),
+    // Both ends of a copy.
+    ("copy", &["wire"]),
+    ("guest-init", &["copy", "jail", "wire"]),
     ("host-proxy", &["policies", "audit", "jail", "wire"]),
     ("router", &["audit", "classify", "jail", "wire"]),
     // For the names of what is found, which rules in agent.yaml name.
-    ("manager", &["images", "policies", "audit", "audit-watch", "classify", "wire"]),
+    ("manager", &["images", "policies", "audit", "audit-watch", "classify", "copy", "wire"]),
     (
         "cli",
         &[

@@ -1,22 +1,29 @@
 //! `openshell vm`.
 
+mod copy;
+mod detach;
+mod logs;
+
 use std::time::Duration;
 
 use manager::failure::Failure;
 use manager::layout::Layout;
 use manager::operator::{self, Execution, PolicySet, SandboxId, Standing};
-use manager::options::{ConsoleOutput, Options, Timings, Tty};
+use manager::options::{ConsoleOutput, Detached, Options, Timings, Tty};
 use manager::sandbox::Planned;
 
 use super::{negative, print_json};
-use crate::arguments::{Exec, Named, Output, Place, Run, Shell, Vm};
+use crate::arguments::{Attach, Exec, Named, Output, Place, Run, Shell, Vm};
 
 /// The best shell that the image has.
 const SHELL: [&str; 3] = ["sh", "-c", "command -v bash >/dev/null && exec bash; exec sh"];
 
 pub(super) fn run(command: Vm, layout: Layout) -> Result<u8, Failure> {
     match command {
+        Vm::Run(arguments) if arguments.detach => detach::start(&arguments),
         Vm::Run(arguments) => start(arguments, layout),
+        Vm::Attach(Attach { sandbox, detach_keys }) => detach::attach(&layout, &sandbox, detach_keys),
+        Vm::Stop(named) => stand(&named, "ended", operator::stop(&layout, &named.sandbox)).map_err(negative),
         Vm::Exec(Exec { sandbox, tty, place, command }) => {
             let tty = if tty { Tty::Yes } else { Tty::No };
             execute(&layout, &sandbox, (place, tty), command)
@@ -24,6 +31,8 @@ pub(super) fn run(command: Vm, layout: Layout) -> Result<u8, Failure> {
         Vm::Shell(Shell { sandbox, place }) => {
             execute(&layout, &sandbox, (place, Tty::Yes), SHELL.map(str::to_owned).to_vec())
         }
+        Vm::Cp(arguments) => copy::run(arguments, &layout).map_err(negative),
+        Vm::Logs(arguments) => logs::run(&arguments, &layout).map_err(negative),
         Vm::Ps(output) => list(output, &layout),
         Vm::Pause(named) => {
             stand(&named, "paused", operator::pause(&layout, &named.sandbox)).map_err(negative)
@@ -37,8 +46,12 @@ pub(super) fn run(command: Vm, layout: Layout) -> Result<u8, Failure> {
 }
 
 fn start(arguments: Run, layout: Layout) -> Result<u8, Failure> {
+    if arguments.detached {
+        manager::detached::begin()?;
+    }
     let options = Options {
         tty: if arguments.tty { Tty::Yes } else { Tty::No },
+        detached: if arguments.detached { Detached::Yes } else { Detached::No },
         console: if arguments.console { ConsoleOutput::Shown } else { ConsoleOutput::Kept },
         timings: if arguments.timings { Timings::Shown } else { Timings::Hidden },
         boot_timeout: Duration::from_secs(arguments.boot_timeout),

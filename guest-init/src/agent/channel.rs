@@ -12,6 +12,7 @@ use rustix::net::{
 use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
 use wire::control::Agent;
+use wire::copy::Copy;
 use wire::frame::{self, FrameError};
 
 /// Longest packet: a command with its environment, as the manager sends it.
@@ -30,6 +31,8 @@ pub(crate) enum Order {
     /// Start one more process. With it come the channel that it is spoken of on, and its standard streams if it gets
     /// no terminal.
     Execute(Agent),
+    /// Start a process that copies; with it come the same descriptors.
+    Copy(Copy),
 }
 
 /// From the warden, or from the agent's process before it executes.

@@ -1,4 +1,4 @@
-//! Further sessions: processes that the operator starts beside the agent's, in its namespaces and its confinement, each
+//! Further sessions: commands and copies that the operator starts beside the agent, in its namespaces and its confinement, each
 //! with a connection of its own to the manager.
 //!
 //! *Invariant:* nothing that goes wrong here ends the agent's own session. A command comes on the session's own connection: one
@@ -14,7 +14,7 @@ use wire::vsock::SESSIONS;
 use super::channel::{Channel, Order};
 use super::{AgentError, Inner, Running, Streams, session};
 use crate::cause::chain;
-use crate::control::{Control, ControlError};
+use crate::control::{Control, ControlError, Task};
 use crate::host::Host;
 
 /// Opens them.
@@ -50,17 +50,23 @@ impl Further {
 }
 
 impl Ordered {
-    fn by(execute: Execute, warden: &Channel) -> Result<Self, AgentError> {
-        let Execute { command, env, workdir, terminal } = execute;
-        // What is missing is the warden's to add.
-        let agent = Agent { command, env, workdir: workdir.unwrap_or_default(), terminal };
+    fn by(task: Task, warden: &Channel) -> Result<Self, AgentError> {
+        let (order, terminal) = match task {
+            Task::Execute(execute) => {
+                let Execute { command, env, workdir, terminal } = *execute;
+                // What is missing is the warden's to add.
+                let agent = Agent { command, env, workdir: workdir.unwrap_or_default(), terminal };
+                (Order::Execute(agent), terminal)
+            }
+            Task::Copy(copy) => (Order::Copy(*copy), None),
+        };
         let (streams, inner) = super::streams(terminal)?;
         let (channel, theirs) = Channel::pair()?;
         let mut fds = vec![theirs.as_fd()];
         if let Inner::Pipes(pipes) = &inner {
             fds.extend(pipes.iter().map(AsFd::as_fd));
         }
-        warden.send_with(&Order::Execute(agent), &fds)?;
+        warden.send_with(&order, &fds)?;
         Ok(Self { channel, streams })
     }
 
@@ -73,8 +79,8 @@ impl Ordered {
 fn serve(host: &dyn Host, session: u32, warden: &Channel) -> Result<(), ControlError> {
     let mut control = Control::connect(host, SESSIONS)?;
     control.send(&FromGuest::Session { session })?;
-    let execute = control.receive_execute()?;
-    let last = match Ordered::by(*execute, warden).and_then(Ordered::running) {
+    let task = control.receive_task()?;
+    let last = match Ordered::by(task, warden).and_then(Ordered::running) {
         Ok(running) => FromGuest::Exited(session::serve(&mut control, running, None)?),
         Err(error) => FromGuest::Failed { stage: Stage::Agent, cause: chain(&error) },
     };

@@ -236,8 +236,8 @@ impl Session<'_> {
                 }
             }
             ToGuest::Open { session } => self.whole.iter().for_each(|whole| whole.further.open(session)),
-            // The manager sends one setup, and one command to a session; a second one changes nothing.
-            ToGuest::Setup(_) | ToGuest::Execute(_) => {}
+            // The manager sends one setup, and one task to a session; a second one changes nothing.
+            ToGuest::Setup(_) | ToGuest::Execute(_) | ToGuest::Copy(_) => {}
         }
     }
 

@@ -15,6 +15,7 @@ use wire::control::{Agent, Size};
 
 use super::Inner;
 use super::channel::{Channel, ChannelError, Order, Report};
+use super::copier;
 use crate::cause::chain;
 use crate::sys;
 
@@ -31,8 +32,17 @@ pub(super) struct Warden<'a> {
 #[derive(Clone, Copy)]
 struct Birth<'a> {
     agent: &'a Agent,
-    program: &'a Program,
+    deed: Deed<'a>,
     channel: &'a Channel,
+}
+
+/// What a confined process does.
+#[derive(Clone, Copy)]
+enum Deed<'a> {
+    /// It becomes this program.
+    Execute(&'a Program),
+    /// It copies, by what it has in memory: the image needs no program for it.
+    Copy(&'a wire::copy::Copy),
 }
 
 /// A process of a further session.
@@ -83,7 +93,7 @@ impl Warden<'_> {
         }
         sys::close_others(&keep).map_err(failed("close what is not its own"))?;
         let viewed = inside.build_view()?;
-        let birth = Birth { agent: self.agent, program: &self.program, channel: &self.channel };
+        let birth = Birth { agent: self.agent, deed: Deed::Execute(&self.program), channel: &self.channel };
         let inner = birth.present(inner)?;
         let gone = |_closed| WardenError::System("reach guest-init", Errno::PIPE);
         if self.channel.receive_order().map_err(gone)?.0 != Order::Start {
@@ -127,17 +137,30 @@ impl Warden<'_> {
             }
             let mut speak = ready.get(2..).unwrap_or_default().iter();
             further.retain(|process| !speak.next().is_some_and(|ready| *ready) || process.hear());
-            if ordered {
-                match self.channel.receive_order() {
-                    Ok((Order::Signal(number), _)) => forward(agent, number),
-                    Ok((Order::Execute(command), fds)) => {
-                        further.extend(start(viewed, &self.beside(command), fds));
-                    }
-                    Ok((Order::Start, _)) | Err(ChannelError::Frame(_) | ChannelError::Anonymous) => {}
-                    Err(ChannelError::Closed | ChannelError::Socket(_)) => return Ok(()),
-                }
+            if ordered && !self.obey(viewed, agent, &mut further)? {
+                return Ok(());
             }
         }
+    }
+
+    /// Does what guest-init says; whether there still is one.
+    fn obey(&self, viewed: &Viewed<'_>, agent: Pid, further: &mut Vec<Further>) -> Result<bool, WardenError> {
+        match self.channel.receive_order() {
+            Ok((Order::Signal(number), _)) => forward(agent, number),
+            Ok((Order::Execute(command), fds)) => {
+                let beside = self.beside(command);
+                let program = Program::new(&beside.command, &beside.env);
+                further.extend(start(viewed, &beside, (program.as_ref().map(Deed::Execute), fds)));
+            }
+            Ok((Order::Copy(copy), fds)) => {
+                let nothing =
+                    Agent { command: Vec::new(), env: Vec::new(), workdir: String::new(), terminal: None };
+                further.extend(start(viewed, &self.beside(nothing), (Some(Deed::Copy(&copy)), fds)));
+            }
+            Ok((Order::Start, _)) | Err(ChannelError::Frame(_) | ChannelError::Anonymous) => {}
+            Err(ChannelError::Closed | ChannelError::Socket(_)) => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -170,12 +193,16 @@ impl Further {
 }
 
 /// Starts a further process. What fails is told on its own channel.
-fn start(viewed: &Viewed<'_>, agent: &Agent, fds: Vec<OwnedFd>) -> Option<Further> {
+fn start(
+    viewed: &Viewed<'_>,
+    agent: &Agent,
+    (deed, fds): (Option<Deed<'_>>, Vec<OwnedFd>),
+) -> Option<Further> {
     let mut fds = fds.into_iter();
     let channel = Channel::from(fds.next()?);
     let inner = <[OwnedFd; 3]>::try_from(fds.collect::<Vec<_>>()).map_or(Inner::Terminal, Inner::Pipes);
-    let begun = Program::new(&agent.command, &agent.env).ok_or(WardenError::Unusable).and_then(|program| {
-        let birth = Birth { agent, program: &program, channel: &channel };
+    let begun = deed.ok_or(WardenError::Unusable).and_then(|deed| {
+        let birth = Birth { agent, deed, channel: &channel };
         let streams = birth.present(inner)?;
         birth.split(viewed, streams)
     });
@@ -198,7 +225,7 @@ impl Birth<'_> {
         Ok(inner)
     }
 
-    /// Starts the process, which becomes the command.
+    /// Starts the process, which does its deed.
     fn split(self, viewed: &Viewed<'_>, streams: [OwnedFd; 3]) -> Result<Pid, WardenError> {
         match viewed.split()? {
             Split::Child(newborn) => {
@@ -232,7 +259,7 @@ impl Birth<'_> {
         Ok(([copy()?, copy()?, slave], Some(master)))
     }
 
-    /// In the agent's own process: confines it and becomes the command. Returns only errors.
+    /// In the agent's own process: confines it and becomes the command, or copies. Returns only errors.
     fn become_agent(&self, newborn: Newborn<'_>, streams: &[OwnedFd; 3]) -> Result<(), WardenError> {
         let failed = |what| move |error| WardenError::System(what, error);
         // A session of its own: its process group is what signals go to.
@@ -257,7 +284,11 @@ impl Birth<'_> {
             .map_err(|error| WardenError::Workdir(self.agent.workdir.clone(), error))?;
         let confined = newborn.confine()?;
         drop(self.channel.send(&Report::Executing));
-        let report = match confined.execute(self.program) {
+        let program = match self.deed {
+            Deed::Execute(program) => program,
+            Deed::Copy(copy) => copier::run(copy),
+        };
+        let report = match confined.execute(program) {
             NotExecuted::NotFound => Report::NotFound,
             NotExecuted::NotExecutable(_) => Report::NotExecutable,
         };

@@ -17,7 +17,7 @@ pub(crate) fn find(layout: &Layout, text: &str) -> Result<SandboxId, Failure> {
     if let Some(exact) = running.iter().find(|id| id.as_str() == text) {
         return Ok(exact.clone());
     }
-    let named: Vec<&SandboxId> = running.iter().filter(|id| agent(id) == Some(text)).collect();
+    let named: Vec<&SandboxId> = running.iter().filter(|id| rundir::agent(id) == Some(text)).collect();
     match named.as_slice() {
         [one] => Ok((*one).clone()),
         [] => Err(Failure::new(
@@ -101,9 +101,4 @@ fn not_reached(sandbox: &SandboxId, error: &io::Error) -> Failure {
             "check the limit on open files",
         ),
     }
-}
-
-/// The agent's name: the id without its hyphen and eight digits.
-fn agent(id: &SandboxId) -> Option<&str> {
-    id.as_str().rsplit_once('-').map(|(name, _digits)| name)
 }

@@ -1,17 +1,17 @@
 //! Running a command in a running sandbox, from outside: our terminal or our three streams become the command's.
 
-use std::io::{self, BufReader, Read as _, Write};
+use std::io::{self, Read as _, Write};
 use std::net::Shutdown;
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::SyncSender;
 
 use wire::control::{FromGuest, MAX_CHUNK, Stream, ToGuest};
 use wire::frame;
-use wire::operator::{Answer, Ask, Command};
+use wire::operator::{Ask, Command};
 
-use super::client::{call, find, unasked};
+use super::client::find;
+use super::line::Line;
 use crate::failure::{ExitStatus, Failure};
 use crate::interruption::interrupted;
 use crate::layout::Layout;
@@ -42,40 +42,10 @@ pub fn execute(layout: &Layout, sandbox: &str, what: Execution) -> Result<ExitSt
     let raw = (tty == Tty::Yes).then(terminal::Raw::enter).transpose()?;
     let terminal = raw.as_ref().map(|_raw| terminal::size());
     let command = Command { frames: wire::VERSION, command, env, workdir, terminal };
-    let (answer, line) = call(layout, &sandbox, Ask::Execute(command))?;
-    if !matches!(answer, Answer::Executing { .. }) {
-        return Err(unasked(&sandbox));
-    }
-    let line = Line::new(line).map_err(|error| {
-        Failure::new(format_args!("the sandbox cannot be reached: {error}"), "check the limit on open files")
-    })?;
-    line.run()
-}
-
-/// Messages that wait to go out. Standard input waits when it is full; a signal that finds it full is lost, like one to
-/// a process that does not answer.
-const QUEUE: usize = 16;
-
-/// The way to the sandbox.
-struct Line {
-    incoming: BufReader<UnixStream>,
-    outgoing: SyncSender<ToGuest>,
+    Line::open(layout, &sandbox, Ask::Execute(command))?.run()
 }
 
 impl Line {
-    fn new(incoming: BufReader<UnixStream>) -> io::Result<Self> {
-        let stream = incoming.get_ref();
-        stream.set_read_timeout(None)?;
-        stream.set_write_timeout(None)?;
-        let mut stream = stream.try_clone()?;
-        let (outgoing, messages) = sync_channel::<ToGuest>(QUEUE);
-        // A sandbox that is gone is noticed by who reads.
-        std::thread::spawn(move || {
-            while messages.recv().is_ok_and(|next| frame::write(&mut stream, &next).is_ok()) {}
-        });
-        Ok(Self { incoming, outgoing })
-    }
-
     fn run(mut self) -> Result<ExitStatus, Failure> {
         let left = Arc::new(AtomicBool::new(false));
         let _signals = self.pass_signals(&left)?;

@@ -34,7 +34,7 @@ impl Sandbox {
         let run = RunDir::create(&layout, &id("notes-00000001")).unwrap();
         let (tell, asked) = channel();
         serve(run.path(), move |call| {
-            let Call::Asked(Asked { ask, uid, reply }) = call else { panic!("a command") };
+            let Call::Asked(Asked { ask, uid, reply }) = call else { panic!("a session") };
             assert_eq!(uid, rustix::process::geteuid().as_raw());
             tell.send(ask).unwrap();
             let set = PolicySet {

@@ -1,15 +1,18 @@
 //! What is done with a running sandbox on the word of a detection or an operator.
 
-use audit::Response;
+use audit::{Phase, Response};
 use audit_watch::Finding;
-use wire::operator::{Answer, Ask, Command, Standing};
+use signal_hook::consts::SIGTERM;
+use wire::operator::{Answer, Ask, Standing};
 
 use super::Running;
 use crate::event::Event;
 use crate::failure::Failure;
-use crate::operator::{Asked, Caller};
+use crate::operator::{Asked, Caller, Errand};
 use crate::pause::Pace;
 use crate::reload::Cutoff;
+use crate::sessions::Joined;
+use crate::signals::Received;
 use crate::watching;
 
 impl Running {
@@ -46,8 +49,9 @@ impl Running {
             | Ask::Reject { .. } => self.reload.asked(asked, &mut self.recorder),
             Ask::Pause => self.change_pace(Pace::Still, &asked),
             Ask::Resume => self.change_pace(Pace::Going, &asked),
-            // It is a call of its own, and never comes as a question.
-            Ask::Execute(_) => Ok(()),
+            // They are calls of their own, and never come as a question.
+            Ask::Execute(_) | Ask::Copy(_) | Ask::Attach { .. } => Ok(()),
+            Ask::Stop => self.stop(&asked),
             Ask::Standing => {
                 asked.reply.send(Answer::Standing(self.standing()));
                 Ok(())
@@ -55,14 +59,33 @@ impl Running {
         }
     }
 
-    /// Starts a command beside the agent.
-    pub(super) fn execute(&mut self, caller: Caller, command: Command) {
+    /// Begins a command or a copy beside the agent.
+    pub(super) fn begin(&mut self, caller: Caller, errand: Errand) {
         if self.pace == Pace::Still {
             let paused = Failure::new("the sandbox is paused", "openshell vm resume lets it go on");
             return caller.answer(Answer::from(paused));
         }
         let ended = self.events.to_loop(Event::Command);
-        self.sessions.begin(caller, command, &mut self.recorder, ended);
+        match errand {
+            Errand::Attach(frames) => {
+                let agent = Joined { frames, terminal: self.has_terminal };
+                self.sessions.attach(caller, agent, &mut self.recorder, ended);
+            }
+            Errand::Execute(_) | Errand::Copy(_) => {
+                self.sessions.begin(caller, errand, &mut self.recorder, ended);
+            }
+        }
+    }
+
+    /// Asks the agent to end, as a signal does.
+    fn stop(&mut self, asked: &Asked) -> Result<(), Failure> {
+        let why = format!("asked for by user {}", asked.uid);
+        if let Err(failure) = self.recorder.stands(Phase::Stopped, &why) {
+            asked.reply.send(Answer::from(failure));
+            return Ok(());
+        }
+        asked.reply.send(Answer::Stopping);
+        self.signal(Received::ForAgent(SIGTERM))
     }
 
     /// A change that fails is the caller's to know; the sandbox is as it was.

@@ -1,0 +1,241 @@
+//! Coming back to an agent, and ending one, from outside.
+
+use std::fs::File;
+use std::io::{self, IsTerminal as _, Read as _, Write};
+use std::str::FromStr;
+use std::sync::mpsc::{Sender, SyncSender, channel};
+
+use wire::control::{Exit, FromGuest, MAX_CHUNK, Stream, ToGuest};
+use wire::frame;
+use wire::id::SandboxId;
+use wire::operator::{Answer, Ask};
+
+use super::client::{ask, call, find, unasked};
+use super::line::Line;
+use crate::failure::{ExitStatus, Failure};
+use crate::layout::Layout;
+use crate::output::{Next, Reader};
+use crate::signals::{Received, Watch};
+use crate::terminal;
+
+/// What is shown again to whoever comes back, in bytes.
+const REPLAY: usize = 1024 * 1024;
+
+/// How somebody left an agent, or it him.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attachment {
+    /// The agent runs on.
+    Detached,
+    /// It ended.
+    Ended(ExitStatus),
+}
+
+/// The keys that leave an agent that has a terminal, by what a terminal sends for them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DetachKeys(Vec<u8>);
+
+/// Finds the keys in what is typed.
+#[derive(Debug)]
+struct Typed {
+    keys: Vec<u8>,
+    /// How many of them have been typed.
+    matched: usize,
+}
+
+/// What ends the waiting.
+enum Came {
+    /// The keys were typed, or a signal came.
+    Left,
+    /// All that it wrote was shown.
+    Shown(Result<(), Failure>),
+    /// The line said how it ended, or was cut.
+    Ended(Option<Exit>),
+}
+
+/// Shows the last MiB of what the agent wrote and what it writes, and joins our standard input to its own.
+///
+/// # Errors
+/// It cannot be joined, or the sandbox failed.
+pub fn attach(layout: &Layout, sandbox: &str, keys: DetachKeys) -> Result<Attachment, Failure> {
+    let sandbox = find(layout, sandbox)?;
+    let mut reader = Reader::open(layout, sandbox.as_str())?;
+    let (answer, incoming) = call(layout, &sandbox, Ask::Attach { frames: wire::VERSION })?;
+    let Answer::Attached { terminal } = answer else { return Err(unasked(&sandbox)) };
+    let Line { mut incoming, outgoing } = Line::new(incoming)?;
+    let raw = (terminal && io::stdin().is_terminal()).then(terminal::Raw::enter).transpose()?;
+    let (tell, came) = channel();
+    let _signals = watch(raw.is_some(), outgoing.clone(), tell.clone())?;
+    let keys = if raw.is_some() { keys.0 } else { Vec::new() };
+    feed(Typed { keys, matched: 0 }, outgoing, tell.clone());
+    let shown = tell.clone();
+    std::thread::spawn(move || drop(shown.send(Came::Shown(show(&mut reader)))));
+    std::thread::spawn(move || {
+        let exit = match frame::read(&mut incoming, frame::SMALL) {
+            Ok(FromGuest::Exited(exit)) => Some(exit),
+            Ok(_) | Err(_) => None,
+        };
+        drop(tell.send(Came::Ended(exit)));
+    });
+    let (mut all_shown, mut ended) = (false, None);
+    loop {
+        match came.recv() {
+            Ok(Came::Left) | Err(_) => return Ok(Attachment::Detached),
+            Ok(Came::Shown(outcome)) => {
+                outcome?;
+                all_shown = true;
+            }
+            Ok(Came::Ended(exit)) => ended = Some(exit),
+        }
+        if let (true, Some(exit)) = (all_shown, ended) {
+            let exit = exit.ok_or_else(|| {
+                Failure::new("the sandbox failed, or was ended", "openshell audit tail shows why")
+            })?;
+            return ExitStatus::of(exit).map(Attachment::Ended);
+        }
+    }
+}
+
+/// Asks the agent of a running sandbox to end, and waits until the sandbox has; one that was asked already is ended at once.
+///
+/// # Errors
+/// There is no such sandbox, or it does not answer.
+pub fn stop(layout: &Layout, sandbox: &str) -> Result<SandboxId, Failure> {
+    let sandbox = find(layout, sandbox)?;
+    // Its manager holds the lock for as long as it lives, however it ends.
+    let lock = File::open(layout.runtime.join(sandbox.as_str()).join("lock"));
+    match ask(layout, &sandbox, Ask::Stop)? {
+        Answer::Stopping => {}
+        _ => return Err(unasked(&sandbox)),
+    }
+    let waited = lock.and_then(|lock| lock.lock_shared());
+    waited.map(|()| sandbox).map_err(|error| {
+        Failure::new(format_args!("cannot wait for its end: {error}"), "openshell vm ps says whether it runs")
+    })
+}
+
+impl FromStr for DetachKeys {
+    type Err = String;
+
+    /// Keys as `ctrl-X` or one character, with commas between.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let key = |key: &str| match (key.strip_prefix("ctrl-").map(str::as_bytes), key.as_bytes()) {
+            (Some([letter @ b'a'..=b'z']), _) => Ok(letter & 0x1f),
+            (None, [one @ b' '..=b'~']) => Ok(*one),
+            _other => Err(format!("'{key}' is no key: write ctrl-a to ctrl-z, or one character")),
+        };
+        text.split(',').map(key).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl Typed {
+    /// What of `bytes` is for the agent, and whether all keys were typed.
+    fn passed(&mut self, bytes: &[u8]) -> (Vec<u8>, bool) {
+        let mut passed = Vec::with_capacity(bytes.len());
+        for byte in bytes {
+            if self.keys.get(self.matched) == Some(byte) {
+                self.matched += 1;
+                if self.matched == self.keys.len() {
+                    return (passed, true);
+                }
+                continue;
+            }
+            passed.extend(self.keys.iter().take(self.matched));
+            self.matched = usize::from(self.keys.first() == Some(byte));
+            if self.matched == 0 {
+                passed.push(*byte);
+            }
+        }
+        (passed, false)
+    }
+}
+
+fn watch(raw: bool, outgoing: SyncSender<ToGuest>, tell: Sender<Came>) -> Result<Watch, Failure> {
+    if raw {
+        // One that stood at another size draws itself anew.
+        let _busy = outgoing.try_send(ToGuest::Resize(terminal::size()));
+    }
+    Watch::start(move |signal| match signal {
+        Received::Resized if raw => drop(outgoing.try_send(ToGuest::Resize(terminal::size()))),
+        signal if signal.ends() => drop(tell.send(Came::Left)),
+        _other => {}
+    })
+}
+
+/// Passes on what is typed, on a thread of its own. The end of our input is not the agent's.
+fn feed(mut typed: Typed, outgoing: SyncSender<ToGuest>, tell: Sender<Came>) {
+    std::thread::spawn(move || {
+        let mut chunk = vec![0; MAX_CHUNK / 2];
+        loop {
+            let length = match io::stdin().read(&mut chunk) {
+                Ok(length @ 1..) => length,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Ok(_) | Err(_) => return,
+            };
+            let (passed, left) = typed.passed(&chunk[..length]);
+            if !passed.is_empty() && outgoing.send(ToGuest::Input(passed)).is_err() {
+                return;
+            }
+            if left {
+                return drop(tell.send(Came::Left));
+            }
+        }
+    });
+}
+
+/// Shows what was written, to its end. A reader who went away ends nothing.
+fn show(reader: &mut Reader) -> Result<(), Failure> {
+    for piece in reader.last_bytes(REPLAY)? {
+        put(piece.stream, &piece.bytes);
+    }
+    loop {
+        match reader.next_now()? {
+            Next::Piece(piece) => put(piece.stream, &piece.bytes),
+            Next::Nothing => reader.wait()?,
+            Next::End => return Ok(()),
+        }
+    }
+}
+
+fn put(stream: Stream, bytes: &[u8]) {
+    let put = |sink: &mut dyn Write| sink.write_all(bytes).and_then(|()| sink.flush());
+    let _nobody_reads = match stream {
+        Stream::Stdout => put(&mut io::stdout()),
+        Stream::Stderr => put(&mut io::stderr()),
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_read_as_they_are_written() {
+        assert_eq!("ctrl-p,ctrl-q".parse(), Ok(DetachKeys(vec![16, 17])));
+        assert_eq!("~,.".parse(), Ok(DetachKeys(vec![b'~', b'.'])));
+        for bad in ["", "ctrl-", "ctrl-P", "ctrl-1", "ab", "ctrl-p,"] {
+            assert!(bad.parse::<DetachKeys>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn keys_leave_and_everything_else_is_passed_on() {
+        let all = |pieces: &[&[u8]]| {
+            let mut typed = Typed { keys: vec![16, 17], matched: 0 };
+            let mut seen = Vec::new();
+            for piece in pieces {
+                let (passed, left) = typed.passed(piece);
+                seen.extend(passed);
+                if left {
+                    return (seen, true);
+                }
+            }
+            (seen, false)
+        };
+        assert_eq!(all(&[b"ab\x10\x11c"]), (b"ab".to_vec(), true));
+        assert_eq!(all(&[b"a\x10", b"\x11"]), (b"a".to_vec(), true));
+        assert_eq!(all(&[b"\x10b", b"\x11"]), (b"\x10b\x11".to_vec(), false));
+        assert_eq!(all(&[b"\x10\x10\x11"]), (b"\x10".to_vec(), true));
+        let mut none = Typed { keys: Vec::new(), matched: 0 };
+        assert_eq!(none.passed(b"\x10\x11"), (b"\x10\x11".to_vec(), false));
+    }
+}
