@@ -42,7 +42,7 @@ use crate::processes::Processes;
 use crate::randomness::random;
 use crate::record::Recorder;
 use crate::refresh::Refresh;
-use crate::reload::Reload;
+use crate::reload::{self, Reload};
 use crate::rundir::{RunDir, give};
 use crate::secret::SecretSource;
 use crate::spec::{MountMode, Provider, Spec};
@@ -190,6 +190,10 @@ impl Prepared {
 
     /// Records what the sandbox is made from.
     pub(crate) fn record_configuration(&self, recorder: &mut Recorder) -> Result<(), Failure> {
+        if self.network.is_some() {
+            // A quarantine must not wait for the disk then.
+            recorder.keep(&reload::closed()?)?;
+        }
         recorder.configured(&self.spec, &self.confinement, self.network())
     }
 

@@ -387,7 +387,7 @@ impl Cutoff {
 }
 
 /// The network half of a policy that allows nothing.
-fn closed() -> Result<String, Failure> {
+pub(crate) fn closed() -> Result<String, Failure> {
     let document =
         Document::parse("version: 1\nnetwork: []\n", "quarantine").map_err(|errors| wrong_policy(&errors))?;
     document

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use audit::log::{self, LogError, Lookup, Mark, Position};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
-pub(crate) use schema::{Column, action_code, code, micros};
+pub(crate) use schema::{Column, RARE, action_code, code, micros};
 pub(crate) use values::split;
 
 /// Its file in the log's directory.

@@ -38,7 +38,9 @@ pub(crate) enum Audit {
     FeedSchema,
     /// Find records: what was done, by whom, when, who allowed it.
     Query(Box<Query>),
-    /// Check audit.yaml, and that the files, directories and secrets that it names are there; exit code 1 if not. Nobody is called.
+    /// Check audit.yaml, and that the files, directories and secrets that it names are there; exit code 1 if not.
+    ///
+    /// No receiver is called; commands that give secrets are run.
     Check(Output),
     /// Print one record whole, with those of the same request, the policy that decided it, its rule, and who put it in force.
     Show(ShowRecord),

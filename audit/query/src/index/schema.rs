@@ -28,6 +28,7 @@ const TABLES: &str = "
     CREATE TABLE digest (
         code INTEGER NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (code, sequence)
     ) WITHOUT ROWID;
+    CREATE INDEX record_rare ON record (kind) WHERE kind >= 28 AND kind < 80;
     CREATE INDEX record_time ON record (time);
     CREATE INDEX record_host ON record (host) WHERE host IS NOT NULL;
     CREATE INDEX record_program ON record (program) WHERE program IS NOT NULL;
@@ -116,6 +117,9 @@ fn drop_all(connection: &Connection) -> Result<(), rusqlite::Error> {
     }
     Ok(())
 }
+
+/// Codes of actions that a log has few of, whatever the agent does: from `lifecycle` to `approval`. `record_rare` has them.
+pub(crate) const RARE: std::ops::Range<i64> = 7..20;
 
 /// The action's number. One that is not in the list is beyond all: asking for it finds nothing by the index, which a test
 /// over all actions of the record's schema excludes.

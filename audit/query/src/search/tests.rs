@@ -409,3 +409,24 @@ fn one_bad_log_hides_nothing_of_the_others() {
         assert!(answers[..1400].iter().all(Result::is_ok) && answers[1400].is_err());
     }
 }
+
+/// Who put a policy in force is asked with every answer, of logs that hold millions of other records.
+#[test]
+fn acts_that_are_few_are_found_without_reading_the_others() {
+    let log = Log::new();
+    let index = Index::of(log.path()).unwrap();
+    let connection = index.read().unwrap();
+    let steps = |action: Action| -> String {
+        let filter = Filter { action: vec![action], decision: Some(Decision::Allow), ..Filter::default() };
+        let sql = plan::Plan::of(&connection, &filter, (None, false)).unwrap().sql();
+        let mut explained = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let steps = explained.query_map([], |row| row.get::<_, String>(3)).unwrap();
+        steps.map(Result::unwrap).collect::<Vec<_>>().join("; ")
+    };
+    for action in [Action::Configuration, Action::PolicyChange, Action::Approval, Action::Detection] {
+        assert!(steps(action).contains("record_rare"), "{action:?}: {}", steps(action));
+    }
+    for action in [Action::NetworkRequest, Action::FileAccess, Action::SystemCall] {
+        assert!(!steps(action).contains("record_rare"), "{action:?}: {}", steps(action));
+    }
+}

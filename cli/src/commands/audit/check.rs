@@ -1,4 +1,4 @@
-//! `openshell audit check`: what audit.yaml says, and whether all that it names is there. Nothing is made, and nobody is called.
+//! `openshell audit check`: what audit.yaml says, and whether all that it names is there. Nothing is made, and no receiver is called.
 
 use std::path::Path;
 

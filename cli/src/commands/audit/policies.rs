@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use audit::record::MANAGER;
 use audit::{Action, Decision, Record};
 use audit_export::format::printable;
-use audit_query::filter::Pattern;
 use audit_query::{Filter, Found, How, search};
 use wire::id::{PolicyVersion, SandboxId};
 
@@ -122,10 +121,14 @@ pub(super) fn in_force(log: &Path, how: How, faults: &mut Faults) -> Vec<InForce
     let filter = Filter {
         action: vec![Action::Configuration, Action::PolicyChange, Action::Approval],
         decision: Some(Decision::Allow),
-        // Only the manager puts policies in force, whoever else writes so.
-        client: vec![Pattern::from(MANAGER)],
         ..Filter::default()
     };
     let found = search(log.to_owned(), filter, (how, false));
-    faults.passed(found.iter()).flat_map(|Found { record, .. }| InForce::of(&record)).collect()
+    // Only the manager puts policies in force, whoever else writes so.
+    let by_manager = |found: &Found| found.record.client == MANAGER;
+    faults
+        .passed(found.iter())
+        .filter(by_manager)
+        .flat_map(|Found { record, .. }| InForce::of(&record))
+        .collect()
 }

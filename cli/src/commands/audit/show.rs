@@ -1,6 +1,6 @@
 //! `openshell audit show`: one record whole, what belongs to it, and the policy that decided it.
 
-use std::io::Write as _;
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
 
 use audit::policies::PolicyError;
@@ -50,7 +50,7 @@ pub(super) fn run(typed: &ShowRecord, layout: &Layout) -> Result<u8, Failure> {
     let shown = Shown::read(&log, number, (how, &mut faults))?;
     let mut out = crate::output::stdout();
     let written = match (typed.policy, typed.output.json) {
-        (true, _) => out.write_all(shown.policy_text()?.as_bytes()),
+        (true, _) => write_policy(&mut out, shown.policy_text()?),
         (false, true) => writeln!(out, "{}", json(shown.json().to_string().as_bytes())),
         (false, false) => shown.lines(typed.utc).iter().try_for_each(|line| writeln!(out, "{line}")),
     };
@@ -63,6 +63,14 @@ pub(super) fn run(typed: &ShowRecord, layout: &Layout) -> Result<u8, Failure> {
         return Ok(code);
     }
     Ok(code.max(verify::verify(&log, &Judge::new(&typed.evidence, layout)?)?))
+}
+
+/// To the byte, as its digest is of it; but whoever can write the log can have written anything there, and must not drive a terminal.
+fn write_policy(out: &mut impl io::Write, text: &str) -> io::Result<()> {
+    if io::stdout().is_terminal() {
+        return text.lines().try_for_each(|line| writeln!(out, "{}", printable(line)));
+    }
+    out.write_all(text.as_bytes())
 }
 
 /// The log and the number that were named: `17 SANDBOX`, `SANDBOX/17` as answers have it, or `17` of the newest log.
