@@ -14,7 +14,7 @@ const MOST_DAYS: usize = 40;
 /// Rows of a table of counts.
 const TOP: usize = 20;
 
-/// The policy of whose rules it is told which nobody used.
+/// A policy of whose rules it is told which nobody used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
     /// Their names.
@@ -23,9 +23,9 @@ pub struct Rules {
     pub sha256: String,
 }
 
-/// The report. `rules`: those of the policy, if the operator named one; what of them nobody used is told.
+/// The report. `rules`: those of the policies that the logs hold, or of one that the operator names; what of them nobody used is told.
 #[must_use]
-pub fn document(facts: &Facts, framework: Framework, period: &Period, rules: Option<&Rules>) -> Document {
+pub fn document(facts: &Facts, framework: Framework, period: &Period, rules: &[Rules]) -> Document {
     let mut blocks = summary(facts);
     blocks.extend(requirements(facts, framework));
     blocks.extend(owasp_coverage(facts));
@@ -304,16 +304,20 @@ fn health(facts: &Facts) -> String {
     )
 }
 
-fn unused(facts: &Facts, period: &Period, rules: Option<&Rules>) -> Vec<Block> {
-    let heading = Block::Heading(format!("Rules unused in {UNUSED_DAYS} days"));
-    let Some(Rules { names, sha256 }) = rules else {
-        return vec![
-            heading,
-            Block::Paragraph(
-                "No policy was named (--policy FILE), so that its rules are not known.".to_owned(),
-            ),
-        ];
-    };
+fn unused(facts: &Facts, period: &Period, rules: &[Rules]) -> Vec<Block> {
+    let mut blocks = vec![Block::Heading(format!("Rules unused in {UNUSED_DAYS} days"))];
+    if rules.is_empty() {
+        let none = "The logs hold no policy that has rules, and none was named (--policy FILE).";
+        blocks.push(Block::Paragraph(none.to_owned()));
+    }
+    blocks.extend(rules.iter().take(TOP).flat_map(|rules| unused_of(facts, period, rules)));
+    if let Some(more) = rules.len().checked_sub(TOP).filter(|more| *more > 0) {
+        blocks.push(Block::Paragraph(format!("… and {more} policies more: name one with --policy FILE.")));
+    }
+    blocks
+}
+
+fn unused_of(facts: &Facts, period: &Period, Rules { names, sha256 }: &Rules) -> [Block; 2] {
     let since = period.days_before_end(UNUSED_DAYS);
     let last = |rule: &String| match facts.uses.last(rule, sha256) {
         Some(Use { time, policy }) if policy == Some(sha256) => {
@@ -333,7 +337,7 @@ fn unused(facts: &Facts, period: &Period, rules: Option<&Rules>) -> Vec<Block> {
         names.len(),
         &since[..10]
     );
-    vec![heading, Block::Paragraph(about), table(vec![("Rule", 50), ("Last use", 50)], rows)]
+    [Block::Paragraph(about), table(vec![("Rule", 50), ("Last use", 50)], rows)]
 }
 
 fn limits(framework: Framework) -> Vec<Block> {

@@ -387,7 +387,7 @@ pub(crate) struct Report {
     /// Only this sandbox, or the log at this path. Can be given more than once; without it, all logs.
     #[arg(long)]
     pub(crate) sandbox: Vec<String>,
-    /// The policy whose unused rules are to be named.
+    /// The policy whose unused rules are to be named; without it, those that the logs hold.
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
     #[command(flatten)]

@@ -4,12 +4,15 @@ use std::path::{Path, PathBuf};
 
 use audit::log;
 use audit::verify;
+use audit_query::How;
 use audit_report::{Facts, LogFacts, Period, Rules, Standing, build, html, markdown, pdf};
 use manager::failure::{Failure, chain};
 use manager::layout::Layout;
+use policies::Document;
 
 use super::evidence::{Judge, Verdict};
-use super::{logs, no_log, path};
+use super::policies::{Part, in_force};
+use super::{Faults, logs, no_log, path};
 use crate::arguments::{Log, Report};
 use crate::commands::{NO, write_private};
 
@@ -23,14 +26,15 @@ enum Form {
 
 pub(super) fn report(typed: &Report, layout: &Layout) -> Result<u8, Failure> {
     let form = Form::of(&typed.output)?;
-    let rules = typed.policy.as_deref().map(rules).transpose()?;
+    let named = typed.policy.as_deref().map(rules).transpose()?;
     let judge = Judge::new(&typed.evidence, layout)?;
     let chosen = chosen(typed, layout)?;
     let mut facts = Facts::new();
     for log in &chosen {
         read(log, &typed.period, &judge, &mut facts)?;
     }
-    let document = build::document(&facts, typed.framework, &typed.period, rules.as_ref());
+    let rules = named.map_or_else(|| kept(&chosen), |named| vec![named]);
+    let document = build::document(&facts, typed.framework, &typed.period, &rules);
     let bytes = match form {
         Form::Markdown => markdown::render(&document).into_bytes(),
         Form::Html => html::render(&document).into_bytes(),
@@ -63,6 +67,29 @@ fn rules(file: &Path) -> Result<Rules, Failure> {
     let names = document.rule_origins().into_iter().map(|origin| origin.rule).collect();
     let text = document.dynamic_text().map_err(|error| crate::commands::policy::fault(&error))?;
     Ok(Rules { names, sha256: images::Digest::of_bytes(text.as_bytes()).to_string() })
+}
+
+/// The rules of the policies that were in force last in the logs, as they hold them.
+fn kept(logs: &[PathBuf]) -> Vec<Rules> {
+    let mut kept: Vec<Rules> = Vec::new();
+    for log in logs {
+        // What is wrong with a log, the report says anyway.
+        let policies = in_force(log, How::Index, &mut Faults::default());
+        let last = policies.into_iter().rfind(|policy| policy.part != Part::Confinement);
+        let Some(sha256) = last.map(|policy| policy.sha256) else { continue };
+        if kept.iter().any(|rules| rules.sha256 == sha256) {
+            continue;
+        }
+        let text = sha256.parse().ok().and_then(|digest| audit::policies::read(log, &digest).ok());
+        let document = text.and_then(|text| Document::parse(&text, "policy").ok());
+        let origins = document.iter().flat_map(Document::rule_origins);
+        let names: Vec<String> = origins.map(|origin| origin.rule).collect();
+        // That of a quarantine has none.
+        if !names.is_empty() {
+            kept.push(Rules { names, sha256 });
+        }
+    }
+    kept
 }
 
 fn chosen(typed: &Report, layout: &Layout) -> Result<Vec<PathBuf>, Failure> {
