@@ -59,6 +59,11 @@ pub struct Span {
 const MOST_DISTINCT: usize = 65_536;
 
 impl Category {
+    /// Any, by its class.
+    pub(crate) const fn of(class: Class, kind: &'static str) -> Self {
+        Self { class, kind }
+    }
+
     /// `financial/…`
     #[must_use]
     pub const fn financial(kind: &'static str) -> Self {

@@ -79,6 +79,12 @@ impl Scanner {
         Self { names: Names::Left, ..Self::new() }
     }
 
+    /// What belongs to the operator.
+    #[must_use]
+    pub fn property(&self) -> &Property {
+        &self.property
+    }
+
     /// With what belongs to the operator.
     #[must_use]
     pub fn with_property(self, property: Property) -> Self {
@@ -146,7 +152,8 @@ impl Scanner {
                 if unseen {
                     detectors.scan_unseen(text, found);
                 }
-                self.property.scan(folded.unwrap_or(text), found);
+                // The operator's words may be of a script whose letters are folded away.
+                both.into_iter().flatten().for_each(|view| self.property.scan(view, found));
             };
             found.elsewhere(find, |_at| None);
             if self.names == Names::Sought {
@@ -157,6 +164,7 @@ impl Scanner {
         detectors.scan(text, found);
         if unseen {
             detectors.scan_unseen(text, found);
+            self.property.scan(text, found);
         }
         let origins = folded.filter(|_| found.keeps_spans()).map(|_folded| fold::origins(text));
         let place = |at: &Range<usize>| match &origins {

@@ -15,7 +15,8 @@ const LAYERS: [(&str, &[&str]); 24] = [
     ("vmm-virtio", &["wire"]),
     ("jail", &["wire"]),
     ("policies", &["wire"]),
-    ("classify", &[]),
+    // For the operator's own rules as they are written.
+    ("classify", &["wire"]),
     // The writer is a process, and jails itself.
     ("audit", &["classify", "jail", "wire"]),
     ("audit-query", &["audit", "wire"]),
