@@ -9,6 +9,7 @@ pub mod audit_log;
 pub mod audit_settings;
 pub mod control;
 pub mod credentials;
+pub mod detect;
 pub mod doctor;
 mod event;
 pub mod failure;
