@@ -48,7 +48,7 @@ fn turns(name: &str, texts: &[String]) {
     let plain = Scanner::new();
     for round in 0..ROUNDS * 2 {
         let memory = Memory::new(Scanner::new(), &[7; 32]);
-        let mut remember = |messages: &[&str]| {
+        let remember = |messages: &[&str]| {
             let start = Instant::now();
             let (mut found, mut at) = (memory.found(), 0);
             for message in messages {
