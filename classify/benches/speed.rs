@@ -7,7 +7,10 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
+use classify::memory::{Memory, Whose};
+use classify::property::Property;
 use classify::{Found, Scanner};
+use wire::rules::{Check, DataClass, Examples, FieldRule, PatternRule, Rules};
 
 /// Bytes of one text.
 const BLOCK: usize = 16 * 1024;
@@ -24,10 +27,83 @@ fn main() {
     let start = Instant::now();
     let (patterns, all) = (Scanner::without_names(), Scanner::new());
     println!("| measured | figure |\n|---|---|\n| compiling the detectors | {:?} |", start.elapsed());
+    let ruled =
+        Scanner::without_names().with_property(Property::new(&rules(50)).expect("the rules are right"));
     for (name, texts) in [("clean", texts(&[])), ("mixed", texts(VALUES))] {
         measure(&patterns, &format!("{name}, patterns"), &texts);
+        measure(&ruled, &format!("{name}, patterns and 50 rules of an operator"), &texts);
         measure(&all, &format!("{name}, patterns and names"), &texts);
+        turns(name, &texts);
     }
+}
+
+/// What a conversation of 150 KB costs: looked at without a memory, the first time, again, and with one more message. All
+/// in turn, so that what else the machine does meets each of them.
+fn turns(name: &str, texts: &[String]) {
+    let all: String = texts.concat();
+    let pieces =
+        (0..100).map(|at| &all[all.floor_char_boundary(at * 1536)..all.floor_char_boundary((at + 1) * 1536)]);
+    let messages: Vec<&str> = pieces.collect();
+    let mut times: [Vec<Duration>; 4] = Default::default();
+    let plain = Scanner::new();
+    for round in 0..ROUNDS * 2 {
+        let memory = Memory::new(Scanner::new(), &[7; 32]);
+        let remember = |messages: &[&str]| {
+            let start = Instant::now();
+            let (mut found, mut at) = (memory.found(), 0);
+            for message in messages {
+                memory.scan((message, at), Whose::Others, &mut found);
+                at += message.len();
+            }
+            std::hint::black_box(found.into_parts());
+            start.elapsed()
+        };
+        let (first, again) = (remember(&messages), remember(&messages));
+        let more = format!("round {round}: {}", messages[0]);
+        let grown = remember(&[&messages[..], &[&more]].concat());
+        let start = Instant::now();
+        let mut found = Found::with_spans();
+        messages.iter().for_each(|message| plain.scan((*message).to_owned(), &mut found));
+        std::hint::black_box(found.into_parts());
+        let each = [start.elapsed(), first, again, grown];
+        times.iter_mut().zip(each).for_each(|(times, time)| times.push(time));
+    }
+    for (what, mut times) in
+        ["without a memory", "first turn", "same turn again", "one message more"].into_iter().zip(times)
+    {
+        times.sort_unstable();
+        println!("| {name}: 150 KB in 100 messages, {what}, p50 | {:?} |", times[times.len() / 2]);
+    }
+}
+
+/// Rules as operators write them: codes with a prefix, numbers near words with a check digit, names of fields.
+fn rules(count: usize) -> Rules {
+    let (mut patterns, mut fields) = (Vec::new(), Vec::new());
+    for at in 0..count {
+        let (name, class, examples) = (format!("kind-{at}"), DataClass::Property, Examples::default());
+        let letter = |at: usize| char::from(b'A' + u8::try_from(at % 26).expect("26 fit"));
+        let (one, other) = (letter(at), letter(at / 3));
+        let near = |pattern: String, words: &[&str], check| PatternRule {
+            name: name.clone(),
+            class,
+            pattern,
+            words: words.iter().map(|word| (*word).to_owned()).collect(),
+            distance: None,
+            check,
+            examples: examples.clone(),
+        };
+        match at % 4 {
+            0 => patterns.push(near(format!(r"\b{one}{other}-[0-9]{{6}}\b"), &[], None)),
+            1 => patterns.push(near(
+                format!(r"\b[0-9]{{{}}}\b", 6 + at % 5),
+                &["contract", "Vertrag"],
+                Some(Check::Luhn),
+            )),
+            2 => patterns.push(near(format!(r"(?i)\bproject[ :-]+({one}[a-z]{{4,12}})\b"), &[], None)),
+            _ => fields.push(FieldRule { name, class, labels: vec![format!("case {at} number")], examples }),
+        }
+    }
+    Rules { patterns, fields, ..Rules::default() }
 }
 
 fn measure(scanner: &Scanner, name: &str, texts: &[String]) {

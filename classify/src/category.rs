@@ -55,10 +55,32 @@ pub struct Span {
     pub at: Range<usize>,
 }
 
+/// What was found in one text, to be put together with what was found in others that are counted by the same hasher.
+#[derive(Debug)]
+pub(crate) struct Remembered {
+    spans: Vec<Span>,
+    values: Vec<(Category, u64)>,
+    /// What has no value to tell apart.
+    anonymous: Vec<(Category, u32)>,
+}
+
+impl Remembered {
+    /// Bytes that it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        let Self { spans, values, anonymous } = self;
+        size_of::<Self>() + size_of_val(&spans[..]) + size_of_val(&values[..]) + size_of_val(&anonymous[..])
+    }
+}
+
 /// Distinct values that are told apart; more of them change counts, and no decision.
 const MOST_DISTINCT: usize = 65_536;
 
 impl Category {
+    /// Any, by its class.
+    pub(crate) const fn of(class: Class, kind: &'static str) -> Self {
+        Self { class, kind }
+    }
+
     /// `financial/…`
     #[must_use]
     pub const fn financial(kind: &'static str) -> Self {
@@ -174,6 +196,38 @@ impl Found {
         Self { spans: Some(Vec::new()), ..Self::default() }
     }
 
+    /// One that keeps where the values stand, and tells them apart as others of the same hasher do.
+    pub(crate) fn counting_by(hasher: RandomState) -> Self {
+        Self { hasher, ..Self::with_spans() }
+    }
+
+    /// What was found, for [`Found::recall`].
+    pub(crate) fn into_remembered(self) -> Remembered {
+        let Self { seen, findings, spans, .. } = self;
+        let mut distinct: BTreeMap<Category, u32> = BTreeMap::new();
+        seen.iter().for_each(|(category, _value)| *distinct.entry(*category).or_default() += 1);
+        let anonymous = findings.iter().map(|(category, count)| {
+            (category, count - distinct.get(&category).copied().unwrap_or_default())
+        });
+        let anonymous = anonymous.filter(|(_category, count)| *count > 0).collect();
+        let mut spans = spans.unwrap_or_default();
+        spans.shrink_to_fit();
+        Remembered { spans, values: seen.into_iter().collect(), anonymous }
+    }
+
+    /// Adds what was found in a text that stands at `at`, in one of the same hasher.
+    pub(crate) fn recall(&mut self, known: &Remembered, at: usize) {
+        if let Some(spans) = &mut self.spans {
+            let placed = |span: &Span| Span { at: span.at.start + at..span.at.end + at, ..*span };
+            spans.extend(known.spans.iter().map(placed));
+        }
+        known.values.iter().for_each(|(category, value)| self.count(*category, *value));
+        for (category, more) in &known.anonymous {
+            let count = self.findings.0.entry(*category).or_default();
+            *count = count.saturating_add(*more);
+        }
+    }
+
     /// Whether it keeps where the values stand.
     pub(crate) fn keeps_spans(&self) -> bool {
         self.spans.is_some()
@@ -184,8 +238,11 @@ impl Found {
         if let Some(spans) = &mut self.spans {
             spans.push(Span { category, at });
         }
-        let key = (category, self.hasher.hash_one(value));
-        let is_new = self.seen.len() < MOST_DISTINCT && self.seen.insert(key);
+        self.count(category, self.hasher.hash_one(value));
+    }
+
+    fn count(&mut self, category: Category, value: u64) {
+        let is_new = self.seen.len() < MOST_DISTINCT && self.seen.insert((category, value));
         let count = self.findings.0.entry(category).or_default();
         // A category is there however many values of others came before it.
         if is_new || *count == 0 {

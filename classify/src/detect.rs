@@ -3,7 +3,7 @@
 //!
 //! A detector looks at a bounded number of bytes around each candidate, so that a scan is linear.
 
-mod checksum;
+pub(crate) mod checksum;
 mod credential;
 mod digits;
 mod email;
@@ -17,7 +17,7 @@ mod shape;
 mod social_security;
 mod tokens;
 mod vehicle;
-mod words;
+pub(crate) mod words;
 
 use std::sync::LazyLock;
 

@@ -1,8 +1,8 @@
 //! Which classes of sensitive data a text holds.
 //!
-//! Owns: the detectors ([`detect`]), the tagger of names ([`entities`]), what is the operator's ([`property`]), undoing disguises ([`fold`]) and encodings ([`decode`]), and taking what is found
-//! out of a text ([`redact`]). Must never know: wire APIs, zones, directives, records. Keeps nothing: only categories and
-//! counts remain of what it saw.
+//! Owns: the detectors ([`detect`]), the tagger of names ([`entities`]), what is the operator's ([`property`]), undoing disguises ([`fold`]) and encodings ([`decode`]), taking what is found
+//! out of a text ([`redact`]), and remembering what was found in one ([`memory`]). Must never know: wire APIs, zones,
+//! directives, records. Keeps no data: only categories, counts and places remain of what it saw.
 //!
 //! *Invariant:* the time is linear in the size of the text, hostile or not; what would cost more (too deep an encoding,
 //! too much decoded text) is reported as unclassifiable instead of being skipped.
@@ -14,6 +14,7 @@ pub mod decode;
 pub mod detect;
 pub mod entities;
 pub mod fold;
+pub mod memory;
 pub mod property;
 pub mod redact;
 mod seek;
@@ -79,6 +80,12 @@ impl Scanner {
         Self { names: Names::Left, ..Self::new() }
     }
 
+    /// What belongs to the operator.
+    #[must_use]
+    pub fn property(&self) -> &Property {
+        &self.property
+    }
+
     /// With what belongs to the operator.
     #[must_use]
     pub fn with_property(self, property: Property) -> Self {
@@ -90,6 +97,11 @@ impl Scanner {
         self.scan_with(self.detectors, text, found);
     }
 
+    /// The same without its marks: what an agent itself may tell a model.
+    pub fn scan_data(&self, text: String, found: &mut Found) {
+        self.scan_with(Detectors::of_data(), text, found);
+    }
+
     /// Reports what a text holds of which the operator's own part, up to `own`, may say anything to a model: marks are
     /// looked for in the rest. No detector looks across.
     ///
@@ -97,7 +109,7 @@ impl Scanner {
     /// `own` is no border between characters of the text.
     pub fn scan_beside(&self, text: &str, own: usize, found: &mut Found) {
         let (own, rest) = text.split_at(own);
-        self.scan_with(Detectors::of_data(), own.to_owned(), found);
+        self.scan_data(own.to_owned(), found);
         let place = |at: &Range<usize>| Some(own.len() + at.start..own.len() + at.end);
         found.elsewhere(|found| self.scan(rest.to_owned(), found), place);
     }
@@ -146,7 +158,8 @@ impl Scanner {
                 if unseen {
                     detectors.scan_unseen(text, found);
                 }
-                self.property.scan(folded.unwrap_or(text), found);
+                // The operator's words may be of a script whose letters are folded away.
+                both.into_iter().flatten().for_each(|view| self.property.scan(view, found));
             };
             found.elsewhere(find, |_at| None);
             if self.names == Names::Sought {
@@ -157,6 +170,7 @@ impl Scanner {
         detectors.scan(text, found);
         if unseen {
             detectors.scan_unseen(text, found);
+            self.property.scan(text, found);
         }
         let origins = folded.filter(|_| found.keeps_spans()).map(|_folded| fold::origins(text));
         let place = |at: &Range<usize>| match &origins {

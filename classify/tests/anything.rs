@@ -8,7 +8,11 @@ fn no_text_breaks_it() {
     let mut documents = Documents::default();
     documents
         .add("born on the second of May in the city of Köln, the patient was seen by the physician on duty");
-    let property = Property { terms: Terms::new(["Köln", "blue"]).expect("two words compile"), documents };
+    let property = Property {
+        terms: Terms::new(["Köln", "blue"]).expect("two words compile"),
+        documents,
+        ..Property::default()
+    };
     let scanner = Scanner::new().with_property(property);
     let mut state = 11_usize;
     let mut next = |below: usize| {

@@ -10,6 +10,7 @@ pub mod audit_settings;
 pub mod control;
 pub mod credentials;
 pub mod detached;
+pub mod detect;
 pub mod doctor;
 mod event;
 pub mod failure;

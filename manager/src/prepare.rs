@@ -406,6 +406,7 @@ impl Prepared {
             listener: resources.add(listen(&directory, ROUTER_SOCKET, &self.run, Program::Proxy)?),
             audit: resources.add(client(clients, ROUTER)?),
             directive: inference.directive(),
+            rules: inference.detected(),
             local: server(&inference.providers.local)?,
             cloud: server(&inference.providers.cloud)?,
             providers: hosts.collect::<Result<_, Failure>>()?,

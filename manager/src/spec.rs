@@ -5,13 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use classify::property::Property;
 use policies::Document;
 use serde::{Deserialize, Serialize};
 use wire::control::MountAccess;
 use wire::region::Region;
 use wire::router::{AfterLocal, Api, CLASSES, Directive, Sensitive};
+use wire::rules::Rules;
 
 use crate::credentials::{self, CredentialSpec};
+use crate::detect::Detect;
 use crate::failure::Failure;
 use crate::policy_files::{self, PolicyError, PolicyFiles};
 use crate::secret::SecretSource;
@@ -129,6 +132,9 @@ pub struct Inference {
     /// What happens to the data of a class, or of one category of it.
     #[serde(default)]
     pub rules: BTreeMap<String, Sensitive>,
+    /// What is found beside what is found anyway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detect: Option<Detect>,
     /// What happens to the session's other prompts once one was local for what it held.
     #[serde(default)]
     pub after_local: AfterLocal,
@@ -211,6 +217,12 @@ impl Spec {
         let mut spec: Self = policies::yaml::parse(text, &path.display().to_string())
             .map_err(|error| Failure::new(&error, error.remedy()))?;
         spec.policy = spec.policy.named(&path.display().to_string());
+        if let Some(inference) = &mut spec.inference {
+            let base = path.parent().unwrap_or(Path::new(""));
+            let detect = inference.detect.take();
+            let read = detect.map(|detect| detect.resolve((text, &path.display().to_string()), base));
+            inference.detect = read.transpose()?;
+        }
         spec.check()
             .map_err(|(cause, remedy)| Failure::new(format_args!("{}: {cause}", path.display()), remedy))?;
         spec.resolve_paths(path.parent().unwrap_or(Path::new("")));
@@ -318,6 +330,12 @@ impl Inference {
         Directive { sensitive: *sensitive, rules: rules.clone(), after_local: *after_local }
     }
 
+    /// The operator's own rules.
+    #[must_use]
+    pub fn detected(&self) -> Rules {
+        self.detect.as_ref().and_then(Detect::rules).cloned().unwrap_or_default()
+    }
+
     fn keys(&mut self) -> impl Iterator<Item = &mut SecretSource> {
         let Self { providers: Providers { local, cloud }, hosts, .. } = self;
         let servers = [local, cloud].into_iter().flatten().filter_map(|provider| provider.api_key.as_mut());
@@ -338,18 +356,20 @@ impl Inference {
                 format!("inference.rules: '{name}' is no data, so it can neither be replaced nor stay local");
             return Err((cause, "write block, or pass (which only marks the prompt)".to_owned()));
         }
-        self.rules.keys().try_for_each(|name| is_found(name))
+        let own = Property::new(&self.detected()).map_err(|mistake| (mistake.to_string(), mistake.remedy))?;
+        let known =
+            classify::categories().chain(own.categories()).map(|category| category.to_string()).collect();
+        self.rules.keys().try_for_each(|name| is_found(name, &known))
     }
 }
 
 /// Whether a rule names something that can be found.
-fn is_found(name: &str) -> Result<(), (String, String)> {
+fn is_found(name: &str, categories: &BTreeSet<String>) -> Result<(), (String, String)> {
     let classes = CLASSES.map(|(class, _)| class.to_owned());
-    let categories: BTreeSet<String> = classify::categories().map(|category| category.to_string()).collect();
     if classes.iter().any(|class| class == name) || categories.contains(name) {
         return Ok(());
     }
-    let known = classes.iter().chain(&categories).map(String::as_str);
+    let known = classes.iter().chain(categories).map(String::as_str);
     let remedy = match policies::yaml::nearest(name, known) {
         Some(close) => format!("did you mean '{close}'?"),
         None => format!(

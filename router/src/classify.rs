@@ -4,11 +4,15 @@
 
 pub mod render;
 
+use std::sync::Arc;
+
 use ::classify::category::Span;
-use ::classify::{BOUNDARY, Category, FORGED_ROLE, FORGED_TOOL_CALL, Findings, Found, Scanner};
+use ::classify::memory::Memory;
+use ::classify::{BOUNDARY, Category, FORGED_ROLE, FORGED_TOOL_CALL, Findings, Found};
 
 use crate::json::Node;
 use crate::redact::names::Names;
+use render::Rendered;
 
 /// What was found, and where.
 #[derive(Debug)]
@@ -36,32 +40,41 @@ impl Look {
 }
 
 /// The pattern stage.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Classifier {
-    scanner: Scanner,
+    memory: Arc<Memory>,
 }
 
 impl Classifier {
-    /// Compiles the detectors.
+    /// One that finds what `memory` does.
     #[must_use]
-    pub fn new() -> Self {
-        Self { scanner: Scanner::new() }
+    pub fn of(memory: Arc<Memory>) -> Self {
+        Self { memory }
     }
 
     /// What `body` holds beside the placeholders that stand in it.
     #[must_use]
     pub fn classify_between(&self, body: &Node, opaque: &[Category], names: &Names) -> Findings {
-        let mut found = Found::default();
-        opaque.iter().for_each(|category| found.add_anonymous(*category));
-        let rendered = render::render(body, &mut found).map(|text| names.blank(text, BOUNDARY));
-        self.scanner.scan_beside(&rendered.text, rendered.own, &mut found);
+        let mut found = self.found(opaque);
+        let rendered = self.render(body, &mut found);
+        let blank = |text: &str| names.blank(text, BOUNDARY);
+        for (whose, text, _at) in rendered.parts() {
+            self.memory.scan((&blank(text), 0), whose, &mut found);
+        }
+        let is_left = |text: &str| blank(text).contains(|c: char| c != BOUNDARY && !c.is_whitespace());
+        for (category, at) in &rendered.placed {
+            let text = &rendered.text[at.clone()];
+            if is_left(text) {
+                found.add(*category, at.clone(), text.as_bytes());
+            }
+        }
         found.into_findings()
     }
 
     /// All texts of `body`, without the placeholders in it.
     #[must_use]
     pub fn text_between(&self, body: &Node, names: &Names) -> String {
-        render::render(body, &mut Found::default()).map(|text| names.blank(text, BOUNDARY)).text
+        names.blank(&self.render(body, &mut Found::default()).text, BOUNDARY)
     }
 
     /// What `body` holds. `opaque` names the parts that hold no text to look at.
@@ -73,12 +86,26 @@ impl Classifier {
     /// The same, with the values.
     #[must_use]
     pub fn look(&self, body: &Node, opaque: &[Category]) -> Look {
-        let mut found = Found::with_spans();
-        opaque.iter().for_each(|category| found.add_anonymous(*category));
-        let rendered = render::render(body, &mut found);
-        self.scanner.scan_beside(&rendered.text, rendered.own, &mut found);
+        let mut found = self.found(opaque);
+        let rendered = self.render(body, &mut found);
+        for (whose, text, at) in rendered.parts() {
+            self.memory.scan((text, at), whose, &mut found);
+        }
+        for (category, at) in &rendered.placed {
+            found.add(*category, at.clone(), rendered.text[at.clone()].as_bytes());
+        }
         let (findings, spans) = found.into_parts();
         Look { findings, rendered: rendered.text, spans }
+    }
+
+    fn found(&self, opaque: &[Category]) -> Found {
+        let mut found = self.memory.found();
+        opaque.iter().for_each(|category| found.add_anonymous(*category));
+        found
+    }
+
+    fn render(&self, body: &Node, found: &mut Found) -> Rendered {
+        render::render(body, self.memory.scanner().property().rules.paths(), found)
     }
 }
 

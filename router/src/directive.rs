@@ -2,7 +2,7 @@
 //!
 //! Owns: the table of `inference.rules`, and what holds where it says nothing. Must never know: servers, zones, prompts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ::classify::{Category, Class, Findings};
 use wire::router::{self, AfterLocal, CLASSES, Sensitive};
@@ -27,16 +27,20 @@ pub enum RuleError {
 }
 
 impl Directive {
-    /// Reads the operator's word.
+    /// Reads the operator's word; `own` may be found beside what is found anyway.
     ///
     /// # Errors
     /// [`RuleError`].
-    pub fn new(written: router::Directive) -> Result<Self, RuleError> {
+    pub fn new(
+        written: router::Directive,
+        own: impl IntoIterator<Item = Category>,
+    ) -> Result<Self, RuleError> {
         if let Some(name) = written.misplaced() {
             return Err(RuleError::Misplaced(name.to_owned()));
         }
         let router::Directive { sensitive, rules, after_local } = written;
-        match rules.keys().find(|name| !is_known(name)) {
+        let own: BTreeSet<String> = own.into_iter().map(|category| category.to_string()).collect();
+        match rules.keys().find(|name| !is_known(name) && !own.contains(*name)) {
             Some(name) => Err(RuleError::NoSuch(name.clone())),
             None => Ok(Self { otherwise: sensitive, rules, after_local }),
         }
@@ -95,7 +99,7 @@ mod tests {
 
     fn directive(sensitive: Option<Sensitive>, rules: &[(&str, Sensitive)]) -> Result<Directive, RuleError> {
         let rules = rules.iter().map(|(name, word)| ((*name).to_owned(), *word)).collect();
-        Directive::new(router::Directive { sensitive, rules, ..router::Directive::default() })
+        Directive::new(router::Directive { sensitive, rules, ..router::Directive::default() }, [])
     }
 
     #[test]
@@ -156,5 +160,9 @@ mod tests {
         {
             assert!(directive(None, &[(name, Block)]).is_ok(), "{name}");
         }
+        let rules = [("health/study".to_owned(), Block)].into();
+        let written = router::Directive { rules, ..router::Directive::default() };
+        assert!(Directive::new(written.clone(), []).is_err());
+        assert!(Directive::new(written, [Category::health("study")]).is_ok());
     }
 }

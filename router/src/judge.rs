@@ -58,7 +58,7 @@ impl Judge {
     /// A judge with the operator's word.
     #[must_use]
     pub fn new(directive: Directive, redactor: Redactor) -> Self {
-        Self { classifier: Classifier::new(), redactor, directive }
+        Self { classifier: Classifier::of(Arc::clone(redactor.memory())), redactor, directive }
     }
 
     /// The operator's word.

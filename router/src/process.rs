@@ -12,6 +12,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use audit::client::Tokio as Writer;
+use classify::property::Property;
+use classify::property::rules::RuleMistake;
 use jail::host::inherited;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -52,6 +54,9 @@ pub enum StartError {
     /// The directive is none.
     #[error(transparent)]
     Directive(#[from] RuleError),
+    /// A rule of the operator's own is none.
+    #[error("a rule for what is found cannot be used")]
+    Rules(#[source] RuleMistake),
     /// Placeholders cannot be given.
     #[error(transparent)]
     Redactor(#[from] VaultError),
@@ -131,7 +136,9 @@ fn open() -> Result<Opened, StartError> {
     let listener: OwnedFd = take(config.listener)?;
     let audit: OwnedFd = take(config.audit)?;
     let servers = Servers::open(&config)?;
-    let judge = Judge::new(Directive::new(config.directive.clone())?, Redactor::new()?);
+    let property = Property::new(&config.rules).map_err(StartError::Rules)?;
+    let directive = Directive::new(config.directive.clone(), property.categories())?;
+    let judge = Judge::new(directive, Redactor::new(property)?);
     let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get).clamp(2, 16);
     Ok(Opened { config, listener: listener.into(), audit: audit.into(), servers, judge, workers })
 }
@@ -176,6 +183,7 @@ fn remedy(error: &StartError) -> &'static str {
         StartError::Directive(_) => {
             "name a class of data in `inference.rules`, or a category as the audit log names it"
         }
+        StartError::Rules(_) => "correct `inference.detect` in agent.yaml",
         StartError::Jail(_) => "run `openshell doctor` to see what this host lacks",
         StartError::Serve(_) => "see the router's log for what the host refused",
         _ => "install all openshell programs from one build",

@@ -16,8 +16,12 @@ pub(crate) mod walk;
 pub(crate) use walk::is_signed;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
+use ::classify::memory::Memory;
+use ::classify::property::Property;
 use ::classify::{Category, Scanner};
+use ring::rand;
 
 use crate::json::Node;
 use crate::wire_api::Endpoint;
@@ -28,7 +32,7 @@ use spans::Part;
 /// Replaces values, and calls the same value by the same name as long as it lives: one for a session.
 #[derive(Debug)]
 pub struct Redactor {
-    scanner: Scanner,
+    memory: Arc<Memory>,
     vault: Vault,
 }
 
@@ -47,12 +51,21 @@ pub enum RedactError {
 const TAGS: [&str; 8] = ["", "X", "Y", "Z", "XX", "XY", "XZ", "YY"];
 
 impl Redactor {
-    /// A redactor for a new session.
+    /// A redactor for a new session, which finds what is the operator's, too.
     ///
     /// # Errors
     /// The system gives no randomness.
-    pub fn new() -> Result<Self, VaultError> {
-        Ok(Self { scanner: Scanner::new(), vault: Vault::new()? })
+    pub fn new(property: Property) -> Result<Self, VaultError> {
+        let key =
+            rand::generate(&rand::SystemRandom::new()).map_err(|_unspecified| VaultError::Randomness)?;
+        let memory = Memory::new(Scanner::new().with_property(property), &key.expose());
+        Ok(Self { memory: Arc::new(memory), vault: Vault::new()? })
+    }
+
+    /// What finds the values, and remembers what it found.
+    #[must_use]
+    pub fn memory(&self) -> &Arc<Memory> {
+        &self.memory
     }
 
     /// Replaces every value of a category that `is_wanted`, and `values`, and tells the model so.
@@ -67,7 +80,7 @@ impl Redactor {
     ) -> Result<Names, RedactError> {
         let (mut parts, mut lookalikes) = (Vec::new(), HashSet::new());
         walk::each(body, &mut |key, text| {
-            let found = spans::parts(&self.scanner, (key, text), is_wanted);
+            let found = spans::parts(&self.memory, (key, text), is_wanted);
             values.take(text, &found);
             parts.push(found);
             lookalikes.extend(names::lookalikes(text).map(str::to_owned));

@@ -21,5 +21,7 @@ mod regions;
 mod rig;
 #[path = "end_to_end/routes.rs"]
 mod routes;
+#[path = "end_to_end/rules.rs"]
+mod rules;
 #[path = "end_to_end/tls.rs"]
 mod tls;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::region::Region;
+use crate::rules::Rules;
 use crate::secret::Secret;
 use crate::spawn::{Fd, JailUser};
 
@@ -20,6 +21,8 @@ pub struct RouterConfig {
     pub audit: Fd,
     /// What happens to prompts that hold classified data.
     pub directive: Directive,
+    /// What is found beside what is found anyway.
+    pub rules: Rules,
     /// The server for prompts that must not leave the host.
     pub local: Option<ModelServer>,
     /// The server for everything else.

@@ -17,7 +17,8 @@ const LAYERS: [(&str, &[&str]); 27] = [
     ("jail-layers", &["wire"]),
     ("jail", &["jail-layers", "wire"]),
     ("policies", &["wire"]),
-    ("classify", &[]),
+    // For the operator's own rules as they are written.
+    ("classify", &["wire"]),
     // The writer is a process, and jails itself.
     ("audit", &["classify", "jail", "wire"]),
     ("audit-query", &["audit", "wire"]),

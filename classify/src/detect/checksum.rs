@@ -17,7 +17,7 @@ pub(super) fn decimal(digits: &[u8]) -> u64 {
     digits.iter().take(19).fold(0, |number, digit| number * 10 + u64::from(value(*digit)))
 }
 
-pub(super) fn luhn(number: &[u8]) -> bool {
+pub(crate) fn luhn(number: &[u8]) -> bool {
     luhn_sum(number).is_multiple_of(10)
 }
 
@@ -29,7 +29,7 @@ pub(super) fn luhn_sum(number: &[u8]) -> u32 {
 }
 
 /// ISO 7064 mod 97-10 over digits and letters.
-pub(super) fn mod_97(number: &[u8]) -> u32 {
+pub(crate) fn mod_97(number: &[u8]) -> u32 {
     number.iter().fold(0, |remainder, byte| {
         let value = value(*byte);
         (remainder * if value > 9 { 100 } else { 10 } + value) % 97
@@ -37,7 +37,7 @@ pub(super) fn mod_97(number: &[u8]) -> u32 {
 }
 
 /// ISO 7064 mod 11,10: the last digit checks the others.
-pub(super) fn mod_11_10(number: &[u8]) -> bool {
+pub(crate) fn mod_11_10(number: &[u8]) -> bool {
     let Some((check, rest)) = number.split_last() else { return false };
     let product = rest.iter().fold(10, |product, byte| {
         let sum = (product + value(*byte)) % 10;
@@ -47,7 +47,7 @@ pub(super) fn mod_11_10(number: &[u8]) -> bool {
 }
 
 /// Verhoeff's check digit, by the dihedral group of ten.
-pub(super) fn verhoeff(number: &[u8]) -> bool {
+pub(crate) fn verhoeff(number: &[u8]) -> bool {
     const STEP: [usize; 10] = [1, 5, 7, 6, 2, 8, 3, 0, 9, 4];
     let multiply = |a: usize, b: usize| match (a < 5, b < 5) {
         (true, true) => (a + b) % 5,

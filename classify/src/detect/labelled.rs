@@ -19,7 +19,7 @@ use std::ops::Range;
 use crate::category::{Category, Found};
 
 use super::shape::{Compact, Shape};
-use super::words::Word;
+use super::words::{Word, spellings};
 
 /// One kind of value and the words that name it.
 #[derive(Clone, Copy, Debug)]
@@ -151,11 +151,7 @@ impl Label {
 
     /// The words, each also in one piece, `medical record` and `medicalrecord`, and in capitals where those are not ASCII.
     pub(super) fn words(&self) -> impl Iterator<Item = String> {
-        self.words.split('|').flat_map(|word| {
-            let joined = word.contains(' ').then(|| word.replace(' ', ""));
-            let capitals = (!word.is_ascii()).then(|| word.to_uppercase());
-            std::iter::once(word.to_owned()).chain(joined).chain(capitals)
-        })
+        self.words.split('|').flat_map(spellings)
     }
 
     /// Reports the values that `word` names.

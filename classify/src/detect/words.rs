@@ -10,22 +10,22 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 /// The compiled automaton, and what it was compiled from.
 #[derive(Debug)]
-pub(super) struct Words {
+pub(crate) struct Words {
     automaton: AhoCorasick,
     plain: Vec<Vec<u8>>,
 }
 
 /// A word of the text.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Word<'a> {
-    pub(super) text: &'a [u8],
-    pub(super) start: usize,
-    pub(super) end: usize,
+pub(crate) struct Word<'a> {
+    pub(crate) text: &'a [u8],
+    pub(crate) start: usize,
+    pub(crate) end: usize,
 }
 
 impl Words {
     /// Compiles `words`; each is found in every writing of its separators and cases.
-    pub(super) fn new(words: impl Iterator<Item = String>) -> Self {
+    pub(crate) fn new(words: impl Iterator<Item = String>) -> Self {
         let plain: Vec<Vec<u8>> = words.map(|word| word.bytes().map(plain).collect()).collect();
         let automaton = AhoCorasick::builder()
             .match_kind(MatchKind::Standard)
@@ -37,7 +37,7 @@ impl Words {
     }
 
     /// Calls `seen` with the index of every word in `text`, overlapping ones too, in the order of their ends.
-    pub(super) fn each<'a>(&self, text: &'a [u8], mut seen: impl FnMut(usize, Word<'a>)) {
+    pub(crate) fn each<'a>(&self, text: &'a [u8], mut seen: impl FnMut(usize, Word<'a>)) {
         for hit in self.automaton.find_overlapping_iter(&coarse(text)) {
             let index = hit.pattern().as_usize();
             if text[hit.range()]
@@ -49,6 +49,23 @@ impl Words {
             }
         }
     }
+}
+
+/// The writings of a word that are not one to the automaton: `medical record` and `medicalrecord`, `studyId` and `study id`,
+/// and the capitals of letters beyond ASCII.
+pub(crate) fn spellings(word: &str) -> impl Iterator<Item = String> + use<> {
+    let mut parted = String::with_capacity(word.len());
+    let mut before = ' ';
+    for c in word.chars() {
+        if before.is_lowercase() && c.is_uppercase() {
+            parted.push(' ');
+        }
+        before = c;
+        parted.extend(if matches!(c, '_' | '-') { ' '.to_lowercase() } else { c.to_lowercase() });
+    }
+    let joined = parted.contains(' ').then(|| parted.replace(' ', ""));
+    let capitals = (!parted.is_ascii()).then(|| parted.to_uppercase());
+    std::iter::once(parted).chain(joined).chain(capitals)
 }
 
 /// One writing of a byte.
@@ -71,27 +88,27 @@ fn coarse(text: &[u8]) -> Vec<u8> {
 
 impl<'a> Word<'a> {
     /// The byte before the word.
-    pub(super) fn before(self) -> Option<u8> {
+    pub(crate) fn before(self) -> Option<u8> {
         self.start.checked_sub(1).map(|at| self.text[at])
     }
 
     /// Everything behind the word.
-    pub(super) fn behind(self) -> &'a [u8] {
+    pub(crate) fn behind(self) -> &'a [u8] {
         &self.text[self.end..]
     }
 
     /// Whether the text writes the word exactly so.
-    pub(super) fn is_written(self, word: &str) -> bool {
+    pub(crate) fn is_written(self, word: &str) -> bool {
         &self.text[self.start..self.end] == word.as_bytes()
     }
 
     /// Whether the word is one by itself: no letter touches it, but for the humps of `patientId`. A digit may follow.
-    pub(super) fn stands_alone(self) -> bool {
+    pub(crate) fn stands_alone(self) -> bool {
         self.begins_alone() && self.ends_alone()
     }
 
     /// The same of its begin.
-    pub(super) fn begins_alone(self) -> bool {
+    pub(crate) fn begins_alone(self) -> bool {
         self.before().is_none_or(|before| {
             let hump = before.is_ascii_lowercase() && self.text[self.start].is_ascii_uppercase();
             hump || !(is_letter(before) || before.is_ascii_digit())
@@ -99,7 +116,7 @@ impl<'a> Word<'a> {
     }
 
     /// The same of its end.
-    pub(super) fn ends_alone(self) -> bool {
+    pub(crate) fn ends_alone(self) -> bool {
         self.behind().first().is_none_or(|after| {
             let last = self.text[self.end - 1];
             !is_letter(*after) || !is_letter(last) || last.is_ascii_lowercase() && after.is_ascii_uppercase()

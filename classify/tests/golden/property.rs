@@ -32,7 +32,11 @@ fn markings() {
 fn the_operators_own_words_and_documents() {
     let mut documents = Documents::default();
     documents.add(PLAN);
-    let property = Property { terms: Terms::new(["Bluebird"]).expect("one word compiles"), documents };
+    let property = Property {
+        terms: Terms::new(["Bluebird"]).expect("one word compiles"),
+        documents,
+        ..Property::default()
+    };
     let scanner = Scanner::new().with_property(property);
     let count = |text: &str, kind: &str| {
         let mut found = Found::default();

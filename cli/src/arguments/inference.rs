@@ -26,6 +26,9 @@ pub(crate) struct Classify {
     /// A document of yours of which no piece must leave (`property/document`); may be given more than once.
     #[arg(long = "document", value_name = "FILE")]
     pub(crate) documents: Vec<PathBuf>,
+    /// Rules of yours, as `inference.detect` of agent.yaml has them.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rules: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) output: Output,
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use classify::category::Span;
-use classify::property::{Property, Terms};
+use classify::property::Property;
 use classify::{Category, Class, Findings, Found, Scanner};
 use manager::failure::Failure;
 
@@ -13,9 +13,9 @@ use super::{NO, print_json, unanswered};
 use crate::arguments::{Classify, Inference};
 
 pub(super) fn run(command: Inference) -> Result<u8, Failure> {
-    let Inference::Classify(Classify { file, terms, documents, output }) = command;
+    let Inference::Classify(Classify { file, terms, documents, rules, output }) = command;
     let text = read(&file).map_err(unanswered)?;
-    let property = property(terms.as_deref(), &documents).map_err(unanswered)?;
+    let property = property((rules.as_deref(), terms.as_deref()), &documents).map_err(unanswered)?;
     let mut found = Found::with_spans();
     Scanner::new().with_property(property).scan(text.clone(), &mut found);
     let (findings, spans) = found.into_parts();
@@ -33,12 +33,15 @@ pub(super) fn run(command: Inference) -> Result<u8, Failure> {
     Ok(if findings.is_empty() { 0 } else { NO })
 }
 
-fn property(terms: Option<&Path>, documents: &[PathBuf]) -> Result<Property, Failure> {
-    let mut property = Property::default();
+fn property(
+    (rules, terms): (Option<&Path>, Option<&Path>),
+    documents: &[PathBuf],
+) -> Result<Property, Failure> {
+    let mut rules = rules.map(manager::detect::load).transpose()?.unwrap_or_default();
     if let Some(file) = terms {
-        let cause = || Failure::new(format!("{} has too many words", file.display()), "name fewer of them");
-        property.terms = Terms::new(read(file)?.lines()).ok_or_else(cause)?;
+        rules.terms.extend(read(file)?.lines().map(str::to_owned));
     }
+    let mut property = Property::new(&rules).map_err(|mistake| Failure::new(&mistake, &mistake.remedy))?;
     for file in documents {
         property.documents.add(&read(file)?);
     }

@@ -65,3 +65,15 @@ fn a_providers_host_knows_where_it_is_and_what_it_speaks() {
         assert!(error.contains("is no host of a provider"), "{error}");
     }
 }
+
+#[test]
+fn rules_of_the_operators_own_can_be_named() {
+    let detect = "detect: {patterns: [{name: project-code, pattern: 'PX-[0-9]{6}'}]}";
+    let read = inference(&format!("{{{detect}, rules: {{property/project-code: block}}}}")).unwrap();
+    assert_eq!(read.detected().patterns.len(), 1);
+    let mistake = inference(&format!("{{{detect}, rules: {{property/project-cod: block}}}}")).unwrap_err();
+    assert!(mistake.contains("did you mean 'property/project-code'?"), "{mistake}");
+    let mistake = inference("{detect: {patterns: [{name: project-code, pattern: 'a*'}]}}").unwrap_err();
+    assert!(mistake.contains("agent.yaml:5:") && mistake.contains("the empty text"), "{mistake}");
+    assert!(inference("{detect: nowhere.yaml}").unwrap_err().contains("nowhere.yaml"));
+}

@@ -5,11 +5,18 @@
 //! apart by [`BOUNDARY`], which no detector crosses. Where an array holds pieces of running text (content
 //! parts, batched prompts, consecutive messages), the seams follow once more without a boundary: a
 //! number cut in two by a part border is one number to the model that reads it.
+//!
+//! The text falls into *parts* that are looked at one by one: each member of the call, each message, and of the seams
+//! between messages each that a boundary ends. What a part holds depends on nothing else, so that a conversation that comes
+//! again with one more message has one more part, and the seam before it.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
+use ::classify::memory::Whose;
+use ::classify::property::rules::Paths;
 use ::classify::unreadable::NUMBER_LIST;
-use ::classify::{BOUNDARY, Found};
+use ::classify::{BOUNDARY, Category, Found};
 
 use crate::json::Node;
 use crate::redact::walk;
@@ -32,45 +39,66 @@ pub struct Rendered {
     pub text: String,
     /// Bytes of those of the agent itself: system and developer text, and parameters.
     pub own: usize,
+    /// Where parts end, in order.
+    cuts: Vec<usize>,
+    /// Texts that are values because of where they stand in the body.
+    pub placed: Vec<(Category, Range<usize>)>,
 }
 
-/// Whose a text is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Whose {
-    /// The agent's, which may tell a model anything.
-    Own,
-    /// Anybody's.
-    Others,
+/// Texts of one side.
+#[derive(Default)]
+struct Side {
+    text: String,
+    cuts: Vec<usize>,
+    placed: Vec<(Category, Range<usize>)>,
+}
+
+/// Whether elements of a list are parts of their own.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cut {
+    Each,
+    None,
 }
 
 struct Renderer<'a> {
-    own: String,
-    others: String,
+    own: Side,
+    others: Side,
     now: Whose,
     found: &'a mut Found,
     /// Documents within texts.
     depth: u32,
+    paths: &'a Paths,
+    /// What leads to the node that is rendered; kept only where there are paths.
+    place: Vec<String>,
 }
 
 /// Renders `body`; lists of numbers are reported to `found`.
-pub fn render(body: &Node, found: &mut Found) -> Rendered {
-    let mut renderer =
-        Renderer { own: String::new(), others: String::new(), now: Whose::Others, found, depth: 0 };
+pub fn render(body: &Node, paths: &Paths, found: &mut Found) -> Rendered {
+    let (own, others, place) = (Side::default(), Side::default(), Vec::new());
+    let mut renderer = Renderer { own, others, now: Whose::Others, found, depth: 0, paths, place };
     match body {
         Node::Object(members) => members.iter().for_each(|(key, value)| renderer.part(key, value)),
         other => renderer.node(other),
     }
-    let Renderer { own, others, .. } = renderer;
-    Rendered { own: own.len(), text: own + &others }
+    let Renderer { own: Side { mut text, mut cuts, mut placed }, others, .. } = renderer;
+    let own = text.len();
+    cuts.push(own);
+    cuts.extend(others.cuts.into_iter().map(|cut| cut + own));
+    placed.extend(others.placed.into_iter().map(|(kind, at)| (kind, at.start + own..at.end + own)));
+    text.push_str(&others.text);
+    cuts.push(text.len());
+    Rendered { own, text, cuts, placed }
 }
 
 impl Rendered {
-    /// The same texts, changed.
-    #[must_use]
-    pub fn map(self, change: impl Fn(&str) -> String) -> Self {
-        let (own, others) = self.text.split_at(self.own);
-        let own = change(own);
-        Self { own: own.len(), text: own + &change(others) }
+    /// The parts, each with whose it is and where it begins.
+    pub fn parts(&self) -> impl Iterator<Item = (Whose, &str, usize)> {
+        let mut from = 0;
+        self.cuts.iter().map(move |cut| {
+            let at = std::mem::replace(&mut from, *cut);
+            let whose = if *cut <= self.own { Whose::Own } else { Whose::Others };
+            (whose, &self.text[at..*cut], at)
+        })
     }
 }
 
@@ -80,22 +108,56 @@ impl Renderer<'_> {
         self.now = if CARRIES.contains(&key) { Whose::Others } else { Whose::Own };
         self.text(key);
         self.push(": ");
+        self.enter(|| key.to_owned());
         match value {
-            Node::List(elements) if matches!(key, "messages" | "input") => self.list(elements, &whose),
+            Node::List(elements) if matches!(key, "messages" | "input") => {
+                self.list(elements, (&whose, Cut::Each))
+            }
+            Node::List(elements) => {
+                let now = self.now;
+                self.list(elements, (&|_element| now, Cut::Each));
+            }
             other => self.node(other),
         }
+        self.leave();
         self.end();
+        self.cut();
+    }
+
+    fn enter(&mut self, name: impl FnOnce() -> String) {
+        if !self.paths.is_empty() {
+            self.place.push(name());
+        }
+    }
+
+    fn leave(&mut self) {
+        self.place.pop();
+    }
+
+    /// Notes that what was pushed since `start` is a value, if it stands where values do.
+    fn placed(&mut self, start: usize) {
+        let (paths, place) = (self.paths, std::mem::take(&mut self.place));
+        let side = self.side();
+        let at = start..side.text.len();
+        if !at.is_empty() {
+            side.placed.extend(paths.at(&place).map(|category| (category, at.clone())));
+        }
+        self.place = place;
     }
 
     fn node(&mut self, node: &Node) {
         match node {
             Node::Null | Node::Bool(_) => {}
             Node::Number(number) => {
+                let start = self.side().text.len();
                 self.push(&number.to_string());
+                self.placed(start);
                 self.end();
             }
             Node::Text(text) => {
+                let start = self.side().text.len();
                 self.text(text);
+                self.placed(start);
                 self.end();
                 // A tool's result: what its escapes stand for is text, too.
                 if let Some(document) = walk::inner(text, self.depth) {
@@ -106,81 +168,104 @@ impl Renderer<'_> {
             }
             Node::List(elements) => {
                 let now = self.now;
-                self.list(elements, &|_element| now);
+                self.list(elements, (&|_element| now, Cut::None));
             }
             Node::Object(members) => {
                 for (key, value) in members {
                     self.text(key);
                     self.push(": ");
+                    self.enter(|| key.clone());
                     self.node(value);
+                    self.leave();
                     self.end();
                 }
             }
         }
     }
 
-    fn list(&mut self, elements: &[Node], whose: &dyn Fn(&Node) -> Whose) {
+    fn list(&mut self, elements: &[Node], (whose, cut): (&dyn Fn(&Node) -> Whose, Cut)) {
         let numbers = elements.iter().filter(|element| matches!(element, Node::Number(_))).count();
         if numbers >= MANY_NUMBERS {
             self.found.add_anonymous(NUMBER_LIST);
         }
         let before = self.now;
-        for element in elements {
+        for (index, element) in elements.iter().enumerate() {
             self.now = whose(element);
+            self.enter(|| index.to_string());
             self.node(element);
+            self.leave();
+            self.cut_if(cut);
         }
         let piece = |element| Some((whose(element), running_text(element)?));
         let pieces: Vec<(Whose, Cow<'_, str>)> = elements.iter().filter_map(piece).collect();
         if pieces.len() > 1 {
-            self.seams(&pieces);
+            self.seams(&pieces, cut);
         }
         self.now = before;
     }
 
     /// The seams of the pieces; where some are the agent's own, those of the others once more among themselves.
-    fn seams(&mut self, pieces: &[(Whose, Cow<'_, str>)]) {
+    fn seams(&mut self, pieces: &[(Whose, Cow<'_, str>)], cut: Cut) {
         let is_own = |(whose, _): &(Whose, Cow<'_, str>)| *whose == Whose::Own;
         if pieces.iter().any(is_own) {
             self.now = Whose::Own;
-            pieces.iter().for_each(|(_, piece)| self.seam(piece));
+            pieces.iter().for_each(|(_, piece)| self.seam(piece, cut));
             self.end();
+            self.cut_if(cut);
         }
         self.now = Whose::Others;
         for run in pieces.split(is_own).filter(|run| run.len() > 1) {
-            run.iter().for_each(|(_, piece)| self.seam(piece));
+            run.iter().for_each(|(_, piece)| self.seam(piece, cut));
             self.end();
+            self.cut_if(cut);
         }
     }
 
     /// Appends the ends of a piece, so that its head touches the tail of the piece before.
-    fn seam(&mut self, piece: &str) {
+    fn seam(&mut self, piece: &str, cut: Cut) {
         if piece.len() <= 2 * SEAM {
             self.text(piece);
             return;
         }
         self.text(head(piece));
         self.end();
+        self.cut_if(cut);
         self.text(tail(piece));
     }
 
     fn text(&mut self, text: &str) {
         let is_control = |c: char| c.is_ascii_control() && !matches!(c, '\n' | '\r' | '\t');
         if text.bytes().any(|byte| is_control(char::from(byte))) {
-            self.out().extend(text.chars().map(|c| if is_control(c) { '\u{200b}' } else { c }));
+            self.side().text.extend(text.chars().map(|c| if is_control(c) { '\u{200b}' } else { c }));
         } else {
             self.push(text);
         }
     }
 
     fn push(&mut self, text: &str) {
-        self.out().push_str(text);
+        self.side().text.push_str(text);
     }
 
     fn end(&mut self) {
-        self.out().push(BOUNDARY);
+        self.side().text.push(BOUNDARY);
     }
 
-    fn out(&mut self) -> &mut String {
+    /// Ends a part of both sides.
+    fn cut(&mut self) {
+        for side in [&mut self.own, &mut self.others] {
+            if side.cuts.last() != Some(&side.text.len()) {
+                side.cuts.push(side.text.len());
+            }
+        }
+    }
+
+    fn cut_if(&mut self, cut: Cut) {
+        if cut == Cut::Each {
+            self.cut();
+        }
+    }
+
+    fn side(&mut self) -> &mut Side {
         match self.now {
             Whose::Own => &mut self.own,
             Whose::Others => &mut self.others,
@@ -230,7 +315,8 @@ mod tests {
 
     /// The agent's own texts, and the others.
     fn split(json: &str) -> [String; 2] {
-        let Rendered { text, own } = render(&Node::parse(json.as_bytes()).unwrap(), &mut Found::default());
+        let body = Node::parse(json.as_bytes()).unwrap();
+        let Rendered { text, own, .. } = render(&body, &Paths::default(), &mut Found::default());
         [text[..own].to_owned(), text[own..].to_owned()]
     }
 
@@ -290,7 +376,8 @@ mod tests {
     #[test]
     fn reports_lists_of_numbers() {
         let mut found = Found::default();
-        render(&Node::parse(b"[[1,2,3,4,5,6,7,8,9,10,11,12]]").unwrap(), &mut found);
+        let body = Node::parse(b"[[1,2,3,4,5,6,7,8,9,10,11,12]]").unwrap();
+        render(&body, &Paths::default(), &mut found);
         assert_eq!(found.into_findings().count("unclassifiable/number-list"), 1);
     }
 }

@@ -1,14 +1,24 @@
+use std::sync::Arc;
+
+use ::classify::Scanner;
+use ::classify::memory::Memory;
+
 use super::*;
 
 mod credentials;
 mod disguises;
 mod positions;
+mod turns;
 mod values;
+
+fn classifier() -> Classifier {
+    Classifier::of(Arc::new(Memory::new(Scanner::new(), &[7; 32])))
+}
 
 /// What a prompt that is just `text` holds.
 fn findings(text: &str) -> Findings {
     let body = Node::Object(vec![("content".to_owned(), Node::Text(text.to_owned()))]);
-    Classifier::new().classify(&body, &[])
+    classifier().classify(&body, &[])
 }
 
 /// The names of what is found.
@@ -21,7 +31,7 @@ struct Rows(Classifier);
 
 impl Rows {
     fn new() -> Self {
-        Self(Classifier::new())
+        Self(classifier())
     }
 
     fn kinds(&self, text: &str) -> Vec<String> {
@@ -80,7 +90,7 @@ fn hostile_texts_take_linear_time() {
         ("azure", "1Q~".repeat(size / 3)),
         ("bearer", "Bearer ".repeat(size / 7)),
     ] {
-        let classifier = Classifier::new();
+        let classifier = classifier();
         let body = Node::Text(text);
         let start = std::time::Instant::now();
         let _findings = classifier.classify(&body, &[]);

@@ -5,8 +5,9 @@
 use std::cmp::Reverse;
 use std::ops::Range;
 
+use ::classify::Category;
 use ::classify::category::{Class, Span};
-use ::classify::{Category, Found, Scanner};
+use ::classify::memory::{Memory, Whose};
 
 use super::names::LONGEST_KIND;
 
@@ -21,14 +22,14 @@ pub(super) struct Part {
 
 /// The values in a text that stands under `key`, in order, none over another.
 pub(super) fn parts(
-    scanner: &Scanner,
+    memory: &Memory,
     (key, text): (&str, &str),
     is_wanted: &dyn Fn(Category) -> bool,
 ) -> Vec<Part> {
-    let mut found = Found::with_spans();
+    let mut found = memory.found();
     // The key tells what the digits are: `"ssn": "…"`.
     let behind = key.len() + 2;
-    scanner.scan(format!("{key}: {text}"), &mut found);
+    memory.scan((&format!("{key}: {text}"), 0), Whose::Others, &mut found);
     let within = |span: Span| {
         let at = span.at.start.max(behind) - behind..span.at.end.checked_sub(behind)?;
         (is_wanted(span.category) && !at.is_empty()).then(|| whole(text, &at, span.category))

@@ -1,6 +1,7 @@
 use super::*;
 use crate::restore::{self, Place, document};
 use ::classify::category::Class;
+use ::classify::property::Property;
 
 const MAIL: &str = "jane@example.com";
 const KEY: &str = "ghp_a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8";
@@ -17,7 +18,7 @@ fn text(node: &Node) -> String {
 
 #[test]
 fn every_text_of_a_call_is_looked_at() {
-    let redactor = Redactor::new().unwrap();
+    let redactor = Redactor::new(Property::default()).unwrap();
     for json in [
         format!(r#"{{"a":{{"b":["x {MAIL} y"]}}}}"#),
         format!(r#"{{"{MAIL}":1}}"#),
@@ -44,7 +45,7 @@ fn every_text_of_a_call_is_looked_at() {
 
 #[test]
 fn what_is_not_wanted_or_signed_stays() {
-    let redactor = Redactor::new().unwrap();
+    let redactor = Redactor::new(Property::default()).unwrap();
     let json = format!(
         r#"{{"t":"{MAIL} {KEY}","c":[{{"type":"thinking","thinking":"{MAIL}","signature":"{MAIL}"}}]}}"#
     );
@@ -58,7 +59,7 @@ fn what_is_not_wanted_or_signed_stays() {
 /// A detector is sure before the end of what it has found; what it left would be enough for who reads it.
 #[test]
 fn a_value_is_replaced_to_its_end() {
-    let redactor = Redactor::new().unwrap();
+    let redactor = Redactor::new(Property::default()).unwrap();
     let line = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj";
     let key =
         format!("-----BEGIN PRIVATE KEY-----\\n{}-----END PRIVATE KEY-----", format!("{line}\\n").repeat(20));
@@ -78,7 +79,7 @@ fn a_value_is_replaced_to_its_end() {
 
 #[test]
 fn a_name_that_the_prompt_holds_is_not_given() {
-    let redactor = Redactor::new().unwrap();
+    let redactor = Redactor::new(Property::default()).unwrap();
     for (said, redacted) in [
         ("EMAIL_ADDRESS_1", "<EMAIL_ADDRESS_X1>"),
         ("<EMAIL_ADDRESS_77> EMAIL_ADDRESS_X5", "<EMAIL_ADDRESS_Y1>"),
@@ -98,7 +99,7 @@ fn a_name_that_the_prompt_holds_is_not_given() {
 
 #[test]
 fn a_credentials_name_that_a_tool_got_is_the_same_when_it_comes_back() {
-    let redactor = Redactor::new().unwrap();
+    let redactor = Redactor::new(Property::default()).unwrap();
     redact(&redactor, &format!(r#"{{"t":"{KEY}"}}"#));
     let (body, _) = redact(&redactor, &format!(r#"{{"a":"{{\"key\":\"<GITHUB_TOKEN_1>\"}}","t":"{KEY}"}}"#));
     assert_eq!(body.get("t").unwrap().as_text(), Some("<GITHUB_TOKEN_1>"));
@@ -106,7 +107,8 @@ fn a_credentials_name_that_a_tool_got_is_the_same_when_it_comes_back() {
 
 #[test]
 fn two_sessions_share_nothing() {
-    let (one, other) = (Redactor::new().unwrap(), Redactor::new().unwrap());
+    let (one, other) =
+        (Redactor::new(Property::default()).unwrap(), Redactor::new(Property::default()).unwrap());
     redact(&one, r#"{"t":"a@example.com"}"#);
     let (_, names) = redact(&one, r#"{"t":"b@example.com"}"#);
     assert!(names.get("EMAIL_ADDRESS_2").is_some() && names.get("EMAIL_ADDRESS_1").is_none());
@@ -117,7 +119,7 @@ fn two_sessions_share_nothing() {
 /// Whatever the text: what comes back is what was there.
 #[test]
 fn restoring_undoes_redacting() {
-    let redactor = Redactor::new().unwrap();
+    let redactor = Redactor::new(Property::default()).unwrap();
     let pieces = [
         MAIL,
         KEY,
@@ -163,7 +165,7 @@ fn restoring_undoes_redacting() {
 /// Names have no structure: only the tagger finds them, and only in running text.
 #[test]
 fn a_persons_name_in_running_text_is_replaced_and_put_back() {
-    let redactor = Redactor::new().unwrap();
+    let redactor = Redactor::new(Property::default()).unwrap();
     let said = r#"{"content":"Please write to Dr. Eleanor Whitcombe about her visit.","b":"Eleanor Whitcombe is not Eleanor Whitcombes"}"#;
     let (mut body, names) = redact(&redactor, said);
     let written = text(&body);

@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream as StdUnixStream;
 use std::sync::{Arc, Mutex};
 
 use crate::echo;
+use classify::property::Property;
 use router::judge::Judge;
 use router::redact::Redactor;
 use router::service::Service;
@@ -18,6 +19,7 @@ use tokio::sync::{Notify, watch};
 use tokio_rustls::TlsAcceptor;
 use wire::region::Region;
 use wire::router::{AfterLocal, Api, Directive, ModelServer, RouterConfig, Sensitive};
+use wire::rules::Rules;
 use wire::secret::Secret;
 use wire::spawn::Fd;
 
@@ -68,6 +70,7 @@ pub(crate) struct Rig {
 /// What a rig is made of.
 pub(crate) struct Plan {
     pub(crate) directive: Directive,
+    pub(crate) rules: Rules,
     pub(crate) local: Option<Script>,
     pub(crate) cloud: Option<Script>,
     pub(crate) cloud_tls: Option<Tls>,
@@ -105,6 +108,7 @@ impl Default for Plan {
         let script = Some(Script::Document(ANSWER));
         Self {
             directive: all(Sensitive::Local),
+            rules: Rules::default(),
             local: script.clone(),
             cloud: script,
             cloud_tls: None,
@@ -140,6 +144,7 @@ impl Rig {
             listener: Fd(5),
             audit: Fd(6),
             directive: plan.directive,
+            rules: plan.rules,
             local: local.as_ref().map(|upstream| server(upstream, "http://local.test", ("local", local_api))),
             cloud: cloud
                 .as_ref()
@@ -159,8 +164,9 @@ impl Rig {
             user: None,
         };
         let servers = Servers::open(&config).unwrap();
-        let directive = router::directive::Directive::new(config.directive).unwrap();
-        let judge = Judge::new(directive, Redactor::new().unwrap());
+        let property = Property::new(&config.rules).unwrap();
+        let directive = router::directive::Directive::new(config.directive, property.categories()).unwrap();
+        let judge = Judge::new(directive, Redactor::new(property).unwrap());
         let (trail, drain) = Trail::new(audit::client::Tokio::new(ours).unwrap());
         tokio::spawn(drain);
         let service = Arc::new(Service::new(servers, judge, trail, 2));

@@ -377,7 +377,14 @@ pub(super) fn is_shown(text: &[u8], at: &Range<usize>, fences: &[usize]) -> bool
     ticks % 2 == 1 || opens || closes
 }
 
-/// Where blocks of code begin and end.
+/// Where blocks of code begin and end; a block ends with its text, too: it hides nothing of another one.
 pub(super) fn fences(text: &[u8]) -> Vec<usize> {
-    memchr::memmem::find_iter(text, b"```").collect()
+    let (mut edges, mut open) = (Vec::new(), None);
+    for fence in memchr::memmem::find_iter(text, b"```").chain([text.len()]) {
+        let end = open.and_then(|start| memchr::memchr(b'\x1f', &text[start..fence]).map(|at| start + at));
+        edges.extend(end);
+        open = if open.is_some() && end.is_none() { None } else { Some(fence) };
+        edges.push(fence);
+    }
+    edges
 }
