@@ -115,7 +115,7 @@ impl Kind {
 }
 
 /// What a program is, whichever process runs it.
-fn identity(program: &Program) -> impl serde::Serialize + '_ {
+fn identity(program: &Program) -> impl serde::Serialize {
     let Program { path, sha256, script, pid: _, uid, parents: _ } = program;
     (path, sha256, script, uid)
 }
@@ -202,7 +202,7 @@ mod tests {
         let by = |owners: &[Program]| Asked { subject: Subject::Owners(owners.to_vec()), ..asked("a") };
         let agent = python("/agent.py", 1);
         let repeats = Repeats::new(WINDOW);
-        repeats.told(&by(&[agent.clone()]), Instant::now());
+        repeats.told(&by(std::slice::from_ref(&agent)), Instant::now());
         repeats.told(&asked("a"), Instant::now());
         let others = [
             by(&[python("/evil.py", 1)]),
