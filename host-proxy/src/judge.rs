@@ -326,19 +326,20 @@ impl Judge {
         (edition.version, denial)
     }
 
-    /// Records that a name was asked for so many times, and what it gets.
+    /// Records that a name was asked for so many times, and what it gets, be it refused.
     ///
     /// # Errors
     /// It cannot be recorded, and must get nothing.
     pub async fn record_name(&self, asked: &Asked, times: u64) -> Result<(), Refusal> {
         let event = journal::of_name(asked, times);
-        if let Some(reason) = &asked.refused {
+        let recorded = if let Some(reason) = &asked.refused {
             let refusal = Refusal::unnamed(reason.clone());
-            let _told_by_dns = self.recorded_under(asked.policy, event, refusal).await;
-            return Ok(());
-        }
-        let event = Event { decision: Some(audit::Decision::Allow), policy: Some(asked.policy), ..event };
-        self.journal.append(&event).await.map_err(|error| unrecorded(&error))
+            self.append_refusal(asked.policy, event, &refusal).await
+        } else {
+            let decision = Some(audit::Decision::Allow);
+            self.journal.append(&Event { decision, policy: Some(asked.policy), ..event }).await
+        };
+        recorded.map_err(|error| unrecorded(&error))
     }
 
     /// Records a connection whose header was not guest-init's.
@@ -369,14 +370,21 @@ impl Judge {
 
     /// Records a refusal under the policy that decided it, which may be replaced by now.
     async fn recorded_under(&self, policy: PolicyVersion, event: Event, refusal: Refusal) -> Refusal {
-        let event = Event { policy: Some(policy), ..journal::refused(event, &refusal) };
-        match self.journal.append(&event).await {
-            Ok(()) => {
-                self.denials.keep(&event, &refusal);
-                refusal
-            }
-            Err(error) => unrecorded(&error),
-        }
+        let appended = self.append_refusal(policy, event, &refusal).await;
+        appended.map_or_else(|error| unrecorded(&error), |()| refusal)
+    }
+
+    /// Appends a refusal, and keeps it for the agent to ask about.
+    async fn append_refusal(
+        &self,
+        policy: PolicyVersion,
+        event: Event,
+        refusal: &Refusal,
+    ) -> Result<(), AppendError> {
+        let event = Event { policy: Some(policy), ..journal::refused(event, refusal) };
+        self.journal.append(&event).await?;
+        self.denials.keep(&event, refusal);
+        Ok(())
     }
 }
 

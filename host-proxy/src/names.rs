@@ -1,7 +1,8 @@
 //! Names in the guest: answers its DNS questions with addresses that mean names, and turns them back.
 //!
 //! No question of the guest ever leaves this process: a name is resolved for real only when a request to it
-//! was allowed, by [`crate::dial`]. What is asked is recorded all the same, before its answer.
+//! was allowed, by [`crate::dial`]. What is asked is recorded all the same: the first question of a kind before its answer, allowed or
+//! refused, its repeats as a count afterwards.
 
 mod answer;
 mod pool;
@@ -28,7 +29,7 @@ use repeats::Repeats;
 /// Streams of questions at once. guest-init needs one.
 const MOST_STREAMS: usize = 4;
 
-/// Between two records of the same refusal, and of the same answer. A client asks again every few seconds, as long as it runs.
+/// Between two records of one kind of refusals, and of answers. A client asks again every few seconds, as long as it runs.
 const REFUSED: Duration = Duration::from_secs(5);
 const ANSWERED: Duration = Duration::from_secs(60);
 
@@ -80,7 +81,7 @@ impl Names {
         let repeats = if asked.refused.is_some() { &self.refused } else { &self.answered };
         if !repeats.counts(&asked) {
             judge.record_name(&asked, 1).await?;
-            repeats.told(asked, now);
+            repeats.told(&asked, now);
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use policies::Permit;
 use tokio::sync::Semaphore;
 use wire::id::SandboxId;
 
@@ -41,4 +42,12 @@ pub struct Proxy {
     pub local: Arc<PolicyLocal>,
     /// Whose requests these are, for the router.
     pub sandbox: SandboxId,
+}
+
+impl Proxy {
+    /// Whether the record of what `permit` allows has digests of bodies. That of a model call has none: they would be of the agent's
+    /// words before anything in them is redacted, and after it was put back.
+    pub(crate) fn digests(&self, permit: &Permit) -> Digests {
+        if self.judge.is_model_host(permit.host()) { Digests::Off } else { self.digests }
+    }
 }

@@ -199,7 +199,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<'a, S> {
     /// Forwards a permitted request and relays the response, while the policy in force permits it. The fields of
     /// `head` are those that were judged.
     async fn forward(&mut self, named: Named<'_>, granted: Granted, head: Head) -> io::Result<Next> {
-        let tally = Tally::new(granted.budget.clone(), self.proxy.digests);
+        let tally = Tally::new(granted.budget.clone(), self.proxy.digests(&granted.permit));
         let (persistent, kept) = (head.persistent, self.upstream.take());
         let close = if persistent { Close::No } else { Close::Yes };
         let mut reply = Answer { writer: &mut self.writer, chunked: head.chunked_responses, close };
@@ -222,7 +222,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<'a, S> {
     /// Crosses over to a permitted WebSocket, and carries it while the policy in force permits it. Afterwards the
     /// connection is over, whatever the upstream answered.
     async fn cross(&mut self, named: Named<'_>, granted: Granted, wanted: Wanted) -> io::Result<Next> {
-        let tally = Tally::new(granted.budget.clone(), self.proxy.digests);
+        let tally = Tally::new(granted.budget.clone(), self.proxy.digests(&granted.permit));
         let ways = named.ways(&granted);
         self.conforms = granted.policy;
         let mut crossing = Crossing::new(named, ways, &tally);

@@ -234,7 +234,7 @@ impl Streams {
         head: Head,
         (body, answer): (&mut Body, &mut Answer),
     ) -> io::Result<()> {
-        let tally = Tally::new(granted.budget.clone(), self.proxy.digests);
+        let tally = Tally::new(granted.budget.clone(), self.proxy.digests(&granted.permit));
         let ways = named.ways(&granted);
         let kept = self.kept().pop();
         let mut upload = Source::of(named.case, body);

@@ -55,7 +55,7 @@ impl Names {
     async fn decide(&self, question: &Message, subject: &Subject, judge: &Judge, now: Instant) -> Verdict {
         let Some(asked) = question.queries.first() else { return Verdict::Code(ResponseCode::FormErr) };
         let (asked, verdict) = self.decided((asked, subject), judge, now);
-        // What gets nothing gets it without a record, too.
+        // A refusal that is not on the record is not given either: nobody would know who tried.
         match self.tell(asked, judge, now).await {
             Ok(()) => verdict,
             Err(_unrecorded) => Verdict::Code(ResponseCode::ServFail),

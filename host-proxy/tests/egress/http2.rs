@@ -18,7 +18,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use wire::proxy::ProxyEvent;
 
 use crate::bench::{Answer, Bench, Setting};
-use crate::digests::sha256;
+use crate::digests::{BODY, sha256};
 use crate::forwarding::{NAME, policy, site};
 use crate::upstream::Root;
 
@@ -256,13 +256,14 @@ fn bodies_of_streams_have_digests() {
         let client = connect(&bench, server.port).await;
         let request = Request::post(format!("https://{NAME}:{}/v1/echo", server.port)).body(()).unwrap();
         let (response, mut body) = begin(&client, request, false).await;
-        body.send_data(Bytes::from_static(b"ab"), false).unwrap();
-        body.send_data(Bytes::from_static(b"c"), true).unwrap();
-        assert_eq!(read(response).await.body, "abc");
+        let (begin_of, rest) = BODY.split_at(16);
+        body.send_data(begin_of.into(), false).unwrap();
+        body.send_data(rest.into(), true).unwrap();
+        assert_eq!(read(response).await.body, BODY);
         // One that the client resets did not end.
         let request = Request::post(format!("https://{NAME}:{}/v1/echo", server.port)).body(()).unwrap();
         let (response, mut body) = begin(&client, request, false).await;
-        body.send_data(Bytes::from_static(b"abc"), false).unwrap();
+        body.send_data(BODY.into(), false).unwrap();
         let head = response.await.unwrap();
         body.send_reset(Reason::CANCEL);
         drop(head);
@@ -275,8 +276,8 @@ fn bodies_of_streams_have_digests() {
         .filter(|event| event["action"] == "network-outcome")
         .map(|event| (&event["object"]["sent_sha256"], &event["object"]["received_sha256"]))
         .collect();
-    let (abc, none) = (sha256("abc"), serde_json::Value::Null);
-    assert_eq!(digests, [(&abc, &abc), (&none, &none)]);
+    let (whole, none) = (sha256(BODY), serde_json::Value::Null);
+    assert_eq!(digests, [(&whole, &whole), (&none, &none)]);
 }
 
 #[test]

@@ -33,9 +33,9 @@ fn with_router() -> (Bench, Arc<Mutex<String>>, tempfile::TempDir) {
                 seen.push_str(&String::from_utf8_lossy(&piece[..count]));
                 if seen.ends_with("hi\"}") {
                     let answer = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
-                    stream
-                        .write_all(format!("{answer}d\r\ndata: hello\n\n\r\n0\r\n\r\n").as_bytes())
-                        .unwrap();
+                    let event = format!("data: hello {}\n\n", "x".repeat(64));
+                    let body = format!("{:x}\r\n{event}\r\n0\r\n\r\n", event.len());
+                    stream.write_all(format!("{answer}{body}").as_bytes()).unwrap();
                 }
             }
         }
@@ -122,6 +122,24 @@ fn a_call_under_way_ends_when_more_is_asked_of_it() {
     );
     assert!(answer.text.contains("asks more of model calls now"), "{}", answer.text);
     assert!(!received.lock().unwrap().ends_with("hi\"}"), "the prompt was completed");
+}
+
+/// The agent's words are those from before redaction: a digest would let whoever reads the log try what was taken out.
+#[test]
+fn a_model_call_has_no_digests_on_record() {
+    for host in ["inference.local", "api.models.example"] {
+        let (bench, _received, _folder) = with_router();
+        let prompt = format!("{{\"prompt\":\"{} hi\"}}", "x".repeat(64));
+        let head = ask("/v1/chat/completions").replace("inference.local", host);
+        let head = head.replace("Content-Length: 15", &format!("Content-Length: {}", prompt.len()));
+        let (head, _prompt) = head.split_once("\r\n\r\n").unwrap();
+        assert_eq!(bench.https(host, 443, format!("{head}\r\n\r\n{prompt}")).status(), 200);
+        let event = bench.audit.wait_for(|event| event["action"] == "network-outcome");
+        let object = &event["object"];
+        assert_eq!((&object["bytes_sent"], &object["bytes_received"]), (&80.into(), &78.into()));
+        let none = serde_json::Value::Null;
+        assert_eq!((&object["sent_sha256"], &object["received_sha256"]), (&none, &none), "{host}");
+    }
 }
 
 /// The name resolves to nothing here: whoever dialled it would fail.

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
-/// Answers every request with `hello`; returns its port.
+/// Answers every request with a line that begins with `hello`; returns its port.
 #[must_use]
 pub fn hello() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
@@ -18,7 +18,10 @@ pub fn hello() -> u16 {
             let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
             let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
             let _gone = std::io::copy(&mut (&stream).take(length.unwrap_or(0)), &mut std::io::sink());
-            let _gone = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello\n");
+            // Long enough to have a digest on record.
+            let body = format!("hello {}\n", "-".repeat(80));
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+            let _gone = stream.write_all((head + &body).as_bytes());
         }
     });
     port

@@ -64,7 +64,7 @@ impl Feed for Logs {
         let mut subscription = Subscription {
             root: self.root.clone(),
             only: self.only.clone(),
-            served: BTreeSet::new(),
+            served: BTreeMap::new(),
             wanted,
             places: BTreeMap::new(),
             to: to.clone(),
@@ -129,8 +129,8 @@ impl TryFrom<WatchRequest> for Wanted {
 struct Subscription {
     root: PathBuf,
     only: Only,
-    /// The logs that are known to be of the tenants that are served.
-    served: BTreeSet<String>,
+    /// Whether a log is of the tenants that are served, of each whose first record was read: a log's tenant never changes.
+    served: BTreeMap<String, bool>,
     wanted: Wanted,
     places: BTreeMap<String, Place>,
     to: mpsc::Sender<Result<WatchResponse, Status>>,
@@ -213,14 +213,16 @@ impl Subscription {
         if !self.only.is_for_sandbox(&log.sandbox) {
             return false;
         }
-        if self.only.is_for_every_tenant() || self.served.contains(&log.sandbox) {
+        if self.only.is_for_every_tenant() {
             return true;
         }
-        let first = Records::open(&log.path, &Mark::START).and_then(|mut records| records.next(&mut 0));
-        let is_served = first.is_ok_and(|first| first.is_some_and(|record| self.only.is_for(&record)));
-        if is_served {
-            self.served.insert(log.sandbox.clone());
+        if let Some(known) = self.served.get(&log.sandbox) {
+            return *known;
         }
+        let first = Records::open(&log.path, &Mark::START).and_then(|mut records| records.next(&mut 0));
+        let Ok(Some(first)) = first else { return false };
+        let is_served = self.only.is_for(&first);
+        self.served.insert(log.sandbox.clone(), is_served);
         is_served
     }
 

@@ -266,6 +266,27 @@ async fn a_client_of_one_tenant_hears_nothing_of_another() {
     assert!(matches!(next(&mut all).await, Kind::Halted(_)));
 }
 
+/// A log's tenant never changes. So what is not served is not opened again at each of its changes, and what is written into it
+/// later does not make it served.
+#[tokio::test]
+async fn the_first_record_of_a_log_is_read_once() {
+    let acme = Only { tenants: Some(vec!["acme".into()]), ..Only::default() };
+    let (rig, other) = Rig::only(acme, 1).await;
+    // It comes behind the other one.
+    let mut own = TestLog::new(&rig.root(), "zeta-0a1b2c3d");
+    own.tenant = "acme";
+    own.append(1);
+    let mut stream = rig.watch(from_first()).await;
+    let Kind::Event(first) = next(&mut stream).await else { panic!() };
+    std::fs::remove_dir_all(&other.directory).unwrap();
+    let mut forged = TestLog::new(&rig.root(), SANDBOX);
+    forged.tenant = "acme";
+    forged.append(1);
+    own.append(1);
+    let Kind::Event(second) = next(&mut stream).await else { panic!() };
+    assert_eq!([&*first.sandbox, &*second.sandbox], ["zeta-0a1b2c3d"; 2]);
+}
+
 #[tokio::test]
 async fn a_client_that_knows_more_than_the_log_is_told() {
     let (rig, _log) = Rig::with(10).await;

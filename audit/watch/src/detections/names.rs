@@ -76,7 +76,8 @@ impl Names {
 }
 
 impl Domain {
-    /// Adds a name. Whether it was not counted in the window that ends now; of more than are counted nothing is known.
+    /// Adds a name. Whether it was not there in the window that ends now. Once there are many, which is said by itself, none is new:
+    /// of those that are not remembered nobody could tell.
     fn add(&mut self, below: &str, now: u64, settings: &DnsTunnelling) -> bool {
         let window = settings.window * SECOND;
         // As long as a name counts among the odd ones, it is known here, so that none counts twice among them.
@@ -90,13 +91,10 @@ impl Domain {
         let mut hasher = DefaultHasher::new();
         below.to_ascii_lowercase().hash(&mut hasher);
         let name = hasher.finish();
-        if self.different.contains(&name) {
+        if self.are_many(settings) || !self.different.insert(name) {
             return false;
         }
-        if !self.are_many(settings) {
-            self.different.insert(name);
-            self.counted.push_back((now, name));
-        }
+        self.counted.push_back((now, name));
         true
     }
 

@@ -194,6 +194,21 @@ fn a_name_that_is_asked_for_and_used_counts_once() {
     }
 }
 
+/// Of so many names none can be remembered any more: the same one, asked again and again, must not pass for many odd ones.
+#[test]
+fn one_odd_name_among_very_many_is_one() {
+    let mut play = Play::new(Settings::default());
+    for number in 0..100 {
+        play.record.monotonic_ns -= SECOND;
+        play.see(name(&format!("a{number}.cdn.test")));
+    }
+    assert_eq!(play.kinds(), [Kind::DnsTunnelling], "they are many");
+    for _again in 0..20 {
+        play.see(name("mfzwizltorqxezjamrqxiyjaor2w43tfnrswiidpov2a.cdn.test"));
+    }
+    assert_eq!(play.kinds().len(), 1, "{:?}", play.findings);
+}
+
 /// Below a wildcard every name is allowed: what goes out in them is in the hosts of what was sent.
 #[test]
 fn names_below_a_wildcard_carry_data_too() {
