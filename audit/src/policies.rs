@@ -12,6 +12,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::chain::ChainHash;
 
+/// How the names of their files begin.
+const PREFIX: &str = "policy-";
+
 /// Why a policy's text is not given out.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
@@ -63,6 +66,27 @@ pub fn read(log: &Path, sha256: &ChainHash) -> Result<String, PolicyError> {
     if digest(&text) == *sha256 { Ok(text) } else { Err(PolicyError::Other(path)) }
 }
 
+/// Bytes that the policies in the directory of `log` take.
+///
+/// # Errors
+/// It cannot be read.
+pub fn size(log: &Path) -> io::Result<u64> {
+    let mut size = 0;
+    for entry in fs::read_dir(log)? {
+        let entry = entry?;
+        if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            continue;
+        }
+        match entry.metadata() {
+            Ok(policy) => size += policy.len(),
+            // It has its own name by now.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(size)
+}
+
 fn write(path: &Path, text: &str) -> io::Result<()> {
     let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     file.write_all(text.as_bytes())?;
@@ -70,7 +94,7 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
 }
 
 fn path(log: &Path, sha256: &ChainHash) -> PathBuf {
-    log.join(format!("policy-{sha256}"))
+    log.join(format!("{PREFIX}{sha256}"))
 }
 
 fn digest(text: &str) -> ChainHash {
