@@ -309,7 +309,7 @@ mod tests {
             ("detections: {repeated-denials: {some: 3}}\n", "some"),
             ("detections: {new-binary: {response: sleep}}\n", "sleep"),
             ("log: {on_full: ignore}\n", "ignore"),
-            ("log: {digests: some}\n", "some"),
+            ("log: {digests: some}\n", "boolean"),
         ] {
             let failure = load(text).unwrap_err();
             assert!(
