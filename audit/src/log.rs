@@ -17,6 +17,7 @@ pub(crate) mod tests;
 
 use std::io;
 use std::path::Path;
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,7 @@ use crate::chain;
 use crate::chain::ChainHash;
 use crate::protocol::MAX_EVENT;
 use crate::record::{OLDEST, VERSION};
+use crate::time;
 
 pub use follow::Follow;
 pub use lookup::Lookup;
@@ -161,6 +163,12 @@ pub fn read(path: impl AsRef<Path>) -> Result<Reader<Segments>, LogError> {
 pub fn read_from(path: impl AsRef<Path>, mark: &Mark) -> Result<Reader<Segments>, LogError> {
     let segments = Segments::open_at(path.as_ref(), mark.position).map_err(LogError::Open)?;
     Ok(Reader::over(segments).after(mark))
+}
+
+/// The moment that a record's time means; `None`: no writer writes it so.
+#[must_use]
+pub fn moment(time: &str) -> Option<SystemTime> {
+    time::since_1970(time).map(|since| SystemTime::UNIX_EPOCH + since)
 }
 
 /// Reads the whole log and checks every record.

@@ -17,6 +17,9 @@ use crate::chain::ChainHash;
 /// Longest text that is read: many times the longest policy that loads.
 const MOST: u64 = 64 * 1024 * 1024;
 
+/// How the names of their files begin.
+const PREFIX: &str = "policy-";
+
 /// Why a policy's text is not given out.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
@@ -88,6 +91,27 @@ fn text_in(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
+/// Bytes that the policies in the directory of `log` take.
+///
+/// # Errors
+/// It cannot be read.
+pub fn size(log: &Path) -> io::Result<u64> {
+    let mut size = 0;
+    for entry in fs::read_dir(log)? {
+        let entry = entry?;
+        if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            continue;
+        }
+        match entry.metadata() {
+            Ok(policy) => size += policy.len(),
+            // It has its own name by now.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(size)
+}
+
 fn write(path: &Path, text: &str) -> io::Result<()> {
     // What a crash left, or what somebody put there: written anew, never written into.
     match fs::remove_file(path) {
@@ -100,7 +124,7 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
 }
 
 fn path(log: &Path, sha256: &ChainHash) -> PathBuf {
-    log.join(format!("policy-{sha256}"))
+    log.join(format!("{PREFIX}{sha256}"))
 }
 
 fn digest(text: &str) -> ChainHash {

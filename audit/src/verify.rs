@@ -26,12 +26,13 @@ use crate::tree::{Frontier, TreeHash, leaf};
 use claims::{Claims, Signed};
 
 pub use consistency::Consistency;
-pub use coverage::{Unproven, Writer, patience};
-pub use interrupted::{Interrupted, looks_interrupted};
+pub use coverage::{Unproven, Writer, patience, writers_patience};
+pub use interrupted::{Interrupted, last_moment, looks_interrupted};
 pub use notes::{LastNote, Notes};
 pub use proof::{Proof, ProofError};
 pub use prover::{newest_note, prove, prove_consistency};
 pub use removed::{Begun, FRONTIER, begin_removal, begun, end_removal};
+pub use tail::Tail;
 
 /// Name of the file of signed notes in a log's directory.
 pub const CHECKPOINTS: &str = "checkpoints";

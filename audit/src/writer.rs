@@ -8,7 +8,7 @@
 //! what was acknowledged, and after a failure of the log it never acknowledges again.
 
 pub(crate) mod client;
-mod clock;
+pub(crate) mod clock;
 mod gap;
 pub(crate) mod journal;
 mod leaves;
@@ -25,6 +25,7 @@ use std::io::Write as _;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use wire::audit::{AuditConfig, AuditEvent};
 use wire::spawn::EXIT_FAILED;
@@ -103,6 +104,7 @@ pub fn run(config: AuditConfig, resources: Resources) -> ExitCode {
     let result = start(&config, log, &status).and_then(|(journal, stop)| {
         let ready = AuditEvent::Ready { records: journal.records() };
         report(&mut status, &ready);
+        let patience = config.signed_within_ms.map(Duration::from_millis);
         let parties = Parties {
             clients: clients
                 .into_iter()
@@ -111,7 +113,7 @@ pub fn run(config: AuditConfig, resources: Resources) -> ExitCode {
                 .map_err(WriterError::Wait)?,
             segments: segments.map(Segments::new).transpose().map_err(WriterError::Wait)?,
             signer: signer
-                .map(|signer| Leaves::new(signer, journal.before_leaves()))
+                .map(|signer| Leaves::new(signer, journal.before_leaves(), patience))
                 .transpose()
                 .map_err(WriterError::Wait)?,
             status: &mut status,

@@ -104,7 +104,14 @@ fn copies_are_asked_and_name_what_is_gone() {
     host.says(&["recover"], 1, "make or mount it");
     fs::create_dir(&copies).unwrap();
     host.yes(&["recover"]);
-    assert!(host.yes(&["verify", "--all"]).contains("signed up to record"));
+    let said = host.yes(&["verify", "--all"]);
+    let repair = LOG.lines().count() + 1;
+    assert!(said.contains("signed up to record"), "{said}");
+    assert!(
+        said.contains(&format!("; record {repair}: something taken off or closed later, read it")),
+        "{said}"
+    );
+    assert!(!said.contains("dated before"), "{said}");
     let file = host.log().join("checkpoints");
     let own = fs::read(&file).unwrap();
     fs::remove_file(&file).unwrap();
@@ -209,6 +216,23 @@ fn a_log_that_was_removed_for_its_age_is_said_to_be() {
     host.yes(&["verify", "--unsigned"]);
     let words = format!("the log of 'old-0a1b2c3d' was removed: record {sequence} of test-0a1b2c3d");
     host.says(&["verify", "old-0a1b2c3d"], 2, &words);
+}
+
+/// One line for each log says what the many lines for one do.
+#[test]
+fn times_that_go_back_are_told_of_every_log() {
+    let host = Host::new();
+    let last: serde_json::Value = serde_json::from_str(LOG.lines().last().unwrap()).unwrap();
+    let sequence = LOG.lines().count() + 1;
+    let mut line = format!(
+        r#"{{"version":2,"sequence":{sequence},"time":"2026-11-01T00:00:00.000000Z","monotonic_ns":99999,"tenant":"local","sandbox":{},"agent":"test","client":"manager","action":"lifecycle","prev":{}}}"#,
+        last["sandbox"], last["hash"],
+    );
+    let hash = audit::chain::digest(line.as_bytes());
+    line.pop();
+    append(&host.log().join("000001.jsonl"), &format!("{LOG}{line},\"hash\":\"{hash}\"}}\n"));
+    let words = format!("; record {sequence}: dated before the one before it");
+    assert!(host.yes(&["verify", "--all", "--unsigned"]).contains(&words));
 }
 
 /// A result that nobody could read is no result; a reader who has had enough is no fault.

@@ -81,6 +81,32 @@ fn more_than_a_crash_leaves_is_not_signed_unasked() {
     assert!(host.yes(&["recover"]).contains("of which the last 2 were not signed"));
 }
 
+/// Who makes up the end of a log does not hide how long it is behind a first or a last record with other clocks.
+#[test]
+fn clocks_that_go_back_are_no_crash() {
+    let host = Host::new();
+    let segment = host.log().join("000001.jsonl");
+    append(&segment, LOG);
+    host.yes(&["recover"]);
+    let signed = fs::read_to_string(&segment).unwrap();
+    let at = LOG.lines().count() + 1;
+    for (seconds, back) in [([8_000_000, 7_000_000, 7_900_000], at + 2), ([7_000_000, 7_900_000, 1], at + 3)]
+    {
+        let mut text = signed.clone();
+        for second in seconds {
+            chained(&mut text, second, ("manager", "lifecycle"));
+        }
+        fs::write(&segment, &text).unwrap();
+        let refused = host.audit(&["recover"]);
+        let said = String::from_utf8_lossy(&refused.stdout).into_owned();
+        assert_eq!(refused.status.code(), Some(1), "{said}");
+        assert!(said.contains(&format!("record {back} is dated before one before it")), "{said}");
+        assert!(said.contains("--unsigned"), "{said}");
+        assert_eq!(fs::read_to_string(&segment).unwrap(), text);
+    }
+    host.yes(&["recover", "--unsigned"]);
+}
+
 /// No crash leaves what no writer takes.
 #[test]
 fn what_no_writer_leaves_is_never_signed() {

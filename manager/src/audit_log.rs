@@ -17,6 +17,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use audit::log::{Stored, packed, segments, stored};
+use audit::verify;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use wire::audit::AuditEvent;
 use wire::id::SandboxId;
@@ -236,8 +237,8 @@ fn new_segment(directory: &Path, number: u64) -> io::Result<File> {
     Ok(file)
 }
 
-/// What the segments and checkpoints of a log take on the disk, but for segment `present`. What others make of a log, as an index,
-/// is not its own.
+/// What the segments, checkpoints and kept policies of a log take on the disk, but for segment `present`. What others make of a log,
+/// as an index, is not its own.
 fn taken(log: &Path, present: u64) -> io::Result<u64> {
     let others = segments::list(log)?.into_iter().filter(|number| *number != present);
     let names = others.flat_map(|number| [segments::name(number), segments::packed_name(number)]);
@@ -247,7 +248,7 @@ fn taken(log: &Path, present: u64) -> io::Result<u64> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
         Err(error) => Err(error),
     });
-    sizes.sum()
+    Ok(sizes.sum::<io::Result<u64>>()? + audit::policies::size(log)?)
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> Failure {
@@ -277,9 +278,11 @@ pub(crate) fn all(directory: &Path) -> io::Result<Vec<(std::time::SystemTime, Pa
     Ok(logs)
 }
 
-/// Of the segments alone: an index is made anew whenever somebody asks, and keeps no log from its removal.
+/// Of the segments alone: an index is made anew whenever somebody asks, and keeps no log from its removal. A file's date anybody
+/// sets who can write it: what the last record bears counts, where that is later.
 fn last_change(log: &Path) -> io::Result<std::time::SystemTime> {
-    let mut last = std::time::SystemTime::UNIX_EPOCH;
+    let recorded = verify::last_moment(log).map_err(io::Error::other)?;
+    let mut last = recorded.unwrap_or(std::time::SystemTime::UNIX_EPOCH);
     for number in segments::list(log)? {
         for name in [segments::name(number), segments::packed_name(number)] {
             match fs::metadata(log.join(name)) {

@@ -46,7 +46,7 @@ pub struct LogSettings {
     pub on_full: FullSetting,
     /// Size from which on a segment is full.
     pub segment: Mebibytes,
-    /// What the log of one sandbox may take.
+    /// What the log of one sandbox may take; from there on nothing goes on, whatever `on_full` says.
     pub most: Mebibytes,
     /// What stays free of the disk; `None`: 64 MiB, or a sixteenth of a disk where that is less.
     pub reserve: Option<Mebibytes>,
@@ -62,7 +62,7 @@ pub struct LogSettings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SyncSetting {
-    /// At most 50 ms after it is acknowledged.
+    /// By a sync that begins at most 50 ms after it is acknowledged.
     Interval,
     /// Before it is acknowledged.
     Always,
@@ -167,6 +167,16 @@ impl LogSettings {
     }
 }
 
+impl SigningSettings {
+    /// Milliseconds after which the writer ends if a record is not signed: a log that goes on is never one that was interrupted for
+    /// longer than a crash explains.
+    #[must_use]
+    pub fn within_ms(&self) -> u64 {
+        let within = audit::verify::writers_patience(self.interval.duration());
+        u64::try_from(within.as_millis()).expect("seconds of 32 bits fit in 64 bits of milliseconds")
+    }
+}
+
 impl SyncSetting {
     /// As the writer is told it.
     #[must_use]
@@ -220,10 +230,10 @@ impl AuditSettings {
         if self.log.keep_days == Some(0) {
             return Err(("log.keep_days is 0", "write at least 1, or leave it out to keep everything"));
         }
-        if self.log.most.bytes() < 2 * self.log.segment.bytes() {
+        if self.log.most.bytes() < self.log.segment.bytes().saturating_mul(3) {
             return Err((
-                "log.most is less than two of log.segment",
-                "write at least twice log.segment: a log shrinks only when a segment is closed",
+                "log.most is less than three of log.segment",
+                "write at least three times log.segment: beside the present one stands one that is not packed yet",
             ));
         }
         self.exports.check()?;
@@ -262,14 +272,14 @@ mod tests {
     fn a_file_says_what_it_says_and_the_rest_is_as_without_it() {
         assert_eq!(load("# nothing\n").unwrap(), AuditSettings::default());
         let settings = load(
-            "log: {sync: always, on_full: degrade, segment: 8MiB, most: 16MiB, reserve: 1GiB, digests: false, keep_days: 30, keep: 2GiB}\n\
+            "log: {sync: always, on_full: degrade, segment: 8MiB, most: 24MiB, reserve: 1GiB, digests: false, keep_days: 30, keep: 2GiB}\n\
              signing:\n  name: acme\n  interval: 5s\n  copies: [/mnt/worm]\n  \
              key: {pkcs11: {module: /usr/lib/p11.so, token: audit, key: k1, pin: {env: PIN}}}\n",
         )
         .unwrap();
         assert_eq!(settings.log.sync.for_writer(), AuditSync::Always);
         assert_eq!(settings.log.on_full.for_writer(), OnFull::Degrade);
-        assert_eq!(settings.log.limits(), Limits { most: Some(16 << 20), reserve: Some(1 << 30) });
+        assert_eq!(settings.log.limits(), Limits { most: Some(24 << 20), reserve: Some(1 << 30) });
         assert!(!settings.log.digests && AuditSettings::default().log.digests);
         assert_eq!(
             (settings.log.segment.0, settings.log.keep_days, settings.log.keep),
@@ -288,7 +298,7 @@ mod tests {
             ("log: {sync: sometimes}\n", "sometimes"),
             ("log: {keep_days: 0}\n", "log.keep_days is 0"),
             ("log: {segment: 0MiB}\n", "0MiB"),
-            ("log: {most: 100MiB}\n", "log.most"),
+            ("log: {most: 191MiB}\n", "log.most"),
             ("log: {reserve: none}\n", "none"),
             ("signing: {key: {file: key.pem}}\n", "relative"),
             ("signing: {copies: [here]}\n", "relative"),
@@ -299,7 +309,7 @@ mod tests {
             ("detections: {repeated-denials: {some: 3}}\n", "some"),
             ("detections: {new-binary: {response: sleep}}\n", "sleep"),
             ("log: {on_full: ignore}\n", "ignore"),
-            ("log: {digests: some}\n", "some"),
+            ("log: {digests: some}\n", "boolean"),
         ] {
             let failure = load(text).unwrap_err();
             assert!(

@@ -445,6 +445,7 @@ impl Prepared {
             on_full: log.settings().log.on_full.for_writer(),
             limits: log.settings().log.limits(),
             signer: sign.is_some().then(|| resources.add(signer)),
+            signed_within_ms: Some(log.settings().signing.within_ms()),
             clients,
             user: self.run.user(Program::Audit),
         };

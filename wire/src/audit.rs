@@ -33,10 +33,13 @@ pub struct AuditConfig {
     pub sync: AuditSync,
     /// What becomes of actions while the disk has no room for their records.
     pub on_full: OnFull,
-    /// From when on it counts as full.
+    /// From when on the log takes no more, and the disk counts as full.
     pub limits: Limits,
-    /// The signer's socket: it gets the tree's leaf of every record, 32 bytes each, in order. `None`: nothing is signed.
+    /// The signer's socket: it gets the tree's leaf of every record, 32 bytes each, in order, and answers after each checkpoint with
+    /// the number of records that are dealt with, eight bytes (little-endian). `None`: nothing is signed.
     pub signer: Option<Fd>,
+    /// Milliseconds that a record may wait for that answer before the writer ends; `None`: any number.
+    pub signed_within_ms: Option<u64>,
     /// Connected Unix stream sockets, one per client, each with the name under which it writes
     /// (`manager`, `proxy`, `router`): a client cannot choose its name.
     pub clients: Vec<AuditClient>,
@@ -75,7 +78,7 @@ pub struct LogResumed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum AuditSync {
-    /// At most these milliseconds after it is acknowledged.
+    /// By a sync that begins at most these milliseconds after it is acknowledged.
     Interval(u32),
     /// Before it is acknowledged.
     Always,

@@ -57,6 +57,11 @@ impl Notary {
         self.tree.size() > self.signed
     }
 
+    /// Leaves so far.
+    pub(crate) fn size(&self) -> u64 {
+        self.tree.size()
+    }
+
     /// A checkpoint of the log as it is.
     ///
     /// # Errors

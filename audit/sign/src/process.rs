@@ -11,6 +11,7 @@ use audit::checkpoint;
 use audit::tree::TreeHash;
 use jail::host::{self, inherited};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::SendFlags;
 use wire::audit::{OnFull, SignConfig, SignEvent, SigningKey};
 use wire::spawn::{CONFIG_FD, EXIT_FAILED, Fd, STATUS_FD};
 
@@ -141,10 +142,17 @@ fn sign_while_growing(mut book: Book, leaves: &UnixStream, interval: Duration) -
         }
         if due.is_some_and(|due| due <= Instant::now()) {
             book.sign()?;
+            tell(leaves, book.notary.size());
             due = None;
         }
     }
     book.sign()
+}
+
+/// Tells the writer up to which record is done what can be done: a record that nobody signs for long ends it.
+fn tell(leaves: &UnixStream, size: u64) {
+    // One that is gone ends this soon, and one that has not read the last word gets the next.
+    let _unheard = rustix::net::send(leaves, &size.to_le_bytes(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
 }
 
 /// Whether more came; not, if the writer is gone.

@@ -5,7 +5,7 @@
 #[path = "process/start.rs"]
 mod start;
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -89,6 +89,11 @@ fn what_grew_is_signed_after_the_interval_and_at_the_end() {
         assert!(began.elapsed() < Duration::from_secs(30), "no checkpoint came");
         std::thread::yield_now();
     }
+    let mut said = [0; 8];
+    signer.leaves.read_exact(&mut said).unwrap();
+    let signed = u64::from_le_bytes(said);
+    let newest = Note::parse_all(&std::fs::read_to_string(&signer.files[0]).unwrap()).unwrap().0;
+    assert!(newest.iter().any(|note| note.checkpoint(&key).unwrap().size == signed), "it says {signed}");
     signer.send(&all[300..]);
     let (notes, code) = signer.end();
     assert_eq!(code, Some(0));

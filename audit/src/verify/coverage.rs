@@ -10,10 +10,19 @@ use crate::time::rfc3339;
 /// How much later than due a checkpoint of a log that grows may be: a slow disk, a slow token.
 const SLACK: Duration = Duration::from_secs(30);
 
+/// In so long a writer notices that a record is not signed, and has written what was in its hands.
+const NOTICED: Duration = Duration::from_secs(5);
+
 /// For how long the records of a log may go on without a checkpoint that covers them, if one is made every `interval`.
 #[must_use]
 pub fn patience(interval: Duration) -> Duration {
     interval + SLACK
+}
+
+/// For how long a writer waits for it: less by what it takes to notice that, so that what it leaves is explained.
+#[must_use]
+pub fn writers_patience(interval: Duration) -> Duration {
+    patience(interval) - NOTICED
 }
 
 /// Whether somebody still writes a log.

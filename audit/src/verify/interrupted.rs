@@ -8,15 +8,16 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::SystemTime;
 
 use wire::audit::{LogResumed, SignResumed};
 use wire::id::{SandboxId, TenantId};
 
 use super::claims::{Claims, Signed};
+use super::tail::Tail;
 use super::{Elsewhere, LastNote, Notes, VerifyError, begun, newest_note, open};
 use crate::checkpoint::VerifyingKey;
-use crate::log::{Fault, LogError, Mark, Position, Reader, Segments, packed, segments};
+use crate::log::{self, Fault, LogError, Mark, Position, Reader, Segments, packed, segments};
 use crate::record::Record;
 use crate::tree::{Frontier, TreeHash, leaf};
 
@@ -101,12 +102,15 @@ impl Interrupted {
         })
     }
 
-    /// For how long the records go on that no checkpoint covers. A crash explains no more than [`super::patience`].
+    /// What the records are that no checkpoint covers. A crash explains no more than [`super::patience`] of them.
     ///
     /// # Errors
     /// They cannot be read, or one is none that a writer leaves, however it ended.
-    pub fn unsigned_for(&self) -> Result<Duration, VerifyError> {
-        super::tail::duration(&self.log, &self.unsigned)
+    pub fn unsigned(&self) -> Result<Tail, VerifyError> {
+        match &self.owner {
+            Some(owner) => super::tail::read(&self.log, &self.unsigned, owner),
+            None => Ok(Tail::default()),
+        }
     }
 
     /// Whether the log ended as it should: nothing is unfinished, and all is signed if anything is.
@@ -189,6 +193,30 @@ pub fn looks_interrupted(log: &Path) -> Result<bool, VerifyError> {
     let covered = newest.and_then(|note| crate::checkpoint::Checkpoint::parse(note.text()).ok());
     // Without any: nobody signs here, or somebody was stopped in the first second.
     Ok(covered.is_none_or(|covered| covered.size < record.sequence))
+}
+
+/// When the last whole record of a log was written, as it bears it; `None`: there is none, or none that says so. Cheap, and so not
+/// held against the chain.
+///
+/// # Errors
+/// The log cannot be read.
+pub fn last_moment(log: &Path) -> Result<Option<SystemTime>, VerifyError> {
+    let failed = |error| VerifyError::Read("the log", error);
+    let Some(last) = last_segment(log).map_err(failed)? else { return Ok(None) };
+    let end = super::prover::end(&last).map_err(failed)?;
+    let whole = end.iter().rposition(|byte| *byte == b'\n').map_or(&[][..], |at| &end[..at]);
+    let line = whole.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    if let Ok(record) = serde_json::from_slice::<Record>(line) {
+        return Ok(log::moment(&record.time));
+    }
+    // Packed, or longer than what was read. If it is damaged, it says nothing.
+    let read = |segment| {
+        let mut reader =
+            log::read_from(log, &Mark { position: Position { segment, offset: 0 }, ..Mark::START }).ok()?;
+        let _damaged = reader.verify_here();
+        log::moment(reader.time())
+    };
+    Ok(segments::list(log).map_err(failed)?.into_iter().rev().find_map(read))
 }
 
 /// The last segment with something in it. If it is a packed one, its end is none of a record.

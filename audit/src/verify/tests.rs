@@ -11,6 +11,7 @@ use crate::log::tests::lines;
 use crate::tree::Wrong;
 
 mod provers;
+mod tails;
 
 /// A log of 24 records in three segments, signed at 0, 5, 16 and 24, in a directory of its own.
 struct Signed {

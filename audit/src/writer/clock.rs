@@ -12,7 +12,7 @@ use crate::record::{Action, Event};
 use crate::time::rfc3339;
 
 /// What is not told: leap seconds, and small corrections.
-const UNTOLD: Duration = Duration::from_secs(2);
+pub(crate) const UNTOLD: Duration = Duration::from_secs(2);
 
 /// What all clocks show at one moment.
 #[derive(Clone, Copy, Debug)]

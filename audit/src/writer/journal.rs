@@ -261,6 +261,8 @@ impl Journal {
         self.room.go_on(self.length(), others);
         self.file = Arc::new(file);
         self.segment = Segment { before: self.written.bytes, day: String::new() };
+        // What was kept free behind the one before is of no use here. If there is no room, the next write finds it as well.
+        let _full = self.make_room(0);
     }
 
     /// The leaves of the records that the last commit wrote, 32 bytes each.
@@ -403,10 +405,12 @@ impl Journal {
     /// What was staged is not written, though the disk may have room for it. If nothing goes on without a record, the log says
     /// so: there is room for that.
     fn stop_at(&mut self, limit: NoRoom) -> Result<Committed, JournalError> {
-        self.lose_staged(limit.to_string());
-        if self.on_full == OnFull::Degrade {
+        if self.on_full == OnFull::Degrade && !limit.is_the_logs_own() {
+            self.lose_staged(limit.to_string());
             return Ok(Committed::Lost);
         }
+        self.take_back();
+        self.tell_of_gap();
         self.state = State::Dead;
         self.tell(&gap::last_word(&limit.to_string()));
         match (&*self.file).write_all(&std::mem::take(&mut self.lines)).and_then(|()| self.file.sync_data()) {

@@ -1,5 +1,5 @@
-//! How much of the disk a log may take, and how much of it stays free for others. Who reaches either has a full disk: one agent
-//! whose denials fill its log must not take the disk from every other sandbox.
+//! How much of the disk a log may take, and how much of it stays free for others. One agent whose denials fill its log must
+//! not take the disk from every other sandbox.
 
 use std::fs::File;
 use std::time::{Duration, Instant};
@@ -44,6 +44,12 @@ pub enum NoRoom {
 }
 
 impl NoRoom {
+    /// Whether the log itself made it so. Then nothing goes on, whatever is to become of actions while a disk is full: an agent that
+    /// fills its own log must not act unrecorded from there on.
+    pub(crate) fn is_the_logs_own(&self) -> bool {
+        matches!(self, Self::Most(_))
+    }
+
     /// What to do about it, in one line.
     pub(crate) fn remedy(&self) -> &'static str {
         match self {
@@ -65,6 +71,7 @@ impl Room {
     /// The present segment, of `left` bytes, is left; all files of the log before it take `others`.
     pub(crate) fn go_on(&mut self, left: u64, others: u64) {
         self.others = left + others;
+        self.next_look = Instant::now();
     }
 
     /// Whether the segment of `present` bytes may grow by `more`.

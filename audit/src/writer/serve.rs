@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use wire::audit::{AuditEvent, AuditSync};
 
@@ -143,6 +143,7 @@ fn serve_clients(
         if woken.sync_ended {
             return Err(JournalError::Dead.into());
         }
+        hear_signer(parties, woken.signer).map_err(WriterError::Signer)?;
         for (client, flags) in parties.clients.iter_mut().zip(&woken.clients) {
             if flags.intersects(PollFlags::OUT | PollFlags::HUP | PollFlags::ERR) {
                 client.flush();
@@ -218,6 +219,19 @@ fn ask_for_segment(journal: &Journal, parties: &mut Parties<'_>, bytes: u64) {
     }
 }
 
+/// What the signer has signed. What it has not for too long ends the writer, before more comes: nobody could tell it from what was
+/// made up after a crash.
+fn hear_signer(parties: &mut Parties<'_>, flags: PollFlags) -> io::Result<()> {
+    let Some(signer) = &mut parties.signer else { return Ok(()) };
+    if flags.intersects(PollFlags::IN) {
+        signer.hear()?;
+    }
+    if signer.deadline().is_none_or(|deadline| Instant::now() < deadline) {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::TimedOut, "it has not signed what it got long ago"))
+}
+
 /// Hands the leaves of what is on the disk to the signer. One that is gone ends the writer: what nobody signs does not go on.
 fn pass_on((leaves, synced): (&[u8], u64), parties: &mut Parties<'_>, flags: PollFlags) -> io::Result<()> {
     let Some(signer) = &mut parties.signer else { return Ok(()) };
@@ -268,7 +282,7 @@ fn wait(parties: &Parties<'_>, stop: &UnixStream, syncer: &Syncer) -> io::Result
         waited.push((Waited::Segment, socket.as_fd(), PollFlags::IN));
     }
     if let Some(signer) = &parties.signer {
-        let flags = if signer.wants_to_write() { PollFlags::OUT } else { PollFlags::empty() };
+        let flags = if signer.wants_to_write() { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
         waited.push((Waited::Signer, signer.socket.as_fd(), flags));
         waited.push((Waited::Synced, syncer.done().as_fd(), PollFlags::IN));
     }
@@ -278,7 +292,7 @@ fn wait(parties: &Parties<'_>, stop: &UnixStream, syncer: &Syncer) -> io::Result
         flags.set(PollFlags::OUT, client.wants_to_write());
         (Waited::Client, client.socket.as_fd(), flags)
     }));
-    let happened = poll_all(&waited)?;
+    let happened = poll_all(&waited, parties.signer.as_ref().and_then(Leaves::deadline))?;
     let mut woken = Woken {
         stop: false,
         sync_ended: false,
@@ -300,11 +314,17 @@ fn wait(parties: &Parties<'_>, stop: &UnixStream, syncer: &Syncer) -> io::Result
     Ok(woken)
 }
 
-fn poll_all(waited: &[(Waited, BorrowedFd<'_>, PollFlags)]) -> io::Result<Vec<PollFlags>> {
+/// Waits until something happens, or for no longer than `until`.
+fn poll_all(
+    waited: &[(Waited, BorrowedFd<'_>, PollFlags)],
+    until: Option<Instant>,
+) -> io::Result<Vec<PollFlags>> {
     let mut polled: Vec<PollFd<'_>> =
         waited.iter().map(|(_what, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)).collect();
     loop {
-        match poll(&mut polled, None) {
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        let left = left.map(|left| Timespec::try_from(left).expect("a signer's time fits in the system's"));
+        match poll(&mut polled, left.as_ref()) {
             Ok(_ready) => return Ok(polled.iter().map(PollFd::revents).collect()),
             Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),

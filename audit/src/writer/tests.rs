@@ -181,11 +181,18 @@ fn fill(journal: &mut Journal) -> Result<Committed, JournalError> {
 const MOST: u64 = 16 * 1024;
 const SMALL: Limits = Limits { most: Some(MOST), reserve: Some(0) };
 
+/// Whatever the operator wants of a full disk: who fills his own log must not act unrecorded from there on.
 #[test]
 fn a_log_grows_no_further_than_it_may_and_says_so() {
+    for on_full in [OnFull::Deny, OnFull::Degrade] {
+        grows_no_further(on_full);
+    }
+}
+
+fn grows_no_further(on_full: OnFull) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("log");
-    let mut journal = opened(&path, OnFull::Deny, SMALL);
+    let mut journal = opened(&path, on_full, SMALL);
     let Err(error @ JournalError::NoRoom(_)) = fill(&mut journal) else { panic!("it goes on") };
     assert!(super::causes(&error).contains("log.most") && error.remedy().contains("log.most"));
     let leaves = journal.take_leaves();
@@ -203,39 +210,56 @@ fn a_log_grows_no_further_than_it_may_and_says_so() {
 }
 
 #[test]
-fn where_the_operator_wants_it_a_log_that_may_not_grow_stops_nothing() {
+fn where_the_operator_wants_it_a_disk_that_is_to_stay_free_stops_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("log");
-    let mut journal = opened(&path, OnFull::Degrade, SMALL);
+    let mut journal = opened(&path, OnFull::Degrade, Limits { most: None, reserve: Some(1 << 60) });
     assert_eq!(fill(&mut journal).unwrap(), Committed::Lost);
-    assert!(journal.full().unwrap().contains("log.most"));
+    assert!(journal.full().unwrap().contains("log.reserve"));
     journal.end().unwrap();
     let last = crate::log::read(&path).unwrap().last().unwrap().unwrap();
     assert_eq!(last.event.action, Action::LogGap);
     let reason = last.event.reason.unwrap();
-    assert!(reason.starts_with("1 events since") && reason.contains("log.most"), "{reason}");
+    assert!(reason.starts_with("1 events since") && reason.contains("log.reserve"), "{reason}");
 }
 
 /// What was packed or removed since makes room; what the log takes elsewhere counts.
 #[test]
 fn a_log_takes_what_all_its_files_do() {
     let directory = tempfile::tempdir().unwrap();
-    let mut journal = opened(&directory.path().join("1"), OnFull::Degrade, SMALL);
-    let next = |name| {
-        File::options().read(true).append(true).create(true).open(directory.path().join(name)).unwrap()
-    };
-    assert_eq!(fill(&mut journal).unwrap(), Committed::Lost);
-    let first = std::fs::metadata(directory.path().join("1")).unwrap().len();
-    // What is left counts as long as it is, until the manager says what it has become.
-    journal.go_on_in(next("2"), 0);
-    assert_eq!(fill(&mut journal).unwrap(), Committed::Lost);
-    assert_eq!(std::fs::metadata(directory.path().join("2")).unwrap().len(), 0);
-    journal.go_on_in(next("3"), first / 10);
-    assert_eq!(journal.commit().unwrap(), Committed::Lost);
-    journal.end().unwrap();
-    assert_eq!(fill(&mut journal).unwrap(), Committed::Lost);
-    let third = std::fs::metadata(directory.path().join("3")).unwrap().len();
-    assert!((first * 8 / 10..first).contains(&third), "{third} of {first}");
+    let path = |name| directory.path().join(name);
+    let next = |name| File::options().read(true).append(true).create(true).open(path(name)).unwrap();
+    // Half of what it may take in its first segment; what the manager says is left of that, and how large the last one becomes.
+    for (round, packed) in [("whole", None), ("packed", Some(MOST / 10))] {
+        let mut journal = opened(&path(format!("{round}-1")), OnFull::Deny, SMALL);
+        while !journal.is_larger_than(MOST / 2) {
+            journal.stage("manager", br#"{"action":"lifecycle"}"#).unwrap();
+            journal.commit().unwrap();
+        }
+        // What is left counts as long as it is, until the manager says what it has become.
+        journal.go_on_in(next(format!("{round}-2")), 0);
+        let mut last = format!("{round}-2");
+        if let Some(bytes) = packed {
+            last = format!("{round}-3");
+            journal.go_on_in(next(last.clone()), bytes);
+        }
+        assert!(matches!(fill(&mut journal), Err(JournalError::NoRoom(_))), "{round}");
+        let bytes = std::fs::metadata(path(last)).unwrap().len();
+        let room = MOST - packed.unwrap_or(MOST / 2);
+        assert!((room - 1024..room + 1024).contains(&bytes), "{round}: {bytes} of {room}");
+    }
+}
+
+/// What is told of a gap at the very end has room in every segment, also in one that nothing else was written to.
+#[test]
+fn room_for_the_last_word_is_kept_in_every_segment() {
+    use std::os::unix::fs::MetadataExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    let mut journal = opened(&directory.path().join("1"), OnFull::Degrade, Limits::NONE);
+    let next = directory.path().join("2");
+    journal.go_on_in(File::options().read(true).append(true).create(true).open(&next).unwrap(), 0);
+    let kept = std::fs::metadata(next).unwrap();
+    assert!(kept.len() == 0 && kept.blocks() * 512 >= 4096, "{} blocks", kept.blocks());
 }
 
 #[test]
@@ -340,19 +364,20 @@ fn a_clock_that_was_set_while_there_was_no_room_is_told_of_later() {
     let open = |name: &str| {
         File::options().read(true).append(true).create(true).open(directory.path().join(name)).unwrap()
     };
+    // A file on a disk that has none free.
+    let full = || File::from(rustix::fs::memfd_create("full", rustix::fs::MemfdFlags::CLOEXEC).unwrap());
     let readings = Rc::new(RefCell::new(VecDeque::from([reading(100, 0, 0)])));
-    let terms = Terms { on_full: OnFull::Degrade, limits: Limits { most: Some(1000), reserve: Some(0) } };
+    let terms = Terms { on_full: OnFull::Degrade, limits: Limits { most: None, reserve: Some(1) } };
     let clocks = Box::new(Said(Rc::clone(&readings)));
     let mut journal = Journal::open(open("log"), None, &origin("test-0a1b2c3d"), terms, clocks).unwrap();
     journal.stage("manager", br#"{"action":"lifecycle"}"#).unwrap();
     assert_eq!(journal.commit().unwrap(), Committed::Written);
+    journal.go_on_in(full(), 0);
     *readings.borrow_mut() = VecDeque::from([reading(101, 0, 50)]);
     journal.stage("manager", br#"{"action":"lifecycle"}"#).unwrap();
     assert_eq!(journal.commit().unwrap(), Committed::Lost);
     assert_eq!(journal.lost(), 1, "what the writer itself has to say is no event");
     journal.end().unwrap();
-    // The manager says that the segment before the empty one takes nothing any more.
-    journal.go_on_in(open("next"), 0);
     journal.go_on_in(open("last"), 0);
     journal.stage("manager", br#"{"action":"lifecycle"}"#).unwrap();
     assert_eq!(journal.commit().unwrap(), Committed::Written);

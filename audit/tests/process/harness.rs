@@ -29,6 +29,7 @@ pub(crate) struct Writer {
 struct More {
     segments: Option<UnixStream>,
     signer: Option<UnixStream>,
+    signed_within_ms: Option<u64>,
     segment_bytes: u64,
     sync: AuditSync,
     on_full: OnFull,
@@ -38,7 +39,9 @@ struct More {
 impl More {
     fn nothing() -> Self {
         let sync = AuditSync::Interval(50);
-        Self { segments: None, signer: None, segment_bytes: u64::MAX, sync, on_full: OnFull::Deny, open }
+        let (segments, signer, signed_within_ms) = (None, None, None);
+        let (segment_bytes, on_full) = (u64::MAX, OnFull::Deny);
+        Self { segments, signer, signed_within_ms, segment_bytes, sync, on_full, open }
     }
 }
 
@@ -121,6 +124,13 @@ impl Writer {
         Self::spawn_in(directory, command, More { segment_bytes, sync, ..More::nothing() })
     }
 
+    /// The same, whose signer has so many milliseconds for a record.
+    pub(crate) fn start_signed_within(directory: &Path, milliseconds: u64) -> (Self, Ends) {
+        let command = Command::new(env!("CARGO_BIN_EXE_openshell-audit"));
+        let signed_within_ms = Some(milliseconds);
+        Self::spawn_in(directory, command, More { signed_within_ms, ..More::nothing() })
+    }
+
     /// The same, on a file that takes what is written and never says that it is on a disk.
     pub(crate) fn start_without_disk(directory: &Path, sync: AuditSync) -> (Self, Ends) {
         let open = |_log: &Path| File::options().read(true).append(true).open("/dev/null").unwrap();
@@ -184,6 +194,7 @@ impl Writer {
             on_full: more.on_full,
             limits: Limits::NONE,
             signer: add(more.signer),
+            signed_within_ms: more.signed_within_ms,
             clients: described,
             user: None,
         };

@@ -1,7 +1,7 @@
 //! A log of several segments, as the manager keeps it, and what the signer gets.
 
 use std::fs::File;
-use std::io::{ErrorKind, IoSlice, Read as _};
+use std::io::{ErrorKind, IoSlice, Read as _, Write as _};
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
@@ -200,6 +200,28 @@ fn a_writer_without_its_signer_ends() {
     let AuditEvent::Failed { cause, .. } = writer.event() else { panic!("it did not fail") };
     assert!(cause.contains("signer"), "{cause}");
     assert_eq!(writer.wait(), Some(71));
+}
+
+/// A signer that takes leaves and signs none for longer than a crash explains would leave a log that nobody can close.
+#[test]
+fn a_writer_whose_signer_hangs_ends() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut writer, Ends { proxy, segments: _segments, mut leaves }) =
+        Writer::start_signed_within(directory.path(), 700);
+    let mut client = Blocking::new(proxy);
+    let mut taken = [0; 32];
+    for number in 1..=3_u64 {
+        crate::recorded(&mut client, number);
+        leaves.read_exact(&mut taken).unwrap();
+        leaves.write_all(&number.to_le_bytes()).unwrap();
+    }
+    crate::recorded(&mut client, 4);
+    leaves.read_exact(&mut taken).unwrap();
+    let AuditEvent::Failed { cause, .. } = writer.event() else { panic!("it did not fail") };
+    assert!(cause.contains("signer") && cause.contains("not signed"), "{cause}");
+    assert!(client.append(&event(5)).is_err());
+    assert_eq!(writer.wait(), Some(71));
+    assert_eq!(log::verify(directory.path()).unwrap().records, 4);
 }
 
 #[test]

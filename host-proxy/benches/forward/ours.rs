@@ -103,6 +103,7 @@ fn start_writer(program: &Path, log: &Path) -> (Process, UnixStream) {
         on_full: OnFull::Deny,
         limits: Limits::NONE,
         signer: None,
+        signed_within_ms: None,
         clients: vec![AuditClient { name: "proxy".to_owned(), socket }],
         user: None,
     };

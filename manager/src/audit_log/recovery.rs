@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use audit::checkpoint::VerifyingKey;
-use audit::verify::{self, Interrupted, VerifyError};
+use audit::verify::{self, Interrupted, Tail, VerifyError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wire::audit::{AuditConfig, AuditEvent, SignEvent};
@@ -120,16 +120,23 @@ fn no_crash(log: &Path, error: &VerifyError) -> Failure {
 
 /// Whether a crash explains what no checkpoint covers: who takes checkpoints away does not get signed what he wrote since.
 fn explain(left: &Interrupted, interval: Seconds, unsigned: Unsigned) -> Result<(), Failure> {
-    let lasted = left.unsigned_for().map_err(|error| no_crash(&left.log, &error))?;
-    if unsigned == Unsigned::Accepted || lasted <= verify::patience(interval.duration()) {
+    let Tail { lasted, back_at } = left.unsigned().map_err(|error| no_crash(&left.log, &error))?;
+    if unsigned == Unsigned::Accepted {
         return Ok(());
     }
-    Err(Failure::new(
-        format_args!(
-            "the last {} records go on for {} s without a checkpoint, longer than any crash leaves",
-            left.records - left.writer.signed,
+    let count = left.records - left.writer.signed;
+    let cause = match back_at {
+        Some(record) => format!(
+            "no checkpoint covers the last {count} records, and record {record} is dated before one before it, which no crash does"
+        ),
+        None if lasted <= verify::patience(interval.duration()) => return Ok(()),
+        None => format!(
+            "the last {count} records go on for {} s without a checkpoint, longer than any crash leaves",
             lasted.as_secs()
         ),
+    };
+    Err(Failure::new(
+        cause,
         "look at them with `openshell audit tail`: whoever could write the log may have written them; --unsigned signs them",
     ))
 }
@@ -195,6 +202,8 @@ impl Closing {
                     Some(resources.add(to_signer))
                 }
             },
+            // It ends as soon as it has handed over what is there.
+            signed_within_ms: None,
             clients: Vec::new(),
             user: self.run.user(Program::Audit),
         };

@@ -19,7 +19,8 @@ use crate::record::Recorder;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Removes the closed segments of `log` that were written more than `days` ago, up to record `delivered`.
+/// Removes the closed segments of `log` that were written more than `days` ago, up to record `delivered`: both by the file's date,
+/// which anybody sets who can write it, and by what the last record bears.
 pub(super) fn remove_segments(
     log: &Path,
     (days, delivered): (u32, u64),
@@ -33,8 +34,9 @@ pub(super) fn remove_segments(
             break;
         }
         let begun = verify::begun(log).map_err(|error| failed(&error))?;
-        let kept = read_segment(log, begun, next).map_err(|error| failed(&error))?;
-        if kept.mark.sequence > delivered {
+        let (kept, written) = read_segment(log, begun, next).map_err(|error| failed(&error))?;
+        let is_old = written.is_some_and(|when| age(when) > DAY * days);
+        if !is_old || kept.mark.sequence > delivered {
             break;
         }
         match verify::begin_removal(log, &kept) {
@@ -83,8 +85,8 @@ pub(super) fn remove_logs(
         let name = log.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let end = match log::verify(&log) {
             Ok(summary) if summary.records > delivered => continue,
-            // Exports do not deliver it; it stays for whoever asks why.
-            Err(_damaged) if delivered < u64::MAX => continue,
+            // Exports do not deliver it, and it does not say how old it is; it stays for whoever asks why.
+            Err(_damaged) if delivered < u64::MAX || !too_many => continue,
             Ok(summary) => format!("up to record {} ({})", summary.records, summary.last_hash),
             Err(error) => format!("which was not whole: {}", chain(&error)),
         };
@@ -97,11 +99,11 @@ pub(super) fn remove_logs(
     Ok(())
 }
 
-/// Goes on from `begun` to the start of segment `next`.
-fn read_segment(log: &Path, begun: Begun, next: u64) -> Result<Begun, log::LogError> {
+/// Goes on from `begun` to the start of segment `next`, and says when the last record before it was written, as it bears it.
+fn read_segment(log: &Path, begun: Begun, next: u64) -> Result<(Begun, Option<SystemTime>), log::LogError> {
     let Begun { mark, mut frontier } = begun;
     let mut reader = log::read_from(log, &mark)?;
-    let mut last = mark;
+    let (mut last, mut time) = (mark, String::new());
     while let Some(line) = reader.next_line()? {
         let leaf = tree::leaf(line);
         if reader.at().segment >= next {
@@ -109,9 +111,10 @@ fn read_segment(log: &Path, begun: Begun, next: u64) -> Result<Begun, log::LogEr
         }
         frontier.push(leaf);
         last = reader.mark();
+        reader.time().clone_into(&mut time);
     }
     let position = log::Position { segment: next, offset: 0 };
-    Ok(Begun { mark: Mark { position, ..last }, frontier })
+    Ok((Begun { mark: Mark { position, ..last }, frontier }, log::moment(&time)))
 }
 
 fn segment_file(log: &Path, number: u64) -> PathBuf {

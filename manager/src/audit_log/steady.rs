@@ -4,7 +4,7 @@
 //! What shows it is the clock that counts from the host's start and that nobody sets. What both showed at the last look lies beside
 //! the logs. Time in which the host was off no clock measures: up to a day of it is believed.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
@@ -18,7 +18,7 @@ const FILE: &str = "clock";
 
 const DAY: u64 = 24 * 60 * 60;
 
-/// Seconds between two looks that a clock may be set by: corrections.
+/// Seconds that a clock may be set by in a day, in one step or many: corrections.
 const SLACK: u64 = 10 * 60;
 
 /// What the clocks show, in seconds.
@@ -41,6 +41,11 @@ struct Seen {
     up: u64,
     /// Seconds for which the clock of the day has gone on as it should.
     steady: u64,
+    /// Seconds that it was set by since it was held against nothing before, forward if more than 0, and those that went by since.
+    #[serde(default)]
+    set_by: i64,
+    #[serde(default)]
+    set_within: u64,
 }
 
 /// Whether the clock of the day may say what is old.
@@ -66,8 +71,12 @@ pub(super) fn look(logs: &Path) -> io::Result<Clock> {
         .truncate(false)
         .mode(0o600)
         .open(logs.join(FILE))?;
-    // Another manager looks as well.
-    file.lock()?;
+    match file.try_lock() {
+        Ok(()) => {}
+        // Another manager looks, and writes it down. Whoever holds the file for longer keeps nobody from his work.
+        Err(TryLockError::WouldBlock) => return Ok(Clock::Unproven),
+        Err(TryLockError::Error(error)) => return Err(error),
+    }
     let mut text = String::new();
     // What cannot be read shows nothing.
     let seen = file.read_to_string(&mut text).ok().and_then(|_length| serde_json::from_str(&text).ok());
@@ -94,16 +103,22 @@ impl Seen {
     /// What is seen now, after what was seen last.
     fn next(last: Option<&Self>, now: Now) -> (Self, Clock) {
         let Now { boot, wall, up } = now;
-        let Some(last) = last else { return (Self { boot, wall, up, steady: 0 }, Clock::Unproven) };
-        let (measured, off) = if last.boot == boot { (up.saturating_sub(last.up), 0) } else { (up, DAY) };
-        let goes_on = wall + SLACK >= last.wall + measured && wall <= last.wall + measured + off + SLACK;
-        let steady = if goes_on { last.steady + measured } else { 0 };
-        let clock = match steady {
-            _ if !goes_on => Clock::Jumped,
-            DAY.. => Clock::Steady,
-            _ => Clock::Unproven,
+        let anew = Self { boot, wall, up, steady: 0, set_by: 0, set_within: 0 };
+        let Some(last) = last else { return (anew, Clock::Unproven) };
+        let (measured, off) =
+            if last.boot == anew.boot { (up.saturating_sub(last.up), 0) } else { (up, DAY) };
+        // In more bits than the file has: what stands there may be anything.
+        let ahead = i128::from(wall) - i128::from(last.wall) - i128::from(measured);
+        let set_now = ahead - ahead.clamp(0, i128::from(off));
+        let (before, within) = if last.set_within < DAY { (last.set_by, last.set_within) } else { (0, 0) };
+        let set_by = i64::try_from(i128::from(before) + set_now).ok();
+        let Some(set_by) = set_by.filter(|by| by.unsigned_abs() <= SLACK) else {
+            return (anew, Clock::Jumped);
         };
-        (Self { boot, wall, up, steady }, clock)
+        let steady = last.steady.saturating_add(measured);
+        let set_within = within.saturating_add(measured);
+        let clock = if steady >= DAY { Clock::Steady } else { Clock::Unproven };
+        (Self { steady, set_by, set_within, ..anew }, clock)
     }
 }
 
@@ -137,6 +152,58 @@ mod tests {
         // One that stays ahead is right in the end.
         let steps = [("a", 0, 0), ("a", year, 1), ("a", year + 24, 25)];
         assert_eq!(looks(&steps), [Unproven, Jumped, Steady]);
+    }
+
+    /// Small steps come to a large one, whoever looks how often.
+    #[test]
+    fn a_clock_that_is_set_step_by_step_is_not_believed() {
+        let mut seen = None;
+        let mut look = |wall: u64, up: u64| {
+            let (next, clock) = Seen::next(seen.as_ref(), Now { boot: "a".to_owned(), wall, up });
+            seen = Some(next);
+            clock
+        };
+        look(START, 0);
+        assert_eq!(look(START + DAY, DAY), Clock::Steady);
+        // Nine minutes a minute.
+        let steps: Vec<Clock> = (1..=3).map(|step| look(START + DAY + step * 600, DAY + step * 60)).collect();
+        assert_eq!(steps, [Clock::Steady, Clock::Jumped, Clock::Unproven]);
+        // A correction a day is none.
+        let mut look = |wall: u64, up: u64| {
+            let (next, clock) = Seen::next(seen.as_ref(), Now { boot: "a".to_owned(), wall, up });
+            seen = Some(next);
+            clock
+        };
+        let from = START + DAY + 1800;
+        let days = (1..=30).map(|day| look(from + day * (DAY + 300), DAY + 180 + day * DAY));
+        assert_eq!(days.last(), Some(Clock::Steady));
+    }
+
+    /// The file is anybody's who can write there.
+    #[test]
+    fn what_is_said_to_have_been_seen_may_be_anything() {
+        let far = Seen {
+            boot: "a".to_owned(),
+            wall: u64::MAX,
+            up: 0,
+            steady: u64::MAX,
+            set_by: i64::MIN,
+            set_within: u64::MAX - 1,
+        };
+        let now = || Now { boot: "a".to_owned(), wall: START, up: u64::MAX };
+        assert_eq!(Seen::next(Some(&far), now()).1, Clock::Jumped);
+        let near = Seen { wall: START, ..far };
+        assert_eq!(Seen::next(Some(&near), now()).1, Clock::Jumped);
+    }
+
+    /// A manager that answers nobody while another one holds a file would be one that anybody can stop.
+    #[test]
+    fn a_look_waits_for_nobody() {
+        let logs = tempfile::tempdir().unwrap();
+        look(logs.path()).unwrap();
+        let held = File::options().read(true).open(logs.path().join(FILE)).unwrap();
+        held.lock().unwrap();
+        assert_eq!(look(logs.path()).unwrap(), Clock::Unproven);
     }
 
     /// A host that is off at night is believed, one that comes back a month later, or earlier, is not at once.

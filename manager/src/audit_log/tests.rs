@@ -39,14 +39,15 @@ fn a_writer_is_told_what_the_other_files_of_its_log_take() {
     write(CHECKPOINTS, 100);
     write(&segments::packed_name(1), 2000);
     write("index.sqlite", 40_000);
+    write(&format!("policy-{}", audit::ChainHash::START), 7);
     let mut told = [0; 8];
     log.next_segment().unwrap();
     io::Read::read_exact(&mut &writer, &mut told).unwrap();
-    assert_eq!(u64::from_le_bytes(told), 100, "the present segment counts for itself");
+    assert_eq!(u64::from_le_bytes(told), 107, "the present segment counts for itself");
     fs::write(log.directory.join(segments::name(1)), vec![0; 30_000]).unwrap();
     log.next_segment().unwrap();
     io::Read::read_exact(&mut &writer, &mut told).unwrap();
-    assert_eq!(u64::from_le_bytes(told), 32_100);
+    assert_eq!(u64::from_le_bytes(told), 32_107);
 }
 
 /// A recorder whose writer says yes to all, and what it was told.
@@ -74,6 +75,24 @@ fn recorder_that(answers: Vec<u8>) -> (Recorder, std::thread::JoinHandle<Vec<Str
     });
     (Recorder::new(ours, PathBuf::from("/nonexistent"), FullSetting::Deny).unwrap(), heard)
 }
+
+/// A log whose records bear this day.
+fn dated(day: &str) -> String {
+    let mut prev = audit::ChainHash::START;
+    let golden = include_str!("../../../audit/tests/golden/record-v2.jsonl");
+    let line = |line: &str| {
+        let (head, _prev) = line.rsplit_once(",\"prev\":").unwrap();
+        let (before, time) = head.split_once("\"time\":\"").unwrap();
+        let line = format!("{before}\"time\":\"{day}{},\"prev\":\"{prev}\"}}", &time[day.len()..]);
+        prev = audit::chain::digest(line.as_bytes());
+        format!("{},\"hash\":\"{prev}\"}}\n", line.strip_suffix('}').unwrap())
+    };
+    golden.lines().map(line).collect()
+}
+
+/// Old enough, and what no host has come to.
+const LONG_AGO: &str = "2020-01-01";
+const TO_COME: &str = "9000-01-01";
 
 fn make_old(path: &Path, days: u64) {
     let then = SystemTime::now() - Duration::from_secs(days * 24 * 60 * 60);
@@ -174,8 +193,7 @@ fn what_is_not_delivered_and_what_runs_stays() {
     let settings = AuditSettings::load(&host.layout).unwrap();
     let (log, _first) = host.log("own-0a1b2c3d", settings);
     let (old, mut first) = host.log("old-0a1b2c3d", AuditSettings::default());
-    let golden = include_str!("../../../audit/tests/golden/record-v2.jsonl");
-    io::Write::write_all(&mut first, golden.as_bytes()).unwrap();
+    io::Write::write_all(&mut first, dated(LONG_AGO).as_bytes()).unwrap();
     make_old(&old.directory, 40);
     clock_seen(&host, (60, 60), DAY);
     let cursors = host.layout.state.join(EXPORTS).join("siem");
@@ -248,8 +266,7 @@ fn no_segment_goes_on_the_word_of_a_clock_that_jumped() {
     let mut settings = AuditSettings::default();
     settings.log.keep_days = Some(30);
     let (mut log, mut first) = host.log("test-0a1b2c3d", settings);
-    let golden = include_str!("../../../audit/tests/golden/record-v2.jsonl");
-    io::Write::write_all(&mut first, golden.as_bytes()).unwrap();
+    io::Write::write_all(&mut first, dated(LONG_AGO).as_bytes()).unwrap();
     make_old(&log.directory, 366);
     drop(new_segment(&log.directory, 2).unwrap());
     log.last = 2;
@@ -259,6 +276,65 @@ fn no_segment_goes_on_the_word_of_a_clock_that_jumped() {
         let left = segments::list(&log.directory).unwrap();
         assert_eq!(left.contains(&1), stays, "{left:?}");
     }
+}
+
+/// Whoever gives a file an old date does not have its records removed, and the removal recorded as what the operator wanted.
+#[test]
+fn the_date_of_a_file_takes_nothing_away() {
+    let host = Host::new();
+    let mut settings = AuditSettings::default();
+    settings.log.keep_days = Some(30);
+    for (day, stays) in [(TO_COME, true), (LONG_AGO, false)] {
+        let name = |what: &str| format!("{what}-{}0a1b2c3", u8::from(stays));
+        let (mut log, mut first) = host.log(&name("own"), settings.clone());
+        io::Write::write_all(&mut first, dated(day).as_bytes()).unwrap();
+        let (other, mut ended) = host.log(&name("other"), AuditSettings::default());
+        io::Write::write_all(&mut ended, dated(day).as_bytes()).unwrap();
+        make_old(&log.directory, 3000);
+        make_old(&other.directory, 3000);
+        drop(new_segment(&log.directory, 2).unwrap());
+        log.last = 2;
+        clock_seen(&host, (60, 60), 100 * DAY);
+        log.segment_closed(&mut recorder().0).unwrap();
+        assert_eq!(segments::list(&log.directory).unwrap().contains(&1), stays, "{day}");
+        log.remove_others(&mut recorder().0).unwrap();
+        assert_eq!(other.directory.exists(), stays, "{day}");
+        fs::remove_dir_all(&log.directory).unwrap();
+    }
+}
+
+/// Nor does what no longer says how old it is: only the operator's limit on all logs takes it.
+#[test]
+fn a_damaged_log_does_not_go_for_its_age() {
+    let host = Host::new();
+    let mut settings = AuditSettings::default();
+    settings.log.keep_days = Some(30);
+    let (log, _first) = host.log("own-0a1b2c3d", settings);
+    let (other, mut first) = host.log("other-0a1b2c3d", AuditSettings::default());
+    io::Write::write_all(&mut first, dated(LONG_AGO).replace("2020", "2019").as_bytes()).unwrap();
+    make_old(&other.directory, 3000);
+    clock_seen(&host, (60, 60), 100 * DAY);
+    log.remove_others(&mut recorder().0).unwrap();
+    assert!(other.directory.exists());
+}
+
+/// The one that was written last goes last.
+#[test]
+fn the_date_of_a_file_does_not_make_its_log_the_oldest() {
+    let host = Host::new();
+    for (name, day, days) in [("new-0a1b2c3d", TO_COME, 3000), ("old-0a1b2c3d", LONG_AGO, 10)] {
+        let (log, mut first) = host.log(name, AuditSettings::default());
+        io::Write::write_all(&mut first, dated(day).as_bytes()).unwrap();
+        make_old(&log.directory, days);
+        let closed = segments::list(&log.directory).unwrap();
+        // Packed, its last record is found as well.
+        if day == TO_COME {
+            packed::pack(&log.directory, closed[0]).unwrap();
+            make_old(&log.directory, days);
+        }
+    }
+    let oldest = all(&host.layout.audit()).unwrap();
+    assert!(oldest[0].1.ends_with("old-0a1b2c3d"), "{oldest:?}");
 }
 
 #[test]

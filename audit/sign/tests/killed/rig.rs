@@ -128,6 +128,7 @@ impl Rig {
             on_full: OnFull::Deny,
             limits: Limits::NONE,
             signer: Some(resources.add(to_signer)),
+            signed_within_ms: None,
             clients: clients
                 .into_iter()
                 .zip(theirs)

@@ -36,7 +36,7 @@ fn file(layout: &Layout) -> Finding {
 
 fn log(log: &LogSettings) -> String {
     let sync = match log.sync {
-        SyncSetting::Interval => "on the disk at most 50 ms after its receipt",
+        SyncSetting::Interval => "brought to the disk from 50 ms after its receipt at the latest",
         SyncSetting::Always => "on the disk before its receipt",
     };
     let full = match log.on_full {

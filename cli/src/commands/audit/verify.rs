@@ -92,7 +92,12 @@ fn in_short(Verified { summary, newest, .. }: &Verified) -> String {
     let signed = newest
         .as_ref()
         .map_or_else(|| "not signed".to_owned(), |newest| format!("signed up to record {}", newest.size));
-    format!("records {} to {}, unbroken; {signed}", summary.first, summary.records)
+    let repaired = summary
+        .repaired_at
+        .map(|record| format!("; record {record}: something taken off or closed later, read it"));
+    let back = summary.back_at.map(|record| format!("; record {record}: dated before the one before it"));
+    let told: String = repaired.into_iter().chain(back).collect();
+    format!("records {} to {}, unbroken; {signed}{told}", summary.first, summary.records)
 }
 
 /// Names the logs of whose checkpoints there is a copy, and which are not there. One whose removal is on the record is no loss.
