@@ -7,6 +7,7 @@
 //! itself is that whole records are missing at the end: compare [`Summary::last_hash`] with a receipt or a checkpoint.
 
 mod follow;
+mod last;
 mod lookup;
 pub mod packed;
 mod reader;
@@ -29,6 +30,7 @@ use crate::record::{OLDEST, VERSION};
 use crate::time;
 
 pub use follow::Follow;
+pub use last::{LastLine, last_line};
 pub use lookup::Lookup;
 pub use reader::Reader;
 pub use segments::{Segments, Single, Source};

@@ -17,7 +17,7 @@ use super::claims::{Claims, Signed};
 use super::tail::Tail;
 use super::{Elsewhere, LastNote, Notes, VerifyError, begun, newest_note, open};
 use crate::checkpoint::VerifyingKey;
-use crate::log::{self, Fault, LogError, Mark, Position, Reader, Segments, packed, segments};
+use crate::log::{self, Fault, LastLine, LogError, Mark, Position, Reader, Segments, packed, segments};
 use crate::record::Record;
 use crate::tree::{Frontier, TreeHash, leaf};
 
@@ -182,13 +182,10 @@ fn cut_off_half(checkpoints: &Path) -> io::Result<()> {
 /// # Errors
 /// They cannot be read.
 pub fn looks_interrupted(log: &Path) -> Result<bool, VerifyError> {
-    let failed = |error| VerifyError::Read("the log", error);
-    let Some(last) = last_segment(log).map_err(failed)? else { return Ok(false) };
-    let end = super::prover::end(&last).map_err(failed)?;
-    let Some(whole) = end.strip_suffix(b"\n") else { return Ok(!end.is_empty()) };
-    let line = whole.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
-    // A record longer than what was read, or damaged: reading the log tells.
-    let Ok(record) = serde_json::from_slice::<Record>(line) else { return Ok(true) };
+    let last = log::last_line(log).map_err(|error| VerifyError::Read("the log", error))?;
+    let Some(LastLine { line, is_unfinished: false }) = last else { return Ok(last.is_some()) };
+    // What is wrong with it, reading the log tells.
+    let Ok(record) = serde_json::from_slice::<Record>(&line) else { return Ok(true) };
     let newest = newest_note(log)?;
     let covered = newest.and_then(|note| crate::checkpoint::Checkpoint::parse(note.text()).ok());
     // Without any: nobody signs here, or somebody was stopped in the first second.
@@ -201,38 +198,9 @@ pub fn looks_interrupted(log: &Path) -> Result<bool, VerifyError> {
 /// # Errors
 /// The log cannot be read.
 pub fn last_moment(log: &Path) -> Result<Option<SystemTime>, VerifyError> {
-    let failed = |error| VerifyError::Read("the log", error);
-    let Some(last) = last_segment(log).map_err(failed)? else { return Ok(None) };
-    let end = super::prover::end(&last).map_err(failed)?;
-    let whole = end.iter().rposition(|byte| *byte == b'\n').map_or(&[][..], |at| &end[..at]);
-    let line = whole.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
-    if let Ok(record) = serde_json::from_slice::<Record>(line) {
-        return Ok(log::moment(&record.time));
-    }
-    // Packed, or longer than what was read. If it is damaged, it says nothing.
-    let read = |segment| {
-        let mut reader =
-            log::read_from(log, &Mark { position: Position { segment, offset: 0 }, ..Mark::START }).ok()?;
-        let _damaged = reader.verify_here();
-        log::moment(reader.time())
-    };
-    Ok(segments::list(log).map_err(failed)?.into_iter().rev().find_map(read))
-}
-
-/// The last segment with something in it. If it is a packed one, its end is none of a record.
-fn last_segment(log: &Path) -> io::Result<Option<PathBuf>> {
-    for number in segments::list(log)?.into_iter().rev() {
-        let path = log.join(segments::name(number));
-        match fs::metadata(&path) {
-            Ok(metadata) if metadata.len() > 0 => return Ok(Some(path)),
-            Ok(_empty) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(Some(log.join(segments::packed_name(number))));
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(None)
+    let last = log::last_line(log).map_err(|error| VerifyError::Read("the log", error))?;
+    let record = last.and_then(|last| serde_json::from_slice::<Record>(&last.line).ok());
+    Ok(record.and_then(|record| log::moment(&record.time)))
 }
 
 /// On the way through the records.
