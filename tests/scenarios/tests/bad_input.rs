@@ -158,7 +158,9 @@ fn a_guest_that_never_says_hello_times_out_with_its_last_lines() {
 fn a_log_that_cannot_be_written_stops_the_run() {
     let before = Residue::now();
     let session = Session::new("tiny").script("echo ran");
-    fs::write(session.dir().join("state"), "a file, not a directory").unwrap();
+    let state = session.dir().join("state/openshell");
+    fs::create_dir_all(&state).unwrap();
+    fs::write(state.join("audit"), "a file, not a directory").unwrap();
     let outcome = session.run();
     refused(&before, &outcome, 125, &["audit log"]);
     assert_eq!(outcome.text(), "", "{outcome}");
