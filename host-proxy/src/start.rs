@@ -285,6 +285,8 @@ fn take(fd: Fd) -> Result<OwnedFd, StartError> {
 
 /// Tells the request ids of two boots apart; a collision would only make a log harder to read.
 fn boot_number() -> u32 {
+    // Beginning with a letter: sixteen digits could be the number of a payment card, and would be taken out of records.
+    const LETTER: u32 = 0xa000_0000;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    now.subsec_nanos().rotate_left(16) ^ std::process::id()
+    (now.subsec_nanos().rotate_left(16) ^ std::process::id()) | LETTER
 }

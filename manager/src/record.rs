@@ -204,7 +204,7 @@ impl Recorder {
         self.writer.append(event).map_err(|error| {
             Failure::new(
                 format_args!("the audit log cannot be written: {}", chain(&error)),
-                "free some space: without a log nothing runs",
+                "free some space, or look at log.most and log.reserve in audit.yaml: without a log nothing runs",
             )
         })
     }

@@ -100,7 +100,7 @@ pub(super) fn serve(
         Err(error) => Err(JournalError::Sync(error).into()),
     };
     if let Err(error) = &result {
-        let why = error.to_string();
+        let why = super::causes(error);
         parties.clients.iter_mut().for_each(|client| client.refuse(&why));
     }
     result

@@ -105,7 +105,8 @@ mod unit_tests {
         assert_eq!(digests.map().len(), 1);
         assert_eq!(read(), read());
         assert_eq!(digests.map().len(), 1);
-        std::fs::write(&path, "abd").unwrap();
+        // Longer: the clock of files may stand still in between.
+        std::fs::write(&path, "abcd").unwrap();
         assert_eq!(digests.known(&Version::of(&std::fs::metadata(&path).unwrap())), None);
         let mut shared = File::open(&path).unwrap();
         let (first, again) = (Digests::afresh(&mut shared).unwrap(), Digests::afresh(&mut shared).unwrap());

@@ -43,6 +43,13 @@ pub enum Next {
     End,
 }
 
+/// What was closed by its writer.
+#[derive(Clone, Copy)]
+enum Closed {
+    None,
+    ThisFile,
+}
+
 /// Reads the output of one sandbox.
 #[derive(Debug)]
 pub struct Reader {
@@ -148,9 +155,15 @@ impl Reader {
             if self.fill()? {
                 continue;
             }
-            self.forget_changes();
             // Whoever held it may have written before it was let go; and what came until here would wake nobody.
-            let let_go = self.is_let_go();
+            let let_go = match self.forget_changes() {
+                // It is told that it closes before it is let go, and nothing is told then: it takes a moment.
+                Closed::ThisFile => self.file.lock_shared().is_ok(),
+                Closed::None => self.file.try_lock_shared().is_ok(),
+            };
+            if let_go {
+                let _held_by_nobody = self.file.unlock();
+            }
             if self.fill()? {
                 continue;
             }
@@ -192,19 +205,18 @@ impl Reader {
         Ok(numbers(&self.directory)?.last() == Some(&self.number))
     }
 
-    /// Whether nobody writes to this file any more.
-    fn is_let_go(&self) -> bool {
-        let let_go = self.file.try_lock_shared().is_ok();
-        if let_go {
-            let _held_by_nobody = self.file.unlock();
-        }
-        let_go
-    }
-
-    fn forget_changes(&mut self) {
+    /// Forgets what changed until now, but that this file's writer closed it.
+    fn forget_changes(&mut self) -> Closed {
         let mut buffer = [MaybeUninit::uninit(); 4096];
         let mut events = inotify::Reader::new(&self.changes, &mut buffer);
-        while events.next().is_ok() {}
+        let (own, mut closed) = (self.number.to_string(), Closed::None);
+        while let Ok(event) = events.next() {
+            let is_own = event.file_name().is_some_and(|name| name.to_bytes() == own.as_bytes());
+            if is_own && event.events().contains(inotify::ReadFlags::CLOSE_WRITE) {
+                closed = Closed::ThisFile;
+            }
+        }
+        closed
     }
 }
 

@@ -224,7 +224,7 @@ fn without_the_room_that_stays_free_nothing_runs() {
     let outcome = session.run();
     assert_eq!(outcome.code, Some(125), "{outcome}");
     assert!(outcome.stderr.contains("log.reserve in audit.yaml leaves"), "{outcome}");
-    assert!(outcome.stderr.contains("or lower log.reserve"), "{outcome}");
+    assert!(outcome.stderr.contains("look at log.most and log.reserve"), "{outcome}");
     assert_eq!(steps(&outcome), Vec::<String>::new(), "{outcome}");
 }
 
