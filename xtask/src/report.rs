@@ -10,6 +10,9 @@ use anyhow::{Context, Error, Result, bail};
 /// Lines of a failed step's output that are shown.
 const SHOWN: usize = 80;
 
+/// Lines of a panic that are shown.
+const PANIC: usize = 5;
+
 /// What has been done so far.
 #[derive(Debug)]
 pub(crate) struct Report {
@@ -141,12 +144,33 @@ impl Log {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// An error that quotes the log's end.
+    /// An error that quotes what the log says of failed tests, or else its end.
     pub(crate) fn failure(&self, what: &str) -> Error {
         let text = self.text().unwrap_or_default();
-        let lines: Vec<&str> = text.lines().collect();
-        Error::msg(format!("{what}\n{}", lines[lines.len().saturating_sub(SHOWN)..].join("\n")))
+        let mut lines = of_failed_tests(&text);
+        if lines.is_empty() {
+            lines = text.lines().collect();
+            lines.drain(..lines.len().saturating_sub(SHOWN));
+        }
+        lines.truncate(SHOWN);
+        Error::msg(format!("{what}\n{}", lines.join("\n")))
     }
+}
+
+/// The lines of a test run's output that say which tests failed, and then why: hundreds of programs' output stands
+/// after them.
+fn of_failed_tests(output: &str) -> Vec<&str> {
+    let lines: Vec<&str> = output.lines().collect();
+    let failed = |line: &&&str| line.starts_with("test ") && line.ends_with("... FAILED");
+    let mut of_tests: Vec<&str> = lines.iter().filter(failed).copied().collect();
+    for (at, line) in lines.iter().enumerate() {
+        if line.contains("' panicked at ") || line.contains(") panicked at ") {
+            of_tests.extend(&lines[at..lines.len().min(at + PANIC)]);
+        } else if line.starts_with("error: test failed") || line.contains("process didn't exit successfully") {
+            of_tests.push(line);
+        }
+    }
+    of_tests
 }
 
 /// Adds up what test programs printed: `12 tests in 3 programs`. A run in which nothing was tested has failed.
@@ -182,6 +206,17 @@ mod tests {
         let report = Report::new(folder.path().to_owned(), vec!["scenario".to_owned()]).unwrap();
         assert!(report.wants("scenario run"));
         assert!(!report.wants("scenarios"));
+    }
+
+    #[test]
+    fn failed_tests_are_quoted_from_among_the_output_of_others() {
+        let output = "running 2 tests\ntest a ... ok\ntest b ... FAILED\n\n---- b stdout ----\n\nthread 'b' (7) \
+                      panicked at src/b.rs:1:2:\nwhy\n\n\n\nfailures:\nerror: test failed, to rerun pass `-p b`\n\
+                      running 0 tests\n";
+        let quoted = of_failed_tests(output);
+        assert_eq!(quoted[..3], ["test b ... FAILED", "thread 'b' (7) panicked at src/b.rs:1:2:", "why"]);
+        assert_eq!(quoted.last(), Some(&"error: test failed, to rerun pass `-p b`"));
+        assert!(of_failed_tests("error[E0308]: mismatched types\n").is_empty());
     }
 
     #[test]
