@@ -30,14 +30,15 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions};
 use wire::confinement::Confinement;
-use wire::control::{Access, AccessRefusal, FileUse, FromGuest, MAX_ACCESSES, MAX_TEXTS, Unlisted};
+use wire::control::{Access, AccessRefusal, FileUse, FromGuest, MAX_ACCESSES, Unlisted};
+use wire::subject::Program;
 
 use crate::capture::NetlinkError;
 use crate::cause::chain;
 use crate::identity::Programs;
 use crate::life;
 use crate::sys::fanotify::{Notice, Notices};
-use crate::tally::{self, Counted, Tally, Tell};
+use crate::tally::{self, Counted, Room, Tally, Tell};
 use assembly::Refused;
 use known::Known;
 use opened::{Name, Opened};
@@ -96,9 +97,9 @@ pub(crate) struct Kind {
 }
 
 /// What is told of the first of a kind.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct First {
-    pub(crate) process: u32,
+    pub(crate) by: Program,
     pub(crate) at: Instant,
 }
 
@@ -202,7 +203,7 @@ impl Reader {
     /// Reads and counts some of what waits, refusals first; whether there may be more.
     fn read(&mut self, tally: &Tally<Kind, First>, calls: &Calls) -> Result<bool, String> {
         let now = Instant::now();
-        let Self { refusals, opened, known, guarded, .. } = self;
+        let Self { refusals, opened, known, programs, guarded, .. } = self;
         let read = refusals.read(AT_ONCE, |refused| match refused {
             // That is told with executions.
             Refused::File(
@@ -211,9 +212,16 @@ impl Reader {
             ) if *guarded => {}
             Refused::File(kind, process) => {
                 let path = opened.folded(kind.path, (kind.what, kind.refused), &kind.program, now);
-                known.count(Kind { path, ..kind }, process, now, tally);
+                known.count(
+                    Kind { path, ..kind },
+                    |program| programs.described(process, program),
+                    now,
+                    tally,
+                );
             }
-            Refused::Call(kind, process) => calls.count(kind, process),
+            Refused::Call(kind, process) => {
+                calls.count(kind, |program| programs.described(process, program));
+            }
         });
         let (more, lost) = read.map_err(|error| chain(&error))?;
         if lost > 0 {
@@ -243,7 +251,8 @@ impl Reader {
             let _ = self.notices.forget_openings(file.as_fd());
         }
         let process = process.as_raw_nonzero().get().unsigned_abs();
-        self.known.count(Kind { path, what, program, refused: None }, process, now, tally);
+        let by = |program: &str| self.programs.described(process, program);
+        self.known.count(Kind { path, what, program, refused: None }, by, now, tally);
     }
 
     /// Whether nothing is on its way any more.
@@ -306,18 +315,13 @@ impl AsFd for Accesses {
 
 /// As much of what waits as fits into one message.
 fn message(tally: &Tally<Kind, First>, now: Instant) -> Option<FromGuest> {
-    let (mut texts, mut places) = (MAX_TEXTS, 0..MAX_ACCESSES);
-    let fits = |kind: &Kind| {
-        let left = texts.checked_sub(kind.path.len() + kind.program.len());
-        texts = left.unwrap_or(0);
-        left.is_some() && places.next().is_some()
-    };
-    let (taken, unlisted) = tally.take(now, fits)?;
+    let mut room = Room::of(MAX_ACCESSES);
+    let (taken, unlisted) = tally.take(now, |kind, first| room.takes(kind.path.len(), &first.by))?;
     let told = |Counted { kind, first, times }: Counted<Kind, First>| {
-        let Kind { path, what, program, refused } = kind;
+        let Kind { path, what, refused, .. } = kind;
         let ago = now.saturating_duration_since(first.at).as_millis();
         let first_ms_ago = u32::try_from(ago).unwrap_or(u32::MAX);
-        Access { path, what, program, pid: first.process, refused, times, first_ms_ago }
+        Access { path, what, by: first.by, refused, times, first_ms_ago }
     };
     Some(FromGuest::Accessed { accesses: taken.into_iter().map(told).collect(), unlisted })
 }

@@ -23,13 +23,14 @@ use std::sync::Arc;
 use rustix::io::Errno;
 use rustix::process::Pid;
 use wire::confinement::Confinement;
+use wire::subject::Program;
 
 use crate::boot::root::Tree;
-use crate::identity::{Programs, Version};
+use crate::identity::Programs;
 use crate::life;
 use crate::sys::fanotify::{Answer, Question, Watch};
 use executions::Kind;
-use facts::Opened;
+use facts::{Caller, Opened};
 use rules::{Facts, Role, Rules};
 
 pub(crate) use executions::Executions;
@@ -105,30 +106,29 @@ impl Guard {
         // On a busy machine every execution would wait for this thread's turn. Where the kernel does not let it
         // go first, they do.
         let _in_turn = crate::sys::run_first();
-        let digests = crate::identity::Digests::default();
+        let programs = Arc::clone(&self.programs);
         loop {
             let questions = match self.watch.questions() {
                 Ok(questions) => questions,
                 Err(error) => life::die(&format!("guest-init: nobody asks about executables: {error}")),
             };
             for question in &questions {
-                let opened = Opened::new(question, &digests, self.agent);
+                let opened = Opened::new(question, programs.digests(), self.agent);
                 let (answer, tell) = self.judge(question, &opened);
                 let _until_counted = self.executions.answering();
                 if let Err(error) = self.watch.answer(question, answer) {
                     life::die(&format!("guest-init: cannot answer about executables: {error}"));
                 }
                 // The thread that asked goes on meanwhile: a long file keeps only the next question waiting.
-                if let Some(kind) = tell {
-                    let looks = (|| opened.digest(), |version: &Version| digests.known(version));
-                    self.executions.first(kind, question.thread, looks);
+                if let Some((kind, caller)) = tell {
+                    self.executions.first(kind, caller, || opened.digest());
                 }
             }
         }
     }
 
-    /// The answer, and what is to be told as the first of its kind.
-    fn judge(&mut self, question: &Question, opened: &Opened<'_>) -> (Answer, Option<Kind>) {
+    /// The answer, and what is to be told as the first of its kind. Whoever asked is looked at before it goes on.
+    fn judge(&mut self, question: &Question, opened: &Opened<'_>) -> (Answer, Option<(Kind, Program)>) {
         let verdict = self.rules.judge(opened);
         let answer = if verdict.is_ok() { Answer::Yes } else { Answer::No };
         // That a program was loaded is told with the program.
@@ -136,17 +136,19 @@ impl Guard {
             return (answer, None);
         }
         let path = opened.path().unwrap_or_default();
-        let (caller, version) = facts::caller(question.thread);
-        let kind = Kind::new(&path, (&caller, version), (verdict.err(), opened.version()));
+        let (caller, version) = (Caller::waiting(question.thread), opened.version());
+        let kind = Kind::new(&path, caller, (verdict.err(), version));
         let again = self.executions.again(&kind);
         if !again && verdict.is_ok() && opened.role() == Role::Loader {
             self.rules.met(path);
             return (answer, None);
         }
+        let thread = question.thread.as_raw_nonzero().get().unsigned_abs();
+        let caller = (!again).then(|| self.programs.described(thread, kind.caller()));
         if verdict.is_ok() {
-            self.programs.executes(question.thread, path);
+            self.programs.executes(question.thread, path, version);
         }
-        (answer, (!again).then_some(kind))
+        (answer, caller.map(|caller| (kind, caller)))
     }
 }
 

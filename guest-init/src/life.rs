@@ -124,7 +124,7 @@ fn watch_files(
     tree: &Tree,
     warden: Pid,
 ) -> Result<Vec<Arc<dyn Tell>>, Box<dyn Error>> {
-    let programs = Arc::new(Programs::default());
+    let programs = Arc::new(Programs::new(warden, confinement.user.uid));
     let executions = executables::guard(confinement, tree, warden, Arc::clone(&programs))?;
     let (accesses, calls) = accesses::watch(confinement, warden, programs)?;
     Ok(vec![executions, accesses, calls])

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use rustix::event::EventfdFlags;
 use rustix::io::Errno;
-use wire::control::{FromGuest, MAX_PATH, Unlisted};
+use wire::control::{FromGuest, MAX_PATH, MAX_TEXTS, Unlisted};
+use wire::subject::Program;
 
 /// Between two messages.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -136,7 +137,7 @@ impl<K: Kind, F> Tally<K, F> {
     pub(crate) fn take(
         &self,
         now: Instant,
-        mut fits: impl FnMut(&K) -> bool,
+        mut fits: impl FnMut(&K, &F) -> bool,
     ) -> Option<(Vec<Counted<K, F>>, Unlisted)> {
         self.heard();
         let mut counts = self.counts();
@@ -151,7 +152,9 @@ impl<K: Kind, F> Tally<K, F> {
         let mut taken = Vec::new();
         for refused in [true, false] {
             let Table { kinds, order, .. } = counts.table(refused);
-            while let Some(kind) = order.pop_front_if(|kind| fits(kind)) {
+            while let Some(kind) =
+                order.pop_front_if(|kind| kinds.get(kind).is_some_and(|(first, _times)| fits(kind, first)))
+            {
                 let Some((first, times)) = kinds.remove(&kind) else { continue };
                 taken.push(Counted { kind, first, times });
             }
@@ -198,11 +201,38 @@ impl<K, F> AsFd for Tally<K, F> {
 
 /// A path as it is told: cut, and what is no text replaced.
 pub(crate) fn text(path: &[u8]) -> String {
-    let mut text = String::from_utf8_lossy(path).into_owned();
-    let mut end = MAX_PATH.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text.truncate(end);
+    cut(String::from_utf8_lossy(path).into_owned(), MAX_PATH)
+}
+
+/// As much of a text as `most` bytes hold.
+pub(crate) fn cut(mut text: String, most: usize) -> String {
+    text.truncate(text.floor_char_boundary(most));
     text
+}
+
+/// Room of one message.
+#[derive(Debug)]
+pub(crate) struct Room {
+    texts: usize,
+    places: usize,
+}
+
+impl Room {
+    /// For this many things.
+    pub(crate) fn of(places: usize) -> Self {
+        Self { texts: MAX_TEXTS, places }
+    }
+
+    /// Whether there is room for one more that a process did, with that many bytes of its own.
+    pub(crate) fn takes(&mut self, own: usize, by: &Program) -> bool {
+        let of_process = by.path.len() + by.script.as_deref().map_or(0, str::len);
+        let texts = own + of_process + by.parents.iter().map(|parent| parent.len() + 1).sum::<usize>();
+        match (self.texts.checked_sub(texts), self.places.checked_sub(1)) {
+            (Some(texts), Some(places)) => {
+                *self = Self { texts, places };
+                true
+            }
+            _ => false,
+        }
+    }
 }

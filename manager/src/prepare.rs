@@ -178,11 +178,6 @@ impl Prepared {
         &self.id
     }
 
-    /// The agent's user id in the guest.
-    pub(crate) fn agent_uid(&self) -> u32 {
-        self.confinement.user.uid
-    }
-
     /// The network part of the policy, as the proxy gets it.
     pub(crate) fn network(&self) -> Option<&str> {
         self.network.as_deref()

@@ -40,13 +40,15 @@ pub(crate) struct Recorder {
     /// The log's directory, for what records name by a digest.
     log: PathBuf,
     on_full: FullSetting,
+    /// The policy that the records so far put in force.
+    in_force: Option<PolicyVersion>,
 }
 
 impl Recorder {
     pub(crate) fn new(writer: UnixStream, log: PathBuf, on_full: FullSetting) -> io::Result<Self> {
         writer.set_read_timeout(Some(PATIENCE))?;
         writer.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self { writer: Blocking::new(writer), log, on_full })
+        Ok(Self { writer: Blocking::new(writer), log, on_full, in_force: None })
     }
 
     /// Keeps the text of a policy that the next record names: a digest alone tells nobody who allowed what.
@@ -82,9 +84,10 @@ impl Recorder {
             network_sha256: network.map(digest),
             openshell: Some(env!("CARGO_PKG_VERSION").to_owned()),
         };
+        self.in_force = network.map(|_policy| PolicyVersion::FIRST);
         self.record(&Event {
             decision: Some(Decision::Allow),
-            policy: network.map(|_policy| PolicyVersion::FIRST),
+            policy: self.in_force,
             configuration: Some(configuration),
             ..Event::new(Action::Configuration)
         })
@@ -125,8 +128,17 @@ impl Recorder {
         (decision, reason): (Decision, Option<String>),
     ) -> Result<(), Failure> {
         let policy = Some(change.old.version);
+        let new = change.new.as_ref().map(|new| new.version);
         let event = Event { decision: Some(decision), reason, policy, ..Event::new(Action::PolicyChange) };
-        self.record(&Event { policy_change: Some(change), ..event })
+        self.record(&Event { policy_change: Some(change), ..event })?;
+        self.put_in_force(decision, new);
+        Ok(())
+    }
+
+    fn put_in_force(&mut self, decision: Decision, new: Option<PolicyVersion>) {
+        if decision == Decision::Allow && new.is_some() {
+            self.in_force = new;
+        }
     }
 
     /// A proposal is about to be approved, or is not, for a reason.
@@ -156,7 +168,9 @@ impl Recorder {
             proposal: Some(described),
             policy_change: Some(change.clone()),
             ..Event::new(Action::Approval)
-        })
+        })?;
+        self.put_in_force(decision, change.new.as_ref().map(|new| new.version));
+        Ok(())
     }
 
     /// The secrets behind these credentials are about to be replaced on the word of the host's user `uid`, or are not, for a

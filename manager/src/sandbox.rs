@@ -430,13 +430,10 @@ impl Running {
 
     /// What the guest saw goes on the record; then it may tell more.
     fn observed(&mut self, message: &FromGuest) -> Result<(), Failure> {
-        let uid = self.prepared.agent_uid();
         let recorded = match message {
-            FromGuest::Executed { executions, unlisted } => {
-                self.recorder.executed(executions, *unlisted, uid)
-            }
-            FromGuest::Accessed { accesses, unlisted } => self.recorder.accessed(accesses, *unlisted, uid),
-            FromGuest::Called { calls, unlisted } => self.recorder.called(calls, *unlisted, uid),
+            FromGuest::Executed { executions, unlisted } => self.recorder.executed(executions, *unlisted),
+            FromGuest::Accessed { accesses, unlisted } => self.recorder.accessed(accesses, *unlisted),
+            FromGuest::Called { calls, unlisted } => self.recorder.called(calls, *unlisted),
             _ => Ok(()),
         };
         self.guest.recorded();

@@ -35,7 +35,7 @@ use serde::{Deserialize, Serialize};
 use crate::confinement::Confinement;
 use crate::copy::Copy;
 use crate::flow::FlowKey;
-use crate::subject::Digest;
+use crate::subject::{Digest, Program};
 
 /// From guest-init to the manager.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,7 +70,7 @@ pub enum FromGuest {
     },
     /// Files that the agent's processes executed, or tried to and may not; at most two messages a second.
     Executed {
-        /// What, by whom, how often; at most [`MAX_EXECUTIONS`].
+        /// What, by whom, how often; at most [`MAX_EXECUTIONS`], and their texts [`MAX_TEXTS`] bytes.
         executions: Vec<Execution>,
         /// Those beyond them.
         unlisted: Unlisted,
@@ -84,7 +84,7 @@ pub enum FromGuest {
     },
     /// System calls that the agent's processes made and their profile does not allow.
     Called {
-        /// Which, by whom, how often; at most [`MAX_EXECUTIONS`].
+        /// Which, by whom, how often; at most [`MAX_EXECUTIONS`], and their texts [`MAX_TEXTS`] bytes.
         calls: Vec<RefusedCall>,
         /// How many there were beyond them.
         unlisted: u64,
@@ -254,17 +254,13 @@ pub enum Stream {
     Stderr,
 }
 
-/// One file was executed, or was to be, by processes of one executable.
+/// One file was executed, or was to be, by processes of one executable and one script of it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Execution {
     /// The file's path in the agent's tree, cut at [`MAX_PATH`] bytes.
     pub program: String,
-    /// The executable of the process that did or tried, cut likewise.
-    pub caller: String,
-    /// The caller's content, if it is known because it was executed before.
-    pub caller_sha256: Option<Digest>,
-    /// That process, in guest-init's numbering; the first of them.
-    pub pid: u32,
+    /// The process that did or tried, as it was before; the first of them. See [`Access::by`].
+    pub caller: Program,
     /// The file's content when it was executed first; `None` if it could not be read, or was too long.
     pub sha256: Option<Digest>,
     /// Why not; `None` if it was executed.
@@ -290,10 +286,10 @@ pub struct Access {
     pub path: String,
     /// What was done.
     pub what: FileUse,
-    /// The executable, cut likewise; empty if the process was gone before anybody looked.
-    pub program: String,
-    /// The process, in guest-init's numbering; the first of them.
-    pub pid: u32,
+    /// The process; the first of them. Its path is cut likewise, and empty if it was gone before anybody looked; its digest is
+    /// there if it is known because the file was executed before, its script and its ancestors (at most [`MAX_PARENTS`]) if it
+    /// still ran when somebody looked.
+    pub by: Program,
     /// Why not; `None` if it was done.
     pub refused: Option<AccessRefusal>,
     /// How often.
@@ -307,10 +303,8 @@ pub struct Access {
 pub struct RefusedCall {
     /// The call's number in the processor's own table.
     pub number: u32,
-    /// The executable, cut at [`MAX_PATH`] bytes.
-    pub program: String,
-    /// The process, in guest-init's numbering; the first of them.
-    pub pid: u32,
+    /// The process; the first of them. See [`Access::by`].
+    pub by: Program,
     /// Whether that ended it: a call of another table.
     pub killed: bool,
     /// How often.
@@ -405,7 +399,14 @@ pub const MAX_EXECUTIONS: usize = 24;
 /// Longest path in an [`Execution`] or an [`Access`], in bytes.
 pub const MAX_PATH: usize = 1024;
 
-/// Most bytes of paths and programs in one [`FromGuest::Accessed`].
+/// Most ancestors of a process in an [`Execution`], an [`Access`] or a [`RefusedCall`].
+pub const MAX_PARENTS: usize = 16;
+
+/// Longest path of one of them, in bytes.
+pub const MAX_PARENT: usize = 256;
+
+/// Most bytes of paths, programs, scripts and ancestors in one [`FromGuest::Executed`], [`FromGuest::Accessed`] or
+/// [`FromGuest::Called`].
 pub const MAX_TEXTS: usize = 32 * 1024;
 
 /// Most entries of one [`FromGuest::Accessed`].

@@ -136,7 +136,14 @@ fn event(sequence: u64, random: &mut Random) -> Event {
         if rare { "rare.example.com".to_owned() } else { format!("host-{}.example.com", random.skewed(50)) };
     let program =
         if rare { "/opt/tool-rare".to_owned() } else { format!("/usr/bin/tool-{}", random.skewed(20)) };
-    let owner = Owner { sha256: Some("ab".repeat(32)), ..Owner::caller(&program, 4242, 1000) };
+    let owner = Owner {
+        binary: program,
+        sha256: Some("ab".repeat(32)),
+        script: None,
+        pid: 4242,
+        uid: 1000,
+        parents: Vec::new(),
+    };
     let denied = random.below(20) == 0;
     let needle = if random.below(100_000) == 0 { "needle" } else { "items" };
     let path = format!("/v1/{needle}/{}", random.skewed(5000));

@@ -318,14 +318,6 @@ impl From<&Program> for Owner {
     }
 }
 
-impl Owner {
-    /// A process that tried to execute a program.
-    #[must_use]
-    pub fn caller(binary: &str, pid: u32, uid: u32) -> Self {
-        Self { binary: cut(binary, RAW_TEXT), sha256: None, script: None, pid, uid, parents: Vec::new() }
-    }
-}
-
 impl Proposal {
     /// What is wished for beside its [`Object::wished`].
     #[must_use]

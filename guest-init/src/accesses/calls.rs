@@ -5,15 +5,16 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use wire::control::{FromGuest, MAX_EXECUTIONS, RefusedCall, Unlisted};
+use wire::subject::Program;
 
-use crate::tally::{self, Counted, Tally, Tell};
+use crate::tally::{self, Counted, Room, Tally, Tell};
 
 /// Kinds that wait to be told at most.
 const ROOM: usize = 128;
 
 /// Written by the thread that reads of accesses, taken by the agent's session.
 #[derive(Debug)]
-pub(crate) struct Calls(Tally<Kind, u32>);
+pub(crate) struct Calls(Tally<Kind, Program>);
 
 /// Calls that are told as one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -34,8 +35,10 @@ impl Calls {
         Tally::new(ROOM).map(Self)
     }
 
-    pub(super) fn count(&self, kind: Kind, process: u32) {
-        self.0.add(kind, 1, || process);
+    /// Counts one more; `by` is asked if it is the first.
+    pub(super) fn count(&self, kind: Kind, by: impl FnOnce(&str) -> Program) {
+        let program = kind.program.clone();
+        self.0.add(kind, 1, || by(&program));
     }
 }
 
@@ -52,11 +55,13 @@ impl Tell for Calls {
     fn settle(&self) {}
 
     fn take(&self, now: Instant) -> Option<FromGuest> {
-        let mut places = 0..MAX_EXECUTIONS;
-        let (taken, Unlisted { refused, .. }) = self.0.take(now, |_kind| places.next().is_some())?;
-        let told = |Counted { kind, first, times }| {
-            let Kind { number, program, killed } = kind;
-            RefusedCall { number, program, pid: first, killed, times }
+        let mut room = Room::of(MAX_EXECUTIONS);
+        let (taken, Unlisted { refused, .. }) = self.0.take(now, |_kind, by| room.takes(0, by))?;
+        let told = |Counted { kind: Kind { number, killed, .. }, first: by, times }| RefusedCall {
+            number,
+            by,
+            killed,
+            times,
         };
         Some(FromGuest::Called { calls: taken.into_iter().map(told).collect(), unlisted: refused })
     }

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use wire::subject::Program;
+
 use super::{First, Kind};
 use crate::tally::Tally;
 
@@ -21,30 +23,36 @@ pub(super) struct Known {
 struct Repeats {
     told: Instant,
     /// Since then: the first, and how many.
-    first: First,
-    times: u64,
+    repeated: Option<(First, u64)>,
 }
 
 impl Known {
-    /// Counts one.
-    pub(super) fn count(&mut self, kind: Kind, process: u32, now: Instant, tally: &Tally<Kind, First>) {
+    /// Counts one. Who did it is asked only if that will be told.
+    pub(super) fn count(
+        &mut self,
+        kind: Kind,
+        by: impl FnOnce(&str) -> Program,
+        now: Instant,
+        tally: &Tally<Kind, First>,
+    ) {
+        let first = |program: &str| First { by: by(program), at: now };
         if let Some(repeats) = self.kinds.get_mut(&kind) {
-            if repeats.times == 0 {
-                repeats.first = First { process, at: now };
+            match &mut repeats.repeated {
+                Some((_first, times)) => *times += 1,
+                none => *none = Some((first(&kind.program), 1)),
             }
-            repeats.times += 1;
             return;
         }
         if self.kinds.len() < ROOM {
-            self.kinds
-                .insert(kind.clone(), Repeats { told: now, first: First { process, at: now }, times: 0 });
+            self.kinds.insert(kind.clone(), Repeats { told: now, repeated: None });
         }
-        tally.add(kind, 1, || First { process, at: now });
+        let program = kind.program.clone();
+        tally.add(kind, 1, || first(&program));
     }
 
     /// When something is to be told again; `None` if nothing was repeated.
     pub(super) fn due(&self, now: Instant) -> Option<Duration> {
-        let repeated = self.kinds.values().filter(|repeats| repeats.times > 0);
+        let repeated = self.kinds.values().filter(|repeats| repeats.repeated.is_some());
         repeated.map(|repeats| (repeats.told + MINUTE).saturating_duration_since(now)).min()
     }
 
@@ -54,7 +62,7 @@ impl Known {
             if now.saturating_duration_since(repeats.told) < MINUTE {
                 return true;
             }
-            let repeated = repeats.times > 0;
+            let repeated = repeats.repeated.is_some();
             repeats.tell(kind, tally);
             repeats.told = now;
             repeated
@@ -69,9 +77,8 @@ impl Known {
 
 impl Repeats {
     fn tell(&mut self, kind: &Kind, tally: &Tally<Kind, First>) {
-        let times = std::mem::take(&mut self.times);
-        if times > 0 {
-            tally.add(kind.clone(), times, || self.first);
+        if let Some((first, times)) = self.repeated.take() {
+            tally.add(kind.clone(), times, || first);
         }
     }
 }

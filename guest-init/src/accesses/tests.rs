@@ -14,9 +14,14 @@ fn kind(path: &str, refused: Option<AccessRefusal>) -> Kind {
     Kind { path: path.to_owned(), what: FileUse::Read, program: "/usr/bin/cat".to_owned(), refused }
 }
 
+/// A process that is gone.
+fn by(program: &str) -> Program {
+    Programs::new(Pid::INIT, 1000).described(u32::MAX, program)
+}
+
 /// Everything that waits, by path and count.
 fn told(tally: &Tally<Kind, First>) -> Vec<(String, u64)> {
-    let Some((taken, _)) = tally.take(Instant::now(), |_| true) else { return Vec::new() };
+    let Some((taken, _)) = tally.take(Instant::now(), |_, _| true) else { return Vec::new() };
     taken.into_iter().map(|counted| (counted.kind.path, counted.times)).collect()
 }
 
@@ -25,18 +30,18 @@ fn a_repeat_is_told_a_minute_later_or_at_the_end() {
     let (mut known, tally) = (Known::default(), Tally::new(ROOM).unwrap());
     let start = Instant::now();
     let second = |n| start + Duration::from_secs(n);
-    known.count(kind("/etc/hosts", None), 7, start, &tally);
+    known.count(kind("/etc/hosts", None), by, start, &tally);
     assert_eq!((told(&tally), known.due(start)), (vec![("/etc/hosts".to_owned(), 1)], None));
-    (1..=30).for_each(|n| known.count(kind("/etc/hosts", None), 7, second(n), &tally));
+    (1..=30).for_each(|n| known.count(kind("/etc/hosts", None), by, second(n), &tally));
     known.forget(second(30), &tally);
     assert_eq!((told(&tally), known.due(second(30))), (Vec::new(), Some(Duration::from_secs(30))));
     known.forget(second(60), &tally);
     assert_eq!((told(&tally), known.due(second(60))), (vec![("/etc/hosts".to_owned(), 30)], None));
-    known.count(kind("/etc/hosts", None), 7, second(61), &tally);
+    known.count(kind("/etc/hosts", None), by, second(61), &tally);
     known.tell_all(&tally);
     assert_eq!(told(&tally), [("/etc/hosts".to_owned(), 1)]);
     known.forget(second(300), &tally);
-    known.count(kind("/etc/hosts", None), 7, second(301), &tally);
+    known.count(kind("/etc/hosts", None), by, second(301), &tally);
     assert_eq!(told(&tally), [("/etc/hosts".to_owned(), 1)], "it was forgotten");
 }
 
@@ -44,9 +49,9 @@ fn a_repeat_is_told_a_minute_later_or_at_the_end() {
 fn no_number_of_files_hides_a_refusal_and_none_is_lost_without_a_count() {
     let (mut known, tally) = (Known::default(), Tally::new(ROOM).unwrap());
     let now = Instant::now();
-    (0..5000).for_each(|n| known.count(kind(&format!("/tmp/{n}"), None), 7, now, &tally));
-    known.count(kind("/zzz", DENIED), 7, now, &tally);
-    let (taken, unlisted) = tally.take(now, |_| true).unwrap();
+    (0..5000).for_each(|n| known.count(kind(&format!("/tmp/{n}"), None), by, now, &tally));
+    known.count(kind("/zzz", DENIED), by, now, &tally);
+    let (taken, unlisted) = tally.take(now, |_, _| true).unwrap();
     assert_eq!(taken[0].kind.path, "/zzz");
     let listed: u64 = taken.iter().skip(1).map(|counted| counted.times).sum();
     assert_eq!((listed + unlisted.allowed, unlisted.refused), (5000, 0));
@@ -58,7 +63,7 @@ fn a_message_is_never_too_long() {
     for n in 0..ROOM {
         let path = format!("/{n}/{}", "long".repeat(300));
         tally.add(Kind { program: path.clone(), ..kind(&path, None) }, 1, || First {
-            process: 7,
+            by: by(&path),
             at: Instant::now(),
         });
     }

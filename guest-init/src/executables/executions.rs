@@ -5,12 +5,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::process::Pid;
 use wire::control::{Execution, FromGuest, MAX_EXECUTIONS, RefusalReason};
-use wire::subject::Digest;
+use wire::subject::{Digest, Program};
 
+use super::facts::Caller;
 use crate::identity::Version;
-use crate::tally::{self, Counted, Tally, Tell};
+use crate::tally::{self, Counted, Room, Tally, Tell};
 
 /// Kinds that wait to be told at most, of each sort.
 const ROOM: usize = 256;
@@ -28,6 +28,7 @@ pub(crate) struct Executions {
 pub(super) struct Kind {
     program: String,
     caller: String,
+    script: Option<String>,
     refused: Option<RefusalReason>,
     /// Another content under the same path is another kind, and so is another caller's.
     version: Option<Version>,
@@ -36,18 +37,22 @@ pub(super) struct Kind {
 
 #[derive(Debug)]
 struct First {
-    thread: u32,
+    caller: Program,
     sha256: Option<Digest>,
-    caller_sha256: Option<Digest>,
 }
 
 impl Kind {
     pub(super) fn new(
         program: &[u8],
-        (caller, caller_version): (&[u8], Option<Version>),
+        Caller { path, version: caller_version, script }: Caller,
         (refused, version): (Option<RefusalReason>, Option<Version>),
     ) -> Self {
-        Self { program: tally::text(program), caller: tally::text(caller), refused, version, caller_version }
+        Self { program: tally::text(program), caller: path, script, refused, version, caller_version }
+    }
+
+    /// The executable of whoever does it.
+    pub(super) fn caller(&self) -> &str {
+        &self.caller
     }
 }
 
@@ -72,17 +77,9 @@ impl Executions {
         self.tally.again(kind)
     }
 
-    /// The first of its kind since it was told last; `sha256` and what is `known` are asked only where there is room for it.
-    pub(super) fn first(
-        &self,
-        kind: Kind,
-        thread: Pid,
-        (sha256, known): (impl FnOnce() -> Option<Digest>, impl FnOnce(&Version) -> Option<Digest>),
-    ) {
-        let thread = thread.as_raw_nonzero().get().unsigned_abs();
-        let caller = kind.caller_version;
-        let first = || First { thread, sha256: sha256(), caller_sha256: caller.as_ref().and_then(known) };
-        self.tally.add(kind, 1, first);
+    /// The first of its kind since it was told last; `sha256` is asked only where there is room for it.
+    pub(super) fn first(&self, kind: Kind, caller: Program, sha256: impl FnOnce() -> Option<Digest>) {
+        self.tally.add(kind, 1, || First { caller, sha256: sha256() });
     }
 }
 
@@ -100,12 +97,13 @@ impl Tell for Executions {
     }
 
     fn take(&self, now: Instant) -> Option<FromGuest> {
-        let mut places = 0..MAX_EXECUTIONS;
-        let (taken, unlisted) = self.tally.take(now, |_kind| places.next().is_some())?;
+        let mut room = Room::of(MAX_EXECUTIONS);
+        let fits = |kind: &Kind, first: &First| room.takes(kind.program.len(), &first.caller);
+        let (taken, unlisted) = self.tally.take(now, fits)?;
         let told = |Counted { kind, first, times }| {
-            let Kind { program, caller, refused, .. } = kind;
-            let First { thread, sha256, caller_sha256 } = first;
-            Execution { program, caller, caller_sha256, pid: thread, sha256, refused, times }
+            let Kind { program, refused, .. } = kind;
+            let First { caller, sha256 } = first;
+            Execution { program, caller, sha256, refused, times }
         };
         Some(FromGuest::Executed { executions: taken.into_iter().map(told).collect(), unlisted })
     }

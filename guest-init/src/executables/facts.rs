@@ -12,8 +12,9 @@ use wire::subject::Digest;
 
 use super::rules::{Content, Facts, Hold, Role};
 use crate::boot::root::{TREE, Tree};
-use crate::identity::{Digests, Version};
+use crate::identity::{Digests, Programs, Version};
 use crate::sys::fanotify::Question;
+use crate::tally;
 
 /// Longest file that is read for its digest where a list names digests.
 const MAX_CONTENT: u64 = 1 << 30;
@@ -94,12 +95,24 @@ impl Facts for Opened<'_> {
     }
 }
 
-/// The executable of the process that tries, and which state of which file it is. It waits in the kernel, and cannot become
-/// another one meanwhile.
-pub(super) fn caller(thread: Pid) -> (Vec<u8>, Option<Version>) {
-    let link = format!("/proc/{}/exe", thread.as_raw_nonzero());
-    let version = fs::metadata(&link).ok().map(|metadata| Version::of(&metadata));
-    (fs::read_link(link).map(|path| path.into_os_string().into_vec()).unwrap_or_default(), version)
+/// The process that tries: its executable, as it is told, which state of which file that is, and the script that it runs.
+#[derive(Debug)]
+pub(super) struct Caller {
+    pub(super) path: String,
+    pub(super) version: Option<Version>,
+    pub(super) script: Option<String>,
+}
+
+impl Caller {
+    /// Of a thread that waits in the kernel: it cannot become another program meanwhile.
+    pub(super) fn waiting(thread: Pid) -> Self {
+        let link = format!("/proc/{}/exe", thread.as_raw_nonzero());
+        let version = fs::metadata(&link).ok().map(|metadata| Version::of(&metadata));
+        let path = fs::read_link(link).map(|path| path.into_os_string().into_vec()).unwrap_or_default();
+        let path = tally::text(&path);
+        let script = Programs::script(thread, &path);
+        Self { path, version, script }
+    }
 }
 
 /// Where `path` of the agent's tree leads to.

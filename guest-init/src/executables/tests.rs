@@ -2,9 +2,10 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use wire::confinement::{Executable, Executables, Segment};
-use wire::control::{Execution, FromGuest, RefusalReason, Unlisted};
+use wire::control::{Execution, FromGuest, MAX_PARENT, MAX_PARENTS, RefusalReason, Unlisted};
 use wire::subject::Digest;
 
+use super::facts::Caller;
 use super::rules::{Content, Facts, Hold, Role, Rules};
 use super::*;
 use crate::tally::Tell as _;
@@ -158,9 +159,19 @@ fn told(executions: &Executions, now: Instant) -> (Vec<Execution>, Unlisted) {
 }
 
 fn add(executions: &Executions, path: &str, refused: Option<RefusalReason>) {
-    let kind = Kind::new(path.as_bytes(), (b"/bin/sh", None), (refused, None));
+    of_script(executions, path, refused, None);
+}
+
+/// By a shell with as many ancestors as are told.
+fn of_script(executions: &Executions, path: &str, refused: Option<RefusalReason>, script: Option<&str>) {
+    let script = script.map(str::to_owned);
+    let caller = Caller { path: "/bin/sh".to_owned(), version: None, script: script.clone() };
+    let kind = Kind::new(path.as_bytes(), caller, (refused, None));
     if !executions.again(&kind) {
-        executions.first(kind, Pid::INIT, (|| Some(GOOD), |_version: &Version| Some(GOOD)));
+        let parents = vec!["p".repeat(MAX_PARENT); MAX_PARENTS];
+        let path = kind.caller().to_owned();
+        let caller = Program { path, sha256: Some(GOOD), script, pid: 1, uid: 1000, parents };
+        executions.first(kind, caller, || Some(GOOD));
     }
 }
 
@@ -186,6 +197,17 @@ fn executions_are_counted_and_bounded() {
     assert!(all.iter().all(|execution| execution.program.len() <= 1024 && execution.sha256 == Some(GOOD)));
     add(&executions, "/tmp/x", None);
     assert!(executions.due(start).is_some_and(|pause| pause > Duration::ZERO));
+}
+
+#[test]
+fn what_two_scripts_of_one_shell_execute_is_told_apart() {
+    let executions = Executions::new().unwrap();
+    for script in ["/work/a.sh", "/work/b.sh", "/work/a.sh"] {
+        of_script(&executions, "/usr/bin/curl", None, Some(script));
+    }
+    let (told, _) = told(&executions, Instant::now());
+    let told: Vec<_> = told.iter().map(|told| (told.caller.script.as_deref(), told.times)).collect();
+    assert_eq!(told, [(Some("/work/a.sh"), 2), (Some("/work/b.sh"), 1)]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
 use rustix::process::Pid;
 use wire::subject::Program;
 
-use super::digest::Digests;
+use super::digest::{Digests, Version};
 use super::holders::Agent;
 
 /// Longest chain of ancestors that is told.
@@ -30,18 +30,28 @@ const NO_SCRIPT: &[&str] = &["-c", "-e", "-m", "-p", "-r", "--eval", "--print"];
 pub(super) fn inspect(pid: Pid, agent: &Agent, digests: &Digests) -> Result<Program, String> {
     let gone = |_error| "its owner ended while it was looked up".to_owned();
     let path = path(pid).map_err(gone)?;
-    let status = Status::of(pid).ok_or_else(|| gone(std::io::Error::last_os_error()))?;
+    let told = glance(pid, path, agent.warden()).ok_or_else(|| gone(std::io::Error::last_os_error()))?;
     let sha256 = File::open(entry(pid, "exe")).and_then(|mut file| digests.of(&mut file)).ok().flatten();
-    let script = if is_interpreter(&path) { script(pid) } else { None };
-    let parents = parents(status.parent, agent);
-    Ok(Program {
-        path,
-        sha256,
-        script,
-        pid: pid.as_raw_nonzero().get().unsigned_abs(),
-        uid: status.uid,
-        parents,
-    })
+    Ok(Program { sha256, ..told })
+}
+
+/// Describes the process of the thread `pid`, whose executable is at `path`, without its content. `warden` is above the agent's
+/// first process.
+pub(super) fn glance(pid: Pid, path: String, warden: Pid) -> Option<Program> {
+    let status = Status::of(pid)?;
+    let script = script_of(pid, &path);
+    let parents = parents(status.parent, warden);
+    Some(Program { path, sha256: None, script, pid: status.process, uid: status.uid, parents })
+}
+
+/// The script that the process runs, if `path` is an interpreter's.
+pub(super) fn script_of(pid: Pid, path: &str) -> Option<String> {
+    if is_interpreter(path) { script(pid) } else { None }
+}
+
+/// Which state of which file the process executes.
+pub(super) fn version(pid: Pid) -> Option<Version> {
+    fs::metadata(entry(pid, "exe")).ok().map(|metadata| Version::of(&metadata))
 }
 
 /// The executable's path in the agent's file tree. The kernel adds ` (deleted)` when there is no such file
@@ -52,6 +62,7 @@ pub(super) fn path(pid: Pid) -> std::io::Result<String> {
 
 /// What is used of `/proc/<pid>/status`.
 struct Status {
+    process: u32,
     parent: Option<Pid>,
     uid: u32,
 }
@@ -63,17 +74,18 @@ impl Status {
 
     fn parse(text: &str) -> Option<Self> {
         let field = |name| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        let process = field("Tgid:")?.parse().ok()?;
         let parent = field("PPid:").and_then(|number| number.parse().ok()).and_then(Pid::from_raw);
         // Real, effective, saved and file system user: the effective one acts.
         let uid = field("Uid:")?.split_whitespace().nth(1)?.parse().ok()?;
-        Some(Self { parent, uid })
+        Some(Self { process, parent, uid })
     }
 }
 
 /// Nearest first, up to the agent's first process, whose parent is the warden.
-fn parents(mut next: Option<Pid>, agent: &Agent) -> Vec<String> {
+fn parents(mut next: Option<Pid>, warden: Pid) -> Vec<String> {
     let mut chain = Vec::new();
-    while let Some(pid) = next.filter(|pid| *pid != agent.warden() && chain.len() < MAX_PARENTS) {
+    while let Some(pid) = next.filter(|pid| *pid != warden && chain.len() < MAX_PARENTS) {
         let (Ok(path), Some(status)) = (path(pid), Status::of(pid)) else { break };
         chain.push(path);
         next = status.parent;
@@ -152,11 +164,8 @@ mod unit_tests {
 
     #[test]
     fn status_takes_the_effective_user() {
-        let status = Status::parse("Name:\tx\nPPid:\t7\nUid:\t1\t1000\t3\t4\n").unwrap();
-        assert_eq!(
-            (status.parent.and_then(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok()), status.uid),
-            (Some(7), 1000)
-        );
-        assert!(Status::parse("Name:\tx\n").is_none());
+        let status = Status::parse("Name:\tx\nTgid:\t9\nPPid:\t7\nUid:\t1\t1000\t3\t4\n").unwrap();
+        assert_eq!((status.process, status.parent, status.uid), (9, Pid::from_raw(7), 1000));
+        assert!(Status::parse("Name:\tx\nTgid:\t9\n").is_none());
     }
 }

@@ -5,7 +5,7 @@ use wire::control::{
     Access, AccessRefusal, Execution, FileUse, MAX_ACCESSES, MAX_EXECUTIONS, RefusalReason, RefusedCall,
     Unlisted,
 };
-use wire::subject::Digest;
+use wire::subject::{Digest, Program};
 
 use super::Recorder;
 use crate::failure::Failure;
@@ -19,23 +19,12 @@ const SECCOMP: &str = "seccomp";
 const LATE_MS: u32 = 1000;
 
 impl Recorder {
-    /// What the agent, whose user id is `uid`, executed, and what it was not let execute.
-    pub(crate) fn executed(
-        &mut self,
-        executions: &[Execution],
-        unlisted: Unlisted,
-        uid: u32,
-    ) -> Result<(), Failure> {
+    /// What the agent executed, and what it was not let execute.
+    pub(crate) fn executed(&mut self, executions: &[Execution], unlisted: Unlisted) -> Result<(), Failure> {
         for execution in executions.iter().take(MAX_EXECUTIONS) {
             let sha256 = execution.sha256.map(Digest::to_hex);
-            let mut subject = caller(&execution.caller, execution.pid, uid);
-            if let Subject::Owners(owners) = &mut subject {
-                owners
-                    .iter_mut()
-                    .for_each(|owner| owner.sha256 = execution.caller_sha256.map(Digest::to_hex));
-            }
-            self.record(&Event {
-                subject: Some(subject),
+            self.observe(Event {
+                subject: Some(subject(&execution.caller)),
                 object: Some(Object { sha256, ..Object::program(&execution.program, execution.times) }),
                 decision: Some(decided(execution.refused.is_some())),
                 reason: execution.refused.map(|refused| not_executed(refused).to_owned()),
@@ -51,19 +40,14 @@ impl Recorder {
     }
 
     /// What it did with files, and what it was refused.
-    pub(crate) fn accessed(
-        &mut self,
-        accesses: &[Access],
-        unlisted: Unlisted,
-        uid: u32,
-    ) -> Result<(), Failure> {
+    pub(crate) fn accessed(&mut self, accesses: &[Access], unlisted: Unlisted) -> Result<(), Failure> {
         for access in accesses.iter().take(MAX_ACCESSES) {
             let (action, level) = match access.what {
                 FileUse::Execute => (Action::Execution, FILESYSTEM),
                 _ => (Action::FileAccess, FILESYSTEM),
             };
-            self.record(&Event {
-                subject: Some(caller(&access.program, access.pid, uid)),
+            self.observe(Event {
+                subject: Some(subject(&access.by)),
                 object: Some(Object::file(&access.path, verb(access.what), access.times)),
                 decision: Some(decided(access.refused.is_some())),
                 reason: accessed_why(access),
@@ -79,7 +63,7 @@ impl Recorder {
     }
 
     /// Which system calls it made that it may not make.
-    pub(crate) fn called(&mut self, calls: &[RefusedCall], unlisted: u64, uid: u32) -> Result<(), Failure> {
+    pub(crate) fn called(&mut self, calls: &[RefusedCall], unlisted: u64) -> Result<(), Failure> {
         let refused = Event { level: Some(SECCOMP.to_owned()), ..Event::new(Action::SystemCall) };
         for call in calls.iter().take(MAX_EXECUTIONS) {
             let reason = if call.killed {
@@ -87,8 +71,8 @@ impl Recorder {
             } else {
                 "process.seccomp does not allow it"
             };
-            self.record(&Event {
-                subject: Some(caller(&call.program, call.pid, uid)),
+            self.observe(Event {
+                subject: Some(subject(&call.by)),
                 object: Some(Object::call(&name(call.number), call.times)),
                 decision: Some(Decision::Deny),
                 reason: Some(reason.to_owned()),
@@ -106,7 +90,7 @@ impl Recorder {
                 u64::MAX => (None, format!("other {what}, more than the guest's kernel could count")),
                 times => (Some(times), format!("other {what}, too many to list")),
             };
-            self.record(&Event {
+            self.observe(Event {
                 object: Some(Object { times, ..Object::default() }),
                 decision: Some(decided(refused)),
                 reason: Some(reason),
@@ -115,14 +99,19 @@ impl Recorder {
         }
         Ok(())
     }
+
+    /// With the policy in force: the guest's kernel holds to the half of it that cannot be replaced.
+    fn observe(&mut self, event: Event) -> Result<(), Failure> {
+        self.record(&Event { policy: self.in_force, ..event })
+    }
 }
 
 /// The process that did or tried, if somebody looked before it was gone.
-fn caller(program: &str, pid: u32, uid: u32) -> Subject {
-    if program.is_empty() {
-        return Subject::Unknown(format!("process {pid} was gone before it was looked at"));
+fn subject(by: &Program) -> Subject {
+    if by.path.is_empty() {
+        return Subject::Unknown(format!("process {} was gone before it was looked at", by.pid));
     }
-    Subject::Owners(vec![Owner::caller(program, pid, uid)])
+    Subject::Owners(vec![Owner::from(by)])
 }
 
 fn decided(refused: bool) -> Decision {

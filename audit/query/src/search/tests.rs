@@ -33,7 +33,14 @@ fn event(random: &mut Random) -> audit::Event {
     let action = Action::ALL[random.below(Action::ALL.len())];
     let owner = |random: &mut Random| {
         let sha256 = Some(random.of(&["ab", "cd"]).repeat(32)).filter(|_known| random.below(3) > 0);
-        Owner { sha256, ..Owner::caller(random.of(&PROGRAMS), 7, 1000) }
+        Owner {
+            binary: random.of(&PROGRAMS).to_owned(),
+            sha256,
+            script: None,
+            pid: 7,
+            uid: 1000,
+            parents: Vec::new(),
+        }
     };
     let mut event = audit::Event::new(action);
     if random.below(3) > 0 {
