@@ -30,6 +30,9 @@ use wire::subject::{Program, Subject};
 /// Longer than anything in a test should take, shorter than a patient human.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Most bytes of an answer that are read at once.
+const PIECE: usize = 4096;
+
 /// What a test decides about the proxy.
 pub(crate) struct Setting {
     pub(crate) policy: String,
@@ -474,9 +477,9 @@ impl Answer {
     }
 
     pub(crate) fn read(stream: &mut impl Read) -> Self {
-        let (mut seen, mut piece) = (Vec::new(), [0; 4096]);
-        while !is_complete(&seen) {
-            match stream.read(&mut piece) {
+        let (mut seen, mut piece) = (Vec::new(), [0; PIECE]);
+        loop {
+            match stream.read(&mut piece[..missing(&seen).min(PIECE)]) {
                 Ok(0) | Err(_) => break,
                 Ok(count) => seen.extend_from_slice(&piece[..count]),
             }
@@ -562,18 +565,20 @@ fn event(status: &mut UnixStream) -> ProxyEvent {
         .unwrap_or_else(|error| panic!("{error} in {:?}", String::from_utf8_lossy(&line)))
 }
 
-/// Whether `seen` holds a whole final response. One that ends with its connection is complete by that only.
-fn is_complete(seen: &[u8]) -> bool {
+/// Most bytes that may be read until `seen` holds a whole final response, without those of one behind it where its length is
+/// told. One that ends with its connection is complete by that only.
+fn missing(seen: &[u8]) -> usize {
     let text = String::from_utf8_lossy(seen);
-    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return 1 };
     if head.starts_with("HTTP/1.1 100") {
-        return is_complete(body.as_bytes());
+        return missing(body.as_bytes());
     }
+    let unless = |is_complete: bool| if is_complete { 0 } else { PIECE };
     let head = head.to_ascii_lowercase();
     let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
     match length {
-        Some(length) => body.len() >= length,
-        None if head.contains("transfer-encoding: chunked") => body.ends_with("0\r\n\r\n"),
-        None => head.starts_with("http/1.1 204") || head.starts_with("http/1.1 304"),
+        Some(length) => length.saturating_sub(body.len()),
+        None if head.contains("transfer-encoding: chunked") => unless(body.ends_with("0\r\n\r\n")),
+        None => unless(head.starts_with("http/1.1 204") || head.starts_with("http/1.1 304")),
     }
 }
