@@ -1,5 +1,5 @@
-//! `cargo xtask kill-audit`: kills the audit writer, its signer and who recovers their log at random moments, again and again on one
-//! log. CI's tests do it a few times.
+//! `cargo xtask kill-audit`: kills the audit writer, its signer and who recovers their log at random moments, again and again, on one
+//! log fifty times. CI's tests do it a few times.
 
 use std::process::ExitCode;
 

@@ -31,6 +31,9 @@ use rig::{Rig, Running};
 /// How often, where nothing else is said.
 const KILLS: u64 = 40;
 
+/// On one log: each time all of it is read, several times, so that many kills on one would mostly be reading.
+const KILLS_OF_A_LOG: u64 = 50;
+
 /// Rounds after which the log is closed as it is after the last one: recovered, and nothing more comes.
 const CLOSED_EVERY: u64 = 20;
 
@@ -47,6 +50,15 @@ fn one_log_outlives_every_kill() {
     let kills = std::env::var("AUDIT_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
     let mut dice = Dice::new();
     println!("seed {}", dice.seed());
+    let mut left = kills;
+    while left > 0 {
+        outlive(left.min(KILLS_OF_A_LOG), &mut dice);
+        left = left.saturating_sub(KILLS_OF_A_LOG);
+    }
+}
+
+/// Kills so often on one log.
+fn outlive(kills: u64, dice: &mut Dice) {
     let rig = Rig::new();
     let mut receipts = Vec::new();
     let mut mark = Mark::START;
@@ -65,7 +77,7 @@ fn one_log_outlives_every_kill() {
         mark = check(&rig, &mark, &acknowledged);
         receipts.extend(acknowledged);
         if dice.below(8) == 0 {
-            found += u64::from(forge(&rig, &mut dice));
+            found += u64::from(forge(&rig, dice));
             forgeries += 1;
         }
         if dice.below(4) == 0 {
@@ -74,7 +86,7 @@ fn one_log_outlives_every_kill() {
             assert!(looks_interrupted(&rig.log).unwrap());
         }
         if dice.below(4) == 0 {
-            recoveries += recover(&rig, &mut dice);
+            recoveries += recover(&rig, dice);
         }
         if (round + 1) % CLOSED_EVERY == 0 || round + 1 == kills {
             close(&rig);
