@@ -8,6 +8,8 @@
     reason = "a measurement that fails or prints nothing is none"
 )]
 
+#[path = "append/figures.rs"]
+mod figures;
 #[path = "../tests/process/harness.rs"]
 #[expect(dead_code, reason = "the tests need more of it")]
 mod harness;
@@ -25,6 +27,7 @@ use std::time::{Duration, Instant};
 use audit::client::{Blocking, Tokio};
 use audit::log::{self, packed, segments};
 use audit::{Action, Decision, Event, Object, Subject};
+use figures::{processor_time, rate};
 use harness::Writer;
 use sha2::{Digest as _, Sha256};
 
@@ -241,17 +244,6 @@ fn sizes_and_reading(log: &Path) {
     println!("| packed | {} MB/s |", megabytes(started.elapsed()));
     let small = std::fs::metadata(directory.path().join(segments::packed_name(1))).unwrap().len();
     println!("| bytes per record, packed | {}, {} |", summary.bytes / RECORDS, small / summary.records);
-}
-
-/// User and system time of a process, which the kernel tells in 1/100 s.
-fn processor_time(pid: u32) -> Duration {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-    Duration::from_millis(10 * (fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()))
-}
-
-fn rate(count: u64, time: Duration) -> u128 {
-    u128::from(count) * 1_000_000_000 / time.as_nanos()
 }
 
 fn print_times(what: &str, times: &mut [Duration]) {

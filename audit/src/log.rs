@@ -6,6 +6,7 @@
 //! [`Lookup`] reads one record where an index says that it stands, [`Follow`] waits for more. What no reader can see by
 //! itself is that whole records are missing at the end: compare [`Summary::last_hash`] with a receipt or a checkpoint.
 
+mod file;
 mod follow;
 mod last;
 mod lookup;
@@ -29,6 +30,7 @@ use crate::protocol::MAX_EVENT;
 use crate::record::{OLDEST, VERSION};
 use crate::time;
 
+pub(crate) use file::open_file;
 pub use follow::Follow;
 pub use last::{LastLine, last_line};
 pub use lookup::Lookup;
@@ -55,6 +57,8 @@ pub struct Summary {
     /// Number of the last record by which the writer says that it took something off the log's end, or that the log was closed
     /// by somebody later.
     pub repaired_at: Option<u64>,
+    /// Number of the record by which the manager says that the agent has ended, or the sandbox failed.
+    pub ended_at: Option<u64>,
 }
 
 /// Where a record stands.

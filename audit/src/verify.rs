@@ -23,6 +23,8 @@ use crate::checkpoint::{Checkpoint, Note, NoteError, VerifyingKey};
 use crate::log::{self, LogError, Mark, Reader, Segments, Summary};
 use crate::tree::{Frontier, TreeHash, leaf};
 
+use wire::id::SandboxId;
+
 use claims::{Claims, Signed};
 
 pub use consistency::Consistency;
@@ -51,6 +53,8 @@ pub struct Elsewhere {
 pub struct Verified {
     /// What it holds.
     pub summary: Summary,
+    /// Whose it is, as its first record says; `None`: it has no record.
+    pub sandbox: Option<SandboxId>,
     /// Checkpoints whose roots and signatures are right.
     pub checkpoints: usize,
     /// Those of them that cover removed records only, of which no more than the signature could be checked.
@@ -133,6 +137,9 @@ pub enum VerifyError {
         /// Records that the checkpoint covers.
         after: u64,
     },
+    /// It lies where the log of another sandbox belongs.
+    #[error("it is the log of {0}, in the place of another")]
+    Other(SandboxId),
     /// The first segments are gone, and nothing says how they were.
     #[error("the segments before {0} are gone, and what says how they were is not there")]
     Gone(u64),
@@ -162,12 +169,11 @@ pub fn verify(log: &Path, keys: &[VerifyingKey], elsewhere: &Elsewhere) -> Resul
     let mut reader = open(log, &begun)?;
     let mut walk = Walk::new(&begun);
     let first = walk.next(&mut reader)?;
-    let sandbox = reader.sandbox().map(wire::id::SandboxId::as_str);
-    let mut claims = Claims::new(log, elsewhere, keys, sandbox)?;
+    let mut claims = Claims::new(log, elsewhere, keys, reader.sandbox().map(SandboxId::as_str))?;
     let removed = begun.mark.sequence;
     let before_kept = claims.pass_below(removed)?;
     walk.check(&mut reader, first, &mut claims)?;
-    let summary = reader.summary();
+    let (summary, sandbox) = (reader.summary(), reader.sandbox().cloned());
     let Signed { count: checkpoints, newest, own, copy, last } = claims.finish()?;
     let signed = newest.as_ref().map(|newest| newest.size);
     if let Some(signed) = signed.filter(|signed| *signed > summary.records) {
@@ -178,7 +184,18 @@ pub fn verify(log: &Path, keys: &[VerifyingKey], elsewhere: &Elsewhere) -> Resul
         return Err(VerifyError::Unrecorded(removed));
     }
     let (removed_under, unsigned_since) = (walk.first_signed, walk.unsigned_since);
-    Ok(Verified { summary, checkpoints, before_kept, removed_under, newest, own, copy, unsigned_since, last })
+    Ok(Verified {
+        summary,
+        sandbox,
+        checkpoints,
+        before_kept,
+        removed_under,
+        newest,
+        own,
+        copy,
+        unsigned_since,
+        last,
+    })
 }
 
 /// The newest checkpoint among these that `witness` has cosigned.

@@ -175,6 +175,20 @@ impl AuditLog {
         Ok(())
     }
 
+    /// Packs the last segment too, once writer and signer are gone.
+    pub(crate) fn ended(&self) {
+        pack_all(&self.directory);
+    }
+
+    /// Packs, on a thread of its own, what ended sandboxes have left plain: their manager was killed, or the disk was full.
+    pub(crate) fn pack_others(&self) {
+        let running = rundir::running(&self.layout);
+        let runs = |log: &Stored| running.iter().any(|id| id.as_str() == log.sandbox);
+        let mut others = stored(&self.layout.audit()).unwrap_or_default();
+        others.retain(|log| log.path.is_dir() && log.path != self.directory && !runs(log));
+        std::thread::spawn(move || others.iter().for_each(|log| pack_all(&log.path)));
+    }
+
     /// Removes the logs of ended sandboxes that are too old or too many, and records each here before.
     pub(crate) fn remove_others(&self, recorder: &mut Recorder) -> Result<(), Failure> {
         let running = rundir::running(&self.layout);
@@ -207,6 +221,21 @@ impl AuditLog {
     fn delivered(&self, log: &Path) -> u64 {
         let sandbox = log.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         exported::delivered(&self.layout.state, &self.settings.exports, sandbox)
+    }
+}
+
+/// Packs the segments of a log that nobody writes. One that stays as it is is as good, and larger.
+fn pack_all(log: &Path) {
+    // What a crash left is closed first, where it stands.
+    if !audit::log::last_line(log).is_ok_and(|last| last.is_some_and(|last| !last.is_unfinished)) {
+        return;
+    }
+    for number in segments::list(log).unwrap_or_default() {
+        // Whoever goes on with it, or closes it, has it locked, and is kept from it meanwhile.
+        let Ok(segment) = File::open(log.join(segments::name(number))) else { continue };
+        if segment.try_lock().is_ok() && segment.metadata().is_ok_and(|metadata| metadata.len() > 0) {
+            let _stays = packed::pack(log, number);
+        }
     }
 }
 

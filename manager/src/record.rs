@@ -99,6 +99,11 @@ impl Recorder {
         self.append(Phase::Started, None, detail)
     }
 
+    /// The guest says that the agent's process is there.
+    pub(crate) fn agent_started(&mut self) -> Result<(), Failure> {
+        self.append(Phase::AgentStarted, None, None)
+    }
+
     /// The machine stands still, or is about to go on, or the agent to be ended, because of `why`.
     pub(crate) fn stands(&mut self, phase: Phase, why: &str) -> Result<(), Failure> {
         self.append(phase, None, Some(why.to_owned()))
@@ -215,7 +220,9 @@ impl Recorder {
     }
 
     fn try_record(&mut self, event: &Event) -> Result<Appended, Failure> {
-        self.writer.append(event).map_err(|error| {
+        // What names no policy, as a decision of the guest's kernel, is of the one in force.
+        let event = Event { policy: event.policy.or(self.in_force), ..event.clone() };
+        self.writer.append(&event).map_err(|error| {
             Failure::new(
                 format_args!("the audit log cannot be written: {}", chain(&error)),
                 "free some space, or look at log.most and log.reserve in audit.yaml: without a log nothing runs",

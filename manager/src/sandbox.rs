@@ -200,6 +200,7 @@ impl Booting {
         }
         self.prepared.record_configuration(&mut self.recorder)?;
         self.log.remove_others(&mut self.recorder)?;
+        self.log.pack_others();
         self.recorder.started(self.prepared.open_ports())?;
         show(self.prepared.open_ports());
         let has_terminal = self.options.tty == Tty::Yes;
@@ -344,7 +345,7 @@ impl Running {
         // The machine first: whatever becomes of the record, the agent does nothing more.
         self.guest.close();
         let patience = if result.is_ok() { POWER_OFF } else { Duration::ZERO };
-        let Self { mut processes, mut recorder, mut sessions, mut events, timings, .. } = self;
+        let Self { mut processes, mut recorder, mut sessions, mut events, log, timings, .. } = self;
         processes.machine.wait_up_to(patience);
         drop(processes.machine);
         let recorded = sessions.all_ended(&mut recorder).and_then(|()| recorder.ended(&result));
@@ -358,6 +359,7 @@ impl Running {
         if let Some(sign) = &mut processes.sign {
             sign.wait_up_to(CHILD_GRACE);
         }
+        log.ended();
         let result = result.map_err(|failure| events.first_cause(failure, processes.sign.is_some()));
         events.timeline.mark("all taken down");
         if timings == Timings::Shown {
@@ -375,6 +377,7 @@ impl Running {
             }
             Event::Guest(Heard::Message(FromGuest::Started { .. })) => {
                 self.events.timeline.mark("agent's first instruction");
+                self.recorder.agent_started()?;
                 if self.detached == Detached::Yes { detached::leave(self.prepared.id()) } else { Ok(()) }
             }
             Event::Guest(Heard::Message(message)) if message.is_observation() => self.observed(&message),

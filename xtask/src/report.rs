@@ -166,7 +166,8 @@ fn of_failed_tests(output: &str) -> Vec<&str> {
     for (at, line) in lines.iter().enumerate() {
         if line.contains("' panicked at ") || line.contains(") panicked at ") {
             of_tests.extend(&lines[at..lines.len().min(at + PANIC)]);
-        } else if line.starts_with("error: test failed") || line.contains("process didn't exit successfully") {
+        } else if line.starts_with("error: test failed") || line.contains("process didn't exit successfully")
+        {
             of_tests.push(line);
         }
     }

@@ -22,11 +22,15 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
+use audit::client::Blocking;
 use audit::log::{self, Mark, segments};
 use audit::verify::{self, CHECKPOINTS, Interrupted, LastNote, VerifyError, looks_interrupted};
-use audit::{Action, ChainHash, Receipt};
+use audit::{Action, ChainHash, Event, Receipt};
 use dice::Dice;
-use rig::{Rig, Running};
+use rig::{Pace, Rig, Running};
+
+/// As many segments, syncs and checkpoints as there can be.
+const HURRIED: Pace = Pace { segment_bytes: 16 * 1024, sync_ms: 1, sign_ms: 1 };
 
 /// How often, where nothing else is said.
 const KILLS: u64 = 40;
@@ -59,7 +63,7 @@ fn one_log_outlives_every_kill() {
 
 /// Kills so often on one log.
 fn outlive(kills: u64, dice: &mut Dice) {
-    let rig = Rig::new();
+    let rig = Rig::new(HURRIED);
     let mut receipts = Vec::new();
     let mut mark = Mark::START;
     let mut halves = 0;
@@ -236,10 +240,32 @@ fn made_anew(log: &Path, records: u64, from: u64) -> String {
     text
 }
 
+/// Cut back to an older checkpoint together with its checkpoints, a log is whole, and signed to its end: but nothing in it says how
+/// its sandbox ended.
+#[test]
+fn a_log_without_an_end_proves_nothing_until_it_is_closed() {
+    let rig = Rig::new(HURRIED);
+    let Running { mut writer, mut signer, clients, feeding } = rig.go_on(["manager"]);
+    let mut clients: Vec<_> = clients.into_iter().map(Blocking::new).collect();
+    let receipt = clients[0].append(&Event::new(Action::CredentialChange)).unwrap();
+    assert!(receipt.receipt().is_some());
+    drop(clients);
+    assert!(writer.wait().unwrap().success() && signer.wait().unwrap().success());
+    feeding.join().unwrap();
+    let unproven = || {
+        let verified = verify::verify(&rig.log, &rig.keys(), &verify::Elsewhere::default()).unwrap();
+        assert_eq!(verified.newest.as_ref().unwrap().size, verified.summary.records);
+        verified.unproven(verify::Writer::Gone, SystemTime::now())
+    };
+    assert_eq!(unproven(), Some(verify::Unproven::NoEnd));
+    assert!(rig.recover().status().unwrap().success());
+    assert_eq!(unproven(), None);
+}
+
 /// A log that somebody changed is not gone on with, whatever a crash did to it: neither its reader nor its signer does.
 #[test]
 fn a_changed_past_is_not_gone_on_with() {
-    let rig = Rig::new();
+    let rig = Rig::new(HURRIED);
     let mut receipts = Vec::new();
     while receipts.len() < 50 {
         receipts.extend(kill(rig.go_on(["proxy"]), Victim::Writer, Duration::from_millis(2)));
@@ -257,7 +283,7 @@ fn a_changed_past_is_not_gone_on_with() {
     };
     assert!(rig.refused(signer).contains("cannot go on"));
     // A checkpoint of somebody else's key.
-    assert!(Rig::new().refused(left.signer.clone()).contains("cannot go on"));
+    assert!(Rig::new(HURRIED).refused(left.signer.clone()).contains("cannot go on"));
     // Records made again, chain and all, behind the ones that are signed: read, and told of.
     let first = rig.log.join(segments::name(left.segment));
     let text = fs::read_to_string(&first).unwrap();

@@ -1,11 +1,11 @@
 //! The end of a log, without the way to it: cheap, and not held against the chain.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufRead as _, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
 use super::segments::{self, Opened};
-use super::{MAX_LINE, Position};
+use super::{MAX_LINE, Position, open_file};
 
 /// The last line of a log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub fn last_line(log: &Path) -> io::Result<Option<LastLine>> {
 }
 
 fn end_of(file: &Path) -> io::Result<LastLine> {
-    let mut file = File::open(file)?;
+    let mut file = open_file(file)?;
     // A whole line, and the beginning of another.
     let most = u64::try_from(2 * MAX_LINE).expect("a line is short");
     file.seek(SeekFrom::Start(file.metadata()?.len().saturating_sub(most)))?;

@@ -15,7 +15,7 @@ use std::path::Path;
 use ruzstd::decoding::FrameDecoder;
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
-use super::segments;
+use super::{open_file, segments};
 
 /// Most bytes of content in a frame. Larger ones pack better, and make one record dearer to read.
 pub const FRAME: usize = 256 * 1024;
@@ -72,7 +72,7 @@ pub fn pack(directory: &Path, number: u64) -> io::Result<()> {
 }
 
 fn write(plain: &Path, packed: &Path) -> io::Result<()> {
-    let source = File::open(plain)?;
+    let source = open_file(plain)?;
     let mut options = File::options();
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut out = options.write(true).create(true).truncate(true).open(packed)?;

@@ -76,6 +76,7 @@ impl<S: Source> Reader<S> {
             bytes: 0,
             back_at: None,
             repaired_at: None,
+            ended_at: None,
         };
         let begins_late = source.segment() > 1;
         let state = State { summary, sandbox: None, time: String::new(), begins_late };
@@ -240,10 +241,25 @@ impl<S: Source> Reader<S> {
     }
 }
 
-/// Whether the writer itself says that something was taken off. In no text of a record does a quote stand without a stroke.
-fn is_repair(line: &[u8]) -> bool {
-    const REPAIR: &[u8] = br#","client":"audit","action":"log-repair""#;
-    line.windows(REPAIR.len()).any(|part| part == REPAIR)
+/// What a record says of its log's end.
+enum Said {
+    /// The writer: something was taken off, or the log was closed later.
+    Repaired,
+    /// The manager: the agent has ended, or the sandbox failed.
+    Ended,
+}
+
+/// In no text of a record does a quote stand without a stroke, so that what is found is a field's name.
+fn said_of_the_end(line: &[u8]) -> Option<Said> {
+    const CLIENT: &[u8] = br#"","client":""#;
+    const ENDS: [&[u8]; 2] = [br#""lifecycle":{"phase":"agent-exited""#, br#""lifecycle":{"phase":"failed""#];
+    let behind = |part: &[u8]| Some(line.windows(part.len()).position(|there| there == part)? + part.len());
+    let rest = line.get(behind(CLIENT)?..)?;
+    if rest.starts_with(br#"audit","action":"log-repair""#) {
+        return Some(Said::Repaired);
+    }
+    let ends = || ENDS.into_iter().any(|end| behind(end).is_some());
+    (rest.starts_with(br#"manager","action":"lifecycle""#) && ends()).then_some(Said::Ended)
 }
 
 impl State {
@@ -265,8 +281,10 @@ impl State {
         if *link.time < *self.time {
             self.summary.back_at.get_or_insert(self.summary.records);
         }
-        if is_repair(line) {
-            self.summary.repaired_at = Some(self.summary.records);
+        match said_of_the_end(line) {
+            Some(Said::Repaired) => self.summary.repaired_at = Some(self.summary.records),
+            Some(Said::Ended) => self.summary.ended_at = Some(self.summary.records),
+            None => {}
         }
         self.time.clear();
         self.time.push_str(link.time);

@@ -8,6 +8,7 @@ use std::io::{self, BufRead, BufReader, Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::Position;
+use super::open_file;
 use super::packed::Packed;
 
 const BUFFER: usize = 128 * 1024;
@@ -153,7 +154,7 @@ impl Opened {
     }
 
     fn of_file(path: &Path, offset: u64) -> io::Result<Self> {
-        let mut file = File::open(path)?;
+        let mut file = open_file(path)?;
         if path.extension().is_some_and(|extension| extension == "zst") {
             return Packed::open(file, offset).map(Self::Packed);
         }

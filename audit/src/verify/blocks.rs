@@ -12,7 +12,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use crate::chain::ChainHash;
-use crate::log::{Mark, Position};
+use crate::log::{Mark, Position, open_file};
 use crate::tree::TreeHash;
 
 /// Its name.
@@ -55,7 +55,7 @@ impl Blocks {
         let mut bytes = Vec::new();
         let entry = u64::try_from(ENTRY).expect("an entry is short");
         let limit = (size / LEAVES).saturating_mul(entry);
-        let read = File::open(log.join(TREE)).and_then(|file| file.take(limit).read_to_end(&mut bytes));
+        let read = open_file(&log.join(TREE)).and_then(|file| file.take(limit).read_to_end(&mut bytes));
         let entries =
             if read.is_ok() { bytes.as_chunks().0.iter().map(Entry::parse).collect() } else { Vec::new() };
         Self { entries, has_grown: false }

@@ -28,7 +28,7 @@ pub fn writers_patience(interval: Duration) -> Duration {
 /// Whether somebody still writes a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Writer {
-    /// Nobody: all of it must be signed.
+    /// Nobody: all of it must be signed, and say how its sandbox ended.
     Gone,
     /// A sandbox, whose signer makes a checkpoint so often.
     Writes {
@@ -51,6 +51,11 @@ pub enum Unproven {
         /// The last.
         records: u64,
     },
+    /// Nothing in it says how its sandbox ended.
+    #[error(
+        "nothing in it says how its sandbox ended: it was killed, or the log was cut back together with its checkpoints"
+    )]
+    NoEnd,
     /// The log's own checkpoints end before those of a copy.
     #[error("{} has a checkpoint over {size} records, which the log's own file lacks: it ends at {own}", copy.display())]
     Missing {
@@ -78,7 +83,8 @@ impl Verified {
         let records = self.summary.records;
         let covered = self.newest.as_ref().map_or(0, |newest| newest.size);
         if covered >= records {
-            return None;
+            let has_end = self.summary.ended_at.or(self.summary.repaired_at).is_some();
+            return (writer == Writer::Gone && !has_end).then_some(Unproven::NoEnd);
         }
         if let Writer::Writes { interval } = writer {
             let due = now.checked_sub(patience(interval)).map(rfc3339);

@@ -40,6 +40,8 @@ pub struct Interrupted {
     pub is_unfinished: bool,
     /// Whose log it is: sandbox, tenant, agent. `None`: it has no record.
     pub owner: Option<(SandboxId, TenantId, String)>,
+    /// Whether it says how its sandbox ended, or was closed before.
+    pub has_end: bool,
     checkpoints: LastNote,
     /// Where the records begin that no checkpoint covers.
     unsigned: Mark,
@@ -64,7 +66,8 @@ impl Interrupted {
         walk.collects = claims.is_any();
         claims.pass_below(begun.mark.sequence)?;
         walk.check(&mut reader, first, &mut claims)?;
-        let (owner, records) = (walk.owner.take(), reader.summary().records);
+        let (owner, summary) = (walk.owner.take(), reader.summary());
+        let records = summary.records;
         let note = claims.passed().map(|(_checkpoint, note)| note.to_string());
         let Signed { newest, own, last: checkpoints, .. } = claims.finish()?;
         let signed = newest.map_or(0, |newest| newest.size);
@@ -97,6 +100,7 @@ impl Interrupted {
             records,
             is_unfinished: walk.is_unfinished,
             owner,
+            has_end: summary.ended_at.or(summary.repaired_at).is_some(),
             checkpoints,
             unsigned: walk.unsigned,
         })
@@ -142,8 +146,14 @@ impl Interrupted {
             empty.push((path, file));
         }
         let segment = self.log.join(segments::name(self.segment));
-        let file = File::options().read(true).append(true).create(true).mode(0o600).open(segment)?;
+        let file = File::options().read(true).append(true).create(true).mode(0o600).open(&segment)?;
         file.try_lock()?;
+        // The plain one counts: an empty one must not stand before one that somebody packed since.
+        if file.metadata()?.len() == 0 && self.log.join(segments::packed_name(self.segment)).exists() {
+            fs::remove_file(&segment)?;
+            let what = "its last segment was packed while it was read: ask again";
+            return Err(io::Error::new(io::ErrorKind::ResourceBusy, what));
+        }
         for number in segments::list(&self.log)? {
             if number < self.segment && self.log.join(segments::name(number)).exists() {
                 packed::pack(&self.log, number)?;

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::{CHECKPOINTS, VerifyError};
 use crate::checkpoint::{MAX_NOTE, Note, NoteError};
+use crate::log::open_file;
 
 /// What stands behind the last whole checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +43,7 @@ impl Notes {
     /// # Errors
     /// It cannot be opened.
     pub fn in_file(path: &Path) -> Result<Self, VerifyError> {
-        let source = match File::open(path) {
+        let source = match open_file(path) {
             // What comes later belongs to records that come later.
             Ok(file) => {
                 let length = file.metadata().map_err(|error| VerifyError::Read(CHECKPOINTS, error))?.len();

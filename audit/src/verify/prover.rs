@@ -1,14 +1,13 @@
 //! Makes proofs of a log: goes over its tree, by whole blocks where the file [`super::blocks`] knows them, by records
 //! elsewhere.
 
-use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
 use super::blocks::{self, Blocks, HEIGHT, LEAVES};
 use super::{Begun, CHECKPOINTS, Consistency, Proof, ProofError, VerifyError, begun, open, signed};
 use crate::checkpoint::{Checkpoint, MAX_NOTE, Note, VerifyingKey};
-use crate::log::{self, LogError, Mark, Reader, Segments};
+use crate::log::{self, LogError, Mark, Reader, Segments, open_file};
 use crate::tree::{Collector, Frontier, TreeHash, check_consistency, check_inclusion, leaf};
 
 /// Proves record `sequence` by a checkpoint which one of `keys` must have signed: by this one, or by the newest in the log.
@@ -118,7 +117,7 @@ pub fn newest_note(log: &Path) -> Result<Option<Note>, VerifyError> {
 
 /// The end of a file: two notes at least.
 pub(super) fn end(file: &Path) -> io::Result<Vec<u8>> {
-    let mut file = File::open(file)?;
+    let mut file = open_file(file)?;
     // One that is not finished may stand behind the last whole one.
     let most = u64::try_from(2 * MAX_NOTE + 4).expect("a note is short");
     let length = file.metadata()?.len();

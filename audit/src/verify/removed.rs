@@ -14,7 +14,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::VerifyError;
-use crate::log::{Mark, segments};
+use crate::log::{Mark, open_file, segments};
 use crate::record::{Action, MANAGER, Record};
 use crate::tree::Frontier;
 
@@ -82,12 +82,13 @@ pub fn begun(log: &Path) -> Result<Begun, VerifyError> {
 }
 
 fn read(log: &Path, name: &'static str) -> Result<Option<Begun>, VerifyError> {
-    let text = match fs::read(log.join(name)) {
+    let read = open_file(&log.join(name)).and_then(io::read_to_string);
+    let text = match read {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(VerifyError::Read(name, error)),
     };
-    match serde_json::from_slice::<Begun>(&text) {
+    match serde_json::from_str::<Begun>(&text) {
         Ok(begun) if begun.frontier.is_sound() && begun.frontier.size() == begun.mark.sequence => {
             Ok(Some(begun))
         }

@@ -278,6 +278,28 @@ fn no_segment_goes_on_the_word_of_a_clock_that_jumped() {
     }
 }
 
+/// At its end a log is packed whole: most of them never fill a segment.
+#[test]
+fn what_nobody_writes_is_packed_but_for_what_a_crash_left() {
+    let host = Host::new();
+    let (log, mut first) = host.log("own-0a1b2c3d", AuditSettings::default());
+    let (plain, packed) =
+        (log.directory.join(segments::name(1)), log.directory.join(segments::packed_name(1)));
+    io::Write::write_all(&mut first, dated(TO_COME).as_bytes()).unwrap();
+    log.ended();
+    assert!(plain.exists() && !packed.exists(), "a writer has it");
+    let whole = first.metadata().unwrap().len();
+    io::Write::write_all(&mut first, b"{\"half").unwrap();
+    drop(first);
+    log.ended();
+    assert!(plain.exists() && !packed.exists(), "it is closed first");
+    File::options().write(true).open(&plain).unwrap().set_len(whole).unwrap();
+    log.ended();
+    assert!(!plain.exists() && packed.exists());
+    let records = u64::try_from(dated(TO_COME).lines().count()).unwrap();
+    assert_eq!(audit::log::verify(&log.directory).unwrap().records, records);
+}
+
 /// Whoever gives a file an old date does not have its records removed, and the removal recorded as what the operator wanted.
 #[test]
 fn the_date_of_a_file_takes_nothing_away() {

@@ -23,7 +23,7 @@ impl Recorder {
     pub(crate) fn executed(&mut self, executions: &[Execution], unlisted: Unlisted) -> Result<(), Failure> {
         for execution in executions.iter().take(MAX_EXECUTIONS) {
             let sha256 = execution.sha256.map(Digest::to_hex);
-            self.observe(Event {
+            self.record(&Event {
                 subject: Some(subject(&execution.caller)),
                 object: Some(Object { sha256, ..Object::program(&execution.program, execution.times) }),
                 decision: Some(decided(execution.refused.is_some())),
@@ -46,7 +46,7 @@ impl Recorder {
                 FileUse::Execute => (Action::Execution, FILESYSTEM),
                 _ => (Action::FileAccess, FILESYSTEM),
             };
-            self.observe(Event {
+            self.record(&Event {
                 subject: Some(subject(&access.by)),
                 object: Some(Object::file(&access.path, verb(access.what), access.times)),
                 decision: Some(decided(access.refused.is_some())),
@@ -71,7 +71,7 @@ impl Recorder {
             } else {
                 "process.seccomp does not allow it"
             };
-            self.observe(Event {
+            self.record(&Event {
                 subject: Some(subject(&call.by)),
                 object: Some(Object::call(&name(call.number), call.times)),
                 decision: Some(Decision::Deny),
@@ -90,7 +90,7 @@ impl Recorder {
                 u64::MAX => (None, format!("other {what}, more than the guest's kernel could count")),
                 times => (Some(times), format!("other {what}, too many to list")),
             };
-            self.observe(Event {
+            self.record(&Event {
                 object: Some(Object { times, ..Object::default() }),
                 decision: Some(decided(refused)),
                 reason: Some(reason),
@@ -98,11 +98,6 @@ impl Recorder {
             })?;
         }
         Ok(())
-    }
-
-    /// With the policy in force: the guest's kernel holds to the half of it that cannot be replaced.
-    fn observe(&mut self, event: Event) -> Result<(), Failure> {
-        self.record(&Event { policy: self.in_force, ..event })
     }
 }
 

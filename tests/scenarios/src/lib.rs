@@ -277,16 +277,28 @@ fn leftovers(home: &Path) -> Vec<String> {
     names.filter(|name| !["slots", "starting"].contains(&name.as_str())).collect()
 }
 
+/// The text of a segment, plain or packed.
+fn records(segment: &Path) -> Option<String> {
+    if segment.extension().is_some_and(|extension| extension == "jsonl") {
+        return fs::read_to_string(segment).ok();
+    }
+    let unpacked = Command::new("zstd").args(["--decompress", "--stdout", "--quiet"]).arg(segment).output();
+    unpacked.ok().and_then(|output| String::from_utf8(output.stdout).ok())
+}
+
 fn audit(directory: &Path) -> Vec<serde_json::Value> {
     let entries = |path: &Path| {
         fs::read_dir(path).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path())
     };
     let mut segments: Vec<_> = entries(directory).flat_map(|log| entries(&log).collect::<Vec<_>>()).collect();
-    segments.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
+    segments
+        .retain(|path| path.extension().is_some_and(|extension| extension == "jsonl" || extension == "zst"));
     segments.sort();
+    // A segment has two names while it is packed; the plain one comes first.
+    segments.dedup_by_key(|path| path.to_string_lossy().trim_end_matches(".zst").to_owned());
     segments
         .iter()
-        .filter_map(|segment| fs::read_to_string(segment).ok())
+        .filter_map(|segment| records(segment))
         .flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
         .filter_map(|line| serde_json::from_str(&line).ok())
         .collect()

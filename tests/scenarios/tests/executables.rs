@@ -128,6 +128,33 @@ fn what_ran_is_told_with_its_content_and_who_ran_it() {
 }
 
 #[test]
+fn who_executes_is_told_with_script_ancestors_and_policy() {
+    let session = Session::new("tiny");
+    let tools = session.dir().join("tools");
+    std::fs::create_dir(&tools).expect("the session directory is writable");
+    for name in ["one", "two"] {
+        executable(&tools.join(name), "#!/bin/sh\nfor i in 1 2 3; do /bin/cat /dev/null; done\n");
+    }
+    let outcome = session
+        .script("/tools/one; /tools/two; /tools/one; cat /etc/shadow; true")
+        .yaml("mounts: [{source: ./tools, target: /tools, mode: ro}]")
+        .yaml("policy: {network: []}")
+        .run();
+    assert_eq!(outcome.code, Some(0), "{outcome}");
+    let ran = executions(&outcome, "allow");
+    let by_script = |script: &str| {
+        let by = ran.iter().filter(|record| record["subject"]["owners"][0]["script"] == script);
+        by.filter_map(|record| record["object"]["times"].as_u64()).sum::<u64>()
+    };
+    assert_eq!((by_script("/tools/one"), by_script("/tools/two")), (6, 3), "{outcome}");
+    let of = |script: &str| ran.iter().find(|record| record["subject"]["owners"][0]["script"] == script);
+    let one = of("/tools/one").expect("it was told above");
+    assert_eq!(one["subject"]["owners"][0]["parents"][0], "/bin/busybox", "{outcome}");
+    let policies: Vec<_> = ran.iter().map(|record| &record["policy"]).collect();
+    assert!(policies.iter().all(|policy| **policy == Value::from(1)), "{policies:?}: {outcome}");
+}
+
+#[test]
 fn repeats_are_counted_and_told_who_tried() {
     let script = "cp /bin/busybox /tmp/x; for i in $(seq 300); do /tmp/x; done; \
                   for i in $(seq 40); do cp /tmp/x /tmp/x$i; /tmp/x$i; done";

@@ -80,6 +80,8 @@ fn every_refusal_and_every_use_outside_the_workspace_is_recorded() {
     let who = &first["subject"]["owners"][0];
     assert_eq!((&who["binary"], &who["uid"]), (&"/usr/bin/python3.11".into(), &1000.into()), "{outcome}");
     assert!(first["reason"].as_str().is_some_and(|reason| reason.contains("filesystem")), "{outcome}");
+    // The file was executed before, so its content is known.
+    assert!(who["sha256"].as_str().is_some_and(|digest| digest.len() == 64), "{outcome}");
 
     // The agent asked 300 times, and 100 files of one directory are few records.
     assert_eq!(times(&records(&outcome, "deny", "read", "/root/again")), 300, "{outcome}");

@@ -7,7 +7,8 @@ use anyhow::Result;
 use crate::workspace::{Workspace, cargo};
 
 /// Packages and their measurements.
-const BENCHES: [(&str, &str); 2] = [("audit", "append"), ("audit-export", "formats")];
+const BENCHES: [(&str, &str); 3] =
+    [("audit", "append"), ("audit-sign", "signed"), ("audit-export", "formats")];
 
 /// Measures and prints.
 pub(super) fn run() -> Result<ExitCode> {

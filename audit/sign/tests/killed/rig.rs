@@ -23,8 +23,17 @@ use wire::secret::Secret;
 
 use crate::start::{Resources, SANDBOX, Signing, Started, start};
 
+/// How much of a log is put off.
+#[derive(Clone, Copy)]
+pub(crate) struct Pace {
+    pub(crate) segment_bytes: u64,
+    pub(crate) sync_ms: u32,
+    pub(crate) sign_ms: u32,
+}
+
 /// A log, and who signs it.
 pub(crate) struct Rig {
+    pace: Pace,
     directory: tempfile::TempDir,
     pub(crate) log: PathBuf,
     pem: String,
@@ -40,7 +49,7 @@ pub(crate) struct Running {
 }
 
 impl Rig {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(pace: Pace) -> Self {
         let directory = tempfile::tempdir().unwrap();
         // As the command has it, so that this recovers it.
         let home = directory.path().join("openshell");
@@ -59,7 +68,7 @@ impl Rig {
             .unwrap();
         let settings = format!("signing: {{name: test, key: {{file: {}}}}}\n", key.display());
         fs::write(home.join("audit.yaml"), settings).unwrap();
-        Self { directory, log, pem }
+        Self { pace, directory, log, pem }
     }
 
     /// The command that closes the log.
@@ -123,8 +132,8 @@ impl Rig {
             log: resources.add(segment),
             resumed: left.map(|left| left.writer.clone()),
             segments: Some(resources.add(segments)),
-            segment_bytes: 16 * 1024,
-            sync: AuditSync::Interval(1),
+            segment_bytes: self.pace.segment_bytes,
+            sync: AuditSync::Interval(self.pace.sync_ms),
             on_full: OnFull::Deny,
             limits: Limits::NONE,
             signer: Some(resources.add(to_signer)),
@@ -146,7 +155,11 @@ impl Rig {
 
     fn sign(&self, leaves: UnixStream, resumed: Option<SignResumed>) -> Started {
         let key = SigningKey::Pem(Secret::new(self.pem.clone()));
-        Signing { key, interval_ms: 1, resumed }.start(leaves, &[self.log.join(CHECKPOINTS)], |_command| {})
+        Signing { key, interval_ms: self.pace.sign_ms, resumed }.start(
+            leaves,
+            &[self.log.join(CHECKPOINTS)],
+            |_command| {},
+        )
     }
 
     /// Why a signer does not go on from this.

@@ -1,11 +1,12 @@
 //! Whether a log is evidence: what was signed, and signed as far as it should be. One answer for `verify`, `query --prove` and
 //! `report`.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use audit::checkpoint::{Note, VerifyingKey};
-use audit::log::LogError;
+use audit::log::{self, LogError};
 use audit::verify::{self, Elsewhere, Unproven, Verified, VerifyError, Writer};
 use manager::audit_log::copies;
 use manager::audit_settings::{AuditSettings, SigningSettings};
@@ -25,6 +26,10 @@ pub(super) struct Judge {
     /// Whether a log that is whole suffices.
     accepts_unsigned: bool,
     running: Vec<SandboxId>,
+    /// The directory of all logs here.
+    logs: PathBuf,
+    /// Whether somebody named the keys.
+    are_named: bool,
 }
 
 /// How a log is found to be.
@@ -46,6 +51,8 @@ impl Judge {
             accepts_unsigned: evidence.unsigned || !signing.enabled,
             signing,
             running: rundir::running(layout),
+            logs: layout.audit(),
+            are_named: !evidence.keys.keys.is_empty(),
         })
     }
 
@@ -65,16 +72,33 @@ impl Judge {
                 ),
                 "openshell audit ls lists the logs that there are",
             )),
-            Ok(verified) => Ok(match self.unproven(log, &verified) {
-                Some(unproven) => Verdict::Unproven(verified, unproven),
-                None => Verdict::Proven(verified),
+            Ok(verified) => Ok(match (self.other(log, &verified), self.unproven(log, &verified)) {
+                (Some(other), _) => Verdict::Broken(VerifyError::Other(other)),
+                (None, Some(unproven)) => Verdict::Unproven(verified, unproven),
+                (None, None) => Verdict::Proven(verified),
             }),
-            Err(VerifyError::Log(error @ (LogError::Open(_) | LogError::Read { .. }))) => {
+            // What is wrong with the log itself is an answer; that it could not be read is none.
+            Err(VerifyError::Log(error @ (LogError::Open(_) | LogError::Read { .. }))) if error.passes() => {
                 Err(bad_log(&error))
             }
-            Err(error @ VerifyError::Read(..)) => Err(bad_log(&error)),
+            Err(error @ VerifyError::Read(..)) if !is_damage(&error) => Err(bad_log(&error)),
             Err(error) => Ok(Verdict::Broken(error)),
         }
+    }
+
+    /// Whose log lies there, if it is not the one of whom it is called after: it was put in its place.
+    fn other(&self, log: &Path, verified: &Verified) -> Option<SandboxId> {
+        let is_stored = log.parent().is_some_and(|parent| parent == self.logs);
+        let named = log.file_name().and_then(log::sandbox).filter(|_named| is_stored)?;
+        verified.sandbox.clone().filter(|sandbox| sandbox.as_str() != named)
+    }
+
+    /// The key that signed the newest checkpoint in the log's own file: its name, and which of that name.
+    pub(super) fn signer(&self, log: &Path) -> Option<String> {
+        let note = verify::newest_note(log).ok().flatten()?;
+        let key = self.keys.iter().find(|key| note.checkpoint(key).is_ok())?;
+        let whose = if self.are_named { "" } else { ", one of this machine's list" };
+        Some(format!("{}+{:08x}{whose}", key.name(), u32::from_be_bytes(key.id())))
     }
 
     /// A copy that knows more is evidence against the log, whatever the user accepts.
@@ -90,6 +114,11 @@ impl Judge {
     }
 }
 
+/// Whether what lies beside a log was damaged, and could be read.
+fn is_damage(error: &VerifyError) -> bool {
+    matches!(error, VerifyError::Read(_, source) if source.kind() == io::ErrorKind::InvalidData)
+}
+
 /// What is to be done about a log that is not proven.
 pub(super) fn remedy(unproven: &Unproven) -> &'static str {
     match unproven {
@@ -98,6 +127,9 @@ pub(super) fn remedy(unproven: &Unproven) -> &'static str {
         }
         Unproven::End { .. } => {
             "name a newer checkpoint with --checkpoint; if a crash left it so, `openshell audit recover` signs its end, and says so in it"
+        }
+        Unproven::NoEnd => {
+            "name a checkpoint that was kept elsewhere with --checkpoint; `openshell audit recover` closes the log of a sandbox that was killed, and says so in it"
         }
         Unproven::Missing { .. } => "the log's own checkpoints were cut: keep the copy, it is evidence",
     }

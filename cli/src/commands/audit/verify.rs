@@ -37,11 +37,11 @@ pub(super) fn run(typed: &Verify, layout: &Layout) -> Result<u8, Failure> {
 pub(super) fn verify(path: &Path, judge: &Judge) -> Result<u8, Failure> {
     match judge.judge(path)? {
         Verdict::Proven(verified) => {
-            tell(path, &verified);
+            tell(path, &verified, judge);
             Ok(0)
         }
         Verdict::Unproven(verified, unproven) => {
-            tell(path, &verified);
+            tell(path, &verified, judge);
             println!("{}: NOT proven: {unproven}; {}", path.display(), remedy(&unproven));
             Ok(NO)
         }
@@ -152,9 +152,9 @@ fn witnessed(path: &Path, kept: &[Note], witnesses: &[VerifyingKey]) -> Result<u
     Ok(answer)
 }
 
-fn tell(path: &Path, verified: &Verified) {
+fn tell(log: &Path, verified: &Verified, judge: &Judge) {
     let summary = &verified.summary;
-    let path = path.display();
+    let path = log.display();
     if summary.first > 1 {
         println!(
             "{path}: records {} to {}, unbroken; last hash {}",
@@ -189,6 +189,9 @@ fn tell(path: &Path, verified: &Verified) {
         "signed: {} checkpoints; the newest covers {} of {} records, root {}",
         verified.checkpoints, newest.size, summary.records, newest.root
     );
+    if let Some(key) = judge.signer(log) {
+        println!("signed by the key {key}");
+    }
     if verified.last == LastNote::Unfinished {
         println!(
             "the last checkpoint is unfinished: the signer was stopped while it wrote, or its end was edited"
