@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use vmm_arch::layout::{self, DeviceWindow};
 use vmm_sys_util::eventfd::{EFD_CLOEXEC, EFD_NONBLOCK, EventFd};
+use vmm_virtio::balloon::device::Balloon;
 use vmm_virtio::block::backend::Disk;
 use vmm_virtio::block::device::Block;
 use vmm_virtio::block::request::Access;
@@ -126,6 +127,7 @@ impl Devices {
             devices.add(vm, memory, &mut worker, Box::new(Vsock::new(bridge)))?;
         }
         devices.add(vm, memory, &mut worker, Box::new(Rng::default()))?;
+        devices.add(vm, memory, &mut worker, Box::new(Balloon::default()))?;
         devices.workers.push(worker);
         Ok(devices)
     }
