@@ -37,6 +37,7 @@ pub const MODULES: &[&str] = &[
     "tcp_diag",
     "udp_diag",
     "unix_diag",
+    "virtio_balloon",
 ];
 
 /// Raised when the archive's layout changes, so that older files are not taken for new ones.

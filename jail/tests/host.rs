@@ -36,6 +36,8 @@ const CASES: &[Case] = &[
     Case { name: "orphan", run: orphan, killed_by: None },
     Case { name: "vcpu_ioctl", run: vcpu_ioctl, killed_by: None },
     Case { name: "vcpu_other_ioctl", run: vcpu_other_ioctl, killed_by: Some(libc::SIGSYS) },
+    Case { name: "memory_is_given_back", run: memory_is_given_back, killed_by: None },
+    Case { name: "other_advice_is_killed_in_vmm", run: other_advice, killed_by: Some(libc::SIGSYS) },
     Case { name: "exec_is_killed", run: exec_is_killed, killed_by: Some(libc::SIGSYS) },
     Case { name: "executable_memory_is_killed", run: executable_memory, killed_by: Some(libc::SIGSYS) },
     Case { name: "internet_socket_is_killed_in_vmm", run: vmm_dials, killed_by: Some(libc::SIGSYS) },
@@ -231,6 +233,27 @@ fn vcpu_other_ioctl() {
     seccomp::install(seccomp::Thread::VmmVcpu, &[ALLOWED]).unwrap();
     // SAFETY: FIONCLEX takes no argument and only marks the descriptor.
     unsafe { libc::ioctl(STATUS, 0x5450) };
+}
+
+/// Advises the kernel of one fresh page in a thread that serves devices.
+fn advise(advice: libc::c_int) -> libc::c_int {
+    host::enter(Profile::Vmm, settings(Root::Empty)).unwrap();
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    // SAFETY: a fresh anonymous mapping aliases nothing.
+    let page = unsafe { libc::mmap(std::ptr::null_mut(), 4096, libc::PROT_READ, flags, -1, 0) };
+    assert_ne!(page, libc::MAP_FAILED);
+    seccomp::install(seccomp::Thread::VmmDevices, &[]).unwrap();
+    // SAFETY: nothing else uses the page.
+    unsafe { libc::madvise(page, 4096, advice) }
+}
+
+fn memory_is_given_back() {
+    assert_eq!(advise(libc::MADV_DONTNEED), 0);
+}
+
+/// Pages that are merged with those of other processes tell by their timing what those hold.
+fn other_advice() {
+    advise(libc::MADV_MERGEABLE);
 }
 
 fn exec_is_killed() {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use vmm_arch::layout::{self, DeviceWindow};
 use vmm_sys_util::eventfd::{EFD_CLOEXEC, EFD_NONBLOCK, EventFd};
+use vmm_virtio::balloon::device::Balloon;
 use vmm_virtio::block::backend::Disk;
 use vmm_virtio::block::device::Block;
 use vmm_virtio::block::request::Access;
@@ -108,7 +109,8 @@ impl Alarm for DiskAlarm {
 
 impl Devices {
     /// Makes the devices and wires them. Disks have a thread of their own, because their files may make
-    /// them wait; everything else shares one.
+    /// them wait, and so has the balloon, because dropping what is reported at a time (128 MiB) may take
+    /// 20 ms; everything else shares one.
     pub(crate) fn attach(vm: &Vm, memory: &Arc<Memory>, backends: Backends) -> Result<Self, DeviceError> {
         let mut devices = Self { windows: Windows::default(), workers: Vec::new() };
         if !backends.disks.is_empty() {
@@ -126,6 +128,9 @@ impl Devices {
             devices.add(vm, memory, &mut worker, Box::new(Vsock::new(bridge)))?;
         }
         devices.add(vm, memory, &mut worker, Box::new(Rng::default()))?;
+        devices.workers.push(worker);
+        let mut worker = Worker::new("memory").map_err(DeviceError::Events)?;
+        devices.add(vm, memory, &mut worker, Box::new(Balloon::default()))?;
         devices.workers.push(worker);
         Ok(devices)
     }

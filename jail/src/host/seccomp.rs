@@ -50,7 +50,6 @@ const BASE: &[Call] = &[
     libc::SYS_gettimeofday,
     libc::SYS_getuid,
     libc::SYS_lseek,
-    libc::SYS_madvise,
     libc::SYS_mremap,
     libc::SYS_munmap,
     libc::SYS_nanosleep,
@@ -155,6 +154,7 @@ pub fn install(thread: Thread, ioctls: &[u32]) -> Result<(), FilterError> {
     // Only to its own threads: another process of the same user is not its to stop, or to let go on.
     list = list.when(libc::SYS_tgkill, &[Argument::is(0, std::process::id())])?;
     list = with_descriptor_rules(list)?;
+    list = with_advice(list, thread)?;
     list = match thread {
         Thread::VmmVcpu => list.always(FILES),
         Thread::VmmMain | Thread::VmmDevices => {
@@ -195,6 +195,18 @@ fn with_memory_rules(list: AllowList) -> Result<AllowList, FilterError> {
     let executable = u64::from(libc::PROT_EXEC.unsigned_abs());
     let not_executable = [Argument::masked(2, executable, 0)];
     list.when(libc::SYS_mmap, &not_executable)?.when(libc::SYS_mprotect, &not_executable)
+}
+
+/// The VMM tells the kernel of memory that it needs no longer, as the allocator does, and nothing else: guest memory
+/// is not to be shared with other machines page by page, say, or passed on to a child. The other processes start
+/// threads after this filter, for which newer C libraries give further advice.
+fn with_advice(list: AllowList, thread: Thread) -> Result<AllowList, FilterError> {
+    match thread {
+        Thread::VmmMain | Thread::VmmVcpu | Thread::VmmDevices => {
+            list.when(libc::SYS_madvise, &[Argument::is(2, libc::MADV_DONTNEED.unsigned_abs())])
+        }
+        Thread::Proxy | Thread::Router | Thread::Audit => Ok(list.always(&[libc::SYS_madvise])),
+    }
 }
 
 /// `fcntl` for flags and duplicates; not for leases, owners or seals.

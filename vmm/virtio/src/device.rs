@@ -20,7 +20,7 @@ pub struct QueueIndex(pub usize);
 /// What a driver has set up, handed to the device when the driver says that it is ready.
 #[derive(Debug)]
 pub struct Activation {
-    /// The queues, each checked against memory.
+    /// The queues in use, each checked against memory.
     pub queues: Vec<VirtQueue>,
     /// Guest memory.
     pub memory: Arc<Memory>,
@@ -64,6 +64,11 @@ pub trait Device: Debug + Send {
 
     /// The largest size of each queue.
     fn queue_sizes(&self) -> &'static [u16];
+
+    /// How many of the queues, from the first on, a driver sets up that agreed to these features.
+    fn queues_in_use(&self, _features: u64) -> usize {
+        self.queue_sizes().len()
+    }
 
     /// The configuration space.
     fn config(&self) -> &[u8];

@@ -6,6 +6,7 @@
 //!
 //! *Invariant:* nothing that a guest writes makes this crate panic; what makes no sense is counted.
 
+pub mod balloon;
 pub mod block;
 pub mod device;
 pub mod interrupt;

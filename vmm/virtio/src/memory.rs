@@ -11,6 +11,9 @@ use vm_memory::VolatileSlice;
 /// is then checked, never checked in place.
 pub type Memory = vm_memory::GuestMemoryMmap<()>;
 
+/// The host's pages.
+const PAGE: usize = 4096;
+
 /// Most pieces that one system call takes (`UIO_MAXIOV`).
 const MAX_PIECES: usize = 1024;
 
@@ -19,6 +22,10 @@ const MAX_PIECES: usize = 1024;
 pub struct Segments<'m> {
     pieces: Vec<VolatileSlice<'m>>,
 }
+
+/// Pieces of guest memory that are whole pages, so that dropping them drops nothing else.
+#[derive(Debug)]
+pub struct Pages<'m>(Segments<'m>);
 
 /// Which way [`Segments::transfer`] moves bytes.
 #[derive(Clone, Copy)]
@@ -62,6 +69,16 @@ impl<'m> Segments<'m> {
         }
         self.pieces = head;
         Self { pieces: tail }
+    }
+
+    /// The pieces as pages, if each of them begins and ends where a page does.
+    #[must_use]
+    pub fn into_pages(self) -> Option<Pages<'m>> {
+        // Memory is mapped by whole pages, so a page of the guest is one of the host.
+        let whole = |piece: &VolatileSlice<'_>| {
+            piece.ptr_guard().as_ptr().addr().is_multiple_of(PAGE) && piece.len().is_multiple_of(PAGE)
+        };
+        self.pieces.iter().all(whole).then_some(Pages(self))
     }
 
     /// Copies the first bytes out; returns how many there were.
@@ -171,6 +188,27 @@ impl<'m> Segments<'m> {
     }
 }
 
+impl Pages<'_> {
+    /// Gives the pages back to the host's kernel, content and all. They stay mapped: whoever touches one next finds it
+    /// as at the machine's start, zeros or what the file mapped there holds. This is true of private mappings, which
+    /// guest memory is; a shared one would keep its pages.
+    ///
+    /// # Errors
+    /// The kernel does not take them: they are locked, for example.
+    pub fn discard(self) -> io::Result<()> {
+        for piece in &self.0.pieces {
+            let guard = piece.ptr_guard_mut();
+            // SAFETY: the range is whole pages of mapped guest memory, which the guard keeps mapped and nobody has
+            // borrowed as Rust references; its bytes may change at any time, and this is one more such change.
+            let result = unsafe { libc::madvise(guard.as_ptr().cast(), guard.len(), libc::MADV_DONTNEED) };
+            if result != 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        Ok(())
+    }
+}
+
 /// A message that is no more than its bytes. Sending one, unlike writing, can be told to raise no signal
 /// when the other side is gone.
 fn message_of(vectors: &[libc::iovec]) -> libc::msghdr {
@@ -189,6 +227,7 @@ fn file_offset(offset: u64) -> io::Result<i64> {
 mod tests {
     use std::io::Write;
     use std::os::fd::AsFd;
+    use std::sync::Arc;
 
     use vm_memory::{GuestAddress, GuestMemoryBackend};
 
@@ -259,6 +298,35 @@ mod tests {
         let mut out = vec![0; 3000];
         many.copy_to(&mut out);
         assert_eq!(out, bytes);
+    }
+
+    #[test]
+    fn discarded_pages_are_as_they_were_at_the_start() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&[7; PAGE]).unwrap();
+        // As a kernel or an initramfs is mapped: privately.
+        let private = libc::MAP_PRIVATE | libc::MAP_NORESERVE;
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let offset = Some(vm_memory::FileOffset::new(file, 0));
+        let of_file = vm_memory::MmapRegion::build(offset, PAGE, protection, private).unwrap();
+        let of_file = vm_memory::GuestRegionMmap::new(of_file, GuestAddress(0x1_0000)).unwrap();
+        let memory = memory().insert_region(Arc::new(of_file)).unwrap();
+        // Across the border of the two regions.
+        let both = segments(&memory, &[(0xf000, PAGE), (0x1_0000, PAGE)]);
+        both.copy_from(&[1; 2 * PAGE]);
+        both.clone().into_pages().unwrap().discard().unwrap();
+        let mut bytes = [1; 2 * PAGE];
+        both.copy_to(&mut bytes);
+        assert_eq!(bytes, *[[0; PAGE], [7; PAGE]].as_flattened());
+    }
+
+    #[test]
+    fn part_of_a_page_is_no_page() {
+        let memory = memory();
+        for piece in [(1, PAGE), (0, PAGE - 1), (0, PAGE + 1), (8, 8)] {
+            assert!(segments(&memory, &[(0x4000, PAGE), piece]).into_pages().is_none(), "{piece:?}");
+        }
+        assert!(segments(&memory, &[(0x4000, PAGE), (0, 2 * PAGE)]).into_pages().is_some());
     }
 
     #[test]

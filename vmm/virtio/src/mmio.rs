@@ -314,14 +314,16 @@ impl Registers {
     }
 
     fn activate(&mut self) {
-        let all_usable = self.queues.iter().all(|queue| queue.is_valid(self.memory.as_ref()));
+        let count = self.device.queues_in_use(self.driver_features);
+        let in_use = || self.queues.iter().take(count);
+        let all_usable = in_use().all(|queue| queue.is_valid(self.memory.as_ref()));
         if !all_usable {
             self.device.misbehaviour().count();
             return self.needs_reset();
         }
         let event_index = self.driver_features & EVENT_INDEX != 0;
         // The registers keep what was set; the device gets queues of its own.
-        let queues = self.queues.iter().map(|queue| {
+        let queues = in_use().map(|queue| {
             let mut queue = Queue::try_from(queue.state()).expect("the state of a queue is one of a queue");
             queue.set_event_idx(event_index);
             VirtQueue::new(queue, Arc::clone(&self.line))
