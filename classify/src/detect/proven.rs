@@ -14,10 +14,11 @@ use crate::category::{Category, Found};
 
 const NHS_NUMBER: Category = Category::health("nhs-number");
 
-/// The words of credentials, then names that a path gives values to, then the words of labels.
-static WORDS: LazyLock<Words> = LazyLock::new(|| {
-    let named = credential::words().chain(credential::names()).map(str::to_owned);
-    Words::new(named.chain(labelled::in_paths().flat_map(Label::words)))
+/// The words of credentials, then names that a path gives values to, then from the number on the words of labels.
+static WORDS: LazyLock<(Words, usize)> = LazyLock::new(|| {
+    let named: Vec<_> = credential::words().chain(credential::names()).map(str::to_owned).collect();
+    let first = named.len();
+    (Words::new(named.into_iter().chain(labelled::in_paths().flat_map(Label::words))), first)
 });
 
 /// The label of each of its words, in the order of [`WORDS`].
@@ -49,8 +50,8 @@ pub(crate) fn scan(text: &str, from: usize, found: &mut Found) {
         phone::scan_bracketed(path, found);
     };
     found.elsewhere(numbers, |at| Some(from + at.start..from + at.end));
-    let first = credential::words().chain(credential::names()).count();
-    WORDS.each(text, |index, word| match index.checked_sub(first) {
+    let (words, first) = &*WORDS;
+    words.each(text, |index, word| match index.checked_sub(*first) {
         None => credential::scan_in_path(index, word, found),
         Some(index) => LABELS[index].scan_in_path(word, found),
     });
