@@ -9,7 +9,7 @@ use crate::category::{Category, Found, Span};
 use crate::detect::proven;
 use crate::fold;
 
-/// The detectors that are sure of what they find ([`proven`]), for taking it out.
+/// The detectors that are sure of what they find, for taking it out.
 #[derive(Debug)]
 pub struct Redactor(());
 

@@ -100,6 +100,8 @@ fn personal_data_is_taken_out_of_paths() {
         ("/calls/%28415%29%20555-2671/x", "/calls/<personal/phone-number>/x"),
         ("/calls/415-555-2671", "/calls/<personal/phone-number>"),
         ("/calls/to=415.555.2671;x", "/calls/to=<personal/phone-number>;x"),
+        ("/calls/+4917012345678.json", "/calls/<personal/phone-number>.json"),
+        ("calling +49 170/1234567", "calling <personal/phone-number>"),
         ("calling +49 170 1234567", "calling <personal/phone-number>"),
         ("/nhs/9434765919/gp", "/nhs/<health/nhs-number>/gp"),
         ("/nhs-number/943%20476%205919", "/nhs-number/<health/nhs-number>"),

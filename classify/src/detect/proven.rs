@@ -46,7 +46,7 @@ pub(crate) fn scan(text: &str, from: usize, found: &mut Found) {
         }
         iban::scan(path, found);
         email::scan(path, found);
-        phone::scan(path, Place::Path, found);
+        phone::scan(path, if path.starts_with(b"/") { Place::Path } else { Place::Prose }, found);
         phone::scan_bracketed(path, found);
     };
     found.elsewhere(numbers, |at| Some(from + at.start..from + at.end));
