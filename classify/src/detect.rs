@@ -12,6 +12,7 @@ pub(crate) mod injection;
 mod labelled;
 mod payment_card;
 mod phone;
+pub(crate) mod proven;
 mod registers;
 mod shape;
 mod social_security;
@@ -35,17 +36,11 @@ pub struct Detectors {
 /// Which detectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reach {
-    /// Those whose values prove themselves wherever they stand.
-    Proven,
     /// All that find data.
     Data,
     /// Those, and that of marks of injected instructions.
     All,
 }
-
-/// The words of credentials.
-static CREDENTIAL_WORDS: LazyLock<Words> =
-    LazyLock::new(|| Words::new(credential::words().map(str::to_owned)));
 
 /// The words of credentials, then those of labels, then those of marks.
 static ALL_WORDS: LazyLock<Words> = LazyLock::new(|| {
@@ -90,15 +85,6 @@ impl Detectors {
         Self { reach: Reach::Data }
     }
 
-    /// Only those whose values prove themselves wherever they stand: credentials, payment cards, account numbers (IBAN),
-    /// social security numbers and e-mail addresses. They say nothing of a path or a host that only looks like a
-    /// telephone number, which the others may.
-    #[must_use]
-    pub fn proven() -> Self {
-        LazyLock::force(&CREDENTIAL_WORDS);
-        Self { reach: Reach::Proven }
-    }
-
     /// Reports what `text` hides from who sees it, if marks are looked for.
     pub(crate) fn scan_unseen(&self, text: &str, found: &mut Found) {
         if self.reach == Reach::All {
@@ -116,7 +102,6 @@ impl Detectors {
         iban::scan(bytes, found);
         email::scan(bytes, found);
         match self.reach {
-            Reach::Proven => CREDENTIAL_WORDS.each(bytes, |index, word| credential::scan(index, word, found)),
             Reach::Data => scan_loose(bytes, None, found),
             Reach::All => {
                 let mut hits = Vec::new();
@@ -144,7 +129,7 @@ fn scan_loose(text: &[u8], mut hits: Option<&mut Vec<Hit>>, found: &mut Found) {
         },
     });
     tokens::scan(text, found);
-    phone::scan(text, found);
+    phone::scan(text, phone::Place::Prose, found);
 }
 
 /// Whether one of `words` (lower case) stands within `before` bytes before or `after` bytes behind the

@@ -6,15 +6,12 @@
 use std::ops::Range;
 
 use crate::category::{Category, Found, Span};
-use crate::detect::Detectors;
+use crate::detect::proven;
 use crate::fold;
 
-/// The detectors that are sure of what they find ([`Detectors::proven`]), for taking it out: a record whose path lost an
-/// order number to a guess would say less than it should.
+/// The detectors that are sure of what they find, for taking it out.
 #[derive(Debug)]
-pub struct Redactor {
-    detectors: Detectors,
-}
+pub struct Redactor(());
 
 /// A text read in another way, and which bytes of the original each of its bytes stands for.
 struct View {
@@ -27,24 +24,25 @@ impl Redactor {
     /// Compiles the detectors.
     #[must_use]
     pub fn new() -> Self {
-        Self { detectors: Detectors::proven() }
+        proven::load();
+        Self(())
     }
 
     /// The text without what was found in it; `None`: nothing was found.
     #[must_use]
     pub fn redact(&self, text: &str) -> Option<String> {
-        let mut spans = self.spans(text);
-        if text.contains('%') || !text.is_ascii() {
-            let view = View::of(text);
-            spans.extend(self.spans(&view.text).into_iter().map(|span| view.back(span)));
-        }
-        (!spans.is_empty()).then(|| replace(text, spans))
+        self.redact_path("", text)
     }
 
-    fn spans(&self, text: &str) -> Vec<Span> {
-        let mut found = Found::with_spans();
-        self.detectors.scan(text, &mut found);
-        found.into_spans()
+    /// The same of the path of a request to `host`, which tells what some secrets are: those of webhooks.
+    #[must_use]
+    pub fn redact_path(&self, host: &str, path: &str) -> Option<String> {
+        let mut spans = found(host, path);
+        if path.contains('%') || !path.is_ascii() {
+            let view = View::of(path);
+            spans.extend(found(host, &view.text).into_iter().map(|span| view.back(span)));
+        }
+        (!spans.is_empty()).then(|| replace(path, spans))
     }
 }
 
@@ -52,6 +50,25 @@ impl Default for Redactor {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// What is found in `path`. What is found in the host is none of it.
+fn found(host: &str, path: &str) -> Vec<Span> {
+    let mut found = Found::with_spans();
+    // A name may end in the root's dot, and has no case.
+    let host = host.strip_suffix('.').unwrap_or(host);
+    if host.is_empty() || !path.starts_with('/') {
+        proven::scan(path, 0, &mut found);
+        return found.into_spans();
+    }
+    let from = host.len();
+    let mut whole = String::with_capacity(from + path.len());
+    whole.push_str(host);
+    whole.make_ascii_lowercase();
+    whole.push_str(path);
+    proven::scan(&whole, from, &mut found);
+    let of_path = |span: Span| Span { at: span.at.start.max(from) - from..span.at.end - from, ..span };
+    found.into_spans().into_iter().filter(|span| span.at.end > from).map(of_path).collect()
 }
 
 impl View {
@@ -107,7 +124,8 @@ fn replace(text: &str, mut spans: Vec<Span>) -> String {
     let mut merged: Vec<(Category, Range<usize>)> = Vec::new();
     for Span { category, at } in spans {
         // A detector counts in bytes, and may begin within a character.
-        let at = text.floor_char_boundary(at.start)..whole(text, &at);
+        let end = whole(text, &at);
+        let at = behind_escape(text, text.floor_char_boundary(at.start)).min(end)..end;
         match merged.last_mut() {
             Some((_first, last)) if at.start < last.end => last.end = last.end.max(at.end),
             _apart => merged.push((category, at)),
@@ -122,6 +140,18 @@ fn replace(text: &str, mut spans: Vec<Span>) -> String {
     }
     out.push_str(&text[done..]);
     out
+}
+
+/// Behind the percent escape that `start` stands in: its digits are none of the value that follows.
+fn behind_escape(text: &str, start: usize) -> usize {
+    let escape = |at: usize| match text.as_bytes().get(at..at + 3) {
+        Some([b'%', one, other]) => one.is_ascii_hexdigit() && other.is_ascii_hexdigit(),
+        _ => false,
+    };
+    match [1, 2].into_iter().find(|back| start.checked_sub(*back).is_some_and(escape)) {
+        Some(back) => start - back + 3,
+        None => start,
+    }
 }
 
 /// Where a value really ends: a detector is content with the shortest token that it can be sure of.

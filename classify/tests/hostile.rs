@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use classify::redact::Redactor;
 use classify::{Found, Scanner};
 
 const SIZE: usize = 1 << 20;
@@ -20,6 +21,43 @@ fn hostile_texts_take_linear_time() {
         assert!(took < Duration::from_secs(15), "{piece:?} took {took:?}");
     }
 }
+
+#[test]
+fn hostile_paths_are_redacted_in_linear_time() {
+    let redactor = Redactor::new();
+    for piece in PIECES.iter().chain(PATHS) {
+        let text = format!("/{}", piece.repeat(SIZE / piece.len()));
+        let start = Instant::now();
+        let redacted = redactor.redact_path("hooks.slack.com", &text);
+        let took = start.elapsed();
+        println!("{piece:?}: {took:?}, {:?} bytes", redacted.map(|text| text.len()));
+        assert!(took < Duration::from_secs(15), "{piece:?} took {took:?}");
+    }
+}
+
+/// What paths are made of that are slow to redact, if any is.
+const PATHS: &[&str] = &[
+    "/token",
+    "/token/",
+    "token=",
+    "/password/reset/",
+    "/password=a",
+    "-password/a",
+    "/mrn/1",
+    "mrn/",
+    "nhs/9434765919/",
+    "943 476 5919 ",
+    "415-555-2671/",
+    "+49170",
+    "%2B49",
+    "%",
+    "eyJhbGciOiJIUzI1NiJ9.",
+    "eyJhbGciOiJIUzI1NiJ9.aa/",
+    "discord.com/api/v1/webhooks/1/",
+    "hooks.slack.com/services/T/",
+    "outlook.office.com/webhook/IncomingWebhook/",
+    "/IncomingWebhook/",
+];
 
 /// What a megabyte of each is made of.
 const PIECES: &[&str] = &[

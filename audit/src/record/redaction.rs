@@ -15,6 +15,15 @@ const FLOOR: usize = 256;
 /// What the reason of a shortened event begins with.
 const SHORTENED: &str = "(cut) ";
 
+/// A text of an event that came out of the guest or off the network.
+struct Text<'a> {
+    text: &'a mut String,
+    /// The host that it is a path of, or nothing.
+    host: &'a str,
+    /// How long it may be in a record.
+    longest: usize,
+}
+
 /// How an event becomes shorter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shortening {
@@ -34,8 +43,8 @@ impl Shortening {
 impl Event {
     /// Redacts every text that came out of the guest or off the network, and cuts it to the length that a record has.
     pub(crate) fn redact(&mut self, redactor: &Redactor) {
-        self.texts(&mut |text, longest| {
-            if let Some(redacted) = redactor.redact(text) {
+        self.texts(&mut |Text { text, host, longest }| {
+            if let Some(redacted) = redactor.redact_path(host, text) {
                 let was_cut = text.len() + '…'.len_utf8() >= RAW_TEXT && text.ends_with('…');
                 *text = redacted;
                 // Behind what was taken out may be the first half of something that was cut before.
@@ -60,7 +69,7 @@ impl Event {
             }
         }
         if how == Shortening::Texts {
-            self.texts(&mut |text, longest| *text = cut(text, longest.min(FLOOR)));
+            self.texts(&mut |Text { text, longest, .. }| *text = cut(text, longest.min(FLOOR)));
         }
         let reason = self.reason.get_or_insert_default();
         if !reason.starts_with(SHORTENED) {
@@ -68,9 +77,13 @@ impl Event {
         }
     }
 
-    /// Shows `each` every text that came out of the guest or off the network, and how long it may be in a record.
-    fn texts(&mut self, each: &mut dyn FnMut(&mut String, usize)) {
-        let mut long = |text: &mut String| each(text, MAX_TEXT);
+    /// Shows `each` every text that came out of the guest or off the network.
+    fn texts(&mut self, each: &mut dyn FnMut(Text<'_>)) {
+        if let Some(Object { host, path: Some(path), .. }) = &mut self.object {
+            // Before the host: as long as that is whole.
+            each(Text { text: path, host: host.as_deref().unwrap_or_default(), longest: MAX_TEXT });
+        }
+        let mut long = |text: &mut String| each(Text { text, host: "", longest: MAX_TEXT });
         self.reason.as_mut().map(&mut long);
         match &mut self.subject {
             Some(Subject::Owners(owners)) => {
@@ -82,8 +95,8 @@ impl Event {
             Some(Subject::Unknown(why)) => long(why),
             None => {}
         }
-        if let Some(Object { host, path, .. }) = &mut self.object {
-            host.iter_mut().chain(path).for_each(&mut long);
+        if let Some(Object { host: Some(host), .. }) = &mut self.object {
+            long(host);
         }
         if let Some(Inference { model_asked, model_served, .. }) = &mut self.inference {
             model_asked.iter_mut().chain(model_served).for_each(&mut long);
@@ -94,7 +107,7 @@ impl Event {
         if let Some(Proposal { binary, .. }) = &mut self.proposal {
             long(binary);
         }
-        let mut short = |text: &mut String| each(text, MAX_KEY);
+        let mut short = |text: &mut String| each(Text { text, host: "", longest: MAX_KEY });
         if let Some(Subject::Owners(owners)) = &mut self.subject {
             owners.iter_mut().flat_map(|owner| &mut owner.parents).for_each(&mut short);
         }

@@ -271,6 +271,34 @@ fn half_a_secret_does_not_survive_a_cut() {
     }
 }
 
+/// A webhook's secret stands in the path, and only the host tells what it is.
+#[test]
+fn a_path_is_redacted_as_one_behind_its_host() {
+    let (host, path) = ("hooks.slack.com", "/services/T024BE7LD/B0123ABCD/a1B2c3D4e5F6g7H8i9J0k1L2");
+    let expected = |object: &Object| {
+        assert_eq!(object.path.as_deref(), Some("<credential/slack-webhook>"));
+        assert_eq!((object.host.as_deref(), object.port), (Some(host), Some(443)));
+    };
+    expected(&written(Object::destination(host, 443).with_request("POST", path, None)));
+    let wish = wire::proposal::Wish {
+        host: host.to_owned(),
+        path: path.to_owned(),
+        port: 443,
+        method: "POST".to_owned(),
+        binary: String::new(),
+        query: Vec::new(),
+    };
+    expected(&written(Object::wished(&wish)));
+    let other = written(Object::destination("files.example", 443).with_request("POST", path, None));
+    assert_eq!(other.path.as_deref(), Some(path), "another host's path is evidence");
+    // A path without a host, and a host that is redacted itself.
+    assert_eq!(written(Object::program(path, 1)).path.as_deref(), Some(path));
+    let object =
+        written(Object::destination("jane@example.com", 1).with_request("GET", "/+4917012345678", None));
+    assert_eq!(object.host.as_deref(), Some("<personal/email-address>"));
+    assert_eq!(object.path.as_deref(), Some("/<personal/phone-number>"));
+}
+
 #[test]
 fn who_asks_fits_in_a_field_whatever_programs_are_called() {
     let program = Program {

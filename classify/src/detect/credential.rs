@@ -1,9 +1,12 @@
 //! Credentials: a word that every one of a kind holds, then the structure around it ([`rules`] for tokens that are a
-//! prefix and a body, [`shapes`] for the others, [`vendors`] for keys that only the name before them tells).
+//! prefix and a body, [`shapes`] for the others and [`webhook`] for those that are an address, [`vendors`] for keys that only
+//! the name before them tells, [`named`] for what such a name tells in a path).
 
+mod named;
 mod rules;
 mod shapes;
 mod vendors;
+mod webhook;
 
 use std::ops::Range;
 
@@ -19,6 +22,11 @@ pub(super) fn words() -> impl Iterator<Item = &'static str> {
     written.chain(SECRET_WORDS).chain(VENDORS.iter().map(|vendor| vendor.word))
 }
 
+/// Names that a value is given to in a path only, in the order that [`scan_in_path`] counts in, behind [`words`].
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    named::NAMES.into_iter()
+}
+
 /// Every kind of credential.
 pub(super) fn kinds() -> impl Iterator<Item = &'static str> {
     let written = RULES.iter().map(|rule| rule.kind).chain(SHAPES.iter().map(|shape| shape.kind));
@@ -29,6 +37,21 @@ pub(super) fn kinds() -> impl Iterator<Item = &'static str> {
 pub(super) fn scan(index: usize, word: Word<'_>, found: &mut Found) {
     if let Some((kind, token)) = check(index, word) {
         found.add(Category::credential(kind), token.clone(), &word.text[token]);
+    }
+}
+
+/// Reports the credential at `word`, the one of [`words`] and [`names`] with this index, as a path may hold it too.
+pub(super) fn scan_in_path(index: usize, word: Word<'_>, found: &mut Found) {
+    let first = RULES.len() + SHAPES.len();
+    let (secrets, names) = (first..first + SECRET_WORDS.len(), first + SECRET_WORDS.len() + VENDORS.len());
+    if index < names {
+        scan(index, word, found);
+    }
+    if (secrets.contains(&index) || index >= names)
+        && let Some(value) = named::value(word)
+    {
+        let [_of_aws, any] = shapes::ASSIGNED;
+        found.add(Category::credential(any), value.clone(), &word.text[value]);
     }
 }
 

@@ -112,6 +112,11 @@ pub(super) fn labels() -> impl Iterator<Item = &'static Label> {
     tables.into_iter().flatten()
 }
 
+/// Those whose values are looked for in paths: a path is no text, and its words stand for many things.
+pub(super) fn in_paths() -> impl Iterator<Item = &'static Label> {
+    std::iter::once(&health::PATIENT_RECORD)
+}
+
 const fn checked(
     category: Category,
     words: &'static str,
@@ -180,6 +185,14 @@ impl Label {
             found.add(self.category, start..end, value);
             next = continued(word.text, end).filter(|start| is_value(&word.text[*start..]));
         }
+    }
+
+    /// The same in a path, where a value ends with its part.
+    pub(super) fn scan_in_path(&self, word: Word<'_>, found: &mut Found) {
+        let value = behind_fillers(word).unwrap_or(word.end);
+        let rest = &word.text[value..word.text.len().min(value + REACH)];
+        let end = memchr::memchr(b'/', rest).map_or(word.text.len(), |length| value + length);
+        self.scan(Word { text: &word.text[..end], ..word }, found);
     }
 
     /// The first place behind `word` where a value that proves itself begins.

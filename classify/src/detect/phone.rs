@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use super::digits::{Gap, Group, Window};
 use crate::category::{Category, Found};
 
 /// A telephone number.
@@ -81,23 +82,75 @@ const COUNTRIES: &[(&str, usize, usize)] = &[
 /// Most digits of a number with its country (E.164).
 const MOST_DIGITS: usize = 15;
 
+/// Where a number stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In a text.
+    Prose,
+    /// In a path: a slash ends it, and what is glued to the sign is a version.
+    Path,
+}
+
+impl Place {
+    /// What people write between digits.
+    fn between(self) -> &'static [u8] {
+        match self {
+            Self::Prose => b" -.()/",
+            Self::Path => b" -.()",
+        }
+    }
+
+    /// Whether a sign right behind this byte begins no number.
+    fn touches(self, byte: u8) -> bool {
+        byte.is_ascii_alphanumeric() || byte == b'+' || self == Self::Path && b"._-~)".contains(&byte)
+    }
+}
+
 /// Reports the numbers of `text` that begin with the sign of a country code.
-pub(super) fn scan(text: &[u8], found: &mut Found) {
+pub(super) fn scan(text: &[u8], place: Place, found: &mut Found) {
     for plus in memchr::memchr_iter(b'+', text) {
-        let touches =
-            plus.checked_sub(1).is_some_and(|at| text[at].is_ascii_alphanumeric() || text[at] == b'+');
+        let touches = plus.checked_sub(1).is_some_and(|at| place.touches(text[at]));
         let dials = text.get(plus + 1).is_some_and(|byte| byte.is_ascii_digit() || *byte == b'(');
         if dials
             && !touches
-            && let Some((at, digits)) = international(text, plus)
+            && let Some((at, digits)) = international(text, plus, place)
         {
             found.add(PHONE, at, &digits);
         }
     }
 }
 
-fn international(text: &[u8], plus: usize) -> Option<(Range<usize>, Vec<u8>)> {
-    let (digits, end) = dialled(text, plus + 1);
+/// Reports the numbers of `text` that North America writes with the area in brackets.
+pub(super) fn scan_bracketed(text: &[u8], found: &mut Found) {
+    for bracket in memchr::memchr_iter(b'(', text) {
+        if text.get(bracket + 4) == Some(&b')')
+            && let Some(at) = american(text, bracket + 1)
+        {
+            let digits: Vec<u8> = text[at.clone()].iter().copied().filter(u8::is_ascii_digit).collect();
+            found.add(PHONE, at, &digits);
+        }
+    }
+}
+
+/// Reports the number of North America that a part of a path is: `/415-555-2671`.
+pub(super) fn check(window: &Window<'_>, found: &mut Found) {
+    let [Group { size: 3, gap: one, .. }, Group { size: 3, gap: other, .. }, Group { size: 4, end, .. }, ..] =
+        window.groups[..]
+    else {
+        return;
+    };
+    let parts = |byte: &u8| b"/=?&;,: \"'<>".contains(byte);
+    let begins = window.text[..window.start].last().is_none_or(parts);
+    let ends = window.text.get(end).is_none_or(parts);
+    let written = one == other && matches!(one, Gap::One(b'-' | b'.' | b' '));
+    let digits = window.digits.first(10);
+    if written && begins && ends && is_american(digits) {
+        found.add(PHONE, window.start..end, digits);
+    }
+}
+
+fn international(text: &[u8], plus: usize, place: Place) -> Option<(Range<usize>, Vec<u8>)> {
+    let (digits, end) = dialled(text, plus + 1, place.between());
     let fits = COUNTRIES.iter().any(|(code, fewest, most)| {
         digits.starts_with(code.as_bytes()) && (*fewest..=*most).contains(&(digits.len() - code.len()))
     });
@@ -107,7 +160,7 @@ fn international(text: &[u8], plus: usize) -> Option<(Range<usize>, Vec<u8>)> {
 }
 
 /// The digits from `start` on, with what people write between them, and where they end.
-fn dialled(text: &[u8], start: usize) -> (Vec<u8>, usize) {
+fn dialled(text: &[u8], start: usize, between: &[u8]) -> (Vec<u8>, usize) {
     let (mut digits, mut end, mut gap) = (Vec::with_capacity(MOST_DIGITS + 1), start, 0);
     for (at, byte) in text.iter().enumerate().skip(start).take(3 * MOST_DIGITS) {
         match byte {
@@ -115,7 +168,7 @@ fn dialled(text: &[u8], start: usize) -> (Vec<u8>, usize) {
                 digits.push(*byte);
                 (end, gap) = (at + 1, 0);
             }
-            b' ' | b'-' | b'.' | b'(' | b')' | b'/' if gap < 2 => gap += 1,
+            _ if between.contains(byte) && gap < 2 => gap += 1,
             _ => break,
         }
     }
@@ -149,9 +202,10 @@ pub(super) fn american(text: &[u8], start: usize) -> Option<Range<usize>> {
     let end = start + 3 + gap + 8;
     let ends = text.get(end).is_none_or(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'-' | b'_'));
     let first = if bracketed { start - 1 } else { start };
-    let begins = first
-        .checked_sub(1)
-        .is_none_or(|at| !text[at].is_ascii_alphanumeric() && !matches!(text[at], b'-' | b'_' | b'.' | b'/'));
+    let begins = first.checked_sub(1).is_none_or(|at| match text[at] {
+        b'/' => bracketed,
+        byte => !byte.is_ascii_alphanumeric() && !matches!(byte, b'-' | b'_' | b'.'),
+    });
     (written && ends && begins && digits.iter().all(u8::is_ascii_digit) && is_american(&digits))
         .then_some(first..end)
 }

@@ -7,7 +7,7 @@ use crate::decode;
 
 use super::super::words::Word;
 use super::rules::Alphabet;
-use super::{is_varied, mixes_letters_and_digits};
+use super::{is_varied, mixes_letters_and_digits, webhook};
 
 /// One kind: a literal that every instance holds and the function that reads around it.
 pub(super) struct Shape {
@@ -25,7 +25,7 @@ const fn shape(
 }
 
 /// The shapes, by literal.
-pub(super) const SHAPES: [Shape; 24] = [
+pub(super) const SHAPES: [Shape; 28] = [
     shape("private-key", "-----BEGIN ", pem),
     shape("private-key", "PuTTY-User-Key-File-", |hit| Some(hit.start..hit.end)),
     shape("json-web-token", "eyJ", json_web_token),
@@ -35,10 +35,14 @@ pub(super) const SHAPES: [Shape; 24] = [
     shape("twilio-key", "SK", twilio),
     shape("twilio-account", "AC", twilio),
     shape("mailchimp-key", "-us", mailchimp),
-    shape("slack-webhook", "hooks.slack.com/services/T", path_token),
-    shape("slack-webhook", "hooks.slack.com/workflows/T", path_token),
-    shape("discord-webhook", "discord.com/api/webhooks/", path_token),
-    shape("discord-webhook", "discordapp.com/api/webhooks/", path_token),
+    shape("slack-webhook", "hooks.slack.com/services/T", webhook::token),
+    shape("slack-webhook", "hooks.slack.com/workflows/T", webhook::token),
+    shape("slack-webhook", "hooks.slack.com/triggers/T", webhook::token),
+    shape("discord-webhook", "discord.com/api/", webhook::of_discord),
+    shape("discord-webhook", "discordapp.com/api/", webhook::of_discord),
+    shape("teams-webhook", ".webhook.office.com/webhookb2/", webhook::of_teams),
+    shape("teams-webhook", "outlook.office.com/webhook/", webhook::of_teams),
+    shape("teams-webhook", "outlook.office365.com/webhook/", webhook::of_teams),
     shape("azure-storage-key", "AccountKey=", azure_storage),
     shape("azure-shared-access-key", "SharedAccessKey=", azure_shared),
     shape("azure-shared-access-signature", "sig=", azure_signature),
@@ -130,7 +134,8 @@ fn pem(hit: Word<'_>) -> Option<Range<usize>> {
     secret.then_some(hit.start..end)
 }
 
-/// Header with an algorithm, payload, signature (empty for `alg: none`), all base64url.
+/// Header with an algorithm, payload, signature (empty for `alg: none`), all base64url; of an encrypted one (RFC 7516) all
+/// five parts. No two of them share a byte, so that none needs a limit but the header, which is decoded.
 fn json_web_token(hit: Word<'_>) -> Option<Range<usize>> {
     const LONGEST_HEADER: usize = 2048;
     if is_glued(hit) || hit.before() == Some(b'.') {
@@ -138,17 +143,32 @@ fn json_web_token(hit: Word<'_>) -> Option<Range<usize>> {
     }
     let token = &hit.text[hit.start..];
     let header = run(token, Alphabet::Token, LONGEST_HEADER);
-    if token.get(header) != Some(&b'.') || !has_algorithm(&token[..header]) {
+    if token.get(header) != Some(&b'.') {
         return None;
     }
-    let payload = run(&token[header + 1..], Alphabet::Token, LONGEST);
-    (payload >= 2).then_some(hit.start..hit.start + header + 1 + payload)
+    let parts = parts_behind(&token[..header])?;
+    let mut end = header;
+    for part in 0..parts {
+        let length = match token.get(end) {
+            Some(b'.') => run(&token[end + 1..], Alphabet::Token, usize::MAX),
+            _ => return (part > 0).then_some(hit.start..hit.start + end),
+        };
+        match (part, parts) {
+            (0, 2) if length < 2 => return None,
+            // A full stop, or what is cut.
+            (1.., _) if length == 0 => break,
+            _ => end += 1 + length,
+        }
+    }
+    Some(hit.start..hit.start + end)
 }
 
-fn has_algorithm(header: &[u8]) -> bool {
+/// How many parts follow a header that names an algorithm.
+fn parts_behind(header: &[u8]) -> Option<usize> {
     let bytes = decode::text_of_base64(header);
-    let header: Result<serde_json::Value, _> = serde_json::from_slice(&bytes);
-    header.is_ok_and(|header| header.get("alg").is_some_and(serde_json::Value::is_string))
+    let header: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
+    let names = |key: &str| header.get(key).is_some_and(serde_json::Value::is_string);
+    names("alg").then(|| if names("enc") { 4 } else { 2 })
 }
 
 /// `sk-` and 32 characters or more without the words that later formats put behind it.
@@ -192,15 +212,6 @@ fn mailchimp(hit: Word<'_>) -> Option<Range<usize>> {
     let centre = hit.behind().iter().take(3).take_while(|byte| byte.is_ascii_digit()).count();
     let fits = length == 32 && key.iter().all(u8::is_ascii_hexdigit) && (1..=2).contains(&centre);
     (fits && is_varied(key)).then_some(hit.start - length..hit.end + centre)
-}
-
-/// A secret in the path of a webhook.
-fn path_token(hit: Word<'_>) -> Option<Range<usize>> {
-    let path = |byte: &&u8| Alphabet::Token.has(**byte) || **byte == b'/';
-    let length = hit.behind().iter().take(LONGEST).take_while(path).count();
-    let token = &hit.behind()[..length];
-    let last = token.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-    (token.contains(&b'/') && last.len() >= 20 && is_varied(last)).then_some(hit.start..hit.end + length)
 }
 
 /// 64 bytes in base64.

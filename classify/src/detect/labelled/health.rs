@@ -12,17 +12,29 @@ const DIAGNOSIS: Category = Category::health("diagnosis-code");
 const PROCEDURE: Category = Category::health("procedure-code");
 const DRUG: Category = Category::health("drug-code");
 
+/// How records of patients are numbered.
+const RECORD_SHAPES: &[&str] = &["d{5,12}", "a{1,4}d{4,10}", "a{1,3}d{2,4}a{1,2}d{2,8}"];
+
+/// The record of a patient, by words that name nothing else.
+pub(super) const PATIENT_RECORD: Label = named(
+    RECORD,
+    "mrn|medical record|medical record number|medical record no|patient id|patient number|patient no|patient identifier|\
+     hospital number|patientennummer|patienten id|patienten nr|aktenzeichen patient|krankenaktennummer|numéro de patient|\
+     número de historia clínica|numero paziente|patiëntnummer|patientnummer|patiënt id|numer pacjenta|karta pacjenta|\
+     número do paciente|número de prontuário",
+    RECORD_SHAPES,
+    is_varied,
+);
+
 /// The words, in eight languages.
 pub(super) const LABELS: &[Label] = &[
+    PATIENT_RECORD,
     named(
         RECORD,
-        "mrn|medical record|medical record number|medical record no|med rec|patient id|patient number|patient no|patient identifier|\
-         chart number|chart no|hospital number|encounter number|visit number|accession number|patientennummer|patienten id|patienten nr|\
-         fallnummer|aktenzeichen patient|krankenaktennummer|numéro de dossier|numero de dossier|dossier médical|\
-         dossier medical|numéro de patient|ipp|número de historia clínica|historia clínica|historia clinica|nhc|cartella clinica|\
-         numero paziente|patiëntnummer|patientnummer|patiënt id|numer pacjenta|numer karty|numer kartoteki|karta pacjenta|\
-         número do paciente|número de prontuário|prontuário|prontuario|número de utente|processo clínico",
-        &["d{5,12}", "a{1,4}d{4,10}", "a{1,3}d{2,4}a{1,2}d{2,8}"],
+        "med rec|chart number|chart no|encounter number|visit number|accession number|fallnummer|numéro de dossier|\
+         numero de dossier|dossier médical|dossier medical|ipp|historia clínica|historia clinica|nhc|cartella clinica|numer karty|\
+         numer kartoteki|prontuário|prontuario|número de utente|processo clínico",
+        RECORD_SHAPES,
         is_varied,
     ),
     named(
