@@ -30,7 +30,7 @@ use crate::protocol::MAX_EVENT;
 use crate::record::{OLDEST, VERSION};
 use crate::time;
 
-pub(crate) use file::open_file;
+pub use file::open_file;
 pub use follow::Follow;
 pub use last::{LastLine, last_line};
 pub use lookup::Lookup;

@@ -137,8 +137,8 @@ impl Guard {
         }
         let path = opened.path().unwrap_or_default();
         let (caller, version) = (Caller::waiting(question.thread), opened.version());
-        let kind = Kind::new(&path, caller, (verdict.err(), version));
-        let again = self.executions.again(&kind);
+        let mut kind = Kind::new(&path, caller, (verdict.err(), version));
+        let again = self.executions.again(&mut kind);
         if !again && verdict.is_ok() && opened.role() == Role::Loader {
             self.rules.met(path);
             return (answer, None);

@@ -82,6 +82,11 @@ impl<K: Kind, F> Tally<K, F> {
         count.map(|(_, times)| *times += 1).is_some()
     }
 
+    /// Whether more than half of the room is taken.
+    pub(crate) fn is_crowded(&self, refused: bool) -> bool {
+        2 * self.counts().table(refused).kinds.len() > self.room
+    }
+
     /// Adds to a kind. `first` is asked only if it is the first since it was told, and where there is room for it.
     pub(crate) fn add(&self, kind: K, times: u64, first: impl FnOnce() -> F) {
         let refused = kind.is_refused();

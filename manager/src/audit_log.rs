@@ -15,6 +15,7 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
 
 use audit::log::{Stored, packed, segments, stored};
 use audit::verify;
@@ -51,6 +52,8 @@ pub(crate) struct AuditLog {
     last: u64,
     /// Where segments are handed over.
     writer: Option<UnixStream>,
+    /// Threads that pack closed segments.
+    packing: Vec<JoinHandle<()>>,
 }
 
 impl AuditLog {
@@ -68,7 +71,10 @@ impl AuditLog {
             .and_then(|()| DirBuilder::new().mode(0o700).create(&directory))
             .and_then(|()| new_segment(&directory, 1));
         let first = made.map_err(|error| cannot_write(&directory, &error))?;
-        Ok((Self { directory, settings, layout: layout.clone(), last: 1, writer: None }, first))
+        Ok((
+            Self { directory, settings, layout: layout.clone(), last: 1, writer: None, packing: Vec::new() },
+            first,
+        ))
     }
 
     pub(crate) fn settings(&self) -> &AuditSettings {
@@ -163,30 +169,26 @@ impl AuditLog {
     }
 
     /// The writer went on to the last segment: the one before is packed, on a thread of its own, and what is too old goes.
-    fn segment_closed(&self, recorder: &mut Recorder) -> Result<(), Failure> {
+    fn segment_closed(&mut self, recorder: &mut Recorder) -> Result<(), Failure> {
         let (directory, closed) = (self.directory.clone(), self.last - 1);
         if let Some(days) = self.days()? {
             retention::remove_segments(&directory, (days, self.delivered(&directory)), recorder)?;
         }
-        std::thread::spawn(move || {
+        self.packing.retain(|packing| !packing.is_finished());
+        self.packing.push(std::thread::spawn(move || {
             // A segment that stays as it is is as good, and larger.
             let _stays = packed::pack(&directory, closed);
-        });
+        }));
         Ok(())
     }
 
-    /// Packs the last segment too, once writer and signer are gone.
-    pub(crate) fn ended(&self) {
+    /// Packs what is left plain, the last segment too, once writer and signer are gone. As long as the sandbox has its run
+    /// directory nobody else goes on with the log, closes it or removes it.
+    pub(crate) fn ended(&mut self) {
+        for packing in self.packing.drain(..) {
+            let _stays = packing.join();
+        }
         pack_all(&self.directory);
-    }
-
-    /// Packs, on a thread of its own, what ended sandboxes have left plain: their manager was killed, or the disk was full.
-    pub(crate) fn pack_others(&self) {
-        let running = rundir::running(&self.layout);
-        let runs = |log: &Stored| running.iter().any(|id| id.as_str() == log.sandbox);
-        let mut others = stored(&self.layout.audit()).unwrap_or_default();
-        others.retain(|log| log.path.is_dir() && log.path != self.directory && !runs(log));
-        std::thread::spawn(move || others.iter().for_each(|log| pack_all(&log.path)));
     }
 
     /// Removes the logs of ended sandboxes that are too old or too many, and records each here before.
@@ -231,8 +233,8 @@ fn pack_all(log: &Path) {
         return;
     }
     for number in segments::list(log).unwrap_or_default() {
-        // Whoever goes on with it, or closes it, has it locked, and is kept from it meanwhile.
-        let Ok(segment) = File::open(log.join(segments::name(number))) else { continue };
+        // A writer that hangs has it locked.
+        let Ok(segment) = audit::log::open_file(&log.join(segments::name(number))) else { continue };
         if segment.try_lock().is_ok() && segment.metadata().is_ok_and(|metadata| metadata.len() > 0) {
             let _stays = packed::pack(log, number);
         }

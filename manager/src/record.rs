@@ -40,7 +40,7 @@ pub(crate) struct Recorder {
     /// The log's directory, for what records name by a digest.
     log: PathBuf,
     on_full: FullSetting,
-    /// The policy that the records so far put in force.
+    /// The policy that decides now; `None`: there is no network part, and no other can be replaced.
     in_force: Option<PolicyVersion>,
 }
 
@@ -118,12 +118,14 @@ impl Recorder {
     pub(crate) fn ended(&mut self, result: &Result<ExitStatus, Failure>) -> Result<(), Failure> {
         match result {
             Ok(status) => self.append(Phase::AgentExited, Some(i32::from(status.code())), None),
-            Err(failure) => self.append(
-                Phase::Failed,
-                Some(i32::from(failure.status.code())),
-                Some(failure.cause.clone()),
-            ),
+            Err(failure) => self.failed(failure),
         }
+    }
+
+    /// There is no sandbox any more.
+    pub(crate) fn failed(&mut self, failure: &Failure) -> Result<(), Failure> {
+        let code = Some(i32::from(failure.status.code()));
+        self.append(Phase::Failed, code, Some(failure.cause.clone()))
     }
 
     /// The policy is about to be replaced, or is not, for a reason.
@@ -133,17 +135,13 @@ impl Recorder {
         (decision, reason): (Decision, Option<String>),
     ) -> Result<(), Failure> {
         let policy = Some(change.old.version);
-        let new = change.new.as_ref().map(|new| new.version);
         let event = Event { decision: Some(decision), reason, policy, ..Event::new(Action::PolicyChange) };
-        self.record(&Event { policy_change: Some(change), ..event })?;
-        self.put_in_force(decision, new);
-        Ok(())
+        self.record(&Event { policy_change: Some(change), ..event })
     }
 
-    fn put_in_force(&mut self, decision: Decision, new: Option<PolicyVersion>) {
-        if decision == Decision::Allow && new.is_some() {
-            self.in_force = new;
-        }
+    /// From here on records name this policy.
+    pub(crate) fn in_force(&mut self, policy: PolicyVersion) {
+        self.in_force = Some(policy);
     }
 
     /// A proposal is about to be approved, or is not, for a reason.
@@ -173,9 +171,7 @@ impl Recorder {
             proposal: Some(described),
             policy_change: Some(change.clone()),
             ..Event::new(Action::Approval)
-        })?;
-        self.put_in_force(decision, change.new.as_ref().map(|new| new.version));
-        Ok(())
+        })
     }
 
     /// The secrets behind these credentials are about to be replaced on the word of the host's user `uid`, or are not, for a

@@ -183,6 +183,7 @@ impl Reload {
             return Ok(());
         };
         self.in_force = pending.network;
+        recorder.in_force(version);
         let digest = self.in_force.sha256.clone();
         for (id, why) in &pending.ended {
             self.settle(id, Standing::Over(why.clone()));

@@ -111,6 +111,8 @@ struct Running {
     timings: Timings,
     has_terminal: bool,
     detached: Detached,
+    /// Whether the guest has said that the agent's process is there.
+    has_started: bool,
     prepared: Prepared,
     _raw: Option<terminal::Raw>,
 }
@@ -199,24 +201,17 @@ impl Booting {
             }
         }
         self.prepared.record_configuration(&mut self.recorder)?;
-        self.log.remove_others(&mut self.recorder)?;
-        self.log.pack_others();
-        self.recorder.started(self.prepared.open_ports())?;
-        show(self.prepared.open_ports());
+        let raw = match self.set_up() {
+            Ok(raw) => raw,
+            Err(failure) => {
+                // A log that does not say how its sandbox ended proves nothing.
+                let _unrecorded = self.recorder.failed(&failure);
+                return Err(failure);
+            }
+        };
         let has_terminal = self.options.tty == Tty::Yes;
-        let ours = has_terminal && self.options.detached == Detached::No;
-        let raw = ours.then(terminal::Raw::enter).transpose()?;
-        let size = has_terminal.then(terminal::size);
-        let setup = self.prepared.setup(self.waiting.authority_pem.take(), size)?;
-        self.guest.send(ToGuest::Setup(Box::new(setup))).map_err(|_stuck| self.silent())?;
-        if self.options.detached == Detached::No {
-            self.guest.feed(io::stdin());
-        }
-        self.events.timeline.mark("guest told what to become");
         let deadline =
             self.prepared.spec.resources.timeout.map(|timeout| Instant::now() + timeout.duration());
-        self.prepared.attend(&self.events)?;
-        self.log.watch(self.events.to_loop(Event::Noticed));
         let Self {
             processes,
             recorder,
@@ -247,9 +242,30 @@ impl Booting {
             timings: options.timings,
             has_terminal,
             detached: options.detached,
+            has_started: false,
             prepared,
             _raw: raw,
         })
+    }
+
+    /// Tells the guest what to become.
+    fn set_up(&mut self) -> Result<Option<terminal::Raw>, Failure> {
+        self.log.remove_others(&mut self.recorder)?;
+        self.recorder.started(self.prepared.open_ports())?;
+        show(self.prepared.open_ports());
+        let has_terminal = self.options.tty == Tty::Yes;
+        let ours = has_terminal && self.options.detached == Detached::No;
+        let raw = ours.then(terminal::Raw::enter).transpose()?;
+        let size = has_terminal.then(terminal::size);
+        let setup = self.prepared.setup(self.waiting.authority_pem.take(), size)?;
+        self.guest.send(ToGuest::Setup(Box::new(setup))).map_err(|_stuck| self.silent())?;
+        if self.options.detached == Detached::No {
+            self.guest.feed(io::stdin());
+        }
+        self.events.timeline.mark("guest told what to become");
+        self.prepared.attend(&self.events)?;
+        self.log.watch(self.events.to_loop(Event::Noticed));
+        Ok(raw)
     }
 
     fn boot_event(&mut self, event: Event) -> Result<(), Failure> {
@@ -345,10 +361,12 @@ impl Running {
         // The machine first: whatever becomes of the record, the agent does nothing more.
         self.guest.close();
         let patience = if result.is_ok() { POWER_OFF } else { Duration::ZERO };
-        let Self { mut processes, mut recorder, mut sessions, mut events, log, timings, .. } = self;
+        let Self { mut processes, mut recorder, mut sessions, mut events, mut log, timings, .. } = self;
         processes.machine.wait_up_to(patience);
         drop(processes.machine);
-        let recorded = sessions.all_ended(&mut recorder).and_then(|()| recorder.ended(&result));
+        // In any case: a log that does not say how its sandbox ended proves nothing.
+        let sessions_recorded = sessions.all_ended(&mut recorder);
+        let recorded = recorder.ended(&result).and(sessions_recorded);
         for process in [processes.proxy, processes.router].into_iter().flatten() {
             process.stop(CHILD_GRACE);
         }
@@ -376,8 +394,11 @@ impl Running {
                 Ok(())
             }
             Event::Guest(Heard::Message(FromGuest::Started { .. })) => {
-                self.events.timeline.mark("agent's first instruction");
-                self.recorder.agent_started()?;
+                // A guest that says so again and again fills no log with it.
+                if !std::mem::replace(&mut self.has_started, true) {
+                    self.events.timeline.mark("agent's first instruction");
+                    self.recorder.agent_started()?;
+                }
                 if self.detached == Detached::Yes { detached::leave(self.prepared.id()) } else { Ok(()) }
             }
             Event::Guest(Heard::Message(message)) if message.is_observation() => self.observed(&message),

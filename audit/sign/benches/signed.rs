@@ -56,7 +56,7 @@ fn main() {
 /// What a decision waits for its record, one at a time.
 fn latency() {
     let rig = Rig::new(SHIPPED);
-    let Running { mut writer, mut signer, clients, feeding } = rig.go_on(["manager"]);
+    let Running { mut writer, mut signer, clients, feeding } = rig.go_on(["proxy"]);
     let mut times = alone(clients);
     end([&mut writer, &mut signer]);
     feeding.join().unwrap();

@@ -1,11 +1,10 @@
 //! The end of a log, without the way to it: cheap, and not held against the chain.
 
-use std::fs;
-use std::io::{self, BufRead as _, Read as _, Seek as _, SeekFrom};
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use super::segments::{self, Opened};
-use super::{MAX_LINE, Position, open_file};
+use super::{MAX_LINE, Position};
 
 /// The last line of a log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,25 +21,22 @@ pub struct LastLine {
 /// It cannot be read.
 pub fn last_line(log: &Path) -> io::Result<Option<LastLine>> {
     for segment in segments::list(log)?.into_iter().rev() {
-        match fs::metadata(log.join(segments::name(segment))) {
-            Ok(plain) if plain.len() > 0 => return end_of(&log.join(segments::name(segment))).map(Some),
-            Ok(_empty) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return last_of(Opened::at(log, Position { segment, offset: 0 })?).map(Some);
-            }
-            Err(error) => return Err(error),
+        // An empty one may stand behind the last.
+        let last = end_of(Opened::at(log, Position { segment, offset: 0 })?)?;
+        if last != LastLine::default() {
+            return Ok(Some(last));
         }
     }
     Ok(None)
 }
 
-fn end_of(file: &Path) -> io::Result<LastLine> {
-    let mut file = open_file(file)?;
+fn end_of(mut segment: Opened) -> io::Result<LastLine> {
     // A whole line, and the beginning of another.
     let most = u64::try_from(2 * MAX_LINE).expect("a line is short");
-    file.seek(SeekFrom::Start(file.metadata()?.len().saturating_sub(most)))?;
+    let from = segment.length()?.saturating_sub(most);
+    segment.seek_from(0, from)?;
     let mut bytes = Vec::new();
-    file.take(most).read_to_end(&mut bytes)?;
+    segment.take(most).read_to_end(&mut bytes)?;
     let Some(end) = bytes.iter().rposition(|byte| *byte == b'\n') else {
         return Ok(LastLine { line: Vec::new(), is_unfinished: !bytes.is_empty() });
     };
@@ -48,21 +44,10 @@ fn end_of(file: &Path) -> io::Result<LastLine> {
     Ok(LastLine { line: line.to_vec(), is_unfinished: end + 1 < bytes.len() })
 }
 
-/// Of a packed segment, which is read to its end.
-fn last_of(mut packed: Opened) -> io::Result<LastLine> {
-    let (mut last, mut next) = (Vec::new(), Vec::new());
-    while packed.read_until(b'\n', &mut next)? > 0 {
-        if next.pop_if(|byte| *byte == b'\n').is_none() {
-            return Ok(LastLine { line: last, is_unfinished: true });
-        }
-        std::mem::swap(&mut last, &mut next);
-        next.clear();
-    }
-    Ok(LastLine { line: last, is_unfinished: false })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::log::packed::pack;
 

@@ -100,6 +100,8 @@ fn write(plain: &Path, packed: &Path) -> io::Result<()> {
         &SEEKABLE.to_le_bytes(),
     ];
     out.write_all(&parts.concat())?;
+    // It is as old as what it holds.
+    out.set_modified(source.metadata()?.modified()?)?;
     out.sync_all()
 }
 
@@ -112,12 +114,17 @@ impl Packed {
         Ok(packed)
     }
 
+    /// Bytes of content.
+    pub(super) fn length(&self) -> u64 {
+        self.frames.last().map_or(0, |last| last.start + length(last.content))
+    }
+
     /// Goes to `offset` of the content. A frame that is unpacked already is not unpacked again.
     pub(super) fn seek(&mut self, offset: u64) -> io::Result<()> {
         let is_behind = |frame: &Frame| frame.start + length(frame.content) <= offset;
         let index = self.frames.partition_point(is_behind);
         let Some(frame) = self.frames.get(index) else {
-            let end = self.frames.last().map_or(0, |last| last.start + length(last.content));
+            let end = self.length();
             (self.next, self.content, self.at) = (self.frames.len(), Vec::new(), 0);
             return if offset == end {
                 Ok(())

@@ -133,6 +133,15 @@ impl Opened {
         }
     }
 
+    /// Bytes of content.
+    pub(super) fn length(&self) -> io::Result<u64> {
+        match self {
+            Self::Plain(file) => Ok(file.get_ref().metadata()?.len()),
+            Self::Packed(packed) => Ok(packed.length()),
+            Self::Nothing => Ok(0),
+        }
+    }
+
     /// Goes to `to`, from `here`.
     pub(super) fn seek_from(&mut self, here: u64, to: u64) -> io::Result<()> {
         match self {

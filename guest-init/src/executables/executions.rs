@@ -72,8 +72,12 @@ impl Executions {
         self.answering.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts one more of a kind that waits to be told; whether there is one.
-    pub(super) fn again(&self, kind: &Kind) -> bool {
+    /// Counts one more of a kind that waits to be told; whether there is one. What scripts an agent has, it chooses: where many
+    /// wait they are not told apart any more, so that they crowd out no program.
+    pub(super) fn again(&self, kind: &mut Kind) -> bool {
+        if kind.script.is_some() && self.tally.is_crowded(kind.refused.is_some()) {
+            kind.script = None;
+        }
         self.tally.again(kind)
     }
 

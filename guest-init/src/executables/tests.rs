@@ -166,8 +166,8 @@ fn add(executions: &Executions, path: &str, refused: Option<RefusalReason>) {
 fn of_script(executions: &Executions, path: &str, refused: Option<RefusalReason>, script: Option<&str>) {
     let script = script.map(str::to_owned);
     let caller = Caller { path: "/bin/sh".to_owned(), version: None, script: script.clone() };
-    let kind = Kind::new(path.as_bytes(), caller, (refused, None));
-    if !executions.again(&kind) {
+    let mut kind = Kind::new(path.as_bytes(), caller, (refused, None));
+    if !executions.again(&mut kind) {
         let parents = vec!["p".repeat(MAX_PARENT); MAX_PARENTS];
         let path = kind.caller().to_owned();
         let caller = Program { path, sha256: Some(GOOD), script, pid: 1, uid: 1000, parents };
@@ -208,6 +208,21 @@ fn what_two_scripts_of_one_shell_execute_is_told_apart() {
     let (told, _) = told(&executions, Instant::now());
     let told: Vec<_> = told.iter().map(|told| (told.caller.script.as_deref(), told.times)).collect();
     assert_eq!(told, [(Some("/work/a.sh"), 2), (Some("/work/b.sh"), 1)]);
+}
+
+#[test]
+fn no_number_of_scripts_hides_a_program() {
+    let executions = Executions::new().unwrap();
+    (0..1000).for_each(|n| of_script(&executions, "/usr/bin/true", None, Some(&format!("/work/{n}.sh"))));
+    of_script(&executions, "/usr/bin/curl", None, Some("/work/last.sh"));
+    let (mut all, mut beyond) = (Vec::new(), 0);
+    while executions.due(Instant::now()).is_some() {
+        let (some, unlisted) = told(&executions, Instant::now());
+        beyond += unlisted.allowed;
+        all.extend(some);
+    }
+    assert!(all.iter().any(|execution| execution.program == "/usr/bin/curl"));
+    assert_eq!((all.iter().map(|execution| execution.times).sum::<u64>(), beyond), (1001, 0));
 }
 
 #[test]

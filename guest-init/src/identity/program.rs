@@ -1,6 +1,7 @@
 //! What a process runs: its executable, the script that an interpreter was given, its ancestors.
 
 use std::fs::{self, File};
+use std::io::Read as _;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -13,6 +14,11 @@ use super::holders::Agent;
 
 /// Longest chain of ancestors that is told.
 const MAX_PARENTS: usize = 64;
+
+/// Bytes of a process' arguments that are looked at, and arguments of them that are tried as its script: an agent makes them as
+/// long as it likes, and whoever looks answers for all of its processes.
+const MAX_ARGUMENTS: u64 = 4096;
+const MAX_CANDIDATES: usize = 8;
 
 /// Programs whose first file argument is the program proper. Versions follow some of the names.
 const INTERPRETERS: &[&str] = &[
@@ -30,17 +36,18 @@ const NO_SCRIPT: &[&str] = &["-c", "-e", "-m", "-p", "-r", "--eval", "--print"];
 pub(super) fn inspect(pid: Pid, agent: &Agent, digests: &Digests) -> Result<Program, String> {
     let gone = |_error| "its owner ended while it was looked up".to_owned();
     let path = path(pid).map_err(gone)?;
-    let told = glance(pid, path, agent.warden()).ok_or_else(|| gone(std::io::Error::last_os_error()))?;
+    let told = glance(pid, path, (agent.warden(), MAX_PARENTS))
+        .ok_or_else(|| gone(std::io::Error::last_os_error()))?;
     let sha256 = File::open(entry(pid, "exe")).and_then(|mut file| digests.of(&mut file)).ok().flatten();
     Ok(Program { sha256, ..told })
 }
 
-/// Describes the process of the thread `pid`, whose executable is at `path`, without its content. `warden` is above the agent's
-/// first process.
-pub(super) fn glance(pid: Pid, path: String, warden: Pid) -> Option<Program> {
+/// Describes the process of the thread `pid`, whose executable is at `path`, without its content, and with `most` ancestors below
+/// `warden`, which is above the agent's first process.
+pub(super) fn glance(pid: Pid, path: String, (warden, most): (Pid, usize)) -> Option<Program> {
     let status = Status::of(pid)?;
     let script = script_of(pid, &path);
-    let parents = parents(status.parent, warden);
+    let parents = parents(status.parent, (warden, most));
     Some(Program { path, sha256: None, script, pid: status.process, uid: status.uid, parents })
 }
 
@@ -83,9 +90,9 @@ impl Status {
 }
 
 /// Nearest first, up to the agent's first process, whose parent is the warden.
-fn parents(mut next: Option<Pid>, warden: Pid) -> Vec<String> {
+fn parents(mut next: Option<Pid>, (warden, most): (Pid, usize)) -> Vec<String> {
     let mut chain = Vec::new();
-    while let Some(pid) = next.filter(|pid| *pid != warden && chain.len() < MAX_PARENTS) {
+    while let Some(pid) = next.filter(|pid| *pid != warden && chain.len() < most) {
         let (Ok(path), Some(status)) = (path(pid), Status::of(pid)) else { break };
         chain.push(path);
         next = status.parent;
@@ -102,7 +109,8 @@ fn is_interpreter(path: &str) -> bool {
 /// The first argument that is a file, by its name in the agent's file tree. The process can write anything
 /// into its own arguments: this is a hint, which may only narrow what the executable is granted.
 fn script(pid: Pid) -> Option<String> {
-    let arguments = fs::read(entry(pid, "cmdline")).ok()?;
+    let mut arguments = Vec::new();
+    File::open(entry(pid, "cmdline")).ok()?.take(MAX_ARGUMENTS).read_to_end(&mut arguments).ok()?;
     let working = fs::read_link(entry(pid, "cwd")).ok()?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::open(entry(pid, "root"), flags, Mode::empty()).ok()?;
@@ -116,6 +124,7 @@ fn candidates(arguments: &[u8]) -> Vec<String> {
     texts
         .take_while(|text| !NO_SCRIPT.contains(&text.as_str()))
         .filter(|text| !text.is_empty() && !text.starts_with('-'))
+        .take(MAX_CANDIDATES)
         .collect()
 }
 

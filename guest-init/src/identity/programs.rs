@@ -92,18 +92,17 @@ impl Programs {
             let (sha256, script, parents) = (None, None, Vec::new());
             (Program { path, sha256, script, pid: process, uid: self.agent, parents }, version)
         });
-        let parents = told.parents.into_iter().take(MAX_PARENTS);
         Program {
             sha256: version.and_then(|version| self.digests.known(&version)),
             script: told.script.map(|script| cut(script, wire::control::MAX_PATH)),
-            parents: parents.map(|parent| cut(parent, MAX_PARENT)).collect(),
+            parents: told.parents.into_iter().map(|parent| cut(parent, MAX_PARENT)).collect(),
             ..told
         }
     }
 
     /// A process and its executable, if it runs the program at `path`.
     fn running(&self, process: Pid, path: &str) -> Option<(Program, Option<Version>)> {
-        let told = program::glance(process, path.to_owned(), self.warden)?;
+        let told = program::glance(process, path.to_owned(), (self.warden, MAX_PARENTS))?;
         let version = program::version(process);
         // It was looked at by its number: that it runs the program afterwards is what makes it one picture.
         (text(&live(process)) == path).then_some((told, version))
@@ -181,6 +180,7 @@ mod unit_tests {
         assert_eq!(told.parents.first(), Some(&text(&live(own))));
         assert_eq!((told.sha256, told.pid), (None, shell.id()));
         let digest = programs.digests().of(&mut File::open(&path).unwrap()).unwrap();
+        assert!(digest.is_some());
         assert_eq!(programs.described(shell.id(), &path).sha256, digest);
 
         let other = programs.described(shell.id(), "/usr/bin/other");

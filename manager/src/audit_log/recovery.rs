@@ -173,6 +173,7 @@ impl Closing {
             layout: layout.clone(),
             last: left.segment,
             writer: None,
+            packing: Vec::new(),
         };
         Ok(Self { layout: layout.clone(), id, owner, run, left, log })
     }

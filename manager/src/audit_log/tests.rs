@@ -282,7 +282,7 @@ fn no_segment_goes_on_the_word_of_a_clock_that_jumped() {
 #[test]
 fn what_nobody_writes_is_packed_but_for_what_a_crash_left() {
     let host = Host::new();
-    let (log, mut first) = host.log("own-0a1b2c3d", AuditSettings::default());
+    let (mut log, mut first) = host.log("own-0a1b2c3d", AuditSettings::default());
     let (plain, packed) =
         (log.directory.join(segments::name(1)), log.directory.join(segments::packed_name(1)));
     io::Write::write_all(&mut first, dated(TO_COME).as_bytes()).unwrap();
@@ -294,7 +294,10 @@ fn what_nobody_writes_is_packed_but_for_what_a_crash_left() {
     log.ended();
     assert!(plain.exists() && !packed.exists(), "it is closed first");
     File::options().write(true).open(&plain).unwrap().set_len(whole).unwrap();
+    make_old(&log.directory, 3000);
+    let age = last_change(&log.directory).unwrap();
     log.ended();
+    assert_eq!(last_change(&log.directory).unwrap(), age, "packing makes no log younger");
     assert!(!plain.exists() && packed.exists());
     let records = u64::try_from(dated(TO_COME).lines().count()).unwrap();
     assert_eq!(audit::log::verify(&log.directory).unwrap().records, records);

@@ -283,7 +283,9 @@ fn records(segment: &Path) -> Option<String> {
         return fs::read_to_string(segment).ok();
     }
     let unpacked = Command::new("zstd").args(["--decompress", "--stdout", "--quiet"]).arg(segment).output();
-    unpacked.ok().and_then(|output| String::from_utf8(output.stdout).ok())
+    let unpacked = unpacked.expect("zstd is installed");
+    assert!(unpacked.status.success(), "{}: {unpacked:?}", segment.display());
+    String::from_utf8(unpacked.stdout).ok()
 }
 
 fn audit(directory: &Path) -> Vec<serde_json::Value> {

@@ -88,7 +88,8 @@ impl Judge {
 
     /// Whose log lies there, if it is not the one of whom it is called after: it was put in its place.
     fn other(&self, log: &Path, verified: &Verified) -> Option<SandboxId> {
-        let is_stored = log.parent().is_some_and(|parent| parent == self.logs);
+        let there = |path: &Path| path.canonicalize().ok();
+        let is_stored = log.parent().is_some_and(|parent| there(parent) == there(&self.logs));
         let named = log.file_name().and_then(log::sandbox).filter(|_named| is_stored)?;
         verified.sandbox.clone().filter(|sandbox| sandbox.as_str() != named)
     }
@@ -129,7 +130,7 @@ pub(super) fn remedy(unproven: &Unproven) -> &'static str {
             "name a newer checkpoint with --checkpoint; if a crash left it so, `openshell audit recover` signs its end, and says so in it"
         }
         Unproven::NoEnd => {
-            "name a checkpoint that was kept elsewhere with --checkpoint; `openshell audit recover` closes the log of a sandbox that was killed, and says so in it"
+            "name a checkpoint that was kept elsewhere with --checkpoint; `openshell audit recover NAME` closes the log of a sandbox that was killed, and says so in it"
         }
         Unproven::Missing { .. } => "the log's own checkpoints were cut: keep the copy, it is evidence",
     }

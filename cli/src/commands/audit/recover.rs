@@ -34,7 +34,7 @@ pub(super) fn recover(
         }
     }
     if chosen.is_empty() && answer == 0 {
-        println!("every log of an ended sandbox ended as it should");
+        println!("no log of an ended sandbox looks interrupted");
     }
     Ok(answer)
 }
