@@ -223,6 +223,13 @@ impl Bench {
         manager.command(&command)
     }
 
+    /// Ends the proxy as the manager does, and waits until it is gone.
+    pub(crate) fn end(&mut self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        assert!(self.child.wait().unwrap().success());
+    }
+
     /// Replaces the credentials as the manager does.
     pub(crate) fn set_credentials(&self, credentials: Vec<Credential>) -> ProxyEvent {
         self.manager.lock().unwrap().command(&ProxyCommand::SetCredentials { credentials })
