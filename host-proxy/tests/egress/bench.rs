@@ -486,7 +486,12 @@ impl Answer {
     pub(crate) fn read(stream: &mut impl Read) -> Self {
         let (mut seen, mut piece) = (Vec::new(), [0; PIECE]);
         loop {
-            match stream.read(&mut piece[..missing(&seen).min(PIECE)]) {
+            // A read of nothing waits all the same where there is TLS.
+            let most = missing(&seen).min(PIECE);
+            if most == 0 {
+                break;
+            }
+            match stream.read(&mut piece[..most]) {
                 Ok(0) | Err(_) => break,
                 Ok(count) => seen.extend_from_slice(&piece[..count]),
             }
