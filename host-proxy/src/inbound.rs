@@ -33,6 +33,7 @@ use wire::id::PolicyVersion;
 use wire::inbound::{MOST_CONNECTIONS, MOST_OPENINGS, Network, Opening, Protocol};
 
 use crate::accept::accept_tcp;
+use crate::ending::Stay;
 use crate::journal::Journal;
 use crate::judge::Judge;
 use crate::refusal::chain;
@@ -79,6 +80,8 @@ struct Visit<'a> {
     hall: &'a Hall,
     door: &'a Door,
     source: SocketAddr,
+    /// The policy under which the sandbox was found open last, or shut.
+    policy: PolicyVersion,
 }
 
 impl Inbound {
@@ -118,42 +121,65 @@ impl Inbound {
     }
 }
 
-/// Serves one door for ever.
-async fn watch(hall: Arc<Hall>, door: Arc<Door>, listener: TcpListener) -> ! {
-    let mut turned = Turned::default();
-    loop {
-        while let Some(More { source, refused, times }) = turned.take(Instant::now()) {
-            Visit { hall: &hall, door: &door, source }.record_more(refused, times).await;
-        }
-        let next = accept_tcp(&listener);
-        let next = match turned.due() {
-            Some(at) => timeout_at(at, next).await.ok().flatten(),
-            None => next.await,
-        };
-        let Some((stream, source)) = next else { continue };
-        let source = SocketAddr::new(source.ip().to_canonical(), source.port());
-        let place = hall.judge.open_under().map_err(|_closed| Refused::quarantine());
-        let place = match place.and_then(|version| Ok((version, door.place(source)?))) {
-            Ok(place) => place,
-            Err(refused) => {
-                if turned.is_told_now(source, &refused, Instant::now()) {
-                    Visit { hall: &hall, door: &door, source }.record_refusal(refused).await;
+/// Serves one door until the end, when it tells of those who were turned away and not told of.
+async fn watch(hall: Arc<Hall>, door: Arc<Door>, listener: TcpListener) {
+    let stay = hall.judge.ending().stay();
+    for more in hall.receive_all(&door, (listener, &stay)).await.into_rest() {
+        hall.tell(&door, more).await;
+    }
+}
+
+impl Hall {
+    /// Returns, at the end, who was turned away and not told of.
+    async fn receive_all(
+        self: &Arc<Self>,
+        door: &Arc<Door>,
+        (listener, stay): (TcpListener, &Stay),
+    ) -> Turned {
+        let mut turned = Turned::default();
+        loop {
+            while let Some(more) = turned.take(Instant::now()) {
+                self.tell(door, more).await;
+            }
+            let next = accept_tcp(&listener);
+            let next = async {
+                match turned.due() {
+                    Some(at) => timeout_at(at, next).await.ok().flatten(),
+                    None => next.await,
                 }
-                reset(stream);
-                // One after the other, and everybody else before the next: the proxy has one thread.
-                yield_now().await;
-                continue;
+            };
+            let next = tokio::select! {
+                biased;
+                () = stay.ended() => return turned,
+                next = next => next,
+            };
+            let Some((stream, source)) = next else { continue };
+            let source = SocketAddr::new(source.ip().to_canonical(), source.port());
+            let visit = Visit { hall: self, door, source, policy: self.judge.policy() };
+            let open = self.judge.open_under().map_err(|_closed| Refused::quarantine());
+            match open.and_then(|_version| door.place(source)) {
+                Ok(place) => {
+                    let (hall, door, policy) = (Arc::clone(self), Arc::clone(door), visit.policy);
+                    tokio::spawn(async move {
+                        Visit { hall: &hall, door: &door, source, policy }.receive_or_log(stream).await;
+                        drop(place);
+                    });
+                }
+                Err(refused) => {
+                    if turned.is_told_now((source, visit.policy), &refused, Instant::now()) {
+                        visit.record_refusal(refused).await;
+                    }
+                    reset(stream);
+                    // One after the other, and everybody else before the next: the proxy has one thread.
+                    yield_now().await;
+                }
             }
-        };
-        let (hall, door) = (Arc::clone(&hall), Arc::clone(&door));
-        tokio::spawn(async move {
-            let (version, place) = place;
-            let visit = Visit { hall: &hall, door: &door, source };
-            if let Err(error) = visit.receive(stream, version).await {
-                tracing::debug!(error = %chain(&error), "a connection from outside ended");
-            }
-            drop(place);
-        });
+        }
+    }
+
+    /// Records how many more were turned away.
+    async fn tell(&self, door: &Door, More { source, policy, refused, times }: More) {
+        Visit { hall: self, door, source, policy }.record_more(refused, times).await;
     }
 }
 
@@ -169,12 +195,18 @@ impl Door {
 }
 
 impl Visit<'_> {
-    /// Serves a connection that came while the sandbox was open under policy `version`.
-    async fn receive(self, stream: TcpStream, version: PolicyVersion) -> io::Result<()> {
+    async fn receive_or_log(self, stream: TcpStream) {
+        if let Err(error) = self.receive(stream).await {
+            tracing::debug!(error = %chain(&error), "a connection from outside ended");
+        }
+    }
+
+    /// Serves a connection that came while the sandbox was open.
+    async fn receive(self, stream: TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
         match self.door.protocol {
-            Protocol::Tcp => self.tcp(stream, version).await,
-            Protocol::Http => self.http(stream, version).await,
+            Protocol::Tcp => self.tcp(stream).await,
+            Protocol::Http => self.http(stream).await,
         }
     }
 }

@@ -52,6 +52,14 @@ pub struct Asked {
     pub refused: Option<String>,
 }
 
+impl Outcome {
+    /// The same, with one thing more to say.
+    pub(crate) fn with_note(self, note: &str) -> Self {
+        let note = self.note.map_or_else(|| note.to_owned(), |before| format!("{before}; {note}"));
+        Self { note: Some(note), ..self }
+    }
+}
+
 impl Journal {
     /// Writes through `client`.
     #[must_use]

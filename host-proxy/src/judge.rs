@@ -17,6 +17,7 @@ use wire::proxy::Doors;
 use crate::canonical::{Authority, CanonicalRequest, Name};
 use crate::clock::now;
 use crate::credentials::{Carried, Credentials, Watch};
+use crate::ending::{Ending, Stay};
 use crate::fields::reads_as;
 use crate::flow::{Asker, FlowError};
 use crate::in_force::{Edition, InForce};
@@ -34,6 +35,7 @@ pub struct Judge {
     quotas: Arc<Quotas>,
     credentials: Arc<Credentials>,
     journal: Journal,
+    ending: Ending,
     models: Arc<ModelHosts>,
     denials: Denials,
     boot: u32,
@@ -68,6 +70,8 @@ pub struct Granted {
     pub policy: PolicyVersion,
     /// The credentials that it carries.
     pub carried: Carried,
+    /// Until its outcome is recorded.
+    pub stay: Stay,
 }
 
 impl Judge {
@@ -81,14 +85,19 @@ impl Judge {
         boot: u32,
     ) -> Self {
         let (quotas, models) = (Arc::new(Quotas::new(teller)), Arc::default());
-        let (denials, requests) = (Denials::default(), AtomicU64::new(1));
-        Self { in_force, quotas, credentials, journal, models, denials, boot, requests }
+        let (denials, requests, ending) = (Denials::default(), AtomicU64::new(1), Ending::default());
+        Self { in_force, quotas, credentials, journal, ending, models, denials, boot, requests }
     }
 
     /// The same, who knows these hosts for those of models.
     #[must_use]
     pub fn with_models(self, models: Arc<ModelHosts>) -> Self {
         Self { models, ..self }
+    }
+
+    /// The end of what is done by this judge's word.
+    pub fn ending(&self) -> &Ending {
+        &self.ending
     }
 
     /// A new request id.
@@ -150,8 +159,9 @@ impl Judge {
         let event = journal::of_request(Action::NetworkRequest, asker, id, request);
         let event = journal::allowed(event, &permit);
         let event = Event { policy: Some(policy), credentials: carried.names(), ..event };
+        let stay = self.ending.stay();
         self.journal.append(&event).await.map_err(|error| unrecorded(&error))?;
-        Ok(Granted { permit, budget, policy, carried })
+        Ok(Granted { permit, budget, policy, carried, stay })
     }
 
     /// Does what was granted in a case by `permit`, while every policy that follows allows it too, and asks no more of

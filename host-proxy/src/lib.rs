@@ -4,7 +4,7 @@
 //! recorded) → [`dial`] (to a checked address) → [`upstream`] (forwarded as a value). Beside it: [`names`] (what the
 //! guest's DNS hears), [`authority`] (the certificates it trusts), [`canonical`] (what a request *is*), [`commands`] (the
 //! manager replaces the policy that is [`in_force`], and the [`credentials`]), [`inbound`] (what comes from outside to the agent's open ports),
-//! [`policy_local`] (what the agent reads and proposes).
+//! [`policy_local`] (what the agent reads and proposes), [`ending`] (what is under way when the sandbox ends).
 //!
 //! *Invariants:* every request is decided and recorded before a byte of it leaves; nothing is dialled without a
 //! permit; what is forwarded is written anew from the value that was judged, and the credentials
@@ -20,6 +20,7 @@ pub mod conversation;
 pub mod credentials;
 pub mod dial;
 mod digest;
+pub mod ending;
 pub mod fields;
 pub mod flow;
 pub mod http1;

@@ -26,7 +26,7 @@ fn main() -> ExitCode {
             return failed();
         }
     };
-    let Err(error) = run(&mut status);
+    let Err(error) = run(&mut status) else { return ExitCode::SUCCESS };
     let remedy = match error {
         StartError::Credentials(_) => {
             "correct the entry under 'credentials' in agent.yaml, or what its source gives"

@@ -14,10 +14,12 @@ use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use wire::frame::{self, FrameError};
 use wire::name::{Query, Reply};
 
 use crate::accept::accept;
+use crate::ending::Stay;
 use crate::flow::read_frame;
 use crate::journal::Asked;
 use crate::judge::Judge;
@@ -50,8 +52,8 @@ impl Names {
 
     /// Answers every stream of questions that arrives.
     pub async fn serve(self: Arc<Self>, listener: UnixListener, judge: Arc<Judge>) {
-        let (names, counting) = (Arc::clone(&self), Arc::clone(&judge));
-        tokio::spawn(async move { names.tell_repeats(&counting).await });
+        let (names, counting, stay) = (Arc::clone(&self), Arc::clone(&judge), judge.ending().stay());
+        tokio::spawn(async move { names.tell_repeats(&counting, stay).await });
         let streams = Arc::new(Semaphore::new(MOST_STREAMS));
         loop {
             let slot = Arc::clone(&streams).acquire_owned().await.expect("the semaphore is never closed");
@@ -66,13 +68,16 @@ impl Names {
         }
     }
 
-    /// Records what was asked again and again.
-    async fn tell_repeats(&self, judge: &Judge) {
-        loop {
-            tokio::time::sleep(REFUSED).await;
-            for repeats in [&self.refused, &self.answered] {
+    /// Records what was asked again and again; at the end what is counted until then.
+    async fn tell_repeats(&self, judge: &Judge, stay: Stay) {
+        let all = [&self.refused, &self.answered];
+        while timeout(REFUSED, stay.ended()).await.is_err() {
+            for repeats in all {
                 repeats.tell(judge).await;
             }
+        }
+        for repeats in all {
+            repeats.tell_all(judge).await;
         }
     }
 

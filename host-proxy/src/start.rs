@@ -11,6 +11,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 
 use jail::host::{Profile, Root, Settings, inherited};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedReceiver;
 use wire::flow::FlowKey;
@@ -41,7 +42,7 @@ use crate::upstream;
 /// Descriptors that are asked for: two for each flow, and some more.
 const OPEN_FILES: u64 = 16_384;
 
-/// Why the proxy did not start.
+/// Why the proxy did not start, or did not end by order.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The configuration cannot be read.
@@ -109,11 +110,11 @@ struct Parts {
 #[derive(Debug)]
 pub struct Status(File);
 
-/// Runs the process: returns only when it cannot start.
+/// Runs the process until it is told to end (SIGTERM), or the manager is gone.
 ///
 /// # Errors
-/// It could not start.
-pub fn run(status: &mut Status) -> Result<std::convert::Infallible, StartError> {
+/// It could not start, or lost the manager.
+pub fn run(status: &mut Status) -> Result<(), StartError> {
     let config = read_config()?;
     let root = match config.sockets {
         Some(directory) => Root::Directory(take(directory)?),
@@ -199,8 +200,8 @@ impl Prepared {
         })
     }
 
-    /// Serves for ever, after saying so.
-    async fn serve(self, status: &mut Status) -> Result<std::convert::Infallible, StartError> {
+    /// Serves until the end, after saying so; what is under way then is recorded before this returns.
+    async fn serve(self, status: &mut Status) -> Result<(), StartError> {
         let Parts { seals, policy, credentials, certificates, dialer, models, boot, sandbox, digests } =
             self.proxy;
         for socket in [&self.flows, &self.names] {
@@ -208,6 +209,7 @@ impl Prepared {
         }
         self.commands.set_nonblocking(true)?;
         let commands = tokio::net::UnixStream::from_std(self.commands)?;
+        let mut terminate = signal(SignalKind::terminate())?;
         let in_force = Arc::new(InForce::new(policy));
         let credentials = Arc::new(credentials);
         let journal = Journal::new(audit::client::Tokio::new(self.audit)?);
@@ -237,7 +239,7 @@ impl Prepared {
         let proxy = Proxy {
             seals,
             names: pool,
-            judge,
+            judge: Arc::clone(&judge),
             certificates,
             dialer,
             pool: Arc::clone(&shared),
@@ -248,14 +250,17 @@ impl Prepared {
             local,
             sandbox,
         };
-        tokio::spawn(listener::serve(Arc::new(proxy), arriving));
+        let listening = tokio::spawn(listener::serve(Arc::new(proxy), arriving));
         let served = commands::serve(commands, changed, |event| teller.tell(event));
-        tokio::select! {
-            served = served => served?,
-            told = status.report_all(&mut told) => told?,
-        }
-        // The manager is gone, and with it, at any moment, this process.
-        std::future::pending().await
+        let ended = tokio::select! {
+            _asked_to_end = terminate.recv() => Ok(()),
+            // The manager is gone.
+            served = served => served,
+            told = status.report_all(&mut told) => told,
+        };
+        listening.abort();
+        judge.ending().end().await;
+        Ok(ended?)
     }
 }
 

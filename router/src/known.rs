@@ -18,7 +18,7 @@ pub struct Known {
 }
 
 /// A model's name, as a record may hold it: a client can write anything where the name belongs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModelName(Option<String>);
 
 /// Longest name of a model that a record holds.

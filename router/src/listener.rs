@@ -18,9 +18,12 @@ const CONNECTIONS: usize = 8192;
 /// Bytes of a request's head: what the guest sent, and who asks.
 const HEAD: usize = 64 * 1024 + wire::inference::LONGEST_SUBJECT;
 
-/// How long a request's head may take, and how long open calls may go on after the end is announced.
+/// How long a request's head may take.
 const HEAD_LIMIT: Duration = Duration::from_secs(30);
-const GRACE: Duration = Duration::from_secs(2);
+
+/// How long open calls may go on after the end is announced. The manager waits two seconds before it kills, and what came
+/// of those that are cut off has to be recorded after that.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Serves until `stop` changes or its sender is gone, then lets open calls end for a moment.
 pub async fn run(listener: UnixListener, service: Arc<Service>, mut stop: watch::Receiver<()>) {

@@ -3,6 +3,7 @@
 //! ```text
 //! Start ── config, listener, audit socket, roots, DNS servers ──▶ Opened
 //! Opened ── jail ──▶ Jailed ── runtime ──▶ Serving ── SIGTERM ──▶ Drained
+//!                                             └─ an outcome that is not recorded ──▶ Failed
 //! ```
 
 use std::fs::File;
@@ -27,10 +28,10 @@ use crate::listener;
 use crate::redact::Redactor;
 use crate::redact::names::VaultError;
 use crate::service::Service;
-use crate::trail::{Chain, Trail};
+use crate::trail::{Chain, Trail, TrailError};
 use crate::upstream::{Servers, UpstreamError};
 
-/// Why the process could not start.
+/// Why the process could not start, or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A descriptor that the manager promised is not there.
@@ -66,6 +67,9 @@ pub enum StartError {
     /// The runtime could not be started, or the listener not be used.
     #[error("cannot start serving")]
     Serve(#[source] std::io::Error),
+    /// What came of a call is not on the record: no other may be sent.
+    #[error("what came of a model call could not be recorded")]
+    Unrecorded(#[source] TrailError),
 }
 
 /// What was opened before the jail.
@@ -97,7 +101,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let cause = Chain(&error).to_string();
-            tracing::error!(%cause, "cannot start");
+            tracing::error!(%cause, "the router ends");
             let remedy = remedy(&error).to_owned();
             report(&mut status, &RouterEvent::Failed { cause, remedy });
             exit(spawn::EXIT_FAILED)
@@ -153,20 +157,22 @@ async fn serve(opened: Opened, status: &mut File) -> Result<(), StartError> {
     let listener = UnixListener::from_std(listener).map_err(StartError::Serve)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Serve)?;
     let (trail, drain) = Trail::new(Writer::new(audit).map_err(StartError::Serve)?);
-    let drain = tokio::spawn(drain);
+    let mut drain = std::pin::pin!(drain);
     let service = Arc::new(Service::new(servers, judge, trail, workers));
     let (stop, stopped) = watch::channel(());
     let serving = tokio::spawn(listener::run(listener, service, stopped));
     report(status, &RouterEvent::Ready);
-    terminate.recv().await;
-    drop(stop);
-    // Both end by themselves: the listener after its grace, the trail with its last record.
-    for task in [serving, drain] {
-        if let Err(error) = task.await {
-            tracing::error!(%error, "a task ended badly");
-        }
+    tokio::select! {
+        // While there is a service it ends for one reason only; returning ends every call that is under way.
+        drained = &mut drain => return drained.map_err(StartError::Unrecorded),
+        _asked_to_end = terminate.recv() => drop(stop),
     }
-    Ok(())
+    // Both end by themselves: the listener after its grace, the trail with its last record.
+    let (served, drained) = tokio::join!(serving, drain);
+    if let Err(error) = served {
+        tracing::error!(%error, "the listener ended badly");
+    }
+    drained.map_err(StartError::Unrecorded)
 }
 
 fn report(status: &mut File, event: &RouterEvent) {
@@ -185,6 +191,7 @@ fn remedy(error: &StartError) -> &'static str {
         }
         StartError::Rules(_) => "correct `inference.detect` in agent.yaml",
         StartError::Jail(_) => "run `openshell doctor` to see what this host lacks",
+        StartError::Unrecorded(_) => "see the audit writer's log for why it takes no record",
         StartError::Serve(_) => "see the router's log for what the host refused",
         _ => "install all openshell programs from one build",
     }

@@ -23,7 +23,7 @@ use crate::judge::{Judge, Judged, Reach};
 use crate::refusal::Refusal;
 use crate::region::Place;
 use crate::rewrite::Rewrite;
-use crate::trail::{Chain, Cleared, Started, Subject, Trail};
+use crate::trail::{Chain, Cleared, Due, Started, Subject, Trail};
 use crate::translate;
 use crate::upstream::{Server, Servers, Site};
 use crate::wire_api::{Call, Endpoint, Target};
@@ -56,6 +56,7 @@ struct Ready {
     call: Call,
     rewrite: Option<Rewrite>,
     place: Place,
+    due: Due,
 }
 
 impl Service {
@@ -130,10 +131,9 @@ impl Service {
         let (judged, bytes) = self.judge(context, (endpoint, case), whole).await?;
         let asked = judged.known.model.clone();
         let ready = self.clear(context, (judged, bytes), (case, site)).await?;
-        let (zone, place) = (ready.cleared.zone(), ready.place.clone());
-        let started = Started { context: context.clone(), zone, place, asked, since };
-        let witness = Witness::new(self.trail.clone(), started);
-        let reply = self.forward(site, ready, witness).await;
+        let Ready { cleared, call, rewrite, place, due } = ready;
+        let started = Started { context: context.clone(), zone: cleared.zone(), place, asked, since };
+        let reply = self.forward(site, (cleared, call, rewrite), Witness::new(due, started)).await;
         drop(held);
         Ok(reply)
     }
@@ -188,7 +188,7 @@ impl Service {
         let subject =
             Subject { context, call: endpoint.path(), known: &known, place: &place, replaced, bytes };
         let stays = permit.rule().stays();
-        let cleared = self.trail.clear(permit, &subject).await.map_err(|error| {
+        let (cleared, due) = self.trail.clear(permit, &subject).await.map_err(|error| {
             tracing::error!(error = %Chain(&error), "nothing is sent without its record");
             Refusal::from(error)
         })?;
@@ -204,12 +204,16 @@ impl Service {
         } else {
             None
         };
-        Ok(Ready { cleared, call, rewrite, place })
+        Ok(Ready { cleared, call, rewrite, place, due })
     }
 
     /// The decision is on record; from here on a failure is recorded as the answer.
-    async fn forward(&self, site: Site<'_>, ready: Ready, witness: Witness) -> Reply {
-        let Ready { cleared, call, rewrite, place: _ } = ready;
+    async fn forward(
+        &self,
+        site: Site<'_>,
+        (cleared, call, rewrite): (Cleared, Call, Option<Rewrite>),
+        witness: Witness,
+    ) -> Reply {
         let (zone, api) = (cleared.zone(), call.endpoint().api());
         match forward::send(site, cleared, call).await {
             Ok(answer) => {

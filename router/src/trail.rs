@@ -1,6 +1,7 @@
 //! Stage three: the record. What is decided is written before it is done, and what came of it after.
 //!
-//! *Invariant:* a [`Cleared`] permit exists only after the audit writer acknowledged its record.
+//! *Invariant:* a [`Cleared`] permit exists only after the audit writer acknowledged its record, and with room for the
+//! record of what comes of it ([`Due`]): no outcome waits in memory without bound, and none is let go.
 //! *Invariant:* a record holds categories, counts, names and numbers; never a word of a prompt.
 
 use std::collections::BTreeMap;
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use audit::client::{AppendError, Tokio as Writer};
 use audit::{Action, Decision, Event, Inference, Object};
 use classify::Findings;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, OwnedPermit};
 
 use crate::context::Context;
 use crate::decide::{Permit, Zone};
@@ -27,6 +28,9 @@ pub enum TrailError {
     /// The writer refused or is gone.
     #[error("the audit writer took no record")]
     Writer(#[source] AppendError),
+    /// What came of an earlier call could not be recorded.
+    #[error("what came of an earlier call could not be recorded")]
+    Over,
 }
 
 /// What a decision is about.
@@ -95,11 +99,18 @@ pub struct Ended {
 #[derive(Clone, Debug)]
 pub struct Trail {
     writer: Writer,
-    after: mpsc::UnboundedSender<Event>,
+    outcomes: mpsc::Sender<Event>,
 }
+
+/// The outcome of one call, which is still to come. There is room for it, so that telling it never waits.
+#[derive(Debug)]
+pub struct Due(OwnedPermit<Event>);
 
 /// How long the writer may take.
 const ACK_LIMIT: Duration = Duration::from_secs(10);
+
+/// Calls whose outcome is not on the disk yet, be they under way or answered: the next one waits.
+const OUTCOMES: usize = 8192;
 
 /// Where a call falls that the policy allowed.
 const LEVEL: &str = "inference";
@@ -108,26 +119,36 @@ const LEVEL: &str = "inference";
 const WITHHELD: &str = "(withheld)";
 
 impl Trail {
-    /// A trail on `writer`, and the task that writes what is recorded after the fact: it ends when the
-    /// last clone of the trail is gone and everything is written.
-    pub fn new(writer: Writer) -> (Self, impl Future<Output = ()> + Send) {
-        let (after, mut events) = mpsc::unbounded_channel::<Event>();
-        let trail = Self { writer: writer.clone(), after };
+    /// A trail on `writer`, and the task that writes what came of calls: it ends when the last clone of the trail
+    /// is gone and everything is written, or at the first outcome that cannot be recorded. After that no call is
+    /// cleared any more, and those under way must not go on.
+    pub fn new(writer: Writer) -> (Self, impl Future<Output = Result<(), TrailError>> + Send) {
+        Self::with_room(writer, OUTCOMES)
+    }
+
+    fn with_room(writer: Writer, room: usize) -> (Self, impl Future<Output = Result<(), TrailError>> + Send) {
+        let (outcomes, mut told) = mpsc::channel::<Event>(room);
+        let trail = Self { writer: writer.clone(), outcomes };
         let drain = async move {
-            while let Some(event) = events.recv().await {
-                if let Err(error) = append(&writer, &event).await {
-                    tracing::error!(error = %Chain(&error), "an answer could not be recorded");
-                }
+            while let Some(event) = told.recv().await {
+                append(&writer, &event).await?;
             }
+            Ok(())
         };
         (trail, drain)
+    }
+
+    /// Room for the outcome of a call; waits while too many are not on the disk yet.
+    async fn due(&self) -> Result<Due, TrailError> {
+        self.outcomes.clone().reserve_owned().await.map(Due).map_err(|_drained_no_more| TrailError::Over)
     }
 
     /// Records that `permit` is about to be used.
     ///
     /// # Errors
     /// The record is not on disk; the call must not go out.
-    pub async fn clear(&self, permit: Permit, subject: &Subject<'_>) -> Result<Cleared, TrailError> {
+    pub async fn clear(&self, permit: Permit, subject: &Subject<'_>) -> Result<(Cleared, Due), TrailError> {
+        let due = self.due().await?;
         let mut event = event(Action::Inference, subject.context);
         event.decision = Some(Decision::Allow);
         event.rule = Some(permit.rule().as_str().to_owned());
@@ -136,7 +157,7 @@ impl Trail {
         let route = Some(permit.zone().as_str().to_owned());
         event.inference = Some(at(subject.place, Inference { route, ..inference(subject.known) }));
         append(&self.writer, &event).await?;
-        Ok(Cleared { permit })
+        Ok((Cleared { permit }, due))
     }
 
     /// Records that a call was refused, and what was known of it.
@@ -158,9 +179,11 @@ impl Trail {
         event.reason = denied.outside.map(outside);
         append(&self.writer, &event).await
     }
+}
 
-    /// Records what came of a call, without waiting.
-    pub fn answered(&self, started: &Started, outcome: &'static str, ended: Ended) {
+impl Due {
+    /// Tells what came of the call.
+    pub fn tell(self, started: &Started, outcome: &'static str, ended: Ended) {
         let mut event = event(Action::InferenceOutcome, &started.context);
         let Observed { model, tokens_in, tokens_out, bytes } = ended.observed;
         event.reason = Some(outcome.to_owned());
@@ -176,9 +199,7 @@ impl Trail {
             ..Inference::default()
         };
         event.inference = Some(at(&started.place, answered));
-        if self.after.send(event).is_err() {
-            tracing::error!("an answer came after the trail was closed");
-        }
+        self.0.send(event);
     }
 }
 
@@ -257,3 +278,6 @@ fn object(subject: &Subject<'_>) -> Object {
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,10 +7,13 @@ use crate::facts::{Facts, Health, Lines, LogFacts, ROUTES, Standing, UNKNOWN, UN
 use crate::framework::{Evidence, Framework};
 use crate::owasp;
 use crate::period::Period;
+use crate::reach::Top;
 use crate::uses::Use;
 
 /// Bars of days that a page holds.
 const MOST_DAYS: usize = 40;
+/// Rows of the table of who reached what.
+const PAIRS: usize = 500;
 /// Rows of a table of counts.
 const TOP: usize = 20;
 
@@ -31,6 +34,9 @@ pub fn document(facts: &Facts, framework: Framework, period: &Period, rules: &[R
     blocks.extend(owasp_coverage(facts));
     blocks.extend(controls(facts));
     blocks.extend(decisions(facts));
+    if framework == Framework::AccessReview {
+        blocks.extend(reached(facts));
+    }
     blocks.extend(exceptions(facts));
     blocks.extend(processing(facts));
     blocks.extend(unused(facts, period, rules));
@@ -222,6 +228,28 @@ fn decisions(facts: &Facts) -> Vec<Block> {
             &facts.denials,
         ),
     ]
+}
+
+/// Who reached what under which rule.
+fn reached(facts: &Facts) -> Vec<Block> {
+    let Top { rows, omitted, others: [allowed, denied] } = facts.reach.top(PAIRS);
+    let rows = rows.into_iter().map(|(kind, [allowed, denied])| {
+        kind.into_iter().chain([allowed.to_string(), denied.to_string()]).collect()
+    });
+    let about = "Each program with each host that it asked for, and the rule that decided. A denial is under no rule where none \
+                 allowed it.";
+    let columns = vec![("Program", 32), ("Host", 28), ("Rule", 20), ("Allowed", 10), ("Denied", 10)];
+    let mut blocks = vec![
+        Block::Heading("Who reached what".to_owned()),
+        Block::Paragraph(about.to_owned()),
+        Block::Table(Table { columns, rows: rows.collect(), omitted }),
+    ];
+    if allowed + denied > 0 {
+        let more =
+            format!("Of more kinds than are told apart: {allowed} times allowed, {denied} times denied.");
+        blocks.push(Block::Paragraph(more));
+    }
+    blocks
 }
 
 fn exceptions(facts: &Facts) -> Vec<Block> {

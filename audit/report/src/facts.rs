@@ -8,6 +8,7 @@ use wire::router::INJECTION;
 
 use crate::count::Counts;
 use crate::period::Period;
+use crate::reach::Reach;
 use crate::uses::Uses;
 
 /// Most lines of each list; how many there were besides is counted.
@@ -59,6 +60,7 @@ pub struct Facts {
     pub(crate) rules: Counts,
     pub(crate) hosts: [Counts; 2],
     pub(crate) binaries: [Counts; 2],
+    pub(crate) reach: Reach,
     pub(crate) days: BTreeMap<String, [u64; 2]>,
     pub(crate) routes: Counts,
     pub(crate) categories: BTreeMap<String, [u64; 3]>,
@@ -175,6 +177,7 @@ impl Facts {
         if !program.is_empty() && went {
             self.binaries[side].add(&program, 1);
         }
+        self.reach.observe(record, &asker(record));
         if decision == Decision::Deny {
             self.levels.add(event.level.as_deref().unwrap_or("without a level"), 1);
             self.denials.push([
@@ -337,6 +340,16 @@ fn program(record: &Record) -> String {
         Some(Subject::Unknown(why)) => format!("unknown ({why})"),
         None => String::new(),
     }
+}
+
+/// Every program that held the socket, scripts with what interprets them.
+fn asker(record: &Record) -> String {
+    let Some(Subject::Owners(owners)) = &record.event.subject else { return program(record) };
+    let each = owners.iter().map(|owner| match &owner.script {
+        Some(script) => format!("{script} ({})", owner.binary),
+        None => owner.binary.clone(),
+    });
+    each.collect::<Vec<_>>().join(" + ")
 }
 
 fn object(record: &Record) -> String {

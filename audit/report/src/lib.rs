@@ -17,6 +17,7 @@ pub mod html;
 pub mod markdown;
 pub mod pdf;
 pub mod period;
+mod reach;
 
 mod count;
 mod owasp;

@@ -101,6 +101,51 @@ fn who_only_asked_for_a_name_went_nowhere() {
     assert!(!programs.split_once("Credentials that").unwrap().0.contains("dig"), "{text}");
 }
 
+fn access(facts: &Facts) -> String {
+    let text = markdown::render(&document(facts, Framework::AccessReview, &period(), &[]));
+    text.split_once("Who reached what").unwrap().1.split_once("\n## ").unwrap().0.replace('\\', "")
+}
+
+#[test]
+fn an_access_review_says_who_reached_what_under_which_rule() {
+    let asked = |script: &str, host: &str, rest: &str| {
+        format!(
+            r#""action":"network-request","subject":{{"owners":[{{"binary":"/usr/bin/python3","script":"{script}","pid":1,"uid":1}}]}},"object":{{"host":"{host}","port":443}},{rest}"#
+        )
+    };
+    let allowed = r#""decision":"allow","rule":"api""#;
+    let facts = facts(&[
+        asked("/a.py", "api.test", allowed),
+        asked("/a.py", "api.test", allowed),
+        asked("/a.py", "api.test", r#""decision":"deny","rule":"api","reason":"the path""#),
+        asked("/b.py", "api.test", r#""decision":"deny","rule":"closed","rule_denies":true"#),
+        r#""action":"name-query","decision":"allow","object":{"host":"idle.test","method":"A"}"#.to_owned(),
+        r#""action":"network-flow","decision":"allow","object":{"host":"tunnel.test","port":443}"#.to_owned(),
+        r#""action":"name-query","decision":"deny","object":{"host":"evil.test","method":"A","times":7}"#
+            .to_owned(),
+    ]);
+    let text = access(&facts);
+    for row in [
+        "| /a.py (/usr/bin/python3) | api.test | api | 2 | 0 |",
+        "| /a.py (/usr/bin/python3) | api.test | no rule | 0 | 1 |",
+        "| /b.py (/usr/bin/python3) | api.test | closed | 0 | 1 |",
+        "| evil.test | no rule | 0 | 7 |",
+    ] {
+        assert!(text.contains(row), "{row} in {text}");
+    }
+    assert!(!text.contains("idle.test") && !text.contains("tunnel.test"), "{text}");
+}
+
+#[test]
+fn hosts_that_a_guest_makes_up_do_not_hide_what_it_was_allowed() {
+    let mut events: Vec<String> = (0..6000).map(|number| deny(&format!("n{number}.test"))).collect();
+    let allowed = r#""action":"network-request","object":{"host":"api.test","port":443},"decision":"allow","rule":"api""#;
+    events.push(allowed.to_owned());
+    let text = access(&facts(&events));
+    assert!(text.contains("api.test | api | 1 | 0 |"), "{text}");
+    assert!(text.contains("3597") && text.contains("1904 times denied"), "{text}");
+}
+
 /// What a guest calls its hosts stands in the report as text, and is nothing else.
 #[test]
 fn guest_text_is_no_markup() {

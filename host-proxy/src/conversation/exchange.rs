@@ -24,6 +24,7 @@ use super::link::{Kept, Link, Ways};
 use super::tally::Tally;
 use crate::credentials::{Misplaced, Search, Watch};
 use crate::digest::Passing;
+use crate::ending;
 use crate::fields;
 use crate::http1::{Head, Length, ReadError};
 use crate::journal;
@@ -104,6 +105,8 @@ pub(super) enum Done<T> {
     Refused(Refusal),
     /// The answer was broken off.
     BrokenOff,
+    /// The sandbox ended meanwhile.
+    Ended,
 }
 
 /// Why a client's body did not reach its end.
@@ -136,23 +139,32 @@ struct Relay<'a, D> {
     permit: Option<(&'a Permit, &'a Arc<Semaphore>)>,
 }
 
-/// Does `work` while the policy in force permits it, and records what came of it. `conforms` becomes the policy that
-/// permitted it last.
+/// Does `work` while the policy in force permits it and the sandbox lives, and records what came of it. `conforms` becomes
+/// the policy that permitted it last.
 ///
 /// The work is boxed: every layer that owns it would hold it twice, as its argument and pinned, in each connection even
 /// between two requests. Owned it must be, because a layer that says no drops it, which cuts what is under way.
 pub(super) async fn see_through<T>(
     named: Named<'_>,
-    (permit, tally): (&Permit, &Tally),
+    (granted, tally): (&Granted, &Tally),
     conforms: &mut PolicyVersion,
     work: Pin<Box<impl Future<Output = Result<T, Fault>>>>,
 ) -> Done<T> {
-    let Named { proxy, case, id } = named;
+    let (Named { proxy, case, id }, Granted { permit, stay, .. }) = (named, granted);
     let refuse = async |refusal| {
         let judge = &proxy.judge;
         judge.fail_request(case.asker, id, case.request, (refusal, tally.outcome())).await
     };
-    let result = match proxy.judge.uphold_request(case, permit, conforms, work).await {
+    let upheld = tokio::select! {
+        biased;
+        () = stay.ended() => {
+            let outcome = tally.outcome().with_note(ending::REASON);
+            let _nobody_to_tell = proxy.judge.record_outcome(case.asker, id, case.request, outcome).await;
+            return Done::Ended;
+        }
+        upheld = proxy.judge.uphold_request(case, permit, conforms, work) => upheld,
+    };
+    let result = match upheld {
         Ok(result) => result.map_err(|fault| explained(fault, tally.limit(permit))),
         Err(revoked) if !tally.answering.load(Ordering::Relaxed) => Err(Fault::Before(revoked)),
         Err(revoked) => {

@@ -208,9 +208,9 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<'a, S> {
         let exchange = Exchange { named, ways, upload: &mut upload, reply: &mut reply, tally: &tally };
         self.conforms = granted.policy;
         let work = Box::pin(exchange.run(head, kept));
-        match see_through(named, (&granted.permit, &tally), &mut self.conforms, work).await {
+        match see_through(named, (&granted, &tally), &mut self.conforms, work).await {
             Done::Refused(refusal) => self.answer(named.id, &refusal, named.case.request).await,
-            Done::BrokenOff => Err(io::ErrorKind::ConnectionAborted.into()),
+            Done::BrokenOff | Done::Ended => Err(io::ErrorKind::ConnectionAborted.into()),
             Done::Over(kept) if persistent && self.reader.is_between_requests() => {
                 self.upstream = kept;
                 Ok(Next::Request)
@@ -227,13 +227,14 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<'a, S> {
         self.conforms = granted.policy;
         let mut crossing = Crossing::new(named, ways, &tally);
         let work = Box::pin(crossing.run(wanted, (&mut self.reader, &mut self.writer)));
-        match see_through(named, (&granted.permit, &tally), &mut self.conforms, work).await {
+        match see_through(named, (&granted, &tally), &mut self.conforms, work).await {
             Done::Refused(refusal) => self.answer(named.id, &refusal, named.case.request).await,
             Done::Over(()) | Done::Unrecorded => Ok(Next::End),
             Done::BrokenOff => {
                 crossing.revoke(&mut self.writer).await;
                 Err(io::ErrorKind::ConnectionAborted.into())
             }
+            Done::Ended => Err(io::ErrorKind::ConnectionAborted.into()),
         }
     }
 

@@ -241,7 +241,7 @@ impl Streams {
         let exchange = Exchange { named, ways, upload: &mut upload, reply: &mut *answer, tally: &tally };
         let work = Box::pin(exchange.run(head, kept));
         let mut conforms = granted.policy;
-        match see_through(named, (&granted.permit, &tally), &mut conforms, work).await {
+        match see_through(named, (&granted, &tally), &mut conforms, work).await {
             Done::Over(Some(kept)) => {
                 let mut all = self.kept();
                 if all.len() < MOST_KEPT {
@@ -250,7 +250,7 @@ impl Streams {
             }
             Done::Over(None) | Done::Unrecorded => {}
             Done::Refused(refusal) => answer.refuse(&refusal, named.case.asker, named.id).await?,
-            Done::BrokenOff => answer.reset(),
+            Done::BrokenOff | Done::Ended => answer.reset(),
         }
         Ok(())
     }

@@ -19,10 +19,11 @@ use tokio::io::AsyncRead;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout;
-use wire::id::{PolicyVersion, RequestId};
+use wire::id::RequestId;
 
 use super::record::{Line, Outcome, Refused};
 use super::{Visit, with_reset};
+use crate::ending::Stay;
 use crate::fields;
 use crate::http1::{Close, Framing, Head, Length, Patience, ReadError, Reader, Writer};
 use crate::judge::Closed;
@@ -46,8 +47,6 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// One connection.
 struct Session<'a> {
     visit: Visit<'a>,
-    /// The policy under which the sandbox was found open last.
-    conforms: PolicyVersion,
     reader: Reader<OwnedReadHalf>,
     writer: Writer<OwnedWriteHalf>,
 }
@@ -97,10 +96,10 @@ struct Body<'a> {
 }
 
 impl Visit<'_> {
-    pub(super) async fn http(self, stream: TcpStream, conforms: PolicyVersion) -> io::Result<()> {
+    pub(super) async fn http(self, stream: TcpStream) -> io::Result<()> {
         let (read, write) = stream.into_split();
         let (reader, writer) = (Reader::new(read, PATIENCE), Writer::new(write));
-        let mut session = Session { visit: self, conforms, reader, writer };
+        let mut session = Session { visit: self, reader, writer };
         while session.next().await? == Next::Request {}
         session.writer.shutdown().await?;
         // What is under way is read: a reset would take our last answer from the client.
@@ -111,8 +110,10 @@ impl Visit<'_> {
 
 impl Session<'_> {
     async fn next(&mut self) -> io::Result<Next> {
-        let head = self.visit.hall.judge.uphold_visit(&mut self.conforms, self.reader.head());
-        let Ok(head) = head.await else { return self.put_out() };
+        let Visit { hall, policy, .. } = &mut self.visit;
+        let Ok(head) = hall.judge.uphold_visit(policy, self.reader.head()).await else {
+            return self.put_out();
+        };
         match head {
             Ok(Some(head)) => self.request(head).await,
             Ok(None) => Ok(Next::End),
@@ -139,52 +140,60 @@ impl Session<'_> {
         let line = Line { method: method.as_str(), target: target.as_str() };
         // Whatever comes of it, the credentials stay here.
         let known = visit.door.token.as_ref().is_none_or(|token| token.take(&mut head.fields));
+        let stay = visit.hall.judge.ending().stay();
         let admitted = if known {
             visit.admit_request(&id, line).await
         } else {
             Err(visit.refuse_request(&id, Some(line), Refused::token()).await)
         };
         match admitted {
-            Ok(()) => self.forward(&id, (&method, &target), head).await,
+            Ok(()) => self.forward(&id, (&method, &target), (head, stay)).await,
             Err(refused) => self.tell(&id, &refused, &method).await,
         }
     }
 
-    /// The end of somebody who was in when the doors were shut.
+    /// The end of somebody who was in when the doors were shut, or the sandbox ended.
     fn put_out(&mut self) -> io::Result<Next> {
         with_reset(self.writer.stream_mut().as_ref());
         Err(io::ErrorKind::ConnectionAborted.into())
     }
 
-    /// To the agent's program and back; the outcome is recorded.
+    /// To the agent's program and back; the outcome is recorded while the process stays for it.
     async fn forward(
         &mut self,
         id: &RequestId,
         (method, target): (&Method, &PathAndQuery),
-        head: Head,
+        (head, stay): (Head, Stay),
     ) -> io::Result<Next> {
         let (started, tally) = (Instant::now(), Tally::default());
         let persistent = head.persistent;
-        let (judge, mut conforms) = (&self.visit.hall.judge, self.conforms);
-        let result = judge.uphold_visit(&mut conforms, self.exchange((method, target), head, &tally)).await;
-        self.conforms = conforms;
-        let (result, put_out) = match result {
+        let Visit { hall, policy: mut conforms, .. } = self.visit;
+        let exchange = self.exchange((method, target), head, &tally);
+        let upheld = tokio::select! {
+            biased;
+            () = stay.ended() => Err(Refused::ended()),
+            upheld = hall.judge.uphold_visit(&mut conforms, exchange) => upheld.map_err(|Closed| Refused::quarantine()),
+        };
+        self.visit.policy = conforms;
+        let (result, put_out) = match upheld {
             Ok(result) => (result, None),
-            Err(Closed) => (Err(Fault::During), Some(Refused::quarantine())),
+            Err(put_out) => (Err(Fault::During), Some(put_out)),
         };
         let failed = match &result {
             Err(Fault::Before(refused)) => Some(refused),
             Ok(()) | Err(Fault::During) => put_out.as_ref(),
         };
-        self.visit.record_outcome(id, tally.outcome(started), failed).await;
+        let recorded = self.visit.record_outcome(id, tally.outcome(started), failed).await;
+        drop(stay);
         if put_out.is_some() {
             return self.put_out();
         }
-        match result {
-            Ok(()) if persistent && self.reader.is_between_requests() => Ok(Next::Request),
-            Ok(()) => Ok(Next::End),
-            Err(Fault::Before(refused)) => self.tell(id, &refused, method).await,
-            Err(Fault::During) => Err(io::ErrorKind::ConnectionAborted.into()),
+        match (result, recorded) {
+            (Ok(()), Ok(())) if persistent && self.reader.is_between_requests() => Ok(Next::Request),
+            (Ok(()), _) => Ok(Next::End),
+            (Err(Fault::Before(_)), Err(unrecorded)) => self.tell(id, &unrecorded, method).await,
+            (Err(Fault::Before(refused)), Ok(())) => self.tell(id, &refused, method).await,
+            (Err(Fault::During), _) => Err(io::ErrorKind::ConnectionAborted.into()),
         }
     }
 
@@ -194,7 +203,7 @@ impl Session<'_> {
         mut head: Head,
         tally: &Tally,
     ) -> Result<(), Fault> {
-        let Visit { hall, door, source } = self.visit;
+        let Visit { hall, door, source, .. } = self.visit;
         let before = |status, error: String| Fault::Before(Refused::no_response(status, error));
         let stream =
             hall.guest.connect(door.port).await.map_err(|error| Fault::Before(Refused::unreached(&error)))?;

@@ -8,6 +8,7 @@ use wire::id::RequestId;
 
 use super::Visit;
 use super::guest::GuestError;
+use crate::ending;
 use crate::http1::ReadError;
 use crate::refusal::chain;
 
@@ -86,6 +87,12 @@ impl Refused {
         Self { level: "sandbox", status, error, hint }
     }
 
+    /// The end of what is under way when the sandbox ends.
+    pub(super) fn ended() -> Self {
+        let (error, hint) = (ending::REASON.to_owned(), "start the sandbox again");
+        Self { level: "sandbox", status: StatusCode::SERVICE_UNAVAILABLE, error, hint }
+    }
+
     fn unrecorded() -> Self {
         let error = "the decision could not be recorded".to_owned();
         let hint = "nothing goes in unrecorded; the operator must look at the audit log";
@@ -133,8 +140,16 @@ impl Visit<'_> {
         self.refuse(self.event(Action::InboundRequest, id, line), refused).await
     }
 
-    /// Records what became of what was let in; it is over, so there is nothing to stop if that fails.
-    pub(super) async fn record_outcome(self, id: &RequestId, outcome: Outcome, failed: Option<&Refused>) {
+    /// Records what became of what was let in.
+    ///
+    /// # Errors
+    /// It is not recorded: nothing more may come in on this connection, and the client is told no success.
+    pub(super) async fn record_outcome(
+        self,
+        id: &RequestId,
+        outcome: Outcome,
+        failed: Option<&Refused>,
+    ) -> Result<(), Refused> {
         let event = self.event(Action::InboundOutcome, id, None);
         let event = Event {
             object: event.object.map(|object| object.with_bytes(outcome.sent, outcome.received)),
@@ -142,9 +157,11 @@ impl Visit<'_> {
             latency_us: Some(outcome.latency_us),
             level: failed.map(|refused| refused.level.to_owned()),
             reason: failed.map(|refused| refused.error.clone()),
+            // Whose word it ended by, if by one.
+            policy: Some(self.hall.judge.policy()),
             ..event
         };
-        let _too_late_to_stop_it = self.append(event).await;
+        self.append(event).await
     }
 
     async fn refuse(self, event: Event, refused: Refused) -> Refused {
@@ -169,6 +186,7 @@ impl Visit<'_> {
             object: Some(object),
             source: Some(self.source),
             rule: Some(self.door.name.clone()),
+            policy: Some(self.policy),
             request: Some(id.clone()),
             ..Event::new(action)
         }

@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use wire::id::PolicyVersion;
 
 use super::record::{Outcome, Refused};
-use super::{Visit, reset, with_reset};
+use super::{Visit, reset};
 use crate::judge::Closed;
 
 /// How long a connection may be silent both ways.
@@ -29,28 +28,32 @@ struct Tally {
 }
 
 impl Visit<'_> {
-    pub(super) async fn tcp(self, mut stream: TcpStream, mut conforms: PolicyVersion) -> io::Result<()> {
-        let id = self.hall.judge.next_id();
+    pub(super) async fn tcp(self, mut stream: TcpStream) -> io::Result<()> {
+        let (judge, mut conforms) = (&self.hall.judge, self.policy);
+        let (id, stay) = (judge.next_id(), judge.ending().stay());
         if self.admit_connection(&id).await.is_err() {
             reset(stream);
             return Ok(());
         }
         let tally = Tally::begin();
         let carried = self.carry_both(&mut stream, &tally);
-        let (failed, result) = match self.hall.judge.uphold_visit(&mut conforms, carried).await {
+        let upheld = tokio::select! {
+            biased;
+            () = stay.ended() => Err(Refused::ended()),
+            upheld = judge.uphold_visit(&mut conforms, carried) => upheld.map_err(|Closed| Refused::quarantine()),
+        };
+        let (failed, result) = match upheld {
             Ok(Ok(result)) => (None, result),
             Ok(Err(unreached)) => (Some(unreached), Err(io::ErrorKind::ConnectionRefused.into())),
-            Err(Closed) => {
+            Err(put_out) => {
                 // Nothing that waits to be sent goes out while this is recorded.
-                with_reset(&stream);
-                drop(stream);
-                let outcome = Some(Refused::quarantine());
-                self.record_outcome(&id, tally.outcome(), outcome.as_ref()).await;
+                reset(stream);
+                let _nothing_else_to_stop = self.record_outcome(&id, tally.outcome(), Some(&put_out)).await;
                 return Err(io::ErrorKind::ConnectionAborted.into());
             }
         };
-        self.record_outcome(&id, tally.outcome(), failed.as_ref()).await;
-        if result.is_err() {
+        let recorded = self.record_outcome(&id, tally.outcome(), failed.as_ref()).await;
+        if result.is_err() || recorded.is_err() {
             reset(stream);
         }
         result

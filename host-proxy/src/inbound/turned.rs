@@ -1,10 +1,11 @@
 //! Who was turned away at a door: told at once, and while it goes on once a second with how many more there were. So a
-//! flood costs the log a line a second, and every one is counted but those of the proxy's last second.
+//! flood costs the log a line a second, and every one is counted.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use wire::id::PolicyVersion;
 
 use super::record::Refused;
 
@@ -28,13 +29,20 @@ struct Reason {
 pub(super) struct More {
     /// The last of them.
     pub(super) source: SocketAddr,
+    /// The policy under which it came.
+    pub(super) policy: PolicyVersion,
     pub(super) refused: Refused,
     pub(super) times: u64,
 }
 
 impl Turned {
     /// Whether this one is to be told now; if not, it is counted from now on.
-    pub(super) fn is_told_now(&mut self, source: SocketAddr, refused: &Refused, now: Instant) -> bool {
+    pub(super) fn is_told_now(
+        &mut self,
+        (source, policy): (SocketAddr, PolicyVersion),
+        refused: &Refused,
+        now: Instant,
+    ) -> bool {
         let Some(reason) = self.0.iter_mut().find(|reason| reason.level == refused.level) else {
             self.0.push(Reason { level: refused.level, told: now, more: None });
             return true;
@@ -44,7 +52,7 @@ impl Turned {
             return true;
         }
         let times = reason.more.as_ref().map_or(0, |more| more.times) + 1;
-        reason.more = Some(More { source, refused: refused.clone(), times });
+        reason.more = Some(More { source, policy, refused: refused.clone(), times });
         false
     }
 
@@ -59,6 +67,11 @@ impl Turned {
         reason.told = now;
         reason.more.take()
     }
+
+    /// What is not told, as nothing follows.
+    pub(super) fn into_rest(self) -> impl Iterator<Item = More> {
+        self.0.into_iter().filter_map(|reason| reason.more)
+    }
 }
 
 #[cfg(test)]
@@ -67,9 +80,10 @@ mod tests {
 
     #[test]
     fn the_first_is_told_and_the_rest_counted_by_reason() {
-        let (source, start) = (SocketAddr::from(([192, 0, 2, 1], 9)), Instant::now());
+        let (address, start) = (SocketAddr::from(([192, 0, 2, 1], 9)), Instant::now());
+        let source = (address, PolicyVersion::FIRST);
         let after = |millis| start + Duration::from_millis(millis);
-        let (stranger, full) = (Refused::source(source.ip()), Refused::full());
+        let (stranger, full) = (Refused::source(address.ip()), Refused::full());
         let mut turned = Turned::default();
         assert!(turned.is_told_now(source, &stranger, start));
         assert!(turned.is_told_now(source, &full, start));
@@ -90,5 +104,8 @@ mod tests {
         assert!(!turned.is_told_now(source, &stranger, after(5000)));
         assert_eq!(turned.take(after(5000)).unwrap().times, 2);
         assert!(turned.is_told_now(source, &stranger, after(6000)));
+        assert!(!turned.is_told_now(source, &stranger, after(6001)));
+        let rest: Vec<u64> = turned.into_rest().map(|more| more.times).collect();
+        assert_eq!(rest, [1]);
     }
 }

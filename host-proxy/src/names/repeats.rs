@@ -1,6 +1,5 @@
 //! Questions that repeat: the first of a kind is recorded before its answer, and what follows within the window is counted and told
-//! after it. A resolver asks again and again, and the log need not have a line for each. What is counted and not told when the
-//! process ends is lost.
+//! after it, or when the process ends. A resolver asks again and again, and the log need not have a line for each.
 //!
 //! *Invariant:* nothing is counted but what is like a question that was recorded within the window. A count that could not be
 //! recorded is kept, and until the log takes a record again each further question needs one of its own.
@@ -94,6 +93,21 @@ impl Repeats {
         }
     }
 
+    /// Records every count, as nothing follows.
+    pub(super) async fn tell_all(&self, judge: &Judge) {
+        for (asked, times) in self.counted() {
+            // A log that takes nothing any more takes none of the rest either.
+            if judge.record_name(&asked, times).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// What is counted and not told. From now on each question needs a record of its own.
+    fn counted(&self) -> Vec<(Asked, u64)> {
+        self.recent().drain().filter_map(|(_kind, known)| known.more).collect()
+    }
+
     fn recent(&self) -> MutexGuard<'_, HashMap<Kind, Recent>> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -184,6 +198,19 @@ mod tests {
         assert_eq!(repeats.due(after(3)), [(asked("a"), 1)]);
         repeats.settle(&asked("a"), 1, after(3));
         assert!(repeats.due(after(4)).is_empty() && repeats.recent().is_empty());
+    }
+
+    #[test]
+    fn at_the_end_every_count_is_told_and_nothing_is_counted_after_it() {
+        let repeats = Repeats::new(WINDOW);
+        for (name, times) in [("a", 2), ("b", 1), ("c", 0)] {
+            repeats.told(&asked(name), Instant::now());
+            (0..times).for_each(|_| assert!(repeats.counts(&asked(name))));
+        }
+        let mut counted = repeats.counted();
+        counted.sort_by_key(|(asked, _times)| asked.name.clone());
+        assert_eq!(counted, [(asked("a"), 2), (asked("b"), 1)]);
+        assert!(!repeats.counts(&asked("a")) && repeats.counted().is_empty());
     }
 
     fn python(script: &str, sha256: u8) -> Program {

@@ -223,6 +223,13 @@ impl Bench {
         manager.command(&command)
     }
 
+    /// Ends the proxy as the manager does, and waits until it is gone.
+    pub(crate) fn end(&mut self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        assert!(self.child.wait().unwrap().success());
+    }
+
     /// Replaces the credentials as the manager does.
     pub(crate) fn set_credentials(&self, credentials: Vec<Credential>) -> ProxyEvent {
         self.manager.lock().unwrap().command(&ProxyCommand::SetCredentials { credentials })
@@ -479,7 +486,12 @@ impl Answer {
     pub(crate) fn read(stream: &mut impl Read) -> Self {
         let (mut seen, mut piece) = (Vec::new(), [0; PIECE]);
         loop {
-            match stream.read(&mut piece[..missing(&seen).min(PIECE)]) {
+            // A read of nothing waits all the same where there is TLS.
+            let most = missing(&seen).min(PIECE);
+            if most == 0 {
+                break;
+            }
+            match stream.read(&mut piece[..most]) {
                 Ok(0) | Err(_) => break,
                 Ok(count) => seen.extend_from_slice(&piece[..count]),
             }

@@ -18,11 +18,11 @@ use wire::vsock::greeting;
 use crate::bench::{Answer, Bench, Doors, PATIENCE, Setting};
 
 const TOKEN: &str = "correct-horse-battery-staple";
-const NOTHING: &str = "version: 1\nnetwork: []\n";
+pub(crate) const NOTHING: &str = "version: 1\nnetwork: []\n";
 
 /// A sandbox with one open port.
-struct Site {
-    bench: Bench,
+pub(crate) struct Site {
+    pub(crate) bench: Bench,
     address: SocketAddr,
     /// What the agent's program read, by connection.
     seen: Arc<Mutex<Vec<Vec<u8>>>>,
@@ -30,22 +30,22 @@ struct Site {
 }
 
 /// The agent's program: what it does with one connection; what it read is put in the second argument.
-type Program = fn(UnixStream, &Mutex<Vec<u8>>);
+pub(crate) type Program = fn(UnixStream, &Mutex<Vec<u8>>);
 
 /// How the port is opened.
-struct Door {
+pub(crate) struct Door {
     protocol: Protocol,
     token: Option<&'static str>,
     sources: &'static [&'static str],
 }
 
 impl Door {
-    const TCP: Self = Self { protocol: Protocol::Tcp, token: None, sources: &["127.0.0.1/32"] };
-    const HTTP: Self = Self { protocol: Protocol::Http, token: None, sources: &["127.0.0.1/32"] };
+    pub(crate) const TCP: Self = Self { protocol: Protocol::Tcp, token: None, sources: &["127.0.0.1/32"] };
+    pub(crate) const HTTP: Self = Self { protocol: Protocol::Http, token: None, sources: &["127.0.0.1/32"] };
     const SECRET: Self = Self { protocol: Protocol::Http, token: Some(TOKEN), sources: &["127.0.0.1/32"] };
 
     /// Opens it to `program` on the agent's port 8080.
-    fn to(self, program: Program) -> Site {
+    pub(crate) fn to(self, program: Program) -> Site {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let shared = Arc::clone(&seen);
         self.open(move |mut stream, head| {
@@ -59,7 +59,7 @@ impl Door {
     }
 
     /// Opens it to a guest that does what it wants with a head.
-    fn open(self, guest: impl Fn(UnixStream, SealedHead) + Send + Sync + 'static) -> Site {
+    pub(crate) fn open(self, guest: impl Fn(UnixStream, SealedHead) + Send + Sync + 'static) -> Site {
         let folder = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(folder.path().join("guest.sock")).unwrap();
         let guest = Arc::new(guest);
@@ -98,7 +98,7 @@ impl Site {
         Self { seen, ..self }
     }
 
-    fn connect(&self) -> TcpStream {
+    pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream
@@ -141,7 +141,7 @@ fn server(mut stream: UnixStream, seen: &Mutex<Vec<u8>>) {
 }
 
 /// Gives back what it is sent, then `end`.
-fn echo(mut stream: UnixStream, _seen: &Mutex<Vec<u8>>) {
+pub(crate) fn echo(mut stream: UnixStream, _seen: &Mutex<Vec<u8>>) {
     std::io::copy(&mut stream.try_clone().unwrap(), &mut stream).unwrap();
     stream.write_all(b"end").unwrap();
 }
@@ -163,7 +163,7 @@ fn sink(mut stream: UnixStream, seen: &Mutex<Vec<u8>>) {
     seen.lock().unwrap().extend(bytes);
 }
 
-fn get(path: &str, fields: &str) -> String {
+pub(crate) fn get(path: &str, fields: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: agent.test\r\n{fields}\r\n")
 }
 

@@ -17,6 +17,7 @@ mod inbound;
 mod inference;
 mod messages;
 mod names;
+mod outcomes;
 mod policy_local;
 mod refused;
 mod reload;

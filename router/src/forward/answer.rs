@@ -13,7 +13,7 @@ use wire::id::RequestId;
 
 use crate::observe::{Form, Observer};
 use crate::rewrite::{Rewrite, RewriteError, Rewriter};
-use crate::trail::{Ended, Started, Trail};
+use crate::trail::{Due, Ended, Started};
 
 /// How long a server may pause within an answer.
 const PAUSE_LIMIT: Duration = Duration::from_secs(300);
@@ -38,10 +38,10 @@ pub enum AnswerError {
 /// Records what comes of a call, whatever comes: an answer, a failure, or a client that leaves.
 #[derive(Debug)]
 pub struct Witness {
-    trail: Trail,
+    /// `None` once it is told.
+    due: Option<Due>,
     started: Started,
     ended: Ended,
-    is_recorded: bool,
 }
 
 /// The body of an answer.
@@ -57,8 +57,8 @@ pub struct Answer {
 impl Witness {
     /// For a call that is about to be sent.
     #[must_use]
-    pub fn new(trail: Trail, started: Started) -> Self {
-        Self { trail, started, ended: Ended::default(), is_recorded: false }
+    pub fn new(due: Due, started: Started) -> Self {
+        Self { due: Some(due), started, ended: Ended::default() }
     }
 
     /// Records that a call got no answer; gives back its request id.
@@ -88,8 +88,8 @@ impl Witness {
     }
 
     fn record(&mut self, outcome: &'static str) {
-        if !std::mem::replace(&mut self.is_recorded, true) {
-            self.trail.answered(&self.started, outcome, std::mem::take(&mut self.ended));
+        if let Some(due) = self.due.take() {
+            due.tell(&self.started, outcome, std::mem::take(&mut self.ended));
         }
     }
 }
