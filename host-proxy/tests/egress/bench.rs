@@ -486,7 +486,7 @@ impl Answer {
     pub(crate) fn read(stream: &mut impl Read) -> Self {
         let (mut seen, mut piece) = (Vec::new(), [0; PIECE]);
         loop {
-            // A read of nothing waits all the same where there is TLS.
+            // A read of nothing waits all the same.
             let most = missing(&seen).min(PIECE);
             if most == 0 {
                 break;

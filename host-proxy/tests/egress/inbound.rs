@@ -157,7 +157,7 @@ fn chunks(mut stream: UnixStream, seen: &Mutex<Vec<u8>>) {
 }
 
 /// Reads for ever.
-fn sink(mut stream: UnixStream, seen: &Mutex<Vec<u8>>) {
+pub(crate) fn sink(mut stream: UnixStream, seen: &Mutex<Vec<u8>>) {
     let mut bytes = Vec::new();
     let _or_reset = stream.read_to_end(&mut bytes);
     seen.lock().unwrap().extend(bytes);
