@@ -25,7 +25,7 @@ pub(super) fn actor(record: &Record) -> Value {
     let mut actor = json!({"app_name": agent(record), "app_uid": record.sandbox.as_str()});
     let event = &record.event;
     if let Some(owner) = first_owner(event.subject.as_ref()) {
-        actor["process"] = process(owner);
+        actor["process"] = process(owner, &record.hash.to_string());
         actor["user"] = json!({"uid": owner.uid.to_string()});
     }
     let operator = event.policy_change.as_ref().map(|change| change.uid);
@@ -43,13 +43,28 @@ fn first_owner(subject: Option<&Subject>) -> Option<&Owner> {
     }
 }
 
-fn process(owner: &Owner) -> Value {
-    json!({
+/// With its ancestors, each in its child. Of them only the files are known: the numbers that the schema asks for are made of
+/// the record's hash and the generation, so that no two processes of an export have one.
+fn process(owner: &Owner, hash: &str) -> Value {
+    let mut process = json!({
         "pid": owner.pid,
         "name": name(&owner.binary),
         "file": file(&owner.binary, owner.sha256.as_deref()),
         "user": {"uid": owner.uid.to_string()},
-    })
+    });
+    let eldest_first = owner.parents.iter().enumerate().rev();
+    let parent = eldest_first.fold(None::<Value>, |above, (generation, path)| {
+        let mut parent =
+            json!({"uid": format!("{hash}/{}", generation + 1), "name": name(path), "file": file(path, None)});
+        if let Some(above) = above {
+            parent["parent_process"] = above;
+        }
+        Some(parent)
+    });
+    if let Some(parent) = parent {
+        process["parent_process"] = parent;
+    }
+    process
 }
 
 /// A regular file.
@@ -119,7 +134,7 @@ pub(super) fn unmapped(record: &Record) -> Value {
     put("configuration", event.configuration.as_ref().map(|made| json!(made)));
     put("proposal", event.proposal.as_ref().map(|proposal| json!(proposal)));
     put("detection", event.detection.as_ref().map(|detection| json!(detection)));
-    // Script, ancestors and the other owners.
+    // Script and the other owners.
     put("subject", event.subject.as_ref().map(|subject| json!(subject)));
     if let Some(object) = &event.object {
         let method = object.method.as_ref().filter(|method| !METHODS.contains(&method.as_str()));
