@@ -1,11 +1,13 @@
 //! Records as rows of CSV (RFC 4180). A text that a spreadsheet would take for a formula gets an apostrophe before it, also
 //! behind a semicolon: in many countries that is where a spreadsheet divides cells, quoted or not.
 
-use audit::{Decision, Event, Owner, Record, Subject};
+use std::collections::BTreeMap;
+
+use audit::{Decision, Event, Object, Owner, Record, Subject};
 use audit_export::format::printable;
 
 /// The first row.
-pub(super) const HEAD: &str = "time,tenant,sandbox,sequence,agent,client,action,decision,binary,script,host,port,method,path,level,rule,reason,policy,request,flow,status,credentials,hash,times,bytes_sent,bytes_received,latency_us,phase,exit_code,detail,detection,severity,response,policy_put_in_force,policy_source,by_user";
+pub(super) const HEAD: &str = "time,tenant,sandbox,sequence,agent,client,action,decision,binary,script,host,port,method,path,level,rule,reason,policy,request,flow,status,credentials,hash,times,bytes_sent,bytes_received,latency_us,phase,exit_code,detail,detection,severity,response,policy_put_in_force,policy_source,by_user,binary_sha256,parents,source,query_keys,sha256,sent_sha256,received_sha256,route,server,region,model_asked,model_served,tokens_in,tokens_out,categories,left";
 
 pub(super) fn row(record: &Record) -> String {
     let event = &record.event;
@@ -23,7 +25,7 @@ pub(super) fn row(record: &Record) -> String {
             .decision
             .map_or("", |decision| if decision == Decision::Allow { "allow" } else { "deny" })
             .to_owned(),
-        owners(event.subject.as_ref(), |owner| Some(&owner.binary)),
+        owners(event.subject.as_ref(), |owner| Some(owner.binary.as_str())),
         owners(event.subject.as_ref(), |owner| owner.script.as_deref()),
         object.host.unwrap_or_default(),
         number(object.port.map(u64::from)),
@@ -43,7 +45,7 @@ pub(super) fn row(record: &Record) -> String {
         number(object.bytes_received),
         number(event.latency_us),
     ];
-    let fields = fields.into_iter().chain(acts(event));
+    let fields = fields.into_iter().chain(acts(event)).chain(evidence(event)).chain(inferred(event));
     fields.map(|field| escaped(&field)).collect::<Vec<_>>().join(",")
 }
 
@@ -68,14 +70,58 @@ fn acts(event: &Event) -> [String; 9] {
     .map(Option::unwrap_or_default)
 }
 
+/// What shows later that it was this program, from there, and these bytes.
+fn evidence(event: &Event) -> [String; 7] {
+    let (subject, object) = (event.subject.as_ref(), event.object.as_ref());
+    let keys = object.map(|object| object.query_keys.join("&"));
+    let digest = |of: fn(&Object) -> &Option<String>| object.and_then(|object| of(object).clone());
+    [
+        Some(owners(subject, |owner| owner.sha256.as_deref())),
+        Some(owners(subject, |owner| (!owner.parents.is_empty()).then(|| owner.parents.join(" < ")))),
+        event.source.map(|source| source.to_string()),
+        keys,
+        digest(|object| &object.sha256),
+        digest(|object| &object.sent_sha256),
+        digest(|object| &object.received_sha256),
+    ]
+    .map(Option::unwrap_or_default)
+}
+
+/// What records of model calls have.
+fn inferred(event: &Event) -> [String; 9] {
+    let Some(call) = event.inference.clone() else { return Default::default() };
+    let number = |number: Option<u64>| number.map(|number| number.to_string());
+    let found = |found: BTreeMap<String, u32>| {
+        let each = found.into_iter().map(|(name, count)| format!("{name} {count}"));
+        Some(each.collect::<Vec<_>>().join(" + "))
+    };
+    [
+        call.route,
+        call.server,
+        call.region,
+        call.model_asked,
+        call.model_served,
+        number(call.tokens_in),
+        number(call.tokens_out),
+        found(call.categories),
+        found(call.left),
+    ]
+    .map(Option::unwrap_or_default)
+}
+
 /// A name, as records have it.
 fn word(name: &impl serde::Serialize) -> String {
     serde_json::to_value(name).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-fn owners<'a>(subject: Option<&'a Subject>, text: impl Fn(&'a Owner) -> Option<&'a str>) -> String {
+fn owners<'a, T: Into<String>>(
+    subject: Option<&'a Subject>,
+    text: impl Fn(&'a Owner) -> Option<T>,
+) -> String {
     match subject {
-        Some(Subject::Owners(owners)) => owners.iter().filter_map(text).collect::<Vec<_>>().join(" + "),
+        Some(Subject::Owners(owners)) => {
+            owners.iter().filter_map(text).map(Into::into).collect::<Vec<String>>().join(" + ")
+        }
         Some(Subject::Unknown(_)) | None => String::new(),
     }
 }
@@ -148,7 +194,18 @@ mod tests {
             assert_eq!(plain.matches(',').count(), HEAD.matches(',').count(), "{row}");
             cells.extend(plain.split(',').map(str::to_owned));
         }
-        for cell in ["agent-exited", "quarantine", "high", "1000"] {
+        let (ab, cd) = ("ab".repeat(32), "cd".repeat(32));
+        let shown = [
+            "agent-exited",
+            "quarantine",
+            "high",
+            "1000",
+            "/usr/bin/bash < /sbin/init",
+            "page&token",
+            &ab,
+            &cd,
+        ];
+        for cell in shown {
             assert!(cells.contains(cell), "{cell}: {cells:?}");
         }
     }
