@@ -43,7 +43,8 @@ def check(events):
 def used(schema, root, values, kept):
     """The schema with only the properties that the values have, or must have."""
     if "$ref" in schema:
-        kept.setdefault(schema["$ref"].rsplit("/", 1)[1], []).extend(values)
+        # Each once: an object may hold others of its own kind.
+        kept.setdefault(schema["$ref"].rsplit("/", 1)[1], {}).update((id(value), value) for value in values)
         return schema
     slim = {key: value for key, value in schema.items() if key in ("type", "enum", "pattern", "required",
             "anyOf", "additionalProperties", "const", "maxLength", "minimum", "maximum")}
@@ -69,7 +70,7 @@ def reduce(events):
     while any(len(values) != done.get(name, -1) for name, values in kept.items()):
         name = next(name for name, values in kept.items() if len(values) != done.get(name, -1))
         done[name] = len(kept[name])
-        out[name] = used(objects[name], objects, kept[name], kept)
+        out[name] = used(objects[name], objects, list(kept[name].values()), kept)
     comment = f"Cut down from the OCSF schema {VERSION}, Apache-2.0, (c) the OCSF authors. See README.md."
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$comment": comment,
             "$defs": dict(sorted(out.items()))}
