@@ -31,7 +31,7 @@ fn what_a_crash_left_is_closed_once_and_verifies() {
     assert!(verified.contains(&format!("the newest covers {all} of {all} records")), "{verified}");
     let repair = host.yes(&["query", "--action", "log-repair", "--json"]);
     assert!(repair.contains("was taken off") && repair.contains("covers records 1 to"), "{repair}");
-    assert!(host.yes(&["recover"]).contains("every log"));
+    assert!(host.yes(&["recover"]).contains("no log of an ended sandbox"));
     assert!(host.yes(&["recover", "test-0a1b2c3d"]).contains("ended as it should"));
     // Again, with a checkpoint that was not finished either.
     append(&segment, "{\"half");

@@ -88,7 +88,7 @@ fn a_pipe_in_the_place_of_a_file_keeps_nobody_waiting() {
         assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
         host.says(&["verify"], 1, "it is no file");
         host.says(&["verify", "--all"], 1, "it is no file");
-        host.says(&["checkpoint"], if name == "checkpoints" { 2 } else { 0 }, "");
+        host.says(&["checkpoint"], i32::from(name == "checkpoints"), "");
         if name != "checkpoints" {
             for command in [&["query", "--no-index"][..], &["ls"], &["tail"], &["export"]] {
                 host.says(command, 2, "");

@@ -130,7 +130,7 @@ pub(super) fn remedy(unproven: &Unproven) -> &'static str {
             "name a newer checkpoint with --checkpoint; if a crash left it so, `openshell audit recover` signs its end, and says so in it"
         }
         Unproven::NoEnd => {
-            "name a checkpoint that was kept elsewhere with --checkpoint; `openshell audit recover NAME` closes the log of a sandbox that was killed, and says so in it"
+            "a checkpoint that was kept elsewhere (--checkpoint) shows whether it was cut back; `openshell audit recover NAME` closes the log of a sandbox that was killed, and says so in it"
         }
         Unproven::Missing { .. } => "the log's own checkpoints were cut: keep the copy, it is evidence",
     }
