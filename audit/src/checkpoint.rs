@@ -140,11 +140,19 @@ impl Note {
     pub fn checkpoint(&self, key: &VerifyingKey) -> Result<Checkpoint, NoteError> {
         let theirs = |signature: &&Signature| signature.name == key.name() && signature.id == key.id();
         let signature = self.signatures.iter().find(theirs);
-        let signature = signature.ok_or_else(|| NoteError::Unsigned(key.name().to_owned()))?;
+        let signature = signature.ok_or_else(|| NoteError::Unsigned(self.others(key)))?;
         if !key.verifies(self.text.as_bytes(), &signature.bytes) {
             return Err(NoteError::Forged(key.name().to_owned()));
         }
         Checkpoint::parse(&self.text)
+    }
+
+    /// The key that has not signed, and those that have: keys of different hosts have one name.
+    fn others(&self, key: &VerifyingKey) -> String {
+        let named = |name: &str, id: [u8; 4]| format!("{name}+{:08x}", u32::from_be_bytes(id));
+        let signers = self.signatures.iter().map(|signature| named(&signature.name, signature.id));
+        let signers = signers.collect::<Vec<_>>().join(", ");
+        format!("{}; signed by {signers}", named(key.name(), key.id()))
     }
 
     /// Reads one note.

@@ -57,6 +57,8 @@ pub struct Summary {
     /// Number of the last record by which the writer says that it took something off the log's end, or that the log was closed
     /// by somebody later.
     pub repaired_at: Option<u64>,
+    /// How many such records there are.
+    pub repairs: u64,
     /// Number of the record by which the manager says that the agent has ended, or the sandbox failed.
     pub ended_at: Option<u64>,
 }

@@ -49,7 +49,7 @@ impl SecretSource {
             Self::Env(name) => std::env::var(name).map(Secret::new).map_err(|_unset| {
                 Failure::new(
                     format_args!("the environment variable {name} is not set"),
-                    "set it, or name another source in agent.yaml",
+                    "set it, or name another source in the file that names it",
                 )
             }),
             Self::File(path) => read_text(fs::File::open(path)).map_err(|cause| {

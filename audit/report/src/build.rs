@@ -82,7 +82,7 @@ fn summary(facts: &Facts) -> Vec<Block> {
             format!(
                 "{} findings of detections, {} changes by operators",
                 facts.detections.total(),
-                facts.changes.total()
+                facts.by_operators
             ),
             format!("{} prompts with classified data", facts.processed.total()),
             format!("{} prompts with marks of injected instructions", facts.marked),
@@ -137,7 +137,7 @@ fn shown(facts: &Facts, evidence: Evidence) -> String {
         Evidence::Decisions => {
             format!("Decisions: {} allowed, {} denied", facts.allowed.total(), facts.denied.total())
         }
-        Evidence::Changes => format!("Exceptions: {} changes", facts.changes.total()),
+        Evidence::Changes => format!("Exceptions: {} changes", facts.by_operators),
         Evidence::Detections => format!("Exceptions: {} findings", facts.detections.total()),
         Evidence::Processing => {
             format!("Processing: {} prompts with classified data", facts.processed.total())

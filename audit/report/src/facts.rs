@@ -75,6 +75,8 @@ pub struct Facts {
     pub(crate) controls: Lines,
     pub(crate) denials: Lines,
     pub(crate) changes: Lines,
+    /// Those among them that an operator asked for.
+    pub(crate) by_operators: u64,
     pub(crate) found: Lines,
     pub(crate) processed: Lines,
     pub(crate) life: Lines,
@@ -235,6 +237,7 @@ impl Facts {
                     change.source, change.old.version, change.old.sha256
                 ),
             };
+            self.by_operators += 1;
             self.changes.push([id(record), format!("user {}", change.uid), what, decision.to_owned()]);
         }
         let what = match event.action {
@@ -245,6 +248,7 @@ impl Facts {
             _other => String::new(),
         };
         if !what.is_empty() {
+            self.by_operators += u64::from(event.action == Action::CredentialChange);
             self.changes.push([id(record), record.client.clone(), what, decision.to_owned()]);
         }
         if let Some(found) = &event.detection {

@@ -93,6 +93,6 @@ fn evidence(number: &str, facts: &Facts) -> String {
             found("sudden-volume")
         ),
         "ASI09" => format!("{} records, of them {denied} denials with reasons", facts.records),
-        _ => format!("{} findings; {} changes", facts.detections.total(), facts.changes.total()),
+        _ => format!("{} findings; {} changes", facts.detections.total(), facts.by_operators),
     }
 }

@@ -7,7 +7,11 @@
 //! CI kills a few times. `cargo xtask kill-audit` kills as often as it is told, through `AUDIT_KILLS`; `AUDIT_SEED` makes the same
 //! choices again, though not the same moments.
 
-#![expect(clippy::unwrap_used, reason = "a broken harness is a failed test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a broken harness is a failed test, and one that ran says what became of the log"
+)]
 
 #[path = "killed/dice.rs"]
 mod dice;

@@ -76,6 +76,7 @@ impl<S: Source> Reader<S> {
             bytes: 0,
             back_at: None,
             repaired_at: None,
+            repairs: 0,
             ended_at: None,
         };
         let begins_late = source.segment() > 1;
@@ -282,7 +283,10 @@ impl State {
             self.summary.back_at.get_or_insert(self.summary.records);
         }
         match said_of_the_end(line) {
-            Some(Said::Repaired) => self.summary.repaired_at = Some(self.summary.records),
+            Some(Said::Repaired) => {
+                self.summary.repaired_at = Some(self.summary.records);
+                self.summary.repairs += 1;
+            }
             Some(Said::Ended) => self.summary.ended_at = Some(self.summary.records),
             None => {}
         }

@@ -124,7 +124,7 @@ fn is_damage(error: &VerifyError) -> bool {
 pub(super) fn remedy(unproven: &Unproven) -> &'static str {
     match unproven {
         Unproven::Unsigned(_) => {
-            "name checkpoints that were kept elsewhere with --checkpoint, or accept that nothing is proven with --unsigned"
+            "name checkpoints that were kept elsewhere with --checkpoint, accept that nothing is proven with --unsigned, or let `openshell audit recover` sign what a crash left"
         }
         Unproven::End { .. } => {
             "name a newer checkpoint with --checkpoint; if a crash left it so, `openshell audit recover` signs its end, and says so in it"

@@ -33,6 +33,12 @@ pub(super) fn named(text: &str, directory: &Path) -> Result<PathBuf, Failure> {
     if text.contains('/') {
         let path = PathBuf::from(text);
         return match fs::metadata(&path) {
+            Ok(there) if there.is_dir() && segments::list(&path).is_ok_and(|found| found.is_empty()) => {
+                Err(Failure::new(
+                    format_args!("{text} holds no record: it is no log"),
+                    "name a log's directory or its file; openshell audit ls lists those that are here",
+                ))
+            }
             Ok(_there) => Ok(path),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Failure::new(
                 format_args!("there is no log at {text}"),

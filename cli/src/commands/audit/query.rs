@@ -77,6 +77,12 @@ fn filter(query: &Query) -> Result<Filter, Failure> {
         text.as_deref().map(|text| moment::read(text, &now).map_err(|error| not_a_moment(&error))).transpose()
     };
     let (mut since, mut until) = (time(&query.since)?, time(&query.until)?);
+    if let Some((since, until)) = since.as_ref().zip(until.as_ref()).filter(|(since, until)| since >= until) {
+        return Err(Failure::new(
+            format_args!("--until ({until}) is not after --since ({since})"),
+            "name a time that is later than --since",
+        ));
+    }
     if let Some(at) = time(&query.at)? {
         until = moment::later(&at, MINUTE);
         since = Some(at);
@@ -155,12 +161,26 @@ fn print(query: &Query, found: impl Iterator<Item = Found>, policies: &mut polic
     out.flush().is_ok()
 }
 
+/// What was found of a log, on standard output, or beside it.
+pub(super) fn told(lines: &[String], is_beside: bool) {
+    for line in lines {
+        if is_beside {
+            eprintln!("{line}");
+        } else {
+            println!("{line}");
+        }
+    }
+}
+
 /// Whether what was shown is what was signed.
 fn proved(query: &Query, layout: &Layout, logs: &[PathBuf]) -> Result<u8, Failure> {
     let judge = Judge::new(&query.evidence, layout)?;
     let mut worst = 0;
     for log in logs {
-        worst = worst.max(verify::verify(log, &judge)?);
+        let (code, lines) = verify::verdict(log, &judge)?;
+        worst = worst.max(code);
+        // Who reads records by a program gets records, and nothing else, on standard output.
+        told(&lines, query.output.json || query.csv);
     }
     Ok(worst)
 }

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use super::evidence::Judge;
 use super::line::{json, numbered};
 use super::policies::{InForce, Part, in_force};
+use super::query::told;
 use super::{Faults, path, verify};
 use crate::arguments::{Log, ShowRecord};
 
@@ -62,7 +63,9 @@ pub(super) fn run(typed: &ShowRecord, layout: &Layout) -> Result<u8, Failure> {
     if !typed.prove {
         return Ok(code);
     }
-    Ok(code.max(verify::verify(&log, &Judge::new(&typed.evidence, layout)?)?))
+    let (proven, lines) = verify::verdict(&log, &Judge::new(&typed.evidence, layout)?)?;
+    told(&lines, typed.output.json || typed.policy);
+    Ok(code.max(proven))
 }
 
 /// To the byte, as its digest is of it; but whoever can write the log can have written anything there, and must not drive a terminal.

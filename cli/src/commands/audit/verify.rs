@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use audit::checkpoint::{Checkpoint, Note, VerifyingKey};
-use audit::log::{Fault, LogError, Stored, stored};
+use audit::log::{Fault, LogError, Stored, Summary, stored};
 use audit::verify::{self, LastNote, Notes, Verified, VerifyError};
 use manager::audit_log::COPY;
 use manager::audit_settings::AuditSettings;
@@ -33,26 +33,32 @@ pub(super) fn run(typed: &Verify, layout: &Layout) -> Result<u8, Failure> {
     }
 }
 
-/// Tells whether a log is what was signed.
-pub(super) fn verify(path: &Path, judge: &Judge) -> Result<u8, Failure> {
-    match judge.judge(path)? {
-        Verdict::Proven(verified) => {
-            tell(path, &verified, judge);
-            Ok(0)
-        }
+/// Tells on standard output whether a log is what was signed.
+fn verify(path: &Path, judge: &Judge) -> Result<u8, Failure> {
+    let (code, lines) = verdict(path, judge)?;
+    lines.iter().for_each(|line| println!("{line}"));
+    Ok(code)
+}
+
+/// Whether a log is what was signed: the exit code, and what is to be said.
+pub(super) fn verdict(path: &Path, judge: &Judge) -> Result<(u8, Vec<String>), Failure> {
+    Ok(match judge.judge(path)? {
+        Verdict::Proven(verified) => (0, told(path, &verified, judge)),
         Verdict::Unproven(verified, unproven) => {
-            tell(path, &verified, judge);
-            println!("{}: NOT proven: {unproven}; {}", path.display(), remedy(&unproven));
-            Ok(NO)
+            let mut lines = told(path, &verified, judge);
+            lines.push(format!("{}: NOT proven: {unproven}; {}", path.display(), remedy(&unproven)));
+            (NO, lines)
         }
         Verdict::Broken(error) => {
-            println!("{}: NOT intact: {}", path.display(), chain(&error));
+            let mut lines = vec![format!("{}: NOT intact: {}", path.display(), chain(&error))];
             if matches!(error, VerifyError::Log(LogError::Bad { fault: Fault::Unfinished, .. })) {
-                println!("`openshell audit recover` closes a log whose writer or machine was stopped");
+                lines.push(
+                    "`openshell audit recover` closes a log whose writer or machine was stopped".to_owned(),
+                );
             }
-            Ok(NO)
+            (NO, lines)
         }
-    }
+    })
 }
 
 /// Every log in a line, and those that are gone. A log that is wrong weighs more than one that cannot be read.
@@ -92,12 +98,20 @@ fn in_short(Verified { summary, newest, .. }: &Verified) -> String {
     let signed = newest
         .as_ref()
         .map_or_else(|| "not signed".to_owned(), |newest| format!("signed up to record {}", newest.size));
-    let repaired = summary
-        .repaired_at
-        .map(|record| format!("; record {record}: something taken off or closed later, read it"));
+    let repaired =
+        repaired(summary).map(|say| format!("; {say}: something taken off or closed later, read it"));
     let back = summary.back_at.map(|record| format!("; record {record}: dated before the one before it"));
     let told: String = repaired.into_iter().chain(back).collect();
     format!("records {} to {}, unbroken; {signed}{told}", summary.first, summary.records)
+}
+
+/// The records that speak of a repair: a later one must not hide an earlier.
+fn repaired(summary: &Summary) -> Option<String> {
+    let last = summary.repaired_at?;
+    Some(match summary.repairs {
+        0 | 1 => format!("record {last} says"),
+        several => format!("{several} records, the last of them {last}, say"),
+    })
 }
 
 /// Names the logs of whose checkpoints there is a copy, and which are not there. One whose removal is on the record is no loss.
@@ -152,49 +166,56 @@ fn witnessed(path: &Path, kept: &[Note], witnesses: &[VerifyingKey]) -> Result<u
     Ok(answer)
 }
 
-fn tell(log: &Path, verified: &Verified, judge: &Judge) {
+/// What a whole log is found to be.
+fn told(log: &Path, verified: &Verified, judge: &Judge) -> Vec<String> {
+    let mut lines = Vec::new();
     let summary = &verified.summary;
     let path = log.display();
     if summary.first > 1 {
-        println!(
+        lines.push(format!(
             "{path}: records {} to {}, unbroken; last hash {}",
             summary.first, summary.records, summary.last_hash
-        );
+        ));
         let under = verified.removed_under.map_or_else(
             || "no checkpoint covers them".to_owned(),
             |size| format!("the checkpoint over {size} records shows what they were"),
         );
-        println!(
+        lines.push(format!(
             "records 1 to {} were removed for their age, which the log records; {under}",
             summary.first - 1
-        );
+        ));
     } else {
-        println!("{path}: {} records, unbroken; last hash {}", summary.records, summary.last_hash);
+        lines.push(format!("{path}: {} records, unbroken; last hash {}", summary.records, summary.last_hash));
     }
     if let Some(back) = summary.back_at {
-        println!(
+        lines.push(format!(
             "record {back} is dated before the one before it: the clock was set back, or its writer dated it so"
-        );
+        ));
     }
-    if let Some(repaired) = summary.repaired_at {
-        println!(
-            "record {repaired} says that something was taken off the log's end, or signed only when somebody closed it: read it"
-        );
+    if let Some(repaired) = repaired(summary) {
+        lines.push(format!(
+            "{repaired} that something was taken off the log's end, or signed only when somebody closed it: openshell audit query {} --action log-repair",
+            verified.sandbox.as_ref().map_or("", |sandbox| sandbox.as_str())
+        ));
     }
     let Some(newest) = &verified.newest else {
-        println!("not signed: whoever can write the log can make it anew, and cut off its end unseen");
-        return;
+        lines.push(
+            "not signed: whoever can write the log can make it anew, and cut off its end unseen".to_owned(),
+        );
+        return lines;
     };
-    println!(
+    lines.push(format!(
         "signed: {} checkpoints; the newest covers {} of {} records, root {}",
         verified.checkpoints, newest.size, summary.records, newest.root
-    );
+    ));
     if let Some(key) = judge.signer(log) {
-        println!("signed by the key {key}");
+        lines.push(format!("signed by the key {key}"));
     }
     if verified.last == LastNote::Unfinished {
-        println!(
+        lines.push(
             "the last checkpoint is unfinished: the signer was stopped while it wrote, or its end was edited"
+                .to_owned(),
         );
     }
+    lines
 }
