@@ -154,7 +154,7 @@ fn who_executes_is_told_with_script_ancestors_and_policy() {
     let told: Vec<_> = outcome.audit.iter().filter(of_guest).collect();
     assert!(told.iter().any(|record| record["decision"] == "deny"), "{outcome}");
     let policies: Vec<_> = told.iter().map(|record| &record["policy"]).collect();
-    assert!(policies.iter().all(|policy| **policy == Value::from(1)), "{policies:?}: {outcome}");
+    assert!(policies.iter().all(|policy| policy.as_u64() == Some(1)), "{policies:?}: {outcome}");
 }
 
 #[test]
