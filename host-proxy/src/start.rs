@@ -110,7 +110,7 @@ struct Parts {
 #[derive(Debug)]
 pub struct Status(File);
 
-/// Runs the process until it is told to end (SIGTERM), or the manager is gone.
+/// Runs the process until it is told to end (SIGTERM).
 ///
 /// # Errors
 /// It could not start, or lost the manager.
@@ -251,10 +251,13 @@ impl Prepared {
             sandbox,
         };
         let listening = tokio::spawn(listener::serve(Arc::new(proxy), arriving));
-        let served = commands::serve(commands, changed, |event| teller.tell(event));
+        let served = async {
+            commands::serve(commands, changed, |event| teller.tell(event)).await?;
+            // Nobody commands the proxy of a sandbox without egress. Where the manager is gone, it is taken along.
+            std::future::pending().await
+        };
         let ended = tokio::select! {
             _asked_to_end = terminate.recv() => Ok(()),
-            // The manager is gone.
             served = served => served,
             told = status.report_all(&mut told) => told,
         };

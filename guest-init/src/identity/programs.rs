@@ -175,7 +175,13 @@ mod unit_tests {
                 _ => std::thread::yield_now(),
             }
         };
-        let told = programs.described(shell.id(), &path);
+        // Nor are its arguments there as soon as the program is.
+        let told = loop {
+            match programs.described(shell.id(), &path) {
+                told if told.script.is_some() => break told,
+                _ => std::thread::yield_now(),
+            }
+        };
         assert_eq!(told.script.as_deref(), script.canonicalize().unwrap().to_str());
         assert_eq!(told.parents.first(), Some(&text(&live(own))));
         assert_eq!((told.sha256, told.pid), (None, shell.id()));

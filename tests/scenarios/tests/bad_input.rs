@@ -102,7 +102,7 @@ fn a_host_disk_that_fills_up_under_the_sandboxs_disk_ends_the_run_and_keeps_the_
     assert!(outcome.stderr.contains("XDG_STATE_HOME"), "{outcome}");
     let phases: Vec<&str> =
         outcome.audit.iter().filter_map(|record| record["lifecycle"]["phase"].as_str()).collect();
-    assert_eq!(phases, ["started", "failed"], "{outcome}");
+    assert_eq!(phases, ["started", "agent-started", "failed"], "{outcome}");
     let sandbox = outcome.audit[0]["sandbox"].as_str().unwrap();
     let verified = openshell(home.path()).args(["audit", "verify", sandbox]).output().unwrap();
     assert!(verified.status.success(), "{verified:?}");

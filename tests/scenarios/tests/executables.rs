@@ -138,7 +138,7 @@ fn who_executes_is_told_with_script_ancestors_and_policy() {
     let outcome = session
         .script("/tools/one; /tools/two; /tools/one; cat /etc/shadow; true")
         .yaml("mounts: [{source: ./tools, target: /tools, mode: ro}]")
-        .yaml("policy:\n  network:\n    - name: api\n      binary: {allow: [/usr/bin/curl]}\n      destination: {allow: ['api.example.com:443']}")
+        .yaml("policy:\n  network:\n    - name: api\n      binary: {allow: [/usr/bin/curl]}\n      destination: {allow: ['api.example.com:443']}\n      method: {allow: [GET]}\n      path: {allow: [/]}")
         .run();
     assert_eq!(outcome.code, Some(0), "{outcome}");
     let ran = executions(&outcome, "allow");
