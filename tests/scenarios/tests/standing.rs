@@ -138,7 +138,15 @@ fn an_operator_pauses_cuts_off_and_lets_go_on() {
 
     let outcome = session.outcome();
     assert_eq!(outcome.code, Some(0), "{outcome}");
-    let expected = ["started", "paused", "resumed", "quarantine by the operator", "new.yaml", "agent-exited"];
+    let expected = [
+        "started",
+        "agent-started",
+        "paused",
+        "resumed",
+        "quarantine by the operator",
+        "new.yaml",
+        "agent-exited",
+    ];
     assert_eq!(steps(&outcome), expected, "{outcome}");
 }
 
@@ -173,7 +181,11 @@ fn a_detection_pauses_the_machine_until_an_operator_lets_it_go_on() {
     hear(&mut agent, "alive", 1);
     let outcome = session.outcome();
     assert_eq!(outcome.code, Some(0), "{outcome}");
-    assert_eq!(steps(&outcome)[..4], ["started", "repeated-denials", "paused", "resumed"], "{outcome}");
+    assert_eq!(
+        steps(&outcome)[..5],
+        ["started", "agent-started", "repeated-denials", "paused", "resumed"],
+        "{outcome}"
+    );
 }
 
 #[test]
@@ -186,8 +198,13 @@ fn a_detection_cuts_the_sandbox_off() {
     settings(&session, "detections: {repeated-denials: {same: 3, response: quarantine}}\n");
     let outcome = session.run();
     assert_eq!((outcome.code, outcome.text().as_str()), (Some(0), "cut\n"), "{outcome}");
-    let expected =
-        ["started", "repeated-denials", "quarantine by detection repeated-denials", "agent-exited"];
+    let expected = [
+        "started",
+        "agent-started",
+        "repeated-denials",
+        "quarantine by detection repeated-denials",
+        "agent-exited",
+    ];
     assert_eq!(steps(&outcome), expected, "{outcome}");
 }
 
@@ -199,7 +216,7 @@ fn a_detection_ends_the_sandbox() {
     let outcome = session.run();
     assert_eq!(outcome.code, Some(125), "{outcome}");
     assert!(outcome.stderr.contains("stopped by detection repeated-denials"), "{outcome}");
-    assert_eq!(steps(&outcome), ["started", "repeated-denials", "failed"], "{outcome}");
+    assert_eq!(steps(&outcome), ["started", "agent-started", "repeated-denials", "failed"], "{outcome}");
 }
 
 /// A session whose audit log has a disk of its own, of 2 MiB.
@@ -267,7 +284,7 @@ fn a_full_disk_is_gone_on_without_where_the_operator_wants_it() {
     let gap = outcome.audit.iter().find(|record| record["action"] == "log-gap").expect("it is told");
     let (times, reason) = (gap["object"]["times"].as_u64(), gap["reason"].as_str().unwrap_or_default());
     assert!(times.is_some_and(|times| times >= 20) && is_full(reason), "{gap}");
-    assert_eq!(steps(&outcome), ["started", "agent-exited"], "{outcome}");
+    assert_eq!(steps(&outcome), ["started", "agent-started", "agent-exited"], "{outcome}");
     let verified = ask(home.path(), &["audit", "verify"]);
     assert!(verified.status.success(), "{}", said(&verified));
 }
