@@ -108,7 +108,9 @@ fn copies_are_asked_and_name_what_is_gone() {
     let repair = LOG.lines().count() + 1;
     assert!(said.contains("signed up to record"), "{said}");
     assert!(
-        said.contains(&format!("; 2 records, the last of them {repair}, say: something taken off or closed later, read it")),
+        said.contains(&format!(
+            "; 2 records, the last of them {repair}, say: something taken off or closed later, read it"
+        )),
         "{said}"
     );
     assert!(!said.contains("dated before"), "{said}");
