@@ -28,10 +28,10 @@ pub struct Changed<'a> {
     pub local: &'a PolicyLocal,
 }
 
-/// Does what the manager says, until it says no more; `report` takes each answer.
+/// Does what the manager says, and waits once it says no more; `report` takes each answer.
 ///
 /// # Errors
-/// The manager is gone, or does not keep to the protocol.
+/// The manager cannot be heard, or does not keep to the protocol.
 pub async fn serve(
     stream: UnixStream,
     Changed { in_force, credentials, connections, local }: Changed<'_>,
@@ -43,7 +43,8 @@ pub async fn serve(
     loop {
         line.zeroize();
         if (&mut lines).take(MAX_COMMAND).read_until(b'\n', &mut line).await? == 0 {
-            return Ok(());
+            // Nobody commands the proxy of a sandbox without egress. Where the manager is gone, it is taken along.
+            return std::future::pending().await;
         }
         let answer = match serde_json::from_slice(&line)? {
             ProxyCommand::SetPolicy { version, policy, doors } => {

@@ -251,11 +251,7 @@ impl Prepared {
             sandbox,
         };
         let listening = tokio::spawn(listener::serve(Arc::new(proxy), arriving));
-        let served = async {
-            commands::serve(commands, changed, |event| teller.tell(event)).await?;
-            // Nobody commands the proxy of a sandbox without egress. Where the manager is gone, it is taken along.
-            std::future::pending().await
-        };
+        let served = commands::serve(commands, changed, |event| teller.tell(event));
         let ended = tokio::select! {
             _asked_to_end = terminate.recv() => Ok(()),
             served = served => served,
