@@ -63,6 +63,14 @@ pub struct Summary {
     pub ended_at: Option<u64>,
 }
 
+impl Summary {
+    /// Whether a record says how the log's sandbox ended, or that somebody closed the log later; a log without records has nothing to say.
+    #[must_use]
+    pub fn has_end(&self) -> bool {
+        self.records == 0 || self.ended_at.or(self.repaired_at).is_some()
+    }
+}
+
 /// Where a record stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Position {

@@ -6,6 +6,8 @@
 mod host;
 #[path = "recover/left.rs"]
 mod left;
+#[path = "recover/signed.rs"]
+mod signed;
 
 use std::fs;
 use std::path::PathBuf;
@@ -15,16 +17,6 @@ use host::Host;
 use left::{LOG, append};
 
 impl Host {
-    /// With a log that is signed to its end.
-    fn signed() -> Self {
-        let host = Self::new();
-        append(&host.log().join("000001.jsonl"), LOG);
-        append(&host.log().join("000001.jsonl"), "{\"half");
-        host.yes(&["recover"]);
-        host.yes(&["verify"]);
-        host
-    }
-
     fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }

@@ -6,45 +6,31 @@
 mod host;
 #[path = "recover/left.rs"]
 mod left;
+#[path = "recover/signed.rs"]
+mod signed;
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use host::Host;
-use left::{LOG, append};
 
-/// After that a command hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Seconds after which a command hangs.
+const PATIENCE: &str = "60";
 
 impl Host {
-    /// With a log that is signed to its end.
-    fn signed() -> Self {
-        let host = Self::new();
-        append(&host.log().join("000001.jsonl"), &format!("{LOG}{{\"half"));
-        host.yes(&["recover"]);
-        host.yes(&["verify"]);
-        host
-    }
-
     fn says(&self, arguments: &[&str], code: i32, words: &str) {
-        let (said, error) = (self.0.path().join("said"), self.0.path().join("error"));
-        let mut command = self.command(arguments);
-        command.stdout(fs::File::create(&said).unwrap()).stderr(fs::File::create(&error).unwrap());
-        let (mut child, started) = (command.spawn().unwrap(), Instant::now());
-        let status = loop {
-            match child.try_wait().unwrap() {
-                Some(status) => break status,
-                None if started.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(5)),
-                None => {
-                    child.kill().unwrap();
-                    panic!("{arguments:?} hangs");
-                }
-            }
-        };
-        let said = [said, error].map(|file| fs::read_to_string(file).unwrap()).concat();
-        assert!(status.code() == Some(code) && said.contains(words), "{arguments:?}: {status} {said}");
+        let command = self.command(arguments);
+        let mut bounded = Command::new("timeout");
+        bounded.arg(PATIENCE).arg(command.get_program()).args(command.get_args());
+        bounded.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let output = bounded.output().unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(
+            output.status.code() == Some(code) && said.contains(words),
+            "{arguments:?}: {} {said}",
+            output.status
+        );
     }
 }
 

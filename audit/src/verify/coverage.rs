@@ -83,8 +83,7 @@ impl Verified {
         let records = self.summary.records;
         let covered = self.newest.as_ref().map_or(0, |newest| newest.size);
         if covered >= records {
-            let has_end = self.summary.ended_at.or(self.summary.repaired_at).is_some();
-            return (writer == Writer::Gone && !has_end).then_some(Unproven::NoEnd);
+            return (writer == Writer::Gone && !self.summary.has_end()).then_some(Unproven::NoEnd);
         }
         if let Writer::Writes { interval } = writer {
             let due = now.checked_sub(patience(interval)).map(rfc3339);

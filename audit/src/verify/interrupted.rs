@@ -100,7 +100,7 @@ impl Interrupted {
             records,
             is_unfinished: walk.is_unfinished,
             owner,
-            has_end: summary.ended_at.or(summary.repaired_at).is_some(),
+            has_end: summary.has_end(),
             checkpoints,
             unsigned: walk.unsigned,
         })

@@ -52,8 +52,8 @@ pub(crate) enum Audit {
     Timestamp(Timestamp),
     /// Close logs whose sandboxes did not end: take off half a record that a crash left, record that, and sign what is there.
     ///
-    /// Without names: every log that looks so. One that is not what was signed, or holds more than a crash leaves, is left as it
-    /// is; exit code 1.
+    /// Without names: every log that looks so; one that is signed to its end, and does not say how its sandbox ended, has to be
+    /// named. One that is not what was signed, or holds more than a crash leaves, is left as it is; exit code 1.
     Recover {
         /// Sandboxes, or paths of logs.
         #[arg(value_name = "SANDBOX")]

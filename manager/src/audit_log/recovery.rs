@@ -90,8 +90,7 @@ pub fn recover(
     let left = Interrupted::read(log, &copies, keys).map_err(|error| no_crash(log, &error))?;
     let is_never_signed = settings.signing.enabled && left.signer.note.is_none() && left.records > 0;
     // A sandbox that was killed may leave a whole log, which does not say so.
-    let has_end = left.has_end || left.records == 0;
-    if left.is_whole() && has_end && !is_never_signed {
+    if left.is_whole() && left.has_end && !is_never_signed {
         return Ok(Recovery::Whole);
     }
     let is_others = left.owner.as_ref().is_some_and(|(sandbox, ..)| *sandbox != id);
