@@ -23,6 +23,7 @@ pub mod tree;
 pub mod verify;
 pub mod writer;
 
+mod pace;
 mod protocol;
 mod time;
 

@@ -8,6 +8,8 @@
 //! If either task ends, every waiting and every later append fails.
 
 use std::os::unix::net::UnixStream as StdUnixStream;
+use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -15,6 +17,7 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{AppendError, Appended, answer};
+use crate::pace::Pace;
 use crate::protocol::{self, MAX_REPLY, Reply};
 use crate::record::Event;
 
@@ -30,12 +33,13 @@ pub struct Tokio {
     events: mpsc::Sender<Sending>,
 }
 
-type Waiting = oneshot::Sender<Reply>;
+/// Who waits for the next reply, and since when.
+type Waiting = (oneshot::Sender<Reply>, Instant);
 
 #[derive(Debug)]
 struct Sending {
     frame: Vec<u8>,
-    waiting: Waiting,
+    waiting: oneshot::Sender<Reply>,
 }
 
 impl Tokio {
@@ -49,8 +53,9 @@ impl Tokio {
         let (from_writer, to_writer) = UnixStream::from_std(socket)?.into_split();
         let (events, sending) = mpsc::channel(IN_FLIGHT);
         let (sent, waiting) = mpsc::channel(IN_FLIGHT);
-        tokio::spawn(send(sending, sent, to_writer));
-        tokio::spawn(receive(waiting, from_writer));
+        let pace = Arc::new(Pace::default());
+        tokio::spawn(send(sending, (sent, Arc::clone(&pace)), to_writer));
+        tokio::spawn(receive((waiting, pace), from_writer));
         Ok(Self { events })
     }
 
@@ -67,14 +72,18 @@ impl Tokio {
     }
 }
 
-async fn send(mut events: mpsc::Receiver<Sending>, sent: mpsc::Sender<Waiting>, mut socket: OwnedWriteHalf) {
+async fn send(
+    mut events: mpsc::Receiver<Sending>,
+    (sent, pace): (mpsc::Sender<Waiting>, Arc<Pace>),
+    mut socket: OwnedWriteHalf,
+) {
     let mut batch = Vec::with_capacity(BATCH);
     while let Some(first) = events.recv().await {
         let mut next = Some(first);
         while let Some(Sending { frame, waiting }) = next {
             batch.extend_from_slice(&frame);
             // The receiver task is gone: so is the writer.
-            if sent.send(waiting).await.is_err() {
+            if sent.send((waiting, Instant::now())).await.is_err() {
                 return;
             }
             next = if batch.len() < BATCH && sent.capacity() > 0 { events.try_recv().ok() } else { None };
@@ -83,18 +92,31 @@ async fn send(mut events: mpsc::Receiver<Sending>, sent: mpsc::Sender<Waiting>, 
             return;
         }
         batch.clear();
+        stay_awake(&events, &sent, Instant::now() + pace.look_for()).await;
+    }
+}
+
+/// Keeps the runtime from sleeping while a receipt is about to come. All other tasks have their turns meanwhile.
+async fn stay_awake(events: &mpsc::Receiver<Sending>, sent: &mpsc::Sender<Waiting>, until: Instant) {
+    while sent.capacity() < IN_FLIGHT && events.is_empty() && Instant::now() < until {
+        tokio::task::yield_now().await;
+        // The writer may need this very processor.
+        rustix::thread::sched_yield();
     }
 }
 
 /// Ends, and with it every append that waits, when the writer is gone or says what is not a reply.
-async fn receive(mut waiting: mpsc::Receiver<Waiting>, mut socket: OwnedReadHalf) {
+async fn receive((mut waiting, pace): (mpsc::Receiver<Waiting>, Arc<Pace>), mut socket: OwnedReadHalf) {
     let mut bytes = Vec::new();
     let mut used = 0;
     loop {
         match protocol::first_frame(&bytes[used..], MAX_REPLY) {
             Ok(Some((body, length))) => {
-                let (Ok(reply), Ok(next)) = (protocol::parse_reply(body), waiting.try_recv()) else { return };
+                let (Ok(reply), Ok((next, since))) = (protocol::parse_reply(body), waiting.try_recv()) else {
+                    return;
+                };
                 used += length;
+                pace.waited(since.elapsed());
                 // The task that asked may have been cancelled; its record stands.
                 let _cancelled = next.send(reply);
             }

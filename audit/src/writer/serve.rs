@@ -16,6 +16,7 @@ use super::leaves::Leaves;
 use super::segments::Segments;
 use super::sync::Syncer;
 use super::{WriterError, report};
+use crate::pace::Pace;
 
 /// How the writer trades latency for throughput and durability.
 #[derive(Clone, Copy, Debug)]
@@ -138,8 +139,9 @@ fn serve_clients(
     (syncer, limits): (&Syncer, Limits),
 ) -> Result<(), WriterError> {
     let mut rounds = 0_u32;
+    let pace = Pace::default();
     while !parties.clients.is_empty() {
-        let woken = wait(parties, stop, syncer).map_err(WriterError::Wait)?;
+        let woken = wait(parties, stop, syncer, &pace).map_err(WriterError::Wait)?;
         if woken.sync_ended {
             return Err(JournalError::Dead.into());
         }
@@ -273,7 +275,7 @@ fn round(
     Ok(committed.map(drop)?)
 }
 
-fn wait(parties: &Parties<'_>, stop: &UnixStream, syncer: &Syncer) -> io::Result<Woken> {
+fn wait(parties: &Parties<'_>, stop: &UnixStream, syncer: &Syncer, pace: &Pace) -> io::Result<Woken> {
     let mut waited = vec![
         (Waited::Stop, stop.as_fd(), PollFlags::IN),
         (Waited::SyncEnded, syncer.ended.as_fd(), PollFlags::IN),
@@ -292,7 +294,7 @@ fn wait(parties: &Parties<'_>, stop: &UnixStream, syncer: &Syncer) -> io::Result
         flags.set(PollFlags::OUT, client.wants_to_write());
         (Waited::Client, client.socket.as_fd(), flags)
     }));
-    let happened = poll_all(&waited, parties.signer.as_ref().and_then(Leaves::deadline))?;
+    let happened = poll_all(&waited, parties.signer.as_ref().and_then(Leaves::deadline), pace)?;
     let mut woken = Woken {
         stop: false,
         sync_ended: false,
@@ -318,14 +320,23 @@ fn wait(parties: &Parties<'_>, stop: &UnixStream, syncer: &Syncer) -> io::Result
 fn poll_all(
     waited: &[(Waited, BorrowedFd<'_>, PollFlags)],
     until: Option<Instant>,
+    pace: &Pace,
 ) -> io::Result<Vec<PollFlags>> {
     let mut polled: Vec<PollFd<'_>> =
         waited.iter().map(|(_what, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)).collect();
+    let began = Instant::now();
     loop {
+        let looks = began.elapsed() < pace.look_for();
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        let left = if looks { Some(Duration::ZERO) } else { left };
         let left = left.map(|left| Timespec::try_from(left).expect("a signer's time fits in the system's"));
         match poll(&mut polled, left.as_ref()) {
-            Ok(_ready) => return Ok(polled.iter().map(PollFd::revents).collect()),
+            // Whoever else has something to do on this processor comes first.
+            Ok(0) if looks => rustix::thread::sched_yield(),
+            Ok(_ready) => {
+                pace.waited(began.elapsed());
+                return Ok(polled.iter().map(PollFd::revents).collect());
+            }
             Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
