@@ -58,6 +58,19 @@ impl Place {
         matches!(self, Self::Lost)
     }
 
+    /// Whether it is an emulated machine.
+    pub(crate) fn is_lab(&self) -> bool {
+        matches!(self, Self::Lab(..))
+    }
+
+    /// Starts the lab anew, with nothing left of what ran there.
+    pub(crate) fn renew(&mut self) -> Result<()> {
+        if let Self::Lab(lab, memory_mib) = self {
+            **lab = start(*memory_mib)?;
+        }
+        Ok(())
+    }
+
     /// All of them, in words.
     pub(crate) fn names(places: &[Self]) -> String {
         match places {
@@ -163,6 +176,15 @@ fn capture_modules() -> Vec<String> {
     images::initramfs::MODULES.iter().filter(capture).map(|name| (*name).to_owned()).collect()
 }
 
+/// What runs in a lab, one line each, and where in its kernel it waits.
+fn processes(lab: &mut Lab) -> String {
+    let list = ["ps", "--ppid=2", "--deselect", "-o", "pid=,stat=,etime=,wchan=,args="].map(str::to_owned);
+    let options = RunOptions { time_limit: Duration::from_secs(30), ..RunOptions::default() };
+    let mut text = Vec::new();
+    let listed = lab.run(&list, &options, &mut |_stream, bytes| text.extend_from_slice(bytes));
+    listed.map_or_else(|error| error.to_string(), |_ended| String::from_utf8_lossy(&text).into_owned())
+}
+
 /// Runs a program. The outer error is one of the lab, the inner one the program's.
 fn run_in(
     lab: &mut Lab,
@@ -187,6 +209,9 @@ fn run_in(
     Ok(match ended {
         Ended::Exit(0) => log.text(),
         Ended::Exit(code) => Err(log.failure(&format!("exit code {code}"))),
-        Ended::TimeLimit => Err(log.failure(&format!("ended at its time limit of {} s", limit.as_secs()))),
+        Ended::TimeLimit => {
+            let left = processes(lab);
+            Err(log.failure(&format!("ended at its time limit of {} s; left: {left}", limit.as_secs())))
+        }
     })
 }

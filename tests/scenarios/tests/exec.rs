@@ -145,7 +145,8 @@ fn streams_are_whole_and_ends_are_told() {
     stuck.kill().expect("it runs");
     let _reaped = stuck.wait().expect("it was killed");
     // Whoever leaves hangs up: nothing of it is left.
-    assert_eq!(line(&home, "while pgrep -x yes >/dev/null; do sleep 0.1; done; echo gone"), "gone");
+    let gone = "for i in $(seq 300); do pgrep -x yes >/dev/null || { echo gone; exit; }; sleep 0.1; done; ps";
+    assert_eq!(line(&home, gone), "gone");
     let outcome = started.outcome();
     assert_eq!((outcome.code, outcome.leftovers.len()), (Some(0), 0), "{outcome}");
     let cut = |(phase, code, _): &&(String, Value, String)| phase == "command-ended" && code.is_null();

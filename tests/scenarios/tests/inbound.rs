@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketType};
@@ -80,6 +81,8 @@ inbound: {tokens: {web: {file: token}}}"#;
 struct Open {
     session: Started,
     addresses: Vec<(String, SocketAddr)>,
+    /// What it said since.
+    said: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Open {
@@ -98,10 +101,17 @@ impl Open {
         for line in errors.by_ref().lines().take(PORTS) {
             addresses.extend(address(&line.expect("it is text")));
         }
-        // Whatever else comes is nobody's business, but must not fill the pipe.
-        std::thread::spawn(move || std::io::copy(&mut errors, &mut std::io::sink()));
+        // Whatever else comes must not fill the pipe.
+        let said = Arc::<Mutex<Vec<u8>>>::default();
+        let heard = Arc::clone(&said);
+        std::thread::spawn(move || {
+            let mut line = Vec::new();
+            while errors.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
+                heard.lock().expect("nobody panics with it").append(&mut line);
+            }
+        });
         std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
-        Self { session, addresses }
+        Self { session, addresses, said }
     }
 
     fn at(&self, name: &str) -> SocketAddr {
@@ -186,7 +196,12 @@ fn echo(open: &Open) {
             // Whether it is this connection or the whole guest that answers no more.
             let bearer = format!("Authorization: Bearer {TOKEN}\r\n");
             let next = ask(connect(open.at("web")), "GET /", &bearer);
-            panic!("connection {number}: {read:?}, {}; after it: {next}", back.escape_ascii());
+            let said = open.said.lock().expect("nobody panics with it");
+            panic!(
+                "connection {number}: {read:?}, {}; after it: {next}; said: {}",
+                back.escape_ascii(),
+                String::from_utf8_lossy(&said)
+            );
         }
         stream
     };
