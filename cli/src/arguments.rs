@@ -1,6 +1,7 @@
 //! What may be typed: one declaration yields parser, help and completion.
 
 mod audit;
+mod gpu;
 mod inference;
 mod policy;
 mod proposals;
@@ -14,6 +15,7 @@ pub(crate) use audit::{
     Audit, CountedBy, Evidence, Export, Keys, Log, Query, Report, ShowRecord, SurfaceName, Timestamp,
     Verdict, Verify, Watch, Witnesses,
 };
+pub(crate) use gpu::{Gpu, GpuLs};
 pub(crate) use inference::{Classify, Inference};
 pub(crate) use policy::{Check, Diff, Explain, Import, Learn, Policy, ReportForm, Set, Show, Test};
 pub(crate) use proposals::{Approve, Proposals, Reject};
@@ -43,6 +45,9 @@ pub(crate) enum Command {
     /// Ask about calls of models.
     #[command(subcommand)]
     Inference(Inference),
+    /// Ask about this host's GPUs.
+    #[command(subcommand)]
+    Gpu(Gpu),
     /// Build and list images.
     #[command(subcommand)]
     Image(Image),

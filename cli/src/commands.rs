@@ -2,6 +2,7 @@
 
 mod audit;
 mod doctor;
+mod gpu;
 mod image;
 mod inference;
 mod policy;
@@ -33,6 +34,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<u8, Failure> {
         Command::Policy(command) => policy::run(command, &layout),
         Command::Audit(command) => audit::run(command, &layout),
         Command::Inference(command) => inference::run(command),
+        Command::Gpu(command) => gpu::run(command),
         Command::Image(command) => image::run(command, &layout).map_err(negative),
         Command::Doctor(output) => doctor::run(output, &layout).map_err(negative),
     }

@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use crate::workspace::{Package, Workspace};
 
 /// Every package, and the packages of the workspace that it may depend on (in tests too).
-const LAYERS: [(&str, &[&str]); 27] = [
+const LAYERS: [(&str, &[&str]); 28] = [
     ("wire", &[]),
     ("vmm-arch", &[]),
     // For the names and numbers of vsock, which host processes share.
@@ -34,7 +34,9 @@ const LAYERS: [(&str, &[&str]); 27] = [
     ("copy", &["wire"]),
     ("guest-init", &["copy", "jail", "wire"]),
     ("host-proxy", &["policies", "audit", "jail", "wire"]),
-    ("router", &["audit", "classify", "jail", "wire"]),
+    // What the host has, for who serves models and who asks.
+    ("gpu", &[]),
+    ("router", &["audit", "classify", "gpu", "jail", "wire"]),
     // For the names of what is found, which rules in agent.yaml name.
     ("manager", &["images", "policies", "audit", "audit-watch", "classify", "copy", "wire"]),
     (
@@ -49,6 +51,7 @@ const LAYERS: [(&str, &[&str]); 27] = [
             "audit-report",
             "audit-stamp",
             "classify",
+            "gpu",
             "images",
             "wire",
         ],
@@ -73,6 +76,12 @@ const WITHOUT: [(&str, &[&str]); 5] = [
     ("wire", &["tokio", "rustix"]),
 ];
 
+/// Foreign packages that have one door: the only package that may use each.
+const ONLY: [(&str, &str); 1] = [
+    // One place decides what an answer of the driver's means.
+    ("nvml-wrapper", "gpu"),
+];
+
 /// Checks every package against the table; returns the summary.
 pub(crate) fn check(workspace: &Workspace) -> Result<String> {
     let wrong: Vec<String> = workspace.packages.iter().flat_map(violations).collect();
@@ -93,7 +102,10 @@ fn violations(package: &Package) -> Vec<String> {
         .iter()
         .filter(|dependency| match dependency.path {
             Some(_) => !allowed.contains(&dependency.name.as_str()),
-            None => refused.contains(&dependency.name.as_str()),
+            None => {
+                refused.contains(&dependency.name.as_str())
+                    || ONLY.iter().any(|(door, owner)| dependency.name == *door && name != *owner)
+            }
         })
         .map(|dependency| format!("{name} must not depend on {}", dependency.name))
         .collect()
@@ -119,6 +131,11 @@ mod tests {
         assert_eq!(
             violations(&package("guest-init", &[("tokio", false)])),
             ["guest-init must not depend on tokio"]
+        );
+        assert!(violations(&package("gpu", &[("nvml-wrapper", false)])).is_empty());
+        assert_eq!(
+            violations(&package("router", &[("gpu", true), ("nvml-wrapper", false)])),
+            ["router must not depend on nvml-wrapper"]
         );
         assert_eq!(violations(&package("stranger", &[])).len(), 1);
     }
