@@ -113,7 +113,7 @@ fn short(uuid: &Uuid) -> String {
 /// Never more than there is: tenths are cut off.
 fn free(memory: Option<Memory>) -> String {
     let gib = |bytes: u64| {
-        let tenths = u128::from(bytes) * 10 >> 30;
+        let tenths = (u128::from(bytes) * 10) >> 30;
         format!("{}.{}", tenths / 10, tenths % 10)
     };
     memory.map_or_else(
