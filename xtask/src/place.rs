@@ -122,11 +122,15 @@ impl Place {
 }
 
 fn start(memory_mib: u32) -> Result<Lab> {
-    let options = Options { memory_mib, modules: capture_modules(), ..Options::new(guest_half()?) };
+    // Of two emulated processors one may still run the old form of code that the other one has just patched, as kernels
+    // do with their own while they run: the lab's, and those of the guests in it. It showed as an `int3` where there
+    // is none, anything from a lost thread in a guest to a panic of the lab. Labs side by side keep all real ones busy.
+    let cpus = 1;
+    let options = Options { memory_mib, cpus, modules: capture_modules(), ..Options::new(guest_half()?) };
     Ok(Lab::start(&options)?)
 }
 
-/// How many labs fit: each may use all of its memory, and keeps one processor busy of the two that it emulates.
+/// How many labs fit: each may use all of its memory, and keeps one processor busy.
 fn labs(memory_mib: u32) -> usize {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let fit = available_mib().unwrap_or(0) / (u64::from(memory_mib) + BESIDE);
