@@ -23,8 +23,8 @@ pub mod tree;
 pub mod verify;
 pub mod writer;
 
-mod pace;
 mod protocol;
+mod spin;
 mod time;
 
 pub use chain::ChainHash;

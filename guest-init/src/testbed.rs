@@ -4,7 +4,7 @@
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -42,6 +42,13 @@ pub(crate) struct Bed {
 
 static TURN: Mutex<()> = Mutex::new(());
 
+impl UnixHost {
+    /// One whose callers are taken for the host.
+    pub(crate) fn new(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), trusted: true }
+    }
+}
+
 impl Host for UnixHost {
     fn connect(&self, port: Port) -> io::Result<OwnedFd> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
@@ -74,7 +81,7 @@ impl Bed {
         let network =
             Network::build(egress, "dummy").or_else(|_missing| Network::build(egress, "ifb")).unwrap();
         let (namespace, gates) = network.into_parts();
-        let host = Arc::new(UnixHost { folder: folder.path().to_owned(), trusted: true });
+        let host = Arc::new(UnixHost::new(folder.path()));
         let warden = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn().unwrap();
         Self { namespace, gates, host, folder, warden, _turn: turn }
     }

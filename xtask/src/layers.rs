@@ -60,7 +60,7 @@ const LAYERS: [(&str, &[&str]); 28] = [
     ("scenarios", &[]),
     // Leaves out walls, to see what each of the others holds.
     ("isolation", &["jail-layers", "wire"]),
-    ("fuzz", &["audit", "policies", "wire"]),
+    ("fuzz", &["audit", "copy", "policies", "wire"]),
     ("xtask", &["lab", "images", "wire"]),
 ];
 

@@ -7,23 +7,23 @@ use std::time::Instant;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{AppendError, Appended, answer};
-use crate::pace::Pace;
 use crate::protocol::{self, MAX_REPLY, Reply};
 use crate::record::Event;
+use crate::spin::Spin;
 
 /// A client that waits for each receipt.
 #[derive(Debug)]
 pub struct Blocking {
     /// `None` once the connection was lost.
     socket: Option<UnixStream>,
-    pace: Pace,
+    spin: Spin,
 }
 
 impl Blocking {
     /// A client on a connected socket.
     #[must_use]
     pub fn new(socket: UnixStream) -> Self {
-        Self { socket: Some(socket), pace: Pace::default() }
+        Self { socket: Some(socket), spin: Spin::new() }
     }
 
     /// Hands in one event and waits until it is in the log.
@@ -34,10 +34,10 @@ impl Blocking {
         let frame = protocol::event_frame(event)?;
         let socket = self.socket.as_mut().ok_or(AppendError::Lost)?;
         let reply = socket.write_all(&frame).map_err(gone).and_then(|()| {
-            let began = Instant::now();
-            look_for_answer(socket, began + self.pace.look_for());
+            let (began, budget) = (Instant::now(), self.spin.budget());
+            spin_until_readable(socket, began + budget);
             let reply = receive(socket);
-            self.pace.waited(began.elapsed());
+            self.spin.learn(began.elapsed(), budget);
             reply
         });
         match reply {
@@ -50,14 +50,11 @@ impl Blocking {
     }
 }
 
-/// Looks whether the answer is there.
-fn look_for_answer(socket: &UnixStream, until: Instant) {
+/// Looks whether there is something to read, or to hear of.
+fn spin_until_readable(socket: &UnixStream, until: Instant) {
     let mut readable = [PollFd::new(socket, PollFlags::IN)];
     // Whatever else this says is for the read to find out.
-    while Instant::now() < until && poll(&mut readable, Some(&Timespec::default())) == Ok(0) {
-        // The writer may need this very processor.
-        rustix::thread::sched_yield();
-    }
+    while Instant::now() < until && poll(&mut readable, Some(&Timespec::default())) == Ok(0) {}
 }
 
 fn receive(socket: &mut impl Read) -> Result<Reply, AppendError> {
@@ -103,6 +100,13 @@ mod tests {
             buffer[0] = self.0.remove(0);
             Ok(1)
         }
+    }
+
+    #[test]
+    fn a_look_ends_with_the_writer() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        drop(theirs);
+        spin_until_readable(&ours, Instant::now() + std::time::Duration::from_hours(1));
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //!   ▲                    └─Waiting─► receiver task ◄──replies in the same order
 //!   └──────────────────────────────────┘
 //! ```
-//! If either task ends, every waiting and every later append fails.
+//! On a runtime of one thread the sender keeps that awake for a moment, where a receipt mostly comes in time
+//! ([`Spin`]). If either task ends, every waiting and every later append fails.
 
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::sync::Arc;
@@ -14,12 +15,13 @@ use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{AppendError, Appended, answer};
-use crate::pace::Pace;
 use crate::protocol::{self, MAX_REPLY, Reply};
 use crate::record::Event;
+use crate::spin::Spin;
 
 /// Most events that are sent and not acknowledged; the next append waits.
 const IN_FLIGHT: usize = 1024;
@@ -34,12 +36,16 @@ pub struct Tokio {
 }
 
 /// Who waits for the next reply, and since when.
-type Waiting = (oneshot::Sender<Reply>, Instant);
+#[derive(Debug)]
+struct Waiting {
+    reply: oneshot::Sender<Reply>,
+    since: Instant,
+}
 
 #[derive(Debug)]
 struct Sending {
     frame: Vec<u8>,
-    waiting: oneshot::Sender<Reply>,
+    reply: oneshot::Sender<Reply>,
 }
 
 impl Tokio {
@@ -53,9 +59,11 @@ impl Tokio {
         let (from_writer, to_writer) = UnixStream::from_std(socket)?.into_split();
         let (events, sending) = mpsc::channel(IN_FLIGHT);
         let (sent, waiting) = mpsc::channel(IN_FLIGHT);
-        let pace = Arc::new(Pace::default());
-        tokio::spawn(send(sending, (sent, Arc::clone(&pace)), to_writer));
-        tokio::spawn(receive((waiting, pace), from_writer));
+        // With several threads the one that looks need not be the one that would hear the answer.
+        let alone = Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread;
+        let spin = Arc::new(if alone { Spin::new() } else { Spin::never() });
+        tokio::spawn(send(sending, sent, to_writer, Arc::clone(&spin)));
+        tokio::spawn(receive(waiting, from_writer, spin));
         Ok(Self { events })
     }
 
@@ -66,24 +74,25 @@ impl Tokio {
     /// It is not in the log, and its action must not go on.
     pub async fn append(&self, event: &Event) -> Result<Appended, AppendError> {
         let frame = protocol::event_frame(event)?;
-        let (waiting, reply) = oneshot::channel();
-        self.events.send(Sending { frame, waiting }).await.map_err(|_closed| AppendError::Lost)?;
-        reply.await.map_err(|_dropped| AppendError::Lost).and_then(answer)
+        let (reply, answered) = oneshot::channel();
+        self.events.send(Sending { frame, reply }).await.map_err(|_closed| AppendError::Lost)?;
+        answered.await.map_err(|_dropped| AppendError::Lost).and_then(answer)
     }
 }
 
 async fn send(
     mut events: mpsc::Receiver<Sending>,
-    (sent, pace): (mpsc::Sender<Waiting>, Arc<Pace>),
+    sent: mpsc::Sender<Waiting>,
     mut socket: OwnedWriteHalf,
+    spin: Arc<Spin>,
 ) {
     let mut batch = Vec::with_capacity(BATCH);
     while let Some(first) = events.recv().await {
         let mut next = Some(first);
-        while let Some(Sending { frame, waiting }) = next {
+        while let Some(Sending { frame, reply }) = next {
             batch.extend_from_slice(&frame);
             // The receiver task is gone: so is the writer.
-            if sent.send((waiting, Instant::now())).await.is_err() {
+            if sent.send(Waiting { reply, since: Instant::now() }).await.is_err() {
                 return;
             }
             next = if batch.len() < BATCH && sent.capacity() > 0 { events.try_recv().ok() } else { None };
@@ -92,33 +101,30 @@ async fn send(
             return;
         }
         batch.clear();
-        stay_awake(&events, &sent, Instant::now() + pace.look_for()).await;
+        spin_for_receipts(&events, &sent, Instant::now() + spin.budget()).await;
     }
 }
 
-/// Keeps the runtime from sleeping while a receipt is about to come. All other tasks have their turns meanwhile.
-async fn stay_awake(events: &mpsc::Receiver<Sending>, sent: &mpsc::Sender<Waiting>, until: Instant) {
-    while sent.capacity() < IN_FLIGHT && events.is_empty() && Instant::now() < until {
+/// Keeps the runtime from sleeping while receipts are about to come: every other task has its turns, and every event is
+/// seen, as if it slept.
+async fn spin_for_receipts(events: &mpsc::Receiver<Sending>, sent: &mpsc::Sender<Waiting>, until: Instant) {
+    while Instant::now() < until && sent.capacity() < IN_FLIGHT && events.is_empty() {
         tokio::task::yield_now().await;
-        // The writer may need this very processor.
-        rustix::thread::sched_yield();
     }
 }
 
 /// Ends, and with it every append that waits, when the writer is gone or says what is not a reply.
-async fn receive((mut waiting, pace): (mpsc::Receiver<Waiting>, Arc<Pace>), mut socket: OwnedReadHalf) {
+async fn receive(mut waiting: mpsc::Receiver<Waiting>, mut socket: OwnedReadHalf, spin: Arc<Spin>) {
     let mut bytes = Vec::new();
     let mut used = 0;
     loop {
         match protocol::first_frame(&bytes[used..], MAX_REPLY) {
             Ok(Some((body, length))) => {
-                let (Ok(reply), Ok((next, since))) = (protocol::parse_reply(body), waiting.try_recv()) else {
-                    return;
-                };
+                let (Ok(reply), Ok(next)) = (protocol::parse_reply(body), waiting.try_recv()) else { return };
                 used += length;
-                pace.waited(since.elapsed());
+                spin.learn(next.since.elapsed(), spin.budget());
                 // The task that asked may have been cancelled; its record stands.
-                let _cancelled = next.send(reply);
+                let _cancelled = next.reply.send(reply);
             }
             Ok(None) => {
                 bytes.drain(..used);

@@ -16,7 +16,7 @@ use super::leaves::Leaves;
 use super::segments::Segments;
 use super::sync::Syncer;
 use super::{WriterError, report};
-use crate::pace::Pace;
+use crate::spin::Spin;
 
 /// How the writer trades latency for throughput and durability.
 #[derive(Clone, Copy, Debug)]
@@ -139,9 +139,9 @@ fn serve_clients(
     (syncer, limits): (&Syncer, Limits),
 ) -> Result<(), WriterError> {
     let mut rounds = 0_u32;
-    let pace = Pace::default();
+    let spin = Spin::new();
     while !parties.clients.is_empty() {
-        let woken = wait(parties, stop, syncer, &pace).map_err(WriterError::Wait)?;
+        let woken = wait(parties, stop, syncer, &spin).map_err(WriterError::Wait)?;
         if woken.sync_ended {
             return Err(JournalError::Dead.into());
         }
@@ -275,7 +275,7 @@ fn round(
     Ok(committed.map(drop)?)
 }
 
-fn wait(parties: &Parties<'_>, stop: &UnixStream, syncer: &Syncer, pace: &Pace) -> io::Result<Woken> {
+fn wait(parties: &Parties<'_>, stop: &UnixStream, syncer: &Syncer, spin: &Spin) -> io::Result<Woken> {
     let mut waited = vec![
         (Waited::Stop, stop.as_fd(), PollFlags::IN),
         (Waited::SyncEnded, syncer.ended.as_fd(), PollFlags::IN),
@@ -294,7 +294,7 @@ fn wait(parties: &Parties<'_>, stop: &UnixStream, syncer: &Syncer, pace: &Pace) 
         flags.set(PollFlags::OUT, client.wants_to_write());
         (Waited::Client, client.socket.as_fd(), flags)
     }));
-    let happened = poll_all(&waited, parties.signer.as_ref().and_then(Leaves::deadline), pace)?;
+    let happened = poll_all(&waited, parties.signer.as_ref().and_then(Leaves::deadline), spin)?;
     let mut woken = Woken {
         stop: false,
         sync_ended: false,
@@ -320,25 +320,49 @@ fn wait(parties: &Parties<'_>, stop: &UnixStream, syncer: &Syncer, pace: &Pace) 
 fn poll_all(
     waited: &[(Waited, BorrowedFd<'_>, PollFlags)],
     until: Option<Instant>,
-    pace: &Pace,
+    spin: &Spin,
 ) -> io::Result<Vec<PollFlags>> {
     let mut polled: Vec<PollFd<'_>> =
         waited.iter().map(|(_what, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)).collect();
-    let began = Instant::now();
+    let (began, budget) = (Instant::now(), spin.budget());
+    let mut looks = !budget.is_zero();
     loop {
-        let looks = began.elapsed() < pace.look_for();
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
         let left = if looks { Some(Duration::ZERO) } else { left };
         let left = left.map(|left| Timespec::try_from(left).expect("a signer's time fits in the system's"));
         match poll(&mut polled, left.as_ref()) {
-            // Whoever else has something to do on this processor comes first.
-            Ok(0) if looks => rustix::thread::sched_yield(),
+            Ok(0) if looks => looks = began.elapsed() < budget,
             Ok(_ready) => {
-                pace.waited(began.elapsed());
+                spin.learn(began.elapsed(), budget);
                 return Ok(polled.iter().map(PollFd::revents).collect());
             }
             Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One that looks for as long as `budget`, as after many quick waits.
+    fn quick() -> Spin {
+        let spin = Spin::new();
+        for _wait in 0..100 {
+            spin.learn(Duration::ZERO, Duration::ZERO);
+        }
+        spin
+    }
+
+    #[test]
+    fn who_looks_sees_the_end_and_keeps_to_its_deadline() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let waited = [(Waited::Stop, ours.as_fd(), PollFlags::IN)];
+        let nothing = poll_all(&waited, Some(Instant::now()), &quick()).unwrap();
+        assert_eq!(nothing, [PollFlags::empty()]);
+        drop(theirs);
+        let ended = poll_all(&waited, None, &quick()).unwrap();
+        assert!(ended[0].contains(PollFlags::IN), "{ended:?}");
     }
 }

@@ -100,6 +100,8 @@ pub(crate) fn serve(
 
 impl Session<'_> {
     fn run(mut self) -> Result<Exit, ControlError> {
+        // What came together with the task or the setup is here already: no descriptor will say so.
+        self.take_messages()?;
         loop {
             if let (Some(exit), true) = (self.exit, self.outputs.is_empty()) {
                 self.tell_all()?;
@@ -217,9 +219,15 @@ impl Session<'_> {
         }
         if events.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
             self.control.fill()?;
-            while let Some(message) = self.control.next(frame::SMALL)? {
-                self.on_message(message);
-            }
+            self.take_messages()?;
+        }
+        Ok(())
+    }
+
+    /// Acts on what was read.
+    fn take_messages(&mut self) -> Result<(), ControlError> {
+        while let Some(message) = self.control.next(frame::SMALL)? {
+            self.on_message(message);
         }
         Ok(())
     }
@@ -336,5 +344,58 @@ impl Stdin {
         if *ending {
             *self = Self::Closed;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+    use std::process::{Command, Stdio};
+
+    use wire::control::Execute;
+    use wire::vsock::{SESSIONS, socket_name};
+
+    use super::super::channel::Channel;
+    use super::*;
+    use crate::testbed::{SOON, UnixHost};
+
+    /// Input that came in the same piece as the task is input, and so is its end.
+    #[test]
+    fn what_comes_with_the_task_is_not_left_lying() {
+        let folder = tempfile::tempdir().unwrap();
+        let listener =
+            std::os::unix::net::UnixListener::bind(folder.path().join(socket_name(SESSIONS))).unwrap();
+        let mut control = Control::connect(&UnixHost::new(folder.path()), SESSIONS).unwrap();
+        let (mut manager, _) = listener.accept().unwrap();
+        let execute =
+            Execute { command: vec!["cat".to_owned()], env: Vec::new(), workdir: None, terminal: None };
+        let messages =
+            [ToGuest::Execute(Box::new(execute)), ToGuest::Input(b"hi".to_vec()), ToGuest::EndOfInput];
+        let together = messages.map(|message| frame::encode(&message).unwrap()).concat();
+        manager.write_all(&together).unwrap();
+        control.receive_task().unwrap();
+
+        let mut cat = Command::new("cat");
+        let cat = cat.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut cat = cat.spawn().unwrap();
+        let streams = Streams::Pipes {
+            stdin: cat.stdin.take().unwrap().into(),
+            stdout: cat.stdout.take().unwrap().into(),
+            stderr: cat.stderr.take().unwrap().into(),
+        };
+        let (channel, warden) = Channel::pair().unwrap();
+        let pid = rustix::process::Pid::from_child(&cat);
+        let running = Running { pid, channel, streams };
+        let served = std::thread::spawn(move || serve(&mut control, running, None));
+        assert_eq!(heard(&manager), FromGuest::Output { stream: Stream::Stdout, bytes: b"hi".to_vec() });
+        cat.wait().unwrap();
+        warden.send(&Report::Returned(0)).unwrap();
+        assert_eq!(served.join().unwrap().unwrap(), Exit::Code(0));
+    }
+
+    fn heard(mut manager: &UnixStream) -> FromGuest {
+        manager.set_read_timeout(Some(SOON)).unwrap();
+        frame::read(&mut manager, frame::SMALL).unwrap()
     }
 }

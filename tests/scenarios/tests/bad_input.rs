@@ -96,8 +96,10 @@ fn a_host_disk_that_fills_up_under_the_sandboxs_disk_ends_the_run_and_keeps_the_
     let session = Session::new("tiny").yaml("resources: {memory: 256MiB, disk: 256MiB}");
     let disk = SmallDisk::mount(session.dir().join("state"), 24);
     let before = Residue::now();
-    let (home, outcome) =
-        session.script("dd if=/dev/zero of=/tmp/fill bs=1M count=200; sync; sleep 1000").start().finish();
+    // What it executes and opens is on the record before the disk fills up: the log lies on it too, and would be the
+    // one that has no room.
+    let fill = "(sleep 3; while :; do printf %65536s x; done) | dd of=/tmp/fill bs=64k";
+    let (home, outcome) = session.script(fill).start().finish();
     refused(&before, &outcome, 125, &["writable disk", "No space left on device"]);
     assert!(outcome.stderr.contains("XDG_STATE_HOME"), "{outcome}");
     let phases: Vec<&str> =

@@ -81,7 +81,7 @@ inbound: {tokens: {web: {file: token}}}"#;
 struct Open {
     session: Started,
     addresses: Vec<(String, SocketAddr)>,
-    /// What it said since.
+    /// What it said since; its reader adds to it.
     said: Arc<Mutex<Vec<u8>>>,
 }
 
@@ -107,7 +107,7 @@ impl Open {
         std::thread::spawn(move || {
             let mut line = Vec::new();
             while errors.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
-                heard.lock().expect("nobody panics with it").append(&mut line);
+                heard.lock().expect("it is never held in a panic").append(&mut line);
             }
         });
         std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
@@ -196,7 +196,7 @@ fn echo(open: &Open) {
             // Whether it is this connection or the whole guest that answers no more.
             let bearer = format!("Authorization: Bearer {TOKEN}\r\n");
             let next = ask(connect(open.at("web")), "GET /", &bearer);
-            let said = open.said.lock().expect("nobody panics with it");
+            let said = open.said.lock().expect("the reader does not panic with it").clone();
             panic!(
                 "connection {number}: {read:?}, {}; after it: {next}; said: {}",
                 back.escape_ascii(),

@@ -1,0 +1,111 @@
+//! Adaptive spinning: whether to look for what is to come for a moment, or to sleep until it comes.
+//!
+//! To be woken takes an idle processor some 20 µs, longer than the writer needs for a record. Who waits therefore looks
+//! before it sleeps, *if* that served lately: what came while it looked, or soon after it slept, is to its credit, and
+//! one look in vain costs several times as much. A quiet process sleeps, and so does one whose processors are wanted by
+//! others. It is the exception to never looking again and again where there is an event: each look is bounded, and
+//! followed by waiting for the event.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// How long to look: longer than a receipt takes among processes that are awake, and about as long as it takes to wake
+/// both.
+const LOOK: Duration = Duration::from_micros(50);
+/// Who slept learns of it later, by what waking takes. Where that takes longer than this no look is made, and no harm.
+const SOON: Duration = Duration::from_micros(100);
+
+/// What a look in vain costs, and what must be there for one: so many waits that ended soon.
+const PRICE: u32 = 8;
+/// Most that is remembered.
+const MOST_CREDIT: u32 = 64;
+
+/// How one process's waits for another went lately.
+#[derive(Debug)]
+pub(crate) struct Spin {
+    credit: AtomicU32,
+    /// On one processor, looking keeps away whoever is waited for.
+    processors: usize,
+}
+
+impl Spin {
+    /// One that sleeps at first.
+    pub(crate) fn new() -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { credit: AtomicU32::new(0), processors }
+    }
+
+    /// One that always sleeps.
+    pub(crate) fn never() -> Self {
+        Self { credit: AtomicU32::new(0), processors: 1 }
+    }
+
+    /// How long to look before sleeping.
+    pub(crate) fn budget(&self) -> Duration {
+        let pays = self.processors > 1 && self.credit.load(Ordering::Relaxed) >= PRICE;
+        if pays { LOOK } else { Duration::ZERO }
+    }
+
+    /// What was waited for came after `time`, of which up to `budget` was spent looking.
+    pub(crate) fn learn(&self, time: Duration, budget: Duration) {
+        let credit = self.credit.load(Ordering::Relaxed);
+        let in_time = if budget.is_zero() { SOON } else { budget };
+        let credit =
+            if time < in_time { (credit + 1).min(MOST_CREDIT) } else { credit.saturating_sub(PRICE) };
+        self.credit.store(credit, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spin() -> Spin {
+        Spin { processors: 2, ..Spin::new() }
+    }
+
+    /// How many of `waits` that take `asleep` or `looking` are looked for, and how many of these in vain.
+    fn looks(spin: &Spin, waits: usize, (asleep, looking): (Duration, Duration)) -> (usize, usize) {
+        let (mut looked, mut in_vain) = (0, 0);
+        for _wait in 0..waits {
+            let budget = spin.budget();
+            let time = if budget.is_zero() { asleep } else { looking };
+            looked += usize::from(!budget.is_zero());
+            in_vain += usize::from(!budget.is_zero() && time >= budget);
+            spin.learn(time, budget);
+        }
+        (looked, in_vain)
+    }
+
+    #[test]
+    fn who_is_answered_soon_looks_and_who_is_not_sleeps() {
+        let micros = Duration::from_micros;
+        let spin = spin();
+        assert_eq!(looks(&spin, 1000, (micros(45), micros(10))), (1000 - 8, 0));
+        // Silence: credit of a busy time is used up, and then nothing is looked for.
+        assert_eq!(looks(&spin, 1000, (micros(5000), micros(5000))), (8, 8));
+        assert_eq!(looks(&spin, 1000, (micros(5000), micros(5000))), (0, 0));
+    }
+
+    #[test]
+    fn a_look_in_vain_is_rare_where_sleeping_is_quicker() {
+        // Beside a busy program: whoever is woken comes first there, and whoever looks is sent to the end of the line.
+        let micros = Duration::from_micros;
+        assert_eq!(looks(&spin(), 900, (micros(70), micros(4000))), (100, 100));
+        // Bursts of ten, each after a while: what they save outweighs what the silence between them costs.
+        let spin = spin();
+        for _burst in 0..100 {
+            let _warming_up = looks(&spin, 9, (micros(45), micros(10)));
+            let _silence = looks(&spin, 1, (micros(5000), micros(5000)));
+        }
+        assert_eq!(looks(&spin, 9, (micros(45), micros(10))), (9, 0));
+    }
+
+    #[test]
+    fn on_one_processor_nobody_looks() {
+        let micros = Duration::from_micros;
+        for spin in [Spin { processors: 1, ..Spin::new() }, Spin::never()] {
+            assert_eq!(looks(&spin, 100, (micros(10), micros(10))), (0, 0));
+        }
+    }
+}
