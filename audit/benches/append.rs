@@ -36,6 +36,7 @@ const TASKS: u64 = 64;
 /// Receipts that are waited for one at a time: with nothing else to do, and beside another client.
 const RECEIPTS: usize = 20_000;
 const BESIDE: usize = 5_000;
+const SELDOM: usize = 500;
 
 /// What another client does meanwhile.
 #[derive(Clone, Copy)]
@@ -75,6 +76,10 @@ fn latency() {
     print_beside("one receipt at a time", &mut alone(socket, RECEIPTS), &floor);
     let (_writer, [socket]) = Writer::start(["proxy"]);
     print_beside("the same, for a task of the proxy", &mut task(socket), &floor);
+    let (_writer, [socket]) = Writer::start(["manager"]);
+    let (mut floor, mut receipts) = seldom(socket);
+    print_times("bytes there and back every 10 ms", &mut floor);
+    print_beside("one receipt every 10 ms", &mut receipts, &floor);
     for load in LOADS {
         let (_writer, [socket, other]) = Writer::start(["manager", "proxy"]);
         let ((mut receipts, mut floor), others) =
@@ -143,6 +148,27 @@ fn alone(socket: UnixStream, times: usize) -> Vec<Duration> {
     })
 }
 
+/// The floor and the receipts, where everybody has gone to sleep each time.
+fn seldom(socket: UnixStream) -> (Vec<Duration>, Vec<Duration>) {
+    let mut client = Blocking::new(socket);
+    let event = Event { action: Action::Execution, ..event() };
+    let receipts = || {
+        std::thread::sleep(Duration::from_millis(10));
+        timed(1, || {
+            let _receipt = client.append(&event).unwrap();
+        })
+    };
+    let receipts = std::iter::repeat_with(receipts).take(SELDOM).flatten().collect();
+    let mut exchange = Exchange::begin();
+    let floor = || {
+        std::thread::sleep(Duration::from_millis(10));
+        timed(1, || exchange.once())
+    };
+    let floor = std::iter::repeat_with(floor).take(SELDOM).flatten().collect();
+    exchange.end();
+    (floor, receipts)
+}
+
 /// The same as the proxy does it: a task of a runtime of one thread, by way of the tasks that own the connection.
 fn task(socket: UnixStream) -> Vec<Duration> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -187,18 +213,35 @@ fn beside<T>(other: UnixStream, load: Load, measure: impl FnOnce() -> T) -> (T, 
     (measured, rate(records, started.elapsed()))
 }
 
-/// As many bytes as an event and a receipt, in the same frames, to a process that does nothing with them.
 fn echo(times: usize) -> Vec<Duration> {
-    let (mut ours, theirs) = UnixStream::pair().unwrap();
-    let mut answering = answering(theirs);
-    let event = harness::line_of(&event());
-    let times = timed(times, || {
-        ours.write_all(&event).unwrap();
-        assert_eq!(harness::read_reply(&mut ours).len(), 40);
-    });
-    drop(ours);
-    answering.wait().unwrap();
+    let mut exchange = Exchange::begin();
+    let times = timed(times, || exchange.once());
+    exchange.end();
     times
+}
+
+/// As many bytes as an event and a receipt, in the same frames, to a process that does nothing with them.
+struct Exchange {
+    socket: UnixStream,
+    answering: Child,
+    event: Vec<u8>,
+}
+
+impl Exchange {
+    fn begin() -> Self {
+        let (socket, theirs) = UnixStream::pair().unwrap();
+        Self { socket, answering: answering(theirs), event: harness::line_of(&event()) }
+    }
+
+    fn once(&mut self) {
+        self.socket.write_all(&self.event).unwrap();
+        assert_eq!(harness::read_reply(&mut self.socket).len(), 40);
+    }
+
+    fn end(mut self) {
+        drop(self.socket);
+        self.answering.wait().unwrap();
+    }
 }
 
 fn answering(socket: UnixStream) -> Child {
