@@ -6,14 +6,18 @@
 //! others. It is the exception to never looking again and again where there is an event: each look is bounded, and
 //! followed by waiting for the event.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// How long to look: longer than a receipt takes among processes that are awake, and about as long as it takes to wake
 /// both.
 const LOOK: Duration = Duration::from_micros(50);
 /// Who slept learns of it later, by what waking takes. Where that takes longer than this no look is made, and no harm.
 const SOON: Duration = Duration::from_micros(100);
+
+/// After a longer silence whoever is waited for sleeps too, and is woken soonest on the very processor that a look would
+/// keep.
+const SILENCE: Duration = Duration::from_millis(1);
 
 /// What a look in vain costs, and what must be there for one: so many waits that ended soon.
 const PRICE: u32 = 8;
@@ -24,6 +28,9 @@ const MOST_CREDIT: u32 = 64;
 #[derive(Debug)]
 pub(crate) struct Spin {
     credit: AtomicU32,
+    began: Instant,
+    /// When the last wait was over, in microseconds from then.
+    last_us: AtomicU64,
     /// On one processor, looking keeps away whoever is waited for.
     processors: usize,
 }
@@ -32,22 +39,32 @@ impl Spin {
     /// One that sleeps at first.
     pub(crate) fn new() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { credit: AtomicU32::new(0), processors }
+        Self { credit: AtomicU32::new(0), began: Instant::now(), last_us: AtomicU64::new(0), processors }
     }
 
     /// One that always sleeps.
     pub(crate) fn never() -> Self {
-        Self { credit: AtomicU32::new(0), processors: 1 }
+        Self { processors: 1, ..Self::new() }
     }
 
     /// How long to look before sleeping.
     pub(crate) fn budget(&self) -> Duration {
+        self.budget_at(self.began.elapsed())
+    }
+
+    fn budget_at(&self, now: Duration) -> Duration {
+        let silence = now.saturating_sub(Duration::from_micros(self.last_us.load(Ordering::Relaxed)));
         let pays = self.processors > 1 && self.credit.load(Ordering::Relaxed) >= PRICE;
-        if pays { LOOK } else { Duration::ZERO }
+        if pays && silence < SILENCE { LOOK } else { Duration::ZERO }
     }
 
     /// What was waited for came after `time`, of which up to `budget` was spent looking.
     pub(crate) fn learn(&self, time: Duration, budget: Duration) {
+        self.learn_at(self.began.elapsed(), time, budget);
+    }
+
+    fn learn_at(&self, now: Duration, time: Duration, budget: Duration) {
+        self.last_us.store(u64::try_from(now.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
         let credit = self.credit.load(Ordering::Relaxed);
         let in_time = if budget.is_zero() { SOON } else { budget };
         let credit =
@@ -60,6 +77,8 @@ impl Spin {
 mod tests {
     use super::*;
 
+    const NOW: Duration = Duration::from_secs(1);
+
     fn spin() -> Spin {
         Spin { processors: 2, ..Spin::new() }
     }
@@ -68,11 +87,11 @@ mod tests {
     fn looks(spin: &Spin, waits: usize, (asleep, looking): (Duration, Duration)) -> (usize, usize) {
         let (mut looked, mut in_vain) = (0, 0);
         for _wait in 0..waits {
-            let budget = spin.budget();
+            let budget = spin.budget_at(NOW);
             let time = if budget.is_zero() { asleep } else { looking };
             looked += usize::from(!budget.is_zero());
             in_vain += usize::from(!budget.is_zero() && time >= budget);
-            spin.learn(time, budget);
+            spin.learn_at(NOW, time, budget);
         }
         (looked, in_vain)
     }
@@ -99,6 +118,14 @@ mod tests {
             let _silence = looks(&spin, 1, (micros(5000), micros(5000)));
         }
         assert_eq!(looks(&spin, 9, (micros(45), micros(10))), (9, 0));
+    }
+
+    #[test]
+    fn after_a_silence_nobody_looks_at_once() {
+        let spin = spin();
+        let _credit = looks(&spin, 100, (Duration::from_micros(45), Duration::from_micros(10)));
+        assert_eq!(spin.budget_at(NOW + SILENCE - Duration::from_micros(1)), LOOK);
+        assert_eq!(spin.budget_at(NOW + SILENCE), Duration::ZERO);
     }
 
     #[test]
