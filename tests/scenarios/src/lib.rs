@@ -15,7 +15,7 @@ pub mod upstream;
 
 use std::fmt;
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -190,6 +190,13 @@ impl Started {
         self.finish().1
     }
 
+    /// Waits until the agent has written `line`, and reads no more of what it writes.
+    pub fn until_said(&mut self, line: &str) {
+        let output = self.child.stdout.take().expect("it is waited for once");
+        let said = BufReader::new(output).lines().map_while(Result::ok).any(|said| said == line);
+        assert!(said, "the agent ended before it said '{line}'");
+    }
+
     /// Waits for the end, and keeps the session's directory.
     #[must_use]
     pub fn finish(mut self) -> (TempDir, Outcome) {
@@ -247,6 +254,17 @@ pub fn openshell(home: &Path) -> Command {
         .env("XDG_RUNTIME_DIR", home.join("run"))
         .env("TMPDIR", temporary);
     command
+}
+
+/// Waits until the log of a session's sandbox, which runs, has a line that `is` the wanted one.
+pub fn until_recorded(home: &Path, is: impl Fn(&str) -> bool) {
+    let mut tail = openshell(home);
+    let tail = tail.args(["audit", "tail", "--follow", "--json"]).stdout(Stdio::piped());
+    let mut tail = tail.spawn().expect("it is built");
+    let lines = BufReader::new(tail.stdout.take().expect("it is piped")).lines();
+    let found = lines.map_while(Result::ok).any(|line| is(&line));
+    tail.kill().and_then(|()| tail.wait()).expect("it can be ended");
+    assert!(found, "the sandbox ended before it was recorded");
 }
 
 /// The machine's image cache.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use scenarios::residue::Residue;
 use scenarios::small_disk::SmallDisk;
-use scenarios::{Outcome, Session, openshell};
+use scenarios::{Outcome, Session, openshell, until_recorded};
 
 /// The failure is explained in two lines, and nothing stays.
 fn refused(before: &Residue, outcome: &Outcome, code: i32, words: &[&str]) {
@@ -96,10 +96,13 @@ fn a_host_disk_that_fills_up_under_the_sandboxs_disk_ends_the_run_and_keeps_the_
     let session = Session::new("tiny").yaml("resources: {memory: 256MiB, disk: 256MiB}");
     let disk = SmallDisk::mount(session.dir().join("state"), 24);
     let before = Residue::now();
-    // What it executes and opens is on the record before the disk fills up: the log lies on it too, and would be the
-    // one that has no room.
-    let fill = "(sleep 3; while :; do printf %65536s x; done) | dd of=/tmp/fill bs=64k";
-    let (home, outcome) = session.script(fill).start().finish();
+    let fill =
+        "echo up; (printf %65536s x; read go; while :; do printf %65536s x; done) | dd of=/tmp/fill bs=64k";
+    let mut started = session.script(fill).stdin("go\n").start();
+    started.until_said("up");
+    // The log lies on that disk too, and would be the one that has no room if more were to be recorded then.
+    until_recorded(started.dir(), |line| line.contains("\"/tmp/fill\"") && line.contains("\"write\""));
+    let (home, outcome) = started.finish();
     refused(&before, &outcome, 125, &["writable disk", "No space left on device"]);
     assert!(outcome.stderr.contains("XDG_STATE_HOME"), "{outcome}");
     let phases: Vec<&str> =
@@ -184,8 +187,8 @@ fn ctrl_c_at_every_stage() {
 #[test]
 fn a_killed_manager_leaves_no_process() {
     let before = Residue::now();
-    let started = Session::new("tiny").command(["sleep", "1000"]).start();
-    std::thread::sleep(Duration::from_secs(5));
+    let mut started = Session::new("tiny").script("echo up; exec sleep 1000").start();
+    started.until_said("up");
     started.signal(Signal::KILL);
     let outcome = started.outcome();
     assert_eq!(outcome.code, Some(137), "{outcome}");

@@ -7,7 +7,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{ChildStdout, Command, Output, Stdio};
 
-use scenarios::{Session, Started, openshell};
+use scenarios::{Session, Started, openshell, until_recorded};
 
 /// An agent that runs `script`, says that it is there, and ends when it is told to.
 fn agent(script: &str) -> (Started, BufReader<ChildStdout>) {
@@ -208,15 +208,7 @@ fn archives_go_through_standard_streams() {
     let mut waits = copy(&home, &["-", "scenario:/tmp"]).stdin(Stdio::piped()).spawn().expect("it is built");
     let stdin = waits.stdin.take();
     let begun = |record: &str| record.contains("copy of \\\"-\\\"") && record.contains("session 4,");
-    let mut tail = openshell(&home);
-    let mut tail = tail
-        .args(["audit", "tail", "--follow", "--json"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("it is built");
-    let seen = BufReader::new(tail.stdout.take().expect("it is piped")).lines();
-    assert!(seen.map_while(Result::ok).any(|line| begun(&line)), "the copy is not on the record");
-    tail.kill().and_then(|()| tail.wait()).expect("it runs");
+    until_recorded(&home, begun);
     let pid = rustix::process::Pid::from_child(&waits);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it runs");
     let status = waits.wait().expect("it ends");
