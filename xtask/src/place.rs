@@ -58,11 +58,6 @@ impl Place {
         matches!(self, Self::Lost)
     }
 
-    /// Whether it is an emulated machine.
-    pub(crate) fn is_lab(&self) -> bool {
-        matches!(self, Self::Lab(..))
-    }
-
     /// Starts the lab anew, with nothing left of what ran there.
     ///
     /// # Errors

@@ -1,7 +1,6 @@
 //! The test programs: those of single crates run here, those that need a real KVM run where one is.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -18,9 +17,6 @@ use crate::workspace::{Workspace, cargo};
 const ON_KVM: [&str; 4] = ["scenarios", "isolation", "vmm", "guest-init"];
 /// How long one test program may take: several times what the longest takes.
 const LIMIT: Duration = Duration::from_secs(7 * 60);
-/// Programs that may be retried. The emulated processors of a lab go wrong now and then: a guest hangs, or a program in it
-/// meets what it never does on a real one. More failures than these are not the emulator's.
-const RETRIES: usize = 2;
 /// Memory of the lab: its own files, the test and a few microVMs.
 const LAB_MEMORY: u32 = 6144;
 
@@ -78,59 +74,29 @@ pub(crate) fn test_on_kvm(workspace: &Workspace, report: &mut Report) {
     let steps: Vec<(Step, Program)> =
         programs.into_iter().filter_map(|program| Some((report.plan(&program.step())?, program))).collect();
     let waiting = Mutex::new(steps.into_iter());
-    let retries = Retries::default();
     std::thread::scope(|scope| {
         let (sender, taken) = mpsc::channel();
         for place in places {
-            let (sender, waiting, retries) = (sender.clone(), &waiting, &retries);
-            scope.spawn(move || work(place, waiting, retries, &sender));
+            let (sender, waiting) = (sender.clone(), &waiting);
+            scope.spawn(move || work(place, waiting, &sender));
         }
         drop(sender);
         for step in taken {
             report.note(step);
         }
     });
-    report.note_flaky(retries.into_passed());
     for (_step, program) in waiting.into_inner().unwrap_or_else(PoisonError::into_inner) {
         report.missed(&program.step(), "no machine with KVM is left");
     }
 }
 
 /// Takes steps that wait, in one place, while there are some and the place can be used.
-fn work(
-    mut place: Place,
-    waiting: &Mutex<IntoIter<(Step, Program)>>,
-    retries: &Retries,
-    taken: &Sender<Taken>,
-) {
+fn work(mut place: Place, waiting: &Mutex<IntoIter<(Step, Program)>>, taken: &Sender<Taken>) {
     let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
     while !place.is_lost()
         && let Some((step, program)) = next()
     {
-        let _reported_to_the_end =
-            taken.send(step.take(|log| program.run_with_retry(&mut place, log, retries)));
-    }
-}
-
-/// Who was retried.
-#[derive(Debug, Default)]
-struct Retries {
-    taken: AtomicUsize,
-    passed: Mutex<Vec<String>>,
-}
-
-impl Retries {
-    /// Whether one more may be.
-    fn take(&self) -> bool {
-        self.taken.fetch_add(1, Ordering::Relaxed) < RETRIES
-    }
-
-    fn pass(&self, name: String) {
-        self.passed.lock().unwrap_or_else(PoisonError::into_inner).push(name);
-    }
-
-    fn into_passed(self) -> Vec<String> {
-        self.passed.into_inner().unwrap_or_else(PoisonError::into_inner)
+        let _reported_to_the_end = taken.send(step.take(|log| program.run(&mut place, log)));
     }
 }
 
@@ -143,30 +109,15 @@ impl Program {
         }
     }
 
-    /// Runs it, and if it failed in a lab once more in a new one: what failed first is printed and kept all the same.
-    fn run_with_retry(&self, place: &mut Place, log: &Log, retries: &Retries) -> Result<String> {
-        let failure = match self.run(place, log) {
-            Err(failure) if place.is_lab() => failure,
-            result => return result,
-        };
-        // What it left behind must fail no other program, retried or not.
-        if let Err(error) = place.renew() {
-            return Err(failure.context(format!("no other lab starts ({error:#}) after this")));
-        }
-        if !retries.take() {
-            return Err(failure);
-        }
-        println!("  retried in a new lab: {}: {failure:#}", self.step());
-        let first = log.keep()?;
-        let summary = self.run(place, log)?;
-        retries.pass(format!("{} (first output in {})", self.step(), first.display()));
-        Ok(format!("{summary}, when retried"))
-    }
-
     fn run(&self, place: &mut Place, log: &Log) -> Result<String> {
         // One after the other: scenarios count what a run leaves on the machine.
         let argv = [self.file.display().to_string(), "--test-threads=1".to_owned()];
-        count_tests(&place.run(&argv, &self.folder, LIMIT, log)?)
+        let passed = place.run(&argv, &self.folder, LIMIT, log).and_then(|output| count_tests(&output));
+        // What it left behind must fail no other program.
+        passed.map_err(|failure| match place.renew() {
+            Ok(()) => failure,
+            Err(error) => failure.context(format!("no other lab starts ({error:#}) after this")),
+        })
     }
 }
 
@@ -198,14 +149,6 @@ fn program(line: &str) -> Option<Program> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn no_more_are_retried_than_an_emulator_is_to_blame_for() {
-        let retries = Retries::default();
-        let taken: Vec<bool> = (0..RETRIES + 2).map(|_program| retries.take()).collect();
-        assert_eq!(taken.iter().filter(|taken| **taken).count(), RETRIES);
-        assert!(!taken[RETRIES] && retries.into_passed().is_empty());
-    }
 
     #[test]
     fn a_test_program_is_found_in_cargos_messages() {

@@ -23,14 +23,13 @@ pub(crate) struct Report {
     begun: Instant,
     passed: usize,
     failed: Vec<String>,
-    flaky: Vec<String>,
 }
 
 impl Report {
     /// An empty report, which keeps its logs in `logs` and takes the steps that begin with a word of `only`.
     pub(crate) fn new(logs: PathBuf, only: Vec<String>) -> Result<Self> {
         fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
-        Ok(Self { logs, only, begun: Instant::now(), passed: 0, failed: Vec::new(), flaky: Vec::new() })
+        Ok(Self { logs, only, begun: Instant::now(), passed: 0, failed: Vec::new() })
     }
 
     /// Does one step and reports it. Returns whether it went well, or was not asked for.
@@ -75,19 +74,11 @@ impl Report {
         self.failed.push(name.to_owned());
     }
 
-    /// Notes what passed only when it was retried.
-    pub(crate) fn note_flaky(&mut self, names: Vec<String>) {
-        self.flaky.extend(names);
-    }
-
     /// Prints the summary and turns it into an exit code.
     pub(crate) fn finish(self) -> ExitCode {
         let minutes = self.begun.elapsed().as_secs_f32() / 60.0;
         println!("took {minutes:.1} min");
         println!("{} passed, {} failed", self.passed, self.failed.len());
-        for name in &self.flaky {
-            println!("passed only when retried: {name}");
-        }
         if self.failed.is_empty() {
             return ExitCode::SUCCESS;
         }
@@ -130,13 +121,6 @@ impl Log {
     /// The file, emptied.
     pub(crate) fn create(&self) -> Result<File> {
         File::create(&self.path).with_context(|| format!("cannot write {}", self.path.display()))
-    }
-
-    /// Keeps what is in it under another name, which it returns: the step is taken once more.
-    pub(crate) fn keep(&self) -> Result<PathBuf> {
-        let kept = self.path.with_extension("first.log");
-        fs::rename(&self.path, &kept).with_context(|| format!("cannot rename {}", self.path.display()))?;
-        Ok(kept)
     }
 
     /// Runs a command with its output in the log and returns that; an error quotes its end.
