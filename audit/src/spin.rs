@@ -2,9 +2,8 @@
 //!
 //! To be woken takes an idle processor some 20 µs, longer than the writer needs for a record. Who waits therefore looks
 //! before it sleeps, *if* that served lately: what came while it looked, or soon after it slept, is to its credit, and
-//! one look in vain costs several times as much. A quiet process sleeps, and so does one whose processors are wanted by
-//! others. It is the exception to never looking again and again where there is an event: each look is bounded, and
-//! followed by waiting for the event.
+//! one look in vain costs several times as much. A quiet process sleeps. It is the exception to never looking again and
+//! again where there is an event: each look is bounded, and followed by waiting for the event.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -108,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_look_in_vain_is_rare_where_sleeping_is_quicker() {
-        // Beside a busy program: whoever is woken comes first there, and whoever looks is sent to the end of the line.
+        // A processor that is given to others while one looks comes back late.
         let micros = Duration::from_micros;
         assert_eq!(looks(&spin(), 900, (micros(70), micros(4000))), (100, 100));
         // Bursts of ten, each after a while: what they save outweighs what the silence between them costs.
