@@ -23,7 +23,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::tree::TreeHash;
 
-pub use key::{Algorithm, KeyError, VerifyingKey};
+pub use key::{Algorithm, KeyError, VerifyingKey, is_name};
 pub use pem::{PemError, new_pem, public, read_pem};
 
 /// What stands before the sandbox in the origin of its log.

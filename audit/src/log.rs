@@ -59,15 +59,16 @@ pub struct Summary {
     pub repaired_at: Option<u64>,
     /// How many such records there are.
     pub repairs: u64,
-    /// Number of the record by which the manager says that the agent has ended, or the sandbox failed.
-    pub ended_at: Option<u64>,
+    /// Number of the last record by which the writer says that nothing follows, or that somebody closed the log later.
+    pub closed_at: Option<u64>,
 }
 
 impl Summary {
-    /// Whether a record says how the log's sandbox ended, or that somebody closed the log later; a log without records has nothing to say.
+    /// Whether the last record says that nothing follows, or that somebody closed the log later; a log without records has nothing
+    /// to say.
     #[must_use]
     pub fn has_end(&self) -> bool {
-        self.records == 0 || self.ended_at.or(self.repaired_at).is_some()
+        self.records == 0 || self.closed_at == Some(self.records)
     }
 }
 

@@ -17,7 +17,7 @@ use wire::id::{FlowId, PolicyVersion, RequestId, SandboxId, TenantId};
 
 use crate::chain::ChainHash;
 
-pub use clients::{MANAGER, PROXY, ROUTER};
+pub use clients::{CLIENTS, MANAGER, PROXY, ROUTER};
 pub use parts::{
     Configuration, Detection, Edition, Inference, Lifecycle, Object, Owner, Phase, PolicyChange, Proposal,
     Response, Severity, Subject, Terms,
@@ -152,6 +152,8 @@ pub enum Action {
     SystemCall,
     /// The host's clock was set since the record before: the times of records jump here.
     ClockChange,
+    /// All who wrote are gone, after the manager said how the sandbox ended: nothing follows.
+    LogEnd,
 }
 
 /// Whose records they are: what the writer stamps on each.
@@ -237,7 +239,7 @@ impl Event {
 
 impl Action {
     /// Every action. Its place is its number in an index of a log: a new one goes to the end.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::NetworkFlow,
         Self::NetworkRequest,
         Self::NetworkOutcome,
@@ -261,6 +263,7 @@ impl Action {
         Self::FileAccess,
         Self::SystemCall,
         Self::ClockChange,
+        Self::LogEnd,
     ];
 
     /// As it is written.
@@ -290,6 +293,7 @@ impl Action {
             Self::FileAccess => "file-access",
             Self::SystemCall => "system-call",
             Self::ClockChange => "clock-change",
+            Self::LogEnd => "log-end",
         }
     }
 }

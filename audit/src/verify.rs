@@ -29,7 +29,7 @@ use claims::{Claims, Signed};
 
 pub use consistency::Consistency;
 pub use coverage::{Unproven, Writer, patience, writers_patience};
-pub use interrupted::{Interrupted, last_moment, looks_interrupted};
+pub use interrupted::{Interrupted, Looks, last_moment, looks};
 pub use notes::{LastNote, Notes};
 pub use proof::{Proof, ProofError};
 pub use prover::{newest_note, prove, prove_consistency};

@@ -10,7 +10,7 @@ mod segments;
 use std::io::Write as _;
 
 use audit::client::{AppendError, Blocking, Tokio};
-use audit::{Action, Appended, Decision, Event, Object, Receipt, log};
+use audit::{Action, Appended, Decision, Event, Lifecycle, Object, Phase, Receipt, log};
 use harness::{Writer, line_of};
 use wire::audit::AuditEvent;
 
@@ -245,6 +245,26 @@ fn a_gap_is_told_of_at_the_end() {
     assert_eq!(writer.wait(), Some(0));
     let last = log::read(&log).unwrap().last().unwrap().unwrap();
     assert_eq!(last.event.action, Action::LogGap);
+}
+
+/// Only the manager's word that the sandbox ended makes what comes last the end.
+#[test]
+fn a_log_has_an_end_if_its_manager_lived_to_tell_of_one() {
+    for (phase, has_end) in
+        [(Phase::AgentExited, true), (Phase::Failed, true), (Phase::Stopped, false), (Phase::Started, false)]
+    {
+        let (mut writer, [manager, proxy]) = Writer::start(["manager", "proxy"]);
+        let lifecycle = Some(Lifecycle { phase, code: Some(0), detail: None });
+        let told = Event { lifecycle, ..Event::new(Action::Lifecycle) };
+        let receipt = Blocking::new(manager).append(&told).unwrap().receipt();
+        assert_eq!(receipt.unwrap().sequence, 1);
+        // Outcomes come later.
+        assert_eq!(recorded(&mut Blocking::new(proxy), 1).sequence, 2);
+        assert_eq!(writer.wait(), Some(0));
+        let mut reader = log::read(writer.log()).unwrap();
+        while reader.next_line().unwrap().is_some() {}
+        assert_eq!((reader.summary().has_end(), reader.summary().records), (has_end, 2 + u64::from(has_end)));
+    }
 }
 
 /// A disk that fails in another way than by being full ends everything, whatever the operator wants of a full one.

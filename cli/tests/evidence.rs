@@ -120,6 +120,44 @@ fn copies_are_asked_and_name_what_is_gone() {
     host.yes(&["verify"]);
     fs::rename(host.log(), host.path("elsewhere")).unwrap();
     host.says(&["verify", "--all"], 1, "test-0a1b2c3d: GONE");
+    let (code, answers) = answers(&host, &["verify", "--all", "--json"]);
+    assert_eq!(
+        (code, &answers[0]["sandbox"], &answers[0]["verdict"]),
+        (1, &"test-0a1b2c3d".into(), &"gone".into())
+    );
+}
+
+/// Exit code and document.
+fn answers(host: &Host, arguments: &[&str]) -> (i32, serde_json::Value) {
+    let output = host.command(arguments).output().unwrap();
+    (output.status.code().unwrap(), serde_json::from_slice(&output.stdout).unwrap())
+}
+
+#[test]
+fn machines_are_told_what_people_are() {
+    let host = Host::signed();
+    for arguments in [&["verify", "--json"][..], &["verify", "--all", "--json"]] {
+        let (code, answer) = answers(&host, arguments);
+        let answer = answer.get(0).unwrap_or(&answer);
+        assert_eq!(
+            (code, &answer["verdict"], &answer["sandbox"]),
+            (0, &"proven".into(), &"test-0a1b2c3d".into())
+        );
+        assert_eq!(answer["covered"], answer["records"]);
+        assert!(
+            answer["records"].as_u64() > Some(0)
+                && answer["key"].as_str().is_some_and(|key| key.contains('+'))
+        );
+    }
+    fs::remove_file(host.log().join("checkpoints")).unwrap();
+    let (code, answer) = answers(&host, &["verify", "--json"]);
+    assert_eq!((code, &answer["verdict"], &answer["covered"]), (1, &"not-proven".into(), &0.into()));
+    assert!(answer["remedy"].as_str().is_some_and(|remedy| remedy.contains("--unsigned")));
+    let segment = host.log().join("000001.jsonl");
+    let edited = fs::read_to_string(&segment).unwrap().replacen("test", "tess", 1);
+    fs::write(&segment, edited).unwrap();
+    let (code, answer) = answers(&host, &["verify", "--json"]);
+    assert_eq!((code, &answer["verdict"], answer.get("records")), (1, &"not-intact".into(), None));
 }
 
 #[test]

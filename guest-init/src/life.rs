@@ -85,7 +85,7 @@ fn serve(host: &Arc<dyn Host>, control: &mut Control, started: u64) -> Result<Ex
         .map_err(|error| failed(Stage::Agent)(error.into()))?;
     serve_network(network, host, &setup, poised.warden()).map_err(|error| failed(Stage::Capture)(error))?;
     crate::control::wipe(&mut setup.flow_key.0);
-    jail::settings::apply().map_err(|error| failed(Stage::Agent)(error.into()))?;
+    jail::settings::apply(setup.confinement.seccomp).map_err(|error| failed(Stage::Agent)(error.into()))?;
     let tells = watch_files(&setup.confinement, &tree, poised.warden())
         .map_err(|error| failed(Stage::Agent)(error))?;
     control.send(&FromGuest::Ready { at_ns: clock::since_kernel_start() })?;

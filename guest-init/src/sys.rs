@@ -7,6 +7,7 @@
 
 pub(crate) mod fanotify;
 
+use std::fs::File;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
@@ -95,6 +96,18 @@ pub(crate) fn leave_network() -> Result<(), Errno> {
 pub(crate) fn leave_descriptors() -> Result<(), Errno> {
     // SAFETY: the thread that the test makes for this only lets its descriptors be.
     unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::FILES) }
+}
+
+/// The PID namespace in which `namespace` was made. The one that the caller is in has none that it may know of.
+pub(crate) fn parent_namespace(namespace: &File) -> Result<File, Errno> {
+    const NS_GET_PARENT: libc::c_ulong = 0xb702;
+    // SAFETY: the request has no argument, and whatever the descriptor is, the kernel only answers with a new one.
+    let parent = unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_PARENT) };
+    if parent < 0 {
+        return Err(last_error());
+    }
+    // SAFETY: the kernel just returned this descriptor, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(parent) }.into())
 }
 
 /// Whether two threads have one table of descriptors. When the kernel does not say, they are taken to have two.

@@ -5,6 +5,8 @@
 #![expect(unsafe_code, reason = "raw system calls are what the confinement is tested with")]
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test program without the test harness")]
 
+#[path = "guest/developer.rs"]
+mod developer;
 #[path = "guest/strict.rs"]
 mod strict;
 
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
     bench.outcomes();
     bench.limits();
     strict::run(&mut bench);
+    developer::run(&mut bench);
     ExitCode::from(u8::try_from(bench.failures).unwrap_or(u8::MAX))
 }
 

@@ -236,6 +236,12 @@ impl AuditSettings {
                 "write at least three times log.segment: beside the present one stands one that is not packed yet",
             ));
         }
+        if !audit::checkpoint::is_name(&self.signing.name) {
+            return Err((
+                "signing.name is empty, or has a space or a plus",
+                "write a name like openshell-audit or audit.example.com: it stands in every signature",
+            ));
+        }
         self.exports.check()?;
         let absolute = |path: &PathBuf| path.is_absolute();
         let files = match &self.signing.key {
@@ -305,6 +311,8 @@ mod tests {
             ("signing: {timestamp: {http: {url: 'http://t'}, ca: ca.pem}}\n", "relative"),
             ("signing: {timestamp: {http: {url: 'http://t'}}}\n", "ca"),
             ("signing: {interval: 0s}\n", "0s"),
+            ("signing: {name: our log}\n", "signing.name"),
+            ("signing: {name: ''}\n", "signing.name"),
             ("detections: {repeated-denials: {same: 0}}\n", "repeated-denials.same"),
             ("detections: {repeated-denials: {some: 3}}\n", "some"),
             ("detections: {new-binary: {response: sleep}}\n", "sleep"),

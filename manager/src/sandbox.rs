@@ -35,7 +35,7 @@ use crate::output::Kept;
 use crate::pause::Pace;
 use crate::policy_files::PolicyFiles;
 use crate::prepare::{Launched, Prepared, prepare};
-use crate::process::Report;
+use crate::process::{Process, Report};
 use crate::processes::Processes;
 use crate::record::Recorder;
 use crate::refresh::Refresh;
@@ -204,8 +204,12 @@ impl Booting {
         let raw = match self.set_up() {
             Ok(raw) => raw,
             Err(failure) => {
-                // A log that does not say how its sandbox ended proves nothing.
+                // A log that does not say how its sandbox ended, and that it does, proves nothing.
                 let _unrecorded = self.recorder.failed(&failure);
+                let Processes { machine, proxy, router, mut audit, mut sign } = self.processes;
+                drop(machine);
+                drop(self.recorder);
+                end_log([proxy, router], &mut audit, sign.as_mut());
                 return Err(failure);
             }
         };
@@ -367,16 +371,8 @@ impl Running {
         // In any case: a log that does not say how its sandbox ended proves nothing.
         let sessions_recorded = sessions.all_ended(&mut recorder);
         let recorded = recorder.ended(&result).and(sessions_recorded);
-        for process in [processes.proxy, processes.router].into_iter().flatten() {
-            process.stop(CHILD_GRACE);
-        }
-        // Without clients the audit writer syncs and ends by itself.
         drop(recorder);
-        processes.audit.wait_up_to(CHILD_GRACE);
-        // Without the writer the signer makes the last checkpoint and ends by itself.
-        if let Some(sign) = &mut processes.sign {
-            sign.wait_up_to(CHILD_GRACE);
-        }
+        end_log([processes.proxy, processes.router], &mut processes.audit, processes.sign.as_mut());
         log.ended();
         let result = result.map_err(|failure| events.first_cause(failure, processes.sign.is_some()));
         events.timeline.mark("all taken down");
@@ -550,5 +546,18 @@ fn tee(output: ConsoleOutput) -> impl FnMut(&[u8]) + Send + 'static {
     move |bytes| {
         // Losing the copy of a console is no reason to end the guest.
         let _unshown = sink.as_mut().map(|sink| sink.write_all(bytes));
+    }
+}
+
+/// Ends those that write to the log beside the manager, which has ended, and waits for its end.
+fn end_log(others: [Option<Process>; 2], audit: &mut Process, sign: Option<&mut Process>) {
+    for process in others.into_iter().flatten() {
+        process.stop(CHILD_GRACE);
+    }
+    // Without clients the audit writer syncs and ends by itself.
+    audit.wait_up_to(CHILD_GRACE);
+    // Without the writer the signer makes the last checkpoint and ends by itself.
+    if let Some(sign) = sign {
+        sign.wait_up_to(CHILD_GRACE);
     }
 }

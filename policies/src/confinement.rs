@@ -6,7 +6,7 @@ mod process;
 #[cfg(test)]
 mod tests;
 
-use wire::confinement::{Confinement, PathAccess, PathRule, User};
+use wire::confinement::{Confinement, PathAccess, PathRule, SeccompProfile, User};
 
 use crate::document::{Baseline, Document, Filesystem};
 use crate::place::{At, Place};
@@ -14,6 +14,9 @@ use crate::yaml::{self, LoadError, LoadErrors};
 
 /// What programs of the base image need; the file says why for each path.
 pub const BASELINE: &str = include_str!("../baseline.yaml");
+
+/// Files about processes: the agent's user has its own.
+const PROCESSES: &str = "/proc";
 
 /// What the confinement depends on beside the document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +54,10 @@ impl Document {
             return Err(errors);
         }
         let seccomp = process.seccomp.map(|profile| profile.value).unwrap_or_default();
+        if seccomp == SeccompProfile::Developer {
+            // Who is who in a user namespace is written to a file of the process that made it.
+            paths.grant(PROCESSES, PathAccess::ReadWrite);
+        }
         Ok(Confinement { user, filesystem: paths.0, seccomp, limits, executables })
     }
 }

@@ -72,6 +72,8 @@ pub struct LogResumed {
     pub last_hash: String,
     /// Records that the newest checkpoint covers.
     pub signed: u64,
+    /// Whether the last record ends the log.
+    pub has_end: bool,
 }
 
 /// When a record must be on the disk.

@@ -78,6 +78,8 @@ pub enum SeccompProfile {
     Agent,
     /// What shells, interpreters and plain programs need: no memory that becomes executable later.
     Strict,
+    /// What `agent` allows, and user namespaces: browsers build their sandboxes of them.
+    Developer,
 }
 
 /// Resource limits of the agent. What has no value is bounded by the machine alone.

@@ -28,7 +28,7 @@ use std::time::{Duration, SystemTime};
 
 use audit::client::Blocking;
 use audit::log::{self, Mark, segments};
-use audit::verify::{self, CHECKPOINTS, Interrupted, LastNote, VerifyError, looks_interrupted};
+use audit::verify::{self, CHECKPOINTS, Interrupted, LastNote, Looks, VerifyError, looks};
 use audit::{Action, ChainHash, Event, Receipt};
 use dice::Dice;
 use rig::{Pace, Rig, Running};
@@ -95,7 +95,7 @@ fn outlive(kills: u64, dice: &mut Dice) -> usize {
         if dice.below(4) == 0 {
             leave_halves(&rig.log);
             halves += 1;
-            assert!(looks_interrupted(&rig.log).unwrap());
+            assert_eq!(looks(&rig.log).unwrap(), Looks::Interrupted);
         }
         if dice.below(4) == 0 {
             recoveries += recover(&rig, dice);
@@ -187,7 +187,7 @@ fn is_closed(rig: &Rig) {
     let verified = verify::verify(&rig.log, &rig.keys(), &verify::Elsewhere::default()).unwrap();
     assert_eq!(verified.newest.unwrap().size, verified.summary.records);
     assert_eq!(verified.last, LastNote::Whole);
-    assert!(!looks_interrupted(&rig.log).unwrap());
+    assert_eq!(looks(&rig.log).unwrap(), Looks::Ended);
     assert!(Interrupted::read(&rig.log, &[], &rig.keys()).unwrap().is_whole());
 }
 
@@ -266,6 +266,7 @@ fn a_log_without_an_end_proves_nothing_until_it_is_closed() {
         verified.unproven(verify::Writer::Gone, SystemTime::now())
     };
     assert_eq!(unproven(), Some(verify::Unproven::NoEnd));
+    assert_eq!(looks(&rig.log).unwrap(), Looks::Endless);
     assert!(rig.recover().status().unwrap().success());
     assert_eq!(unproven(), None);
 }

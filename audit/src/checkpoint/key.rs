@@ -42,7 +42,8 @@ pub enum KeyError {
 }
 
 /// Whether a key can be called so: not empty, no space and no plus.
-pub(super) fn is_name(name: &str) -> bool {
+#[must_use]
+pub fn is_name(name: &str) -> bool {
     !name.is_empty() && !name.chars().any(|c| c.is_whitespace() || c.is_control() || c == '+')
 }
 

@@ -77,7 +77,7 @@ impl<S: Source> Reader<S> {
             back_at: None,
             repaired_at: None,
             repairs: 0,
-            ended_at: None,
+            closed_at: None,
         };
         let begins_late = source.segment() > 1;
         let state = State { summary, sandbox: None, time: String::new(), begins_late };
@@ -246,21 +246,20 @@ impl<S: Source> Reader<S> {
 enum Said {
     /// The writer: something was taken off, or the log was closed later.
     Repaired,
-    /// The manager: the agent has ended, or the sandbox failed.
-    Ended,
+    /// The writer: nothing follows.
+    Closed,
 }
 
 /// In no text of a record does a quote stand without a stroke, so that what is found is a field's name.
 fn said_of_the_end(line: &[u8]) -> Option<Said> {
     const CLIENT: &[u8] = br#"","client":""#;
-    const ENDS: [&[u8]; 2] = [br#""lifecycle":{"phase":"agent-exited""#, br#""lifecycle":{"phase":"failed""#];
-    let behind = |part: &[u8]| Some(line.windows(part.len()).position(|there| there == part)? + part.len());
-    let rest = line.get(behind(CLIENT)?..)?;
-    if rest.starts_with(br#"audit","action":"log-repair""#) {
+    let at = line.windows(CLIENT.len()).position(|there| there == CLIENT)?;
+    let rest = &line[at + CLIENT.len()..];
+    let says = |action: &[u8]| rest.starts_with(action);
+    if says(br#"audit","action":"log-repair""#) {
         return Some(Said::Repaired);
     }
-    let ends = || ENDS.into_iter().any(|end| behind(end).is_some());
-    (rest.starts_with(br#"manager","action":"lifecycle""#) && ends()).then_some(Said::Ended)
+    says(br#"audit","action":"log-end""#).then_some(Said::Closed)
 }
 
 impl State {
@@ -286,8 +285,9 @@ impl State {
             Some(Said::Repaired) => {
                 self.summary.repaired_at = Some(self.summary.records);
                 self.summary.repairs += 1;
+                self.summary.closed_at = Some(self.summary.records);
             }
-            Some(Said::Ended) => self.summary.ended_at = Some(self.summary.records),
+            Some(Said::Closed) => self.summary.closed_at = Some(self.summary.records),
             None => {}
         }
         self.time.clear();

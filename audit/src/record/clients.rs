@@ -1,6 +1,6 @@
 //! Who writes what. Each action is one client's: a process that was taken over cannot write the records of another.
 
-use super::{Action, Event, Record};
+use super::{Action, Event, Phase, Record};
 
 /// The manager, which alone acts for the operator.
 pub const MANAGER: &str = "manager";
@@ -10,6 +10,8 @@ pub const PROXY: &str = "proxy";
 pub const ROUTER: &str = "router";
 /// The writer itself.
 pub(crate) const WRITER: &str = "audit";
+/// All that write records.
+pub const CLIENTS: [&str; 4] = [MANAGER, PROXY, ROUTER, WRITER];
 
 impl Action {
     /// The client that alone hands it in.
@@ -35,7 +37,7 @@ impl Action {
             | Self::Approval
             | Self::FileAccess
             | Self::SystemCall => MANAGER,
-            Self::LogRepair | Self::LogGap | Self::ClockChange => WRITER,
+            Self::LogRepair | Self::LogGap | Self::ClockChange | Self::LogEnd => WRITER,
         }
     }
 }
@@ -51,6 +53,12 @@ impl Event {
         self.action.client() == client
             && (client == MANAGER || !is_operators)
             && (client == ROUTER || self.inference.is_none())
+    }
+
+    /// Whether it says how the sandbox ended, of one that its client handed in.
+    pub(crate) fn is_end(&self) -> bool {
+        let phase = self.lifecycle.as_ref().map(|lifecycle| lifecycle.phase);
+        matches!(phase, Some(Phase::AgentExited | Phase::Failed))
     }
 }
 

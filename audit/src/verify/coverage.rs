@@ -28,7 +28,7 @@ pub fn writers_patience(interval: Duration) -> Duration {
 /// Whether somebody still writes a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Writer {
-    /// Nobody: all of it must be signed, and say how its sandbox ended.
+    /// Nobody: all of it must be signed, to its end.
     Gone,
     /// A sandbox, whose signer makes a checkpoint so often.
     Writes {
@@ -51,9 +51,9 @@ pub enum Unproven {
         /// The last.
         records: u64,
     },
-    /// Nothing in it says how its sandbox ended.
+    /// Its last record is not one that ends a log.
     #[error(
-        "nothing in it says how its sandbox ended: it was killed, or the log was cut back together with its checkpoints"
+        "its last record is not the end of a log: its sandbox was killed, or the log was cut back together with its checkpoints"
     )]
     NoEnd,
     /// The log's own checkpoints end before those of a copy.

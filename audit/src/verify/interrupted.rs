@@ -18,7 +18,7 @@ use super::tail::Tail;
 use super::{Elsewhere, LastNote, Notes, VerifyError, begun, newest_note, open};
 use crate::checkpoint::VerifyingKey;
 use crate::log::{self, Fault, LastLine, LogError, Mark, Position, Reader, Segments, packed, segments};
-use crate::record::Record;
+use crate::record::{Action, Record};
 use crate::tree::{Frontier, TreeHash, leaf};
 
 /// A log as its writer left it.
@@ -40,7 +40,7 @@ pub struct Interrupted {
     pub is_unfinished: bool,
     /// Whose log it is: sandbox, tenant, agent. `None`: it has no record.
     pub owner: Option<(SandboxId, TenantId, String)>,
-    /// Whether it says how its sandbox ended, or was closed before.
+    /// Whether its last record ends it.
     pub has_end: bool,
     checkpoints: LastNote,
     /// Where the records begin that no checkpoint covers.
@@ -94,7 +94,7 @@ impl Interrupted {
         Ok(Self {
             log: log.to_owned(),
             segment: segment.position.segment,
-            writer: LogResumed { records: segment.sequence, last_hash, signed },
+            writer: LogResumed { records: segment.sequence, last_hash, signed, has_end: summary.has_end() },
             signer: SignResumed { note, tree },
             leaves: walk.leaves,
             records,
@@ -180,20 +180,38 @@ fn cut_off_half(checkpoints: &Path) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Whether a log's end looks as if its writer or its signer had not come to theirs. Cheap: the last record and the newest
-/// checkpoint are read.
+/// What a log's end looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Looks {
+    /// As it should.
+    Ended,
+    /// All is signed, and nothing ends it: its sandbox was killed, or it was cut back together with its checkpoints.
+    Endless,
+    /// As if its writer or its signer had not come to theirs.
+    Interrupted,
+}
+
+/// What a log's end looks like. Cheap: the last record and the newest checkpoint are read.
 ///
 /// # Errors
 /// They cannot be read.
-pub fn looks_interrupted(log: &Path) -> Result<bool, VerifyError> {
+pub fn looks(log: &Path) -> Result<Looks, VerifyError> {
     let last = log::last_line(log).map_err(|error| VerifyError::Read("the log", error))?;
-    let Some(LastLine { line, is_unfinished: false }) = last else { return Ok(last.is_some()) };
+    let line = match last {
+        None => return Ok(Looks::Ended),
+        Some(LastLine { is_unfinished: true, .. }) => return Ok(Looks::Interrupted),
+        Some(LastLine { line, is_unfinished: false }) => line,
+    };
     // What is wrong with it, reading the log tells.
-    let Ok(record) = serde_json::from_slice::<Record>(&line) else { return Ok(true) };
+    let Ok(record) = serde_json::from_slice::<Record>(&line) else { return Ok(Looks::Interrupted) };
     let newest = newest_note(log)?;
     let covered = newest.and_then(|note| crate::checkpoint::Checkpoint::parse(note.text()).ok());
     // Without any: nobody signs here, or somebody was stopped in the first second.
-    Ok(covered.is_none_or(|covered| covered.size < record.sequence))
+    if covered.is_none_or(|covered| covered.size < record.sequence) {
+        return Ok(Looks::Interrupted);
+    }
+    let is_end = matches!(record.event.action, Action::LogEnd | Action::LogRepair);
+    Ok(if is_end { Looks::Ended } else { Looks::Endless })
 }
 
 /// When the last whole record of a log was written, as it bears it; `None`: there is none, or none that says so. Cheap, and so not

@@ -65,6 +65,20 @@ impl Signed {
         }
     }
 
+    /// Adds a record, made up.
+    fn push(&mut self, (monotonic, clock): (u64, &str), agent: &str, rest: &str) {
+        let last: serde_json::Value = serde_json::from_slice(self.lines.last().unwrap()).unwrap();
+        let sequence = self.lines.len() + 1;
+        let mut line = format!(
+            r#"{{"version":2,"sequence":{sequence},"time":"2026-11-29T{clock}.000000Z","monotonic_ns":{monotonic},"tenant":"local","sandbox":"test-0a1b2c3d","agent":"{agent}",{rest},"prev":{}}}"#,
+            last["hash"],
+        )
+        .into_bytes();
+        crate::chain::seal(&mut line);
+        line.push(b'\n');
+        self.lines.push(line);
+    }
+
     fn note(&self, size: usize) -> Note {
         self.key.sign(&self.lines[..size], "openshell-audit/test-0a1b2c3d")
     }
@@ -174,6 +188,27 @@ fn a_log_without_its_checkpoints_proves_nothing() {
     // One that was kept elsewhere serves as well.
     let with_kept = log.verify_with(&[log.note(24)]).unwrap();
     assert_eq!(with_kept.unproven(Writer::Gone, now), Some(Unproven::NoEnd));
+}
+
+/// Whoever has no key cuts a log together with its checkpoints, to where one of these stood: only what the writer wrote last is an
+/// end.
+#[test]
+fn what_comes_after_the_end_of_a_sandbox_is_not_cut_off_unseen() {
+    let mut log = Signed::new();
+    for rest in [
+        r#""client":"manager","action":"lifecycle","lifecycle":{"phase":"agent-exited","code":0}"#,
+        r#""client":"router","action":"inference-outcome","reason":"a million tokens""#,
+        r#""client":"audit","action":"log-end""#,
+    ] {
+        log.push((25, "00:00:00"), "test", rest);
+    }
+    let cut_to = |records: usize| {
+        log.write(&log.lines[..records]);
+        fs::write(log.path.join(CHECKPOINTS), format!("{}\n", log.note(records))).unwrap();
+        log.verify().unwrap().unproven(Writer::Gone, std::time::SystemTime::now())
+    };
+    assert_eq!(cut_to(27), None);
+    assert_eq!([cut_to(26), cut_to(25)], [Some(Unproven::NoEnd), Some(Unproven::NoEnd)]);
 }
 
 /// While a sandbox writes, only the last moments may lack a checkpoint.

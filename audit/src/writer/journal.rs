@@ -31,7 +31,7 @@ const DAY: usize = "2026-11-21".len();
 /// Bytes of a leaf.
 pub(super) const LEAF: usize = 32;
 
-/// Bytes that are kept free behind the log, for the record of a gap.
+/// Bytes that are kept free behind the log, for the record of a gap and of the end.
 const RESERVE: u64 = 4096;
 
 /// A log that is open for appending.
@@ -63,6 +63,8 @@ pub(crate) struct Journal {
     /// Of what is staged: records that are nobody's event, and that the clock was set.
     own: u64,
     change: Option<Change>,
+    /// The manager said how the sandbox ended.
+    is_over: bool,
 }
 
 /// What the operator says of a log on the disk.
@@ -91,6 +93,13 @@ enum State {
     Full(Gap),
     /// A write failed: nothing is written any more.
     Dead,
+}
+
+/// Whether somebody may still hand something in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Writing {
+    Somebody,
+    Nobody,
 }
 
 /// What became of an event that was staged.
@@ -210,6 +219,7 @@ impl Journal {
             now: None,
             own: 0,
             change: None,
+            is_over: false,
         };
         if unfinished > 0 {
             journal.file.set_len(summary.bytes).map_err(JournalError::Repair)?;
@@ -282,6 +292,8 @@ impl Journal {
         if client == WRITER || !event.is_of(client) {
             return Err(StageError::Foreign(event.action.as_str()));
         }
+        // Where it has no record, a gap tells so.
+        self.is_over |= event.is_end();
         if !self.may_fit() {
             self.lost += 1;
             return Ok(Staged::Lost);
@@ -307,6 +319,11 @@ impl Journal {
         if matches!(&self.state, State::Full(gap) if !gap.is_due()) {
             return false;
         }
+        self.begin_batch();
+        true
+    }
+
+    fn begin_batch(&mut self) {
         let (reading, change) = self.clock.look();
         self.now = Some(Stamp::of(&reading));
         self.change = change;
@@ -314,7 +331,6 @@ impl Journal {
             self.tell(&change.event());
         }
         self.tell_of_gap();
-        true
     }
 
     /// Events without a record, since the start.
@@ -330,15 +346,26 @@ impl Journal {
         }
     }
 
-    /// Tells of the gap, if there is one and room for that, before the end.
-    pub(crate) fn end(&mut self) -> Result<(), JournalError> {
-        if !matches!(self.state, State::Full(_)) {
+    /// Tells of the gap, if there is one, and that nothing follows, if the manager said how the sandbox ended: a log whose manager
+    /// was killed has no end until somebody closes it. Nothing is staged.
+    pub(crate) fn end(&mut self, who: Writing) -> Result<(), JournalError> {
+        let is_over = self.is_over && who == Writing::Nobody;
+        let is_full = matches!(self.state, State::Full(_));
+        if matches!(self.state, State::Dead) || !(is_over || is_full) {
             return Ok(());
         }
-        self.tell_of_gap();
-        // It goes where room was kept for it.
+        self.begin_batch();
+        if is_over {
+            self.tell(&Event::new(Action::LogEnd));
+        }
+        // Where actions go on without a record, room was kept for these.
         let written = (&*self.file).write_all(&std::mem::take(&mut self.lines));
-        written.and_then(|()| self.file.sync_data()).map_err(JournalError::Write)?;
+        if let Err(error) = written.and_then(|()| self.file.sync_data()) {
+            let _half = self.file.set_len(self.length());
+            self.take_back();
+            let goes_on = self.on_full == OnFull::Degrade && gap::is_full(&error) && !is_full;
+            return if goes_on { Ok(()) } else { Err(JournalError::Write(error)) };
+        }
         self.written = self.staged;
         self.state = State::Writing;
         Ok(())
@@ -538,7 +565,11 @@ fn repaired(unfinished: u64, resumed: Option<&LogResumed>, records: u64) -> Opti
             signed + 1
         ),
     });
-    let told: Vec<String> = taken_off.into_iter().chain(gone_on).collect();
+    let endless =
+        resumed.filter(|resumed| !resumed.has_end && unfinished == 0 && records > 0).map(|_resumed| {
+            format!("record {records} was not its end: whether something followed it, nothing shows")
+        });
+    let told: Vec<String> = taken_off.into_iter().chain(gone_on).chain(endless).collect();
     (!told.is_empty()).then(|| told.join("; "))
 }
 

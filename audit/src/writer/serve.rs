@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use wire::audit::{AuditEvent, AuditSync};
 
 use super::client::Client;
-use super::journal::{Committed, Journal, JournalError};
+use super::journal::{Committed, Journal, JournalError, Writing};
 use super::leaves::Leaves;
 use super::segments::Segments;
 use super::sync::Syncer;
@@ -180,10 +180,10 @@ fn serve_clients(
     Ok(())
 }
 
-/// What a gap in the log is at the end.
+/// What a gap in the log was at the end, and that it is the end.
 fn last_words(journal: &mut Journal, parties: &mut Parties<'_>) -> Result<(), WriterError> {
     let was_full = journal.full().is_some();
-    journal.end()?;
+    journal.end(if parties.clients.is_empty() { Writing::Nobody } else { Writing::Somebody })?;
     report_change(was_full, journal, parties.status);
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use wire::audit::{Limits, OnFull};
 
 use super::clock::{Clocks, HostClocks, Reading};
-use super::journal::{Committed, Journal, JournalError, StageError, Terms};
+use super::journal::{Committed, Journal, JournalError, StageError, Terms, Writing};
 use crate::log::{Fault, LogError, Reader, verify};
 use crate::record::{Action, Event, Origin};
 
@@ -216,7 +216,7 @@ fn where_the_operator_wants_it_a_disk_that_is_to_stay_free_stops_nothing() {
     let mut journal = opened(&path, OnFull::Degrade, Limits { most: None, reserve: Some(1 << 60) });
     assert_eq!(fill(&mut journal).unwrap(), Committed::Lost);
     assert!(journal.full().unwrap().contains("log.reserve"));
-    journal.end().unwrap();
+    journal.end(Writing::Nobody).unwrap();
     let last = crate::log::read(&path).unwrap().last().unwrap().unwrap();
     assert_eq!(last.event.action, Action::LogGap);
     let reason = last.event.reason.unwrap();
@@ -314,7 +314,7 @@ fn records_at(steps: &[&[Reading]], limits: Limits) -> Vec<(Action, Option<Strin
         journal.stage("manager", br#"{"action":"lifecycle"}"#).unwrap();
         journal.commit().unwrap();
     }
-    journal.end().unwrap();
+    journal.end(Writing::Nobody).unwrap();
     verify(&path).unwrap();
     let records = crate::log::read(&path).unwrap().map(Result::unwrap);
     records.map(|record| (record.event.action, record.event.reason)).collect()
@@ -377,7 +377,7 @@ fn a_clock_that_was_set_while_there_was_no_room_is_told_of_later() {
     journal.stage("manager", br#"{"action":"lifecycle"}"#).unwrap();
     assert_eq!(journal.commit().unwrap(), Committed::Lost);
     assert_eq!(journal.lost(), 1, "what the writer itself has to say is no event");
-    journal.end().unwrap();
+    journal.end(Writing::Nobody).unwrap();
     journal.go_on_in(open("last"), 0);
     journal.stage("manager", br#"{"action":"lifecycle"}"#).unwrap();
     assert_eq!(journal.commit().unwrap(), Committed::Written);
@@ -465,7 +465,7 @@ fn a_client_writes_no_records_of_another() {
     journal.commit().unwrap();
     let records: Vec<_> =
         crate::log::read(directory.path().join("log")).unwrap().map(Result::unwrap).collect();
-    assert_eq!(records.len(), Action::ALL.len() - 3, "all but the writer's own");
+    assert_eq!(records.len(), Action::ALL.len() - 4, "all but the writer's own");
     assert!(records.iter().all(crate::Record::is_of_its_client));
     // Nor do they hide in a record that is theirs.
     let hidden = [

@@ -81,7 +81,8 @@ impl Surface {
             | Action::Approval
             | Action::FileAccess
             | Action::SystemCall
-            | Action::ClockChange => Self::AgentBehaviour,
+            | Action::ClockChange
+            | Action::LogEnd => Self::AgentBehaviour,
         }
     }
 }

@@ -138,6 +138,8 @@ pub(crate) struct Verify {
     /// Certificates (PEM) that time stamps must lead to; without it, those of audit.yaml.
     #[arg(long, value_name = "FILE")]
     pub(crate) timestamp_ca: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) output: Output,
 }
 
 /// What a log must be to be evidence.

@@ -1,6 +1,6 @@
 //! Which of the agent's processes hold a socket.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -10,13 +10,17 @@ use rustix::process::Pid;
 use super::diagnosis::Inode;
 use crate::sys;
 
-/// The agent's processes: those in the PID namespace of its warden, except the warden.
+/// The agent's processes: those in the PID namespace of its warden, and in those that were made in it, except the warden.
 #[derive(Debug)]
 pub(super) struct Agent {
     warden: Pid,
-    /// Device and inode of the namespace.
-    namespace: (u64, u64),
+    /// The warden's namespace, and this program's.
+    namespace: Namespace,
+    own: Namespace,
 }
+
+/// Device and inode of a PID namespace.
+type Namespace = (u64, u64);
 
 /// A process that holds a socket, and where.
 #[derive(Clone, Debug)]
@@ -28,7 +32,8 @@ pub(super) struct Holder {
 impl Agent {
     pub(super) fn of(warden: Pid) -> Result<Self, Errno> {
         let namespace = namespace(warden).ok_or(Errno::SRCH)?;
-        Ok(Self { warden, namespace })
+        let own = self::namespace(rustix::process::getpid()).ok_or(Errno::SRCH)?;
+        Ok(Self { warden, namespace, own })
     }
 
     pub(super) fn warden(&self) -> Pid {
@@ -49,8 +54,16 @@ impl Agent {
             .flatten()
             .filter_map(|entry| entry.file_name().to_str()?.parse().ok().and_then(Pid::from_raw))
             // The kernel numbers upwards and wraps; both sides of the warden are looked at.
-            .filter(|pid| *pid != self.warden && namespace(*pid) == Some(self.namespace))
+            .filter(|pid| *pid != self.warden && self.has(*pid))
             .collect()
+    }
+
+    fn has(&self, pid: Pid) -> bool {
+        match namespace(pid) {
+            Some(namespace) if namespace == self.namespace => true,
+            Some(namespace) if namespace != self.own => descends(pid, self.namespace),
+            Some(_) | None => false,
+        }
     }
 }
 
@@ -64,9 +77,29 @@ impl Holder {
     }
 }
 
-fn namespace(pid: Pid) -> Option<(u64, u64)> {
-    let metadata = fs::metadata(format!("/proc/{}/ns/pid", pid.as_raw_nonzero())).ok()?;
-    Some((metadata.dev(), metadata.ino()))
+fn namespace(pid: Pid) -> Option<Namespace> {
+    fs::metadata(path(pid)).ok().as_ref().map(identity)
+}
+
+fn path(pid: Pid) -> String {
+    format!("/proc/{}/ns/pid", pid.as_raw_nonzero())
+}
+
+fn identity(metadata: &fs::Metadata) -> Namespace {
+    (metadata.dev(), metadata.ino())
+}
+
+/// Whether a process's namespace was made in `ancestor`, however deep.
+fn descends(pid: Pid, ancestor: Namespace) -> bool {
+    let Ok(mut namespace) = File::open(path(pid)) else { return false };
+    // The kernel bounds how deep they are.
+    while let Ok(parent) = sys::parent_namespace(&namespace) {
+        if parent.metadata().is_ok_and(|metadata| identity(&metadata) == ancestor) {
+            return true;
+        }
+        namespace = parent;
+    }
+    false
 }
 
 /// Threads usually share one table of descriptors; one that does not is looked into as well, or a socket

@@ -75,6 +75,20 @@ fn everybody_who_holds_it_is_named() {
     assert_eq!(paths, expected);
 }
 
+/// Who may make namespaces hides nobody there.
+#[test]
+fn a_holder_in_a_namespace_of_its_own_is_named() {
+    let bed = Bed::new(Egress::ToHost);
+    let (client, local, remote) = connection(&bed);
+    let arguments = ["--pid", "--fork", "--kill-child", "/bin/sh", "-c", "echo; read line"];
+    let mut child = holder(Path::new("/usr/bin/unshare"), &arguments, &client);
+    settled(&mut child);
+    let owners = owners(bed.resolver().of_connection(local, remote));
+    end(child);
+    let shell = fs::canonicalize("/bin/sh").unwrap();
+    assert!(owners.iter().any(|owner| Path::new(&owner.path) == shell), "{owners:?}");
+}
+
 #[test]
 fn a_script_is_named_by_its_path() {
     let bed = Bed::new(Egress::ToHost);

@@ -273,10 +273,13 @@ fn nothing_goes_in_that_is_not_recorded() {
         let site = door.to(sink);
         site.bench.audit.fail();
         let mut stream = site.connect();
-        let _maybe_reset = stream.write_all(get("/", "").as_bytes());
+        // Which of the two hears of a reset is a matter of time; only one does.
+        let written = stream.write_all(get("/", "").as_bytes());
         match protocol {
             Protocol::Tcp => {
-                assert!(stream.read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::ConnectionReset))
+                let read = written.and_then(|()| stream.read(&mut [0]).map(drop));
+                let kind = read.expect_err("it was let in").kind();
+                assert!(matches!(kind, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{kind:?}");
             }
             Protocol::Http => assert_eq!(Answer::read(&mut stream).status(), 503),
         }
@@ -389,7 +392,9 @@ fn each_request_of_a_connection_is_checked_and_has_a_connection_of_its_own() {
     stream.write_all(get("/3", "").as_bytes()).unwrap();
     assert_eq!(Answer::read(&mut stream).status(), 401);
     assert_eq!(stream.read(&mut [0]).unwrap(), 0, "the connection goes on after a refusal");
-    let seen = wait_for_seen(&site, 2);
+    let mut seen = wait_for_seen(&site, 2);
+    // Each connection is a thread's, which says what it read when it has ended.
+    seen.sort();
     assert!(seen[0].starts_with("GET /1 ") && seen[1].starts_with("GET /2 "), "{seen:?}");
     for read in &seen {
         assert_eq!(read.matches("HTTP/1.1").count(), 1, "{seen:?}");

@@ -1,12 +1,13 @@
 //! The agent's system calls: an allow list. Everything else fails with `EPERM`, so that programs fall back;
 //! a call through another architecture's ABI ends the process.
 //!
-//! Not on the list, and why: the mount family, `chroot`, `unshare`, `setns` (a file tree of its own making);
+//! Not on the list, and why: the mount family, `setns`, and but for `developer` `chroot` and `unshare` (a file tree of its own making);
 //! `ptrace`, `process_vm_*`, `pidfd_getfd`, `kcmp` (other processes' memory and descriptors); `bpf`,
 //! `perf_event_open`, `userfaultfd`, `io_uring_*`, `keyctl` (kernel code that is attacked most, and io_uring
 //! does what this filter refuses); modules, kexec, `reboot`, swap, clocks, quotas, handles, `syslog`,
 //! I/O ports (the machine itself). `memfd_create` is on it: browsers and CUDA stop without.
 
+mod developer;
 mod lists;
 mod strict;
 
@@ -47,6 +48,7 @@ fn list(profile: SeccompProfile) -> Result<AllowList, FilterError> {
     match profile {
         SeccompProfile::Agent => agent(),
         SeccompProfile::Strict => strict::narrow(agent()?),
+        SeccompProfile::Developer => developer::widen(agent()?),
     }
 }
 
@@ -68,6 +70,8 @@ fn agent() -> Result<AllowList, FilterError> {
             libc::SYS_ioctl,
             &[Argument::is_not(1, 0x5412 /* TIOCSTI */), Argument::is_not(1, 0x541c /* TIOCLINUX */)],
         )?
+        // The file that a process is said to execute, which tells who asks. Whoever has a user namespace may name any.
+        .when(libc::SYS_prctl, &[Argument::is_not(0, libc::PR_SET_MM.unsigned_abs())])?
         // The default, and the question what it is.
         .when(libc::SYS_personality, &[Argument::is(0, 0)])?
         .when(libc::SYS_personality, &[Argument::is(0, u32::MAX)])
@@ -116,11 +120,23 @@ mod unit_tests {
     #[test]
     fn the_documented_counts_are_true() {
         let page = include_str!("../../../policies/README.md");
-        for (name, profile) in [("agent", SeccompProfile::Agent), ("strict", SeccompProfile::Strict)] {
+        for (name, profile) in [
+            ("agent", SeccompProfile::Agent),
+            ("strict", SeccompProfile::Strict),
+            ("developer", SeccompProfile::Developer),
+        ] {
             let count = list(profile).unwrap().calls().count();
             let said = format!("| `{name}` | {count} |");
             assert!(page.contains(&said), "the page does not say {said}");
         }
+    }
+
+    #[test]
+    fn developer_adds_what_its_page_says() {
+        let (agent, developer) = (agent().unwrap(), list(SeccompProfile::Developer).unwrap());
+        let more: Vec<_> =
+            developer.calls().filter(|call| !agent.calls().any(|other| other == *call)).collect();
+        assert_eq!(more, [libc::SYS_chroot, libc::SYS_unshare]);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 
 use std::io;
 
+use wire::confinement::SeccompProfile;
+
 /// A file under `/proc/sys`, and what it is set to.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
@@ -12,6 +14,11 @@ pub struct Setting {
     pub value: &'static str,
     presence: Presence,
 }
+
+const USER_NAMESPACES: &str = "user/max_user_namespaces";
+
+/// A browser makes one for each of its processes.
+const DEVELOPER: Setting = if_built(USER_NAMESPACES, "256");
 
 /// All of them, in this order.
 pub const SETTINGS: &[Setting] = &[
@@ -25,8 +32,16 @@ pub const SETTINGS: &[Setting] = &[
     if_built("kernel/kexec_load_disabled", "1"),
     if_built("kernel/perf_event_paranoid", "3"),
     if_built("kernel/io_uring_disabled", "2"),
-    // The way of whoever has no capability to every one that the kernel's own code asks for. Nobody in the guest makes one.
-    if_built("user/max_user_namespaces", "0"),
+    // The way of whoever has no capability to every one that the kernel's own code asks for. Nobody in the guest makes one, but
+    // where the profile is there for it.
+    if_built(USER_NAMESPACES, "0"),
+    // Where there are some: each takes memory that is nobody's.
+    if_built("user/max_cgroup_namespaces", "256"),
+    if_built("user/max_ipc_namespaces", "256"),
+    if_built("user/max_net_namespaces", "256"),
+    if_built("user/max_pid_namespaces", "256"),
+    if_built("user/max_time_namespaces", "0"),
+    if_built("user/max_uts_namespaces", "256"),
     if_built("vm/unprivileged_userfaultfd", "0"),
     if_built("dev/tty/legacy_tiocsti", "0"),
     always("fs/protected_symlinks", "1"),
@@ -71,18 +86,27 @@ pub struct SettingError {
 /// again and again, a guest without memory gets to the point and ends the agent.
 const WORKING_SET: (&str, &str) = ("/sys/kernel/mm/lru_gen/min_ttl_ms", "1000");
 
-/// Applies them all.
+/// What the setting is for an agent of `profile`.
+#[must_use]
+pub fn for_profile(setting: &Setting, profile: SeccompProfile) -> Setting {
+    match (setting.name, profile) {
+        (USER_NAMESPACES, SeccompProfile::Developer) => DEVELOPER,
+        _same_for_all => *setting,
+    }
+}
+
+/// Applies them all, for an agent of `profile`.
 ///
 /// # Errors
 /// A setting that every kernel has was refused, or one that is there was.
-pub fn apply() -> Result<(), SettingError> {
+pub fn apply(profile: SeccompProfile) -> Result<(), SettingError> {
     let (working_set, age) = WORKING_SET;
     if let Err(cause) = std::fs::write(working_set, age)
         && cause.kind() != io::ErrorKind::NotFound
     {
         return Err(SettingError { setting: working_set, cause });
     }
-    SETTINGS.iter().try_for_each(Setting::apply)
+    SETTINGS.iter().try_for_each(|setting| for_profile(setting, profile).apply())
 }
 
 impl Setting {

@@ -104,7 +104,7 @@ pub fn build(root: &Path, anonymous: Anonymous) -> Result<(), ConfineError> {
 }
 
 /// `MS_MOVE` and `chroot` instead of `pivot_root`, which the kernel refuses in an initramfs. Whoever has
-/// no capability cannot leave such a root, and the agent gets none.
+/// no capability cannot leave such a root; who gets one in a user namespace finds this tree above it once more.
 fn become_root(root: &Path) -> Result<(), ConfineError> {
     let path = root.to_string_lossy().into_owned();
     let failed = |action| {

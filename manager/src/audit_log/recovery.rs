@@ -37,6 +37,8 @@ pub enum Recovery {
         records: u64,
         /// How many of them no checkpoint covered before.
         unsigned: u64,
+        /// Whether the last of them was one that ends a log.
+        had_end: bool,
     },
 }
 
@@ -107,9 +109,9 @@ pub fn recover(
     if settings.signing.enabled {
         explain(&left, settings.signing.interval, unsigned)?;
     }
-    let (records, unsigned) = (left.records, left.records - left.writer.signed);
+    let (records, unsigned, had_end) = (left.records, left.records - left.writer.signed, left.has_end);
     Closing::new(layout, (log, id), run, left)?.close()?;
-    Ok(Recovery::Closed { records, unsigned })
+    Ok(Recovery::Closed { records, unsigned, had_end })
 }
 
 fn no_crash(log: &Path, error: &VerifyError) -> Failure {

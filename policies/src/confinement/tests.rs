@@ -138,6 +138,16 @@ fn a_user_of_the_system_is_refused() {
 }
 
 #[test]
+fn who_makes_user_namespaces_writes_who_is_who_in_them() {
+    for (profile, expected) in
+        [("agent", PathAccess::Read), ("strict", PathAccess::Read), ("developer", PathAccess::ReadWrite)]
+    {
+        let confinement = confine(&format!("version: 1\nprocess: {{seccomp: {profile}}}\n")).unwrap();
+        assert_eq!(access(&confinement, "/proc"), Some(expected), "{profile}");
+    }
+}
+
+#[test]
 fn quantities_are_limits_too() {
     let text =
         "version: 1\nprocess: {limits: {memory: 64MiB, file_size: 2KiB, cpu_time: 5m}, seccomp: strict}\n";

@@ -79,7 +79,9 @@ fn category(action: Action) -> &'static [&'static str] {
         }
         Action::CredentialChange => &["configuration", "iam"],
         Action::Detection => &["intrusion_detection"],
-        Action::LogRepair | Action::LogGap | Action::LogRetention | Action::ClockChange => &["configuration"],
+        Action::LogRepair | Action::LogGap | Action::LogRetention | Action::ClockChange | Action::LogEnd => {
+            &["configuration"]
+        }
     }
 }
 
@@ -106,7 +108,7 @@ fn kinds(record: &Record) -> Vec<&'static str> {
         },
         Action::PolicyChange | Action::CredentialChange | Action::Approval => vec!["change"],
         Action::Configuration => vec!["creation"],
-        Action::Detection | Action::Proposal | Action::SystemCall => vec!["info"],
+        Action::Detection | Action::Proposal | Action::SystemCall | Action::LogEnd => vec!["info"],
         Action::LogRepair | Action::LogGap | Action::ClockChange => vec!["change"],
         Action::LogRetention => vec!["deletion"],
     };

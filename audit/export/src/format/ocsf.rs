@@ -9,7 +9,7 @@
 //! | execution | allowed: 1007 Process Activity; refused: 1001 File System Activity, as no process came of it |
 //! | file-access | 1001 File System Activity |
 //! | system-call | 1007 Process Activity |
-//! | lifecycle, log-repair, log-gap, log-retention, clock-change | 6002 Application Lifecycle |
+//! | lifecycle, log-repair, log-gap, log-retention, clock-change, log-end | 6002 Application Lifecycle |
 //! | policy-change, credential-change, configuration, proposal, approval | 3004 Entity Management |
 //! | detection | 2004 Detection Finding |
 //!

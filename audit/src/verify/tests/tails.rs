@@ -11,16 +11,7 @@ const S: u64 = 1_000_000_000;
 fn tail(records: &[Made<'_>]) -> Result<Tail, VerifyError> {
     let mut log = Signed::new();
     for (monotonic, clock, client, action, agent) in records {
-        let last: serde_json::Value = serde_json::from_slice(log.lines.last().unwrap()).unwrap();
-        let sequence = log.lines.len() + 1;
-        let mut line = format!(
-            r#"{{"version":2,"sequence":{sequence},"time":"2026-11-29T{clock}.000000Z","monotonic_ns":{monotonic},"tenant":"local","sandbox":"test-0a1b2c3d","agent":"{agent}","client":"{client}","action":"{action}","prev":{}}}"#,
-            last["hash"],
-        )
-        .into_bytes();
-        crate::chain::seal(&mut line);
-        line.push(b'\n');
-        log.lines.push(line);
+        log.push((*monotonic, clock), agent, &format!(r#""client":"{client}","action":"{action}""#));
     }
     log.write(&log.lines);
     Interrupted::read(&log.path, &[], std::slice::from_ref(&log.key.public))?.unsigned()

@@ -92,6 +92,7 @@ fn is_the_agents(action: Action) -> bool {
         | Action::LogRepair
         | Action::LogGap
         | Action::ClockChange
+        | Action::LogEnd
         | Action::Approval => false,
     }
 }

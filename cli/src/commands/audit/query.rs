@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use audit::record::CLIENTS;
 use audit::{Action, Decision};
 use audit_query::filter::Pattern;
 use audit_query::moment::{self, NotAMoment};
@@ -105,7 +106,7 @@ fn filter(query: &Query) -> Result<Filter, Failure> {
         path: patterns(&query.path),
         tenant: patterns(&query.tenant),
         agent: patterns(&query.agent),
-        client: patterns(&query.client),
+        client: query.client.iter().map(|name| client(name)).collect::<Result<_, _>>()?,
         request: patterns(&query.request),
         flow: query.flow,
         credential: patterns(&query.credential),
@@ -120,6 +121,13 @@ fn action(name: &str) -> Result<Action, Failure> {
     Action::ALL.into_iter().find(|action| action.as_str() == name).ok_or_else(|| {
         let known = Action::ALL.map(Action::as_str).join(", ");
         Failure::new(format_args!("there is no action '{name}'"), format!("known: {known}"))
+    })
+}
+
+fn client(name: &str) -> Result<Pattern, Failure> {
+    CLIENTS.contains(&name).then(|| Pattern::from(name)).ok_or_else(|| {
+        let known = CLIENTS.join(", ");
+        Failure::new(format_args!("no process '{name}' writes records"), format!("known: {known}"))
     })
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use audit::checkpoint::VerifyingKey;
-use audit::verify::looks_interrupted;
+use audit::verify::{Looks, looks};
 use manager::audit_log::{self, Recovery, Unsigned};
 use manager::failure::Failure;
 use manager::layout::Layout;
@@ -48,8 +48,13 @@ fn interrupted(layout: &Layout, mut refuse: impl FnMut(&Path, &Failure)) -> Vec<
     };
     let mut found = logs(&layout.audit());
     found.retain(|log| log.is_dir() && !runs(log));
-    found.retain(|log| match looks_interrupted(log) {
-        Ok(is_so) => is_so,
+    found.retain(|log| match looks(log) {
+        Ok(Looks::Ended) => false,
+        Ok(Looks::Interrupted) => true,
+        Ok(Looks::Endless) => {
+            refuse(log, &endless());
+            false
+        }
         Err(error) => {
             refuse(log, &bad_log(&error));
             false
@@ -58,12 +63,25 @@ fn interrupted(layout: &Layout, mut refuse: impl FnMut(&Path, &Failure)) -> Vec<
     found
 }
 
+/// A crash leaves that, and so does who cuts a log back: whoever closes it takes the blame.
+fn endless() -> Failure {
+    Failure::new(
+        "all of it is signed, and its last record is not its end",
+        "its sandbox was killed, or it was cut back together with its checkpoints: compare it with what was kept elsewhere (`openshell audit verify --checkpoint`), then name it to close it",
+    )
+}
+
 fn told(log: &Path, recovery: Recovery) -> String {
     let log = log.display();
     match recovery {
         Recovery::Whole => format!("{log}: ended as it should"),
-        Recovery::Closed { records, unsigned: 0 } => format!("{log}: closed; {records} records"),
-        Recovery::Closed { records, unsigned } => format!(
+        Recovery::Closed { records, unsigned: 0, had_end: true } => {
+            format!("{log}: closed; {records} records")
+        }
+        Recovery::Closed { records, unsigned: 0, had_end: false } => format!(
+            "{log}: closed; {records} records, of which the last was not its end: whether something followed, nothing shows, and the log says so"
+        ),
+        Recovery::Closed { records, unsigned, .. } => format!(
             "{log}: closed; {records} records, of which the last {unsigned} were not signed before: the log says so"
         ),
     }

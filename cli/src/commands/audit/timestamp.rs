@@ -130,33 +130,34 @@ fn newest(log: &Path) -> Result<Option<(Note, u64)>, Failure> {
 }
 
 /// What a log's stamps say, after the log was verified.
-pub(super) fn told(log: &Path, ca: Option<&Path>, layout: &Layout) -> Result<u8, Failure> {
+pub(super) fn told(log: &Path, ca: Option<&Path>, layout: &Layout) -> Result<(u8, Vec<String>), Failure> {
     let store = Store::of(log);
+    let mut lines = Vec::new();
     let stamps = store.stamped().map_err(|error| unusable(&error))?.len();
     if let Some(size) = store.asked().map_err(|error| unusable(&error))?.last() {
-        println!("no answer yet to what was asked about the time of {size} records");
+        lines.push(format!("no answer yet to what was asked about the time of {size} records"));
     }
     if stamps == 0 {
-        return Ok(0);
+        return Ok((0, lines));
     }
     if ca.is_none() && AuditSettings::load(layout)?.signing.timestamp.is_none() {
-        println!("{stamps} time stamps, NOT checked: name their authority with --timestamp-ca");
-        return Ok(0);
+        lines.push(format!("{stamps} time stamps, NOT checked: name their authority with --timestamp-ca"));
+        return Ok((0, lines));
     }
     match audit_stamp::verify(log, &authorities(ca, layout)?) {
         Ok(checked) => {
             if let Some((size, stamp)) = checked.newest {
-                println!(
+                lines.push(format!(
                     "{stamps} time stamps; the newest: {size} records at {} by {}",
                     stamp.time, stamp.authority
-                );
+                ));
             }
-            Ok(0)
+            Ok((0, lines))
         }
         Err(error @ StoreError::Io { .. }) => Err(unusable(&error)),
         Err(error) => {
-            println!("time stamps: NOT right: {}", chain(&error));
-            Ok(NO)
+            lines.push(format!("time stamps: NOT right: {}", chain(&error)));
+            Ok((NO, lines))
         }
     }
 }

@@ -171,7 +171,6 @@ pub(super) const PROCESSES: &[Call] = &[
     libc::SYS_pause,
     libc::SYS_pidfd_open,
     libc::SYS_pidfd_send_signal,
-    libc::SYS_prctl,
     libc::SYS_prlimit64,
     libc::SYS_restart_syscall,
     libc::SYS_rseq,

@@ -77,9 +77,13 @@ pub(super) fn narrow(agent: AllowList) -> Result<AllowList, FilterError> {
     for protection in [write, execute] {
         list = list.when(libc::SYS_mmap, &[Argument::masked(2, protection, 0)])?;
     }
-    super::with_common_sockets(list)?
-        .when(libc::SYS_mprotect, &[Argument::masked(2, execute, 0)])?
-        .when(libc::SYS_prctl, &[Argument::is_not(0, libc::PR_SET_SECCOMP.unsigned_abs())])
+    super::with_common_sockets(list)?.when(libc::SYS_mprotect, &[Argument::masked(2, execute, 0)])?.when(
+        libc::SYS_prctl,
+        &[
+            Argument::is_not(0, libc::PR_SET_SECCOMP.unsigned_abs()),
+            Argument::is_not(0, libc::PR_SET_MM.unsigned_abs()),
+        ],
+    )
 }
 
 fn bits(protection: libc::c_int) -> u64 {

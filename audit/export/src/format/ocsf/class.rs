@@ -23,7 +23,8 @@ pub(super) fn of(record: &Record) -> Class {
         | Action::LogRepair
         | Action::LogGap
         | Action::LogRetention
-        | Action::ClockChange => lifecycle(record),
+        | Action::ClockChange
+        | Action::LogEnd => lifecycle(record),
         Action::PolicyChange
         | Action::CredentialChange
         | Action::Configuration
@@ -292,6 +293,7 @@ fn lifecycle(record: &Record) -> Class {
         None if record.event.action == Action::LogGap => (99, "Log Gap"),
         None if record.event.action == Action::LogRetention => (99, "Log Retention"),
         None if record.event.action == Action::ClockChange => (99, "Clock Change"),
+        None if record.event.action == Action::LogEnd => (99, "Log End"),
         None => (0, "Unknown"),
     };
     let app = json!({"name": agent(record), "uid": record.sandbox.as_str(), "vendor_name": "openshell"});
