@@ -19,6 +19,7 @@ mod inbound;
 pub mod interruption;
 pub mod kvm;
 pub mod layout;
+mod live;
 pub mod operator;
 pub mod options;
 pub mod output;

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use wire::audit::{AuditEvent, SignEvent};
 use wire::control::{Exit, FromGuest, Stream, ToGuest};
 use wire::machine::MachineEvent;
+use wire::mount::MountEvent;
 use wire::proxy::ProxyEvent;
 use wire::router::RouterEvent;
 
@@ -35,7 +36,7 @@ use crate::output::Kept;
 use crate::pause::Pace;
 use crate::policy_files::PolicyFiles;
 use crate::prepare::{Launched, Prepared, prepare};
-use crate::process::Report;
+use crate::process::{Process, Report};
 use crate::processes::Processes;
 use crate::record::Recorder;
 use crate::refresh::Refresh;
@@ -90,6 +91,7 @@ struct Waiting {
     sign: bool,
     router: bool,
     proxy: bool,
+    mounts: usize,
     hello: bool,
     authority_pem: Option<String>,
 }
@@ -173,6 +175,7 @@ impl Booting {
             sign: processes.sign.is_some(),
             router: processes.router.is_some(),
             proxy: processes.proxy.is_some(),
+            mounts: processes.mounts.len(),
             hello: true,
             authority_pem: None,
         };
@@ -294,6 +297,9 @@ impl Booting {
                 ));
             }
             Event::Machine(Report::Event(MachineEvent::Ready { .. })) => {}
+            Event::Mount(_, Report::Event(MountEvent::Ready)) => {
+                self.waiting.mounts = self.waiting.mounts.saturating_sub(1);
+            }
             Event::Audit(Report::Event(event)) if !matches!(event, AuditEvent::Failed { .. }) => {
                 self.log.attend(&event, &mut self.recorder)?;
             }
@@ -322,7 +328,7 @@ impl Booting {
 
 impl Waiting {
     fn anybody(&self) -> bool {
-        self.audit || self.sign || self.router || self.proxy || self.hello
+        self.audit || self.sign || self.router || self.proxy || self.mounts > 0 || self.hello
     }
 }
 
@@ -364,6 +370,10 @@ impl Running {
         let Self { mut processes, mut recorder, mut sessions, mut events, mut log, timings, .. } = self;
         processes.machine.wait_up_to(patience);
         drop(processes.machine);
+        // Without a machine the servers of its mounts end what they have begun, and end.
+        for mount in &mut processes.mounts {
+            mount.wait_up_to(CHILD_GRACE);
+        }
         // In any case: a log that does not say how its sandbox ended proves nothing.
         let sessions_recorded = sessions.all_ended(&mut recorder);
         let recorded = recorder.ended(&result).and(sessions_recorded);
@@ -446,6 +456,12 @@ impl Running {
                 Ok(())
             }
             Event::Signal(signal) => self.signal(signal),
+            // The server of a mount ends by itself when its machine has: that is told by others.
+            Event::Mount(index, Report::Gone)
+                if self.processes.mounts.get_mut(index).is_some_and(Process::ended_well) =>
+            {
+                Ok(())
+            }
             // The guest's channel closes when its machine stops; the machine's own report says why.
             Event::Guest(Heard::Closed | Heard::Broken(_)) => self.after_lost_guest(),
             other => Err(self.processes.failure(other, &self.console)),

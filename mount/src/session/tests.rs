@@ -1,0 +1,1 @@
+//! Requests and what they do not get through.

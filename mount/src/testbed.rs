@@ -1,0 +1,1 @@
+//! A session over a temporary directory, and requests as a guest's kernel writes them.
