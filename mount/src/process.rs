@@ -126,7 +126,7 @@ fn keep(directory: &Directory, paths: &[String]) -> Result<Kept, MountError> {
     Ok(kept)
 }
 
-fn keep_path(directory: &Directory, path: &str, kept: &mut Kept) -> Result<(), Errno> {
+pub(crate) fn keep_path(directory: &Directory, path: &str, kept: &mut Kept) -> Result<(), Errno> {
     let mut above = directory.enter(ROOT)?;
     for part in path.split('/') {
         let name = CString::new(part).map_err(|_nul| Errno::INVAL)?;

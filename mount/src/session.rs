@@ -54,6 +54,12 @@ impl Session {
         Self { directory, handles: Mutex::default(), kept }
     }
 
+    /// The directory.
+    #[must_use]
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
     /// The answer to a message.
     pub fn answer<'a>(&self, message: &[u8], answer: &'a mut Answer) -> &'a [u8] {
         answer.clear();
