@@ -121,7 +121,7 @@ impl Directory {
         while let Some(node) = closed.pop() {
             let place = node.place();
             let above = open.descriptor().ok_or(Errno::STALE)?;
-            let flags = OFlags::PATH | OFlags::DIRECTORY | CAREFUL;
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let descriptor = open_at(above, &place.name, flags).map_err(gone)?;
             if self.facts(&descriptor, c"", AtFlags::EMPTY_PATH)?.key != *node.key() {
                 return Err(Errno::STALE);
