@@ -1,8 +1,8 @@
 //! Live mounts: the agent works in a directory of the host's, and reaches nothing beside it.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, symlink};
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink};
+use std::path::{Path, PathBuf};
 
 use scenarios::residue::Residue;
 use scenarios::{Session, Started};
@@ -76,9 +76,37 @@ fn git_works_in_a_live_mount() {
     );
 }
 
+/// The machine's cache as a user's own, without the large image.
+fn cache_of(uid: u32, home: &Path) -> PathBuf {
+    fn copy(from: &Path, to: &Path, uid: u32) {
+        let facts = fs::symlink_metadata(from).unwrap();
+        if facts.is_dir() {
+            fs::create_dir(to).unwrap();
+            for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+                copy(&entry.path(), &to.join(entry.file_name()), uid);
+            }
+        } else if facts.is_symlink() {
+            symlink(fs::read_link(from).unwrap(), to).unwrap();
+        } else if facts.len() < 64 << 20 {
+            fs::copy(from, to).unwrap();
+        }
+        lchown(to, Some(uid), Some(uid))
+            .or_else(|error| if to.exists() { Err(error) } else { Ok(()) })
+            .unwrap();
+    }
+    let cache = home.join("cache");
+    fs::create_dir(&cache).unwrap();
+    copy(&scenarios::cache(), &cache.join("openshell"), uid);
+    cache
+}
+
 #[test]
 fn an_ordinary_user_lends_a_directory_of_his() {
     let session = session("tiny").as_user(1000);
+    let cache = cache_of(1000, session.dir());
+    let session = session.path("XDG_CACHE_HOME", cache);
+    let kvm = fs::metadata("/dev/kvm").unwrap().permissions();
+    fs::set_permissions("/dev/kvm", PermissionsExt::from_mode(0o666)).unwrap();
     for path in ["project", "project/file"] {
         std::os::unix::fs::chown(session.dir().join(path), Some(1000), Some(1000)).unwrap();
     }
@@ -86,6 +114,7 @@ fn an_ordinary_user_lends_a_directory_of_his() {
     let script =
         "cat file roots; echo x > new; echo y > roots || echo refused; ls -ln roots | awk '{print $3}'";
     let (home, outcome) = session.script(script).start().finish();
+    fs::set_permissions("/dev/kvm", kvm).unwrap();
     assert_eq!(outcome.text(), "host\nroot's\nrefused\n65534\n", "{outcome}");
     assert_eq!(fs::metadata(home.path().join("project/new")).unwrap().uid(), 1000);
     assert_eq!(fs::read_to_string(home.path().join("project/roots")).unwrap(), "root's\n");
