@@ -223,10 +223,14 @@ fn mount() {
     anybody(&secret);
     anybody(Path::new(&directory()));
     let leads_out = open_directory();
-    let root = enter_mount();
     let open = |at: &OwnedFd, path: &str, flags: OFlags| {
-        rustix::fs::openat2(at, path, flags, Mode::from_raw_mode(0o644), ResolveFlags::empty())
+        let mode = if flags.contains(OFlags::CREATE) { 0o644 } else { 0 };
+        rustix::fs::openat2(at, path, flags, Mode::from_raw_mode(mode), ResolveFlags::empty())
     };
+    for flags in [OFlags::RDONLY, OFlags::WRONLY] {
+        assert!(open(&leads_out, "secret", flags).is_ok(), "reachable before");
+    }
+    let root = enter_mount();
     let file = open(&root, "new", OFlags::CREATE | OFlags::RDWR).unwrap();
     rustix::io::pwrite(&file, b"works", 0).unwrap();
     rustix::fs::mkdirat(&root, "d", Mode::from_raw_mode(0o755)).unwrap();
@@ -254,7 +258,8 @@ fn mount_device() {
     let root = enter_mount();
     let mode = Mode::from_raw_mode(0o666);
     rustix::fs::mknodat(&root, "pipe", FileType::Fifo, mode, 0).unwrap();
-    drop(rustix::fs::mknodat(&root, "null", FileType::CharacterDevice, mode, rustix::fs::makedev(1, 3)));
+    let _killed =
+        rustix::fs::mknodat(&root, "null", FileType::CharacterDevice, mode, rustix::fs::makedev(1, 3));
 }
 
 fn mount_set_user_id() {
@@ -264,7 +269,7 @@ fn mount_set_user_id() {
     let file =
         rustix::fs::openat2(&root, "f", flags, Mode::from_raw_mode(0o644), ResolveFlags::BENEATH).unwrap();
     rustix::fs::fchmod(&file, Mode::from_raw_mode(0o755)).unwrap();
-    drop(rustix::fs::fchmod(&file, Mode::from_raw_mode(0o4755)));
+    let _killed = rustix::fs::fchmod(&file, Mode::from_raw_mode(0o4755));
 }
 
 fn mount_dials() {

@@ -20,6 +20,7 @@ pub mod interruption;
 pub mod kvm;
 pub mod layout;
 mod live;
+mod mounts;
 pub mod operator;
 pub mod options;
 pub mod output;

@@ -16,7 +16,7 @@ use policies::{Document, Policy};
 use rustix::fs::{Mode, OFlags};
 use wire::audit::{AuditClient, AuditConfig};
 use wire::confinement::Confinement;
-use wire::control::{Agent, Mount, MountAccess, Root, Scratch, Setup, Size};
+use wire::control::{Agent, Mount, Root, Scratch, Setup, Size};
 use wire::credential::Credential;
 use wire::flow::FlowKey;
 use wire::id::{SandboxId, TenantId};
@@ -36,6 +36,7 @@ use crate::interruption::interrupted;
 use crate::kvm;
 use crate::layout::{Layout, Program};
 use crate::live::{self, Live, Server};
+use crate::mounts::{Mounts, device_name};
 use crate::operator;
 use crate::options::Options;
 use crate::process::{Launch, Process, Resources};
@@ -128,21 +129,8 @@ pub fn prepare(spec: Spec, options: &Options, layout: &Layout, stop: &Stop) -> R
     if let Some(size) = spec.resources.disk {
         disks.push((image::scratch(layout, &id, size, stop)?, DiskAccess::ReadWrite));
     }
-    let (mut guest_mounts, mut live) = (Vec::new(), Vec::new());
-    for (index, mount) in spec.mounts.iter().enumerate() {
-        check()?;
-        let (target, access) = (mount.target.clone(), mount.mode.access());
-        if access == MountAccess::Live {
-            let tag = format!("mount{index}");
-            live.push(Live::open(layout, &spec, mount, tag.clone())?);
-            guest_mounts.push(Mount { target, device: tag, access });
-            continue;
-        }
-        guest_mounts.push(Mount { target, device: device_name(disks.len()), access });
-        let name = format!("{id}-{index}");
-        let packed = image::pack(layout, &name, &mount.source, &confinement.user, stop)?;
-        disks.push((packed, DiskAccess::ReadOnly));
-    }
+    let Mounts { guest: guest_mounts, live } =
+        Mounts::prepare(layout, (&spec, &id), (&confinement.user, &mut disks), stop)?;
     let vsock_dir =
         run.directory_for("vsock", run.user(Program::Vmm)).map_err(|error| socket_failure(&error))?;
     run.directory_for(PROXY_SOCKETS, run.user(Program::Proxy)).map_err(|error| socket_failure(&error))?;
@@ -572,12 +560,6 @@ fn read_pem(path: &Path) -> Result<String, Failure> {
             "name a PEM file that you may read",
         )
     })
-}
-
-/// `/dev/vda`, `/dev/vdb` … in the order in which the machine gets them.
-fn device_name(index: usize) -> String {
-    let letter = u8::try_from(index).ok().filter(|n| *n < 26).map_or(b'z', |n| b'a' + n);
-    format!("/dev/vd{}", char::from(letter))
 }
 
 fn new_id(name: &str) -> Result<SandboxId, Failure> {

@@ -456,14 +456,20 @@ impl Running {
                 Ok(())
             }
             Event::Signal(signal) => self.signal(signal),
-            // The server of a mount ends by itself when its machine has: that is told by others.
+            // The guest's channel closes when its machine stops; the machine's own report says why.
+            Event::Guest(Heard::Closed | Heard::Broken(_)) => self.after_lost_guest(),
+            other => self.unexpected(other),
+        }
+    }
+
+    /// What should not have come ends the sandbox; but the server of a mount ends by itself when its machine has, which others tell.
+    fn unexpected(&mut self, event: Event) -> Result<(), Failure> {
+        match event {
             Event::Mount(index, Report::Gone)
                 if self.processes.mounts.get_mut(index).is_some_and(Process::ended_well) =>
             {
                 Ok(())
             }
-            // The guest's channel closes when its machine stops; the machine's own report says why.
-            Event::Guest(Heard::Closed | Heard::Broken(_)) => self.after_lost_guest(),
             other => Err(self.processes.failure(other, &self.console)),
         }
     }
