@@ -98,7 +98,7 @@ fn serve(status: &mut File) -> Result<(), MountError> {
 }
 
 /// One request after the other, until the machine is gone.
-fn serve_lane(session: &Session, lane: &OwnedFd) {
+pub fn serve_lane(session: &Session, lane: &OwnedFd) {
     let length = usize::try_from(MAX_CONTENT + MAX_HEADERS).expect("32 bits fit");
     let mut message = vec![0; length].into_boxed_slice();
     let mut answer = Answer::default();
