@@ -187,6 +187,7 @@ fn real(path: &Path) -> PathBuf {
 /// it leads.
 fn kept(source: &Path, spec: &Spec) -> Vec<String> {
     let named = spec.believed().into_iter().flat_map(|path| {
+        let path = std::path::absolute(&path).unwrap_or(path);
         let place = path.parent().map(real).zip(path.file_name()).map(|(above, name)| above.join(name));
         [place, path.canonicalize().ok()]
     });

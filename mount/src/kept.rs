@@ -7,9 +7,11 @@
 use std::collections::HashSet;
 use std::ffi::{CStr, CString};
 
+use rustix::fs::FileType;
 use rustix::io::Errno;
 
-use crate::nodes::Key;
+use crate::directory::Directory;
+use crate::nodes::{Key, ROOT, locked};
 
 /// What is kept.
 #[derive(Debug, Default)]
@@ -19,20 +21,38 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Keeps this name of this directory.
-    pub fn name(&mut self, directory: Key, name: &CStr) {
-        self.names.insert((directory, name.to_owned()));
+    /// Keeps the file of each path in the directory, its name, and the names of the directories above it.
+    ///
+    /// # Errors
+    /// The path that is not there, and why.
+    pub fn of(directory: &Directory, paths: &[String]) -> Result<Self, (String, Errno)> {
+        let mut kept = Self::default();
+        for path in paths {
+            kept.path(directory, path).map_err(|error| (path.clone(), error))?;
+        }
+        Ok(kept)
+    }
+
+    fn path(&mut self, directory: &Directory, path: &str) -> Result<(), Errno> {
+        let mut above = directory.enter(ROOT)?;
+        for part in path.split('/') {
+            let name = CString::new(part).map_err(|_nul| Errno::INVAL)?;
+            self.names.insert((*above.key(), name.clone()));
+            let found = directory.look(&above, &name)?;
+            if found.key.kind() != FileType::Directory {
+                self.files.insert(found.key);
+                return Ok(());
+            }
+            let node = locked(directory.nodes()).look_up(found.key, above.id(), &name)?;
+            above = directory.enter(node.id())?;
+        }
+        Ok(())
     }
 
     /// Whether nothing is kept.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.files.is_empty() && self.names.is_empty()
-    }
-
-    /// Keeps this file.
-    pub fn file(&mut self, key: Key) {
-        self.files.insert(key);
     }
 
     /// Whether a file may be changed.

@@ -18,6 +18,3 @@ pub mod message;
 pub mod nodes;
 pub mod process;
 pub mod session;
-
-#[cfg(test)]
-mod testbed;

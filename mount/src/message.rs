@@ -6,6 +6,8 @@ mod fields;
 pub mod flags;
 mod kinds;
 #[cfg(test)]
+pub(crate) mod testbed;
+#[cfg(test)]
 mod tests;
 
 use std::ffi::CStr;

@@ -1,6 +1,5 @@
 //! The process: config in, jail, a thread for each lane.
 
-use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -9,7 +8,6 @@ use std::sync::Arc;
 use std::thread;
 
 use jail::host::{self, Isolation, inherited};
-use rustix::fs::FileType;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 use wire::mount::{MAX_CONTENT, MAX_HEADERS, MountConfig, MountEvent};
@@ -19,7 +17,6 @@ use crate::answer::Answer;
 use crate::directory::{Directory, Walls};
 use crate::handles::MAX_OPEN;
 use crate::kept::Kept;
-use crate::nodes::{ROOT, locked};
 use crate::session::Session;
 
 /// Directories whose descriptors are held, and what is open, and a few of the process's own; the host may allow fewer.
@@ -82,7 +79,7 @@ fn serve(status: &mut File) -> Result<(), MountError> {
         Isolation::Refused(_) => Walls::Shared,
     };
     let directory = Directory::open(config.agent, walls).map_err(MountError::Directory)?;
-    let kept = keep(&directory, &config.kept)?;
+    let kept = Kept::of(&directory, &config.kept).map_err(|(path, error)| MountError::Kept(path, error))?;
     let session = Arc::new(Session::new(directory, kept));
     let threads = lanes.into_iter().map(|lane| {
         let session = Arc::clone(&session);
@@ -115,31 +112,6 @@ pub fn serve_lane(session: &Session, lane: &OwnedFd) {
             return;
         }
     }
-}
-
-/// What stays as it is: the file of each path, its name, and the names of the directories above it.
-fn keep(directory: &Directory, paths: &[String]) -> Result<Kept, MountError> {
-    let mut kept = Kept::default();
-    for path in paths {
-        keep_path(directory, path, &mut kept).map_err(|error| MountError::Kept(path.clone(), error))?;
-    }
-    Ok(kept)
-}
-
-pub(crate) fn keep_path(directory: &Directory, path: &str, kept: &mut Kept) -> Result<(), Errno> {
-    let mut above = directory.enter(ROOT)?;
-    for part in path.split('/') {
-        let name = CString::new(part).map_err(|_nul| Errno::INVAL)?;
-        kept.name(*above.key(), &name);
-        let found = directory.look(&above, &name)?;
-        if found.key.kind() != FileType::Directory {
-            kept.file(found.key);
-            return Ok(());
-        }
-        let node = locked(directory.nodes()).look_up(found.key, above.id(), &name)?;
-        above = directory.enter(node.id())?;
-    }
-    Ok(())
 }
 
 fn take(fd: Fd) -> Result<OwnedFd, MountError> {

@@ -5,6 +5,8 @@ mod content;
 mod listing;
 mod names;
 #[cfg(test)]
+mod testbed;
+#[cfg(test)]
 mod tests;
 
 use std::sync::{Arc, Mutex};

@@ -1,7 +1,7 @@
 //! What is parsed, and what is refused.
 
+use super::testbed::{longs, message, name, op, words};
 use super::{Fault, Operation, Request};
-use crate::testbed::{longs, message, name, op, words};
 
 #[test]
 fn a_message_is_as_long_as_it_says() {

@@ -7,7 +7,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 use rustix::fs::{CWD, FileType, Mode};
 
-use crate::testbed::{AGENT, Bed, Fields, Told, long, longs, name, op, word, words};
+use super::testbed::{AGENT, Bed, Fields, Told};
+use crate::message::testbed::{long, longs, name, op, word, words};
 
 const RDONLY: u32 = 0;
 const WRONLY: u32 = 1;

@@ -6,10 +6,11 @@ use std::os::unix::net::UnixListener;
 
 use rustix::fs::{CWD, FileType, Mode};
 
+use super::super::testbed::{Bed, Fields};
 use super::{RDONLY, RDWR, TRUNC, WRONLY};
 use crate::kept::Kept;
+use crate::message::testbed::{longs, message, name, op, words};
 use crate::nodes::ROOT;
-use crate::testbed::{Bed, Fields, longs, message, name, op, words};
 
 #[test]
 fn a_name_is_one_component() {
@@ -180,11 +181,7 @@ fn keeping() -> Bed {
         fs::write(inside.join("agent.yaml"), "rules").unwrap();
         fs::create_dir(inside.join("policies")).unwrap();
         fs::write(inside.join("policies/net.yaml"), "rules").unwrap();
-        let mut kept = Kept::default();
-        for path in ["agent.yaml", "policies/net.yaml"] {
-            crate::process::keep_path(directory, path, &mut kept).unwrap();
-        }
-        kept
+        Kept::of(directory, &["agent.yaml".to_owned(), "policies/net.yaml".to_owned()]).unwrap()
     })
 }
 
