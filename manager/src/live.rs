@@ -71,6 +71,14 @@ impl Live {
             )
         };
         let source = mount.source.canonicalize().map_err(unusable)?;
+        // An agent that had the directory above before could have left a link there.
+        let named: PathBuf = mount.source.components().collect();
+        if fs::symlink_metadata(&named).is_ok_and(|facts| facts.is_symlink()) {
+            return Err(Failure::new(
+                format_args!("mount {shown} is a link, to {}", source.display()),
+                "write where it leads, if that is what you mean to lend",
+            ));
+        }
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let directory =
             rustix::fs::open(&source, flags, Mode::empty()).map_err(|error| unusable(error.into()))?;
@@ -199,3 +207,6 @@ fn kept(source: &Path, spec: &Spec) -> Vec<String> {
     });
     beneath.collect::<BTreeSet<_>>().into_iter().collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,8 +18,8 @@ use crate::message::NodeId;
 /// The directory itself.
 pub const ROOT: NodeId = NodeId(1);
 
-/// Most files that a guest may know at once. One takes some 200 bytes.
-const MAX_NODES: usize = 1 << 20;
+/// Most files that a guest may know at once. One takes less than half a KiB.
+const MAX_NODES: usize = 1 << 19;
 
 /// What makes a file the same one. The time of its birth tells it from an older one with its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -37,12 +37,14 @@ fn child(started: &Started, name: &str) -> rustix::process::Pid {
 #[test]
 fn the_agent_works_in_the_hosts_directory_and_both_see_it() {
     let before = Residue::now();
-    let script = "cat file; echo agent > new; mkdir -p a/b; echo deep > a/b/c; mv file moved; ln moved hard
+    let script = "printf '#!/bin/sh\\necho ran\\n' > tool; chmod +x tool; ./tool > ran; cp $(which busybox) own; ./own echo own >> ran
+        cat file; echo agent > new; mkdir -p a/b; echo deep > a/b/c; mv file moved; ln moved hard
         echo ready; until [ -e from-host ]; do :; done; until grep -q edited moved; do :; done
         cat from-host hard > seen; ls -ln seen | awk '{print $3, $4}' > owner; rm -r a; echo done";
     let mut started = session("tiny").script(script).start();
     let project = started.dir().join("project");
     started.until_said("ready");
+    assert_eq!(fs::read_to_string(project.join("ran")).unwrap(), "ran\nown\n");
     assert_eq!(fs::read_to_string(project.join("new")).unwrap(), "agent\n");
     assert_eq!(fs::read_to_string(project.join("a/b/c")).unwrap(), "deep\n");
     fs::write(project.join("moved"), "edited\n").unwrap();
