@@ -42,6 +42,8 @@ pub enum Profile {
     Router,
     /// `openshell-audit`: no network; appends to a file it was given.
     Audit,
+    /// `openshell-mount`: no network; reads and writes what is in its root, and nothing else.
+    Mount,
 }
 
 /// What the process will see as `/`. Its working directory is there too, jailed or not, so a relative
@@ -52,6 +54,9 @@ pub enum Root {
     Empty,
     /// This directory (an `O_PATH` descriptor is enough), read-only: sockets in it can be connected to.
     Directory(OwnedFd),
+    /// This directory, writable. Where the process has a root of its own, no set-user-id bit, device node or program in it
+    /// does anything.
+    Writable(OwnedFd),
 }
 
 /// What differs between two processes of the same profile.

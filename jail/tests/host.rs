@@ -32,6 +32,10 @@ const CASES: &[Case] = &[
     Case { name: "audit", run: audit, killed_by: None },
     Case { name: "vmm", run: vmm, killed_by: None },
     Case { name: "proxy", run: proxy, killed_by: None },
+    Case { name: "mount", run: mount, killed_by: None },
+    Case { name: "mount_makes_no_device", run: mount_device, killed_by: Some(libc::SIGSYS) },
+    Case { name: "mount_lends_no_rights", run: mount_set_user_id, killed_by: Some(libc::SIGSYS) },
+    Case { name: "mount_dials_nobody", run: mount_dials, killed_by: Some(libc::SIGSYS) },
     Case { name: "threads", run: threads, killed_by: None },
     Case { name: "orphan", run: orphan, killed_by: None },
     Case { name: "vcpu_ioctl", run: vcpu_ioctl, killed_by: None },
@@ -193,6 +197,84 @@ fn proxy() {
     listener.accept().unwrap();
     handle.join().unwrap().expect("the proxy dials upstreams");
     assert!(TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).is_err(), "the proxy listens");
+}
+
+/// Enters the jail of a mount's server, whose directory is its user's.
+fn enter_mount() -> OwnedFd {
+    use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+    let owner = rustix::process::geteuid().is_root().then_some(JAIL_USER.uid);
+    let lent = Path::new(&directory()).join("lent");
+    std::fs::create_dir(&lent).unwrap();
+    std::os::unix::fs::chown(&lent, owner, owner).unwrap();
+    let lent = rustix::fs::open(lent, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).unwrap();
+    let report = host::enter(Profile::Mount, settings(Root::Writable(lent))).unwrap();
+    assert_eq!(report.weaknesses(), Vec::<String>::new());
+    rustix::fs::openat2(CWD, ".", OFlags::PATH | OFlags::DIRECTORY, Mode::empty(), ResolveFlags::empty())
+        .unwrap()
+}
+
+fn mount() {
+    use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags};
+    let anybody = |path: &Path| {
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    };
+    let secret = Path::new(&directory()).join("secret");
+    std::fs::write(&secret, "secret").unwrap();
+    anybody(&secret);
+    anybody(Path::new(&directory()));
+    let leads_out = open_directory();
+    let open = |at: &OwnedFd, path: &str, flags: OFlags| {
+        let mode = if flags.contains(OFlags::CREATE) { 0o644 } else { 0 };
+        rustix::fs::openat2(at, path, flags, Mode::from_raw_mode(mode), ResolveFlags::empty())
+    };
+    for flags in [OFlags::RDONLY, OFlags::WRONLY] {
+        assert!(open(&leads_out, "secret", flags).is_ok(), "reachable before");
+    }
+    let root = enter_mount();
+    let file = open(&root, "new", OFlags::CREATE | OFlags::RDWR).unwrap();
+    rustix::io::pwrite(&file, b"works", 0).unwrap();
+    rustix::fs::mkdirat(&root, "d", Mode::from_raw_mode(0o755)).unwrap();
+    rustix::fs::renameat_with(&root, "new", &root, "d/moved", rustix::fs::RenameFlags::empty()).unwrap();
+    rustix::fs::symlinkat("/etc/passwd", &root, "link").unwrap();
+    for path in
+        ["/etc/passwd", "../etc/passwd", "d/../../../etc/passwd", "link", "/proc/self/maps", "/dev/null"]
+    {
+        let opened = open(&root, path, OFlags::RDONLY);
+        assert!(opened.is_err(), "{path} opened");
+    }
+    assert!(rustix::fs::statat(CWD, "/etc", AtFlags::empty()).is_err(), "the old root is there");
+    // A descriptor that leads out of the root, as a bug might keep one: that wall is Landlock's alone.
+    for flags in [OFlags::RDONLY, OFlags::WRONLY, OFlags::CREATE | OFlags::WRONLY] {
+        assert_eq!(open(&leads_out, "secret", flags).unwrap_err(), rustix::io::Errno::ACCESS);
+    }
+    assert!(rustix::fs::unlinkat(&leads_out, "secret", AtFlags::empty()).is_err());
+    assert!(File::open("d/moved").is_err(), "names go through openat2 alone");
+    let sum = std::thread::spawn(|| vec![1_u64; 1 << 20].iter().sum::<u64>()).join().unwrap();
+    assert_eq!(sum, 1 << 20);
+}
+
+fn mount_device() {
+    use rustix::fs::{FileType, Mode};
+    let root = enter_mount();
+    let mode = Mode::from_raw_mode(0o666);
+    rustix::fs::mknodat(&root, "pipe", FileType::Fifo, mode, 0).unwrap();
+    let _killed =
+        rustix::fs::mknodat(&root, "null", FileType::CharacterDevice, mode, rustix::fs::makedev(1, 3));
+}
+
+fn mount_set_user_id() {
+    use rustix::fs::{Mode, OFlags, ResolveFlags};
+    let root = enter_mount();
+    let flags = OFlags::CREATE | OFlags::RDWR;
+    let file =
+        rustix::fs::openat2(&root, "f", flags, Mode::from_raw_mode(0o644), ResolveFlags::BENEATH).unwrap();
+    rustix::fs::fchmod(&file, Mode::from_raw_mode(0o755)).unwrap();
+    let _killed = rustix::fs::fchmod(&file, Mode::from_raw_mode(0o4755));
+}
+
+fn mount_dials() {
+    let _root = enter_mount();
+    drop(UnixStream::connect("x.sock"));
 }
 
 fn threads() {

@@ -67,6 +67,14 @@ pub fn load(path: &Path) -> Result<Rules, Failure> {
 }
 
 impl Detect {
+    /// The file, if the rules stand in one.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Rules(_) => None,
+        }
+    }
+
     /// The rules; `text` is the agent.yaml `file` that names them, and `base` its directory.
     pub(crate) fn resolve(self, (text, file): (&str, &str), base: &Path) -> Result<Self, Failure> {
         let rules = match self {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use wire::audit::{AuditEvent, SignEvent};
 use wire::machine::MachineEvent;
+use wire::mount::MountEvent;
 use wire::proxy::ProxyEvent;
 use wire::router::RouterEvent;
 
@@ -30,6 +31,8 @@ pub(crate) enum Event {
     Router(Report<RouterEvent>),
     Audit(Report<AuditEvent>),
     Sign(Report<SignEvent>),
+    /// The server of the live mount with this index.
+    Mount(usize, Report<MountEvent>),
     Guest(Heard),
     Signal(Received),
     Operator(Call),

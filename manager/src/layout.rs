@@ -33,6 +33,8 @@ pub enum Program {
     Audit,
     /// The signer of the audit log.
     Sign,
+    /// The server of a live mount.
+    Mount,
     /// PID 1 of the guest (packed into the initramfs, never run here).
     GuestInit,
 }
@@ -98,6 +100,7 @@ impl Program {
             Self::Router => "openshell-router",
             Self::Audit => "openshell-audit",
             Self::Sign => "openshell-sign",
+            Self::Mount => "openshell-mount",
             Self::GuestInit => "guest-init",
         }
     }

@@ -19,6 +19,8 @@ mod inbound;
 pub mod interruption;
 pub mod kvm;
 pub mod layout;
+mod live;
+mod mounts;
 pub mod operator;
 pub mod options;
 pub mod output;

@@ -1,9 +1,10 @@
 //! What a policy may name beside itself: files, and variables that the operator set.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use policies::yaml::MAX_TEXT;
 use policies::{FileText, Files, LoadErrors};
@@ -18,6 +19,7 @@ use crate::variables::Variables;
 pub struct PolicyFiles {
     variables: BTreeMap<String, Vec<String>>,
     known: Option<Variables>,
+    read: Arc<Mutex<BTreeSet<PathBuf>>>,
 }
 
 /// Why a policy did not load.
@@ -55,20 +57,26 @@ impl PolicyFiles {
     /// # Errors
     /// The operator's file has a mistake.
     pub fn of(layout: &Layout) -> Result<Self, Failure> {
-        Ok(Self { variables: BTreeMap::new(), known: Some(Variables::load(layout)?) })
+        Ok(Self { known: Some(Variables::load(layout)?), ..Self::default() })
     }
 
     /// The same with the registries of another image.
     #[must_use]
     pub fn with_image(&self, image: &str) -> Self {
         let known = self.known.as_ref().map(|known| known.with_image(image));
-        Self { variables: self.variables.clone(), known }
+        Self { variables: self.variables.clone(), known, read: Arc::clone(&self.read) }
+    }
+
+    /// The files that were read so far, by the names under which they were asked for.
+    pub(crate) fn read_so_far(&self) -> Vec<PathBuf> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 }
 
 impl Files for PolicyFiles {
     fn read(&self, base: &str, path: &str) -> Result<FileText, String> {
         let path = Path::new(base).parent().unwrap_or(Path::new("")).join(path);
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone());
         // One form for each file, so that a cycle is seen.
         let path: PathBuf = path.canonicalize().map_err(|error| error.to_string())?;
         let text = bounded(&path).map_err(|error| error.to_string())?;
@@ -82,7 +90,7 @@ impl Files for PolicyFiles {
 
 impl From<BTreeMap<String, Vec<String>>> for PolicyFiles {
     fn from(variables: BTreeMap<String, Vec<String>>) -> Self {
-        Self { variables, known: None }
+        Self { variables, ..Self::default() }
     }
 }
 

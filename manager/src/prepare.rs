@@ -35,6 +35,8 @@ use crate::inbound::{self, BoundPort, OpenPorts};
 use crate::interruption::interrupted;
 use crate::kvm;
 use crate::layout::{Layout, Program};
+use crate::live::{self, Live, Server};
+use crate::mounts::{Mounts, device_name};
 use crate::operator;
 use crate::options::Options;
 use crate::process::{Launch, Process, Resources};
@@ -84,6 +86,7 @@ pub struct Prepared {
     initramfs: File,
     disks: Vec<(File, DiskAccess)>,
     guest_mounts: Vec<Mount>,
+    live: Vec<Live>,
     control: Option<UnixListener>,
     sessions: Option<UnixListener>,
     // Dropped last: the directory that holds all of the above.
@@ -126,15 +129,8 @@ pub fn prepare(spec: Spec, options: &Options, layout: &Layout, stop: &Stop) -> R
     if let Some(size) = spec.resources.disk {
         disks.push((image::scratch(layout, &id, size, stop)?, DiskAccess::ReadWrite));
     }
-    let mut guest_mounts = Vec::new();
-    for (index, mount) in spec.mounts.iter().enumerate() {
-        check()?;
-        let access = mount.mode.access().expect("Spec::load refuses modes that the guest cannot have");
-        guest_mounts.push(Mount { target: mount.target.clone(), device: device_name(disks.len()), access });
-        let name = format!("{id}-{index}");
-        let packed = image::pack(layout, &name, &mount.source, &confinement.user, stop)?;
-        disks.push((packed, DiskAccess::ReadOnly));
-    }
+    let Mounts { guest: guest_mounts, live } =
+        Mounts::prepare(layout, (&spec, &id), (&confinement.user, &mut disks), stop)?;
     let vsock_dir =
         run.directory_for("vsock", run.user(Program::Vmm)).map_err(|error| socket_failure(&error))?;
     run.directory_for(PROXY_SOCKETS, run.user(Program::Proxy)).map_err(|error| socket_failure(&error))?;
@@ -158,6 +154,7 @@ pub fn prepare(spec: Spec, options: &Options, layout: &Layout, stop: &Stop) -> R
         initramfs,
         disks,
         guest_mounts,
+        live,
         control,
         sessions,
         run,
@@ -215,7 +212,8 @@ impl Prepared {
 
     /// Starts the processes.
     pub(crate) fn launch(&mut self, layout: &Layout, events: &Events) -> Result<Launched, Failure> {
-        let (machine, console) = self.launch_machine(layout, events)?;
+        let (machine, servers, console) = self.launch_machine(layout, events)?;
+        let mounts = live::start(servers, layout, (events, &self.run))?;
         let mut clients = Vec::new();
         let own = client(&mut clients, MANAGER)?;
         let router = self.launch_router(layout, events, &mut clients)?;
@@ -234,7 +232,7 @@ impl Prepared {
         let other = other.map_err(|error| socket_failure(&error))?;
         let refresh = Refresh::new(self.spec.credentials.clone(), self.placeholders.clone(), other);
         let reload = self.reload(voice)?;
-        let processes = Processes { machine, proxy, router, audit, sign };
+        let processes = Processes { machine, mounts, proxy, router, audit, sign };
         Ok(Launched { processes, recorder, log, reload, refresh, console })
     }
 
@@ -301,13 +299,19 @@ impl Prepared {
         self.run.path().join(PROXY_SOCKETS)
     }
 
-    fn launch_machine(&mut self, layout: &Layout, events: &Events) -> Result<(Process, File), Failure> {
+    fn launch_machine(
+        &mut self,
+        layout: &Layout,
+        events: &Events,
+    ) -> Result<(Process, Vec<Server>, File), Failure> {
         let user = self.run.user(Program::Vmm);
         let directory = self.run.path().join("vsock");
         let guest = listen(&self.proxy_sockets(), vsock::GUEST_SOCKET, &self.run, Program::Proxy)?;
         let (console, serial) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
             .map_err(|e| socket_failure(&e.into()))?;
         let mut resources = Resources::default();
+        let lent = self.live.drain(..).map(|live| live.hand_over(&self.confinement.user, &mut resources));
+        let (mounts, servers) = lent.unzip();
         let config = MachineConfig {
             version: wire::VERSION,
             vcpus: self.spec.resources.vcpus,
@@ -325,11 +329,12 @@ impl Prepared {
                 directory: resources.add(open_directory(&directory)?),
                 listener: resources.add(guest),
             }),
+            mounts,
             serial: resources.add(serial),
             user,
         };
         let launch = Launch { program: Program::Vmm, config, resources, logs: self.run.path() };
-        Ok((Process::start(layout, launch, events.to_loop(Event::Machine))?, console.into()))
+        Ok((Process::start(layout, launch, events.to_loop(Event::Machine))?, servers, console.into()))
     }
 
     fn launch_proxy(
@@ -483,7 +488,7 @@ fn workspace(spec: &Spec) -> Workspace {
     let targets =
         |mode| spec.mounts.iter().filter(move |mount| mount.mode == mode).map(|mount| mount.target.clone());
     Workspace {
-        own: targets(MountMode::Copy).chain([spec.workdir.clone()]).collect(),
+        own: targets(MountMode::Copy).chain(targets(MountMode::Rw)).chain([spec.workdir.clone()]).collect(),
         shared: targets(MountMode::Ro).collect(),
     }
 }
@@ -555,12 +560,6 @@ fn read_pem(path: &Path) -> Result<String, Failure> {
             "name a PEM file that you may read",
         )
     })
-}
-
-/// `/dev/vda`, `/dev/vdb` … in the order in which the machine gets them.
-fn device_name(index: usize) -> String {
-    let letter = u8::try_from(index).ok().filter(|n| *n < 26).map_or(b'z', |n| b'a' + n);
-    format!("/dev/vd{}", char::from(letter))
 }
 
 fn new_id(name: &str) -> Result<SandboxId, Failure> {

@@ -138,6 +138,11 @@ impl Process {
         }
     }
 
+    /// Whether it has ended, and as it should; one that is about to is waited for.
+    pub fn ended_well(&mut self) -> bool {
+        self.wait_up_to(LAST_WORDS).is_some_and(|status| status.success())
+    }
+
     /// Asks it to end, waits up to `grace`, then kills it.
     pub fn stop(mut self, grace: Duration) {
         // A child that is gone already needs no signal.

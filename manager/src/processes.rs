@@ -3,6 +3,7 @@
 use wire::audit::{AuditEvent, SignEvent};
 use wire::control::FromGuest;
 use wire::machine::MachineEvent;
+use wire::mount::MountEvent;
 use wire::proxy::ProxyEvent;
 use wire::router::RouterEvent;
 
@@ -17,6 +18,8 @@ use crate::serial::Console;
 #[derive(Debug)]
 pub(crate) struct Processes {
     pub(crate) machine: Process,
+    /// The servers of live mounts.
+    pub(crate) mounts: Vec<Process>,
     pub(crate) proxy: Option<Process>,
     pub(crate) router: Option<Process>,
     pub(crate) audit: Process,
@@ -36,6 +39,9 @@ impl Processes {
             }
             Event::Proxy(Report::Event(ProxyEvent::Failed { cause, remedy })) => Failure::new(cause, remedy),
             Event::Router(Report::Event(RouterEvent::Failed { cause, remedy })) => {
+                Failure::new(cause, remedy)
+            }
+            Event::Mount(_, Report::Event(MountEvent::Failed { cause, remedy })) => {
                 Failure::new(cause, remedy)
             }
             Event::Audit(Report::Event(AuditEvent::Failed { cause, remedy }))
@@ -62,6 +68,7 @@ impl Processes {
             Event::Machine(Report::Gone) => Failure::new(self.machine.post_mortem(), BUG),
             Event::Proxy(_) => Failure::new(gone(self.proxy.as_mut()), BUG),
             Event::Router(_) => Failure::new(gone(self.router.as_mut()), BUG),
+            Event::Mount(index, _) => Failure::new(gone(self.mounts.get_mut(index)), BUG),
             Event::Audit(_) => Failure::new(self.audit.post_mortem(), BUG),
             Event::Sign(_) => Failure::new(gone(self.sign.as_mut()), BUG),
             Event::Operator(_) | Event::Command(_) | Event::Credentials(_) => {

@@ -96,7 +96,8 @@ impl RunDir {
             Program::Router => 2,
             Program::Audit => 3,
             Program::Sign => 4,
-            Program::GuestInit => return None,
+            // It is who owns the directory that it serves.
+            Program::Mount | Program::GuestInit => return None,
         };
         let id = FIRST_UID + self.slot * UIDS_PER_SLOT + offset;
         Some(JailUser { uid: id, gid: id })

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use wire::audit::{AuditEvent, SignEvent};
 use wire::control::{Exit, FromGuest, Stream, ToGuest};
 use wire::machine::MachineEvent;
+use wire::mount::MountEvent;
 use wire::proxy::ProxyEvent;
 use wire::router::RouterEvent;
 
@@ -90,6 +91,7 @@ struct Waiting {
     sign: bool,
     router: bool,
     proxy: bool,
+    mounts: usize,
     hello: bool,
     authority_pem: Option<String>,
 }
@@ -173,6 +175,7 @@ impl Booting {
             sign: processes.sign.is_some(),
             router: processes.router.is_some(),
             proxy: processes.proxy.is_some(),
+            mounts: processes.mounts.len(),
             hello: true,
             authority_pem: None,
         };
@@ -298,6 +301,9 @@ impl Booting {
                 ));
             }
             Event::Machine(Report::Event(MachineEvent::Ready { .. })) => {}
+            Event::Mount(_, Report::Event(MountEvent::Ready)) => {
+                self.waiting.mounts = self.waiting.mounts.saturating_sub(1);
+            }
             Event::Audit(Report::Event(event)) if !matches!(event, AuditEvent::Failed { .. }) => {
                 self.log.attend(&event, &mut self.recorder)?;
             }
@@ -326,7 +332,7 @@ impl Booting {
 
 impl Waiting {
     fn anybody(&self) -> bool {
-        self.audit || self.sign || self.router || self.proxy || self.hello
+        self.audit || self.sign || self.router || self.proxy || self.mounts > 0 || self.hello
     }
 }
 
@@ -368,6 +374,10 @@ impl Running {
         let Self { mut processes, mut recorder, mut sessions, mut events, mut log, timings, .. } = self;
         processes.machine.wait_up_to(patience);
         drop(processes.machine);
+        // Without a machine the servers of its mounts end what they have begun, and end.
+        for mount in &mut processes.mounts {
+            mount.wait_up_to(CHILD_GRACE);
+        }
         // In any case: a log that does not say how its sandbox ended proves nothing.
         let sessions_recorded = sessions.all_ended(&mut recorder);
         let recorded = recorder.ended(&result).and(sessions_recorded);
@@ -444,6 +454,18 @@ impl Running {
             Event::Signal(signal) => self.signal(signal),
             // The guest's channel closes when its machine stops; the machine's own report says why.
             Event::Guest(Heard::Closed | Heard::Broken(_)) => self.after_lost_guest(),
+            other => self.unexpected(other),
+        }
+    }
+
+    /// What should not have come ends the sandbox; but the server of a mount ends by itself when its machine has, which others tell.
+    fn unexpected(&mut self, event: Event) -> Result<(), Failure> {
+        match event {
+            Event::Mount(index, Report::Gone)
+                if self.processes.mounts.get_mut(index).is_some_and(Process::ended_well) =>
+            {
+                Ok(())
+            }
             other => Err(self.processes.failure(other, &self.console)),
         }
     }

@@ -40,6 +40,17 @@ impl SecretSource {
         }
     }
 
+    /// The files that it comes from, as far as they are named: with a program, also those among its arguments.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        match self {
+            Self::Env(_) => Vec::new(),
+            Self::File(path) => vec![path.clone()],
+            Self::Command(words) => {
+                words.iter().filter(|word| word.contains('/')).map(PathBuf::from).collect()
+            }
+        }
+    }
+
     /// The secret.
     ///
     /// # Errors

@@ -62,6 +62,9 @@ pub struct Spec {
     /// The file that it was read from, as the user named it.
     #[serde(skip)]
     pub file: PathBuf,
+    /// The other files that were read for it.
+    #[serde(skip)]
+    beside: Vec<PathBuf>,
 }
 
 /// What a sandbox may use.
@@ -98,7 +101,7 @@ pub enum MountMode {
     Ro,
     /// The agent writes to a private copy, thrown away with the sandbox.
     Copy,
-    /// Shared with the host. Refused until live mounts exist.
+    /// The agent writes to the host's directory itself.
     Rw,
 }
 
@@ -209,6 +212,7 @@ impl Spec {
         let document = std::mem::take(&mut spec.policy);
         spec.policy =
             policies::compose(document, &files.with_image(&spec.image)).map_err(PolicyError::Mistakes)?;
+        spec.beside.extend(files.read_so_far());
         Ok(spec)
     }
 
@@ -220,6 +224,7 @@ impl Spec {
         if let Some(inference) = &mut spec.inference {
             let base = path.parent().unwrap_or(Path::new(""));
             let detect = inference.detect.take();
+            spec.beside.extend(detect.as_ref().and_then(Detect::file).map(|file| base.join(file)));
             let read = detect.map(|detect| detect.resolve((text, &path.display().to_string()), base));
             inference.detect = read.transpose()?;
         }
@@ -283,13 +288,12 @@ impl Spec {
                 ));
             }
         }
-        if let Some(mount) = self.mounts.iter().find(|mount| mount.mode == MountMode::Rw) {
+        if let Some((inner, outer)) = self.mount_in_live_mount() {
             return Err((
                 format!(
-                    "mount {}: mode 'rw' needs live mounts, which this version does not have",
-                    mount.target
+                    "mount {inner} lies in {outer}, where making its directory would write to the host's"
                 ),
-                "use 'copy' (a private writable copy) or 'ro'".to_owned(),
+                "give one of them another target".to_owned(),
             ));
         }
         match targets
@@ -302,6 +306,36 @@ impl Spec {
             )),
             None => Ok(()),
         }
+    }
+
+    /// A mount whose target is beneath a live one's.
+    fn mount_in_live_mount(&self) -> Option<(&str, &str)> {
+        let live = self.mounts.iter().filter(|mount| mount.mode == MountMode::Rw);
+        live.map(|mount| mount.target.as_str()).find_map(|outer| {
+            let inner =
+                self.mounts.iter().map(|mount| mount.target.as_str()).find(|inner| {
+                    Path::new(inner) != Path::new(outer) && Path::new(inner).starts_with(outer)
+                });
+            Some((inner?, outer))
+        })
+    }
+
+    /// The files on the host that this run believes, and the next one would: itself, what it names, and what tells secrets.
+    pub(crate) fn believed(&self) -> Vec<PathBuf> {
+        let secrets = self.secrets().flat_map(SecretSource::files);
+        let named = self.beside.iter().cloned().chain(self.egress.ca.clone());
+        std::iter::once(self.file.clone()).chain(named).chain(secrets).collect()
+    }
+
+    fn secrets(&self) -> impl Iterator<Item = &SecretSource> {
+        let providers = self.inference.iter().flat_map(|inference| {
+            let Providers { local, cloud } = &inference.providers;
+            let servers =
+                [local, cloud].into_iter().flatten().filter_map(|provider| provider.api_key.as_ref());
+            servers.chain(inference.hosts.values().filter_map(|host| host.api_key.as_ref()))
+        });
+        let credentials = self.credentials.iter().map(|credential| &credential.from);
+        providers.chain(self.inbound.tokens.values()).chain(credentials)
     }
 
     fn resolve_paths(&mut self, base: &Path) {
@@ -401,13 +435,13 @@ fn is_provider_host(host: &str) -> bool {
 }
 
 impl MountMode {
-    /// What the guest is told; `None` for a mode that [`Spec::load`] refuses.
+    /// What the guest is told.
     #[must_use]
-    pub fn access(self) -> Option<MountAccess> {
+    pub fn access(self) -> MountAccess {
         match self {
-            Self::Ro => Some(MountAccess::ReadOnly),
-            Self::Copy => Some(MountAccess::Copy),
-            Self::Rw => None,
+            Self::Ro => MountAccess::ReadOnly,
+            Self::Copy => MountAccess::Copy,
+            Self::Rw => MountAccess::Live,
         }
     }
 }

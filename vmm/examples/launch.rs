@@ -66,6 +66,7 @@ fn run() -> Result<ExitCode> {
         cmdline: String::new(),
         disks: Vec::new(),
         vsock: None,
+        mounts: Vec::new(),
         serial: handover.add(serial.into()),
         user: None,
     };

@@ -102,7 +102,8 @@ impl Opened {
             Some(vsock) => (Root::Directory(vsock.directory), Some(vsock.listener)),
             None => (Root::Empty, None),
         };
-        let backends = Backends { disks: resources.disks, vsock_listener, announcer: announcer.clone() };
+        let (disks, mounts) = (resources.disks, resources.mounts);
+        let backends = Backends { disks, vsock_listener, mounts, announcer: announcer.clone() };
         let Devices { windows, workers } = Devices::attach(&vm, &ram.memory, backends)?;
         let interrupt = EventFd::new(EFD_NONBLOCK).map_err(BuildError::Events)?;
         vm.wire_interrupt(&interrupt, layout::SERIAL_GSI)?;
@@ -180,7 +181,7 @@ impl From<BuildError> for Failure {
                 "build the image again"
             }
             BuildError::Kernel(_) => "fetch or build the kernel image again",
-            BuildError::Devices(DeviceError::TooMany { .. }) => "use fewer disks",
+            BuildError::Devices(DeviceError::TooMany { .. }) => "use fewer mounts",
             BuildError::Devices(DeviceError::Disk { .. }) => {
                 "check that the image's files are readable and whole"
             }

@@ -13,6 +13,8 @@ use vmm_virtio::block::backend::Disk;
 use vmm_virtio::block::device::Block;
 use vmm_virtio::block::request::Access;
 use vmm_virtio::device::{Alarm, Device, QueueIndex, Wake};
+use vmm_virtio::fs::backend::Server;
+use vmm_virtio::fs::device::Fs;
 use vmm_virtio::interrupt::Interrupt;
 use vmm_virtio::memory::Memory;
 use vmm_virtio::mmio::{QUEUE_NOTIFY, Transport};
@@ -24,6 +26,7 @@ use wire::machine::DiskAccess;
 use crate::ending::Ending;
 use crate::failure::Failure;
 use crate::notice::{Announcer, Notice};
+use crate::resources::MountResources;
 use crate::vm::{Vm, VmError};
 use crate::worker::Worker;
 
@@ -45,6 +48,7 @@ pub(crate) enum DeviceError {
 pub(crate) struct Backends {
     pub(crate) disks: Vec<(File, DiskAccess)>,
     pub(crate) vsock_listener: Option<OwnedFd>,
+    pub(crate) mounts: Vec<MountResources>,
     /// Hears when a disk's file fails.
     pub(crate) announcer: Announcer,
 }
@@ -110,7 +114,7 @@ impl Alarm for DiskAlarm {
 impl Devices {
     /// Makes the devices and wires them. Disks have a thread of their own, because their files may make
     /// them wait, and so has the balloon, because dropping what is reported at a time (128 MiB) may take
-    /// 20 ms; everything else shares one.
+    /// 20 ms, and each live mount, whose every request somebody waits for; everything else shares one.
     pub(crate) fn attach(vm: &Vm, memory: &Arc<Memory>, backends: Backends) -> Result<Self, DeviceError> {
         let mut devices = Self { windows: Windows::default(), workers: Vec::new() };
         if !backends.disks.is_empty() {
@@ -132,6 +136,12 @@ impl Devices {
         let mut worker = Worker::new("memory").map_err(DeviceError::Events)?;
         devices.add(vm, memory, &mut worker, Box::new(Balloon::default()))?;
         devices.workers.push(worker);
+        for MountResources { tag, lanes } in backends.mounts {
+            let mut worker = Worker::new("mount").map_err(DeviceError::Events)?;
+            let server = Server::new(lanes).map_err(DeviceError::Events)?;
+            devices.add(vm, memory, &mut worker, Box::new(Fs::new(server, &tag)))?;
+            devices.workers.push(worker);
+        }
         Ok(devices)
     }
 

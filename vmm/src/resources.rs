@@ -47,6 +47,7 @@ pub(crate) struct Resources {
     pub(crate) cmdline: String,
     pub(crate) disks: Vec<(File, DiskAccess)>,
     pub(crate) vsock: Option<VsockResources>,
+    pub(crate) mounts: Vec<MountResources>,
     pub(crate) serial: File,
     pub(crate) user: Option<JailUser>,
 }
@@ -56,6 +57,13 @@ pub(crate) struct Resources {
 pub(crate) struct VsockResources {
     pub(crate) directory: OwnedFd,
     pub(crate) listener: OwnedFd,
+}
+
+/// A directory that another process serves.
+#[derive(Debug)]
+pub(crate) struct MountResources {
+    pub(crate) tag: String,
+    pub(crate) lanes: Vec<OwnedFd>,
 }
 
 /// Takes descriptors, each once.
@@ -94,6 +102,11 @@ impl Resources {
             let listener = taker.take(vsock.listener, "vsock listener")?;
             Ok(VsockResources { directory, listener })
         });
+        let mounts = config.mounts.into_iter().map(|mount| {
+            let lanes = mount.lanes.iter().map(|lane| taker.take(*lane, "mount's lane"));
+            Ok(MountResources { tag: mount.tag, lanes: lanes.collect::<Result<_, _>>()? })
+        });
+        let mounts = mounts.collect::<Result<_, _>>()?;
         let serial = taker.take(config.serial, "serial")?;
         Ok(Self {
             vcpus: config.vcpus,
@@ -104,6 +117,7 @@ impl Resources {
             cmdline: config.cmdline,
             disks,
             vsock: vsock.transpose()?,
+            mounts,
             serial: serial.into(),
             user: config.user,
         })

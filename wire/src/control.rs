@@ -140,7 +140,7 @@ pub struct Setup {
     pub root: Root,
     /// Files placed in the guest before the agent starts.
     pub files: Vec<File>,
-    /// Mounts: archives delivered on block devices.
+    /// Host directories.
     pub mounts: Vec<Mount>,
     /// The agent's command.
     pub agent: Agent,
@@ -194,7 +194,8 @@ pub struct File {
 pub struct Mount {
     /// Absolute path in the guest.
     pub target: String,
-    /// Read-only EROFS block device with the directory's content, for example `/dev/vdc`.
+    /// Read-only EROFS block device with the directory's content, for example `/dev/vdc`; for a live mount the tag of its
+    /// virtio file system.
     pub device: String,
     /// How writes are treated.
     pub access: MountAccess,
@@ -208,6 +209,8 @@ pub enum MountAccess {
     ReadOnly,
     /// Write to a private layer that is thrown away with the sandbox.
     Copy,
+    /// Write to the host's directory itself.
+    Live,
 }
 
 /// The agent's command.

@@ -4,7 +4,7 @@
 //! holds nothing else: no I/O beyond reading and writing a frame, no policy, no behaviour. Types that
 //! cross the guest boundary ([`control`], [`flow`], [`name`], [`inbound`]) are encoded with postcard inside
 //! length-prefixed [`frame`]s, because guest-init must stay small; types between host processes
-//! ([`machine`], [`proxy`], [`proposal`], [`router`], [`rules`], [`audit`], [`operator`]) are JSON, because people debug them.
+//! ([`machine`], [`mount`], [`proxy`], [`proposal`], [`router`], [`rules`], [`audit`], [`operator`]) are JSON, because people debug them.
 //!
 //! *Invariant:* a change of a type's encoding changes [`VERSION`] and the golden files in `tests/golden`.
 
@@ -19,6 +19,7 @@ pub mod id;
 pub mod inbound;
 pub mod inference;
 pub mod machine;
+pub mod mount;
 pub mod name;
 pub mod operator;
 pub mod proposal;
@@ -33,4 +34,4 @@ pub mod vsock;
 
 /// Version of every encoding in this crate but [`operator`], which has its own. Both ends of a channel come from one build; the number is
 /// checked in the first message so that a mixed installation fails with a reason.
-pub const VERSION: u32 = 10;
+pub const VERSION: u32 = 11;

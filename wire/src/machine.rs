@@ -26,6 +26,8 @@ pub struct MachineConfig {
     pub disks: Vec<Disk>,
     /// The vsock device, if any.
     pub vsock: Option<Vsock>,
+    /// Directories that the guest mounts by their tags, each served by another process.
+    pub mounts: Vec<LiveMount>,
     /// Where the serial console's bytes go (write end of a pipe or a file).
     pub serial: Fd,
     /// Who the process becomes.
@@ -61,6 +63,16 @@ pub struct Vsock {
     /// A listening Unix socket for host → guest connections, bound by the manager as `guest.sock`
     /// in the directory of the process that connects.
     pub listener: Fd,
+}
+
+/// One virtio file system device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LiveMount {
+    /// What the guest mounts it by, at most [`crate::mount::MAX_TAG`] bytes.
+    pub tag: String,
+    /// One end of each lane to its server, see [`crate::mount`].
+    pub lanes: Vec<Fd>,
 }
 
 /// What `openshell-vmm` reports, one JSON line each.

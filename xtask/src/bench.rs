@@ -5,6 +5,7 @@ mod audit;
 pub(crate) mod boot;
 mod classify;
 mod contender;
+mod mounts;
 mod proxy;
 mod python;
 mod session;
@@ -35,6 +36,12 @@ pub(crate) enum Bench {
         #[arg(long)]
         quality: bool,
     },
+    /// A live mount: its server's requests, and git and small files beside the host's own.
+    Mounts {
+        /// Files of the tree.
+        #[arg(long, default_value_t = 2000)]
+        files: u32,
+    },
     /// The proxy, policy and audit on, beside a plain copy, nginx, Squid and mitmproxy: processor time of a request, latency, throughput,
     /// memory, and how soon a new policy decides. Two processors are needed, with nothing else to do.
     Proxy {
@@ -53,6 +60,7 @@ pub(crate) fn run(bench: Bench) -> Result<ExitCode> {
         Bench::Boot { runs } => boot::run(runs),
         Bench::Policy => policy::bench(),
         Bench::Audit => audit::run(),
+        Bench::Mounts { files } => mounts::run(files),
         Bench::Proxy { rounds, install: true } => proxy::run(rounds, proxy::Peers::Installed),
         Bench::Proxy { rounds, install: false } => proxy::run(rounds, proxy::Peers::AsTheyAre),
         Bench::Classify { quality: true } => classify::run(classify::Question::Quality),

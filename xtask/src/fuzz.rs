@@ -14,13 +14,14 @@ use crate::report::Log;
 use crate::workspace::{Workspace, cargo};
 
 /// Each target, and the folders of the project whose files are its seeds.
-const TARGETS: [(&str, &[&str]); 6] = [
+const TARGETS: [(&str, &[&str]); 7] = [
     ("policy_text", &["presets", "policies/tests/verdicts", "policies/tiers", "policies/profiles"]),
     ("policy_match", &[]),
     ("policy_messages", &["tests/fuzz/seeds/policy_messages"]),
     ("audit_log", &["audit/tests/golden", "audit/export/tests/golden"]),
     ("audit_proof", &["tests/fuzz/seeds/audit_proof"]),
     ("copy", &[]),
+    ("mount", &[]),
 ];
 
 /// What makes LLVM count edges and compare operands, as libFuzzer reads them.

@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use crate::workspace::{Package, Workspace};
 
 /// Every package, and the packages of the workspace that it may depend on (in tests too).
-const LAYERS: [(&str, &[&str]); 28] = [
+const LAYERS: [(&str, &[&str]); 29] = [
     ("wire", &[]),
     ("vmm-arch", &[]),
     // For the names and numbers of vsock, which host processes share.
@@ -32,6 +32,8 @@ const LAYERS: [(&str, &[&str]); 28] = [
     ("vmm", &["vmm-arch", "vmm-virtio", "jail", "wire"]),
     // Both ends of a copy.
     ("copy", &["wire"]),
+    // Reads what a guest writes; has the operator's files and nothing else.
+    ("mount", &["jail", "wire"]),
     ("guest-init", &["copy", "jail", "wire"]),
     ("host-proxy", &["policies", "audit", "jail", "wire"]),
     // What the host has, for who serves models and who asks.
@@ -60,12 +62,12 @@ const LAYERS: [(&str, &[&str]); 28] = [
     ("scenarios", &[]),
     // Leaves out walls, to see what each of the others holds.
     ("isolation", &["jail-layers", "wire"]),
-    ("fuzz", &["audit", "copy", "policies", "wire"]),
+    ("fuzz", &["audit", "copy", "mount", "policies", "wire"]),
     ("xtask", &["lab", "images", "wire"]),
 ];
 
 /// Foreign packages that a package must stay without, whoever else uses them.
-const WITHOUT: [(&str, &[&str]); 5] = [
+const WITHOUT: [(&str, &[&str]); 6] = [
     // PID 1 of the guest stays small and parses no policy.
     ("guest-init", &["tokio", "granit-parser", "serde-saphyr", "rustls", "hyper"]),
     // Only the VMM opens KVM.
@@ -73,6 +75,7 @@ const WITHOUT: [(&str, &[&str]); 5] = [
     // A device knows guest memory and an interrupt, not the hypervisor.
     ("vmm-virtio", &["kvm-ioctls", "tokio"]),
     ("vmm", &["tokio", "hyper", "rustls"]),
+    ("mount", &["tokio", "hyper", "rustls", "kvm-ioctls"]),
     ("wire", &["tokio", "rustix"]),
 ];
 

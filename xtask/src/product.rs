@@ -12,9 +12,10 @@ use crate::workspace::{Workspace, cargo};
 /// The only target; named, so that flags for it do not reach build scripts and macros.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// What `openshell` starts, beside itself.
-const PROGRAMS: [&str; 6] = [
+const PROGRAMS: [&str; 7] = [
     "openshell",
     "openshell-vmm",
+    "openshell-mount",
     "openshell-proxy",
     "openshell-router",
     "openshell-audit",

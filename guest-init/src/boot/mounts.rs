@@ -1,13 +1,14 @@
-//! Host directories: each arrives as a read-only image on a block device of its own. And the workspace, which is a mount of its
+//! Host directories: each arrives as a read-only image on a block device of its own, or, live, as a virtio file system. And the workspace, which is a mount of its
 //! own in any case.
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags};
+use rustix::mount::MountFlags;
 use wire::control::{Mount, MountAccess};
 
-use super::root::{Owner, RootError, ScratchSpace, Tree, mount_image};
+use super::root::{self, Owner, RootError, ScratchSpace, Tree, mount_image};
 
 /// Makes a mount of the working directory, unless it is one or is the whole tree: what is not reached through the tree's own
 /// mount is not watched ([`crate::accesses`]).
@@ -51,6 +52,11 @@ pub(crate) fn attach(
             let lower = PathBuf::from(format!("/mount-{device}"));
             mount_image(&mount.device, &lower)?;
             scratch.overlay(&lower, &place)
+        }
+        // What the host's files lend rights by means nothing here.
+        MountAccess::Live => {
+            let flags = MountFlags::NOSUID | MountFlags::NODEV;
+            root::mount(&mount.device, &place, "virtiofs", flags, c"")
         }
     }
 }

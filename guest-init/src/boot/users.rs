@@ -8,7 +8,7 @@ use std::path::Path;
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use wire::confinement::User;
-use wire::control::Setup;
+use wire::control::{MountAccess, Setup};
 
 use super::root::{Owner, RootError, Tree};
 
@@ -29,8 +29,16 @@ pub(crate) fn settle(setup: &Setup, tree: &Tree) -> Result<(), RootError> {
     let user = &setup.confinement.user;
     update(tree, USERS, |text| listed_user(text, user))?;
     update(tree, GROUPS, |text| listed_group(text, user))?;
-    own(tree, &user.home, user)?;
-    own(tree, &setup.agent.workdir, user)
+    let live = || setup.mounts.iter().filter(|mount| mount.access == MountAccess::Live);
+    for path in [&user.home, &setup.agent.workdir] {
+        // In a directory of the host's, whose files are whose is the host's matter.
+        if live().any(|mount| Path::new(path).starts_with(&mount.target)) {
+            tree.make_directories(Path::new(path), Owner::agent(user))?;
+        } else {
+            own(tree, path, user)?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes a list anew if `change` changes it.

@@ -1,6 +1,7 @@
 //! Resource limits: no core file may hold guest memory or a credential, and descriptors are enough but
 //! bounded. There is no limit on file size: a jailed process can create no file, and those it was given
-//! (disks, the audit log, its own log) have their own bounds.
+//! (disks, the audit log, its own log) have their own bounds; the server of a mount writes the operator's own files, which
+//! may be as long as they are.
 
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit};

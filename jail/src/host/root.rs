@@ -38,7 +38,7 @@ pub(super) fn enter(root: &Root, isolation: &mut Isolation) -> Result<(), JailEr
 fn stay(root: &Root) -> Result<(), JailError> {
     match root {
         Root::Empty => rustix::process::chdir(STAGE),
-        Root::Directory(directory) => rustix::process::fchdir(directory),
+        Root::Directory(directory) | Root::Writable(directory) => rustix::process::fchdir(directory),
     }
     .map_err(|error| JailError::Root("change directory", error))
 }
@@ -53,7 +53,8 @@ fn pivot(root: &Root) -> Result<(), JailError> {
             rustix::mount::mount("none", STAGE, "tmpfs", HARDENED, c"size=4k,nr_inodes=1,mode=0555")
                 .map_err(failed("mount the empty root"))?;
         }
-        Root::Directory(directory) => bind(directory)?,
+        Root::Directory(directory) => bind(directory, HARDENED)?,
+        Root::Writable(directory) => bind(directory, HARDENED.difference(MountFlags::RDONLY))?,
     }
     rustix::process::chdir(STAGE).map_err(failed("change directory"))?;
     // With both arguments the same directory the old root ends up stacked on top of the new one …
@@ -64,8 +65,9 @@ fn pivot(root: &Root) -> Result<(), JailError> {
 }
 
 /// A descriptor opened before the namespace was left belongs to a mount that cannot be bound here, so the
-/// directory is opened again by the name it has now, and compared.
-fn bind(directory: &OwnedFd) -> Result<(), JailError> {
+/// directory is opened again by the name it has now, and compared. In a user namespace the kernel does not let go of what is
+/// mounted beneath, so it comes along, with the restrictions that it has.
+fn bind(directory: &OwnedFd, restrictions: MountFlags) -> Result<(), JailError> {
     let failed = |what| move |error| JailError::Root(what, error);
     let link = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(directory));
     let path = rustix::fs::readlink(link, Vec::new()).map_err(failed("name the directory"))?;
@@ -80,16 +82,21 @@ fn bind(directory: &OwnedFd) -> Result<(), JailError> {
         return Err(JailError::RootMoved);
     }
     let found = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&found));
-    rustix::mount::mount_bind(found, STAGE).map_err(failed("bind the directory"))?;
-    harden(STAGE).map_err(failed("make the directory read-only"))
+    match rustix::mount::mount_bind(&found, STAGE) {
+        Err(Errno::INVAL) => rustix::mount::mount_bind_recursive(&found, STAGE),
+        outcome => outcome,
+    }
+    .map_err(failed("bind the directory"))?;
+    harden(STAGE, restrictions).map_err(failed("restrict the directory's mount"))
 }
 
 /// Remounts with more restrictions. The restrictions that the mount already has are kept: in a user
 /// namespace the kernel refuses to lift them.
-fn harden(target: &str) -> Result<(), Errno> {
+fn harden(target: &str, restrictions: MountFlags) -> Result<(), Errno> {
     let present = rustix::fs::statvfs(target)?.f_flag;
-    let mut flags = HARDENED;
+    let mut flags = restrictions;
     for (bit, flag) in [
+        (rustix::fs::StatVfsMountFlags::RDONLY, MountFlags::RDONLY),
         (rustix::fs::StatVfsMountFlags::NOATIME, MountFlags::NOATIME),
         (rustix::fs::StatVfsMountFlags::NODIRATIME, MountFlags::NODIRATIME),
         (rustix::fs::StatVfsMountFlags::RELATIME, MountFlags::RELATIME),

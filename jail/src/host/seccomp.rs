@@ -24,6 +24,8 @@ pub enum Thread {
     Router,
     /// The audit writer, all threads.
     Audit,
+    /// The server of a mount, all threads.
+    Mount,
 }
 
 /// What every thread of ours needs: memory, locks, time, randomness, its own end.
@@ -134,6 +136,22 @@ const OPENING: &[Call] = &[
     libc::SYS_readlinkat,
 ];
 
+/// Files by their names in a directory that is open: the server of a mount. What is opened by name goes through `openat2`,
+/// which can be told to stay beneath a directory.
+const NAMES: &[Call] = &[
+    libc::SYS_copy_file_range,
+    libc::SYS_fstatfs,
+    libc::SYS_getdents64,
+    libc::SYS_linkat,
+    libc::SYS_openat2,
+    libc::SYS_recvfrom,
+    libc::SYS_renameat2,
+    libc::SYS_sendto,
+    libc::SYS_symlinkat,
+    libc::SYS_unlinkat,
+    libc::SYS_utimensat,
+];
+
 /// Ioctls on sockets and pipes that std and tokio make, and the question whether standard error is a terminal.
 const PLAIN_IOCTLS: &[u64] = &[libc::FIONBIO, libc::FIONREAD, libc::TCGETS];
 
@@ -169,13 +187,16 @@ pub fn install(thread: Thread, ioctls: &[u32]) -> Result<(), FilterError> {
             // It asks how full the log's disk is.
             with_threads(list.always(EVENTS).always(SOCKETS).always(FILES).always(&[libc::SYS_fstatfs]))?
         }
+        Thread::Mount => with_threads(with_new_files(list.always(FILES).always(NAMES))?)?,
     };
     if thread == Thread::VmmVcpu {
         // Every exit of the guest passes the filters of its vCPU thread: one is enough there.
         return list.install(Otherwise::KillProcess);
     }
     // These pass the list and fail in the filter before it.
-    refuse_quietly(OPENING, Errno::ACCESS)?;
+    let refused = |call: &&Call| thread != Thread::Mount || **call != libc::SYS_readlinkat;
+    let refused: Vec<Call> = OPENING.iter().filter(refused).copied().collect();
+    refuse_quietly(&refused, Errno::ACCESS)?;
     refuse_quietly(&[libc::SYS_clone3], Errno::NOSYS)?;
     list.always(OPENING).always(&[libc::SYS_clone3]).install(Otherwise::KillProcess)
 }
@@ -187,6 +208,7 @@ pub(super) fn whole_process(profile: Profile) -> Option<Thread> {
         Profile::Proxy => Some(Thread::Proxy),
         Profile::Router => Some(Thread::Router),
         Profile::Audit => Some(Thread::Audit),
+        Profile::Mount => Some(Thread::Mount),
     }
 }
 
@@ -205,8 +227,23 @@ fn with_advice(list: AllowList, thread: Thread) -> Result<AllowList, FilterError
         Thread::VmmMain | Thread::VmmVcpu | Thread::VmmDevices => {
             list.when(libc::SYS_madvise, &[Argument::is(2, libc::MADV_DONTNEED.unsigned_abs())])
         }
-        Thread::Proxy | Thread::Router | Thread::Audit => Ok(list.always(&[libc::SYS_madvise])),
+        Thread::Proxy | Thread::Router | Thread::Audit | Thread::Mount => {
+            Ok(list.always(&[libc::SYS_madvise]))
+        }
     }
+}
+
+/// New files are plain or pipes, never devices; and no mode has a set-user-id or set-group-id bit.
+fn with_new_files(list: AllowList) -> Result<AllowList, FilterError> {
+    const KIND: u64 = 0o170_000;
+    const SET_ID: u64 = 0o6000;
+    let kinds = [libc::S_IFREG, libc::S_IFIFO].map(|kind| Argument::masked(2, KIND | SET_ID, kind.into()));
+    kinds
+        .into_iter()
+        .try_fold(list, |list, kind| list.when(libc::SYS_mknodat, &[kind]))?
+        .when(libc::SYS_mkdirat, &[Argument::masked(2, SET_ID, 0)])?
+        .when(libc::SYS_fchmod, &[Argument::masked(1, SET_ID, 0)])?
+        .when(libc::SYS_fchmodat, &[Argument::masked(2, SET_ID, 0)])
 }
 
 /// `fcntl` for flags and duplicates; not for leases, owners or seals.

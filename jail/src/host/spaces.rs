@@ -23,7 +23,7 @@ pub(super) fn enter(profile: Profile) -> Result<Isolation, JailError> {
 fn needed(profile: Profile) -> UnshareFlags {
     let always = UnshareFlags::NEWNS | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS | UnshareFlags::NEWCGROUP;
     match profile {
-        Profile::Vmm | Profile::Audit => always | UnshareFlags::NEWNET,
+        Profile::Vmm | Profile::Audit | Profile::Mount => always | UnshareFlags::NEWNET,
         Profile::Proxy | Profile::Router => always,
     }
 }

@@ -25,13 +25,6 @@ fn a_read_only_mount_is_read_only_and_a_copy_is_the_agents_own() {
 }
 
 #[test]
-fn a_live_mount_is_refused_for_now() {
-    let outcome = Session::new("tiny").yaml("mounts: [{source: ., target: /work, mode: rw}]").run();
-    assert_eq!(outcome.code, Some(125), "{outcome}");
-    assert!(outcome.stderr.contains("'rw'") && outcome.stderr.contains("copy"), "{outcome}");
-}
-
-#[test]
 fn nothing_else_of_the_host_is_there() {
     let secret = "/root/openshell-scenario-secret";
     fs::write(secret, "host secret").unwrap();

@@ -67,6 +67,7 @@ impl Vmm {
             cmdline: self.cmdline.clone(),
             disks: Vec::new(),
             vsock: None,
+            mounts: Vec::new(),
             serial: Fd(7),
             user: None,
         };

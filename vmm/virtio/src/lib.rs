@@ -9,6 +9,7 @@
 pub mod balloon;
 pub mod block;
 pub mod device;
+pub mod fs;
 pub mod interrupt;
 pub mod memory;
 pub mod mmio;

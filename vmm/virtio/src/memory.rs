@@ -5,7 +5,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use vm_memory::VolatileSlice;
+use vm_memory::{GuestAddress, GuestMemoryBackend, VolatileSlice};
 
 /// All of a guest's RAM. Its bytes change under our hands at any time: they are read once into a value that
 /// is then checked, never checked in place.
@@ -27,12 +27,17 @@ pub struct Segments<'m> {
 #[derive(Debug)]
 pub struct Pages<'m>(Segments<'m>);
 
+/// Where pieces of guest memory are, for whoever writes to them later: unlike [`Segments`] it borrows nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extents(Vec<(GuestAddress, usize)>);
+
 /// Which way [`Segments::transfer`] moves bytes.
 #[derive(Clone, Copy)]
 enum Transfer {
     ReadAt(u64),
     WriteAt(u64),
     Receive,
+    ReceiveMessage,
     Send,
 }
 
@@ -130,7 +135,16 @@ impl<'m> Segments<'m> {
         self.transfer(stream, Transfer::Receive)
     }
 
-    /// Sends as much as a stream takes.
+    /// Receives one message of a socket that keeps their bounds; returns how long it was, which may be more than there was
+    /// room for: what did not fit is lost. 0: the other side is gone.
+    ///
+    /// # Errors
+    /// The socket's error; [`io::ErrorKind::WouldBlock`] when no message is there.
+    pub fn receive_message(&self, socket: BorrowedFd<'_>) -> io::Result<usize> {
+        self.transfer(socket, Transfer::ReceiveMessage)
+    }
+
+    /// Sends as much as a stream takes, or all as one message of a socket that keeps their bounds.
     ///
     /// # Errors
     /// The stream's error; [`io::ErrorKind::WouldBlock`] when it takes nothing.
@@ -178,6 +192,12 @@ impl<'m> Segments<'m> {
             }
             // SAFETY: as for reading from a file.
             Transfer::Receive => unsafe { libc::readv(fd, first, count) },
+            Transfer::ReceiveMessage => {
+                let mut message = message_of(&vectors);
+                // SAFETY: the message names the vectors, which live until the call returns, and pieces that the guards
+                // keep mapped; the kernel may write to both.
+                unsafe { libc::recvmsg(fd, &raw mut message, libc::MSG_TRUNC) }
+            }
             Transfer::Send => {
                 let message = message_of(&vectors);
                 // SAFETY: the message names the vectors, which live until the call returns.
@@ -185,6 +205,34 @@ impl<'m> Segments<'m> {
             }
         };
         usize::try_from(done).map_err(|_negative| io::Error::last_os_error())
+    }
+}
+
+impl Extents {
+    pub(crate) fn push(&mut self, address: GuestAddress, len: usize) {
+        self.0.push((address, len));
+    }
+
+    /// Bytes in all.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        // As for segments: a chain is shorter than 4 GiB.
+        self.0.iter().map(|(_address, len)| len).sum()
+    }
+
+    /// Whether there is no byte.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The pieces themselves. Of memory that is not the one they were found in, what is not there is left out.
+    #[must_use]
+    pub fn segments<'m>(&self, memory: &'m Memory) -> Segments<'m> {
+        let slices = self.0.iter().flat_map(|(address, len)| {
+            GuestMemoryBackend::get_slices(memory, *address, *len).filter_map(Result::ok)
+        });
+        Segments { pieces: slices.collect() }
     }
 }
 

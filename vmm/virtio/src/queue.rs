@@ -10,7 +10,7 @@ use virtio_queue::{DescriptorChain, Queue, QueueOwnedT, QueueT};
 use vm_memory::{GuestAddress, GuestMemoryBackend};
 
 use crate::interrupt::Line;
-use crate::memory::{Memory, Segments};
+use crate::memory::{Extents, Memory, Segments};
 
 /// Longest chain that a device looks at; longer ones are longer than any driver's limits here allow.
 const MAX_DESCRIPTORS: usize = 1024;
@@ -49,6 +49,21 @@ pub struct Buffers<'m> {
     pub writable: Segments<'m>,
 }
 
+/// A chain's buffers for a device that writes its answer later.
+#[derive(Debug)]
+pub struct Exchange<'m> {
+    /// What the driver wrote for the device.
+    pub readable: Segments<'m>,
+    /// Where the device writes for the driver.
+    pub writable: Extents,
+}
+
+/// Where a parse puts the buffers of one side.
+trait Side<'m>: Default {
+    fn is_empty(&self) -> bool;
+    fn add(&mut self, memory: &'m Memory, address: GuestAddress, len: usize) -> Result<(), ChainFault>;
+}
+
 /// A chain taken from the queue, owed back with [`VirtQueue::done`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a chain that is not given back is lost to the driver"]
@@ -76,7 +91,21 @@ impl VirtQueue {
         let chain = self.queue.iter(memory)?.next();
         Ok(chain.map(|chain| {
             let head = Head(chain.head_index());
-            (head, parse(memory, chain))
+            let sides = parse(memory, chain);
+            (head, sides.map(|(readable, writable)| Buffers { readable, writable }))
+        }))
+    }
+
+    /// The same for a device that answers later.
+    ///
+    /// # Errors
+    /// The ring makes no sense.
+    pub fn pop_exchange<'m>(&mut self, memory: &'m Memory) -> Result<Option<Request<'m>>, QueueFault> {
+        let chain = self.queue.iter(memory)?.next();
+        Ok(chain.map(|chain| {
+            let head = Head(chain.head_index());
+            let sides = parse(memory, chain);
+            (head, sides.map(|(readable, writable)| Exchange { readable, writable }))
         }))
     }
 
@@ -125,9 +154,44 @@ impl VirtQueue {
 /// A chain and what became of its parse. The head is owed back in either case.
 pub type Offer<'m> = (Head, Result<Buffers<'m>, ChainFault>);
 
-/// Walks a chain once, strictly.
-fn parse<'m>(memory: &'m Memory, chain: DescriptorChain<&'m Memory>) -> Result<Buffers<'m>, ChainFault> {
-    let mut buffers = Buffers { readable: Segments::default(), writable: Segments::default() };
+/// The same of [`VirtQueue::pop_exchange`].
+pub type Request<'m> = (Head, Result<Exchange<'m>, ChainFault>);
+
+impl<'m> Side<'m> for Segments<'m> {
+    fn is_empty(&self) -> bool {
+        Self::is_empty(self)
+    }
+
+    /// A buffer may stand on both sides of a region's border.
+    fn add(&mut self, memory: &'m Memory, address: GuestAddress, len: usize) -> Result<(), ChainFault> {
+        for slice in GuestMemoryBackend::get_slices(memory, address, len) {
+            self.push(slice.map_err(|_error| ChainFault::OutsideMemory)?);
+        }
+        Ok(())
+    }
+}
+
+impl<'m> Side<'m> for Extents {
+    fn is_empty(&self) -> bool {
+        Self::is_empty(self)
+    }
+
+    fn add(&mut self, memory: &'m Memory, address: GuestAddress, len: usize) -> Result<(), ChainFault> {
+        let all_there = GuestMemoryBackend::get_slices(memory, address, len).all(|slice| slice.is_ok());
+        if !all_there {
+            return Err(ChainFault::OutsideMemory);
+        }
+        self.push(address, len);
+        Ok(())
+    }
+}
+
+/// Walks a chain once, strictly: what the device reads, and where it writes.
+fn parse<'m, W: Side<'m>>(
+    memory: &'m Memory,
+    chain: DescriptorChain<&'m Memory>,
+) -> Result<(Segments<'m>, W), ChainFault> {
+    let (mut readable, mut writable) = (Segments::default(), W::default());
     let mut goes_on = false;
     let mut count = 0;
     for descriptor in chain {
@@ -139,11 +203,13 @@ fn parse<'m>(memory: &'m Memory, chain: DescriptorChain<&'m Memory>) -> Result<B
         if len == 0 {
             return Err(ChainFault::NoBytes);
         }
-        if !descriptor.is_write_only() && !buffers.writable.is_empty() {
+        if descriptor.is_write_only() {
+            writable.add(memory, descriptor.addr(), len)?;
+        } else if writable.is_empty() {
+            Side::add(&mut readable, memory, descriptor.addr(), len)?;
+        } else {
             return Err(ChainFault::Order);
         }
-        let side = if descriptor.is_write_only() { &mut buffers.writable } else { &mut buffers.readable };
-        add(memory, side, descriptor.addr(), len)?;
         goes_on = descriptor.has_next();
     }
     // The iterator ends alike at the chain's end, in a loop, and at a link to nowhere; what tells them apart
@@ -151,19 +217,6 @@ fn parse<'m>(memory: &'m Memory, chain: DescriptorChain<&'m Memory>) -> Result<B
     match (count, goes_on) {
         (0, _) => Err(ChainFault::Empty),
         (_, true) => Err(ChainFault::Endless),
-        (_, false) => Ok(buffers),
+        (_, false) => Ok((readable, writable)),
     }
-}
-
-/// Adds a buffer, which may stand on both sides of a region's border.
-fn add<'m>(
-    memory: &'m Memory,
-    side: &mut Segments<'m>,
-    address: GuestAddress,
-    len: usize,
-) -> Result<(), ChainFault> {
-    for slice in GuestMemoryBackend::get_slices(memory, address, len) {
-        side.push(slice.map_err(|_error| ChainFault::OutsideMemory)?);
-    }
-    Ok(())
 }

@@ -1,0 +1,212 @@
+//! Live mounts: directories of the host's that the agent writes to, each served by a process of its own.
+//!
+//! What may not be lent is decided here: openshell's own directories (evidence, programs, images, the sockets of others), and
+//! what is no real file system. What this run was started with stays as it is, whatever the agent asks: the next run would
+//! believe it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
+use wire::confinement::User;
+use wire::machine::LiveMount;
+use wire::mount::{LANES, MAX_CONTENT, MAX_HEADERS, MountConfig};
+use wire::spawn::JailUser;
+
+use crate::event::{Event, Events};
+use crate::failure::Failure;
+use crate::layout::{Layout, Program};
+use crate::process::{Launch, Process, Resources};
+use crate::rundir::RunDir;
+use crate::spec::{Mount, Spec};
+
+/// File systems that are the kernel's words and levers, by their magic numbers (`linux/magic.h`): the files of `proc`, `sys`,
+/// `cgroup`, `debugfs`, `tracefs`, `securityfs`, `configfs`, `bpf`, `efivarfs` and `devpts` act when they are written.
+const LEVERS: [u64; 11] = [
+    0x9fa0,
+    0x6265_6572,
+    0x6367_7270,
+    0x0027_e0eb,
+    0x6462_6720,
+    0x7472_6163,
+    0x7363_6673,
+    0x6265_6570,
+    0xcafe_4a11,
+    0xde5e_81e4,
+    0x1cd1,
+];
+
+/// A directory that is lent, and the lanes to its server.
+#[derive(Debug)]
+pub(crate) struct Live {
+    /// What the guest mounts it by.
+    tag: String,
+    directory: OwnedFd,
+    owner: Option<JailUser>,
+    kept: Vec<String>,
+    lanes: Vec<(OwnedFd, OwnedFd)>,
+}
+
+/// A server that is to be started.
+#[derive(Debug)]
+pub(crate) struct Server {
+    config: MountConfig,
+    resources: Resources,
+}
+
+impl Live {
+    /// Opens the directory, if it may be lent.
+    ///
+    /// # Errors
+    /// It may not, or is none.
+    pub(crate) fn open(layout: &Layout, spec: &Spec, mount: &Mount, tag: String) -> Result<Self, Failure> {
+        let shown = mount.source.display();
+        let unusable = |error: std::io::Error| {
+            Failure::new(
+                format_args!("cannot mount {shown}: {error}"),
+                "name a directory that you may read and enter",
+            )
+        };
+        let source = mount.source.canonicalize().map_err(unusable)?;
+        // An agent that had the directory above before could have left a link there.
+        let named: PathBuf = mount.source.components().collect();
+        if fs::symlink_metadata(&named).is_ok_and(|facts| facts.is_symlink()) {
+            return Err(Failure::new(
+                format_args!("mount {shown} is a link, to {}", source.display()),
+                "write where it leads, if that is what you mean to lend",
+            ));
+        }
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let directory =
+            rustix::fs::open(&source, flags, Mode::empty()).map_err(|error| unusable(error.into()))?;
+        let kind = rustix::fs::fstatfs(&directory).map_err(|error| unusable(error.into()))?.f_type;
+        if LEVERS.contains(&kind.cast_unsigned()) {
+            return Err(Failure::new(
+                format_args!("mount {shown}: its files are levers of the kernel's, not files"),
+                "mount a directory of a real file system",
+            ));
+        }
+        if let Some((what, own)) = overlap(&source, layout, spec) {
+            return Err(Failure::new(
+                format_args!("mount {shown}: an agent that writes there reaches {what} ({})", own.display()),
+                "mount a directory beneath it that holds the project alone, or use 'copy'",
+            ));
+        }
+        let owner = owner(directory.as_fd()).map_err(unusable)?;
+        let lanes = (0..LANES).map(|_| lane()).collect::<Result<_, _>>()?;
+        Ok(Self { tag, kept: kept(&source, spec), directory, owner, lanes })
+    }
+
+    /// The machine's part, and the server's.
+    pub(crate) fn hand_over(self, agent: &User, machine: &mut Resources) -> (LiveMount, Server) {
+        let Self { tag, directory, owner, kept, lanes } = self;
+        let mut server = Resources::default();
+        let directory = server.add(directory);
+        let (theirs, ours) =
+            lanes.into_iter().map(|(one, other)| (machine.add(one), server.add(other))).unzip();
+        let agent = JailUser { uid: agent.uid, gid: agent.gid };
+        let config = MountConfig { version: wire::VERSION, directory, lanes: ours, agent, kept, user: owner };
+        (LiveMount { tag, lanes: theirs }, Server { config, resources: server })
+    }
+}
+
+/// Starts the servers; each has a directory of its own for its log.
+///
+/// # Errors
+/// The program is missing or cannot be started.
+pub(crate) fn start(
+    servers: Vec<Server>,
+    layout: &Layout,
+    (events, run): (&Events, &RunDir),
+) -> Result<Vec<Process>, Failure> {
+    let started = servers.into_iter().enumerate().map(|(index, Server { config, resources })| {
+        let logs = run.directory_for(&format!("mount{index}"), None).map_err(|error| {
+            Failure::new(
+                format_args!("cannot make a directory for a live mount's log: {error}"),
+                "free space in XDG_RUNTIME_DIR",
+            )
+        })?;
+        let launch = Launch { program: Program::Mount, config, resources, logs: &logs };
+        Process::start(layout, launch, events.to_loop(move |report| Event::Mount(index, report)))
+    });
+    started.collect()
+}
+
+/// Who serves the directory: its owner, if root asks, so that nothing of root's is left in it; else whoever asks.
+fn owner(directory: BorrowedFd<'_>) -> std::io::Result<Option<JailUser>> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(None);
+    }
+    let facts = rustix::fs::fstat(directory)?;
+    Ok(Some(JailUser { uid: facts.st_uid, gid: facts.st_gid }))
+}
+
+/// A socket pair that keeps the bounds of messages, with room for the longest one.
+fn lane() -> Result<(OwnedFd, OwnedFd), Failure> {
+    let wanted = usize::try_from(MAX_CONTENT + MAX_HEADERS).expect("32 bits fit");
+    let pair =
+        rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
+    let room = pair.and_then(|(one, other)| {
+        sockopt::set_socket_send_buffer_size(&one, wanted)?;
+        sockopt::set_socket_send_buffer_size(&other, wanted)?;
+        Ok((sockopt::socket_send_buffer_size(&one)?, (one, other)))
+    });
+    match room {
+        Ok((room, lane)) if room > wanted => Ok(lane),
+        Ok((room, _lane)) => Err(Failure::new(
+            format_args!("sockets of this host hold {room} bytes; a live mount needs {wanted}"),
+            "raise net.core.wmem_max (sysctl)",
+        )),
+        Err(error) => Err(Failure::new(
+            format_args!("cannot make a socket for a live mount: {error}"),
+            "raise this user's limit of open files (ulimit -n)",
+        )),
+    }
+}
+
+/// What of openshell's own is in the directory, or has it inside.
+fn overlap(source: &Path, layout: &Layout, spec: &Spec) -> Option<(&'static str, PathBuf)> {
+    let image = spec.image.contains('/').then(|| PathBuf::from(&spec.image));
+    let own = [
+        ("the audit log and openshell's state", Some(layout.state.clone())),
+        ("the sockets of running sandboxes", Some(layout.runtime.clone())),
+        ("the images of every sandbox", Some(layout.cache.clone())),
+        ("openshell's configuration", Some(layout.config.clone())),
+        ("openshell's programs", Some(layout.programs.clone())),
+        ("the sandbox's image", image),
+    ];
+    let meets = |path: &Path| path.starts_with(source) || source.starts_with(path);
+    own.into_iter().filter_map(|(what, path)| Some((what, real(&path?)))).find(|(_what, path)| meets(path))
+}
+
+/// Where a path leads, as far as it exists.
+fn real(path: &Path) -> PathBuf {
+    let whole = || {
+        let (above, name) = (path.parent()?, path.file_name()?);
+        Some(real(above).join(name))
+    };
+    path.canonicalize().ok().or_else(whole).unwrap_or_else(|| path.to_path_buf())
+}
+
+/// The files that this run was started with and that are in the directory, by their paths in it: where each name is, and where
+/// it leads.
+fn kept(source: &Path, spec: &Spec) -> Vec<String> {
+    let named = spec.believed().into_iter().flat_map(|path| {
+        let path = std::path::absolute(&path).unwrap_or(path);
+        let place = path.parent().map(real).zip(path.file_name()).map(|(above, name)| above.join(name));
+        [place, path.canonicalize().ok()]
+    });
+    let beneath = named.flatten().filter_map(|path| {
+        let inside = path.strip_prefix(source).ok()?.to_str()?.to_owned();
+        // A name without a file is nothing to believe.
+        fs::symlink_metadata(&path).ok()?;
+        (!inside.is_empty()).then_some(inside)
+    });
+    beneath.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests;

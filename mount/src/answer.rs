@@ -1,0 +1,134 @@
+//! Answers, as bytes.
+
+use rustix::io::Errno;
+
+use crate::directory::Attributes;
+use crate::message::NodeId;
+
+/// Bytes of an answer's header.
+const HEADER: usize = 16;
+
+/// For how long the guest may believe what it was told of names and attributes, in seconds: a change on the host is seen
+/// after that.
+const VALID: u64 = 1;
+
+/// The most that an answer has beside its header.
+const ROOM: usize = wire::mount::MAX_CONTENT as usize;
+
+/// One answer, in a buffer that is used again.
+#[derive(Debug)]
+pub struct Answer {
+    bytes: Box<[u8]>,
+    length: usize,
+}
+
+impl Default for Answer {
+    fn default() -> Self {
+        Self { bytes: vec![0; HEADER + ROOM].into_boxed_slice(), length: HEADER }
+    }
+}
+
+impl Answer {
+    /// Empties it.
+    pub fn clear(&mut self) {
+        self.length = HEADER;
+    }
+
+    /// Appends bytes.
+    ///
+    /// # Panics
+    /// There is no room: whoever appends has asked before, or has little.
+    pub fn put(&mut self, bytes: &[u8]) {
+        let end = self.length + bytes.len();
+        self.bytes.get_mut(self.length..end).expect("an answer has room for it").copy_from_slice(bytes);
+        self.length = end;
+    }
+
+    /// Appends a number.
+    pub fn u32(&mut self, number: u32) {
+        self.put(&number.to_le_bytes());
+    }
+
+    /// Appends a number.
+    pub fn u64(&mut self, number: u64) {
+        self.put(&number.to_le_bytes());
+    }
+
+    /// Bytes beside the header so far.
+    #[must_use]
+    pub fn content(&self) -> usize {
+        self.length - HEADER
+    }
+
+    /// Room for content of this size, or as much as there is; [`Self::filled`] says how much of it was used.
+    pub fn room(&mut self, size: u32) -> &mut [u8] {
+        let size = usize::try_from(size).map_or(ROOM, |size| size.min(ROOM));
+        self.bytes.get_mut(HEADER..HEADER + size).expect("it is no more than there is")
+    }
+
+    /// So many bytes of the room were filled.
+    pub fn filled(&mut self, count: usize) {
+        self.length = HEADER + count.min(ROOM);
+    }
+
+    /// The node that was looked up (`fuse_entry_out`).
+    pub fn entry(&mut self, node: NodeId, attributes: &Attributes) {
+        self.u64(node.0);
+        // Numbers are not used again, so there are no generations.
+        self.u64(0);
+        self.u64(VALID);
+        self.u64(VALID);
+        self.u64(0);
+        self.attributes(attributes);
+    }
+
+    /// That a name has no node, which may be believed as long (`fuse_entry_out`).
+    pub fn no_entry(&mut self) {
+        let numbers = [0, 0, VALID, 0, 0];
+        numbers.into_iter().for_each(|number| self.u64(number));
+        self.put(&[0; Attributes::LENGTH]);
+    }
+
+    /// Attributes of a node (`fuse_attr_out`).
+    pub fn valid_attributes(&mut self, attributes: &Attributes) {
+        self.u64(VALID);
+        self.u64(0);
+        self.attributes(attributes);
+    }
+
+    /// `fuse_attr`.
+    fn attributes(&mut self, a: &Attributes) {
+        let long = [a.inode, a.size, a.blocks];
+        let seconds = [a.accessed.0, a.modified.0, a.changed.0];
+        long.into_iter().for_each(|number| self.u64(number));
+        seconds.into_iter().for_each(|number| self.u64(number.cast_unsigned()));
+        let short = [
+            a.accessed.1,
+            a.modified.1,
+            a.changed.1,
+            a.mode,
+            a.links,
+            a.uid,
+            a.gid,
+            /* device */ 0,
+            a.block_size,
+            /* flags */ 0,
+        ];
+        short.into_iter().for_each(|number| self.u32(number));
+    }
+
+    /// The whole message, as what became of the request with this number.
+    pub fn finish(&mut self, unique: u64, outcome: Result<(), Errno>) -> &[u8] {
+        let error = match outcome {
+            Ok(()) => 0,
+            Err(error) => {
+                self.clear();
+                -error.raw_os_error()
+            }
+        };
+        let length = u32::try_from(self.length).expect("an answer is short");
+        let fields = length.to_le_bytes().into_iter().chain(error.to_le_bytes()).chain(unique.to_le_bytes());
+        self.bytes.iter_mut().zip(fields).for_each(|(byte, field)| *byte = field);
+        self.bytes.get(..self.length).expect("it is no more than there is")
+    }
+}

@@ -1,0 +1,117 @@
+"""The same work on a tree of small files, on the host and by an agent in a live mount of it; prints both and the ratio.
+
+    measure.py OPENSHELL FILES     outside: makes the tree, works, runs the agent, prints
+    measure.py work FILES          what both do; prints one JSON object of seconds
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+CONTENT = "x" * 300
+LONG = 64 << 20
+
+
+def place(top, index):
+    return f"{top}/package{index // 100}/part{index // 10 % 10}", f"file{index}.js"
+
+
+def create(top, files):
+    for index in range(files):
+        directory, name = place(top, index)
+        if index % 10 == 0:
+            os.makedirs(directory)
+        with open(f"{directory}/{name}", "wb", buffering=0) as file:
+            file.write(CONTENT.encode())
+
+
+def every(top):
+    for directory, _directories, names in os.walk(top):
+        for name in names:
+            yield os.path.join(directory, name)
+
+
+def look(top):
+    for path in every(top):
+        os.lstat(path)
+
+
+def read(top):
+    for path in every(top):
+        with open(path, "rb", buffering=0) as file:
+            file.read()
+
+
+def write_long():
+    with open("long", "wb", buffering=0) as file:
+        for _ in range(LONG >> 20):
+            file.write(b"x" * (1 << 20))
+
+
+def read_long():
+    with open("long", "rb", buffering=0) as file:
+        while file.read(1 << 20):
+            pass
+
+
+def git(*arguments):
+    subprocess.run(["git", *arguments], check=True, stdout=subprocess.DEVNULL)
+
+
+def work(files):
+    steps = {
+        "git status, first": lambda: git("status"),
+        "git status, again": lambda: git("status"),
+        f"make {files} files": lambda: create("new", files),
+        "look at each": lambda: look("new"),
+        "read each": lambda: read("new"),
+        "remove them": lambda: shutil.rmtree("new"),
+        "write 64 MiB": write_long,
+        "read 64 MiB": read_long,
+    }
+    seconds = {}
+    for name, step in steps.items():
+        begun = time.monotonic()
+        step()
+        seconds[name] = time.monotonic() - begun
+    os.remove("long")
+    return seconds
+
+
+def main(openshell, files):
+    with tempfile.TemporaryDirectory() as home:
+        project = os.path.join(home, "project")
+        os.mkdir(project)
+        shutil.copy(__file__, os.path.join(project, "measure.py"))
+        who = {f"GIT_{role}_{what}": "bench@example.com" for role in ["AUTHOR", "COMMITTER"] for what in ["NAME", "EMAIL"]}
+        os.environ.update(who)
+        os.chdir(project)
+        create("tree", files)
+        git("init", "-q", ".")
+        git("add", "-A")
+        git("commit", "-qm", "tree")
+        # What git writes down in the second in which a file was changed, it does not believe.
+        time.sleep(2)
+        git("update-index", "--really-refresh")
+        host = work(files)
+        with open(os.path.join(home, "agent.yaml"), "w", encoding="utf-8") as agent:
+            command = json.dumps(["python3", "measure.py", "work", str(files)])
+            agent.write(f"version: 1\nname: bench\nimage: base\ncommand: {command}\nresources: {{vcpus: 2, memory: 1GiB}}\n")
+            agent.write("mounts: [{source: ./project, target: /work, mode: rw}]\n")
+        directories = {f"XDG_{kind}": os.path.join(home, kind) for kind in ["STATE_HOME", "RUNTIME_DIR", "CONFIG_HOME"]}
+        run = subprocess.run([openshell, "vm", "run", os.path.join(home, "agent.yaml")], stdout=subprocess.PIPE,
+                             env={**os.environ, **directories}, check=True)
+        guest = json.loads(run.stdout)
+    print("| work | host, s | live mount, s | ratio |\n|---|---|---|---|")
+    for name, seconds in host.items():
+        print(f"| {name} | {seconds:.3f} | {guest[name]:.3f} | {guest[name] / seconds:.1f} |")
+
+
+if sys.argv[1] == "work":
+    print(json.dumps(work(int(sys.argv[2]))))
+else:
+    main(sys.argv[1], int(sys.argv[2]))
