@@ -6,6 +6,7 @@
 )]
 
 pub(crate) mod fanotify;
+pub(crate) mod mapper;
 
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
