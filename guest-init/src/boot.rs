@@ -8,8 +8,10 @@
 pub(crate) mod clock;
 pub(crate) mod early;
 pub(crate) mod files;
+pub(crate) mod lockdown;
 pub(crate) mod modules;
 pub(crate) mod mounts;
 pub(crate) mod power;
 pub(crate) mod root;
 pub(crate) mod users;
+pub(crate) mod verity;

@@ -13,7 +13,7 @@ use wire::vsock::CONTROL;
 use crate::agent::further::Further;
 use crate::agent::{self, session};
 use crate::boot::root::{Owner, Tree};
-use crate::boot::{clock, early, files, modules, mounts, power, root, users};
+use crate::boot::{clock, early, files, lockdown, modules, mounts, power, root, users};
 use crate::capture::{Egress, Gates, Network};
 use crate::cause::chain;
 use crate::control::{Control, ControlError};
@@ -85,6 +85,7 @@ fn serve(host: &Arc<dyn Host>, control: &mut Control, started: u64) -> Result<Ex
         .map_err(|error| failed(Stage::Agent)(error.into()))?;
     serve_network(network, host, &setup, poised.warden()).map_err(|error| failed(Stage::Capture)(error))?;
     crate::control::wipe(&mut setup.flow_key.0);
+    lockdown::engage().map_err(|error| failed(Stage::Agent)(error.into()))?;
     jail::settings::apply(setup.confinement.seccomp).map_err(|error| failed(Stage::Agent)(error.into()))?;
     let tells = watch_files(&setup.confinement, &tree, poised.warden())
         .map_err(|error| failed(Stage::Agent)(error))?;

@@ -6,6 +6,7 @@
 )]
 
 pub(crate) mod fanotify;
+pub(crate) mod mapper;
 
 use std::fs::File;
 use std::mem::MaybeUninit;

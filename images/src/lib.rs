@@ -6,6 +6,7 @@
 //! * [`root`] — what `image:` in agent.yaml means: a built-in recipe, a root tree, an EROFS file.
 //! * [`registry`] — where this machine's package clients fetch from, for the variables of policies.
 //! * [`store`] — where finished root images are kept, by content.
+//! * [`verity`] — the hash trees by which the guest checks its root image.
 //! * [`tree`] and [`scratch`] — the other disks of a sandbox: directories to read, space to write.
 //!
 //! *Invariant:* no file of this crate spells the host of a package registry; apt knows them.
@@ -29,10 +30,11 @@ mod stop;
 pub mod store;
 mod tool;
 pub mod tree;
+pub mod verity;
 
 pub use digest::{Digest, DigestError};
 pub use kernel::{Kernel, default_cache};
 pub use manifest::{ImageName, Manifest};
 pub use stop::Stop;
-pub use store::{Image, Store, StoreError};
+pub use store::{Image, Sealed, Store, StoreError};
 pub use tool::ToolError;

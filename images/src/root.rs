@@ -14,8 +14,9 @@ use crate::erofs::{self, Compression, Layout, Ownership, Probe, Times};
 use crate::manifest::{self, ImageName, Manifest, Origin};
 use crate::recipe::{self, Recipe};
 use crate::stop::Stop;
-use crate::store::{Image, Store, StoreError};
+use crate::store::{Image, Sealed, Store, StoreError};
 use crate::tree::{self, TreeError};
+use crate::verity::Seal;
 
 /// A parsed `image:` value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,12 +31,15 @@ pub enum Reference {
 
 /// A root image that can be given to a machine.
 #[derive(Clone, Debug)]
-pub struct Root {
-    /// The EROFS file.
-    pub path: PathBuf,
-    /// What the store knows about it; nothing about a file that the user gave.
-    pub manifest: Option<Manifest>,
+pub enum Root {
+    /// One of the store's, with its hash tree.
+    Stored(Box<Sealed>),
+    /// An EROFS file that the user gave: whoever uses it makes its tree ([`crate::verity::grow`]).
+    Given(PathBuf),
 }
+
+/// What separates an image from the root hash that it must have.
+const PIN: &str = "@verity:";
 
 /// Why there is no root image.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +94,17 @@ pub enum RootError {
         /// The names that exist.
         known: String,
     },
+    /// A text in the place of a root hash.
+    #[error("`image` asks for a root hash that is none: {0:?}")]
+    Pin(String),
+    /// The image is another one than agent.yaml asks for.
+    #[error("the image has the root hash {found}, not {wanted}")]
+    Other {
+        /// The hash that `image` names.
+        wanted: Digest,
+        /// The image's own.
+        found: Digest,
+    },
     /// The image could not be built.
     #[error(transparent)]
     Build(BuildError),
@@ -122,6 +137,12 @@ impl RootError {
             Self::Truncated { .. } => "make or copy the file again".into(),
             Self::NotRoot { .. } => {
                 "set `image` to a directory that holds a complete root file system".into()
+            }
+            Self::Pin(_) => {
+                format!("write 64 hex digits after {PIN}, as `openshell image ls` shows them")
+            }
+            Self::Other { .. } => {
+                "find out who changed the image, or name its new root hash in `image`".into()
             }
             Self::Build(error) => error.remedy(),
             Self::Tree(error) => error.remedy(),
@@ -193,16 +214,53 @@ impl Reference {
         stop: &Stop,
     ) -> Result<Root, RootError> {
         match self {
-            Self::Name(name) => named(name, store, progress, stop).map(Root::from),
-            Self::Tree(path) => packed(path, store, progress, stop).map(Root::from),
-            Self::File(path) => Ok(Root { path: path.clone(), manifest: None }),
+            Self::Name(name) => sealed(named(name, store, progress, stop)?, store, stop),
+            Self::Tree(path) => sealed(packed(path, store, progress, stop)?, store, stop),
+            Self::File(path) => Ok(Root::Given(path.clone())),
         }
     }
 }
 
-impl From<Image> for Root {
-    fn from(image: Image) -> Self {
-        Self { path: image.path, manifest: Some(image.manifest) }
+impl Root {
+    /// The EROFS file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Stored(sealed) => &sealed.image.path,
+            Self::Given(path) => path,
+        }
+    }
+}
+
+fn sealed(image: Image, store: &Store, stop: &Stop) -> Result<Root, RootError> {
+    store.sealed(image, stop).map(|sealed| Root::Stored(Box::new(sealed))).map_err(RootError::Store)
+}
+
+/// The image that an `image:` value names, and the root hash that it must have: `base@verity:<64 hex digits>`.
+///
+/// # Errors
+/// What stands in the place of the hash is none.
+pub fn pinned(text: &str) -> Result<(&str, Option<Digest>), RootError> {
+    let Some((image, hash)) = text.rsplit_once(PIN) else { return Ok((text, None)) };
+    let hash = hash.parse().map_err(|_other| RootError::Pin(hash.to_owned()))?;
+    Ok((image, Some(hash)))
+}
+
+/// The `image:` value that names an image of this root hash and no other.
+#[must_use]
+pub fn pin(text: &str, root: &Digest) -> String {
+    let image = text.rsplit_once(PIN).map_or(text, |(image, _hash)| image);
+    format!("{image}{PIN}{root}")
+}
+
+/// Whether an image is the one that is asked for.
+///
+/// # Errors
+/// It has another root hash.
+pub fn admit(wanted: Option<Digest>, seal: &Seal) -> Result<(), RootError> {
+    match wanted {
+        Some(wanted) if wanted != seal.root => Err(RootError::Other { wanted, found: seal.root }),
+        _any_or_this => Ok(()),
     }
 }
 

@@ -3,6 +3,8 @@
 //! ```text
 //! <store>/blobs/<sha256>        image files, never changed once there
 //! <store>/names/<name>.json     manifests: which blob a name stands for
+//! <store>/trees/<sha256>        a blob's hash tree, by which the guest checks what it reads
+//! <store>/trees/<sha256>.json   the tree's root hash
 //! <store>/stamps/<sha256>.json  what a blob's file looked like when its digest was last computed
 //! <store>/work/<random>/        builds under way; the builder holds a lock on `lock` inside
 //! <store>/building/<name>.lock  held by whoever builds that name
@@ -10,9 +12,11 @@
 //! ```
 //! A file gets its final name by a rename, after its last byte is on the disk: what has a name is whole. A work
 //! folder whose lock nobody holds was left by a killed build and is removed at the next opening.
+//! A blob from a time before there were trees is given its own at its next use.
 //! Must never know how an image is made or used.
 
 mod blob;
+mod sealed;
 mod work;
 
 use std::fs::{self, File, TryLockError};
@@ -20,11 +24,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use sealed::Sealed;
 pub(crate) use work::Work;
 
 use crate::digest::Digest;
 use crate::manifest::{self, ImageName, Manifest};
 use crate::stop::Stop;
+use crate::verity::GrowError;
 
 /// How often a process that waits for another one's build looks whether that has ended. The kernel would tell it, but
 /// only in a wait that cannot be stopped.
@@ -102,6 +108,23 @@ pub enum StoreError {
         /// Digest it has.
         found: Digest,
     },
+    /// The hash tree or its root hash is not what belongs to the image.
+    #[error("the hash tree of image {name} is damaged: {path}")]
+    Tree {
+        /// The image.
+        name: ImageName,
+        /// The file.
+        path: PathBuf,
+    },
+    /// The image has no hash tree, and none can be made.
+    #[error("cannot make the hash tree of image {name}")]
+    Grow {
+        /// The image.
+        name: ImageName,
+        /// Why.
+        #[source]
+        source: GrowError,
+    },
     /// Somebody wished to stop while another process built the image.
     #[error("waiting for the image {0} was interrupted")]
     Interrupted(ImageName),
@@ -134,10 +157,16 @@ impl StoreError {
             | Self::Version { name, .. }
             | Self::Missing { name, .. }
             | Self::Truncated { name, .. }
+            | Self::Tree { name, .. }
             | Self::Altered { name, .. } => {
                 format!("remove it with `openshell image rm {name}`; the next use makes it again")
             }
-            Self::Interrupted(_) => "run the command again".into(),
+            Self::Grow { name, source: GrowError::Read(_) | GrowError::Ragged(_) } => {
+                format!("remove it with `openshell image rm {name}`; the next use makes it again")
+            }
+            Self::Grow { source: GrowError::Interrupted, .. } | Self::Interrupted(_) => {
+                "run the command again".into()
+            }
             Self::DiskFull { .. } => "free space on that disk, then try again".into(),
             Self::Io { path, .. } => {
                 format!("check that this user may read and write {}", path.display())
@@ -153,7 +182,7 @@ impl Store {
     /// The folder cannot be made or written.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         let store = Self { folder: folder.to_owned() };
-        for part in ["blobs", "names", "stamps", "work", "building"] {
+        for part in ["blobs", "names", "trees", "stamps", "work", "building"] {
             let path = folder.join(part);
             fs::create_dir_all(&path).map_err(at("make", &path))?;
         }
@@ -248,9 +277,12 @@ impl Store {
     pub(crate) fn insert(&self, file: &Path, manifest: Manifest) -> Result<Image, StoreError> {
         let path = self.blob(manifest.digest);
         blob::seal(file)?;
+        // Before the lock: it takes as long as reading the file.
+        let tree = sealed::grow(file, &manifest)?;
         let text = serde_json::to_vec_pretty(&manifest).expect("a manifest has only text keys");
         let _lock = self.lock()?;
         fs::rename(file, &path).map_err(at("rename", file))?;
+        self.keep_tree(manifest.digest, &tree)?;
         replace(&self.name(&manifest.name), &text)?;
         let image = Image { path, manifest };
         blob::Stamp::of(&image)?.record(&self.stamp(image.manifest.digest))?;
@@ -301,6 +333,8 @@ impl Store {
             let Ok(digest) = file.parse::<Digest>() else { continue };
             if manifests.iter().all(|manifest| manifest.digest != digest) {
                 remove(&self.blob(digest))?;
+                remove(&self.seal(digest))?;
+                remove(&self.tree(digest))?;
                 remove(&self.stamp(digest))?;
             }
         }

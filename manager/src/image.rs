@@ -5,8 +5,9 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use images::kernel::KernelError;
-use images::root::Reference;
+use images::root::{self, Reference, Root};
 use images::tree::{self, Owner};
+use images::verity::{self, Seal};
 use images::{Kernel, Stop, Store, initramfs, scratch};
 use wire::confinement::User;
 use wire::id::SandboxId;
@@ -44,13 +45,43 @@ pub fn prepare_boot_files(layout: &Layout, stop: &Stop) -> Result<(), Failure> {
     stock_initramfs(&stock, layout).map(drop)
 }
 
-/// The root image that `text` of agent.yaml means.
-pub(crate) fn root(layout: &Layout, text: &str, stop: &Stop) -> Result<File, Failure> {
+/// The root image and its hash tree, opened.
+#[derive(Debug)]
+pub(crate) struct RootDisks {
+    pub(crate) image: File,
+    pub(crate) tree: File,
+    pub(crate) seal: Seal,
+}
+
+/// The root image that `text` of agent.yaml means, for the sandbox `id`.
+pub(crate) fn root(layout: &Layout, text: &str, id: &SandboxId, stop: &Stop) -> Result<RootDisks, Failure> {
     let failed = |error: images::root::RootError| Failure::new(chain(&error), error.remedy());
     let store = Store::open(&layout.cache.join("images"))
         .map_err(|error| Failure::new(chain(&error), error.remedy()))?;
+    let (text, wanted) = root::pinned(text).map_err(failed)?;
     let reference = Reference::parse(text, Path::new("")).map_err(failed)?;
-    open(&reference.open(&store, &mut progress, stop).map_err(failed)?.path)
+    let disks = match reference.open(&store, &mut progress, stop).map_err(failed)? {
+        Root::Stored(sealed) => {
+            let (image, tree) = (open(&sealed.image.path)?, open(&sealed.tree)?);
+            RootDisks { image, tree, seal: sealed.seal }
+        }
+        Root::Given(path) => given(layout, &path, id, stop)?,
+    };
+    root::admit(wanted, &disks.seal).map_err(failed)?;
+    Ok(disks)
+}
+
+/// A file of the user's own, with a tree that is made of what it holds now: the guest reads that or ends.
+fn given(layout: &Layout, path: &Path, id: &SandboxId, stop: &Stop) -> Result<RootDisks, Failure> {
+    let image = open(path)?;
+    let (grown, _whole) = verity::grow(&image, stop).map_err(|error| {
+        let cause = format!("{}: {}", path.display(), chain(&error));
+        Failure::new(cause, "make the image with mkfs.erofs, whose blocks have 4096 bytes")
+    })?;
+    let name = disks(layout)?.join(format!("{id}.tree"));
+    let made = std::fs::write(&name, &grown.bytes).and_then(|()| File::open(&name));
+    let tree = unnamed(&name, made.map_err(|error| unwritable(&name, &error)))?;
+    Ok(RootDisks { image, tree, seal: grown.seal })
 }
 
 /// A host directory as a read-only image that has no name any more; everything in it is the agent's.
@@ -122,6 +153,13 @@ fn progress(step: &str) {
 
 fn open(path: &Path) -> Result<File, Failure> {
     File::open(path).map_err(|error| unreadable(&path.display(), &error))
+}
+
+fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(
+        format_args!("cannot write {}: {error}", path.display()),
+        "free space on the disk that holds openshell's state (XDG_STATE_HOME)",
+    )
 }
 
 fn unreadable(path: &dyn Display, error: &std::io::Error) -> Failure {

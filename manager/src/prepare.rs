@@ -11,12 +11,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use audit::record::{MANAGER, PROXY, ROUTER};
 use images::Stop;
+use images::verity::Seal;
 use policies::confinement::Workspace;
 use policies::{Document, Policy};
 use rustix::fs::{Mode, OFlags};
 use wire::audit::{AuditClient, AuditConfig};
 use wire::confinement::Confinement;
-use wire::control::{Agent, Mount, Root, Scratch, Setup, Size};
+use wire::control::{Agent, Mount, Root, Scratch, Setup, Size, Verity};
 use wire::credential::Credential;
 use wire::flow::FlowKey;
 use wire::id::{SandboxId, TenantId};
@@ -58,9 +59,9 @@ const ROUTER_SOCKET: &str = "router.sock";
 /// What a start need not wait for. Kernel messages below errors cost time on a serial console and tell the operator
 /// nothing. The other words pass over work without use in a guest: reading the certificates of a module signer (the
 /// modules come unsigned), self-tests of ciphers, and the jitter source of randomness, which tests itself for long (the
-/// kernel's own generator never asks it, and the host gives randomness by virtio).
-const CMDLINE: &str =
-    "quiet loglevel=3 cryptomgr.notests initcall_blacklist=load_system_certificate_list,jent_mod_init";
+/// kernel's own generator never asks it, and the host gives randomness by virtio). Nobody in a guest debugs its kernel.
+const CMDLINE: &str = "quiet loglevel=3 debugfs=off cryptomgr.notests \
+     initcall_blacklist=load_system_certificate_list,jent_mod_init";
 
 /// A sandbox whose every resource exists.
 #[derive(Debug)]
@@ -85,6 +86,8 @@ pub struct Prepared {
     kernel: File,
     initramfs: File,
     disks: Vec<(File, DiskAccess)>,
+    /// By what the guest checks its root image.
+    seal: Seal,
     guest_mounts: Vec<Mount>,
     live: Vec<Live>,
     control: Option<UnixListener>,
@@ -122,10 +125,10 @@ pub fn prepare(spec: Spec, options: &Options, layout: &Layout, stop: &Stop) -> R
     check()?;
     let boot = image::boot_files(layout, options, stop)?;
     check()?;
-    let root = image::root(layout, &spec.image, stop)?;
+    let image::RootDisks { image, tree, seal } = image::root(layout, &spec.image, &id, stop)?;
     check()?;
     let run = RunDir::create(layout, &id)?;
-    let mut disks = vec![(root, DiskAccess::ReadOnly)];
+    let mut disks = vec![(image, DiskAccess::ReadOnly), (tree, DiskAccess::ReadOnly)];
     if let Some(size) = spec.resources.disk {
         disks.push((image::scratch(layout, &id, size, stop)?, DiskAccess::ReadWrite));
     }
@@ -153,6 +156,7 @@ pub fn prepare(spec: Spec, options: &Options, layout: &Layout, stop: &Stop) -> R
         kernel,
         initramfs,
         disks,
+        seal,
         guest_mounts,
         live,
         control,
@@ -186,7 +190,7 @@ impl Prepared {
             // A quarantine must not wait for the disk then.
             recorder.keep(&reload::closed()?)?;
         }
-        recorder.configured(&self.spec, &self.confinement, self.network())
+        recorder.configured(&self.spec, (&self.confinement, &self.seal.root), self.network())
     }
 
     /// The socket on which guest-init will call; there is one, and it is taken once.
@@ -249,13 +253,13 @@ impl Prepared {
             )
         })?;
         let scratch = match self.spec.resources.disk {
-            Some(_) => Scratch::Disk(device_name(1)),
+            Some(_) => Scratch::Disk(device_name(2)),
             None => Scratch::Memory { mib: self.spec.resources.memory.0 / 2 },
         };
         Ok(Setup {
             hostname: self.id.to_string(),
             wall_clock_ns: u64::try_from(wall_clock.as_nanos()).unwrap_or(u64::MAX),
-            root: Root { image: device_name(0), scratch },
+            root: Root { image: device_name(0), verity: self.verity(), scratch },
             files: Vec::new(),
             mounts: self.guest_mounts.clone(),
             agent: Agent {
@@ -270,6 +274,13 @@ impl Prepared {
             flow_key: self.flow_key.clone(),
             inbound: self.ports.guest.clone(),
         })
+    }
+
+    /// How the guest checks its root image.
+    fn verity(&self) -> Verity {
+        let Seal { root, salt, data_blocks } = &self.seal;
+        let (root, salt) = (*root.as_bytes(), *salt.as_bytes());
+        Verity { tree: device_name(1), root, salt, data_blocks: *data_blocks }
     }
 
     /// The agent's environment: what agent.yaml names, what every program expects, and placeholders for credentials.

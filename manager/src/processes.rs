@@ -46,10 +46,7 @@ impl Processes {
             }
             Event::Audit(Report::Event(AuditEvent::Failed { cause, remedy }))
             | Event::Sign(Report::Event(SignEvent::Failed { cause, remedy })) => Failure::new(cause, remedy),
-            Event::Machine(Report::Event(MachineEvent::Panicked { reason })) => Failure::new(
-                format_args!("the guest's kernel panicked: {reason}"),
-                "give the guest more memory (resources.memory), or run again with --console to see the whole report",
-            ),
+            Event::Machine(Report::Event(MachineEvent::Panicked { reason })) => panicked(&reason),
             Event::Machine(Report::Event(_)) => Failure::new(
                 format_args!(
                     "the guest stopped before the agent ended; its last lines: {}",
@@ -78,4 +75,20 @@ impl Processes {
             Event::Signal(_) => interrupted(),
         }
     }
+}
+
+/// What the guest's kernel says when a block of the root image does not lead to the root hash (`drivers/md/dm-verity-target.c`).
+const CORRUPTED: &str = "dm-verity device corrupted";
+
+fn panicked(reason: &str) -> Failure {
+    if reason == CORRUPTED {
+        return Failure::new(
+            "the root image was changed or is damaged: what the guest read does not match its root hash; the machine was ended",
+            "remove the image with `openshell image rm`, or make the file that `image` names again; then check the disk, and who may write it",
+        );
+    }
+    Failure::new(
+        format_args!("the guest's kernel panicked: {reason}"),
+        "give the guest more memory (resources.memory), or run again with --console to see the whole report",
+    )
 }

@@ -68,7 +68,7 @@ impl Recorder {
     pub(crate) fn configured(
         &mut self,
         spec: &Spec,
-        confinement: &Confinement,
+        (confinement, root): (&Confinement, &images::Digest),
         network: Option<&str>,
     ) -> Result<(), Failure> {
         let digest = |text: &str| Digest::of_bytes(text.as_bytes()).to_string();
@@ -79,7 +79,7 @@ impl Recorder {
             sha256: digest(&spec.text()?),
             source: Some(spec.file.display().to_string()),
             uid: Some(rustix::process::getuid().as_raw()),
-            image: Some(spec.image.clone()),
+            image: Some(images::root::pin(&spec.image, root)),
             confinement_sha256: Some(digest(&confinement)),
             network_sha256: network.map(digest),
             openshell: Some(env!("CARGO_PKG_VERSION").to_owned()),

@@ -156,6 +156,7 @@ fn recorded(images: &Path, image: &str) -> Option<BTreeMap<String, Vec<String>>>
     if !images.is_dir() {
         return None;
     }
+    let (image, _root_hash) = images::root::pinned(image).ok()?;
     let manifests = Store::open(images).ok()?.list().ok()?;
     let manifest = manifests.into_iter().find(|manifest| manifest.name.as_str() == image)?;
     Some(manifest.registries).filter(|registries| !registries.is_empty())

@@ -160,8 +160,24 @@ pub struct Setup {
 pub struct Root {
     /// Block device of the read-only EROFS image, for example `/dev/vda`.
     pub image: String,
+    /// By what every block of it is checked when it is read.
+    pub verity: Verity,
     /// Where writes go.
     pub scratch: Scratch,
+}
+
+/// The hash tree of a root image (dm-verity, format 1, SHA-256, blocks of 4096 bytes; the tree begins at block 1 of its
+/// device). It comes from the host with the setup: no disk of the guest says what its own content should be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verity {
+    /// Block device of the tree.
+    pub tree: String,
+    /// The root hash.
+    pub root: [u8; 32],
+    /// What is hashed before every block.
+    pub salt: [u8; 32],
+    /// Blocks of the image.
+    pub data_blocks: u64,
 }
 
 /// The writable layer above the root image.

@@ -33,8 +33,9 @@ pub(crate) fn load(list: &Path) -> Result<(), ModulesError> {
     for path in names.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let file = File::open(path).map_err(|error| ModulesError::Open(path.to_owned(), error))?;
         match rustix::system::finit_module(&file, c"", 0) {
-            // Built into this kernel, or loaded as part of another.
-            Ok(()) | Err(Errno::EXIST) => {}
+            // Built into this kernel, loaded as part of another, or of use only to another processor. Who needs what is
+            // not there then fails by its own name.
+            Ok(()) | Err(Errno::EXIST | Errno::NODEV) => {}
             Err(error) => return Err(ModulesError::Load(path.to_owned(), error)),
         }
     }

@@ -12,6 +12,8 @@ use rustix::mount::MountFlags;
 use wire::confinement::User;
 use wire::control::{Root, Scratch};
 
+use super::verity;
+
 const IMAGE: &str = "/image";
 const SCRATCH: &str = "/scratch";
 pub(crate) const TREE: &str = "/tree";
@@ -66,12 +68,15 @@ impl RootError {
     }
 }
 
-/// Mounts the image and the writable layer, and puts one over the other.
+/// Mounts the image, every block of which is checked when it is read, and the writable layer, and puts one over the
+/// other.
 ///
 /// # Errors
 /// What could not be mounted.
 pub(crate) fn assemble(root: &Root) -> Result<(Tree, ScratchSpace), RootError> {
-    mount_image(&root.image, Path::new(IMAGE))?;
+    let checked = verity::open(&root.image, &root.verity)
+        .map_err(|cause| RootError::new("check by its root hash the image", &root.image, cause))?;
+    mount_image(&checked, Path::new(IMAGE))?;
     let mut scratch = ScratchSpace::mount(&root.scratch)?;
     scratch.overlay(Path::new(IMAGE), Path::new(TREE))?;
     Ok((Tree::open(TREE)?, scratch))

@@ -67,10 +67,34 @@ fn a_root_tree_is_packed_once() {
     bench.tree();
     let first = bench.open("./rootfs").unwrap();
     let again = bench.open("./rootfs").unwrap();
-    assert_eq!(first.path, again.path);
+    assert_eq!(first.path(), again.path());
     fs::write(bench.folder.path().join("rootfs/etc/motd"), b"changed").unwrap();
-    assert_ne!(bench.open("./rootfs").unwrap().path, first.path);
+    assert_ne!(bench.open("./rootfs").unwrap().path(), first.path());
     assert_eq!(bench.store.list().unwrap().len(), 2);
+}
+
+/// Whoever writes the store can make blob, tree, root hash and manifest agree; not with what agent.yaml says.
+#[test]
+fn an_image_that_is_replaced_whole_is_not_the_one_that_was_asked_for() {
+    let bench = bench();
+    bench.tree();
+    let Root::Stored(first) = bench.open("./rootfs").unwrap() else { panic!("a packed tree is stored") };
+    fs::write(bench.folder.path().join("rootfs/etc/motd"), b"forged").unwrap();
+    let Root::Stored(forged) = bench.open("./rootfs").unwrap() else { panic!("a packed tree is stored") };
+    let text = format!("base@verity:{}", first.seal.root);
+    let (image, wanted) = pinned(&text).unwrap();
+    assert_eq!((image, wanted), ("base", Some(first.seal.root)));
+    assert_eq!((pin("base", &first.seal.root), pin(&text, &first.seal.root)), (text.clone(), text.clone()));
+    admit(wanted, &first.seal).unwrap();
+    let error = admit(wanted, &forged.seal).unwrap_err();
+    assert!(matches!(error, RootError::Other { .. }), "{error}");
+    admit(None, &forged.seal).unwrap();
+    assert_eq!(pinned("./a/b").unwrap(), ("./a/b", None));
+    assert!(matches!(pinned("base@verity:"), Err(RootError::Pin(_))));
+    assert!(matches!(
+        pinned(&text.to_uppercase().replace("BASE@VERITY", "base@verity")),
+        Err(RootError::Pin(_))
+    ));
 }
 
 #[test]
@@ -78,8 +102,8 @@ fn an_erofs_file_is_used_where_it_is_and_a_cut_one_is_refused() {
     let bench = bench();
     bench.tree();
     let path = bench.folder.path().join("given.erofs");
-    fs::copy(bench.open("./rootfs").unwrap().path, &path).unwrap();
-    assert_eq!(bench.open("./given.erofs").unwrap().path, bench.folder.path().join("given.erofs"));
+    fs::copy(bench.open("./rootfs").unwrap().path(), &path).unwrap();
+    assert_eq!(bench.open("./given.erofs").unwrap().path(), bench.folder.path().join("given.erofs"));
     let bytes = fs::read(&path).unwrap();
     fs::remove_file(&path).unwrap();
     fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
@@ -103,7 +127,7 @@ fn tiny_is_small_complete_and_the_same_every_time() {
     assert!(two.manifest.size < 4 << 20);
     assert_eq!(two.manifest.packages[0].name, "busybox-static");
     assert!(two.manifest.registries.contains_key("debian"));
-    assert_eq!(bench.open("tiny").unwrap().path, two.path, "it is not built a second time");
+    assert_eq!(bench.open("tiny").unwrap().path(), two.path, "it is not built a second time");
 
     let path = |path: &str| {
         let arguments = [std::ffi::OsString::from(format!("--path={path}")), two.path.clone().into()];
@@ -121,11 +145,12 @@ fn a_damaged_stored_image_is_refused_and_can_be_made_again() {
     let bench = bench();
     bench.tree();
     let root = bench.open("./rootfs").unwrap();
-    fs::remove_file(&root.path).unwrap();
+    fs::remove_file(root.path()).unwrap();
     let error = bench.open("./rootfs").unwrap_err();
     assert!(error.remedy().contains("openshell image rm tree-"), "{}", error.remedy());
-    bench.store.remove(&root.manifest.unwrap().name).unwrap();
+    let Root::Stored(sealed) = &root else { panic!("a packed tree is stored") };
+    bench.store.remove(&sealed.image.manifest.name).unwrap();
     bench.open("./rootfs").unwrap();
     let sound = Tool { program: "fsck.erofs", package: "erofs-utils" };
-    sound.run([root.path]).unwrap();
+    sound.run([root.path()]).unwrap();
 }

@@ -16,7 +16,15 @@ fn name(text: &str) -> ImageName {
     text.parse().unwrap()
 }
 
+/// Content of a whole number of blocks.
+fn padded(content: &[u8]) -> Vec<u8> {
+    let mut padded = content.to_vec();
+    padded.resize(content.len().next_multiple_of(crate::verity::BLOCK), 0);
+    padded
+}
+
 fn put(store: &Store, text: &str, content: &[u8]) -> Image {
+    let content = &padded(content);
     let work = store.work().unwrap();
     let file = work.path("image");
     fs::write(&file, content).unwrap();
@@ -35,7 +43,7 @@ fn put(store: &Store, text: &str, content: &[u8]) -> Image {
 
 fn tamper(image: &Image, content: &[u8]) {
     fs::set_permissions(&image.path, fs::Permissions::from_mode(0o600)).unwrap();
-    fs::write(&image.path, content).unwrap();
+    fs::write(&image.path, padded(content)).unwrap();
 }
 
 fn count(folder: &Path) -> usize {
@@ -48,8 +56,68 @@ fn what_goes_in_comes_out() {
     let image = put(&store, "tiny", b"content");
     let found = store.resolve(&name("tiny")).unwrap();
     assert_eq!((found.path.clone(), found.manifest), (image.path, image.manifest));
-    assert_eq!(fs::read(found.path).unwrap(), b"content");
+    assert_eq!(fs::read(found.path).unwrap(), padded(b"content"));
     assert_eq!(store.list().unwrap().len(), 1);
+}
+
+#[test]
+fn an_image_comes_with_its_tree() {
+    let (folder, store) = store();
+    let image = put(&store, "tiny", b"content");
+    let sealed = store.sealed(image.clone(), &Stop::never()).unwrap();
+    assert_eq!(store.root_hash(&image.manifest), Some(sealed.seal.root));
+    let (tree, _) = crate::verity::grow(padded(b"content").as_slice(), &Stop::never()).unwrap();
+    assert_eq!((fs::read(&sealed.tree).unwrap(), sealed.seal), (tree.bytes, tree.seal));
+    store.remove(&name("tiny")).unwrap();
+    assert_eq!(count(&folder.path().join("trees")), 0);
+}
+
+#[test]
+fn an_image_from_before_there_were_trees_gets_its_own_once() {
+    let (folder, store) = store();
+    let image = put(&store, "tiny", b"content");
+    let made = store.sealed(image.clone(), &Stop::never()).unwrap();
+    fs::remove_dir_all(folder.path().join("trees")).unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    assert_eq!(store.root_hash(&image.manifest), None);
+    let again = store.sealed(image.clone(), &Stop::never()).unwrap();
+    assert_eq!(again.seal, made.seal);
+    let written = fs::metadata(&again.tree).unwrap().modified().unwrap();
+    store.sealed(image.clone(), &Stop::never()).unwrap();
+    assert_eq!(fs::metadata(&again.tree).unwrap().modified().unwrap(), written, "it is made once");
+    // But never for what is not the image any more.
+    fs::remove_file(store.seal(image.manifest.digest)).unwrap();
+    tamper(&image, b"CONTENT");
+    assert!(matches!(store.sealed(image, &Stop::never()), Err(StoreError::Altered { .. })));
+}
+
+#[test]
+fn a_tree_that_is_not_the_images_is_refused() {
+    let (_folder, store) = store();
+    let image = put(&store, "tiny", &[7; 3 * crate::verity::BLOCK]);
+    let other = put(&store, "other", &[8; 3 * crate::verity::BLOCK]);
+    let sealed = |image: &Image| store.sealed(image.clone(), &Stop::never());
+    let (tree, seal) = (store.tree(image.manifest.digest), store.seal(image.manifest.digest));
+    let (bytes, text) = (fs::read(&tree).unwrap(), fs::read(&seal).unwrap());
+    let foreign = fs::read(store.tree(other.manifest.digest)).unwrap();
+    for wrong in [&foreign[..], &bytes[..bytes.len() - 1], &[]] {
+        fs::write(&tree, wrong).unwrap();
+        let error = sealed(&image).unwrap_err();
+        assert!(matches!(error, StoreError::Tree { .. }), "{error}");
+        assert!(error.remedy().contains("openshell image rm tiny"));
+    }
+    fs::write(&tree, &bytes).unwrap();
+    for wrong in [&fs::read(store.seal(other.manifest.digest)).unwrap()[..], b"{}", b""] {
+        fs::write(&seal, wrong).unwrap();
+        assert!(matches!(sealed(&image), Err(StoreError::Tree { .. })));
+    }
+    let huge = String::from_utf8(text.clone())
+        .unwrap()
+        .replace("\"data_blocks\":3", "\"data_blocks\":18446744073709551615");
+    fs::write(&seal, huge).unwrap();
+    assert!(matches!(sealed(&image), Err(StoreError::Tree { .. })));
+    fs::write(&seal, text).unwrap();
+    sealed(&image).unwrap();
 }
 
 #[test]
@@ -76,9 +144,10 @@ fn an_altered_image_is_refused() {
 fn a_truncated_or_missing_image_is_refused() {
     let (_folder, store) = store();
     let image = put(&store, "tiny", b"content");
-    tamper(&image, b"conten");
+    fs::set_permissions(&image.path, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(&image.path, &padded(b"content")[1..]).unwrap();
     let error = store.resolve(&name("tiny")).unwrap_err();
-    assert_eq!(error.to_string(), "image tiny is truncated: 6 of 7 bytes");
+    assert_eq!(error.to_string(), "image tiny is truncated: 4095 of 4096 bytes");
     fs::remove_file(&image.path).unwrap();
     assert!(matches!(store.resolve(&name("tiny")), Err(StoreError::Missing { .. })));
 }

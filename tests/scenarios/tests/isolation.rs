@@ -55,3 +55,18 @@ fn an_agent_that_attacks_its_machine_harms_nobody_but_itself() {
     };
     assert!(refused("socket"), "the call to the host is not on the record: {outcome}");
 }
+
+#[test]
+fn the_kernel_of_the_guest_is_closed() {
+    // What the agent may read of it; that the kernel is locked down guest-init sees for itself, or starts no agent.
+    let outcome = Session::new("tiny")
+        .script(
+            "cd /proc/sys/kernel; for name in modules_disabled kexec_load_disabled unprivileged_bpf_disabled dmesg_restrict \
+             kptr_restrict yama/ptrace_scope; do echo $name $(cat $name); done; \
+             grep -c -E 'debugfs|tracefs|securityfs' /proc/mounts",
+        )
+        .run();
+    let settings = "modules_disabled 1\nkexec_load_disabled 1\nunprivileged_bpf_disabled 1\ndmesg_restrict 1\n\
+                    kptr_restrict 2\nyama/ptrace_scope 2\n0\n";
+    assert_eq!(outcome.text(), settings, "{outcome}");
+}
