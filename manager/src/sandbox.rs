@@ -209,8 +209,8 @@ impl Booting {
             Err(failure) => {
                 // A log that does not say how its sandbox ended, and that it does, proves nothing.
                 let _unrecorded = self.recorder.failed(&failure);
-                let Processes { machine, proxy, router, mut audit, mut sign } = self.processes;
-                drop(machine);
+                let Processes { machine, mounts, proxy, router, mut audit, mut sign } = self.processes;
+                drop((machine, mounts));
                 drop(self.recorder);
                 end_log([proxy, router], &mut audit, sign.as_mut());
                 return Err(failure);

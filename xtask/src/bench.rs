@@ -1,11 +1,13 @@
 //! `cargo xtask bench`: figures by the lab's deterministic clock, one instruction = one nanosecond, where
 //! machines boot, and by this machine's for everything else.
 
+mod archive;
 mod audit;
 pub(crate) mod boot;
 mod classify;
 mod contender;
 mod mounts;
+mod overhead;
 mod proxy;
 mod python;
 mod session;
@@ -26,6 +28,8 @@ pub(crate) enum Bench {
         #[arg(long, default_value_t = 7)]
         runs: u32,
     },
+    /// What the walls in the guest cost: git, pip, npm, cargo, opening and executing, in a guest without walls and in a sandbox.
+    Overhead,
     /// One policy decision: compiled rules, the same rules in Rego, and Rego that goes over all rules.
     Policy,
     /// The audit writer and reader: records per second, latency of a receipt, bytes per record.
@@ -58,6 +62,7 @@ pub(crate) enum Bench {
 pub(crate) fn run(bench: Bench) -> Result<ExitCode> {
     match bench {
         Bench::Boot { runs } => boot::run(runs),
+        Bench::Overhead => overhead::run(),
         Bench::Policy => policy::bench(),
         Bench::Audit => audit::run(),
         Bench::Mounts { files } => mounts::run(files),

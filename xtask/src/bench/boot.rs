@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -199,23 +199,8 @@ fn initramfs(folder: &Path) -> Result<PathBuf> {
     std::fs::copy(BUSYBOX, root.join("bin/busybox")).context("package busybox-static is missing")?;
     std::fs::write(root.join("init"), INIT)?;
     std::fs::set_permissions(root.join("init"), std::fs::Permissions::from_mode(0o755))?;
-    // The kernel opens the console before anything could make its node.
-    let made = Command::new("mknod").arg(root.join("dev/console")).args(["c", "5", "1"]).status()?;
-    ensure!(made.success(), "mknod failed: run as root");
     let archive = folder.join("initramfs");
-    let mut packer = Command::new(BUSYBOX)
-        .args(["cpio", "-o", "-H", "newc"])
-        .current_dir(&root)
-        .stdin(Stdio::piped())
-        .stdout(std::fs::File::create(&archive)?)
-        .stderr(Stdio::null())
-        .spawn()?;
-    packer
-        .stdin
-        .take()
-        .context("a pipe was asked for")?
-        .write_all(b".\nbin\nbin/busybox\ndev\ndev/console\ninit\n")?;
-    ensure!(packer.wait()?.success(), "cpio failed");
+    super::archive::pack(&root, &archive)?;
     Ok(archive)
 }
 

@@ -1,0 +1,154 @@
+//! `cargo xtask bench overhead`: what the walls in the guest cost. The same work by the same user in the same image, in a guest
+//! that has no walls and in a sandbox, one after the other in one lab, by its deterministic clock.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use images::initramfs::MODULES;
+use images::{Kernel, Stop, default_cache};
+use lab::{Clock, Ended, Lab, Options, RunOptions, Stream};
+
+use super::archive;
+use crate::place::guest_half;
+use crate::product;
+use crate::report::Report;
+use crate::workspace::{Workspace, cargo};
+
+const FILES: &str = "xtask/src/bench/overhead";
+const INIT: &str = include_str!("overhead/init.sh");
+const BUSYBOX: &str = "/bin/busybox";
+/// Emulated twice over, the work takes an hour where nothing else runs.
+const LIMIT: Duration = Duration::from_secs(3 * 60 * 60);
+/// The lab holds the image, the guest's memory and its disk.
+const LAB_MIB: u32 = 10 * 1024;
+/// What issue and page ask of the parts that people wait for.
+const AIM: f64 = 1.05;
+
+/// Microseconds of each part, in the order in which they were done.
+type Side = Vec<(String, u64)>;
+
+/// Prepares, measures, prints.
+pub(super) fn run() -> Result<ExitCode> {
+    let workspace = Workspace::load()?;
+    let mut report = Report::new(workspace.target.join("bench"), Vec::new())?;
+    let built = report.step("build", |log| product::build(&workspace, log))
+        && report.step("images", |log| product::images(&workspace, log));
+    ensure!(built, "the product does not build");
+    let mut launch = cargo();
+    launch.args(["build", "--release", "--locked", "--package", "vmm", "--example", "launch"]);
+    ensure!(launch.current_dir(&workspace.root).status()?.success(), "the VMM's launcher does not build");
+    let folder = workspace.target.join("bench/overhead");
+    std::fs::create_dir_all(&folder)?;
+    eprintln!("overhead: the image, once: some minutes");
+    let mut prepare = Command::new("sh");
+    prepare.arg(workspace.root.join(FILES).join("prepare.sh")).arg(&folder);
+    let prepared = prepare.arg(workspace.root.join(FILES)).status()?;
+    ensure!(
+        prepared.success(),
+        "the image cannot be made: mmdebstrap, erofs-utils, npm and pip are needed, and root"
+    );
+    let kernel = Kernel::ensure(&default_cache(), &Stop::never())?;
+    bare(&kernel, &folder)?;
+    let sides = measure(&workspace, &kernel.vmlinux, &folder)?;
+    print(&sides)
+}
+
+/// The initramfs of the guest without walls.
+fn bare(kernel: &Kernel, folder: &Path) -> Result<()> {
+    let root = folder.join("native");
+    let _none = std::fs::remove_dir_all(&root);
+    for name in ["bin", "dev", "proc", "modules", "image", "layer", "root"] {
+        std::fs::create_dir_all(root.join(name))?;
+    }
+    std::fs::copy(BUSYBOX, root.join("bin/busybox")).context("package busybox-static is missing")?;
+    let mut list = String::new();
+    for module in kernel.module_closure(MODULES)? {
+        let name = module.file_name().and_then(|name| name.to_str()).context("a module has no name")?;
+        std::fs::copy(&module, root.join("modules").join(name))?;
+        list.push_str(&format!("{name}\n"));
+    }
+    std::fs::write(root.join("modules.list"), list)?;
+    std::fs::write(root.join("init"), INIT)?;
+    std::fs::set_permissions(root.join("init"), std::fs::Permissions::from_mode(0o755))?;
+    archive::pack(&root, &folder.join("native.cpio"))
+}
+
+fn measure(workspace: &Workspace, kernel: &Path, folder: &Path) -> Result<BTreeMap<String, Side>> {
+    let options =
+        Options { clock: Clock::Instructions, memory_mib: LAB_MIB, cpus: 1, ..Options::new(guest_half()?) };
+    let mut lab = Lab::start(&options)?;
+    let files: [PathBuf; 6] = [
+        workspace.root.join(FILES).join("inside.sh"),
+        product::openshell(workspace),
+        workspace.release().join("examples/launch"),
+        workspace.release().join("openshell-vmm"),
+        kernel.to_owned(),
+        folder.to_owned(),
+    ];
+    let mut argv = vec!["sh".to_owned()];
+    for file in &files {
+        argv.push(file.to_str().context("a path is no text")?.to_owned());
+    }
+    let mut out = Vec::new();
+    let run = RunOptions { time_limit: LIMIT, cwd: "/".into(), ..RunOptions::default() };
+    let ended = lab.run(&argv, &run, &mut |stream, bytes| {
+        eprint!("{}", String::from_utf8_lossy(bytes));
+        if stream == Stream::Stdout {
+            out.extend_from_slice(bytes);
+        }
+    })?;
+    ensure!(ended == Ended::Exit(0), "the work failed: {ended:?}");
+    ensure!(lab.trouble().is_none(), "the lab's own kernel was in trouble, so the figures count for nothing");
+    Ok(read(&String::from_utf8_lossy(&out)))
+}
+
+/// `SIDE name`, then `PART name µs` of that side.
+fn read(text: &str) -> BTreeMap<String, Side> {
+    let mut sides: BTreeMap<String, Side> = BTreeMap::new();
+    let mut current = String::new();
+    for line in text.lines() {
+        match line.split_whitespace().collect::<Vec<_>>()[..] {
+            ["SIDE", name] => name.clone_into(&mut current),
+            ["PART", name, micros] => {
+                let side = sides.entry(current.clone()).or_default();
+                side.extend(micros.parse().ok().map(|micros| (name.to_owned(), micros)));
+            }
+            _other => {}
+        }
+    }
+    sides
+}
+
+#[expect(clippy::cast_precision_loss, reason = "figures for people")]
+fn print(sides: &BTreeMap<String, Side>) -> Result<ExitCode> {
+    let (native, confined) =
+        (sides.get("native").context("the guest without walls said nothing")?, sides.get("confined"));
+    let confined = confined.context("the sandbox said nothing")?;
+    println!("| work | guest without walls, virtual s | sandbox | ratio |\n|---|---|---|---|");
+    let mut is_within = true;
+    for ((part, bare), (same, walled)) in native.iter().zip(confined) {
+        ensure!(part == same, "the two sides did different work: {part} and {same}");
+        let ratio = *walled as f64 / *bare as f64;
+        println!("| {part} | {:.3} | {:.3} | {ratio:.3} |", *bare as f64 / 1e6, *walled as f64 / 1e6);
+        let is_aim = matches!(part.as_str(), "git-clone" | "npm-ci" | "pip-install" | "cargo-build");
+        is_within &= !is_aim || ratio <= AIM;
+    }
+    ensure!(native.len() == confined.len(), "one side did more work than the other");
+    Ok(if is_within { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_belong_to_the_side_that_was_named_last() {
+        let sides = read("SIDE native\nPART gcc 10\nnoise\nSIDE confined\nPART gcc 12\nDONE\n");
+        assert_eq!(sides["native"], [("gcc".to_owned(), 10)]);
+        assert_eq!(sides["confined"], [("gcc".to_owned(), 12)]);
+    }
+}

@@ -1,0 +1,22 @@
+#!/bin/sh
+# In the lab: the work in a guest without walls, then in a sandbox. Says whose figures follow.
+set -eu
+openshell=$1 launch=$2 vmm=$3 kernel=$4 folder=$5
+work=$(mktemp -d)
+truncate -s 4G "$work/layer"
+mke2fs -F -q -t ext4 -m 0 -O ^has_journal,^resize_inode,^metadata_csum,uninit_bg -E lazy_itable_init=1 "$work/layer"
+echo SIDE native
+"$launch" "$vmm" --kernel "$kernel" --initramfs "$folder/native.cpio" --memory 2048 \
+    --cmdline "quiet loglevel=3 cryptomgr.notests initcall_blacklist=load_system_certificate_list,jent_mod_init console=ttyS0" \
+    --disk "$folder/image.erofs" --disk-rw "$work/layer" 2>"$work/events" | tr -d '\r'
+rm "$work/layer"
+cat >"$work/agent.yaml" <<Y
+version: 1
+name: overhead
+image: $folder/image.erofs
+command: [sh, /opt/bench/work.sh]
+resources: {vcpus: 1, memory: 2GiB, disk: 4GiB}
+policy: {filesystem: {read: [/opt]}}
+Y
+echo SIDE confined
+"$openshell" vm run "$work/agent.yaml"
