@@ -9,8 +9,10 @@
 //!   Signal …        ──────────►    to the agent's process group
 //!   Execute, Copy … ──────────►    one more process, with a channel of its own: the same from Viewed on
 //!                   ◄──────────    Ended, and the warden with everything left in the namespaces
+//!   Again           ──────────►    with restarts the warden is still there, alone: the same from Start on
 //! ```
 
+pub(crate) mod again;
 pub(crate) mod cgroup;
 pub(crate) mod channel;
 mod copier;
@@ -47,6 +49,9 @@ pub(crate) enum AgentError {
     /// The warden cannot be talked to.
     #[error("the agent's first process cannot be reached")]
     Channel(#[from] ChannelError),
+    /// Its terminal could not be kept for its next life, or opened for it.
+    #[error("cannot use the agent's terminal again")]
+    Terminal(#[source] Errno),
     /// Its control group could not be made.
     #[error("cannot make the agent's control group")]
     Cgroup(#[source] std::io::Error),
@@ -107,7 +112,8 @@ pub(crate) fn poise(setup: &mut Setup, tree: &Path, network: BorrowedFd<'_>) -> 
         Split::Parent(pid) => pid,
         Split::Child(inside) => {
             crate::control::wipe(&mut setup.flow_key.0);
-            warden::Warden { channel: theirs, agent: &setup.agent, program, network }.run(inside, inner);
+            let (agent, restarts) = (&setup.agent, setup.restarts);
+            warden::Warden { channel: theirs, agent, program, restarts, network }.run(inside, inner);
         }
     };
     drop((inner, theirs));
@@ -144,8 +150,14 @@ fn viewed(channel: &mut Channel, outer: Option<Streams>) -> Result<Streams, Agen
 
 /// Waits until the process is about to become its program.
 fn executing(mut channel: Channel, streams: Streams) -> Result<Running, AgentError> {
+    let pid = executing_as(&mut channel)?;
+    Ok(Running { pid, channel, streams })
+}
+
+/// Likewise; its number.
+fn executing_as(channel: &mut Channel) -> Result<Pid, AgentError> {
     match channel.receive_from()? {
-        (Report::Executing, pid) => Ok(Running { pid, channel, streams }),
+        (Report::Executing, pid) => Ok(pid),
         (Report::Failed(cause), _) => Err(AgentError::Refused(cause)),
         _ => Err(AgentError::OutOfTurn),
     }

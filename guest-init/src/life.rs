@@ -10,7 +10,9 @@ use wire::confinement::Confinement;
 use wire::control::{Exit, FromGuest, Setup, Stage};
 use wire::vsock::CONTROL;
 
+use crate::agent::again::Lives;
 use crate::agent::further::Further;
+use crate::agent::session::SessionError;
 use crate::agent::{self, session};
 use crate::boot::root::{Owner, Tree};
 use crate::boot::{clock, early, files, lockdown, modules, mounts, power, root, users};
@@ -34,6 +36,15 @@ enum End {
     Failed(Stage, String),
     /// There is no manager to tell.
     Alone(ControlError),
+}
+
+impl From<SessionError> for End {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Control(error) => Self::Alone(error),
+            SessionError::Agent(error) => Self::Failed(Stage::Agent, chain(&error)),
+        }
+    }
 }
 
 impl From<ControlError> for End {
@@ -95,7 +106,9 @@ fn serve(host: &Arc<dyn Host>, control: &mut Control, started: u64) -> Result<Ex
     control.send(&FromGuest::Started { pid, at_ns: clock::since_kernel_start() })?;
     let further = Further::new(Arc::clone(host), &running.channel)
         .map_err(|error| failed(Stage::Agent)(error.into()))?;
-    Ok(session::serve(control, running, Some(session::Whole { tells, further }))?)
+    let lives = setup.restarts.then(|| Lives::of(&running.streams)).transpose();
+    let lives = lives.map_err(|error| failed(Stage::Agent)(error.into()))?;
+    Ok(session::serve(control, running, Some(session::Whole { tells, further, lives }))?)
 }
 
 /// Starts the threads that carry connections and names, if the sandbox has egress, and those that take connections

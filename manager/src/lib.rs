@@ -35,6 +35,7 @@ mod randomness;
 mod record;
 mod refresh;
 mod reload;
+pub mod restart;
 pub mod rundir;
 pub mod sandbox;
 pub mod secret;

@@ -273,6 +273,7 @@ impl Prepared {
             authority_pem: authority_pem.filter(|_pem| self.network.is_some()),
             flow_key: self.flow_key.clone(),
             inbound: self.ports.guest.clone(),
+            restarts: self.spec.restart.is_possible(),
         })
     }
 

@@ -99,9 +99,14 @@ impl Recorder {
         self.append(Phase::Started, None, detail)
     }
 
-    /// The guest says that the agent's process is there.
-    pub(crate) fn agent_started(&mut self) -> Result<(), Failure> {
-        self.append(Phase::AgentStarted, None, None)
+    /// The guest says that the agent's process is there; `again`: for which time after the first.
+    pub(crate) fn agent_started(&mut self, again: Option<String>) -> Result<(), Failure> {
+        self.append(Phase::AgentStarted, None, again)
+    }
+
+    /// The guest says that the agent has ended; it is to be started again.
+    pub(crate) fn agent_restarting(&mut self, code: i32, why: String) -> Result<(), Failure> {
+        self.append(Phase::AgentRestarting, Some(code), Some(why))
     }
 
     /// The machine stands still, or is about to go on, or the agent to be ended, because of `why`.

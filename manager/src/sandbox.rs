@@ -9,6 +9,7 @@
 //! processes speak to it through one channel of [`Event`]s. Whatever way the loop ends, dropping the
 //! phase kills the processes and removes the run directory.
 
+mod again;
 mod word;
 
 use std::fs::File;
@@ -25,7 +26,6 @@ use wire::router::RouterEvent;
 
 use crate::audit_log::AuditLog;
 use crate::control::{self, Heard, Sinks, ToGuestQueue};
-use crate::detached;
 use crate::event::{Event, Events};
 use crate::failure::{ExitStatus, Failure, chain};
 use crate::interruption::interrupted;
@@ -41,6 +41,7 @@ use crate::processes::Processes;
 use crate::record::Recorder;
 use crate::refresh::Refresh;
 use crate::reload::{Moment, Reload};
+use crate::restart::Lives;
 use crate::serial::Console;
 use crate::sessions::Sessions;
 use crate::signals::Received;
@@ -113,8 +114,7 @@ struct Running {
     timings: Timings,
     has_terminal: bool,
     detached: Detached,
-    /// Whether the guest has said that the agent's process is there.
-    has_started: bool,
+    lives: Lives,
     prepared: Prepared,
     _raw: Option<terminal::Raw>,
 }
@@ -249,7 +249,7 @@ impl Booting {
             timings: options.timings,
             has_terminal,
             detached: options.detached,
-            has_started: false,
+            lives: Lives::new(prepared.spec.restart),
             prepared,
             _raw: raw,
         })
@@ -343,9 +343,12 @@ impl Running {
             if let Err(failure) = self.reload.take_back(Moment::now(), &mut self.recorder) {
                 break Err(failure);
             }
+            if let Err(failure) = self.begin_what_is_due() {
+                break Err(failure);
+            }
             let deadline = self.ending.map_or(self.deadline, |ending| Some(ending.by));
             let look = self.reload.look_in(Moment::now()).map(|wait| Instant::now() + wait);
-            match self.events.next(deadline.into_iter().chain(look).min()) {
+            match self.events.next(deadline.into_iter().chain(look).chain(self.next_life()).min()) {
                 Some(Event::Guest(Heard::Message(FromGuest::Exited(exit)))) => break Ok(exit),
                 Some(event) => {
                     if let Err(failure) = self.event(event) {
@@ -399,14 +402,8 @@ impl Running {
                 self.events.timeline.mark("guest ready");
                 Ok(())
             }
-            Event::Guest(Heard::Message(FromGuest::Started { .. })) => {
-                // A guest that says so again and again fills no log with it.
-                if !std::mem::replace(&mut self.has_started, true) {
-                    self.events.timeline.mark("agent's first instruction");
-                    self.recorder.agent_started()?;
-                }
-                if self.detached == Detached::Yes { detached::leave(self.prepared.id()) } else { Ok(()) }
-            }
+            Event::Guest(Heard::Message(FromGuest::Started { .. })) => self.begun(),
+            Event::Guest(Heard::Message(FromGuest::Ended(exit))) => self.ended(exit),
             Event::Guest(Heard::Message(message)) if message.is_observation() => self.observed(&message),
             Event::Machine(Report::Event(MachineEvent::Ready { .. })) => Ok(()),
             Event::Audit(Report::Event(event)) if !matches!(event, AuditEvent::Failed { .. }) => {
@@ -492,9 +489,7 @@ impl Running {
         if signal.ends() && (self.ending.is_some() || self.pace == Pace::Still) {
             return Err(interrupted());
         }
-        if let Received::ForAgent(number) = signal {
-            self.guest.send(ToGuest::Signal(number)).map_err(|_stuck| interrupted())?;
-        }
+        self.forward(signal).map_err(|_stuck| interrupted())?;
         if signal.ends() {
             self.ending = Some(Ending { status: None, by: Instant::now() + GRACE });
         }
@@ -516,7 +511,7 @@ impl Running {
             return Err(failure.with_status(timed_out));
         }
         self.ending = Some(Ending { status: Some(timed_out), by: Instant::now() + GRACE });
-        let asked = self.guest.send(ToGuest::Signal(signal_hook::consts::SIGTERM));
+        let asked = self.forward(Received::ForAgent(signal_hook::consts::SIGTERM));
         asked.map_err(|stuck| Failure::new(chain(&stuck), "raise resources.timeout").with_status(timed_out))
     }
 

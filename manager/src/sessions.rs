@@ -262,9 +262,16 @@ fn from_caller(mut caller: &UnixStream) -> Option<ToGuest> {
         Ok(message @ (ToGuest::Input(_) | ToGuest::EndOfInput | ToGuest::Signal(_) | ToGuest::Resize(_))) => {
             Some(message)
         }
-        Ok(ToGuest::Setup(_) | ToGuest::Open { .. } | ToGuest::Execute(_) | ToGuest::Copy(_)) | Err(_) => {
-            None
-        }
+        // The rest is the manager's own to say.
+        Ok(
+            ToGuest::Setup(_)
+            | ToGuest::Again
+            | ToGuest::Finish
+            | ToGuest::Open { .. }
+            | ToGuest::Execute(_)
+            | ToGuest::Copy(_),
+        )
+        | Err(_) => None,
     }
 }
 

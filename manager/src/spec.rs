@@ -17,6 +17,7 @@ use crate::credentials::{self, CredentialSpec};
 use crate::detect::Detect;
 use crate::failure::Failure;
 use crate::policy_files::{self, PolicyError, PolicyFiles};
+use crate::restart::Restart;
 use crate::secret::SecretSource;
 use crate::unit::{Mebibytes, Seconds};
 
@@ -41,6 +42,9 @@ pub struct Spec {
     /// What the sandbox may use.
     #[serde(default)]
     pub resources: Resources,
+    /// Whether the agent is started again when it has ended.
+    #[serde(default)]
+    pub restart: Restart,
     /// Host directories that the agent sees.
     #[serde(default)]
     pub mounts: Vec<Mount>,

@@ -14,6 +14,13 @@
 //!                ◄───────────────  Open     a session for one more process beside the agent's …
 //!   Exited       ───────────────►           then the guest powers off
 //! ```
+//! With [`Setup::restarts`], the agent's end is a question:
+//!
+//! ```text
+//!   Ended        ───────────────►           everything that it had started is gone
+//!                ◄───────────────  Again    confined as before; then Started …, or
+//!                ◄───────────────  Finish   then Exited
+//! ```
 //! … has a connection of its own, to [`crate::vsock::SESSIONS`]:
 //!
 //! ```text
@@ -94,6 +101,8 @@ pub enum FromGuest {
         /// The number that the manager gave it.
         session: u32,
     },
+    /// The agent ended, and nothing of it runs: is it to be started again?
+    Ended(Exit),
     /// The agent, or the session's process, ended.
     Exited(Exit),
     /// guest-init could not go on.
@@ -118,6 +127,10 @@ pub enum ToGuest {
     Signal(i32),
     /// The terminal's size changed.
     Resize(Size),
+    /// Start the agent again.
+    Again,
+    /// Do not.
+    Finish,
     /// Open a session.
     Open {
         /// Its number.
@@ -153,6 +166,8 @@ pub struct Setup {
     pub flow_key: FlowKey,
     /// Ports of the agent that are open to the outside ([`crate::inbound`]).
     pub inbound: Vec<u16>,
+    /// Whether the agent's end is told by [`FromGuest::Ended`], and the manager says what follows.
+    pub restarts: bool,
 }
 
 /// Root file system.
@@ -459,6 +474,7 @@ redacted_debug!(FromGuest,
     Self::Accessed { accesses, unlisted } => format!("Accessed {{ {}, {unlisted:?} }}", accesses.len()),
     Self::Called { calls, unlisted } => format!("Called {{ {}, {unlisted} }}", calls.len()),
     Self::Session { session } => format!("Session {{ {session} }}"),
+    Self::Ended(exit) => format!("Ended({exit:?})"),
     Self::Exited(exit) => format!("Exited({exit:?})"),
     Self::Failed { stage, cause } => format!("Failed {{ {stage:?}, {cause:?} }}"),
 );
@@ -468,6 +484,8 @@ redacted_debug!(ToGuest,
     Self::EndOfInput => "EndOfInput",
     Self::Signal(number) => format!("Signal({number})"),
     Self::Resize(size) => format!("Resize({size:?})"),
+    Self::Again => "Again",
+    Self::Finish => "Finish",
     Self::Open { session } => format!("Open {{ {session} }}"),
     Self::Execute(execute) => format!("{execute:?}"),
     Self::Copy(copy) => format!("{copy:?}"),

@@ -15,7 +15,7 @@ use crate::id::{PolicyVersion, RequestId};
 use crate::proposal::{Proposal, Standing as ProposalStanding, Terms};
 
 /// Version of this protocol.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;
 
 /// Name of the socket in a sandbox's run directory.
 pub const SOCKET: &str = "control.sock";
@@ -210,6 +210,10 @@ pub struct Standing {
     pub paused: bool,
     /// Whether it is cut off.
     pub quarantined: bool,
+    /// How often its agent was started again.
+    pub restarts: u32,
+    /// Whether its agent has ended, and is to be started again.
+    pub restarting: bool,
 }
 
 /// A policy that took effect.

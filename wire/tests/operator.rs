@@ -13,8 +13,8 @@ use wire::operator::{
 };
 use wire::proposal::{self, Proposal, Terms, Wish};
 
-const GOLDEN: &str = include_str!("golden/operator-v6.jsonl");
-const PROPOSALS: &str = include_str!("golden/operator-v6-proposals.jsonl");
+const GOLDEN: &str = include_str!("golden/operator-v7.jsonl");
+const PROPOSALS: &str = include_str!("golden/operator-v7-proposals.jsonl");
 
 fn same<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(line: &str, value: T) {
     assert_eq!(serde_json::from_str::<T>(line).unwrap(), value);
@@ -55,7 +55,7 @@ fn the_golden_file_reads_as_it_was_written() {
         Answer::PolicySet(PolicySet { version, digest: digest.clone(), closed: 3, ended: vec![id()] }),
         Answer::PolicyInForce(PolicyInForce { version, digest, policy: "version: 1\n".to_owned() }),
         Answer::CredentialsRefreshed { names: vec!["TOKEN".to_owned()] },
-        Answer::Standing(Standing { paused: true, quarantined: false }),
+        Answer::Standing(Standing { paused: true, quarantined: false, restarts: 2, restarting: false }),
         Answer::Executing { session: 3 },
         Answer::Attached { terminal: true },
         Answer::Stopping,

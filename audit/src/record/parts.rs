@@ -145,7 +145,9 @@ pub enum Phase {
     Started,
     /// The agent's first instruction is next.
     AgentStarted,
-    /// The agent ended by itself.
+    /// The agent ended, and is to be started again.
+    AgentRestarting,
+    /// The agent ended by itself, and that was its last end.
     AgentExited,
     /// The virtual processors stand still.
     Paused,

@@ -102,6 +102,7 @@ fn list(output: Output, layout: &Layout) -> Result<u8, Failure> {
                 "sandbox": sandbox,
                 "state": state(*standing),
                 "quarantined": standing.is_some_and(|standing| standing.quarantined),
+                "restarts": standing.map_or(0, |standing| standing.restarts),
             })
         };
         print_json(&running.iter().map(describe).collect::<Vec<_>>())?;
@@ -110,7 +111,12 @@ fn list(output: Output, layout: &Layout) -> Result<u8, Failure> {
     for (sandbox, standing) in running {
         let cut_off =
             if standing.is_some_and(|standing| standing.quarantined) { ", quarantined" } else { "" };
-        println!("{sandbox}  {}{cut_off}", state(standing));
+        let again = match standing.map_or(0, |standing| standing.restarts) {
+            0 => String::new(),
+            1 => ", 1 restart".to_owned(),
+            restarts => format!(", {restarts} restarts"),
+        };
+        println!("{sandbox}  {}{cut_off}{again}", state(standing));
     }
     Ok(0)
 }
@@ -119,7 +125,8 @@ fn list(output: Output, layout: &Layout) -> Result<u8, Failure> {
 fn state(standing: Option<Standing>) -> &'static str {
     match standing {
         Some(Standing { paused: true, .. }) => "paused",
-        Some(Standing { paused: false, .. }) => "running",
+        Some(Standing { restarting: true, .. }) => "restarting",
+        Some(Standing { paused: false, restarting: false, .. }) => "running",
         None => "starting or ending",
     }
 }

@@ -26,6 +26,10 @@ const FDS: usize = 4;
 pub(crate) enum Order {
     /// Start the agent's process.
     Start,
+    /// Start it again, after its end; with it come its standard streams.
+    Again,
+    /// It is not started again: end.
+    Finish,
     /// Send this signal to the process's group.
     Signal(i32),
     /// Start one more process. With it come the channel that it is spoken of on, and its standard streams if it gets

@@ -12,6 +12,7 @@ use wire::control::{Agent, Execute, FromGuest, Stage};
 use wire::vsock::SESSIONS;
 
 use super::channel::{Channel, Order};
+use super::session::SessionError;
 use super::{AgentError, Inner, Running, Streams, session};
 use crate::cause::chain;
 use crate::control::{Control, ControlError, Task};
@@ -81,7 +82,13 @@ fn serve(host: &dyn Host, session: u32, warden: &Channel) -> Result<(), ControlE
     control.send(&FromGuest::Session { session })?;
     let task = control.receive_task()?;
     let last = match Ordered::by(task, warden).and_then(Ordered::running) {
-        Ok(running) => FromGuest::Exited(session::serve(&mut control, running, None)?),
+        Ok(running) => match session::serve(&mut control, running, None) {
+            Ok(exit) => FromGuest::Exited(exit),
+            Err(SessionError::Control(error)) => return Err(error),
+            Err(SessionError::Agent(error)) => {
+                FromGuest::Failed { stage: Stage::Agent, cause: chain(&error) }
+            }
+        },
         Err(error) => FromGuest::Failed { stage: Stage::Agent, cause: chain(&error) },
     };
     control.send(&last)?;

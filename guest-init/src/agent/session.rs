@@ -14,9 +14,11 @@ use rustix::io::Errno;
 use wire::control::{Exit, FromGuest, MAX_CHUNK, Stream, ToGuest};
 use wire::frame;
 
+use super::again::Lives;
 use super::channel::{ChannelError, Order, Report};
 use super::further::Further;
-use super::{Running, Streams, cgroup, warden};
+use super::{AgentError, Running, Streams, cgroup, warden};
+use crate::boot::clock;
 use crate::control::{Control, ControlError};
 use crate::tally::Tell;
 
@@ -32,6 +34,19 @@ pub(crate) struct Whole {
     pub(crate) tells: Vec<Arc<dyn Tell>>,
     /// Who starts further ones.
     pub(crate) further: Further,
+    /// What its next life is made of; none, if there is not to be one.
+    pub(crate) lives: Option<Lives>,
+}
+
+/// Why a session cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SessionError {
+    /// Nobody is left to serve.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// The agent could not be started again.
+    #[error(transparent)]
+    Agent(#[from] AgentError),
 }
 
 /// A session with the manager.
@@ -42,11 +57,28 @@ struct Session<'a> {
     /// Output streams that have not ended.
     outputs: Vec<(Stream, OwnedFd)>,
     exit: Option<Exit>,
+    /// How it will have ended, when the warden has told its end.
+    unexecuted: Option<Exit>,
+    /// Whether the manager was asked what follows, and what it said.
+    word: Word,
+    /// Whether its standard input has ended, in this life or before.
+    input_ended: bool,
     /// Bytes of output that came after its end.
     late: usize,
     /// What the kernel had ended for want of memory when it began.
     killed_before: u64,
     whole: Option<Whole>,
+}
+
+/// What follows an end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Word {
+    /// Nobody was asked.
+    Unasked,
+    /// The manager is to say it.
+    Awaited,
+    /// Nothing does.
+    Finish,
 }
 
 /// Towards the agent's standard input.
@@ -70,27 +102,22 @@ enum Source {
 /// Serves until the agent has ended and everything it wrote is on its way; returns how it ended.
 ///
 /// # Errors
-/// The control channel failed: nobody is left to serve.
+/// The control channel failed: nobody is left to serve. Or the agent could not be started again.
 pub(crate) fn serve(
     control: &mut Control,
     running: Running,
     whole: Option<Whole>,
-) -> Result<Exit, ControlError> {
-    let (stdin, outputs) = match running.streams {
-        Streams::Pipes { stdin, stdout, stderr } => {
-            (Stdin::new(stdin, false), vec![(Stream::Stdout, stdout), (Stream::Stderr, stderr)])
-        }
-        Streams::Terminal(master) => {
-            let copy = rustix::io::fcntl_dupfd_cloexec(&master, 3).map_err(ControlError::Channel)?;
-            (Stdin::new(copy, true), vec![(Stream::Stdout, master)])
-        }
-    };
+) -> Result<Exit, SessionError> {
+    let (stdin, outputs) = ends(running.streams)?;
     Session {
         control,
         channel: running.channel,
         stdin,
         outputs,
         exit: None,
+        unexecuted: None,
+        word: Word::Unasked,
+        input_ended: false,
         late: 0,
         killed_before: cgroup::killed(),
         whole,
@@ -98,13 +125,27 @@ pub(crate) fn serve(
     .run()
 }
 
+/// Our ends of its streams, as a session works with them.
+fn ends(streams: Streams) -> Result<(Stdin, Vec<(Stream, OwnedFd)>), ControlError> {
+    Ok(match streams {
+        Streams::Pipes { stdin, stdout, stderr } => {
+            (Stdin::new(stdin, false), vec![(Stream::Stdout, stdout), (Stream::Stderr, stderr)])
+        }
+        Streams::Terminal(master) => {
+            let copy = rustix::io::fcntl_dupfd_cloexec(&master, 3).map_err(ControlError::Channel)?;
+            (Stdin::new(copy, true), vec![(Stream::Stdout, master)])
+        }
+    })
+}
+
 impl Session<'_> {
-    fn run(mut self) -> Result<Exit, ControlError> {
+    fn run(mut self) -> Result<Exit, SessionError> {
         // What came together with the task or the setup is here already: no descriptor will say so.
         self.take_messages()?;
         loop {
-            if let (Some(exit), true) = (self.exit, self.outputs.is_empty()) {
-                self.tell_all()?;
+            if let (Some(exit), true) = (self.exit, self.outputs.is_empty())
+                && self.is_last(exit)?
+            {
                 return Ok(exit);
             }
             let ready = self.wait()?;
@@ -122,6 +163,47 @@ impl Session<'_> {
             }
             self.tell_what_is_due()?;
         }
+    }
+
+    /// Whether nothing follows this end; the manager is asked once, if there is anything to ask. After the last one
+    /// everything is told.
+    fn is_last(&mut self, exit: Exit) -> Result<bool, ControlError> {
+        match self.word {
+            Word::Unasked if self.lives().is_some() => {
+                // Its reader is gone; what comes for it now is for nobody.
+                self.stdin = Stdin::Closed;
+                self.control.send(&FromGuest::Ended(exit))?;
+                self.word = Word::Awaited;
+                return Ok(false);
+            }
+            Word::Awaited => return Ok(false),
+            Word::Unasked => {}
+            // Whose end is awaited before all is told.
+            Word::Finish => drop(self.channel.send(&Order::Finish)),
+        }
+        self.tell_all()?;
+        Ok(true)
+    }
+
+    fn lives(&self) -> Option<&Lives> {
+        self.whole.as_ref().and_then(|whole| whole.lives.as_ref())
+    }
+
+    /// Starts the agent again, if its end was told.
+    fn begin_again(&mut self) -> Result<(), SessionError> {
+        let Some(lives) = self.whole.as_ref().and_then(|whole| whole.lives.as_ref()) else { return Ok(()) };
+        if self.word != Word::Awaited {
+            return Ok(());
+        }
+        self.killed_before = cgroup::killed();
+        let (pid, streams) = lives.begin(&mut self.channel)?;
+        (self.stdin, self.outputs) = ends(streams)?;
+        (self.exit, self.unexecuted, self.word, self.late) = (None, None, Word::Unasked, 0);
+        if self.input_ended {
+            self.stdin.end();
+        }
+        let pid = pid.as_raw_nonzero().get().unsigned_abs();
+        Ok(self.control.send(&FromGuest::Started { pid, at_ns: clock::since_kernel_start() })?)
     }
 
     /// What a further process wrote is on its way, and it has ended: those that it left behind are not waited for. (The
@@ -213,7 +295,7 @@ impl Session<'_> {
         Ok(true)
     }
 
-    fn on_control(&mut self, events: PollFlags) -> Result<(), ControlError> {
+    fn on_control(&mut self, events: PollFlags) -> Result<(), SessionError> {
         if events.contains(PollFlags::OUT) {
             self.control.drain()?;
         }
@@ -225,9 +307,12 @@ impl Session<'_> {
     }
 
     /// Acts on what was read.
-    fn take_messages(&mut self) -> Result<(), ControlError> {
+    fn take_messages(&mut self) -> Result<(), SessionError> {
         while let Some(message) = self.control.next(frame::SMALL)? {
-            self.on_message(message);
+            match message {
+                ToGuest::Again => self.begin_again()?,
+                other => self.on_message(other),
+            }
         }
         Ok(())
     }
@@ -235,31 +320,40 @@ impl Session<'_> {
     fn on_message(&mut self, message: ToGuest) {
         match message {
             ToGuest::Input(bytes) => self.stdin.push(&bytes),
-            ToGuest::EndOfInput => self.stdin.end(),
+            ToGuest::EndOfInput => {
+                self.input_ended = true;
+                self.stdin.end();
+            }
+            ToGuest::Finish if self.word == Word::Awaited => self.word = Word::Finish,
             // A warden that is gone has told, or is about to tell by its silence, how the agent ended.
             ToGuest::Signal(number) => drop(self.channel.send(&Order::Signal(number))),
             ToGuest::Resize(size) => {
                 if let Stdin::Open { fd, terminal: true, .. } = &self.stdin {
                     let _ = rustix::termios::tcsetwinsize(fd, warden::winsize(size));
+                } else if let Some(lives) = self.lives() {
+                    lives.resize(size);
                 }
             }
             ToGuest::Open { session } => self.whole.iter().for_each(|whole| whole.further.open(session)),
             // The manager sends one setup, and one task to a session; a second one changes nothing.
-            ToGuest::Setup(_) | ToGuest::Execute(_) | ToGuest::Copy(_) => {}
+            ToGuest::Setup(_) | ToGuest::Execute(_) | ToGuest::Copy(_) | ToGuest::Again | ToGuest::Finish => {
+            }
         }
     }
 
     fn on_report(&mut self) {
-        self.exit = match self.channel.receive() {
-            Ok((Report::NotFound, _)) => Some(Exit::NotFound),
-            Ok((Report::NotExecutable, _)) => Some(Exit::NotExecutable),
-            Ok((Report::Returned(code), _)) => Some(Exit::Code(code)),
-            Ok((Report::Killed(signal), _)) => Some(self.killed(signal)),
-            Ok(_) => None,
+        let told = match self.channel.receive() {
+            // The end of the process that could not become its program follows.
+            Ok((Report::NotFound, _)) => return self.unexecuted = Some(Exit::NotFound),
+            Ok((Report::NotExecutable, _)) => return self.unexecuted = Some(Exit::NotExecutable),
+            Ok((Report::Returned(code), _)) => Exit::Code(code),
+            Ok((Report::Killed(signal), _)) => self.killed(signal),
+            Ok(_) => return,
             // The warden itself died, which only the kernel can have done.
-            Err(ChannelError::Closed | ChannelError::Socket(_)) => Some(self.killed(libc::SIGKILL)),
-            Err(_malformed) => None,
+            Err(ChannelError::Closed | ChannelError::Socket(_)) => self.killed(libc::SIGKILL),
+            Err(_malformed) => return,
         };
+        self.exit = Some(self.unexecuted.unwrap_or(told));
     }
 
     /// A kill that it did not get from the manager or itself may have been the kernel's.
@@ -348,54 +442,4 @@ impl Stdin {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write;
-    use std::os::unix::net::UnixStream;
-    use std::process::{Command, Stdio};
-
-    use wire::control::Execute;
-    use wire::vsock::{SESSIONS, socket_name};
-
-    use super::super::channel::Channel;
-    use super::*;
-    use crate::testbed::{SOON, UnixHost};
-
-    /// Input that came in the same piece as the task is input, and so is its end.
-    #[test]
-    fn what_comes_with_the_task_is_not_left_lying() {
-        let folder = tempfile::tempdir().unwrap();
-        let listener =
-            std::os::unix::net::UnixListener::bind(folder.path().join(socket_name(SESSIONS))).unwrap();
-        let mut control = Control::connect(&UnixHost::new(folder.path()), SESSIONS).unwrap();
-        let (mut manager, _) = listener.accept().unwrap();
-        let execute =
-            Execute { command: vec!["cat".to_owned()], env: Vec::new(), workdir: None, terminal: None };
-        let messages =
-            [ToGuest::Execute(Box::new(execute)), ToGuest::Input(b"hi".to_vec()), ToGuest::EndOfInput];
-        let together = messages.map(|message| frame::encode(&message).unwrap()).concat();
-        manager.write_all(&together).unwrap();
-        control.receive_task().unwrap();
-
-        let mut cat = Command::new("cat");
-        let cat = cat.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut cat = cat.spawn().unwrap();
-        let streams = Streams::Pipes {
-            stdin: cat.stdin.take().unwrap().into(),
-            stdout: cat.stdout.take().unwrap().into(),
-            stderr: cat.stderr.take().unwrap().into(),
-        };
-        let (channel, warden) = Channel::pair().unwrap();
-        let pid = rustix::process::Pid::from_child(&cat);
-        let running = Running { pid, channel, streams };
-        let served = std::thread::spawn(move || serve(&mut control, running, None));
-        assert_eq!(heard(&manager), FromGuest::Output { stream: Stream::Stdout, bytes: b"hi".to_vec() });
-        cat.wait().unwrap();
-        warden.send(&Report::Returned(0)).unwrap();
-        assert_eq!(served.join().unwrap().unwrap(), Exit::Code(0));
-    }
-
-    fn heard(mut manager: &UnixStream) -> FromGuest {
-        manager.set_read_timeout(Some(SOON)).unwrap();
-        frame::read(&mut manager, frame::SMALL).unwrap()
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! The first process of the agent's namespaces: root in the guest, outside the agent's Landlock and seccomp.
 //! It starts the agent's process and those of further sessions, forwards signals to them, reaps what they leave
-//! behind, and ends with the agent; the kernel then ends every other process of the namespace.
+//! behind, and ends with the agent; the kernel then ends every other process of the namespace. An agent that may be
+//! started again it outlives: then it ends every other process itself, and waits for the word.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -24,6 +25,8 @@ pub(super) struct Warden<'a> {
     pub(super) channel: Channel,
     pub(super) agent: &'a Agent,
     pub(super) program: Program,
+    /// Whether the agent may be started again.
+    pub(super) restarts: bool,
     /// The agent's network, which it enters.
     pub(super) network: BorrowedFd<'a>,
 }
@@ -43,6 +46,13 @@ enum Deed<'a> {
     Execute(&'a Program),
     /// It copies, by what it has in memory: the image needs no program for it.
     Copy(&'a wire::copy::Copy),
+}
+
+/// Who runs.
+struct Brood {
+    /// The agent's process; none between its end and its next start.
+    agent: Option<Pid>,
+    further: Vec<Further>,
 }
 
 /// A process of a further session.
@@ -101,52 +111,54 @@ impl Warden<'_> {
         }
         // The last holders of the agent's streams are the agent's own processes: their end is what guest-init
         // waits for. So the warden keeps none.
-        let agent = birth.split(&viewed, inner)?;
-        self.watch(&viewed, agent, &children)
+        let mut brood = Brood { agent: Some(birth.split(&viewed, inner)?), further: Vec::new() };
+        while self.watch(&viewed, &mut brood, &children)? {}
+        Ok(())
     }
 
-    /// Until the agent ends: reaps, passes signals on, and starts further processes. When guest-init is gone, so is
-    /// the warden.
-    fn watch(&self, viewed: &Viewed<'_>, agent: Pid, children: &OwnedFd) -> Result<(), WardenError> {
-        let mut further: Vec<Further> = Vec::new();
-        loop {
-            while let Some((pid, status)) = reap()? {
-                if pid == agent {
-                    drop(self.channel.send(&ended(status)));
-                    return Ok(());
+    /// Until something happens: reaps, passes signals on, and starts processes. Whether there is more to come: when
+    /// guest-init is gone, so is the warden, and so it is after the last end of the agent.
+    fn watch(&self, viewed: &Viewed<'_>, brood: &mut Brood, children: &OwnedFd) -> Result<bool, WardenError> {
+        while let Some((pid, status)) = reap()? {
+            if Some(pid) == brood.agent {
+                brood.agent = None;
+                if self.restarts {
+                    brood.end_all()?;
                 }
-                if let Some(at) = further.iter().position(|process| process.pid == pid) {
-                    // Whoever does not listen any more misses it.
-                    drop(further.swap_remove(at).channel.send(&ended(status)));
-                }
+                drop(self.channel.send(&ended(status)));
+                return Ok(self.restarts);
             }
-            let channels = further.iter().map(|process| &process.channel);
-            let mut poll: Vec<_> = [PollFd::new(children, PollFlags::IN)]
-                .into_iter()
-                .chain([&self.channel].into_iter().chain(channels).map(|end| PollFd::new(end, PollFlags::IN)))
-                .collect();
-            match rustix::event::poll(&mut poll, None) {
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => return Err(WardenError::System("wait", error)),
-            }
-            let ready: Vec<bool> = poll.iter().map(|fd| !fd.revents().is_empty()).collect();
-            let (signalled, ordered) = (ready[0], ready[1]);
-            if signalled {
-                // One read takes what was queued; `reap` above looks for itself what happened.
-                let _ = rustix::io::read(children, &mut [0; 128]);
-            }
-            let mut speak = ready.get(2..).unwrap_or_default().iter();
-            further.retain(|process| !speak.next().is_some_and(|ready| *ready) || process.hear());
-            if ordered && !self.obey(viewed, agent, &mut further)? {
-                return Ok(());
-            }
+            brood.has_ended(pid, status);
         }
+        let further = &mut brood.further;
+        let channels = further.iter().map(|process| &process.channel);
+        let mut poll: Vec<_> = [PollFd::new(children, PollFlags::IN)]
+            .into_iter()
+            .chain([&self.channel].into_iter().chain(channels).map(|end| PollFd::new(end, PollFlags::IN)))
+            .collect();
+        match rustix::event::poll(&mut poll, None) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(WardenError::System("wait", error)),
+        }
+        let ready: Vec<bool> = poll.iter().map(|fd| !fd.revents().is_empty()).collect();
+        let (signalled, ordered) = (ready[0], ready[1]);
+        if signalled {
+            // One read takes what was queued; `reap` above looks for itself what happened.
+            let _ = rustix::io::read(children, &mut [0; 128]);
+        }
+        let mut speak = ready.get(2..).unwrap_or_default().iter();
+        further.retain(|process| !speak.next().is_some_and(|ready| *ready) || process.hear());
+        if ordered { self.obey(viewed, brood) } else { Ok(true) }
     }
 
     /// Does what guest-init says; whether there still is one.
-    fn obey(&self, viewed: &Viewed<'_>, agent: Pid, further: &mut Vec<Further>) -> Result<bool, WardenError> {
+    fn obey(&self, viewed: &Viewed<'_>, brood: &mut Brood) -> Result<bool, WardenError> {
+        let further = &mut brood.further;
         match self.channel.receive_order() {
-            Ok((Order::Signal(number), _)) => forward(agent, number),
+            Ok((Order::Signal(number), _)) => {
+                brood.agent.into_iter().for_each(|agent| forward(agent, number))
+            }
+            Ok((Order::Again, fds)) if brood.agent.is_none() => brood.agent = Some(self.again(viewed, fds)?),
             Ok((Order::Execute(command), fds)) => {
                 let beside = self.beside(command);
                 let program = Program::new(&beside.command, &beside.env);
@@ -157,14 +169,50 @@ impl Warden<'_> {
                     Agent { command: Vec::new(), env: Vec::new(), workdir: String::new(), terminal: None };
                 further.extend(start(viewed, &self.beside(nothing), (Some(Deed::Copy(&copy)), fds)));
             }
-            Ok((Order::Start, _)) | Err(ChannelError::Frame(_) | ChannelError::Anonymous) => {}
+            Ok((Order::Finish, _)) => return Ok(false),
+            Ok((Order::Start | Order::Again, _)) | Err(ChannelError::Frame(_) | ChannelError::Anonymous) => {}
             Err(ChannelError::Closed | ChannelError::Socket(_)) => return Ok(false),
         }
         Ok(true)
     }
 }
 
+impl Brood {
+    /// Ends every process of the namespaces but the warden, and waits until they are gone: what the agent left running, and
+    /// what runs beside it. Nobody escapes by multiplying, as the kernel signals all at once and a process that has a
+    /// signal to die of makes no other.
+    fn end_all(&mut self) -> Result<(), WardenError> {
+        // `kill(-1)`: everybody but the first process.
+        match rustix::process::kill_process_group(Pid::INIT, Signal::KILL) {
+            // Nobody is left.
+            Ok(()) | Err(Errno::SRCH) => {}
+            Err(error) => return Err(WardenError::System("end what the agent left", error)),
+        }
+        // Orphans are the warden's too: the first process of a namespace gets them all.
+        while let Some((pid, status)) = wait_for_one()? {
+            self.has_ended(pid, status);
+        }
+        Ok(())
+    }
+
+    /// Tells whoever waits for a further process that it ended.
+    fn has_ended(&mut self, pid: Pid, status: WaitStatus) {
+        if let Some(at) = self.further.iter().position(|process| process.pid == pid) {
+            // Whoever does not listen any more misses it.
+            drop(self.further.swap_remove(at).channel.send(&ended(status)));
+        }
+    }
+}
+
 impl Warden<'_> {
+    /// Starts the agent's process once more, with new streams.
+    fn again(&self, viewed: &Viewed<'_>, fds: Vec<OwnedFd>) -> Result<Pid, WardenError> {
+        let lost = |_other| WardenError::System("take the agent's streams", Errno::BADF);
+        let streams = <[OwnedFd; 3]>::try_from(fds).map_err(lost)?;
+        let birth = Birth { agent: self.agent, deed: Deed::Execute(&self.program), channel: &self.channel };
+        birth.split(viewed, streams)
+    }
+
     /// What takes over the agent's environment, and its working directory if it names none.
     fn beside(&self, mut command: Agent) -> Agent {
         let kept = |(name, _): &&(String, String)| !command.env.iter().any(|(other, _)| other == name);
@@ -305,8 +353,17 @@ fn oom_score(adjustment: &str) -> Result<(), Errno> {
 
 /// The next child that has ended.
 fn reap() -> Result<Option<(Pid, WaitStatus)>, WardenError> {
+    next_end(WaitOptions::NOHANG)
+}
+
+/// Waits for the end of a child; none when there is no child left.
+fn wait_for_one() -> Result<Option<(Pid, WaitStatus)>, WardenError> {
+    next_end(WaitOptions::empty())
+}
+
+fn next_end(options: WaitOptions) -> Result<Option<(Pid, WaitStatus)>, WardenError> {
     loop {
-        match rustix::process::wait(WaitOptions::NOHANG) {
+        match rustix::process::wait(options) {
             Ok(None) | Err(Errno::CHILD) => return Ok(None),
             Ok(ended) => return Ok(ended),
             Err(Errno::INTR) => {}

@@ -97,6 +97,11 @@ impl Running {
     }
 
     fn standing(&self) -> Standing {
-        Standing { paused: self.pace == Pace::Still, quarantined: self.reload.is_quarantined() }
+        Standing {
+            paused: self.pace == Pace::Still,
+            quarantined: self.reload.is_quarantined(),
+            restarts: self.lives.restarts(),
+            restarting: self.lives.is_waiting(),
+        }
     }
 }

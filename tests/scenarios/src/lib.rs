@@ -144,6 +144,18 @@ impl Session {
     /// Starts it.
     #[must_use]
     pub fn start(self) -> Started {
+        let stdin = self.stdin.clone();
+        let (home, mut command) = self.written();
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // As a shell starts a command: what the terminal says goes to all of it.
+        command.process_group(0);
+        let child = command.spawn().expect("openshell is built");
+        Started { begun: Instant::now(), child, home, stdin }
+    }
+
+    /// Its directory with its `agent.yaml`, and the command that starts it, for whoever gives it other streams.
+    #[must_use]
+    pub fn written(self) -> (TempDir, Command) {
         let command = serde_json::to_string(&self.command).expect("strings serialise");
         let mut yaml = format!("version: 1\nname: scenario\nimage: {}\ncommand: {command}\n", self.image);
         for section in &self.sections {
@@ -157,11 +169,7 @@ impl Session {
         if let Some(uid) = self.user {
             command.uid(uid);
         }
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // As a shell starts a command: what the terminal says goes to all of it.
-        command.process_group(0);
-        let child = command.spawn().expect("openshell is built");
-        Started { begun: Instant::now(), child, home: self.home, stdin: self.stdin }
+        (self.home, command)
     }
 }
 

@@ -103,7 +103,7 @@ fn kinds(record: &Record) -> Vec<&'static str> {
         Action::Lifecycle => match phase {
             Some(Phase::Started | Phase::AgentStarted | Phase::CommandStarted) => vec!["start"],
             Some(Phase::AgentExited | Phase::Stopped | Phase::Failed | Phase::CommandEnded) => vec!["end"],
-            Some(Phase::Paused | Phase::Resumed) => vec!["change"],
+            Some(Phase::Paused | Phase::Resumed | Phase::AgentRestarting) => vec!["change"],
             None => vec!["info"],
         },
         Action::PolicyChange | Action::CredentialChange | Action::Approval => vec!["change"],

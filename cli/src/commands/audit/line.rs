@@ -97,6 +97,7 @@ fn life(lifecycle: &Lifecycle) -> String {
     let phase = match lifecycle.phase {
         Phase::Started => "started",
         Phase::AgentStarted => "agent started",
+        Phase::AgentRestarting => "agent restarting",
         Phase::AgentExited => "agent exited",
         Phase::Paused => "paused",
         Phase::Resumed => "resumed",

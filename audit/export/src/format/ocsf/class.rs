@@ -284,6 +284,7 @@ fn lifecycle(record: &Record) -> Class {
     let phase = record.event.lifecycle.as_ref().map(|lifecycle| lifecycle.phase);
     let (activity, activity_name) = match phase {
         Some(Phase::Started | Phase::AgentStarted) => (3, "Start"),
+        Some(Phase::AgentRestarting) => (99, "Restart"),
         Some(Phase::Paused) => (99, "Pause"),
         Some(Phase::Resumed) => (99, "Resume"),
         Some(Phase::CommandStarted) => (99, "Command Start"),

@@ -1,0 +1,47 @@
+use std::io::{Read, Write};
+use std::process::{Child, Command};
+
+use super::*;
+
+/// Runs a script as a session of its own, whose terminal this is.
+fn session([stdin, stdout, stderr]: [OwnedFd; 3], script: &str) -> Child {
+    let mut command = Command::new("setsid");
+    command.args(["--ctty", "--wait", "sh", "-c", script]);
+    command.stdin(stdin).stdout(stdout).stderr(stderr).spawn().unwrap()
+}
+
+/// What comes out of a terminal until nobody has its other side.
+fn said(master: &OwnedFd) -> String {
+    let (mut text, mut chunk) = (Vec::new(), [0; 512]);
+    let mut terminal = std::fs::File::from(master.try_clone().unwrap());
+    while let Ok(length @ 1..) = terminal.read(&mut chunk) {
+        text.extend_from_slice(&chunk[..length]);
+    }
+    String::from_utf8(text).unwrap()
+}
+
+#[test]
+fn a_terminal_serves_the_next_session_as_it_served_the_first() {
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let master = rustix::pty::openpt(flags).unwrap();
+    rustix::pty::unlockpt(&master).unwrap();
+    let slave = rustix::pty::ioctl_tiocgptpeer(&master, flags).unwrap();
+    let streams = [slave.try_clone().unwrap(), slave.try_clone().unwrap(), slave];
+    let kept = Kept::of(&master).unwrap();
+
+    // Whoever leaves the terminal raw and dies.
+    let mut first = session(streams, "stty raw -echo; echo first; kill -9 $$");
+    assert_eq!(said(&master), "first\n");
+    first.wait().unwrap();
+
+    let lives = Lives { terminal: Some(kept) };
+    lives.resize(Size { rows: 33, columns: 111 });
+    let (ours, streams) = lives.terminal.as_ref().unwrap().reopen().unwrap();
+    let Streams::Terminal(ours) = ours else { panic!("a terminal stays one") };
+    let mut second =
+        session(streams, "stty size; stty -a | grep -o ' .icanon'; read line; echo \"got $line\"");
+    std::fs::File::from(ours.try_clone().unwrap()).write_all(b"hello\n").unwrap();
+    let text = said(&ours);
+    assert!(text.contains("33 111") && text.contains("got hello") && !text.contains("-icanon"), "{text}");
+    second.wait().unwrap();
+}
