@@ -157,6 +157,7 @@ fn build_tree(setup: &mut Setup) -> Result<Tree, End> {
     clock::set_wall(setup.wall_clock_ns)
         .map_err(|error| End::Failed(Stage::Files, format!("cannot set the clock: {error}")))?;
     sys::hide_memory().map_err(|error| End::Failed(Stage::Files, format!("cannot hide memory: {error}")))?;
+    root::mount_checked(&setup.root).map_err(|error| End::Failed(Stage::Image, chain(&error)))?;
     let (tree, mut scratch) = root::assemble(&setup.root).map_err(mounts_failed)?;
     let owner = Owner::agent(&setup.confinement.user);
     for mount in &setup.mounts {

@@ -13,6 +13,8 @@ use crate::tool::{self, ToolError};
 const SUPERBLOCK: u64 = 1024;
 const MAGIC: u32 = 0xe0f5_e1e2;
 const BLOCK_BITS: usize = 12;
+/// A block's bytes, as a power of two.
+const PAGE_BITS: u32 = 12;
 const BLOCKS: usize = 36;
 /// A fixed identity: two images of the same files must be the same bytes.
 const UUID: &str = "6f70656e-7368-656c-6c20-76696d616765";
@@ -123,8 +125,8 @@ fn judge(block: &[u8; 128], found: u64) -> Probe {
         u32::from_le_bytes(bytes.expect("every field lies inside the superblock"))
     };
     let bits = u32::from(block[BLOCK_BITS]);
-    // The kernel accepts blocks of 512 bytes up to a page; a larger shift is not a superblock.
-    if word(0) != MAGIC || !(9..=16).contains(&bits) {
+    // The kernel accepts blocks of 512 bytes up to a page; a larger shift is not a superblock. Those of a checked device are a page.
+    if word(0) != MAGIC || bits != PAGE_BITS {
         return Probe::Foreign;
     }
     let needed = u64::from(word(BLOCKS)) << bits;

@@ -5,7 +5,9 @@
 //! The root hash is a function of the image's bytes alone, so whoever has the image can compute it again.
 //! Must never know where images and trees are kept.
 
+use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -94,25 +96,54 @@ pub fn grow(mut image: impl Read, stop: &Stop) -> Result<(HashTree, Digest), Gro
     Ok((plant(leaves), Digest::from_bytes(whole.finalize().into())))
 }
 
-/// Whether `bytes` look like the tree of `seal`: the superblock speaks of it, and its uppermost block hashes to the root.
-/// What lies below is for the kernel to check, block by block, when it is read.
-#[must_use]
-pub(crate) fn is_headed(bytes: &[u8], seal: &Seal) -> bool {
-    let superblock = superblock(seal.data_blocks);
-    let top = bytes.get(BLOCK..2 * BLOCK);
+/// Whether `tree` looks like the tree of `seal`: the superblock speaks of it, its length is right, and the last block of each level
+/// leads to the root and holds no hash of a block beyond the image's end, so that no tree passes for that of an image which was cut
+/// short. What lies beside is for the kernel to check, block by block, when it is read.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) fn is_tree_of(tree: &File, seal: &Seal) -> io::Result<bool> {
+    if seal.data_blocks == 0 || tree.metadata()?.len() != tree_bytes(seal.data_blocks) {
+        return Ok(false);
+    }
+    let read = |block: u64| {
+        let mut bytes = [0; BLOCK];
+        tree.read_exact_at(&mut bytes, block * BLOCK as u64).map(|()| bytes)
+    };
+    if seal.salt.as_bytes() != SALT || *read(0)? != *superblock(seal.data_blocks) {
+        return Ok(false);
+    }
     // An image of one block has no tree above it: its own hash is the root.
-    let headed = seal.data_blocks == 1 || top.is_some_and(|top| hash(top) == *seal.root.as_bytes());
-    seal.salt.as_bytes() == SALT && bytes.starts_with(&superblock) && headed
+    let (mut expected, mut begin) = (*seal.root.as_bytes(), 1);
+    for (blocks, below) in levels(seal.data_blocks).into_iter().rev() {
+        let last = read(begin + blocks - 1)?;
+        let used =
+            usize::try_from(below - (blocks - 1) * FANOUT as u64).expect("a block holds few hashes") * 32;
+        let (hashes, rest) = last.split_at(used);
+        if hash(&last) != expected || rest.iter().any(|byte| *byte != 0) {
+            return Ok(false);
+        }
+        expected = hashes[used - 32..].try_into().expect("a hash has 32 bytes");
+        begin += blocks;
+    }
+    Ok(true)
+}
+
+/// Of each level from below, how many blocks it has and how many are hashed in it.
+fn levels(data_blocks: u64) -> Vec<(u64, u64)> {
+    let (mut below, mut levels) = (data_blocks, Vec::new());
+    while below > 1 {
+        let blocks = below.div_ceil(FANOUT as u64);
+        levels.push((blocks, below));
+        below = blocks;
+    }
+    levels
 }
 
 /// The length of a tree's file.
-pub(crate) fn tree_bytes(data_blocks: u64) -> u64 {
-    let (mut blocks, mut total) = (data_blocks, 1);
-    while blocks > 1 {
-        blocks = blocks.div_ceil(FANOUT as u64);
-        total += blocks;
-    }
-    total * BLOCK as u64
+fn tree_bytes(data_blocks: u64) -> u64 {
+    let blocks: u64 = levels(data_blocks).iter().map(|(blocks, _below)| blocks).sum();
+    (1 + blocks) * BLOCK as u64
 }
 
 /// Builds the levels above the image's own hashes.

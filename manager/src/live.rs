@@ -169,7 +169,9 @@ fn lane() -> Result<(OwnedFd, OwnedFd), Failure> {
 
 /// What of openshell's own is in the directory, or has it inside.
 fn overlap(source: &Path, layout: &Layout, spec: &Spec) -> Option<(&'static str, PathBuf)> {
-    let image = spec.image.contains('/').then(|| PathBuf::from(&spec.image));
+    // By its name alone: a root hash may follow.
+    let named = images::root::pinned(&spec.image).map_or(spec.image.as_str(), |(name, _root_hash)| name);
+    let image = named.contains('/').then(|| PathBuf::from(named));
     let own = [
         ("the audit log and openshell's state", Some(layout.state.clone())),
         ("the sockets of running sandboxes", Some(layout.runtime.clone())),

@@ -1,7 +1,7 @@
 //! The processes of one sandbox together, and what it means when one of them says what it should not.
 
 use wire::audit::{AuditEvent, SignEvent};
-use wire::control::FromGuest;
+use wire::control::{FromGuest, Stage};
 use wire::machine::MachineEvent;
 use wire::mount::MountEvent;
 use wire::proxy::ProxyEvent;
@@ -54,6 +54,9 @@ impl Processes {
                 ),
                 "run again with --console to see why",
             ),
+            Event::Guest(Heard::Message(FromGuest::Failed { stage: Stage::Image, cause })) => {
+                Failure::new(format_args!("guest-init failed (Image): {cause}"), REMAKE)
+            }
             Event::Guest(Heard::Message(FromGuest::Failed { stage, cause })) => Failure::new(
                 format_args!("guest-init failed ({stage:?}): {cause}"),
                 "run again with --console; a full writable layer needs a larger resources.disk or resources.memory",
@@ -80,11 +83,16 @@ impl Processes {
 /// What the guest's kernel says when a block of the root image does not lead to the root hash (`drivers/md/dm-verity-target.c`).
 const CORRUPTED: &str = "dm-verity device corrupted";
 
+/// What it says when a block cannot be read: its file was cut short, or the host's disk failed.
+const UNREADABLE: &str = "dm-verity device has I/O error";
+
+const REMAKE: &str = "remove the image with `openshell image rm`, or make the file that `image` names again; then check the disk, and who may write it";
+
 fn panicked(reason: &str) -> Failure {
-    if reason == CORRUPTED {
+    if reason == CORRUPTED || reason == UNREADABLE {
         return Failure::new(
             "the root image was changed or is damaged: what the guest read does not match its root hash; the machine was ended",
-            "remove the image with `openshell image rm`, or make the file that `image` names again; then check the disk, and who may write it",
+            REMAKE,
         );
     }
     Failure::new(

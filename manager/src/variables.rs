@@ -81,6 +81,10 @@ impl Variables {
     /// The same for the image that `image` of agent.yaml means, as far as it recorded anything.
     #[must_use]
     pub fn with_image(&self, image: &str) -> Self {
+        // Whoever names an image by its hash does not trust the store, and its hash says nothing of what stands beside it.
+        if matches!(images::root::pinned(image), Ok((_name, Some(_root_hash)))) {
+            return Self { image: BTreeMap::new(), ..self.clone() };
+        }
         match recorded(&self.images, image) {
             Some(image) => Self { image, ..self.clone() },
             None => self.clone(),
@@ -156,7 +160,6 @@ fn recorded(images: &Path, image: &str) -> Option<BTreeMap<String, Vec<String>>>
     if !images.is_dir() {
         return None;
     }
-    let (image, _root_hash) = images::root::pinned(image).ok()?;
     let manifests = Store::open(images).ok()?.list().ok()?;
     let manifest = manifests.into_iter().find(|manifest| manifest.name.as_str() == image)?;
     Some(manifest.registries).filter(|registries| !registries.is_empty())

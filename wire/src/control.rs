@@ -414,7 +414,9 @@ pub enum Exit {
 pub enum Stage {
     /// Loading kernel modules.
     Modules,
-    /// Mounting the root image, the writable layer or a mount.
+    /// Making the device that checks the root image, and mounting it.
+    Image,
+    /// Mounting the writable layer or a mount.
     Mounts,
     /// Writing files.
     Files,

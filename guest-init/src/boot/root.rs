@@ -68,15 +68,21 @@ impl RootError {
     }
 }
 
-/// Mounts the image, every block of which is checked when it is read, and the writable layer, and puts one over the
-/// other.
+/// Mounts the root image, of which the kernel gives out what its root hash stands for and nothing else.
+///
+/// # Errors
+/// It is not that image, or cannot be mounted.
+pub(crate) fn mount_checked(root: &Root) -> Result<(), RootError> {
+    let checked = verity::open(&root.image, &root.verity)
+        .map_err(|cause| RootError::new("check by its root hash the image", &root.image, cause))?;
+    mount_image(&checked, Path::new(IMAGE))
+}
+
+/// Mounts the writable layer and puts it over the image, which is mounted.
 ///
 /// # Errors
 /// What could not be mounted.
 pub(crate) fn assemble(root: &Root) -> Result<(Tree, ScratchSpace), RootError> {
-    let checked = verity::open(&root.image, &root.verity)
-        .map_err(|cause| RootError::new("check by its root hash the image", &root.image, cause))?;
-    mount_image(&checked, Path::new(IMAGE))?;
     let mut scratch = ScratchSpace::mount(&root.scratch)?;
     scratch.overlay(Path::new(IMAGE), Path::new(TREE))?;
     Ok((Tree::open(TREE)?, scratch))

@@ -33,7 +33,9 @@ pub(crate) fn open(image: &str, verity: &Verity) -> Result<String, Errno> {
 fn parameters(image: &str, verity: &Verity) -> String {
     let Verity { tree, root, salt, data_blocks } = verity;
     let (root, salt) = (hex(root), hex(salt));
-    format!("1 {image} {tree} 4096 4096 {data_blocks} 1 sha256 {root} {salt} 1 panic_on_corruption")
+    format!(
+        "1 {image} {tree} 4096 4096 {data_blocks} 1 sha256 {root} {salt} 2 panic_on_corruption panic_on_error"
+    )
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -55,7 +57,9 @@ mod tests {
         let (root, salt) = ("ab".repeat(32), "01".repeat(32));
         assert_eq!(
             parameters("/dev/vda", &verity),
-            format!("1 /dev/vda /dev/vdb 4096 4096 322 1 sha256 {root} {salt} 1 panic_on_corruption")
+            format!(
+                "1 /dev/vda /dev/vdb 4096 4096 322 1 sha256 {root} {salt} 2 panic_on_corruption panic_on_error"
+            )
         );
     }
 }

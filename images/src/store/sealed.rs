@@ -5,7 +5,6 @@
 //! has made another image. `image: NAME@verity:HASH` in agent.yaml is for that.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::{Image, Store, StoreError, at, replace};
@@ -41,14 +40,6 @@ fn grow_unless(file: &Path, manifest: &Manifest, stop: &Stop) -> Result<HashTree
     Ok(tree)
 }
 
-/// The superblock and the uppermost block of a tree's file, and the file's length.
-fn head(path: &Path) -> io::Result<(Vec<u8>, u64)> {
-    let file = File::open(path)?;
-    let (length, mut head) = (file.metadata()?.len(), Vec::new());
-    file.take(2 * verity::BLOCK as u64).read_to_end(&mut head)?;
-    Ok((head, length))
-}
-
 impl Store {
     /// The image with its tree, which is made when there is none.
     ///
@@ -66,8 +57,8 @@ impl Store {
         let text = fs::read(&path).map_err(at("read", &path))?;
         let seal: Seal = serde_json::from_slice(&text).map_err(|_unreadable| damaged())?;
         let fits = seal.data_blocks.checked_mul(verity::BLOCK as u64) == Some(image.manifest.size);
-        let (head, length) = head(&tree).map_err(|_missing| damaged())?;
-        if !fits || length != verity::tree_bytes(seal.data_blocks) || !verity::is_headed(&head, &seal) {
+        let is_its = || File::open(&tree).and_then(|tree| verity::is_tree_of(&tree, &seal));
+        if !fits || !is_its().map_err(|_unreadable| damaged())? {
             return Err(damaged());
         }
         Ok(Sealed { tree, seal, image })

@@ -49,7 +49,7 @@ fn trees_are_those_of_veritysetup() {
         assert_eq!(Digest::of_bytes(&tree.bytes).to_string(), file, "{blocks} blocks");
         assert_eq!(whole, Digest::of_bytes(&image(blocks)));
         assert_eq!(tree_bytes(tree.seal.data_blocks), tree.bytes.len() as u64);
-        assert!(is_headed(&tree.bytes, &tree.seal));
+        assert!(is_tree_of(&tree.bytes, &tree.seal));
     }
 }
 
@@ -63,16 +63,43 @@ fn every_byte_counts() {
     }
 }
 
+fn is_tree_of(bytes: &[u8], seal: &Seal) -> bool {
+    let mut file = tempfile::tempfile().unwrap();
+    io::Write::write_all(&mut file, bytes).unwrap();
+    super::is_tree_of(&file, seal).unwrap()
+}
+
 #[test]
-fn a_head_of_another_tree_is_seen() {
+fn another_tree_is_seen() {
     let (tree, _) = grown(129);
-    for at in [0, 72, 88, BLOCK, 2 * BLOCK - 1] {
+    for at in [0, 72, 88, BLOCK, 2 * BLOCK - 1, 3 * BLOCK, 4 * BLOCK - 1] {
         let mut changed = tree.bytes.clone();
         changed[at] ^= 1;
-        assert!(!is_headed(&changed, &tree.seal), "byte {at}");
+        assert!(!is_tree_of(&changed, &tree.seal), "byte {at}");
     }
-    assert!(!is_headed(&tree.bytes, &grown(128).0.seal));
-    assert!(!is_headed(&[], &tree.seal));
+    assert!(!is_tree_of(&tree.bytes, &grown(128).0.seal));
+    assert!(!is_tree_of(&[], &tree.seal));
+}
+
+/// Blocks that the guest could not read: the root stays, and the agent would get errors for the rest of its files.
+#[test]
+fn an_image_that_was_cut_short_has_not_this_root() {
+    for (blocks, left) in [(129, 128), (300, 257), (300, 256), (300, 255), (300, 1), (128, 127)] {
+        let (whole, _) = grown(blocks);
+        let short = u64::try_from(left).unwrap();
+        let mut bytes = superblock(short);
+        // The levels stay as they are, but for blocks of hashes of what is not there any more.
+        let of_whole = levels(whole.seal.data_blocks);
+        let mut begin = 1;
+        for (level, (count, _below)) in of_whole.iter().enumerate().rev() {
+            let kept = levels(short).get(level).map_or(0, |(blocks, _below)| *blocks);
+            let from = usize::try_from(begin).unwrap() * BLOCK;
+            bytes.extend(&whole.bytes[from..from + usize::try_from(kept).unwrap() * BLOCK]);
+            begin += count;
+        }
+        let seal = Seal { data_blocks: short, ..whole.seal };
+        assert!(!is_tree_of(&bytes, &seal), "{left} of {blocks}");
+    }
 }
 
 #[test]

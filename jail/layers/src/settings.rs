@@ -38,6 +38,8 @@ pub const SETTINGS: &[Setting] = &[
     // Where there are some: each takes memory that is nobody's.
     if_built("user/max_cgroup_namespaces", "256"),
     if_built("user/max_ipc_namespaces", "256"),
+    // All that there are have been made.
+    if_built("user/max_mnt_namespaces", "0"),
     if_built("user/max_net_namespaces", "256"),
     if_built("user/max_pid_namespaces", "256"),
     if_built("user/max_time_namespaces", "0"),

@@ -116,4 +116,7 @@ fn an_image_that_was_built_says_where_its_packages_come_from() {
         let variables = Variables::load(&layout).unwrap().with_image(image);
         assert_eq!(variables.get("registry.npm").unwrap(), ["npm.image.example"], "{image}");
     }
+    let pinned = format!("base@verity:{}", "ab".repeat(32));
+    let others = Variables::load(&layout).unwrap().with_image(&pinned);
+    assert_ne!(others.get("registry.npm"), Some(vec!["npm.image.example".to_owned()]));
 }
