@@ -110,7 +110,7 @@ pub(crate) fn is_tree_of(tree: &File, seal: &Seal) -> io::Result<bool> {
         let mut bytes = [0; BLOCK];
         tree.read_exact_at(&mut bytes, block * BLOCK as u64).map(|()| bytes)
     };
-    if seal.salt.as_bytes() != SALT || *read(0)? != *superblock(seal.data_blocks) {
+    if seal.salt.as_bytes() != SALT || read(0)?[..] != superblock(seal.data_blocks)[..] {
         return Ok(false);
     }
     // An image of one block has no tree above it: its own hash is the root.

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
@@ -89,15 +89,10 @@ impl Live {
                 "mount a directory of a real file system",
             ));
         }
-        if let Some((what, own)) = overlap(&source, layout, spec) {
-            return Err(Failure::new(
-                format_args!("mount {shown}: an agent that writes there reaches {what} ({})", own.display()),
-                "mount a directory beneath it that holds the project alone, or use 'copy'",
-            ));
-        }
+        refuse_what_is_believed(&source, mount, layout, spec)?;
         let owner = owner(directory.as_fd()).map_err(unusable)?;
         let lanes = (0..LANES).map(|_| lane()).collect::<Result<_, _>>()?;
-        Ok(Self { tag, kept: kept(&source, spec), directory, owner, lanes })
+        Ok(Self { tag, kept: kept(&source, spec)?, directory, owner, lanes })
     }
 
     /// The machine's part, and the server's.
@@ -167,6 +162,45 @@ fn lane() -> Result<(OwnedFd, OwnedFd), Failure> {
     }
 }
 
+/// Refuses a directory in which the agent would write what openshell, or this run's secrets, are made of.
+fn refuse_what_is_believed(
+    source: &Path,
+    mount: &Mount,
+    layout: &Layout,
+    spec: &Spec,
+) -> Result<(), Failure> {
+    let shown = mount.source.display();
+    if let Some((what, own)) = overlap(source, layout, spec) {
+        return Err(Failure::new(
+            format_args!("mount {shown}: an agent that writes there reaches {what} ({})", own.display()),
+            "mount a directory beneath it that holds the project alone, or use 'copy'",
+        ));
+    }
+    let others = spec.mounts.iter().filter(|other| other.source != mount.source);
+    for other in others {
+        if let Some(link) = led_by_link(source, &other.source) {
+            return Err(Failure::new(
+                format_args!(
+                    "mount {}: the link {} on its way lies in {shown}, which an agent writes",
+                    other.source.display(),
+                    link.display()
+                ),
+                "write where it leads, if that is what you mean to mount",
+            ));
+        }
+    }
+    if let Some(program) = spec.programs().into_iter().find(|program| real(program).starts_with(source)) {
+        return Err(Failure::new(
+            format_args!(
+                "mount {shown}: {} runs on the host for a secret, and an agent would write it",
+                program.display()
+            ),
+            "keep what tells secrets outside of what you mount, or use 'copy'",
+        ));
+    }
+    Ok(())
+}
+
 /// What of openshell's own is in the directory, or has it inside.
 fn overlap(source: &Path, layout: &Layout, spec: &Spec) -> Option<(&'static str, PathBuf)> {
     // By its name alone: a root hash may follow.
@@ -193,21 +227,66 @@ fn real(path: &Path) -> PathBuf {
     path.canonicalize().ok().or_else(whole).unwrap_or_else(|| path.to_path_buf())
 }
 
-/// The files that this run was started with and that are in the directory, by their paths in it: where each name is, and where
-/// it leads.
-fn kept(source: &Path, spec: &Spec) -> Vec<String> {
-    let named = spec.believed().into_iter().flat_map(|path| {
-        let path = std::path::absolute(&path).unwrap_or(path);
-        let place = path.parent().map(real).zip(path.file_name()).map(|(above, name)| above.join(name));
-        [place, path.canonicalize().ok()]
-    });
-    let beneath = named.flatten().filter_map(|path| {
-        let inside = path.strip_prefix(source).ok()?.to_str()?.to_owned();
-        // A name without a file is nothing to believe.
-        fs::symlink_metadata(&path).ok()?;
-        (!inside.is_empty()).then_some(inside)
-    });
-    beneath.collect::<BTreeSet<_>>().into_iter().collect()
+/// The files that this run was started with and that are in the directory, by their paths in it, with every link on the way to them.
+///
+/// # Errors
+/// One has a name that cannot be handed over.
+fn kept(source: &Path, spec: &Spec) -> Result<Vec<String>, Failure> {
+    let mut kept = BTreeSet::new();
+    for path in spec.believed() {
+        for place in places(&path) {
+            let Ok(inside) = place.strip_prefix(source) else { continue };
+            let Some(inside) = inside.to_str() else {
+                return Err(Failure::new(
+                    format_args!("{} is believed by this run, and its name is no text", place.display()),
+                    "give it a name in UTF-8, or mount a directory without it",
+                ));
+            };
+            if !inside.is_empty() {
+                kept.insert(inside.to_owned());
+            }
+        }
+    }
+    Ok(kept.into_iter().collect())
+}
+
+/// Most links on the way to a file, as the kernel counts.
+const LINKS: usize = 40;
+
+/// Where a path's file is, as far as there is one, and every link by which it is reached, each where it is.
+fn places(path: &Path) -> Vec<PathBuf> {
+    let mut places = Vec::new();
+    let mut path = std::path::absolute(path).unwrap_or_else(|_unknown| path.to_owned());
+    for _link in 0..LINKS {
+        let mut at = PathBuf::new();
+        let mut components = path.components();
+        let met = components.by_ref().find_map(|component| {
+            let above = std::mem::take(&mut at);
+            // The kernel goes up from where it is, which no link has hidden so far.
+            at = if component == Component::ParentDir {
+                above.parent().unwrap_or(&above).to_owned()
+            } else {
+                above.join(component)
+            };
+            fs::read_link(&at).ok()
+        });
+        let Some(target) = met else {
+            places.extend(fs::symlink_metadata(&at).is_ok().then_some(at));
+            break;
+        };
+        places.push(at.clone());
+        let above = at.parent().unwrap_or(&at).to_owned();
+        path = above.join(target).join(components.as_path());
+    }
+    places
+}
+
+/// A link in `lent` on the way to the source of another mount: whoever had the directory before may have made it.
+pub(crate) fn led_by_link(lent: &Path, other: &Path) -> Option<PathBuf> {
+    let mut places = places(other);
+    // Where it ends is no link.
+    places.pop();
+    places.into_iter().find(|link| link.starts_with(lent))
 }
 
 #[cfg(test)]

@@ -210,9 +210,10 @@ impl Booting {
                 // A log that does not say how its sandbox ended, and that it does, proves nothing.
                 let _unrecorded = self.recorder.failed(&failure);
                 let Processes { machine, mounts, proxy, router, mut audit, mut sign } = self.processes;
-                drop((machine, mounts));
+                drop(machine);
                 drop(self.recorder);
                 end_log([proxy, router], &mut audit, sign.as_mut());
+                drop(mounts);
                 return Err(failure);
             }
         };

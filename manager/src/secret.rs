@@ -40,15 +40,27 @@ impl SecretSource {
         }
     }
 
-    /// The files that it comes from, as far as they are named: with a program, also those among its arguments.
-    pub(crate) fn files(&self) -> Vec<PathBuf> {
+    /// The file that it comes from.
+    pub(crate) fn file(&self) -> Option<&Path> {
         match self {
-            Self::Env(_) => Vec::new(),
-            Self::File(path) => vec![path.clone()],
-            Self::Command(words) => {
-                words.iter().filter(|word| word.contains('/')).map(PathBuf::from).collect()
-            }
+            Self::File(path) => Some(path),
+            Self::Env(_) | Self::Command(_) => None,
         }
+    }
+
+    /// What runs on the host for it, as far as that is named: the program, and arguments that are paths.
+    pub(crate) fn programs(&self) -> Vec<PathBuf> {
+        let Self::Command(words) = self else { return Vec::new() };
+        let Some((program, arguments)) = words.split_first() else { return Vec::new() };
+        let searched = std::env::var_os("PATH").unwrap_or_default();
+        let found = std::env::split_paths(&searched).map(|directory| directory.join(program));
+        let program = if program.contains('/') {
+            Some(program.into())
+        } else {
+            found.into_iter().find(|path| path.exists())
+        };
+        let paths = arguments.iter().map(PathBuf::from).filter(|path| path.is_absolute());
+        program.into_iter().chain(paths).collect()
     }
 
     /// The secret.
@@ -96,6 +108,8 @@ fn run(argv: &[String]) -> Result<Secret, String> {
     let mut command = Command::new(program);
     // What it says of its troubles is for the operator, who sees it.
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
+    // Not where openshell was started: what lies there may be an agent's, and many programs believe it.
+    command.current_dir("/");
     let mut child = Ended(command.spawn().map_err(|error| error.to_string())?);
     let output = child.0.stdout.take();
     let (sender, receiver) = mpsc::sync_channel(1);

@@ -205,6 +205,9 @@ impl Default for Resources {
     }
 }
 
+/// Where guest-init writes: who the agent is, names, and the certificates of this sandbox.
+const WRITTEN: [&str; 2] = ["/etc", "/usr"];
+
 impl Spec {
     /// Reads and validates `path`; relative paths in it become relative to its directory, and its policy
     /// is resolved with what it extends.
@@ -292,6 +295,17 @@ impl Spec {
                 ));
             }
         }
+        let live = self.mounts.iter().filter(|mount| mount.mode == MountMode::Rw);
+        let is_written = |target: &str| {
+            let target = Path::new(target);
+            WRITTEN.iter().any(|own| target.starts_with(own) || Path::new(own).starts_with(target))
+        };
+        if let Some(mount) = live.into_iter().find(|mount| is_written(&mount.target)) {
+            return Err((
+                format!("live mount {}: guest-init writes the sandbox's own files there", mount.target),
+                "give it a target of its own, such as /work".to_owned(),
+            ));
+        }
         if let Some((inner, outer)) = self.mount_in_live_mount() {
             return Err((
                 format!(
@@ -326,9 +340,14 @@ impl Spec {
 
     /// The files on the host that this run believes, and the next one would: itself, what it names, and what tells secrets.
     pub(crate) fn believed(&self) -> Vec<PathBuf> {
-        let secrets = self.secrets().flat_map(SecretSource::files);
+        let secrets = self.secrets().filter_map(SecretSource::file).map(Path::to_owned);
         let named = self.beside.iter().cloned().chain(self.egress.ca.clone());
         std::iter::once(self.file.clone()).chain(named).chain(secrets).collect()
+    }
+
+    /// What runs on the host for secrets.
+    pub(crate) fn programs(&self) -> Vec<PathBuf> {
+        self.secrets().flat_map(SecretSource::programs).collect()
     }
 
     fn secrets(&self) -> impl Iterator<Item = &SecretSource> {

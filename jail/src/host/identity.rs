@@ -22,6 +22,9 @@ pub(super) fn change(user: Option<JailUser>) -> Result<User, JailError> {
 
 fn become_user(user: JailUser) -> Result<User, JailError> {
     if rustix::process::getuid().as_raw() == user.uid && rustix::process::getgid().as_raw() == user.gid {
+        if user.uid == 0 {
+            rustix::thread::set_thread_groups(&[]).map_err(|error| JailError::User(user, error))?;
+        }
         return Ok(User::Unchanged);
     }
     if !rustix::process::getuid().is_root() {

@@ -53,8 +53,10 @@ fn pivot(root: &Root) -> Result<(), JailError> {
             rustix::mount::mount("none", STAGE, "tmpfs", HARDENED, c"size=4k,nr_inodes=1,mode=0555")
                 .map_err(failed("mount the empty root"))?;
         }
-        Root::Directory(directory) => bind(directory, HARDENED)?,
-        Root::Writable(directory) => bind(directory, HARDENED.difference(MountFlags::RDONLY))?,
+        Root::Directory(directory) => bind(directory, HARDENED, Beneath::Left)?,
+        Root::Writable(directory) => {
+            bind(directory, HARDENED.difference(MountFlags::RDONLY), Beneath::Taken)?;
+        }
     }
     rustix::process::chdir(STAGE).map_err(failed("change directory"))?;
     // With both arguments the same directory the old root ends up stacked on top of the new one …
@@ -64,10 +66,20 @@ fn pivot(root: &Root) -> Result<(), JailError> {
     rustix::process::chdir("/").map_err(failed("change directory"))
 }
 
+/// What becomes of the host's mounts beneath a directory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Beneath {
+    /// They are not there, where the kernel allows that.
+    Left,
+    /// They come along. A directory on which something is mounted elsewhere can be removed where nothing is, and with it the mount:
+    /// who writes must find it in use.
+    Taken,
+}
+
 /// A descriptor opened before the namespace was left belongs to a mount that cannot be bound here, so the
 /// directory is opened again by the name it has now, and compared. In a user namespace the kernel does not let go of what is
 /// mounted beneath, so it comes along, with the restrictions that it has.
-fn bind(directory: &OwnedFd, restrictions: MountFlags) -> Result<(), JailError> {
+fn bind(directory: &OwnedFd, restrictions: MountFlags, beneath: Beneath) -> Result<(), JailError> {
     let failed = |what| move |error| JailError::Root(what, error);
     let link = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(directory));
     let path = rustix::fs::readlink(link, Vec::new()).map_err(failed("name the directory"))?;
@@ -82,7 +94,11 @@ fn bind(directory: &OwnedFd, restrictions: MountFlags) -> Result<(), JailError> 
         return Err(JailError::RootMoved);
     }
     let found = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&found));
-    match rustix::mount::mount_bind(&found, STAGE) {
+    let alone = match beneath {
+        Beneath::Left => rustix::mount::mount_bind(&found, STAGE),
+        Beneath::Taken => Err(Errno::INVAL),
+    };
+    match alone {
         Err(Errno::INVAL) => rustix::mount::mount_bind_recursive(&found, STAGE),
         outcome => outcome,
     }

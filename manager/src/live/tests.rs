@@ -93,7 +93,7 @@ fn what_the_run_was_started_with_is_kept() {
     fs::write(home.path("project/token.sh"), "").unwrap();
     fs::write(home.path("outside.pem"), "").unwrap();
     let spec = home.spec(&format!(
-        "policy: {{extends: [./linked.yaml]}}\negress: {{ca: ../outside.pem}}\ninbound: {{tokens: {{a: {{command: [{}]}}}}}}\n",
+        "policy: {{extends: [./linked.yaml]}}\negress: {{ca: ../outside.pem}}\ninbound: {{tokens: {{a: {{file: {}}}}}}}\n",
         home.path("project/token.sh").display()
     ));
     let kept = home.open("project", &spec).unwrap().kept;
@@ -113,4 +113,61 @@ fn the_owner_of_the_directory_serves_it() {
     } else {
         assert_eq!(owner, None);
     }
+}
+
+/// The agent had the project before: what it left there must not decide what else is mounted, or runs on the host.
+#[test]
+fn no_link_of_the_agents_leads_another_mount() {
+    let home = Home::new();
+    fs::create_dir_all(home.path("secret")).unwrap();
+    symlink(home.path("secret"), home.path("project/seed")).unwrap();
+    symlink(home.path("project/sub"), home.path("elsewhere")).unwrap();
+    for (other, refused) in [
+        ("./seed", true),
+        ("./seed/..", true),
+        ("./sub", false),
+        ("../elsewhere", false),
+        ("../secret", false),
+    ] {
+        let mounts = format!(
+            "mounts: [{{source: ., target: /work, mode: rw}}, {{source: {other}, target: /seed, mode: copy}}]\n"
+        );
+        let outcome = home.open("project", &home.spec(&mounts));
+        assert_eq!(
+            outcome.as_ref().is_err_and(|said| said.contains("the link")),
+            refused,
+            "{other}: {outcome:?}"
+        );
+        assert_eq!(outcome.is_err(), refused, "{other}");
+    }
+}
+
+#[test]
+fn what_runs_for_a_secret_is_not_lent() {
+    let home = Home::new();
+    let script = home.path("project/sub/token.py");
+    fs::write(&script, "").unwrap();
+    for (argument, refused) in [(script.to_str().unwrap(), true), ("-c", false), ("token.py", false)] {
+        let spec = home.spec(&format!(
+            "credentials: [{{name: A, from: {{command: [/bin/sh, {argument}]}}, inject: {{host: a.example.com, header: x-a, format: '{{}}'}}}}]\n"
+        ));
+        assert_eq!(
+            home.open("project", &spec).is_err_and(|said| said.contains("runs on the host")),
+            refused,
+            "{argument}"
+        );
+    }
+}
+
+/// Every name by which the next run would come to a file, and every link on the way, stays.
+#[test]
+fn links_on_the_way_to_what_is_believed_are_kept() {
+    let home = Home::new();
+    fs::create_dir(home.path("project/real")).unwrap();
+    fs::write(home.path("project/real/ca.pem"), "").unwrap();
+    symlink("real", home.path("project/conf")).unwrap();
+    symlink("conf/ca.pem", home.path("project/ca")).unwrap();
+    let spec = home.spec("egress: {ca: ./ca}\n");
+    let kept = super::kept(&home.path("project"), &spec).unwrap();
+    assert_eq!(kept, ["agent.yaml", "ca", "conf", "real/ca.pem"]);
 }
