@@ -56,7 +56,8 @@ fn nobody_of_the_life_before_is_left() {
                  (setsid sh -c 'sleep 1001 & echo $! > f' &); read b < f; ls -d /proc/$a /proc/$b; echo $a $b > left; exit 3";
     let look = "read a b < left; ls -d /proc/$a /proc/$b 2>/dev/null || echo nobody";
     let script = format!("if [ $n = 1 ]; then {leave}; fi; {look}");
-    let outcome = agent(&script, "{policy: on-failure, max: 1}").run();
+    // Whoever is left holds the output, whose end would be waited for as long.
+    let outcome = agent(&script, "{policy: on-failure, max: 1}").yaml("resources: {timeout: 90s}").run();
     let lives: Vec<_> =
         outcome.text().lines().map(|line| line.split('/').nth(1).unwrap_or(line).to_owned()).collect();
     assert_eq!(lives, ["life 1", "proc", "proc", "life 2", "nobody"], "{outcome}");

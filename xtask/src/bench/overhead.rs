@@ -111,11 +111,11 @@ fn read(text: &str) -> BTreeMap<String, Side> {
     let mut sides: BTreeMap<String, Side> = BTreeMap::new();
     let mut current = String::new();
     for line in text.lines() {
-        match line.split_whitespace().collect::<Vec<_>>()[..] {
-            ["SIDE", name] => name.clone_into(&mut current),
+        match &line.split_whitespace().collect::<Vec<_>>()[..] {
+            ["SIDE", name] => (*name).clone_into(&mut current),
             ["PART", name, micros] => {
                 let side = sides.entry(current.clone()).or_default();
-                side.extend(micros.parse().ok().map(|micros| (name.to_owned(), micros)));
+                side.extend(micros.parse().ok().map(|micros| ((*name).to_owned(), micros)));
             }
             _other => {}
         }
