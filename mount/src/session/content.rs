@@ -184,7 +184,7 @@ fn access(flags: OFlags) -> Result<(OFlags, Writing), Errno> {
 }
 
 /// The content's state, if a later change is sure to have another one: not just after a change, as clocks tick slowly.
-fn settled(attributes: &Attributes) -> Option<Seen> {
+pub(super) fn settled(attributes: &Attributes) -> Option<Seen> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
     let now = i64::try_from(now.as_secs()).ok()?;
     (attributes.changed.0.saturating_add(SETTLED) < now).then(|| attributes.seen())

@@ -37,7 +37,7 @@ fn child(started: &Started, name: &str) -> rustix::process::Pid {
 #[test]
 fn the_agent_works_in_the_hosts_directory_and_both_see_it() {
     let before = Residue::now();
-    let script = "printf '#!/bin/sh\\necho ran\\n' > tool; chmod +x tool; ./tool > ran; cp $(which busybox) own; ./own echo own >> ran
+    let script = "printf '#!/bin/sh\\necho ran\\n' > tool; chmod +x tool; ./tool > ran; cp $(which busybox) busybox; ./busybox echo own >> ran
         cat file; echo agent > new; mkdir -p a/b; echo deep > a/b/c; mv file moved; ln moved hard
         echo ready; until [ -e from-host ]; do :; done; until grep -q edited moved; do :; done
         cat from-host hard > seen; ls -ln seen | awk '{print $3, $4}' > owner; rm -r a; echo done";
