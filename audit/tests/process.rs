@@ -253,7 +253,9 @@ fn a_log_has_an_end_if_its_manager_lived_to_tell_of_one() {
     for (phase, has_end) in
         [(Phase::AgentExited, true), (Phase::Failed, true), (Phase::Stopped, false), (Phase::Started, false)]
     {
-        let (mut writer, [manager, proxy]) = Writer::start(["manager", "proxy"]);
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log.jsonl");
+        let (writer, [manager, proxy]) = Writer::start_on(&path, ["manager", "proxy"]);
         let lifecycle = Some(Lifecycle { phase, code: Some(0), detail: None });
         let told = Event { lifecycle, ..Event::new(Action::Lifecycle) };
         let receipt = Blocking::new(manager).append(&told).unwrap().receipt();
@@ -261,7 +263,7 @@ fn a_log_has_an_end_if_its_manager_lived_to_tell_of_one() {
         // Outcomes come later.
         assert_eq!(recorded(&mut Blocking::new(proxy), 1).sequence, 2);
         assert_eq!(writer.wait(), Some(0));
-        let mut reader = log::read(writer.log()).unwrap();
+        let mut reader = log::read(&path).unwrap();
         while reader.next_line().unwrap().is_some() {}
         assert_eq!((reader.summary().has_end(), reader.summary().records), (has_end, 2 + u64::from(has_end)));
     }
