@@ -1,9 +1,9 @@
 
-¥«
+Æ®
 
 
 service.name
-	openshell‚«
+	openshell£®
 
 openshell.audit0.1.0Ñ	è«lì	INFO*
 configuration allowed2$
@@ -867,4 +867,19 @@ fclock-change (the host's clock was set forward by 3600.000 s: it would be 2026-
 Wthe host's clock was set forward by 3600.000 s: it would be 2026-11-29T05:20:47.000028Z2
 openshell.monotonic_nsàÚ2T
 openshell.prevB
-@11b5fdc11357795a9a697067389c40d6c66d27f988465bdb56b933224106bfcbY`#ÀÛÅoìbopenshell.clock-change
+@11b5fdc11357795a9a697067389c40d6c66d27f988465bdb56b933224106bfcbY`#ÀÛÅoìbopenshell.clock-changež	`#ÀÛÅoì	INFO*	
+log-end2$
+openshell.sandbox
+test-0a1b2c3d2
+openshell.sequence2T
+openshell.hashB
+@55e8b45c2f59b7e3ceec1501ae9f80b3e1cd44226a1c8f3b3e39a685318922c32
+openshell.tenant
+local2
+openshell.agent.name
+test2
+openshell.client
+audit2
+openshell.monotonic_nsáÚ2T
+openshell.prevB
+@7b008aa0fc8b8cf7848f01b0b6a5fec22de862bb0af4b0d9b93725e3ebdd79d1Y`#ÀÛÅoìbopenshell.log-end
