@@ -41,7 +41,7 @@ pub struct Node {
     key: Key,
     place: Mutex<Place>,
     descriptor: OnceLock<OwnedFd>,
-    opened: Mutex<Weak<Open>>,
+    opened: Mutex<Vec<Weak<Open>>>,
     seen: Mutex<Option<Seen>>,
 }
 
@@ -209,15 +209,20 @@ impl Node {
         self.descriptor.get_or_init(|| descriptor)
     }
 
-    /// The file is open: what has no name any more can be reached through that.
+    /// The file is open: what has no name any more can be reached through that. The guest's kernel asks about it without saying
+    /// through which of them, so all are known.
     pub fn is_open(&self, open: &Arc<Open>) {
-        *locked(&self.opened) = Arc::downgrade(open);
+        let mut opened = locked(&self.opened);
+        // Those that were closed go when there is no room left: however many are opened, each costs little.
+        if opened.len() == opened.capacity() {
+            opened.retain(|open| open.strong_count() > 0);
+        }
+        opened.push(Arc::downgrade(open));
     }
 
-    /// The last one that was opened, if it still is.
-    #[must_use]
-    pub fn opened(&self) -> Option<Arc<Open>> {
-        locked(&self.opened).upgrade()
+    /// One that is open, and is as wanted.
+    pub fn opened(&self, wanted: impl Fn(&Open) -> bool) -> Option<Arc<Open>> {
+        locked(&self.opened).iter().filter_map(Weak::upgrade).find(|open| wanted(open))
     }
 
     /// Notes how the guest sees the content, and says how it saw it before.

@@ -7,14 +7,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
 
-use jail::host::{self, Isolation, inherited};
+use jail::host::{self, inherited};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 use wire::mount::{MAX_CONTENT, MAX_HEADERS, MountConfig, MountEvent};
 use wire::spawn::{CONFIG_FD, EXIT_FAILED, Fd, STATUS_FD};
 
 use crate::answer::Answer;
-use crate::directory::{Directory, Walls};
+use crate::directory::Directory;
 use crate::handles::MAX_OPEN;
 use crate::kept::Kept;
 use crate::session::Session;
@@ -74,11 +74,7 @@ fn serve(status: &mut File) -> Result<(), MountError> {
     let settings = host::Settings { status: status.as_fd(), root, user: config.user, open_files: OPEN_FILES };
     let jailed = host::enter(host::Profile::Mount, settings)?;
     let _closed = writeln!(io::stderr(), "{jailed}");
-    let walls = match jailed.isolation {
-        Isolation::Privileged | Isolation::UserNamespace => Walls::OwnRoot,
-        Isolation::Refused(_) => Walls::Shared,
-    };
-    let directory = Directory::open(config.agent, walls).map_err(MountError::Directory)?;
+    let directory = Directory::open(config.agent).map_err(MountError::Directory)?;
     let kept = Kept::of(&directory, &config.kept).map_err(|(path, error)| MountError::Kept(path, error))?;
     let session = Arc::new(Session::new(directory, kept));
     let threads = lanes.into_iter().map(|lane| {

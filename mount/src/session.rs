@@ -96,7 +96,7 @@ impl Session {
             Operation::Open(flags) => self.open(node, flags, answer),
             Operation::Create(name, created) => self.create(node, name, created, answer),
             Operation::Read(range) => self.read(range, answer),
-            Operation::Write(handle, offset, content) => self.write((handle, offset), content, answer),
+            Operation::Write(handle, place, content) => self.write((handle, place), content, answer),
             Operation::Statistics => self.statistics(answer),
             Operation::Release(handle) => locked(&self.handles).close(handle).map(drop),
             Operation::Sync(handle, how) => self.sync(handle, how),

@@ -243,7 +243,7 @@ fn with_new_files(list: AllowList) -> Result<AllowList, FilterError> {
         .try_fold(list, |list, kind| list.when(libc::SYS_mknodat, &[kind]))?
         .when(libc::SYS_mkdirat, &[Argument::masked(2, SET_ID, 0)])?
         .when(libc::SYS_fchmod, &[Argument::masked(1, SET_ID, 0)])?
-        .when(libc::SYS_fchmodat, &[Argument::masked(2, SET_ID, 0)])
+        .when(libc::SYS_fchmodat2, &[Argument::masked(2, SET_ID, 0)])
 }
 
 /// `fcntl` for flags and duplicates; not for leases, owners or seals.
