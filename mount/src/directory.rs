@@ -1,7 +1,7 @@
 //! The host's directory: files by name beneath directories that are open, no link ever followed.
 //!
 //! *Invariant:* every system call with a name in it has a directory's descriptor and one component ([`Name`], or the place of a
-//! node, which was one); opening goes through `openat2`, which is told to stay beneath, to follow no link and to enter no
+//! node, which was one; the host's own paths of what is kept are only looked at); opening goes through `openat2`, which is told to stay beneath, to follow no link and to enter no
 //! other mount.
 
 mod attributes;
@@ -140,6 +140,16 @@ impl Directory {
     /// As above.
     pub fn look_beneath(&self, directory: &OwnedFd, name: &CStr) -> Result<Found, Errno> {
         self.facts(directory, name, AtFlags::SYMLINK_NOFOLLOW)
+    }
+
+    /// What a path from the top leads to, without any link on the way; a link at its end is itself what is found.
+    ///
+    /// # Errors
+    /// To nothing, or the host refuses.
+    pub fn find(&self, path: &CStr) -> Result<Key, Errno> {
+        let top = self.node(ROOT)?;
+        let held = open_at(top.descriptor().ok_or(Errno::STALE)?, path, HELD)?;
+        Ok(self.look_at(held)?.key)
     }
 
     /// What is open.

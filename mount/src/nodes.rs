@@ -18,7 +18,8 @@ use crate::message::NodeId;
 /// The directory itself.
 pub const ROOT: NodeId = NodeId(1);
 
-/// Most files that a guest may know at once. One takes less than half a KiB.
+/// Most files that a guest may know at once. One takes some 400 bytes, both maps' part included, and what its name has beyond 24:
+/// a quarter of a GiB for all of them, if names are not long.
 const MAX_NODES: usize = 1 << 19;
 
 /// What makes a file the same one. The time of its birth tells it from an older one with its number.

@@ -1,6 +1,6 @@
 //! Attributes: told and changed.
 
-use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
 use rustix::io::Errno;
 
 use super::Session;
@@ -38,6 +38,10 @@ impl Session {
         }
         let open = open.or_else(|| node.opened(|_open| true));
         if let Some(mode) = changes.mode {
+            if node.key().kind() == FileType::Directory {
+                let now = self.directory.attributes(id)?.mode;
+                self.kept.may_be(&self.directory, node.key(), (mode, now))?;
+            }
             let mode = Mode::from_raw_mode(mode & PERMISSIONS);
             match &open {
                 Some(open) => rustix::fs::fchmod(&open.file, mode)?,

@@ -81,7 +81,7 @@ impl Session {
         let flags = OFlags::from_bits_retain(created.flags);
         let (access, writing) = access(flags)?;
         let mode = Mode::from_raw_mode(created.mode & PERMISSIONS);
-        self.kept.may_name(directory.key(), name.as_c_str())?;
+        self.may_name(&directory, name.as_c_str())?;
         match self.directory.create(&directory, name, (access | (flags & PASSED), mode)) {
             Ok(file) => {
                 let found = self.directory.look_at(&file)?;
@@ -89,12 +89,12 @@ impl Session {
                 let node = locked(nodes).look_up(found.key, directory.id(), name.as_c_str())?;
                 answer.entry(node.id(), &found.attributes);
                 self.opened_file(&node, (file, writing), &found.attributes, answer)
+                    .inspect_err(|_refused| self.untold(&node))
             }
             // Somebody on the host was faster.
             Err(Errno::EXIST) if !flags.contains(OFlags::EXCL) => {
-                let key = self.tell(&directory, name.as_c_str(), answer)?;
-                let node = locked(self.directory.nodes()).find(&key).ok_or(Errno::STALE)?;
-                self.open_file(&node, created.flags, answer)
+                let node = self.tell(&directory, name.as_c_str(), answer)?;
+                self.open_file(&node, created.flags, answer).inspect_err(|_refused| self.untold(&node))
             }
             Err(error) => Err(error),
         }

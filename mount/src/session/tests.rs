@@ -140,8 +140,8 @@ fn names_are_made_moved_linked_and_removed() {
     let bed = Bed::new();
     let dir = bed.make(op::MKDIR, 1, &[words(&[0o755, 0]), name("d")].concat()).unwrap();
     let file = bed.make(op::MKNOD, dir.node, &[words(&[0o10_0640, 0, 0, 0]), name("f")].concat()).unwrap();
-    let pipe = bed.make(op::MKNOD, dir.node, &[words(&[0o1_0600, 0, 0, 0]), name("p")].concat()).unwrap();
-    assert_eq!((file.mode, pipe.mode), (0o10_0640, 0o1_0600));
+    let plain = bed.make(op::MKNOD, dir.node, &[words(&[0o10_0600, 0, 0, 0]), name("p")].concat()).unwrap();
+    assert_eq!((file.mode, plain.mode), (0o10_0640, 0o10_0600));
     let link = bed.make(op::SYMLINK, 1, &[name("l"), name("d/f")].concat()).unwrap();
     assert_eq!(bed.ask(op::READLINK, link.node, &[]).unwrap(), b"d/f");
     assert_eq!(bed.ask(op::READLINK, file.node, &[]), Err(22));
@@ -150,7 +150,7 @@ fn names_are_made_moved_linked_and_removed() {
     assert_eq!(fs::metadata(bed.inside("d/f")).unwrap().nlink(), 2);
     bed.ask(op::RENAME, dir.node, &[longs(&[1]), name("p"), name("q")].concat()).unwrap();
     assert!(
-        bed.ask(op::GETATTR, pipe.node, &[words(&[0, 0]), longs(&[0])].concat()).is_ok(),
+        bed.ask(op::GETATTR, plain.node, &[words(&[0, 0]), longs(&[0])].concat()).is_ok(),
         "found at its new place"
     );
     bed.ask(op::RENAME2, 1, &[longs(&[1]), words(&[1, 0]), name("q"), name("l")].concat()).unwrap_err();
