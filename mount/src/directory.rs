@@ -1,8 +1,8 @@
 //! The host's directory: files by name beneath directories that are open, no link ever followed.
 //!
 //! *Invariant:* every system call with a name in it has a directory's descriptor and one component ([`Name`], or the place of a
-//! node, which was one; the host's own paths of what is kept are only looked at); opening goes through `openat2`, which is told to stay beneath, to follow no link and to enter no
-//! other mount.
+//! node, which was one; the host's own paths of what is kept are only looked at); opening goes through `openat2`, which is told
+//! to stay beneath, to follow no link and to enter no other mount.
 
 mod attributes;
 
