@@ -19,6 +19,7 @@ mod identity;
 pub mod inherited;
 mod lifeline;
 mod limits;
+pub mod modes;
 mod report;
 mod root;
 pub mod seccomp;

@@ -34,6 +34,12 @@ const CASES: &[Case] = &[
     Case { name: "proxy", run: proxy, killed_by: None },
     Case { name: "mount", run: mount, killed_by: None },
     Case { name: "mount_makes_no_device", run: mount_device, killed_by: Some(libc::SIGSYS) },
+    Case { name: "mount_makes_no_pipe", run: mount_pipe, killed_by: Some(libc::SIGSYS) },
+    Case {
+        name: "mount_lends_no_rights_by_place",
+        run: mount_set_user_id_by_place,
+        killed_by: Some(libc::SIGSYS),
+    },
     Case { name: "mount_lends_no_rights", run: mount_set_user_id, killed_by: Some(libc::SIGSYS) },
     Case { name: "mount_dials_nobody", run: mount_dials, killed_by: Some(libc::SIGSYS) },
     Case { name: "threads", run: threads, killed_by: None },
@@ -257,9 +263,27 @@ fn mount_device() {
     use rustix::fs::{FileType, Mode};
     let root = enter_mount();
     let mode = Mode::from_raw_mode(0o666);
-    rustix::fs::mknodat(&root, "pipe", FileType::Fifo, mode, 0).unwrap();
+    rustix::fs::mknodat(&root, "plain", FileType::RegularFile, mode, 0).unwrap();
     let _killed =
         rustix::fs::mknodat(&root, "null", FileType::CharacterDevice, mode, rustix::fs::makedev(1, 3));
+}
+
+fn mount_pipe() {
+    use rustix::fs::{FileType, Mode};
+    let root = enter_mount();
+    let _killed = rustix::fs::mknodat(&root, "pipe", FileType::Fifo, Mode::from_raw_mode(0o666), 0);
+}
+
+fn mount_set_user_id_by_place() {
+    use rustix::fs::{Mode, OFlags, ResolveFlags};
+    let root = enter_mount();
+    let mode = Mode::from_raw_mode;
+    rustix::fs::mknodat(&root, "f", rustix::fs::FileType::RegularFile, mode(0), 0).unwrap();
+    let held = rustix::fs::openat2(&root, "f", OFlags::PATH, Mode::empty(), ResolveFlags::BENEATH).unwrap();
+    // A kernel before 6.6 cannot, and says so.
+    let given = jail::host::modes::set(held.as_fd(), mode(0o755));
+    assert!(matches!(given, Ok(()) | Err(rustix::io::Errno::ACCESS)), "{given:?}");
+    let _killed = jail::host::modes::set(held.as_fd(), mode(0o4755));
 }
 
 fn mount_set_user_id() {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mount::directory::{Directory, Walls};
+use mount::directory::Directory;
 use mount::kept::Kept;
 use mount::process::serve_lane;
 use mount::session::Session;
@@ -48,7 +48,7 @@ fn main() {
     let alone = begun.elapsed() / FILES;
     println!("| `statx` itself | {} |", micros(alone));
     let agent = JailUser { uid: 1000, gid: 1000 };
-    let directory = Directory::of(directory.into(), agent, Walls::Shared).unwrap();
+    let directory = Directory::of(directory.into(), agent).unwrap();
     let session = Arc::new(Session::new(directory, Kept::default()));
     let lanes: Vec<OwnedFd> = (0..LANES).map(|_| lane(&session)).collect();
     for count in [1, LANES] {

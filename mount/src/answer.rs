@@ -117,6 +117,12 @@ impl Answer {
         short.into_iter().for_each(|number| self.u32(number));
     }
 
+    /// In place of a whole message that could not be sent: that the same request failed.
+    pub fn instead(&mut self, error: Errno) -> &[u8] {
+        let unique = self.bytes.get(8..HEADER).and_then(<[u8]>::first_chunk).copied().unwrap_or_default();
+        self.finish(u64::from_le_bytes(unique), Err(error))
+    }
+
     /// The whole message, as what became of the request with this number.
     pub fn finish(&mut self, unique: u64, outcome: Result<(), Errno>) -> &[u8] {
         let error = match outcome {

@@ -1,8 +1,8 @@
 //! The host's directory: files by name beneath directories that are open, no link ever followed.
 //!
 //! *Invariant:* every system call with a name in it has a directory's descriptor and one component ([`Name`], or the place of a
-//! node, which was one); opening goes through `openat2`, which is told to stay beneath, to follow no link and to enter no
-//! other mount.
+//! node, which was one; the host's own paths of what is kept are only looked at); opening goes through `openat2`, which is told
+//! to stay beneath, to follow no link and to enter no other mount.
 
 mod attributes;
 
@@ -10,6 +10,7 @@ use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex};
 
+use jail::host::modes;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, StatxFlags};
 use rustix::io::Errno;
 use wire::spawn::JailUser;
@@ -28,17 +29,11 @@ const RESOLVE: ResolveFlags = ResolveFlags::BENEATH
 /// With every open: no link at the end, no waiting for the other end of a pipe, no terminal.
 const CAREFUL: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
+/// How something is held open so that it can neither be read nor written.
+const HELD: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
 /// What is asked of every file.
 const FACTS: StatxFlags = StatxFlags::BASIC_STATS.union(StatxFlags::BTIME).union(StatxFlags::MNT_ID);
-
-/// What stands between the process and the rest of the host beside the resolution of names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Walls {
-    /// Its root is the directory: a link leads nowhere else.
-    OwnRoot,
-    /// The host refused it one.
-    Shared,
-}
 
 /// What a name leads to.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +51,6 @@ pub struct Directory {
     owners: Owners,
     /// The mount that it is on; what is mounted beneath is not part of it.
     mount: Option<u64>,
-    walls: Walls,
 }
 
 impl Directory {
@@ -64,22 +58,22 @@ impl Directory {
     ///
     /// # Errors
     /// It cannot be opened or looked at.
-    pub fn open(agent: JailUser, walls: Walls) -> Result<Self, Errno> {
+    pub fn open(agent: JailUser) -> Result<Self, Errno> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = rustix::fs::openat2(CWD, c".", flags, Mode::empty(), ResolveFlags::empty())?;
-        Self::of(directory, agent, walls)
+        Self::of(directory, agent)
     }
 
     /// A directory that is open.
     ///
     /// # Errors
     /// It cannot be looked at.
-    pub fn of(directory: OwnedFd, agent: JailUser, walls: Walls) -> Result<Self, Errno> {
+    pub fn of(directory: OwnedFd, agent: JailUser) -> Result<Self, Errno> {
         let owners = Owners::of_this_process(agent);
         let facts = rustix::fs::statx(&directory, c"", AtFlags::EMPTY_PATH, FACTS)?;
         let mount = attributes::mount(&facts);
         let (key, _) = attributes::read(&facts, owners);
-        Ok(Self { nodes: Mutex::new(Nodes::new(key, directory)), owners, mount, walls })
+        Ok(Self { nodes: Mutex::new(Nodes::new(key, directory)), owners, mount })
     }
 
     /// The nodes that the guest knows.
@@ -121,8 +115,7 @@ impl Directory {
         while let Some(node) = closed.pop() {
             let place = node.place();
             let above = open.descriptor().ok_or(Errno::STALE)?;
-            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let descriptor = open_at(above, &place.name, flags).map_err(gone)?;
+            let descriptor = open_at(above, &place.name, HELD | OFlags::DIRECTORY).map_err(gone)?;
             if self.facts(&descriptor, c"", AtFlags::EMPTY_PATH)?.key != *node.key() {
                 return Err(Errno::STALE);
             }
@@ -147,6 +140,16 @@ impl Directory {
     /// As above.
     pub fn look_beneath(&self, directory: &OwnedFd, name: &CStr) -> Result<Found, Errno> {
         self.facts(directory, name, AtFlags::SYMLINK_NOFOLLOW)
+    }
+
+    /// What a path from the top leads to, without any link on the way; a link at its end is itself what is found.
+    ///
+    /// # Errors
+    /// To nothing, or the host refuses.
+    pub fn find(&self, path: &CStr) -> Result<Key, Errno> {
+        let top = self.node(ROOT)?;
+        let held = open_at(top.descriptor().ok_or(Errno::STALE)?, path, HELD)?;
+        Ok(self.look_at(held)?.key)
     }
 
     /// What is open.
@@ -177,7 +180,7 @@ impl Directory {
         }
         match self.reach(&node, |_directory, _place, found| Ok(found.attributes)) {
             Err(Errno::STALE) => {
-                let open = node.opened().ok_or(Errno::STALE)?;
+                let open = node.opened(|_open| true).ok_or(Errno::STALE)?;
                 Ok(self.look_at(&open.file)?.attributes)
             }
             outcome => outcome,
@@ -240,29 +243,37 @@ impl Directory {
         rustix::fs::openat2(directory, name.as_c_str(), flags, made.1, RESOLVE)
     }
 
-    /// Gives a file of the host's that is open, or has a place, other permissions.
+    /// Gives a file of the host's other permissions; a link has none.
     ///
     /// # Errors
-    /// The host refuses.
+    /// It is not where it was, or the host refuses.
     pub fn set_mode(&self, node: &Node, mode: Mode) -> Result<(), Errno> {
-        if let Some(open) = node.opened() {
-            return rustix::fs::fchmod(&open.file, mode);
-        }
         let opened = match node.key().kind() {
             FileType::RegularFile | FileType::Directory => self.open_node(node, OFlags::RDONLY),
+            FileType::Symlink => return Err(Errno::OPNOTSUPP),
             _ => Err(Errno::ACCESS),
         };
         match opened {
             Ok((file, _attributes)) => rustix::fs::fchmod(file, mode),
-            // One that its owner may not read. By its name it can be done where a link, put there meanwhile, leads to nothing
-            // that is not the guest's anyway.
-            Err(Errno::ACCESS) if self.walls == Walls::OwnRoot && node.key().kind() != FileType::Symlink => {
-                self.reach(node, |directory, place, _found| {
-                    rustix::fs::chmodat(directory, &place.name, mode, AtFlags::empty())
-                })
-            }
+            // One that its owner may not read, or that is not opened. Never by its name: that may lead elsewhere by then.
+            Err(Errno::ACCESS) => match node.descriptor() {
+                Some(directory) => modes::set(directory.as_fd(), mode),
+                None => modes::set(self.hold(node)?.as_fd(), mode),
+            },
             Err(error) => Err(error),
         }
+    }
+
+    /// Whatever a node is, held open so that it can neither be read nor written.
+    fn hold(&self, node: &Node) -> Result<OwnedFd, Errno> {
+        let place = node.place();
+        let above = self.enter(place.parent)?;
+        let above = above.descriptor().ok_or(Errno::STALE)?;
+        let held = open_at(above, &place.name, HELD).map_err(gone)?;
+        if self.look_at(&held)?.key != *node.key() {
+            return Err(Errno::STALE);
+        }
+        Ok(held)
     }
 }
 

@@ -64,7 +64,7 @@ impl Handles {
         self.open.get(&handle).cloned().ok_or(Errno::BADF)
     }
 
-    /// Closes one.
+    /// Takes one, to be closed.
     ///
     /// # Errors
     /// Nothing is open there.
@@ -72,8 +72,9 @@ impl Handles {
         self.open.remove(&handle).ok_or(Errno::BADF)
     }
 
-    /// Closes all.
-    pub fn clear(&mut self) {
-        self.open.clear();
+    /// Takes all, to be closed.
+    #[must_use]
+    pub fn clear(&mut self) -> Vec<Arc<Open>> {
+        self.open.drain().map(|(_handle, open)| open).collect()
     }
 }

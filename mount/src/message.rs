@@ -85,7 +85,7 @@ pub enum Operation<'a> {
     /// Read.
     Read(Range),
     /// Write.
-    Write(Handle, u64, &'a [u8]),
+    Write(Handle, Where, &'a [u8]),
     /// How full the file system is.
     Statistics,
     /// Close.
@@ -176,6 +176,15 @@ pub struct Range {
     pub offset: u64,
     /// so many bytes at most.
     pub size: u32,
+}
+
+/// Where something is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Where {
+    /// From there on.
+    At(u64),
+    /// After whatever the file has by then.
+    End,
 }
 
 /// What of a file is written to the disk.

@@ -18,7 +18,8 @@ use crate::message::NodeId;
 /// The directory itself.
 pub const ROOT: NodeId = NodeId(1);
 
-/// Most files that a guest may know at once. One takes less than half a KiB.
+/// Most files that a guest may know at once. One takes some 400 bytes, both maps' part included, and what its name has beyond 24:
+/// a quarter of a GiB for all of them, if names are not long.
 const MAX_NODES: usize = 1 << 19;
 
 /// What makes a file the same one. The time of its birth tells it from an older one with its number.
@@ -41,7 +42,7 @@ pub struct Node {
     key: Key,
     place: Mutex<Place>,
     descriptor: OnceLock<OwnedFd>,
-    opened: Mutex<Weak<Open>>,
+    opened: Mutex<Vec<Weak<Open>>>,
     seen: Mutex<Option<Seen>>,
 }
 
@@ -209,15 +210,20 @@ impl Node {
         self.descriptor.get_or_init(|| descriptor)
     }
 
-    /// The file is open: what has no name any more can be reached through that.
+    /// The file is open: what has no name any more can be reached through that. The guest's kernel asks about it without saying
+    /// through which of them, so all are known.
     pub fn is_open(&self, open: &Arc<Open>) {
-        *locked(&self.opened) = Arc::downgrade(open);
+        let mut opened = locked(&self.opened);
+        // Those that were closed go when there is no room left: however many are opened, each costs little.
+        if opened.len() == opened.capacity() {
+            opened.retain(|open| open.strong_count() > 0);
+        }
+        opened.push(Arc::downgrade(open));
     }
 
-    /// The last one that was opened, if it still is.
-    #[must_use]
-    pub fn opened(&self) -> Option<Arc<Open>> {
-        locked(&self.opened).upgrade()
+    /// One that is open, and is as wanted.
+    pub fn opened(&self, wanted: impl Fn(&Open) -> bool) -> Option<Arc<Open>> {
+        locked(&self.opened).iter().filter_map(Weak::upgrade).find(|open| wanted(open))
     }
 
     /// Notes how the guest sees the content, and says how it saw it before.

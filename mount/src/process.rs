@@ -7,14 +7,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
 
-use jail::host::{self, Isolation, inherited};
+use jail::host::{self, inherited};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 use wire::mount::{MAX_CONTENT, MAX_HEADERS, MountConfig, MountEvent};
 use wire::spawn::{CONFIG_FD, EXIT_FAILED, Fd, STATUS_FD};
 
 use crate::answer::Answer;
-use crate::directory::{Directory, Walls};
+use crate::directory::Directory;
 use crate::handles::MAX_OPEN;
 use crate::kept::Kept;
 use crate::session::Session;
@@ -42,6 +42,8 @@ enum MountError {
     Directory(#[source] Errno),
     #[error("cannot look at '{0}', which is to stay as it is")]
     Kept(String, #[source] Errno),
+    #[error("cannot take over a signal")]
+    Signal(#[source] io::Error),
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
 }
@@ -68,17 +70,15 @@ fn serve(status: &mut File) -> Result<(), MountError> {
     let config = read_config(File::from(take(CONFIG_FD)?))?;
     let directory = take(config.directory)?;
     let lanes = config.lanes.iter().map(|lane| take(*lane)).collect::<Result<Vec<_>, _>>()?;
+    // Beyond the host's limit of a file's length a write fails, instead of ending the process.
+    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default()).map_err(MountError::Signal)?;
     // The guest's kernel has applied its own mask already.
     rustix::process::umask(rustix::fs::Mode::empty());
     let root = host::Root::Writable(directory);
     let settings = host::Settings { status: status.as_fd(), root, user: config.user, open_files: OPEN_FILES };
     let jailed = host::enter(host::Profile::Mount, settings)?;
     let _closed = writeln!(io::stderr(), "{jailed}");
-    let walls = match jailed.isolation {
-        Isolation::Privileged | Isolation::UserNamespace => Walls::OwnRoot,
-        Isolation::Refused(_) => Walls::Shared,
-    };
-    let directory = Directory::open(config.agent, walls).map_err(MountError::Directory)?;
+    let directory = Directory::open(config.agent).map_err(MountError::Directory)?;
     let kept = Kept::of(&directory, &config.kept).map_err(|(path, error)| MountError::Kept(path, error))?;
     let session = Arc::new(Session::new(directory, kept));
     let threads = lanes.into_iter().map(|lane| {
@@ -103,12 +103,18 @@ pub fn serve_lane(session: &Session, lane: &OwnedFd) {
         let received = match rustix::net::recv(lane, &mut *message, RecvFlags::empty()) {
             Ok((0, _)) => return,
             Ok((received, _)) => received,
-            Err(Errno::INTR) => continue,
+            Err(Errno::INTR | Errno::NOMEM | Errno::NOBUFS) => continue,
             Err(_gone) => return,
         };
         // One that is longer than the buffer lacks its end, and is refused for that.
         let request = message.get(..received).unwrap_or_default();
-        if rustix::net::send(lane, session.answer(request, &mut answer), SendFlags::NOSIGNAL).is_err() {
+        let told = session.answer(request, &mut answer);
+        if rustix::net::send(lane, told, SendFlags::NOSIGNAL).is_ok() {
+            continue;
+        }
+        // The host has no memory for an answer of this length just now. One without content says so; if not even that goes, the
+        // machine is gone, or learns by the lane's end that its request failed.
+        if rustix::net::send(lane, answer.instead(Errno::IO), SendFlags::NOSIGNAL).is_err() {
             return;
         }
     }
@@ -131,6 +137,7 @@ fn explain(error: &MountError) -> (String, String) {
         | MountError::Config(_)
         | MountError::Parse(_)
         | MountError::Version(_)
+        | MountError::Signal(_)
         | MountError::Kept(..) => "this is a fault of the manager: use one version of all openshell programs",
         MountError::Jail(_) => "run `openshell doctor`: it tells what this host allows for a jail",
         MountError::Directory(_) => "mount a directory that you may read and enter",

@@ -9,6 +9,7 @@ mod testbed;
 #[cfg(test)]
 mod tests;
 
+use std::ffi::CStr;
 use std::sync::{Arc, Mutex};
 
 use rustix::io::Errno;
@@ -18,7 +19,7 @@ use crate::directory::Directory;
 use crate::handles::{Handles, Open};
 use crate::kept::Kept;
 use crate::message::{Fault, Handle, Init, NodeId, Operation, Request, flags};
-use crate::nodes::{Node, Place, locked};
+use crate::nodes::{Node, locked};
 
 /// The version of the protocol that is spoken here.
 const VERSION: (u32, u32) = (7, 31);
@@ -96,9 +97,9 @@ impl Session {
             Operation::Open(flags) => self.open(node, flags, answer),
             Operation::Create(name, created) => self.create(node, name, created, answer),
             Operation::Read(range) => self.read(range, answer),
-            Operation::Write(handle, offset, content) => self.write((handle, offset), content, answer),
+            Operation::Write(handle, place, content) => self.write((handle, place), content, answer),
             Operation::Statistics => self.statistics(answer),
-            Operation::Release(handle) => locked(&self.handles).close(handle).map(drop),
+            Operation::Release(handle) => self.release(handle),
             Operation::Sync(handle, how) => self.sync(handle, how),
             Operation::OpenDirectory => self.open_directory(node, answer),
             Operation::ReadDirectory(range, listing) => self.list(node, range, listing, answer),
@@ -130,8 +131,15 @@ impl Session {
         Ok(())
     }
 
+    /// Closing may take long, on a file system of the network say: nobody waits for it who has another file.
+    fn release(&self, handle: Handle) -> Result<(), Errno> {
+        let closed = locked(&self.handles).close(handle);
+        closed.map(drop)
+    }
+
     fn forget_all(&self) -> Result<(), Errno> {
-        locked(&self.handles).clear();
+        let closed = locked(&self.handles).clear();
+        drop(closed);
         locked(self.directory.nodes()).clear();
         Ok(())
     }
@@ -142,18 +150,30 @@ impl Session {
         Ok(())
     }
 
+    /// The answer that would have told of a look-up is another one.
+    fn untold(&self, node: &Node) {
+        locked(self.directory.nodes()).forget(node.id(), 1);
+    }
+
     fn opened(&self, handle: Handle) -> Result<Arc<Open>, Errno> {
         locked(&self.handles).get(handle)
     }
 
     /// Whether the content and attributes of a file may be changed.
     fn may_change(&self, node: &Node) -> Result<(), Errno> {
+        self.kept.may_change(&self.directory, node.key())
+    }
+
+    /// Whether what has this name may become another file, or none.
+    fn may_name(&self, above: &Node, name: &CStr) -> Result<(), Errno> {
         if self.kept.is_empty() {
             return Ok(());
         }
-        self.kept.may_change(node.key())?;
-        // What has a kept name now may be another file than at the start.
-        let Place { parent, name } = node.place();
-        self.directory.node(parent).map_or(Ok(()), |above| self.kept.may_name(above.key(), &name))
+        let found = match self.directory.look(above, name) {
+            Ok(found) => Some(found.key),
+            Err(Errno::NOENT) => None,
+            Err(error) => return Err(error),
+        };
+        self.kept.may_name(&self.directory, (above.key(), name), found.as_ref())
     }
 }

@@ -10,6 +10,10 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use command_fds::{CommandFdExt, FdMapping};
+use mount::directory::Directory;
+use mount::kept::Kept;
+use mount::process::serve_lane;
+use mount::session::Session;
 use rustix::fs::{MemfdFlags, Mode, OFlags};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use wire::mount::{MountConfig, MountEvent};
@@ -31,6 +35,10 @@ fn root() -> bool {
 
 /// Starts it with two lanes on a directory, with the config that `edit` leaves.
 fn start(directory: &Path, edit: impl FnOnce(&mut MountConfig)) -> Server {
+    start_with(Command::new(env!("CARGO_BIN_EXE_openshell-mount")), directory, edit)
+}
+
+fn start_with(mut command: Command, directory: &Path, edit: impl FnOnce(&mut MountConfig)) -> Server {
     if root() {
         chown(directory, Some(SERVER.uid), Some(SERVER.gid)).unwrap();
     }
@@ -58,7 +66,6 @@ fn start(directory: &Path, edit: impl FnOnce(&mut MountConfig)) -> Server {
     let fixed = [(OwnedFd::from(document), CONFIG_FD.0), (ours, STATUS_FD.0)];
     let mappings =
         fixed.into_iter().chain(resources).map(|(parent_fd, child_fd)| FdMapping { parent_fd, child_fd });
-    let mut command = Command::new(env!("CARGO_BIN_EXE_openshell-mount"));
     command.env_clear().stdin(Stdio::null()).stderr(Stdio::null()).fd_mappings(mappings.collect()).unwrap();
     let child = command.spawn().unwrap();
     Server { child, status: BufReader::new(status.into()), lanes }
@@ -71,22 +78,29 @@ impl Server {
         (!line.is_empty()).then(|| serde_json::from_str(&line).unwrap())
     }
 
-    /// The answer's error, and what follows its header.
-    fn ask(&self, lane: usize, (opcode, node): (u32, u64), rest: &[u8]) -> (i32, Vec<u8>) {
-        let length = u32::try_from(40 + rest.len()).unwrap();
-        let header =
-            [&length.to_le_bytes()[..], &opcode.to_le_bytes(), &[9; 8], &node.to_le_bytes(), &[0; 16]];
-        rustix::net::send(&self.lanes[lane], &[&header.concat(), rest].concat(), SendFlags::empty()).unwrap();
-        let mut answer = vec![0; 1 << 18];
-        let (length, _) = rustix::net::recv(&self.lanes[lane], &mut answer[..], RecvFlags::empty()).unwrap();
-        assert_eq!(answer[8..16], [9; 8], "the answer to this request");
-        (i32::from_le_bytes(answer[4..8].try_into().unwrap()), answer[16..length].to_vec())
+    fn ask(&self, lane: usize, request: (u32, u64), rest: &[u8]) -> (i32, Vec<u8>) {
+        ask(&self.lanes[lane], request, rest)
     }
 
     fn end(mut self) -> Option<i32> {
         self.lanes.clear();
         self.child.wait().unwrap().code()
     }
+}
+
+/// The answer's error, and what follows its header.
+fn ask(lane: &OwnedFd, (opcode, node): (u32, u64), rest: &[u8]) -> (i32, Vec<u8>) {
+    let length = u32::try_from(40 + rest.len()).unwrap();
+    let header = [&length.to_le_bytes()[..], &opcode.to_le_bytes(), &[9; 8], &node.to_le_bytes(), &[0; 16]];
+    rustix::net::send(lane, &[&header.concat(), rest].concat(), SendFlags::empty()).unwrap();
+    let mut answer = vec![0; 1 << 18];
+    let (length, _) = rustix::net::recv(lane, &mut answer[..], RecvFlags::empty()).unwrap();
+    assert_eq!(answer[8..16], [9; 8], "the answer to this request");
+    (i32::from_le_bytes(answer[4..8].try_into().unwrap()), answer[16..length].to_vec())
+}
+
+fn long(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap())
 }
 
 fn create(name: &str) -> Vec<u8> {
@@ -127,6 +141,71 @@ fn nonsense_and_messages_that_are_too_long_are_answered() {
     // A mode that the list of system calls would end the process for never gets so far.
     let device = [0o2_0666_u32, 0x103, 0, 0].map(u32::to_le_bytes).concat();
     assert_eq!(server.ask(1, (8, 1), &[&device[..], b"null\0"].concat()).0, -1);
+    assert_eq!(server.end(), Some(0));
+}
+
+#[test]
+fn an_answer_that_the_host_has_no_room_for_costs_only_its_request() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("long"), vec![7; 100_000]).unwrap();
+    let lent = Directory::of(File::open(directory.path()).unwrap().into(), AGENT).unwrap();
+    let session = Session::new(lent, Kept::default());
+    let (ours, theirs) =
+        rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+            .unwrap();
+    rustix::net::sockopt::set_socket_send_buffer_size(&theirs, 4096).unwrap();
+    std::thread::scope(|scope| {
+        let session = &session;
+        // Its end of the lane is gone with it.
+        scope.spawn(move || serve_lane(session, &theirs));
+        let lane = ours;
+        let node = long(&ask(&lane, (1, 1), b"long\0").1, 0);
+        let handle = long(&ask(&lane, (14, node), &[0; 8]).1, 0).to_le_bytes();
+        let read = |size: u32| {
+            ask(&lane, (15, node), &[&handle[..], &[0; 8], &size.to_le_bytes(), &[0; 20]].concat())
+        };
+        assert_eq!(read(100_000), (-5, Vec::new()));
+        assert_eq!(read(100), (0, vec![7; 100]), "the lane is as good as before");
+    });
+}
+
+#[test]
+fn a_limit_of_the_hosts_is_an_error_and_not_the_servers_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut limited = Command::new("/bin/sh");
+    limited.args(["-c", "ulimit -f 8 && exec \"$0\"", env!("CARGO_BIN_EXE_openshell-mount")]);
+    let mut server = start_with(limited, directory.path(), |_config| {});
+    assert_eq!(server.event(), Some(MountEvent::Ready));
+    let handle = long(&server.ask(0, (35, 1), &create("f")).1, 128).to_le_bytes();
+    let write = |offset: u64| {
+        let content = [&handle[..], &offset.to_le_bytes(), &1_u32.to_le_bytes(), &[0; 20], b"x"].concat();
+        server.ask(0, (16, 1), &content).0
+    };
+    assert_eq!((write(1 << 20), write(100)), (-27, 0));
+    assert_eq!(server.end(), Some(0));
+}
+
+#[test]
+fn a_file_that_its_owner_may_not_read_gets_another_mode() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut server = start(directory.path(), |_config| {});
+    assert_eq!(server.event(), Some(MountEvent::Ready));
+    let (_, made) = server.ask(0, (35, 1), &create("f"));
+    let close = [&long(&made, 128).to_le_bytes()[..], &[0; 16]].concat();
+    assert_eq!(server.ask(0, (18, long(&made, 0)), &close).0, 0);
+    let to = |mode: u32| {
+        let changes = [&1_u32.to_le_bytes()[..], &[0; 64], &mode.to_le_bytes(), &[0; 16]].concat();
+        server.ask(0, (4, long(&made, 0)), &changes).0
+    };
+    let mode = || fs::metadata(directory.path().join("f")).unwrap().mode() & 0o7777;
+    assert_eq!((to(0), mode()), (0, 0));
+    let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
+    let mut numbers = kernel.split('.').map(|number| number.parse().unwrap_or(0));
+    if (numbers.next(), numbers.next()) >= (Some(6), Some(6)) {
+        assert_eq!((to(0o644), mode()), (0, 0o644));
+    } else {
+        assert_eq!((to(0o644), mode()), (-13, 0));
+    }
     assert_eq!(server.end(), Some(0));
 }
 

@@ -38,11 +38,10 @@ pub(super) fn restrict(profile: Profile) -> Result<Files, JailError> {
 }
 
 /// What the server of a mount does with the files of its directory. It executes none, asks no device anything, and makes
-/// neither device nodes nor sockets.
+/// neither device nodes nor sockets nor pipes.
 fn served() -> BitFlags<AccessFs> {
     make_bitflags!(AccessFs::{
-        ReadFile | ReadDir | WriteFile | Truncate | RemoveDir | RemoveFile | MakeDir | MakeReg | MakeFifo | MakeSym
-            | Refer
+        ReadFile | ReadDir | WriteFile | Truncate | RemoveDir | RemoveFile | MakeDir | MakeReg | MakeSym | Refer
     })
 }
 

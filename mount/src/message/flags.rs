@@ -22,6 +22,11 @@ pub const MAX_PAGES: u32 = 1 << 22;
 /// The content that the guest has cached is still right.
 pub const KEEP_CACHE: u32 = 1 << 1;
 
+/// `WRITE` brings what was cached, of whichever file descriptor: it belongs where it says.
+pub const WRITE_CACHED: u32 = 1 << 0;
+/// `O_APPEND` among a file's flags.
+pub const APPEND: u32 = 0o2000;
+
 /// `fsync` of the content alone.
 pub const SYNC_CONTENT: u32 = 1;
 /// `GETATTR` names a handle.

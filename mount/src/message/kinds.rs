@@ -4,7 +4,7 @@ use super::fields::{Fault, Fields};
 use super::flags::{self, change};
 use super::{
     Allocation, Changes, Copying, Created, Handle, Init, Listing, NodeId, Operation, Range, Replacing,
-    Syncing, Time, Whence,
+    Syncing, Time, Whence, Where,
 };
 
 const NANOSECONDS: u32 = 1_000_000_000;
@@ -120,9 +120,11 @@ fn range(fields: &mut Fields<'_>) -> Result<Range, Fault> {
 
 fn write(mut fields: Fields<'_>) -> Result<Operation<'_>, Fault> {
     let Range { handle, offset, size } = range(&mut fields)?;
-    let (_write_flags, _owner) = (fields.u32()?, fields.u64()?);
-    let (_flags, _padding) = (fields.u32()?, fields.u32()?);
-    Ok(Operation::Write(handle, offset, fields.content(size)?))
+    let (how, _owner) = (fields.u32()?, fields.u64()?);
+    let (file, _padding) = (fields.u32()?, fields.u32()?);
+    let appends = file & flags::APPEND != 0 && how & flags::WRITE_CACHED == 0;
+    let place = if appends { Where::End } else { Where::At(offset) };
+    Ok(Operation::Write(handle, place, fields.content(size)?))
 }
 
 fn forgotten(fields: &mut Fields<'_>) -> Result<Vec<(NodeId, u64)>, Fault> {

@@ -5,7 +5,7 @@ use rustix::io::Errno;
 
 use super::Session;
 use crate::answer::Answer;
-use crate::handles::Writing;
+use crate::handles::{Open, Writing};
 use crate::message::{Changes, Handle, NodeId, Time};
 use crate::nodes::Node;
 
@@ -31,19 +31,32 @@ impl Session {
         let node = self.directory.node(id)?;
         self.may_change(&node)?;
         self.same_owner(id, changes)?;
+        let open = changes.handle.map(|handle| self.opened(handle)).transpose()?;
+        let open = open.filter(|open| open.node == id);
         if let Some(size) = changes.size {
-            self.truncate(&node, changes.handle, size)?;
+            self.truncate(&node, open.as_deref(), size)?;
         }
+        let open = open.or_else(|| node.opened(|_open| true));
         if let Some(mode) = changes.mode {
-            if node.key().kind() == FileType::Symlink {
-                return Err(Errno::OPNOTSUPP);
+            if node.key().kind() == FileType::Directory {
+                let now = self.directory.attributes(id)?.mode;
+                self.kept.may_be(&self.directory, node.key(), (mode, now))?;
             }
-            self.directory.set_mode(&node, Mode::from_raw_mode(mode & PERMISSIONS))?;
+            let mode = Mode::from_raw_mode(mode & PERMISSIONS);
+            match &open {
+                Some(open) => rustix::fs::fchmod(&open.file, mode)?,
+                None => self.directory.set_mode(&node, mode)?,
+            }
         }
         if changes.accessed.is_some() || changes.modified.is_some() {
-            self.set_times(&node, changes)?;
+            self.set_times(&node, open.as_deref(), changes)?;
         }
-        self.attributes(id, None, answer)
+        let attributes = match &open {
+            Some(open) => self.directory.look_at(&open.file)?.attributes,
+            None => self.directory.attributes(id)?,
+        };
+        answer.valid_attributes(&attributes);
+        Ok(())
     }
 
     /// Files are given to nobody: whose they are is the host's matter. To whom they belong already they may be given.
@@ -57,18 +70,19 @@ impl Session {
         if same { Ok(()) } else { Err(Errno::PERM) }
     }
 
-    fn truncate(&self, node: &Node, handle: Option<Handle>, size: u64) -> Result<(), Errno> {
-        let open = handle.map(|handle| self.opened(handle)).transpose()?;
-        match open.or_else(|| node.opened()).filter(|open| open.writing == Writing::Yes) {
-            Some(open) if open.node == node.id() => rustix::fs::ftruncate(&open.file, size),
-            _ => {
-                let (file, _attributes) = self.directory.open_node(node, OFlags::WRONLY)?;
-                rustix::fs::ftruncate(file, size)
-            }
+    fn truncate(&self, node: &Node, open: Option<&Open>, size: u64) -> Result<(), Errno> {
+        let writes = |open: &Open| open.writing == Writing::Yes;
+        if let Some(open) = open.filter(|open| writes(open)) {
+            return rustix::fs::ftruncate(&open.file, size);
         }
+        if let Some(open) = node.opened(writes) {
+            return rustix::fs::ftruncate(&open.file, size);
+        }
+        let (file, _attributes) = self.directory.open_node(node, OFlags::WRONLY)?;
+        rustix::fs::ftruncate(file, size)
     }
 
-    fn set_times(&self, node: &Node, changes: &Changes) -> Result<(), Errno> {
+    fn set_times(&self, node: &Node, open: Option<&Open>, changes: &Changes) -> Result<(), Errno> {
         let times = Timestamps {
             last_access: timespec(changes.accessed),
             last_modification: timespec(changes.modified),
@@ -76,7 +90,7 @@ impl Session {
         if let Some(descriptor) = node.descriptor() {
             return rustix::fs::utimensat(descriptor, c".", &times, AtFlags::SYMLINK_NOFOLLOW);
         }
-        if let Some(open) = node.opened() {
+        if let Some(open) = open {
             return rustix::fs::futimens(&open.file, &times);
         }
         self.directory.reach(node, |above, place, _found| {

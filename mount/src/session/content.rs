@@ -1,21 +1,25 @@
 //! Content: opened, read, written.
 
+use std::io::IoSlice;
 use std::os::fd::OwnedFd;
 use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{FallocateFlags, Mode, OFlags, SeekFrom};
-use rustix::io::Errno;
+use rustix::io::{Errno, ReadWriteFlags};
 
 use super::Session;
 use crate::answer::Answer;
 use crate::directory::Attributes;
 use crate::handles::{Open, Writing};
-use crate::message::{Allocation, Copying, Created, Handle, Name, NodeId, Range, Syncing, Whence, flags};
+use crate::message::{
+    Allocation, Copying, Created, Handle, Name, NodeId, Range, Syncing, Whence, Where, flags,
+};
 use crate::nodes::{Node, Seen, locked};
 
-/// Of the guest's flags, those that the host's descriptor gets too. Whatever makes or replaces a file is decided here.
-const PASSED: OFlags = OFlags::APPEND.union(OFlags::DSYNC).union(OFlags::SYNC);
+/// Of the guest's flags, those that the host's descriptor gets too. Whatever makes or replaces a file is decided here. To append
+/// is each write's own matter: the guest's program changes its mind, and what its kernel has cached has a place.
+const PASSED: OFlags = OFlags::DSYNC.union(OFlags::SYNC);
 
 /// Permissions that a new file may have.
 const PERMISSIONS: u32 = 0o777;
@@ -77,7 +81,7 @@ impl Session {
         let flags = OFlags::from_bits_retain(created.flags);
         let (access, writing) = access(flags)?;
         let mode = Mode::from_raw_mode(created.mode & PERMISSIONS);
-        self.kept.may_name(directory.key(), name.as_c_str())?;
+        self.may_name(&directory, name.as_c_str())?;
         match self.directory.create(&directory, name, (access | (flags & PASSED), mode)) {
             Ok(file) => {
                 let found = self.directory.look_at(&file)?;
@@ -85,12 +89,12 @@ impl Session {
                 let node = locked(nodes).look_up(found.key, directory.id(), name.as_c_str())?;
                 answer.entry(node.id(), &found.attributes);
                 self.opened_file(&node, (file, writing), &found.attributes, answer)
+                    .inspect_err(|_refused| self.untold(&node))
             }
             // Somebody on the host was faster.
             Err(Errno::EXIST) if !flags.contains(OFlags::EXCL) => {
-                let key = self.tell(&directory, name.as_c_str(), answer)?;
-                let node = locked(self.directory.nodes()).find(&key).ok_or(Errno::STALE)?;
-                self.open_file(&node, created.flags, answer)
+                let node = self.tell(&directory, name.as_c_str(), answer)?;
+                self.open_file(&node, created.flags, answer).inspect_err(|_refused| self.untold(&node))
             }
             Err(error) => Err(error),
         }
@@ -105,11 +109,18 @@ impl Session {
 
     pub(super) fn write(
         &self,
-        (handle, offset): (Handle, u64),
+        (handle, place): (Handle, Where),
         content: &[u8],
         answer: &mut Answer,
     ) -> Result<(), Errno> {
-        let count = rustix::io::pwrite(&self.opened(handle)?.file, content, offset)?;
+        let open = self.opened(handle)?;
+        let count = match place {
+            Where::At(offset) => rustix::io::pwrite(&open.file, content, offset)?,
+            Where::End => {
+                let content = [IoSlice::new(content)];
+                rustix::io::pwritev2(&open.file, &content, 0, ReadWriteFlags::APPEND)?
+            }
+        };
         answer.u32(u32::try_from(count).unwrap_or(u32::MAX));
         answer.u32(0);
         Ok(())

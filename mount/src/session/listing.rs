@@ -65,7 +65,12 @@ impl Session {
         let mut next = range.offset;
         let mut entries = RawDir::new(&open.file, buffer.spare_capacity_mut());
         while let Some(entry) = entries.next() {
-            let entry = entry?;
+            let entry = match entry {
+                Ok(entry) => entry,
+                // What was looked up so far is told, or the guest would never forget it; the next request meets the error.
+                Err(_later) if answer.content() > 0 => return Ok(()),
+                Err(error) => return Err(error),
+            };
             let entry = Entry {
                 name: entry.file_name(),
                 inode: entry.ino(),

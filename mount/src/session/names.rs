@@ -36,17 +36,22 @@ impl Session {
     }
 
     /// Tells which node a name leads to, as looked up once more.
-    pub(super) fn tell(&self, directory: &Node, name: &CStr, answer: &mut Answer) -> Result<Key, Errno> {
+    pub(super) fn tell(
+        &self,
+        directory: &Node,
+        name: &CStr,
+        answer: &mut Answer,
+    ) -> Result<Arc<Node>, Errno> {
         let found = self.directory.look(directory, name)?;
         let node = locked(self.directory.nodes()).look_up(found.key, directory.id(), name)?;
         answer.entry(node.id(), &found.attributes);
-        Ok(found.key)
+        Ok(node)
     }
 
     /// The directory in which a name is to be made or taken away.
     fn naming(&self, id: NodeId, name: Name<'_>) -> Result<Arc<Node>, Errno> {
         let directory = self.directory.enter(id)?;
-        self.kept.may_name(directory.key(), name.as_c_str())?;
+        self.may_name(&directory, name.as_c_str())?;
         Ok(directory)
     }
 
@@ -70,8 +75,8 @@ impl Session {
         answer: &mut Answer,
     ) -> Result<(), Errno> {
         let kind = FileType::from_raw_mode(mode);
-        // A socket on the host would be somebody's to listen on, and a device is the host's.
-        if !matches!(kind, FileType::RegularFile | FileType::Fifo) {
+        // A socket on the host would be somebody's to listen on, a device is the host's, and whoever opens a pipe there waits.
+        if kind != FileType::RegularFile {
             return Err(Errno::PERM);
         }
         let directory = self.naming(id, name)?;
@@ -150,7 +155,11 @@ impl Session {
             rustix::fs::linkat(above, &place.name, target, name.as_c_str(), AtFlags::empty())
         })?;
         let linked = self.tell(&directory, name.as_c_str(), answer)?;
-        if linked == *node.key() { Ok(()) } else { Err(Errno::STALE) }
+        if linked.key() != node.key() {
+            self.untold(&linked);
+            return Err(Errno::STALE);
+        }
+        Ok(())
     }
 
     pub(super) fn read_link(&self, id: NodeId, answer: &mut Answer) -> Result<(), Errno> {

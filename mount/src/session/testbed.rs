@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use wire::spawn::JailUser;
 
 use crate::answer::Answer;
-use crate::directory::{Directory, Walls};
+use crate::directory::Directory;
 use crate::kept::Kept;
 use crate::message::testbed::{long, longs, message, name, op, word, words};
 use crate::nodes::locked;
@@ -58,8 +58,8 @@ impl Bed {
         std::fs::write(outside.join("secret"), "host secret").unwrap();
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = rustix::fs::open(&inside, flags, Mode::empty()).unwrap();
-        // The weaker walls: what holds here holds without any jail.
-        let directory = Directory::of(directory, AGENT, Walls::Shared).unwrap();
+        // What holds here holds without any jail.
+        let directory = Directory::of(directory, AGENT).unwrap();
         let kept = keep(&inside, &directory);
         Self { home, session: Session::new(directory, kept) }
     }
@@ -126,9 +126,25 @@ impl Bed {
     }
 
     pub(crate) fn write(&self, handle: u64, offset: u64, content: &[u8]) -> Result<u32, i32> {
+        self.write_as((handle, offset), (0, 0), content)
+    }
+
+    /// `WRITE` with the flags of the request, and those of the file at that time.
+    pub(crate) fn write_as(
+        &self,
+        (handle, offset): (u64, u64),
+        (how, flags): (u32, u32),
+        content: &[u8],
+    ) -> Result<u32, i32> {
         let size = u32::try_from(content.len()).unwrap();
-        let rest = [longs(&[handle, offset]), words(&[size, 0]), longs(&[0, 0]), content.to_vec()].concat();
+        let head = [longs(&[handle, offset]), words(&[size, how]), longs(&[0]), words(&[flags, 0])];
+        let rest = [head.concat(), content.to_vec()].concat();
         self.ask(op::WRITE, 1, &rest).map(|bytes| word(&bytes, 0))
+    }
+
+    pub(crate) fn close(&self, node: u64, handle: u64) -> Result<(), i32> {
+        let rest = [longs(&[handle]), words(&[0, 0]), longs(&[0])].concat();
+        self.ask(op::RELEASE, node, &rest).map(drop)
     }
 
     /// `SETATTR` with these fields.

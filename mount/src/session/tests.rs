@@ -112,7 +112,7 @@ fn flags_of_open_mean_what_they_say() {
     let read_only = bed.open(node, RDONLY).unwrap();
     assert_eq!(bed.write(read_only, 0, b"x"), Err(9));
     let append = bed.open(node, WRONLY | APPEND).unwrap();
-    bed.write(append, 0, b"end").unwrap();
+    bed.write_as((append, 0), (0, WRONLY | APPEND), b"end").unwrap();
     assert_eq!(fs::read_to_string(bed.inside("f")).unwrap(), "0123456789end");
     bed.open(node, WRONLY | TRUNC).unwrap();
     assert_eq!(fs::read_to_string(bed.inside("f")).unwrap(), "");
@@ -120,12 +120,29 @@ fn flags_of_open_mean_what_they_say() {
 }
 
 #[test]
+fn what_is_appended_goes_to_the_end_and_what_was_cached_to_its_place() {
+    const CACHED: u32 = 1;
+    let bed = Bed::new();
+    fs::write(bed.inside("f"), "0123456789").unwrap();
+    let handle = bed.open(bed.walk("f").unwrap().node, RDWR | APPEND).unwrap();
+    bed.write_as((handle, 2), (CACHED, 0), b"ab").unwrap();
+    bed.write_as((handle, 4), (CACHED, RDWR | APPEND), b"cd").unwrap();
+    // After `fcntl(F_SETFL, 0)`.
+    bed.write_as((handle, 0), (0, RDWR), b"x").unwrap();
+    assert_eq!(fs::read_to_string(bed.inside("f")).unwrap(), "x1abcd6789");
+    fs::write(bed.inside("f"), "the host has made it longer").unwrap();
+    bed.write_as((handle, 10), (0, RDWR | APPEND), b", and this follows").unwrap();
+    let content = fs::read_to_string(bed.inside("f")).unwrap();
+    assert_eq!(content, "the host has made it longer, and this follows");
+}
+
+#[test]
 fn names_are_made_moved_linked_and_removed() {
     let bed = Bed::new();
     let dir = bed.make(op::MKDIR, 1, &[words(&[0o755, 0]), name("d")].concat()).unwrap();
     let file = bed.make(op::MKNOD, dir.node, &[words(&[0o10_0640, 0, 0, 0]), name("f")].concat()).unwrap();
-    let pipe = bed.make(op::MKNOD, dir.node, &[words(&[0o1_0600, 0, 0, 0]), name("p")].concat()).unwrap();
-    assert_eq!((file.mode, pipe.mode), (0o10_0640, 0o1_0600));
+    let plain = bed.make(op::MKNOD, dir.node, &[words(&[0o10_0600, 0, 0, 0]), name("p")].concat()).unwrap();
+    assert_eq!((file.mode, plain.mode), (0o10_0640, 0o10_0600));
     let link = bed.make(op::SYMLINK, 1, &[name("l"), name("d/f")].concat()).unwrap();
     assert_eq!(bed.ask(op::READLINK, link.node, &[]).unwrap(), b"d/f");
     assert_eq!(bed.ask(op::READLINK, file.node, &[]), Err(22));
@@ -134,7 +151,7 @@ fn names_are_made_moved_linked_and_removed() {
     assert_eq!(fs::metadata(bed.inside("d/f")).unwrap().nlink(), 2);
     bed.ask(op::RENAME, dir.node, &[longs(&[1]), name("p"), name("q")].concat()).unwrap();
     assert!(
-        bed.ask(op::GETATTR, pipe.node, &[words(&[0, 0]), longs(&[0])].concat()).is_ok(),
+        bed.ask(op::GETATTR, plain.node, &[words(&[0, 0]), longs(&[0])].concat()).is_ok(),
         "found at its new place"
     );
     bed.ask(op::RENAME2, 1, &[longs(&[1]), words(&[1, 0]), name("q"), name("l")].concat()).unwrap_err();
@@ -163,6 +180,32 @@ fn a_file_without_a_name_lives_while_it_is_open() {
     let (node, size) = told.unwrap();
     assert_eq!((size, bed.read(handle, 0, 9).unwrap()), (3, b"sti".to_vec()));
     bed.ask(op::RELEASE, node, &[longs(&[handle]), words(&[0, 0]), longs(&[0])].concat()).unwrap();
+    assert_eq!(bed.ask(op::GETATTR, node, &[words(&[0, 0]), longs(&[0])].concat()), Err(116));
+}
+
+#[test]
+fn a_file_without_a_name_is_reached_through_whatever_of_it_is_open() {
+    let bed = Bed::new();
+    let (Told { node, .. }, first) = bed.create(1, "t", (RDWR, 0o600)).unwrap();
+    let second = bed.open(node, RDONLY).unwrap();
+    let third = bed.open(node, RDONLY).unwrap();
+    bed.close(node, third).unwrap();
+    fs::write(bed.inside("u"), "").unwrap();
+    bed.ask(op::RENAME, 1, &[longs(&[1]), name("u"), name("t")].concat()).unwrap();
+    bed.close(node, second).unwrap();
+    // The guest's kernel names no handle for `fstat`, `fchmod` and `futimens`.
+    assert!(bed.ask(op::GETATTR, node, &[words(&[0, 0]), longs(&[0])].concat()).is_ok());
+    assert_eq!(
+        bed.change(node, 1, Fields { mode: 0o640, ..Fields::default() }).map(|now| now.mode),
+        Ok(0o10_0640)
+    );
+    assert!(bed.change(node, 1 << 5, Fields { times: (0, 5), ..Fields::default() }).is_ok());
+    let cut = Fields { handle: first, size: 7, mode: 0o600, ..Fields::default() };
+    let now = bed.change(node, 1 | 1 << 3 | 1 << 6, cut).unwrap();
+    assert_eq!((now.size, now.mode), (7, 0o10_0600));
+    let facts = fs::metadata(bed.inside("t")).unwrap();
+    assert!(facts.len() == 0 && facts.mtime() != 5, "what has the name now is another file");
+    bed.close(node, first).unwrap();
     assert_eq!(bed.ask(op::GETATTR, node, &[words(&[0, 0]), longs(&[0])].concat()), Err(116));
 }
 

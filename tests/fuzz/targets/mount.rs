@@ -9,7 +9,7 @@ use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
 use mount::answer::Answer;
-use mount::directory::{Directory, Walls};
+use mount::directory::Directory;
 use mount::kept::Kept;
 use mount::message::{Operation, Request};
 use mount::session::Session;
@@ -34,7 +34,7 @@ fuzz_target!(|bytes: &[u8]| {
     lay(&inside, &outside).expect("it is empty");
     let directory = fs::File::open(&inside).expect("it was made");
     let agent = JailUser { uid: 1000, gid: 1000 };
-    let directory = Directory::of(directory.into(), agent, Walls::Shared).expect("it is open");
+    let directory = Directory::of(directory.into(), agent).expect("it is open");
     let session = Session::new(directory, Kept::default());
     let mut answer = Answer::default();
     let mut bytes = bytes.iter().copied();

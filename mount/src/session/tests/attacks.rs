@@ -85,9 +85,9 @@ fn a_directory_that_is_open_stays_the_one_it_was() {
 }
 
 #[test]
-fn neither_devices_nor_sockets_nor_set_user_id_bits_are_made() {
+fn neither_devices_nor_sockets_nor_pipes_nor_set_user_id_bits_are_made() {
     let bed = Bed::new();
-    for mode in [0o2_0666, 0o6_0666, 0o14_0666, 0o4_0755, 0o12_0777, 0o666] {
+    for mode in [0o1_0666, 0o2_0666, 0o6_0666, 0o14_0666, 0o4_0755, 0o12_0777, 0o666] {
         let made = bed.make(op::MKNOD, 1, &[words(&[mode, 0x103, 0, 0]), name("n")].concat());
         assert_eq!(made, Err(1), "{mode:o}");
     }
@@ -172,6 +172,8 @@ fn open_files_have_a_bound() {
     let outcome = (0..=crate::handles::MAX_OPEN).find_map(|_| bed.open(node, RDONLY).err());
     // The bound of the server, or of this process: never more, and never an end.
     assert!(matches!(outcome, Some(23 | 24)), "{outcome:?}");
+    assert!(bed.create(1, "new", (RDWR, 0o600)).is_err());
+    assert_eq!(bed.known(), 2, "what was made and could not be opened is not known");
     assert!(bed.walk("f").is_ok());
 }
 
@@ -227,6 +229,104 @@ fn a_name_elsewhere_is_no_way_to_what_is_kept() {
     let alias = bed.walk("alias").unwrap().node;
     assert_eq!(bed.open(alias, WRONLY), Err(30));
     assert_eq!(bed.change(alias, 1 << 3, Fields::default()), Err(30));
+}
+
+#[test]
+fn what_the_host_moves_to_a_kept_name_is_kept_by_its_other_names_too() {
+    let bed = keeping();
+    // An editor's temporary file, which the guest gives another name in time.
+    fs::write(bed.inside("temporary"), "edited by the user").unwrap();
+    let early = bed.walk("temporary").unwrap().node;
+    bed.make(op::LINK, 1, &[longs(&[early]), name("other")].concat()).unwrap();
+    fs::rename(bed.inside("temporary"), bed.inside("agent.yaml")).unwrap();
+    for path in ["other", "agent.yaml"] {
+        let file = bed.walk(path).unwrap().node;
+        assert_eq!((bed.open(file, WRONLY), bed.open(file, RDONLY | TRUNC)), (Err(30), Err(30)), "{path}");
+        assert_eq!(bed.change(file, 1 << 3, Fields::default()), Err(30));
+        assert_eq!(bed.change(file, 1, Fields { mode: 0o777, ..Fields::default() }), Err(30));
+        assert_eq!(bed.make(op::LINK, 1, &[longs(&[file]), name("hard")].concat()), Err(30));
+    }
+    assert_eq!(fs::read_to_string(bed.inside("agent.yaml")).unwrap(), "edited by the user");
+}
+
+#[test]
+fn what_is_kept_is_kept_in_a_directory_that_the_host_has_made_anew() {
+    let bed = keeping();
+    fs::remove_dir_all(bed.inside("policies")).unwrap();
+    assert_eq!(bed.ask(op::MKDIR, 1, &[words(&[0o755, 0]), name("policies")].concat()), Err(30));
+    fs::create_dir(bed.inside("policies")).unwrap();
+    let dir = bed.walk("policies").unwrap().node;
+    assert_eq!(bed.create(dir, "net.yaml", (WRONLY, 0o600)), Err(30), "while it is not there");
+    fs::write(bed.inside("policies/net.yaml"), "rules").unwrap();
+    let file = bed.look_up(dir, "net.yaml").unwrap().node;
+    assert_eq!((bed.open(file, WRONLY), bed.ask(op::UNLINK, dir, &name("net.yaml"))), (Err(30), Err(30)));
+    assert_eq!(bed.make(op::LINK, 1, &[longs(&[file]), name("hard")].concat()), Err(30));
+    fs::write(bed.inside("mine"), "mine").unwrap();
+    let over = [longs(&[dir]), name("mine"), name("net.yaml")].concat();
+    assert_eq!(bed.ask(op::RENAME, 1, &over), Err(30));
+    assert!(bed.create(dir, "another.yaml", (WRONLY, 0o600)).is_ok(), "the rest is the agent's");
+}
+
+#[test]
+fn names_of_what_is_kept_are_neither_moved_nor_removed_however_they_are_written() {
+    // As in a directory that does not tell capitals: another name that leads to the same file.
+    let bed = keeping();
+    fs::hard_link(bed.inside("agent.yaml"), bed.inside("AGENT.yaml")).unwrap();
+    fs::write(bed.inside("mine"), "mine").unwrap();
+    assert_eq!(bed.ask(op::UNLINK, 1, &name("AGENT.yaml")), Err(30));
+    for (from, to) in [("AGENT.yaml", "other"), ("mine", "AGENT.yaml")] {
+        assert_eq!(bed.ask(op::RENAME, 1, &[longs(&[1]), name(from), name(to)].concat()), Err(30), "{from}");
+    }
+    assert!(bed.inside("AGENT.yaml").exists() && bed.inside("mine").exists());
+}
+
+#[test]
+fn a_directory_above_what_is_kept_is_opened_to_nobody_and_closed_to_nobody() {
+    let bed = keeping();
+    fs::create_dir(bed.inside("free")).unwrap();
+    let (above, free) = (bed.walk("policies").unwrap().node, bed.walk("free").unwrap().node);
+    let to =
+        |node, mode| bed.change(node, 1, Fields { mode, ..Fields::default() }).map(|now| now.mode & 0o1777);
+    for path in ["", "policies", "free"] {
+        fs::set_permissions(bed.inside(path), PermissionsExt::from_mode(0o1755)).unwrap();
+    }
+    for node in [1, above] {
+        for mode in [0o1777, 0o1775, 0o1757, 0o1555, 0o1655, 0o1355, 0o1055, 0o755] {
+            assert_eq!(to(node, mode), Err(30), "{mode:o} of {node}");
+        }
+        assert_eq!((to(node, 0o1711), to(node, 0o1755)), (Ok(0o1711), Ok(0o1755)));
+    }
+    assert_eq!((to(free, 0o777), to(free, 0o555)), (Ok(0o777), Ok(0o555)));
+}
+
+#[test]
+fn a_mode_is_given_to_what_was_looked_up_and_not_to_where_a_link_leads() {
+    let bed = keeping();
+    let before = fs::metadata(bed.inside("agent.yaml")).unwrap().mode();
+    rustix::fs::mknodat(CWD, bed.inside("e"), FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+    let pipe = bed.walk("e").unwrap().node;
+    bed.make(op::SYMLINK, 1, &[name("link"), name("agent.yaml")].concat()).unwrap();
+    let exchange = [longs(&[1]), words(&[2, 0]), name("link"), name("e")].concat();
+    let given = std::thread::scope(|scope| {
+        // One lane puts the link there, and the pipe again, while the other one gives modes.
+        let links =
+            scope.spawn(|| (0..20_000).for_each(|_| drop(bed.ask(op::RENAME2, 1, &exchange).unwrap())));
+        let mut given = 0;
+        while !links.is_finished() {
+            given += u32::from(bed.change(pipe, 1, Fields { mode: 0o777, ..Fields::default() }).is_ok());
+        }
+        given
+    });
+    assert_eq!(fs::metadata(bed.inside("agent.yaml")).unwrap().mode(), before);
+    assert!(given > 0, "a pipe of the host's gets the mode");
+}
+
+#[test]
+fn what_is_not_answered_is_not_known() {
+    let bed = Bed::new();
+    rustix::fs::mknodat(CWD, bed.inside("p"), FileType::Fifo, Mode::from_raw_mode(0o666), 0).unwrap();
+    assert_eq!(bed.create(1, "p", (WRONLY, 0o600)), Err(95));
+    assert_eq!(bed.known(), 1);
 }
 
 #[test]

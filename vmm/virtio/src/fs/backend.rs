@@ -107,8 +107,10 @@ impl Server {
                 lane.state = State::Carries(flight);
                 Sent::Flying
             }
-            // The guest's own doing: the lane is as it was.
-            Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => Sent::Failed(flight.fails(memory)),
+            // The guest's own doing, or the host has no memory just now: the lane is as it was.
+            Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) || passes(&error) => {
+                Sent::Failed(flight.fails(memory))
+            }
             Err(_gone) => {
                 lane.lose(&self.events);
                 Sent::Failed(flight.fails(memory))
@@ -140,7 +142,8 @@ impl Lane {
             State::Free | State::Lost => return None,
         };
         let received = room.receive_message(self.socket.as_fd());
-        if received.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+        // Where the host has no memory for it, the answer is still there.
+        if received.as_ref().is_err_and(passes) {
             return None;
         }
         let carried = std::mem::replace(&mut self.state, State::Free);
@@ -163,6 +166,11 @@ impl Lane {
         // The end of the other side would be told again and again.
         let _unwatched = epoll::delete(events, &self.socket);
     }
+}
+
+/// Whether it would go another time: nothing was sent or received, and nobody is gone.
+fn passes(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM | libc::EINTR))
 }
 
 impl Flight {

@@ -146,6 +146,26 @@ fn a_chain_without_end_and_a_request_that_no_socket_takes_cost_only_themselves()
 }
 
 #[test]
+fn a_request_that_the_host_has_no_room_for_costs_only_itself() {
+    let flags = SocketFlags::NONBLOCK;
+    let pair = rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None);
+    let (lane, theirs) = pair.unwrap();
+    let full = theirs.try_clone().unwrap();
+    let driver = Driver::ready(Box::new(Fs::new(Server::new(vec![theirs]).unwrap(), "mount0")));
+    while rustix::net::send(&full, &[0; 1024], SendFlags::empty()).is_ok() {}
+    offer(&driver, 1, 0);
+    driver.notify(1);
+    assert_eq!(error_of(&driver, ANSWER), (16, -5, 1));
+    while received(&lane).is_some() {}
+    offer(&driver, 2, 4);
+    driver.notify(1);
+    assert_eq!(received(&lane), Some(request(2, b"name\0")), "the lane is still good");
+    send(&lane, &[7; 16]);
+    driver.transport.serve(Event::Backend);
+    assert_eq!(driver.fetch(ANSWER + 0x400, 16), [7; 16]);
+}
+
+#[test]
 fn a_server_that_is_gone_makes_requests_fail() {
     let (driver, mut lanes) = driver(2);
     offer(&driver, 1, 0);
