@@ -81,10 +81,11 @@ fn another_tree_is_seen() {
     assert!(!is_tree_of(&[], &tree.seal));
 }
 
-/// Blocks that the guest could not read: the root stays, and the agent would get errors for the rest of its files.
+/// Blocks that the guest could not read: the root stays, and the agent would get errors for the rest of its files. (Of one block that
+/// is left the kernel asks for the root itself.)
 #[test]
 fn an_image_that_was_cut_short_has_not_this_root() {
-    for (blocks, left) in [(129, 128), (300, 257), (300, 256), (300, 255), (300, 1), (128, 127)] {
+    for (blocks, left) in [(129, 128), (300, 257), (300, 256), (300, 255), (128, 127)] {
         let (whole, _) = grown(blocks);
         let short = u64::try_from(left).unwrap();
         let mut bytes = superblock(short);

@@ -53,7 +53,7 @@ print(libc.prctl(35, 15, ctypes.byref(size), 0, 0), ctypes.get_errno())
 import os, subprocess, sys
 def try_to(path):
     try: return open(path, \"rb\").close() or \"opened\"
-    except PermissionError: return \"held\"
+    except (PermissionError, FileNotFoundError): return \"held\"
 own = subprocess.Popen([\"sleep\", \"9\"])
 print(try_to(\"/proc/%s/mem\" % sys.argv[1]), try_to(\"/proc/%d/mem\" % own.pid))
 own.kill()
