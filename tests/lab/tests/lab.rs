@@ -15,8 +15,9 @@ struct Seen {
     stderr: String,
 }
 
+/// One processor: a kernel that patches its own code panics now and then while a second emulated one runs that code.
 fn options() -> Options {
-    Options { memory_mib: 1024, ..Options::new(vec![env!("CARGO_BIN_EXE_lab-guest").into()]) }
+    Options { memory_mib: 1024, cpus: 1, ..Options::new(vec![env!("CARGO_BIN_EXE_lab-guest").into()]) }
 }
 
 fn run(lab: &mut Lab, options: &RunOptions, argv: &[&str]) -> Result<Seen, LabError> {

@@ -1,3 +1,4 @@
+/* Opens and reads a file, or executes a program, many times: `loops open N FILE`, `loops spawn N`. */
 #include <fcntl.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -11,7 +12,7 @@ int main(int argc, char **argv) {
   char buffer[512];
   for (long i = 0; i < n; i++) {
     if (!strcmp(argv[1], "open")) {
-      int fd = open("/opt/bench/loops.c", O_RDONLY);
+      int fd = open(argv[3], O_RDONLY);
       if (fd < 0 || read(fd, buffer, sizeof buffer) <= 0) return 1;
       close(fd);
     } else {

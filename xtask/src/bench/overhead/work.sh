@@ -23,7 +23,10 @@ pip_install() {
 }
 cargo_build() { cp -r /opt/bench/crate . && cd crate && cargo build --offline --quiet; }
 part gcc gcc -O1 -o /tmp/loops /opt/bench/loops.c
-part open-read /tmp/loops open 20000
+cp /opt/bench/loops.c /work/loops.c
+part open-read /tmp/loops open 20000 /work/loops.c
+# What lies outside of the workspace is recorded when it is used.
+part open-read-outside /tmp/loops open 20000 /opt/bench/loops.c
 part fork-exec /tmp/loops spawn 200
 git daemon --base-path=/opt/bench --export-all --listen=127.0.0.1 --reuseaddr >/tmp/daemon 2>&1 &
 sleep 1
