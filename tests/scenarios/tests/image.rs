@@ -182,10 +182,21 @@ fn a_changed_superblock_refuses_the_boot() {
 fn a_changed_hash_tree_refuses_the_boot() {
     refused(&attacked(|home| {
         let tree = tree(home);
-        // The lowest level: the uppermost block and the superblock stay as they are.
-        let level = [0xab; 3 * 4096];
-        overwrite(&tree, 2 * 4096, &level);
+        // The first block of the lowest level: what leads to the root at its end stays as it is.
+        overwrite(&tree, 2 * 4096, &[0xab; 4096]);
     }));
+}
+
+/// What the host sees at once needs no machine.
+#[test]
+fn a_hash_tree_with_another_end_refuses_the_start() {
+    let outcome = attacked(|home| {
+        let tree = tree(home);
+        let length = fs::metadata(&tree).unwrap().len();
+        overwrite(&tree, length - 4096, &[0xab; 4096]);
+    });
+    assert_eq!((outcome.code, outcome.text().as_str()), (Some(125), ""), "{outcome}");
+    assert!(outcome.stderr.contains("hash tree of image tree-"), "{outcome}");
 }
 
 #[test]
