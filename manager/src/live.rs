@@ -282,7 +282,7 @@ fn places(path: &Path) -> Vec<PathBuf> {
 }
 
 /// A link in `lent` on the way to the source of another mount: whoever had the directory before may have made it.
-pub(crate) fn led_by_link(lent: &Path, other: &Path) -> Option<PathBuf> {
+fn led_by_link(lent: &Path, other: &Path) -> Option<PathBuf> {
     let mut places = places(other);
     // Where it ends is no link.
     places.pop();

@@ -52,7 +52,7 @@ pub(crate) enum Audit {
     Timestamp(Timestamp),
     /// Close logs whose sandboxes did not end: take off half a record that a crash left, record that, and sign what is there.
     ///
-    /// Without names: every log that looks so; one that is signed to its end, and does not say how its sandbox ended, has to be
+    /// Without names: every log that looks so; one that is signed to its last record, which is not its end, is told of and has to be
     /// named. One that is not what was signed, or holds more than a crash leaves, is left as it is; exit code 1.
     Recover {
         /// Sandboxes, or paths of logs.

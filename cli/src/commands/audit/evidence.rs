@@ -104,15 +104,11 @@ impl Judge {
 
     /// A copy that knows more is evidence against the log, whatever the user accepts.
     fn unproven(&self, log: &Path, verified: &Verified) -> Option<Unproven> {
-        verified.missing().or_else(|| if self.accepts_unsigned { None } else { self.unsigned(log, verified) })
+        verified.missing().or_else(|| if self.accepts_unsigned { None } else { self.waived(log, verified) })
     }
 
-    /// Why a log that is taken for proven is not, where less is asked for.
+    /// Why a log is not proven, whatever the user accepts.
     pub(super) fn waived(&self, log: &Path, verified: &Verified) -> Option<Unproven> {
-        self.unsigned(log, verified)
-    }
-
-    fn unsigned(&self, log: &Path, verified: &Verified) -> Option<Unproven> {
         let name = log.file_name().unwrap_or_default().to_string_lossy();
         let interval = Duration::from_secs(self.signing.interval.0.into());
         let writer = match self.running.iter().any(|id| id.as_str() == name) {
