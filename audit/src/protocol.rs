@@ -1,5 +1,6 @@
 //! What goes over a client's socket. A frame is a little-endian `u32` length and that many bytes: JSON
-//! of an [`crate::Event`] towards the writer, a fixed layout back. Replies come in the order of events.
+//! of an [`crate::Event`] towards the writer, a fixed layout back. Replies come in the order of events. An empty frame
+//! towards the writer is word ahead that an event is about to come: it has no reply, and the writer stays awake for a moment.
 //!
 //! | reply | layout |
 //! |---|---|
@@ -22,6 +23,9 @@ pub(crate) const MAX_HANDED_IN: usize = 2 * MAX_EVENT;
 pub(crate) const MAX_REPLY: usize = 1024;
 
 const PREFIX: usize = 4;
+
+/// Word ahead of an event.
+pub(crate) const WORD: [u8; PREFIX] = [0; PREFIX];
 const RECEIPT: usize = 40;
 
 /// The writer's word that a record is in the log.

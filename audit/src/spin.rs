@@ -23,13 +23,22 @@ const PRICE: u32 = 8;
 /// Most that is remembered.
 const MOST_CREDIT: u32 = 64;
 
+/// After a silence of so long word is given ahead of what may be next.
+const QUIET: Duration = Duration::from_micros(250);
+/// Words that may be given in vain, at most, and how many more after each thing that came: a first message of a conversation that
+/// leads to nothing, as in a handshake, does not use them up, and the pieces of a long body do.
+const MOST_WORDS: u32 = 16;
+const WORDS: u32 = 2;
+
 /// How one process's waits for another went lately.
 #[derive(Debug)]
 pub(crate) struct Spin {
     credit: AtomicU32,
     began: Instant,
-    /// When the last wait was over, in microseconds from then.
+    /// When the last wait was over, or the last word ahead was given, in microseconds from then.
     last_us: AtomicU64,
+    /// How many words ahead may be given in vain.
+    words: AtomicU32,
     /// On one processor, looking keeps away whoever is waited for.
     processors: usize,
 }
@@ -38,7 +47,13 @@ impl Spin {
     /// One that sleeps at first.
     pub(crate) fn new() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { credit: AtomicU32::new(0), began: Instant::now(), last_us: AtomicU64::new(0), processors }
+        Self {
+            credit: AtomicU32::new(0),
+            began: Instant::now(),
+            last_us: AtomicU64::new(0),
+            words: AtomicU32::new(MOST_WORDS),
+            processors,
+        }
     }
 
     /// One that always sleeps.
@@ -52,9 +67,36 @@ impl Spin {
     }
 
     fn budget_at(&self, now: Duration) -> Duration {
-        let silence = now.saturating_sub(Duration::from_micros(self.last_us.load(Ordering::Relaxed)));
-        let pays = self.processors > 1 && self.credit.load(Ordering::Relaxed) >= PRICE;
-        if pays && silence < SILENCE { LOOK } else { Duration::ZERO }
+        if self.pays() && self.silence(now) < SILENCE { LOOK } else { Duration::ZERO }
+    }
+
+    /// How long to look, where the other side gave word ahead: whether that serves, the other side learns.
+    pub(crate) fn expecting(&self) -> Duration {
+        if self.processors > 1 { LOOK } else { Duration::ZERO }
+    }
+
+    /// Whether to give word ahead of something that may come, so that whoever serves it is awake by then: after a silence,
+    /// if something came after some of the last words.
+    pub(crate) fn gives_word(&self) -> bool {
+        self.gives_word_at(self.began.elapsed())
+    }
+
+    fn gives_word_at(&self, now: Duration) -> bool {
+        let left = self.words.load(Ordering::Relaxed);
+        if self.processors == 1 || left == 0 || self.silence(now) < QUIET {
+            return false;
+        }
+        self.words.store(left - 1, Ordering::Relaxed);
+        self.last_us.store(micros(now), Ordering::Relaxed);
+        true
+    }
+
+    fn pays(&self) -> bool {
+        self.processors > 1 && self.credit.load(Ordering::Relaxed) >= PRICE
+    }
+
+    fn silence(&self, now: Duration) -> Duration {
+        now.saturating_sub(Duration::from_micros(self.last_us.load(Ordering::Relaxed)))
     }
 
     /// What was waited for came after `time`, of which up to `budget` was spent looking.
@@ -63,13 +105,19 @@ impl Spin {
     }
 
     fn learn_at(&self, now: Duration, time: Duration, budget: Duration) {
-        self.last_us.store(u64::try_from(now.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.last_us.store(micros(now), Ordering::Relaxed);
+        let words = self.words.load(Ordering::Relaxed);
+        self.words.store((words + WORDS).min(MOST_WORDS), Ordering::Relaxed);
         let credit = self.credit.load(Ordering::Relaxed);
         let in_time = if budget.is_zero() { SOON } else { budget };
         let credit =
             if time < in_time { (credit + 1).min(MOST_CREDIT) } else { credit.saturating_sub(PRICE) };
         self.credit.store(credit, Ordering::Relaxed);
     }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -128,10 +176,35 @@ mod tests {
     }
 
     #[test]
+    fn word_is_given_ahead_after_a_silence_and_not_of_what_leads_to_nothing() {
+        let soon = Duration::from_micros(20);
+        let (spin, mut now) = (spin(), NOW);
+        for _request in 0..1000 {
+            for _handshake in 0..2 {
+                now += QUIET;
+                assert!(spin.gives_word_at(now));
+                assert!(!spin.gives_word_at(now + soon), "once");
+            }
+            spin.learn_at(now + soon, soon, LOOK);
+            assert!(!spin.gives_word_at(now + soon), "there was no silence");
+            now += soon;
+        }
+        assert_eq!(spin.budget_at(now + soon), LOOK, "who gave word looks for the answer");
+        // In the midst of an upload.
+        let words = (1..1000).filter(|again| spin.gives_word_at(now + *again * QUIET)).count();
+        assert_eq!(words, 16);
+        now += 1000 * QUIET;
+        spin.learn_at(now, soon, LOOK);
+        assert!(spin.gives_word_at(now + QUIET));
+    }
+
+    #[test]
     fn on_one_processor_nobody_looks() {
         let micros = Duration::from_micros;
         for spin in [Spin { processors: 1, ..Spin::new() }, Spin::never()] {
             assert_eq!(looks(&spin, 100, (micros(10), micros(10))), (0, 0));
+            assert_eq!(spin.expecting(), Duration::ZERO);
+            assert!(!spin.gives_word_at(NOW + QUIET));
         }
     }
 }

@@ -12,6 +12,7 @@ pub(crate) mod clock;
 mod gap;
 pub(crate) mod journal;
 mod leaves;
+mod line;
 mod room;
 mod segments;
 mod serve;

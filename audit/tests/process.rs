@@ -306,8 +306,7 @@ fn a_partly_written_batch_is_taken_back() {
 #[test]
 fn what_is_not_an_event_is_refused_and_the_others_go_on() {
     let (writer, [mut bad, good]) = Writer::start(["proxy", "proxy"]);
-    let bodies: [&[u8]; 8] = [
-        b"",
+    let bodies: [&[u8]; 7] = [
         b"{}",
         b"\xff\xff",
         br#"{"action":"lifecycle","secret":1}"#,
@@ -327,6 +326,26 @@ fn what_is_not_an_event_is_refused_and_the_others_go_on() {
     let receipt = recorded(&mut Blocking::new(good), 1);
     assert_eq!(receipt.sequence, 1);
     assert_eq!(log::verify(writer.log()).unwrap().records, 1);
+}
+
+#[test]
+fn word_ahead_has_neither_reply_nor_record() {
+    let (writer, [mut client]) = Writer::start(["proxy"]);
+    let word = [0; 4];
+    for number in 1..=20 {
+        // Before any event, too, and more than once.
+        for _word in 0..number {
+            client.write_all(&word[..2]).unwrap();
+            client.write_all(&word[2..]).unwrap();
+        }
+        client.write_all(&[&word[..], &line_of(&event(number)), &word].concat()).unwrap();
+        assert_eq!(harness::read_reply(&mut client)[..8], number.to_le_bytes());
+    }
+    let records: Vec<_> = log::read(writer.log()).unwrap().map(Result::unwrap).collect();
+    assert_eq!(
+        records.iter().map(|record| &record.event).collect::<Vec<_>>(),
+        (1..=20).map(event).collect::<Vec<_>>().iter().collect::<Vec<_>>()
+    );
 }
 
 /// A client that sends and never reads its receipts stops being read; it does not stop the others.

@@ -67,6 +67,11 @@ impl Journal {
         Self(client)
     }
 
+    /// Something came that may have to be decided: the writer is woken while it is read.
+    pub fn expect(&self) {
+        self.0.expect();
+    }
+
     /// Appends one event and waits until it is in the log.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ use policies::{Decision, Denial, DestinationDecision, Message, NameDecision, Per
 use wire::id::{PolicyVersion, RequestId};
 use wire::proxy::Doors;
 
+use crate::arriving::Arriving;
 use crate::canonical::{Authority, CanonicalRequest, Name};
 use crate::clock::now;
 use crate::credentials::{Carried, Credentials, Watch};
@@ -93,6 +94,11 @@ impl Judge {
     #[must_use]
     pub fn with_models(self, models: Arc<ModelHosts>) -> Self {
         Self { models, ..self }
+    }
+
+    /// What arrives on `stream` is mostly decided here; the log is told before that.
+    pub(crate) fn hears<S>(&self, stream: S) -> Arriving<S> {
+        Arriving::new(stream, self.journal.clone())
     }
 
     /// The end of what is done by this judge's word.

@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 pub mod accept;
+mod arriving;
 pub mod authority;
 pub mod commands;
 pub mod conversation;

@@ -102,7 +102,8 @@ impl Opening<'_> {
 }
 
 impl Proxy {
-    async fn connection(self: &Arc<Self>, mut stream: UnixStream) -> io::Result<()> {
+    async fn connection(self: &Arc<Self>, stream: UnixStream) -> io::Result<()> {
+        let mut stream = self.judge.hears(stream);
         let flow = match self.seals.open(&mut stream).await {
             Ok(flow) => flow,
             Err(error) => {
@@ -190,7 +191,10 @@ impl Proxy {
     }
 
     /// A client that uses the explicit proxy: plain requests, or a tunnel in which everything starts again.
-    async fn explicit(self: &Arc<Self>, asker: &Arc<Asker>, stream: UnixStream) -> io::Result<()> {
+    async fn explicit<S>(self: &Arc<Self>, asker: &Arc<Asker>, stream: S) -> io::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
         match Conversation::new(self, asker, Place::Proxy, stream).run().await? {
             Ending::Closed => Ok(()),
             Ending::Tunnel(authority, stream) => self.captured(asker, authority, stream).await,

@@ -92,7 +92,8 @@ impl Names {
     }
 
     /// Answers the questions of one stream, in order: a guest that floods waits for its own answers.
-    async fn answer_all(&self, mut stream: UnixStream, judge: &Judge) -> Result<(), FrameError> {
+    async fn answer_all(&self, stream: UnixStream, judge: &Judge) -> Result<(), FrameError> {
+        let mut stream = judge.hears(stream);
         loop {
             let query: Query = match read_frame(&mut stream, frame::SMALL).await {
                 Err(FrameError::Closed) => return Ok(()),

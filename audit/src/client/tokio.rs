@@ -6,8 +6,9 @@
 //!   └──────────────────────────────────┘
 //! ```
 //! On a runtime of one thread the sender keeps that awake for a moment, where a receipt mostly comes in time
-//! ([`Spin`]). If either task ends, every waiting and every later append fails.
+//! ([`Spin`]), and the writer gets [word](Tokio::expect) ahead. If either task ends, every waiting and every later append fails.
 
+use std::io::Write as _;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::sync::Arc;
 use std::time::Instant;
@@ -33,6 +34,16 @@ const BATCH: usize = 64 * 1024;
 #[derive(Clone, Debug)]
 pub struct Tokio {
     events: mpsc::Sender<Sending>,
+    word: Arc<Word>,
+}
+
+/// What is needed to give word ahead.
+#[derive(Debug)]
+struct Word {
+    /// The sender's own socket.
+    socket: StdUnixStream,
+    sent: mpsc::WeakSender<Waiting>,
+    spin: Arc<Spin>,
 }
 
 /// Who waits for the next reply, and since when.
@@ -56,15 +67,25 @@ impl Tokio {
     /// The socket cannot be registered with the runtime.
     pub fn new(socket: StdUnixStream) -> std::io::Result<Self> {
         socket.set_nonblocking(true)?;
+        let ours = socket.try_clone()?;
         let (from_writer, to_writer) = UnixStream::from_std(socket)?.into_split();
         let (events, sending) = mpsc::channel(IN_FLIGHT);
         let (sent, waiting) = mpsc::channel(IN_FLIGHT);
         // With several threads the one that looks need not be the one that would hear the answer.
         let alone = Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread;
         let spin = Arc::new(if alone { Spin::new() } else { Spin::never() });
+        let word = Word { socket: ours, sent: sent.downgrade(), spin: Arc::clone(&spin) };
         tokio::spawn(send(sending, sent, to_writer, Arc::clone(&spin)));
         tokio::spawn(receive(waiting, from_writer, spin));
-        Ok(Self { events })
+        Ok(Self { events, word: Arc::new(word) })
+    }
+
+    /// Gives the writer word that an event is about to come, if that is likely to serve: it is awake by then. Cheap
+    /// enough for whenever something comes that may have to be decided.
+    pub fn expect(&self) {
+        if self.events.capacity() == IN_FLIGHT {
+            self.word.give();
+        }
     }
 
     /// Hands in one event and waits until it is in the log. If the returned future is dropped, the event
@@ -77,6 +98,17 @@ impl Tokio {
         let (reply, answered) = oneshot::channel();
         self.events.send(Sending { frame, reply }).await.map_err(|_closed| AppendError::Lost)?;
         answered.await.map_err(|_dropped| AppendError::Lost).and_then(answer)
+    }
+}
+
+impl Word {
+    fn give(&self) {
+        // Between two frames only. With several threads the sender may be in the midst of one, but then word is never given.
+        let between = self.sent.upgrade().is_some_and(|sent| sent.capacity() == IN_FLIGHT);
+        if between && self.spin.gives_word() {
+            // A writer that is gone, or does not read, is found out by the event.
+            let _unheard = (&self.socket).write(&protocol::WORD);
+        }
     }
 }
 
@@ -135,5 +167,63 @@ async fn receive(mut waiting: mpsc::Receiver<Waiting>, mut socket: OwnedReadHalf
             }
             Err(_too_long) => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::chain::ChainHash;
+    use crate::protocol::Receipt;
+    use crate::record::{Action, Event};
+
+    /// Answers each event, slowly read, and says how many words it was given between them.
+    fn writer(mut socket: StdUnixStream) -> usize {
+        let (mut bytes, mut chunk, mut words) = (Vec::new(), [0; 1000], 0);
+        while let Ok(more @ 1..) = socket.read(&mut chunk) {
+            bytes.extend_from_slice(&chunk[..more]);
+            while let Some((body, length)) = protocol::first_frame(&bytes, usize::MAX).unwrap() {
+                if body.is_empty() {
+                    words += 1;
+                } else {
+                    let _whole: Event = serde_json::from_slice(body).unwrap();
+                    let receipt = Receipt { sequence: 1, hash: ChainHash::from_bytes([0; 32]) };
+                    socket.write_all(&protocol::reply_frame(&Reply::Written(receipt))).unwrap();
+                }
+                bytes.drain(..length);
+            }
+        }
+        words
+    }
+
+    #[tokio::test]
+    async fn word_is_given_between_events_and_in_the_midst_of_none() {
+        let (ours, theirs) = StdUnixStream::pair().unwrap();
+        let writer = std::thread::spawn(|| writer(theirs));
+        let client = Tokio::new(ours).unwrap();
+        // More than a socket holds.
+        let event = Event { reason: Some("x".repeat(300_000)), ..Event::new(Action::NetworkRequest) };
+        for _silence in 0..10 {
+            let append = client.append(&event);
+            let mut append = std::pin::pin!(append);
+            loop {
+                client.expect();
+                tokio::select! {
+                    biased;
+                    appended = &mut append => break drop(appended.unwrap()),
+                    () = tokio::time::sleep(Duration::from_millis(1)) => {}
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            client.expect();
+        }
+        drop(client);
+        tokio::task::yield_now().await;
+        let words = tokio::task::spawn_blocking(|| writer.join().unwrap()).await.unwrap();
+        let looks = std::thread::available_parallelism().map_or(1, usize::from) > 1;
+        assert_eq!(words > 0, looks, "{words}");
     }
 }

@@ -13,6 +13,9 @@ use crate::protocol::{self, MAX_HANDED_IN, MAX_REPLY, Reply};
 /// Bytes that are read at once, at least.
 const CHUNK: usize = 64 * 1024;
 
+/// Longest event that is kept, to be rehearsed.
+const MAX_REHEARSED: usize = 4096;
+
 /// Replies that a client may leave unread before no more of its events are read.
 const MAX_UNREAD: usize = 256 * 1024;
 
@@ -24,17 +27,31 @@ pub(crate) struct Client {
     outgoing: VecDeque<u8>,
     /// Whether more events may come.
     open: bool,
+    /// Whether it gave word that one is about to.
+    gave_word: bool,
+    /// Its last event, if that is not long.
+    last: Vec<u8>,
 }
 
 impl Client {
     pub(crate) fn new(name: String, socket: UnixStream) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        Ok(Self { name, socket, incoming: Vec::new(), outgoing: VecDeque::new(), open: true })
+        let (incoming, outgoing) = (Vec::new(), VecDeque::new());
+        Ok(Self { name, socket, incoming, outgoing, open: true, gave_word: false, last: Vec::new() })
     }
 
     /// Whether its events should be waited for.
     pub(crate) fn wants_to_read(&self) -> bool {
         self.open && self.outgoing.len() < MAX_UNREAD
+    }
+
+    /// Whether it gave word of an event that has not come; once. What that is likely to take has been done once more then.
+    pub(crate) fn take_word(&mut self, journal: &Journal) -> bool {
+        let gave_word = std::mem::take(&mut self.gave_word);
+        if gave_word {
+            journal.rehearse(&self.name, &self.last);
+        }
+        gave_word
     }
 
     /// Whether replies wait for room in its socket.
@@ -111,6 +128,12 @@ impl Client {
                 }
                 break;
             };
+            self.gave_word = event.is_empty();
+            if self.gave_word {
+                used += length;
+                continue;
+            }
+            Self::keep(&mut self.last, event);
             let reply = match journal.stage(&self.name, event) {
                 Ok(Staged::Chained(receipt)) => Reply::Written(receipt),
                 Ok(Staged::Lost) => Reply::Unrecorded,
@@ -120,6 +143,14 @@ impl Client {
             self.reply(&reply);
         }
         self.incoming.drain(..used);
+    }
+
+    /// Keeps what may be rehearsed.
+    fn keep(last: &mut Vec<u8>, event: &[u8]) {
+        last.clear();
+        if event.len() <= MAX_REHEARSED {
+            last.extend_from_slice(event);
+        }
     }
 
     fn reply(&mut self, reply: &Reply) {

@@ -8,7 +8,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use super::journal::LEAF;
+use super::line::LEAF;
 
 /// Bytes of leaves that a signer may leave unread: a million records. One that is further behind does not work any more.
 const MOST_UNREAD: usize = 32 * 1024 * 1024;

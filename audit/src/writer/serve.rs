@@ -141,7 +141,8 @@ fn serve_clients(
     let mut rounds = 0_u32;
     let spin = Spin::new();
     while !parties.clients.is_empty() {
-        let woken = wait(parties, stop, syncer, &spin).map_err(WriterError::Wait)?;
+        let expects = parties.clients.iter_mut().fold(false, |any, client| any | client.take_word(journal));
+        let woken = wait(parties, stop, syncer, (&spin, expects)).map_err(WriterError::Wait)?;
         if woken.sync_ended {
             return Err(JournalError::Dead.into());
         }
@@ -275,7 +276,12 @@ fn round(
     Ok(committed.map(drop)?)
 }
 
-fn wait(parties: &Parties<'_>, stop: &UnixStream, syncer: &Syncer, spin: &Spin) -> io::Result<Woken> {
+fn wait(
+    parties: &Parties<'_>,
+    stop: &UnixStream,
+    syncer: &Syncer,
+    looking: (&Spin, bool),
+) -> io::Result<Woken> {
     let mut waited = vec![
         (Waited::Stop, stop.as_fd(), PollFlags::IN),
         (Waited::SyncEnded, syncer.ended.as_fd(), PollFlags::IN),
@@ -294,7 +300,7 @@ fn wait(parties: &Parties<'_>, stop: &UnixStream, syncer: &Syncer, spin: &Spin) 
         flags.set(PollFlags::OUT, client.wants_to_write());
         (Waited::Client, client.socket.as_fd(), flags)
     }));
-    let happened = poll_all(&waited, parties.signer.as_ref().and_then(Leaves::deadline), spin)?;
+    let happened = poll_all(&waited, parties.signer.as_ref().and_then(Leaves::deadline), looking)?;
     let mut woken = Woken {
         stop: false,
         sync_ended: false,
@@ -316,15 +322,15 @@ fn wait(parties: &Parties<'_>, stop: &UnixStream, syncer: &Syncer, spin: &Spin) 
     Ok(woken)
 }
 
-/// Waits until something happens, or for no longer than `until`.
+/// Waits until something happens, or for no longer than `until`. Looks first if that serves, or a client gave word.
 fn poll_all(
     waited: &[(Waited, BorrowedFd<'_>, PollFlags)],
     until: Option<Instant>,
-    spin: &Spin,
+    (spin, expects): (&Spin, bool),
 ) -> io::Result<Vec<PollFlags>> {
     let mut polled: Vec<PollFd<'_>> =
         waited.iter().map(|(_what, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)).collect();
-    let (began, budget) = (Instant::now(), spin.budget());
+    let (began, budget) = (Instant::now(), if expects { spin.expecting() } else { spin.budget() });
     let mut looks = !budget.is_zero();
     loop {
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
@@ -333,7 +339,9 @@ fn poll_all(
         match poll(&mut polled, left.as_ref()) {
             Ok(0) if looks => looks = began.elapsed() < budget,
             Ok(_ready) => {
-                spin.learn(began.elapsed(), budget);
+                if !expects {
+                    spin.learn(began.elapsed(), budget);
+                }
                 return Ok(polled.iter().map(PollFd::revents).collect());
             }
             Err(Errno::INTR) => {}
@@ -359,10 +367,10 @@ mod tests {
     fn who_looks_sees_the_end_and_keeps_to_its_deadline() {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let waited = [(Waited::Stop, ours.as_fd(), PollFlags::IN)];
-        let nothing = poll_all(&waited, Some(Instant::now()), &quick()).unwrap();
+        let nothing = poll_all(&waited, Some(Instant::now()), (&quick(), false)).unwrap();
         assert_eq!(nothing, [PollFlags::empty()]);
         drop(theirs);
-        let ended = poll_all(&waited, None, &quick()).unwrap();
+        let ended = poll_all(&waited, None, (&quick(), true)).unwrap();
         assert!(ended[0].contains(PollFlags::IN), "{ended:?}");
     }
 }
