@@ -80,6 +80,8 @@ fn a_log_whose_checkpoints_were_taken_away_proves_nothing() {
         host.yes(&["verify", "--unsigned"]);
         host.yes(&["query", "--limit", "1", "--prove", "--unsigned"]);
         host.yes(&["report", "--for", "soc2", "--period", "2026", "--unsigned", "-o", report]);
+        let text = fs::read_to_string(report).unwrap();
+        assert!(text.contains("TAKEN UNPROVEN") && text.contains("0 of 1 logs are proven"), "{text}");
     }
     host.settings("signing: {enabled: false}\n");
     host.yes(&["verify"]);

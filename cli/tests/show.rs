@@ -152,27 +152,3 @@ fn what_is_no_record_is_told() {
     assert_eq!(host.audit(&["show", "2", "--prove"]).status.code(), Some(1));
     host.yes(&["show", "2", "--prove", "--unsigned"]);
 }
-
-#[test]
-fn a_report_names_the_unused_rules_of_the_policy_that_the_log_holds() {
-    let host = Host::new();
-    log(&host);
-    let report = host.0.path().join("report.md");
-    let asked = [
-        "report",
-        "--for",
-        "access-review",
-        "--period",
-        "2026",
-        "--unsigned",
-        "-o",
-        report.to_str().unwrap(),
-    ];
-    host.yes(&asked);
-    let text = fs::read_to_string(&report).unwrap();
-    let part = text.split("Rules unused").nth(1).unwrap().split("\n## ").next().unwrap();
-    assert!(part.contains("0 of 1 rules of the policy") && part.contains(&digest(WITH_APPROVAL)), "{part}");
-    fs::remove_file(host.log().join(format!("policy-{}", digest(WITH_APPROVAL)))).unwrap();
-    host.yes(&asked);
-    assert!(fs::read_to_string(&report).unwrap().contains("hold no policy that has rules"));
-}

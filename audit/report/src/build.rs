@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::document::{Bars, Block, Document, Table};
-use crate::facts::{Facts, Health, Lines, LogFacts, ROUTES, Standing, UNKNOWN, UNUSED_DAYS};
+use crate::facts::{Beside, Facts, Health, Lines, LogFacts, ROUTES, Standing, UNKNOWN, UNUSED_DAYS};
 use crate::framework::{Evidence, Framework};
 use crate::owasp;
 use crate::period::Period;
@@ -60,6 +60,11 @@ pub fn document(facts: &Facts, framework: Framework, period: &Period, rules: &[R
 fn stamps(facts: &Facts) -> Vec<String> {
     let stamps = facts.logs.iter().filter_map(|log| match &log.standing {
         Standing::Proven(_whole) => None,
+        Standing::Accepted(cause) => Some(format!(
+            "TAKEN UNPROVEN: of the log of {}, {cause}, and whoever made this report did not ask for more. Whoever could write the \
+             log could write anything there.",
+            log.sandbox
+        )),
         Standing::Unproven(cause) => Some(format!(
             "NOT PROVEN: of the log of {}, {cause}. Whoever could write it could write anything there.",
             log.sandbox
@@ -79,6 +84,7 @@ fn summary(facts: &Facts) -> Vec<Block> {
         Block::List(vec![
             format!("{} records of {} sandboxes", facts.records, facts.sandboxes.named().count()),
             format!("{} decisions allowed, {} denied", facts.allowed.total(), facts.denied.total()),
+            format!("{} of what was allowed was broken off, or came to nothing", facts.broken.total()),
             format!(
                 "{} findings of detections, {} changes by operators",
                 facts.detections.total(),
@@ -160,7 +166,7 @@ fn shown(facts: &Facts, evidence: Evidence) -> String {
         Evidence::Integrity => {
             let proven = |log: &&LogFacts| matches!(log.standing, Standing::Proven(_));
             let whole = facts.logs.iter().filter(proven).count();
-            format!("Integrity: {whole} of {} logs verify", facts.logs.len())
+            format!("Integrity: {whole} of {} logs are proven", facts.logs.len())
         }
     }
 }
@@ -226,6 +232,11 @@ fn decisions(facts: &Facts) -> Vec<Block> {
         lines(
             vec![("Record", 22), ("Program", 16), ("What", 24), ("Level", 12), ("Reason", 26)],
             &facts.denials,
+        ),
+        Block::Paragraph("Allowed, and broken off or come to nothing:".to_owned()),
+        lines(
+            vec![("Record", 22), ("Program", 16), ("What", 24), ("Level", 12), ("Reason", 26)],
+            &facts.broken_off,
         ),
     ]
 }
@@ -293,12 +304,22 @@ fn processing(facts: &Facts) -> Vec<Block> {
         ),
         table(vec![("Region", 50), ("Prompts", 25), ("With classified data", 25)], transfers(facts)),
         Block::Paragraph(health(facts)),
-        Block::Paragraph("Each request with classified data:".to_owned()),
+        Block::Paragraph(each_request(facts)),
         lines(
-            vec![("Record", 24), ("Request", 18), ("Found", 28), ("Place", 12), ("Model", 18)],
+            vec![("Record", 22), ("Request", 16), ("Found", 26), ("Place, server and region", 20), ("Model", 16)],
             &facts.processed,
         ),
     ]
+}
+
+fn each_request(facts: &Facts) -> String {
+    let Some(Beside { file, sha256, rows }) = &facts.beside else {
+        return "Each request with classified data:".to_owned();
+    };
+    format!(
+        "Each request with classified data: the first ones here, all {rows} in the file {file} that belongs to this report \
+         (SHA-256 {sha256}):"
+    )
 }
 
 fn transfers(facts: &Facts) -> Vec<Vec<String>> {
@@ -319,7 +340,8 @@ fn health(facts: &Facts) -> String {
             "In this period no prompt went to a cloud model with health data that was found in it".to_owned()
         }
         (0, false) => {
-            "What is left of the logs shows no prompt that went to a cloud model with health data".to_owned()
+            "These logs, which are not all proven, show no prompt that went to a cloud model with health data"
+                .to_owned()
         }
         (crossed, _) => {
             format!("{crossed} prompts went to a cloud model WITH health data that was found in them")
@@ -346,7 +368,7 @@ fn unused(facts: &Facts, period: &Period, rules: &[Rules]) -> Vec<Block> {
 }
 
 fn unused_of(facts: &Facts, period: &Period, Rules { names, sha256 }: &Rules) -> [Block; 2] {
-    let since = period.days_before_end(UNUSED_DAYS);
+    let since = observed_since(facts, period);
     let last = |rule: &String| match facts.uses.last(rule, sha256) {
         Some(Use { time, policy }) if policy == Some(sha256) => {
             (time < since.as_str()).then(|| time.to_owned())
@@ -358,14 +380,31 @@ fn unused_of(facts: &Facts, period: &Period, Rules { names, sha256 }: &Rules) ->
     let rows: Vec<_> =
         names.iter().filter_map(|rule| last(rule).map(|last| vec![rule.clone(), last])).collect();
     let effect = if facts.uses.knows(sha256) { "" } else { ", which took effect in none of these logs" };
+    let short = if since > period.days_before_end(UNUSED_DAYS) {
+        format!(
+            " These logs tell of no time before: of {UNUSED_DAYS} days they do not say that a rule was unused."
+        )
+    } else {
+        String::new()
+    };
     let about = format!(
-        "{} of {} rules of the policy {sha256}{effect} allowed and denied nothing from {} to the period's end. A rule that \
-         merely came nearest to allowing what was denied decided nothing.",
+        "{} of {} rules of the policy {sha256}{effect} allowed and denied nothing from {} to the period's end.{short} A rule \
+         that merely came nearest to allowing what was denied decided nothing.",
         rows.len(),
         names.len(),
-        &since[..10]
+        since.get(..10).unwrap_or(&since)
     );
     [Block::Paragraph(about), table(vec![("Rule", 50), ("Last use", 50)], rows)]
+}
+
+/// From when on these logs tell of every use of a rule, at most so many days before the period's end: since the oldest of them
+/// begins, and where first records of one were removed, since that begins.
+fn observed_since(facts: &Facts, period: &Period) -> String {
+    let begins = || facts.logs.iter().filter_map(|log| log.begins.as_ref());
+    let oldest = begins().map(|begins| &begins.time).min();
+    let cut = begins().filter(|begins| begins.is_cut).map(|begins| &begins.time).max();
+    let since = period.days_before_end(UNUSED_DAYS);
+    [oldest, cut].into_iter().flatten().cloned().chain([since]).max().unwrap_or_default()
 }
 
 fn limits(framework: Framework) -> Vec<Block> {
@@ -383,6 +422,7 @@ fn integrity(facts: &Facts) -> Vec<Block> {
     for log in &facts.logs {
         let standing = match &log.standing {
             Standing::Proven(whole) => format!("{}: {whole}", log.sandbox),
+            Standing::Accepted(cause) => format!("{}: TAKEN UNPROVEN: {cause}", log.sandbox),
             Standing::Unproven(cause) => format!("{}: NOT PROVEN: {cause}", log.sandbox),
             Standing::Broken(cause) => format!("{}: NOT INTACT: {cause}", log.sandbox),
         };

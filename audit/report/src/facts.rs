@@ -30,6 +30,8 @@ pub struct Lines {
 pub enum Standing {
     /// It is what was signed, and signed as far as it should be.
     Proven(String),
+    /// It is whole, and whoever asked for the report takes it although nothing proves it.
+    Accepted(String),
     /// It is whole, and not signed as far as it should be.
     Unproven(String),
     /// It is not what was signed.
@@ -45,6 +47,28 @@ pub struct LogFacts {
     pub standing: Standing,
     /// The newest signed checkpoint, with its signatures.
     pub checkpoint: Option<Note>,
+    /// Where it begins.
+    pub begins: Option<Beginning>,
+}
+
+/// The first record that there is of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beginning {
+    /// Its time.
+    pub time: String,
+    /// Whether others were before it, which were kept long enough.
+    pub is_cut: bool,
+}
+
+/// Rows that a report is too small for, in a file beside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beside {
+    /// The file's name.
+    pub file: String,
+    /// SHA-256 of the file.
+    pub sha256: String,
+    /// How many rows it has.
+    pub rows: u64,
 }
 
 /// All that a report tells.
@@ -56,6 +80,8 @@ pub struct Facts {
     pub(crate) actions: Counts,
     pub(crate) allowed: Counts,
     pub(crate) denied: Counts,
+    /// What had been allowed, and was broken off or came to nothing.
+    pub(crate) broken: Counts,
     pub(crate) levels: Counts,
     pub(crate) rules: Counts,
     pub(crate) hosts: [Counts; 2],
@@ -74,11 +100,14 @@ pub struct Facts {
     pub(crate) credentials: Counts,
     pub(crate) controls: Lines,
     pub(crate) denials: Lines,
+    pub(crate) broken_off: Lines,
     pub(crate) changes: Lines,
     /// Those among them that an operator asked for.
     pub(crate) by_operators: u64,
     pub(crate) found: Lines,
     pub(crate) processed: Lines,
+    /// All of them, if they are more than the list holds.
+    pub(crate) beside: Option<Beside>,
     pub(crate) life: Lines,
     pub(crate) uses: Uses,
     /// Records that another process wrote than the one whose they are to write.
@@ -129,6 +158,23 @@ impl Facts {
         self.logs.push(log);
     }
 
+    /// Whether there are more requests with classified data than the report lists.
+    #[must_use]
+    pub fn lists_not_all(&self) -> bool {
+        self.processed.omitted > 0
+    }
+
+    /// Whether every log is what was signed, or taken as it is.
+    #[must_use]
+    pub fn are_all_evidence(&self) -> bool {
+        self.logs.iter().all(|log| matches!(log.standing, Standing::Proven(_) | Standing::Accepted(_)))
+    }
+
+    /// Where all requests with classified data are.
+    pub fn are_beside(&mut self, beside: Beside) {
+        self.beside = Some(beside);
+    }
+
     /// Adds a record. Those before the period count for rules that were used last then, and for the policy in force.
     pub fn observe(&mut self, record: &Record, period: &Period) {
         if record.time >= period.to {
@@ -161,34 +207,41 @@ impl Facts {
 
     fn decided(&mut self, record: &Record) {
         let event = &record.event;
-        let Some(decision) = event.decision else { return };
+        let Some(decision) = event.decision.filter(|_| is_the_agents(event.action)) else { return };
+        let times = event.object.as_ref().and_then(|object| object.times).unwrap_or(1);
         let side = usize::from(decision == Decision::Deny);
+        let told = |program: String| {
+            let (level, reason) = (event.level.clone(), event.reason.clone());
+            [id(record), program, object(record), level.unwrap_or_default(), reason.unwrap_or_default()]
+        };
+        if is_outcome(event.action) {
+            if decision == Decision::Deny {
+                self.broken.add(event.action.as_str(), times);
+                self.broken_off.push(told(program(record)));
+            }
+            return;
+        }
         let day = record.time.get(..10).unwrap_or_default();
-        self.days.entry(day.to_owned()).or_default()[side] += 1;
+        let of_day = &mut self.days.entry(day.to_owned()).or_default()[side];
+        *of_day = of_day.saturating_add(times);
         let counts = if decision == Decision::Deny { &mut self.denied } else { &mut self.allowed };
-        counts.add(event.action.as_str(), 1);
+        counts.add(event.action.as_str(), times);
         if let Some(rule) = &event.rule {
-            self.rules.add(rule, 1);
+            self.rules.add(rule, times);
         }
         // Who only asked for a name was let go nowhere yet.
         let went = event.action != Action::NameQuery || decision == Decision::Deny;
         if let Some(host) = event.object.as_ref().and_then(|object| object.host.as_ref()).filter(|_| went) {
-            self.hosts[side].add(host, 1);
+            self.hosts[side].add(host, times);
         }
         let program = program(record);
         if !program.is_empty() && went {
-            self.binaries[side].add(&program, 1);
+            self.binaries[side].add(&program, times);
         }
         self.reach.observe(record, &asker(record));
         if decision == Decision::Deny {
-            self.levels.add(event.level.as_deref().unwrap_or("without a level"), 1);
-            self.denials.push([
-                id(record),
-                program,
-                object(record),
-                event.level.clone().unwrap_or_default(),
-                event.reason.clone().unwrap_or_default(),
-            ]);
+            self.levels.add(event.level.as_deref().unwrap_or("without a level"), times);
+            self.denials.push(told(program));
         }
     }
 
@@ -273,7 +326,7 @@ impl Facts {
             None => "none",
         };
         self.routes.add(route, 1);
-        let found: Vec<_> = inference.categories.iter().filter(|(name, _)| is_data(name)).collect();
+        let found: Vec<_> = data_in(inference).collect();
         self.marked += u64::from(found.len() < inference.categories.len());
         if route == "cloud" {
             let region = inference.region.as_deref().unwrap_or(UNKNOWN);
@@ -290,13 +343,13 @@ impl Facts {
         }
         if !found.is_empty() {
             let found = found.into_iter().map(|(name, count)| format!("{name} ×{count}"));
-            let region = inference.region.as_ref().map(|region| format!(", {region}")).unwrap_or_default();
+            let place = [Some(route), inference.server.as_deref(), inference.region.as_deref()];
             let model = inference.model_served.as_ref().or(inference.model_asked.as_ref());
             self.processed.push([
                 id(record),
                 event.request.as_ref().map(ToString::to_string).unwrap_or_default(),
                 found.collect::<Vec<_>>().join(", "),
-                format!("{route}{region}"),
+                place.into_iter().flatten().collect::<Vec<_>>().join(", "),
                 model.cloned().unwrap_or_default(),
             ]);
         }
@@ -324,9 +377,55 @@ impl Health {
     }
 }
 
-/// Whether a category is one of data: marks of injected instructions are not.
-fn is_data(category: &str) -> bool {
-    category.split('/').next() != Some(INJECTION)
+/// Whether a record is one of a prompt in which data was found, of the period.
+#[must_use]
+pub fn is_processing(record: &Record, period: &Period) -> bool {
+    let has_data = |inference: &Inference| data_in(inference).next().is_some();
+    record.event.action == Action::Inference
+        && record.event.inference.as_ref().is_some_and(has_data)
+        && period.holds(&record.time)
+        && record.is_of_its_client()
+}
+
+/// The categories of data that were found: marks of injected instructions are none.
+fn data_in(inference: &Inference) -> impl Iterator<Item = (&String, &u32)> {
+    inference.categories.iter().filter(|(name, _)| name.split('/').next() != Some(INJECTION))
+}
+
+/// Whether a record of this action tells what the agent, or somebody who visits it, did or tried; others tell what operators and the
+/// host did.
+fn is_the_agents(action: Action) -> bool {
+    match action {
+        Action::NetworkFlow
+        | Action::NetworkRequest
+        | Action::NetworkOutcome
+        | Action::NameQuery
+        | Action::Inference
+        | Action::InferenceOutcome
+        | Action::Execution
+        | Action::InboundConnection
+        | Action::InboundRequest
+        | Action::InboundOutcome
+        | Action::FileAccess
+        | Action::SystemCall => true,
+        Action::Lifecycle
+        | Action::PolicyChange
+        | Action::CredentialChange
+        | Action::Configuration
+        | Action::Detection
+        | Action::LogRetention
+        | Action::LogRepair
+        | Action::LogGap
+        | Action::Proposal
+        | Action::Approval
+        | Action::ClockChange
+        | Action::LogEnd => false,
+    }
+}
+
+/// Whether it tells what became of something that was allowed before.
+fn is_outcome(action: Action) -> bool {
+    matches!(action, Action::NetworkOutcome | Action::InferenceOutcome | Action::InboundOutcome)
 }
 
 /// How a record is found again.

@@ -27,6 +27,6 @@ mod uses;
 
 pub use build::Rules;
 pub use document::Document;
-pub use facts::{Facts, LogFacts, Standing};
+pub use facts::{Beginning, Beside, Facts, LogFacts, Standing, is_processing};
 pub use framework::Framework;
 pub use period::Period;

@@ -4,7 +4,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::build::document;
 use crate::document::{Block, Document};
-use crate::{Facts, Framework, LogFacts, Period, Rules, Standing, html, markdown, pdf};
+use crate::{
+    Beginning, Beside, Facts, Framework, LogFacts, Period, Rules, Standing, html, is_processing, markdown,
+    pdf,
+};
 
 /// A checkpoint that `openssl pkeyutl -sign` signed, and the public key.
 const NOTE: &str = concat!(
@@ -53,6 +56,7 @@ fn whole() -> LogFacts {
         sandbox: "clinic-0a1b2c3d".to_owned(),
         standing: Standing::Proven("4 records, unbroken; signed".to_owned()),
         checkpoint: Some(Note::parse(NOTE).unwrap()),
+        begins: None,
     }
 }
 
@@ -192,6 +196,10 @@ fn guest_text_is_no_markup() {
 
 #[test]
 fn a_log_that_does_not_verify_is_stamped_in_every_form() {
+    is_stamped(
+        Standing::Accepted("no checkpoint covers any of its 4 records".to_owned()),
+        "TAKEN UNPROVEN: of the log of other-1, no checkpoint covers any",
+    );
     is_stamped(Standing::Broken("record 7: it was edited".to_owned()), "NOT INTACT: the log of other-1");
     is_stamped(
         Standing::Unproven("no checkpoint covers any of its 4 records".to_owned()),
@@ -201,7 +209,7 @@ fn a_log_that_does_not_verify_is_stamped_in_every_form() {
 
 fn is_stamped(standing: Standing, stamp: &str) {
     let mut facts = ordinary();
-    facts.log(LogFacts { sandbox: "other-1".to_owned(), standing, checkpoint: None });
+    facts.log(LogFacts { sandbox: "other-1".to_owned(), standing, checkpoint: None, begins: None });
     let document = written(&facts);
     let first = |text: &str| {
         text.find(stamp).is_some_and(|at| text.find("Summary").is_some_and(|summary| at < summary))
@@ -267,6 +275,82 @@ fn millions_of_hosts_make_no_larger_report() {
     let large = facts(&(0..40_000).map(|number| deny(&format!("h{number}.test"))).collect::<Vec<_>>());
     let [small, large] = [small, large].map(|facts| markdown::render(&written(&facts)).len());
     assert!(large < small + 100, "{small} {large}");
+}
+
+#[test]
+fn what_was_done_many_times_counts_so_often_and_an_outcome_is_no_decision() {
+    let facts = facts(&[
+        r#""action":"execution","decision":"deny","level":"executables","subject":{"owners":[{"binary":"/tmp/x","pid":1,"uid":1}]},"object":{"path":"/tmp/x","times":41}"#.to_owned(),
+        deny("evil.test"),
+        r#""action":"network-request","decision":"allow","rule":"r","object":{"host":"good.test"}"#.to_owned(),
+        r#""action":"network-outcome","decision":"deny","level":"upstream","reason":"it hung up","object":{"host":"good.test"}"#.to_owned(),
+        r#""action":"approval","decision":"allow","policy_change":{"source":"proposal","uid":1,"old":{"version":1,"sha256":"02"}}"#.to_owned(),
+    ]);
+    let text = markdown::render(&written(&facts)).replace('\\', "");
+    for part in [
+        "1 decisions allowed, 42 denied",
+        "1 of what was allowed was broken off, or came to nothing",
+        "| execution | 1 | 0 | 41 |",
+        "| network-outcome | 1 | 0 | 0 |",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    let (before, broken) = text.split_once("Allowed, and broken off").unwrap();
+    assert!(broken.contains("it hung up") && !before.contains("it hung up"), "{text}");
+}
+
+#[test]
+fn all_requests_with_data_are_in_the_report_or_beside_it() {
+    let one = || {
+        let found = r#""server":"api.cloud.test","region":"eu-central-1","categories":{"personal/name":1}"#;
+        prompt("cloud", "redacted-to-cloud", found)
+    };
+    let few = facts(&vec![one(); 200]);
+    assert!(!few.lists_not_all());
+    let mut many = facts(&vec![one(); 201]);
+    assert!(many.lists_not_all());
+    let beside = Beside { file: "r.processing.csv".to_owned(), sha256: "ab".repeat(32), rows: 201 };
+    many.are_beside(beside);
+    let text = markdown::render(&written(&many)).replace('\\', "");
+    let said = format!(
+        "all 201 in the file r.processing.csv that belongs to this report (SHA-256 {})",
+        "ab".repeat(32)
+    );
+    assert!(text.contains(&said), "{text}");
+    assert!(text.contains("| cloud, api.cloud.test, eu-central-1 |"), "{text}");
+    let (of_period, marks) = (record(1, &one()), r#""categories":{"prompt-injection/hidden-text":1}"#);
+    assert!(is_processing(&of_period, &period()));
+    assert!(!is_processing(&of_period, &"2026-12".parse().unwrap()));
+    assert!(!is_processing(&record(1, &prompt("cloud", "plain-to-cloud", marks)), &period()));
+    assert!(!is_processing(&Record { client: "proxy".to_owned(), ..of_period }, &period()), "who said so");
+}
+
+/// What a log does not tell of, the report does not say.
+#[test]
+fn a_rule_is_unused_only_for_as_long_as_the_logs_tell_of() {
+    let said = |begins: &[(&str, bool)]| {
+        let mut facts = ordinary();
+        facts.logs.clear();
+        for (day, is_cut) in begins {
+            let begins = Beginning { time: format!("{day}T00:00:00.000000Z"), is_cut: *is_cut };
+            facts.log(LogFacts { begins: Some(begins), ..whole() });
+        }
+        markdown::render(&written(&facts)).replace('\\', "")
+    };
+    for (begins, since, is_short) in [
+        (&[("2026-01-01", false)][..], "2026-09-02", false),
+        // A sandbox that did not exist cannot have used a rule.
+        (&[("2026-01-01", false), ("2026-11-20", false)], "2026-09-02", false),
+        (&[("2026-11-20", false)], "2026-11-20", true),
+        (&[("2026-01-01", false), ("2026-10-05", true)], "2026-10-05", true),
+    ] {
+        let text = said(begins);
+        assert!(
+            text.contains(&format!("denied nothing from {since} to the period's end.")),
+            "{begins:?} {text}"
+        );
+        assert_eq!(text.contains("do not say that a rule was unused"), is_short, "{begins:?}");
+    }
 }
 
 #[test]

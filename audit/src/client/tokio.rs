@@ -213,7 +213,7 @@ mod tests {
                 client.expect();
                 tokio::select! {
                     biased;
-                    appended = &mut append => break drop(appended.unwrap()),
+                    appended = &mut append => break appended.unwrap(),
                     () = tokio::time::sleep(Duration::from_millis(1)) => {}
                 }
             }

@@ -1,7 +1,7 @@
 //! `openshell audit query`.
 
 mod count;
-mod csv;
+pub(super) mod csv;
 
 use std::io::{self, Write};
 use std::path::PathBuf;

@@ -1,17 +1,20 @@
 //! `openshell audit report`.
 
+mod beside;
+
 use std::path::{Path, PathBuf};
 
-use audit::log;
+use audit::Record;
+use audit::log::{self, LogError};
 use audit::verify;
 use audit_query::How;
-use audit_report::{Facts, LogFacts, Period, Rules, Standing, build, html, markdown, pdf};
+use audit_report::{Beginning, Facts, LogFacts, Period, Rules, Standing, build, html, markdown, pdf};
 use manager::failure::{Failure, chain};
 use manager::layout::Layout;
 use policies::Document;
 
 use super::evidence::{Judge, Verdict};
-use super::policies::{Part, in_force};
+use super::policies::{InForce, Part, in_force};
 use super::{Faults, logs, no_log, path};
 use crate::arguments::{Log, Report};
 use crate::commands::{NO, write_private};
@@ -33,7 +36,10 @@ pub(super) fn report(typed: &Report, layout: &Layout) -> Result<u8, Failure> {
     for log in &chosen {
         read(log, &typed.period, &judge, &mut facts)?;
     }
-    let rules = named.map_or_else(|| kept(&chosen), |named| vec![named]);
+    if facts.lists_not_all() {
+        facts.are_beside(beside::write(&typed.output, &chosen, &typed.period)?);
+    }
+    let rules = named.map_or_else(|| kept(&chosen, &typed.period), |named| vec![named]);
     let document = build::document(&facts, typed.framework, &typed.period, &rules);
     let bytes = match form {
         Form::Markdown => markdown::render(&document).into_bytes(),
@@ -45,7 +51,7 @@ pub(super) fn report(typed: &Report, layout: &Layout) -> Result<u8, Failure> {
     for stamp in &document.stamps {
         eprintln!("openshell: {}", stamp.replace(|c: char| c.is_control(), "?"));
     }
-    Ok(if document.stamps.is_empty() { 0 } else { NO })
+    Ok(if facts.are_all_evidence() { 0 } else { NO })
 }
 
 impl Form {
@@ -69,13 +75,15 @@ fn rules(file: &Path) -> Result<Rules, Failure> {
     Ok(Rules { names, sha256: images::Digest::of_bytes(text.as_bytes()).to_string() })
 }
 
-/// The rules of the policies that were in force last in the logs, as they hold them.
-fn kept(logs: &[PathBuf]) -> Vec<Rules> {
+/// The rules of the policies that were in force in the logs at the period's end, as they hold them.
+fn kept(logs: &[PathBuf], period: &Period) -> Vec<Rules> {
     let mut kept: Vec<Rules> = Vec::new();
     for log in logs {
         // What is wrong with a log, the report says anyway.
-        let policies = in_force(log, How::Index, &mut Faults::default());
-        let last = policies.into_iter().rfind(|policy| policy.part != Part::Confinement);
+        let policies = in_force(log, How::Scan, &mut Faults::default());
+        let is_of_then =
+            |policy: &InForce| policy.part != Part::Confinement && policy.record.time < period.to;
+        let last = policies.into_iter().rfind(is_of_then);
         let Some(sha256) = last.map(|policy| policy.sha256) else { continue };
         if kept.iter().any(|rules| rules.sha256 == sha256) {
             continue;
@@ -107,18 +115,21 @@ fn chosen(typed: &Report, layout: &Layout) -> Result<Vec<PathBuf>, Failure> {
 /// Verifies a log, then takes from it what the report tells. Of a log that is not whole, what comes before the first bad record.
 fn read(path: &Path, period: &Period, judge: &Judge, facts: &mut Facts) -> Result<(), Failure> {
     let mut standing = match judge.judge(path)? {
-        Verdict::Proven(verified) => Standing::Proven(whole(&verified)),
+        Verdict::Proven(verified) => match judge.waived(path, &verified) {
+            None => Standing::Proven(whole(&verified)),
+            Some(waived) => Standing::Accepted(waived.to_string()),
+        },
         Verdict::Unproven(_whole, unproven) => Standing::Unproven(unproven.to_string()),
         Verdict::Broken(error) => Standing::Broken(chain(&error)),
     };
-    let begun = verify::begun(path).map(|begun| begun.mark);
-    let reader = match begun {
-        Ok(mark) if mark != log::Mark::START => log::read_from(path, &mark),
-        Ok(_) | Err(_) => log::read(path),
-    };
-    for record in reader.map_err(|error| super::bad_log(&error))? {
+    let (records, is_cut) = records(path)?;
+    let mut begins = None;
+    for record in records {
         match record {
-            Ok(record) => facts.observe(&record, period),
+            Ok(record) => {
+                begins.get_or_insert_with(|| Beginning { time: record.time.clone(), is_cut });
+                facts.observe(&record, period);
+            }
             Err(error) => {
                 if !matches!(standing, Standing::Broken(_)) {
                     standing = Standing::Broken(chain(&error));
@@ -129,8 +140,18 @@ fn read(path: &Path, period: &Period, judge: &Judge, facts: &mut Facts) -> Resul
     }
     let checkpoint = verify::newest_note(path).ok().flatten();
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    facts.log(LogFacts { sandbox: name, standing, checkpoint });
+    facts.log(LogFacts { sandbox: name, standing, checkpoint, begins });
     Ok(())
+}
+
+/// The records that there are of a log, and whether others were before them, which were kept long enough.
+fn records(path: &Path) -> Result<(impl Iterator<Item = Result<Record, LogError>>, bool), Failure> {
+    let begun = verify::begun(path).map(|begun| begun.mark);
+    let (reader, is_cut) = match begun {
+        Ok(mark) if mark != log::Mark::START => (log::read_from(path, &mark), true),
+        Ok(_) | Err(_) => (log::read(path), false),
+    };
+    Ok((reader.map_err(|error| super::bad_log(&error))?, is_cut))
 }
 
 fn whole(verified: &verify::Verified) -> String {

@@ -7,9 +7,9 @@ use audit::{Decision, Event, Object, Owner, Record, Subject};
 use audit_export::format::printable;
 
 /// The first row.
-pub(super) const HEAD: &str = "time,tenant,sandbox,sequence,agent,client,action,decision,binary,script,host,port,method,path,level,rule,reason,policy,request,flow,status,credentials,hash,times,bytes_sent,bytes_received,latency_us,phase,exit_code,detail,detection,severity,response,policy_put_in_force,policy_source,by_user,binary_sha256,parents,source,query_keys,sha256,sent_sha256,received_sha256,route,server,region,model_asked,model_served,tokens_in,tokens_out,categories,left";
+pub(in crate::commands::audit) const HEAD: &str = "time,tenant,sandbox,sequence,agent,client,action,decision,binary,script,host,port,method,path,level,rule,reason,policy,request,flow,status,credentials,hash,times,bytes_sent,bytes_received,latency_us,phase,exit_code,detail,detection,severity,response,policy_put_in_force,policy_source,by_user,binary_sha256,parents,source,query_keys,sha256,sent_sha256,received_sha256,route,server,region,model_asked,model_served,tokens_in,tokens_out,categories,left";
 
-pub(super) fn row(record: &Record) -> String {
+pub(in crate::commands::audit) fn row(record: &Record) -> String {
     let event = &record.event;
     let object = event.object.clone().unwrap_or_default();
     let number = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
