@@ -1,8 +1,9 @@
 //! Which files the agent's processes may execute, and which they did: the kernel asks here before each, and waits.
 //!
 //! ```text
-//! execve ──fanotify──► Watch ──► Facts (path, content, who opens) ──► Rules ──► yes | no, EPERM
-//!                                                                       └─────► Executions ──► the manager
+//! execve ──fanotify──► Watch ──► Facts (path, content, who opens) ──► Rules ──► no, EPERM
+//!                                                                       ├─────► Executions ──► the manager
+//!                                                                       └─────► Receipts: yes, once it is on the record
 //! ```
 //! `fanotify` and not a BPF program: both are built into the stock kernel, but here the descriptor that comes with
 //! the question *is* the file, its content can be read before the answer, and nothing is loaded into the kernel.
@@ -12,6 +13,7 @@
 
 mod executions;
 mod facts;
+mod receipts;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -20,17 +22,21 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::process::Pid;
 use wire::confinement::Confinement;
-use wire::subject::Program;
 
 use crate::boot::root::Tree;
+use crate::cause::chain;
+use crate::control::ControlError;
+use crate::host::Host;
 use crate::identity::Programs;
 use crate::life;
 use crate::sys::fanotify::{Answer, Question, Watch};
-use executions::Kind;
+use executions::{First, Kind};
 use facts::{Caller, Opened};
+use receipts::{Line, Receipts, Released};
 use rules::{Facts, Role, Rules};
 
 pub(crate) use executions::Executions;
@@ -50,21 +56,25 @@ pub(crate) enum GuardError {
     /// The kernel does not say which part of it opens a file.
     #[error("the kernel does not tell a program from its loader")]
     Stack(#[source] io::Error),
+    /// The manager does not hear of executions.
+    #[error("the manager cannot be told what is executed")]
+    Line(#[from] ControlError),
     /// No wake-up or no thread.
     #[error("cannot start the thread that answers")]
     Thread(#[source] io::Error),
 }
 
 /// From here on the kernel asks about every file that the processes below `warden` execute; what became of it is
-/// in the result. If the confinement names no executables, everything may run, and is told.
+/// in the result. If the confinement names no executables, everything may run, and is told. What runs for the first time does so
+/// once the manager has it on the record.
 ///
 /// # Errors
 /// What cannot be watched.
 pub(crate) fn guard(
+    host: &dyn Host,
     confinement: &Confinement,
     tree: &Tree,
-    warden: Pid,
-    programs: Arc<Programs>,
+    (warden, programs): (Pid, Arc<Programs>),
 ) -> Result<Arc<Executions>, GuardError> {
     let resolve = |path: &str| facts::resolved(tree, path);
     let rules = match &confinement.executables {
@@ -84,7 +94,8 @@ pub(crate) fn guard(
     }
     let executions = Arc::new(Executions::new().map_err(|error| GuardError::Thread(error.into()))?);
     let agent = confinement.user.uid;
-    let guard = Guard { watch, rules, agent, executions: Arc::clone(&executions), programs };
+    let (line, receipts) = (Line::connect(host)?, Receipts::new());
+    let guard = Guard { watch, rules, agent, executions: Arc::clone(&executions), programs, line, receipts };
     std::thread::Builder::new()
         .name("executables".to_owned())
         .spawn(move || guard.serve())
@@ -99,6 +110,8 @@ struct Guard {
     agent: u32,
     executions: Arc<Executions>,
     programs: Arc<Programs>,
+    line: Line,
+    receipts: Receipts<Question>,
 }
 
 impl Guard {
@@ -106,49 +119,86 @@ impl Guard {
         // On a busy machine every execution would wait for this thread's turn. Where the kernel does not let it
         // go first, they do.
         let _in_turn = crate::sys::run_first();
-        let programs = Arc::clone(&self.programs);
         loop {
-            let questions = match self.watch.questions() {
-                Ok(questions) => questions,
-                Err(error) => life::die(&format!("guest-init: nobody asks about executables: {error}")),
-            };
-            for question in &questions {
-                let opened = Opened::new(question, programs.digests(), self.agent);
-                let (answer, tell) = self.judge(question, &opened);
-                let _until_counted = self.executions.answering();
-                if let Err(error) = self.watch.answer(question, answer) {
-                    life::die(&format!("guest-init: cannot answer about executables: {error}"));
-                }
-                // The thread that asked goes on meanwhile: a long file keeps only the next question waiting.
-                if let Some((kind, caller)) = tell {
-                    self.executions.first(kind, caller, || opened.digest());
-                }
+            if let Err(error) = self.turn() {
+                life::die(&format!("guest-init: executables cannot be answered for: {error}"));
             }
         }
     }
 
-    /// The answer, and what is to be told as the first of its kind. Whoever asked is looked at before it goes on.
-    fn judge(&mut self, question: &Question, opened: &Opened<'_>) -> (Answer, Option<(Kind, Program)>) {
-        let verdict = self.rules.judge(opened);
-        let answer = if verdict.is_ok() { Answer::Yes } else { Answer::No };
+    /// Waits for questions and receipts, and acts on them.
+    fn turn(&mut self) -> Result<(), String> {
+        let mut towards = PollFlags::IN;
+        towards.set(PollFlags::OUT, self.line.0.queued() > 0);
+        let mut ready = [PollFd::new(&self.watch, PollFlags::IN), PollFd::new(&self.line.0, towards)];
+        match rustix::event::poll(&mut ready, None) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.to_string()),
+        }
+        let [asked, heard] = ready.map(|ready| ready.revents());
+        if heard.contains(PollFlags::OUT) {
+            self.line.0.drain().map_err(|error| chain(&error))?;
+        }
+        if heard.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
+            for _receipt in 0..self.line.receipts().map_err(|error| chain(&error))? {
+                for Released { who, told } in self.receipts.recorded() {
+                    self.consider(who, told.as_ref())?;
+                }
+            }
+        }
+        if !asked.is_empty() {
+            for question in self.watch.questions().map_err(|error| error.to_string())? {
+                self.consider(question, None)?;
+            }
+        }
+        match self.receipts.tell() {
+            Some(message) => self.line.0.send(&message).map_err(|error| chain(&error)),
+            None => Ok(()),
+        }
+    }
+
+    /// Answers, or keeps it waiting until it is on the record. `told`: as what it is, and was not answered. It is judged once more:
+    /// a file can change while somebody waits to execute it.
+    fn consider(&mut self, question: Question, told: Option<&Kind>) -> Result<(), String> {
+        let programs = Arc::clone(&self.programs);
+        let opened = Opened::new(&question, programs.digests(), self.agent);
+        let verdict = self.rules.judge(&opened);
         // That a program was loaded is told with the program.
         if verdict == Ok(Role::Loader) {
-            return (answer, None);
+            return self.answer(&question, Answer::Yes);
         }
         let path = opened.path().unwrap_or_default();
         let (caller, version) = (Caller::waiting(question.thread), opened.version());
         let mut kind = Kind::new(&path, caller, (verdict.err(), version));
-        let again = self.executions.again(&mut kind);
-        if !again && verdict.is_ok() && opened.role() == Role::Loader {
+        let known = self.receipts.has(&kind);
+        if verdict.is_ok() && !known && opened.role() == Role::Loader {
             self.rules.met(path);
-            return (answer, None);
+            return self.answer(&question, Answer::Yes);
         }
         let thread = question.thread.as_raw_nonzero().get().unsigned_abs();
-        let caller = (!again).then(|| self.programs.described(thread, kind.caller()));
-        if verdict.is_ok() {
-            self.programs.executes(question.thread, path, version);
+        let described = |kind: &Kind| programs.described(thread, kind.caller());
+        if verdict.is_ok() && !known {
+            let (caller, sha256) = (described(&kind), opened.digest());
+            self.receipts.wait(kind, question, || First { caller, sha256 });
+            return Ok(());
         }
-        (answer, caller.map(|caller| (kind, caller)))
+        let again = told == Some(&kind) || self.executions.again(&mut kind);
+        let caller = (!again).then(|| described(&kind));
+        if verdict.is_ok() {
+            programs.executes(question.thread, path, version);
+        }
+        let executions = Arc::clone(&self.executions);
+        let _until_counted = executions.answering();
+        self.answer(&question, if verdict.is_ok() { Answer::Yes } else { Answer::No })?;
+        // The thread that asked goes on meanwhile: a long file keeps only the next question waiting.
+        if let Some(caller) = caller {
+            executions.first(kind, caller, || opened.digest());
+        }
+        Ok(())
+    }
+
+    fn answer(&self, question: &Question, answer: Answer) -> Result<(), String> {
+        self.watch.answer(question, answer).map_err(|error| error.to_string())
     }
 }
 

@@ -98,7 +98,7 @@ fn serve(host: &Arc<dyn Host>, control: &mut Control, started: u64) -> Result<Ex
     crate::control::wipe(&mut setup.flow_key.0);
     lockdown::engage().map_err(|error| failed(Stage::Agent)(error.into()))?;
     jail::settings::apply(setup.confinement.seccomp).map_err(|error| failed(Stage::Agent)(error.into()))?;
-    let tells = watch_files(&setup.confinement, &tree, poised.warden())
+    let tells = watch_files(&**host, &setup.confinement, &tree, poised.warden())
         .map_err(|error| failed(Stage::Agent)(error))?;
     control.send(&FromGuest::Ready { at_ns: clock::since_kernel_start() })?;
     let running = poised.start().map_err(|error| failed(Stage::Agent)(error.into()))?;
@@ -134,12 +134,13 @@ fn serve_network(
 
 /// Starts the threads that see which files the agent's processes execute and use.
 fn watch_files(
+    host: &dyn Host,
     confinement: &Confinement,
     tree: &Tree,
     warden: Pid,
 ) -> Result<Vec<Arc<dyn Tell>>, Box<dyn Error>> {
     let programs = Arc::new(Programs::new(warden, confinement.user.uid));
-    let executions = executables::guard(confinement, tree, warden, Arc::clone(&programs))?;
+    let executions = executables::guard(host, confinement, tree, (warden, Arc::clone(&programs)))?;
     let (accesses, calls) = accesses::watch(confinement, warden, programs)?;
     Ok(vec![executions, accesses, calls])
 }

@@ -171,7 +171,7 @@ fn write(mut stream: UnixStream, messages: &Receiver<ToGuest>) {
 }
 
 fn read<O: Write, E: Write>(mut stream: UnixStream, mut sinks: Sinks<O, E>, mut heard: impl FnMut(Heard)) {
-    let mut pace = Pace::new(Instant::now());
+    let mut pace = Pace::new(Instant::now(), OBSERVATIONS_EVERY, OBSERVATIONS);
     loop {
         match frame::read(&mut stream, frame::SMALL) {
             Ok(FromGuest::Output { stream: Stream::Stdout, bytes }) => pass(&mut sinks.stdout, &bytes),
@@ -181,7 +181,7 @@ fn read<O: Write, E: Write>(mut stream: UnixStream, mut sinks: Sinks<O, E>, mut 
                 return heard(Heard::Message(last));
             }
             Ok(message) if message.is_observation() => {
-                std::thread::sleep(pace.wait(Instant::now()));
+                std::thread::sleep(pace.wait(Instant::now(), 1));
                 heard(Heard::Message(message));
             }
             Ok(message) => heard(Heard::Message(message)),
@@ -191,22 +191,24 @@ fn read<O: Write, E: Write>(mut stream: UnixStream, mut sinks: Sinks<O, E>, mut 
     }
 }
 
-/// Lets [`OBSERVATIONS`] through at once and then one every [`OBSERVATIONS_EVERY`].
+/// Lets so many through at once and then one in each interval.
 #[derive(Clone, Copy, Debug)]
-struct Pace {
+pub(crate) struct Pace {
     /// When everything that was let through is paid for.
     paid: Instant,
+    every: Duration,
+    at_once: u32,
 }
 
 impl Pace {
-    fn new(now: Instant) -> Self {
-        Self { paid: now }
+    pub(crate) fn new(now: Instant, every: Duration, at_once: u32) -> Self {
+        Self { paid: now, every, at_once }
     }
 
-    /// How long the next one has to wait.
-    fn wait(&mut self, now: Instant) -> Duration {
-        self.paid = self.paid.max(now) + OBSERVATIONS_EVERY;
-        self.paid.saturating_duration_since(now).saturating_sub(OBSERVATIONS_EVERY * OBSERVATIONS)
+    /// How long the next ones have to wait.
+    pub(crate) fn wait(&mut self, now: Instant, number: u32) -> Duration {
+        self.paid = self.paid.max(now) + self.every * number;
+        self.paid.saturating_duration_since(now).saturating_sub(self.every * self.at_once)
     }
 }
 
@@ -224,12 +226,13 @@ mod tests {
     #[test]
     fn a_guest_that_floods_waits() {
         let start = Instant::now();
-        let mut pace = Pace::new(start);
-        assert!((0..OBSERVATIONS).all(|_| pace.wait(start) == Duration::ZERO));
-        assert_eq!(pace.wait(start), OBSERVATIONS_EVERY);
-        assert_eq!(pace.wait(start + OBSERVATIONS_EVERY), OBSERVATIONS_EVERY);
-        let mut honest = Pace::new(start);
-        assert!((0..100).all(|second| honest.wait(start + Duration::from_secs(second)) == Duration::ZERO));
+        let pace = || Pace::new(start, OBSERVATIONS_EVERY, OBSERVATIONS);
+        let (mut hostile, mut honest) = (pace(), pace());
+        assert!((0..OBSERVATIONS).all(|_| hostile.wait(start, 1) == Duration::ZERO));
+        assert_eq!(hostile.wait(start, 1), OBSERVATIONS_EVERY);
+        assert_eq!(hostile.wait(start + OBSERVATIONS_EVERY, 1), OBSERVATIONS_EVERY);
+        assert_eq!(hostile.wait(start + OBSERVATIONS_EVERY, 3), 4 * OBSERVATIONS_EVERY);
+        assert!((0..100).all(|second| honest.wait(start + Duration::from_secs(second), 1) == Duration::ZERO));
     }
 
     #[test]

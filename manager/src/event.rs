@@ -10,6 +10,7 @@ use wire::proxy::ProxyEvent;
 use wire::router::RouterEvent;
 
 use crate::control::Heard;
+use crate::executions::Waiting;
 use crate::failure::{ExitStatus, Failure};
 use crate::interruption::Interruption;
 use crate::operator::Call;
@@ -34,6 +35,8 @@ pub(crate) enum Event {
     /// The server of the live mount with this index.
     Mount(usize, Report<MountEvent>),
     Guest(Heard),
+    /// The guest is about to execute what it has not executed before.
+    Executing(Waiting),
     Signal(Received),
     Operator(Call),
     Command(Ended),

@@ -13,6 +13,7 @@ pub mod detached;
 pub mod detect;
 pub mod doctor;
 mod event;
+mod executions;
 pub mod failure;
 pub mod image;
 mod inbound;

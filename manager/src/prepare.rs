@@ -92,6 +92,8 @@ pub struct Prepared {
     live: Vec<Live>,
     control: Option<UnixListener>,
     sessions: Option<UnixListener>,
+    /// On which the guest tells what is about to be executed.
+    executions: Option<UnixListener>,
     // Dropped last: the directory that holds all of the above.
     run: RunDir,
 }
@@ -139,6 +141,7 @@ pub fn prepare(spec: Spec, options: &Options, layout: &Layout, stop: &Stop) -> R
     run.directory_for(PROXY_SOCKETS, run.user(Program::Proxy)).map_err(|error| socket_failure(&error))?;
     let port = |port| listen(&vsock_dir, &vsock::socket_name(port), &run, Program::Vmm).map(Some);
     let (control, sessions) = (port(vsock::CONTROL)?, port(vsock::SESSIONS)?);
+    let executions = port(vsock::EXECUTIONS)?;
     let flow_key = new_key()?;
     let (kernel, initramfs) = (boot.kernel, boot.initramfs);
     Ok(Prepared {
@@ -161,6 +164,7 @@ pub fn prepare(spec: Spec, options: &Options, layout: &Layout, stop: &Stop) -> R
         live,
         control,
         sessions,
+        executions,
         run,
     })
 }
@@ -201,6 +205,11 @@ impl Prepared {
     /// The socket on which guest-init will call for every further session; taken once.
     pub(crate) fn take_sessions_listener(&mut self) -> UnixListener {
         self.sessions.take().expect("the sessions' listener is taken once, by Booting::until_set_up")
+    }
+
+    /// The socket on which guest-init will tell what is about to be executed; taken once.
+    pub(crate) fn take_executions_listener(&mut self) -> UnixListener {
+        self.executions.take().expect("the executions' listener is taken once, by Booting::until_set_up")
     }
 
     /// What may replace the policy later on. `proxy` is the proxy's ear.

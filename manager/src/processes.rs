@@ -64,7 +64,7 @@ impl Processes {
             Event::Guest(Heard::Broken(error)) => {
                 Failure::new(format_args!("the guest's control channel: {}", chain(&error)), BUG)
             }
-            Event::Guest(_) => Failure::new("the guest spoke out of turn", BUG),
+            Event::Guest(_) | Event::Executing(_) => Failure::new("the guest spoke out of turn", BUG),
             Event::Machine(Report::Gone) => Failure::new(self.machine.post_mortem(), BUG),
             Event::Proxy(_) => Failure::new(gone(self.proxy.as_mut()), BUG),
             Event::Router(_) => Failure::new(gone(self.router.as_mut()), BUG),

@@ -18,7 +18,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use wire::audit::{AuditEvent, SignEvent};
-use wire::control::{Exit, FromGuest, Stream, ToGuest};
+use wire::control::{Exit, FromGuest, Stream, ToGuest, Unlisted};
 use wire::machine::MachineEvent;
 use wire::mount::MountEvent;
 use wire::proxy::ProxyEvent;
@@ -27,6 +27,7 @@ use wire::router::RouterEvent;
 use crate::audit_log::AuditLog;
 use crate::control::{self, Heard, Sinks, ToGuestQueue};
 use crate::event::{Event, Events};
+use crate::executions;
 use crate::failure::{ExitStatus, Failure, chain};
 use crate::interruption::interrupted;
 use crate::layout::Layout;
@@ -234,6 +235,7 @@ impl Booting {
             ..
         } = self;
         let sessions = Sessions::listen(prepared.take_sessions_listener(), guest.clone());
+        executions::serve(prepared.take_executions_listener(), events.to_loop(Event::Executing));
         Ok(Running {
             sessions,
             processes,
@@ -406,6 +408,11 @@ impl Running {
             Event::Guest(Heard::Message(FromGuest::Started { .. })) => self.begun(),
             Event::Guest(Heard::Message(FromGuest::Ended(exit))) => self.ended(exit),
             Event::Guest(Heard::Message(message)) if message.is_observation() => self.observed(&message),
+            Event::Executing(waiting) => {
+                self.recorder.executed(&waiting.executions, Unlisted::default())?;
+                waiting.recorded();
+                Ok(())
+            }
             Event::Machine(Report::Event(MachineEvent::Ready { .. })) => Ok(()),
             Event::Audit(Report::Event(event)) if !matches!(event, AuditEvent::Failed { .. }) => {
                 self.log.attend(&event, &mut self.recorder)

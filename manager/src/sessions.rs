@@ -269,7 +269,8 @@ fn from_caller(mut caller: &UnixStream) -> Option<ToGuest> {
             | ToGuest::Finish
             | ToGuest::Open { .. }
             | ToGuest::Execute(_)
-            | ToGuest::Copy(_),
+            | ToGuest::Copy(_)
+            | ToGuest::Recorded,
         )
         | Err(_) => None,
     }

@@ -31,6 +31,14 @@
 //!   Exited       ───────────────►           or Failed
 //! ```
 //!
+//! What is executed for the first time waits for the log, on a connection of its own to [`crate::vsock::EXECUTIONS`]: there it is
+//! behind nothing that the agent could fill.
+//!
+//! ```text
+//!   Executed     ───────────────►
+//!                ◄───────────────  Recorded then it runs, and the next Executed may come …
+//! ```
+//!
 //! `Failed` may come instead of any guest message after `Hello`; the guest powers off after it.
 //! Every guest message is a claim: the manager bounds what it accepts and never acts on its content
 //! beyond showing it.
@@ -75,7 +83,8 @@ pub enum FromGuest {
         /// The bytes.
         bytes: Vec<u8>,
     },
-    /// Files that the agent's processes executed, or tried to and may not; at most two messages a second.
+    /// Files that the agent's processes executed again, or tried to and may not: at most two messages a second. On the connection of
+    /// executions: those that wait to be executed for the first time.
     Executed {
         /// What, by whom, how often; at most [`MAX_EXECUTIONS`], and their texts [`MAX_TEXTS`] bytes.
         executions: Vec<Execution>,
@@ -138,6 +147,8 @@ pub enum ToGuest {
     },
     /// On a session's connection: start a process, confined as the agent is.
     Execute(Box<Execute>),
+    /// On the connection of executions: what was told last is on the record.
+    Recorded,
     /// On a session's connection: copy, confined as the agent is. Items go over the standard streams.
     Copy(Box<Copy>),
 }
@@ -491,6 +502,7 @@ redacted_debug!(ToGuest,
     Self::Open { session } => format!("Open {{ {session} }}"),
     Self::Execute(execute) => format!("{execute:?}"),
     Self::Copy(copy) => format!("{copy:?}"),
+    Self::Recorded => "Recorded",
 );
 redacted_debug!(Execution, done => format!("Execution {{ refused: {:?}, {} times }}", done.refused, done.times));
 redacted_debug!(Access, done => format!("Access {{ {:?}, refused: {:?}, {} times }}", done.what, done.refused, done.times));

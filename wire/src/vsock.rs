@@ -22,6 +22,9 @@ pub const NAMES: Port = Port(3);
 /// One stream per further session: guest-init → manager, [`crate::control`].
 pub const SESSIONS: Port = Port(5);
 
+/// One stream: what is executed for the first time, and that it is on the record. guest-init → manager, [`crate::control`].
+pub const EXECUTIONS: Port = Port(6);
+
 /// Host ports below this may be opened only from a guest port below it. Linux lets only a process with
 /// `CAP_NET_BIND_SERVICE` bind such a guest port, so an agent cannot, whatever its seccomp filter says.
 pub const PRIVILEGED_BELOW: Port = Port(1024);

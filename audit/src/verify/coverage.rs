@@ -86,8 +86,13 @@ impl Verified {
             return (writer == Writer::Gone && !self.summary.has_end()).then_some(Unproven::NoEnd);
         }
         if let Writer::Writes { interval } = writer {
-            let due = now.checked_sub(patience(interval)).map(rfc3339);
-            let is_late = |since: &String| due.is_some_and(|due| *since < due);
+            let patience = patience(interval);
+            let [due, ahead] =
+                [now.checked_sub(patience), now.checked_add(patience)].map(|at| at.map(rfc3339));
+            // What bears a time that is still to come would be waited for for ever.
+            let is_late = |since: &String| {
+                due.is_some_and(|due| *since < due) || ahead.is_some_and(|ahead| *since > ahead)
+            };
             if !self.unsigned_since.as_ref().is_some_and(is_late) {
                 return None;
             }

@@ -224,6 +224,9 @@ fn a_log_that_grows_may_lack_its_last_checkpoint_only() {
     let at = |seconds| verified.unproven(writes, then + Duration::from_secs(seconds));
     assert_eq!(at(34), None);
     assert_eq!(at(36), Some(Unproven::End { since: 17, records: 24 }));
+    // Nor are they of a moment that is still to come.
+    let before = |seconds| verified.unproven(writes, then - Duration::from_secs(seconds));
+    assert_eq!((before(34), before(36)), (None, Some(Unproven::End { since: 17, records: 24 })));
 }
 
 #[test]

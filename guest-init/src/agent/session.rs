@@ -336,8 +336,12 @@ impl Session<'_> {
             }
             ToGuest::Open { session } => self.whole.iter().for_each(|whole| whole.further.open(session)),
             // The manager sends one setup, and one task to a session; a second one changes nothing.
-            ToGuest::Setup(_) | ToGuest::Execute(_) | ToGuest::Copy(_) | ToGuest::Again | ToGuest::Finish => {
-            }
+            ToGuest::Setup(_)
+            | ToGuest::Execute(_)
+            | ToGuest::Copy(_)
+            | ToGuest::Again
+            | ToGuest::Finish
+            | ToGuest::Recorded => {}
         }
     }
 

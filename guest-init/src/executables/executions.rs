@@ -26,7 +26,7 @@ pub(crate) struct Executions {
 /// Executions that are told as one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Kind {
-    program: String,
+    pub(super) program: String,
     caller: String,
     script: Option<String>,
     refused: Option<RefusalReason>,
@@ -35,10 +35,12 @@ pub(super) struct Kind {
     caller_version: Option<Version>,
 }
 
+/// What is told of the first of a kind.
 #[derive(Debug)]
-struct First {
-    caller: Program,
-    sha256: Option<Digest>,
+pub(super) struct First {
+    pub(super) caller: Program,
+    /// Of the file's content.
+    pub(super) sha256: Option<Digest>,
 }
 
 impl Kind {

@@ -3,9 +3,10 @@ use std::time::{Duration, Instant};
 
 use wire::confinement::{Executable, Executables, Segment};
 use wire::control::{Execution, FromGuest, MAX_PARENT, MAX_PARENTS, RefusalReason, Unlisted};
-use wire::subject::Digest;
+use wire::subject::{Digest, Program};
 
 use super::facts::Caller;
+use super::receipts::{Receipts, Released};
 use super::rules::{Content, Facts, Hold, Role, Rules};
 use super::*;
 use crate::tally::Tell as _;
@@ -233,6 +234,72 @@ fn no_number_of_executions_hides_a_refusal() {
     let (first, unlisted) = told(&executions, Instant::now());
     assert_eq!((first[0].program.as_str(), first[0].refused), ("/zzz", Some(RefusalReason::Denied)));
     assert_eq!((unlisted.refused, unlisted.allowed), (0, 10_000 - 256));
+}
+
+/// A kind, and what is told of the first of it.
+fn kind(program: &str, script: Option<&str>) -> (Kind, First) {
+    let script = script.map(str::to_owned);
+    let caller = Caller { path: "/bin/sh".to_owned(), version: None, script: script.clone() };
+    let path = caller.path.clone();
+    let parents = vec!["p".repeat(MAX_PARENT); MAX_PARENTS];
+    let caller_told = Program { path, sha256: None, script, pid: 1, uid: 1000, parents };
+    (Kind::new(program.as_bytes(), caller, (None, None)), First { caller: caller_told, sha256: Some(GOOD) })
+}
+
+fn wait(receipts: &mut Receipts<u32>, program: &str, who: u32) {
+    let (kind, first) = kind(program, None);
+    receipts.wait(kind, who, || first);
+}
+
+fn programs_of(message: Option<FromGuest>) -> Vec<String> {
+    let Some(message) = message else { return Vec::new() };
+    assert!(wire::frame::encode(&message).unwrap().len() <= wire::frame::SMALL);
+    let FromGuest::Executed { executions, unlisted } = message else { panic!() };
+    assert_eq!(unlisted, Unlisted::default());
+    assert!(executions.iter().all(|execution| (execution.times, execution.refused) == (1, None)));
+    executions.into_iter().map(|execution| execution.program).collect()
+}
+
+#[test]
+fn nobody_runs_what_is_not_on_the_record() {
+    let mut receipts = Receipts::new();
+    assert_eq!(receipts.tell(), None);
+    wait(&mut receipts, "/bin/a", 1);
+    assert_eq!(programs_of(receipts.tell()), ["/bin/a"]);
+    // Under way: those who come meanwhile wait for the same word, or for the next.
+    wait(&mut receipts, "/bin/a", 2);
+    wait(&mut receipts, "/bin/b", 3);
+    wait(&mut receipts, "/bin/b", 4);
+    let (a, b) = (kind("/bin/a", None).0, kind("/bin/b", None).0);
+    assert!(!receipts.has(&a) && receipts.tell().is_none());
+    let released = receipts.recorded();
+    assert_eq!(released, [Released { who: 1, told: Some(a.clone()) }, Released { who: 2, told: None }]);
+    assert!(receipts.has(&a) && !receipts.has(&b));
+    assert_eq!(programs_of(receipts.tell()), ["/bin/b"]);
+    let released = receipts.recorded();
+    assert_eq!(released, [Released { who: 3, told: Some(b.clone()) }, Released { who: 4, told: None }]);
+    // A receipt of nothing releases nobody.
+    assert_eq!((receipts.recorded(), receipts.tell()), (Vec::new(), None));
+    // Another program under the same path, or by another script, is another kind.
+    assert!(!receipts.has(&kind("/bin/a", Some("/work/x.sh")).0));
+}
+
+#[test]
+fn of_any_number_that_wait_each_is_told_and_few_are_remembered() {
+    let mut receipts = Receipts::new();
+    (0..5000).for_each(|n| wait(&mut receipts, &format!("/tmp/{n}/{}", "long".repeat(100)), n));
+    let (mut told, mut released) = (0, 0);
+    loop {
+        let programs = programs_of(receipts.tell());
+        if programs.is_empty() {
+            break;
+        }
+        told += programs.len();
+        released += receipts.recorded().len();
+    }
+    assert_eq!((told, released), (5000, 5000));
+    let has = |n: u32| receipts.has(&kind(&format!("/tmp/{n}/{}", "long".repeat(100)), None).0);
+    assert_eq!((0..5000).filter(|n| has(*n)).collect::<Vec<_>>(), (5000 - 2048..5000).collect::<Vec<_>>());
 }
 
 #[test]

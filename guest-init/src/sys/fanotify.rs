@@ -163,6 +163,12 @@ impl Notices {
     }
 }
 
+impl AsFd for Watch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
 impl AsFd for Notices {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()

@@ -47,6 +47,7 @@ pub(super) fn remove_segments(
         if recorder.removed(&kept.removal())? == Appended::Unrecorded {
             break;
         }
+        on_disk(log).map_err(|error| failed(&error))?;
         fs::remove_file(segment_file(log, oldest)).map_err(|error| failed(&error))?;
         verify::end_removal(log).map_err(|error| failed(&error))?;
     }
@@ -93,6 +94,7 @@ pub(super) fn remove_logs(
         if recorder.removed(&format!("the log of {name}, {end}"))? == Appended::Unrecorded {
             break;
         }
+        on_disk(own).map_err(failed)?;
         total -= size(&log);
         fs::remove_dir_all(&log).map_err(failed)?;
     }
@@ -115,6 +117,13 @@ fn read_segment(log: &Path, begun: Begun, next: u64) -> Result<(Begun, Option<Sy
     }
     let position = log::Position { segment: next, offset: 0 };
     Ok((Begun { mark: Mark { position, ..last }, frontier }, log::moment(&time)))
+}
+
+/// Waits until what was recorded last is on the disk: after a power failure nothing must be missing of which no record tells. A
+/// segment that the writer has left is there.
+fn on_disk(log: &Path) -> io::Result<()> {
+    let newest = segments::list(log)?.last().map(|number| segment_file(log, *number));
+    newest.map_or(Ok(()), |newest| fs::File::open(newest)?.sync_data())
 }
 
 fn segment_file(log: &Path, number: u64) -> PathBuf {

@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 
 use scenarios::{Outcome, Session};
 use serde_json::Value;
@@ -125,6 +126,40 @@ fn what_ran_is_told_with_its_content_and_who_ran_it() {
     programs.sort_unstable();
     programs.dedup();
     assert!(programs.len() < 50, "{programs:?}: {outcome}");
+}
+
+/// An agent that runs a program for the first time while the log takes nothing.
+#[test]
+fn what_is_not_on_the_record_does_not_run() {
+    let session = Session::new("tiny");
+    let folder = session.dir().join("in");
+    std::fs::create_dir(&folder).expect("the session directory is writable");
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777)).expect("it is ours");
+    let mut started = session
+        .yaml("mounts: [{source: ./in, target: /in, mode: rw}]")
+        .script(
+            "cp /bin/busybox /tmp/new; echo ready; while [ ! -e /in/go ]; do :; done; \
+             (/tmp/new true; echo > /in/ran) & \
+             n=0; while [ $n -lt 300 ]; do [ -e /in/ran ]; n=$((n+1)); done; echo > /in/looked; wait",
+        )
+        .start();
+    started.until_said("ready");
+    let writer = |signal: &str| {
+        let told = Command::new("pkill").args([signal, "-x", "openshell-audit"]).status();
+        assert!(told.expect("pkill is there").success(), "there is no audit writer");
+    };
+    writer("-STOP");
+    std::fs::write(folder.join("go"), "").expect("the session directory is writable");
+    while !folder.join("looked").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert!(!folder.join("ran").exists(), "it ran, and no log says so");
+    writer("-CONT");
+    let (directory, outcome) = started.finish();
+    assert_eq!(outcome.code, Some(0), "{outcome}");
+    assert!(directory.path().join("in/ran").exists(), "{outcome}");
+    let ran = executions(&outcome, "allow");
+    assert!(ran.iter().any(|record| record["object"]["path"] == "/tmp/new"), "{outcome}");
 }
 
 #[test]
