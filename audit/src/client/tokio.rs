@@ -213,7 +213,10 @@ mod tests {
                 client.expect();
                 tokio::select! {
                     biased;
-                    appended = &mut append => break appended.unwrap(),
+                    appended = &mut append => {
+                        let _receipt = appended.unwrap();
+                        break;
+                    }
                     () = tokio::time::sleep(Duration::from_millis(1)) => {}
                 }
             }
