@@ -138,9 +138,10 @@ fn what_is_not_on_the_record_does_not_run() {
     let mut started = session
         .yaml("mounts: [{source: ./in, target: /in, mode: rw}]")
         .script(
-            "cp /bin/busybox /tmp/new; echo ready; while [ ! -e /in/go ]; do :; done; \
+            "cp /bin/busybox /tmp/new; cp /bin/busybox /tmp/known; /tmp/known true; \
+             echo ready; while [ ! -e /in/go ]; do :; done; \
              (/tmp/new true; echo > /in/ran) & \
-             n=0; while [ $n -lt 300 ]; do [ -e /in/ran ]; n=$((n+1)); done; echo > /in/looked; wait",
+             n=0; while [ $n -lt 50 ]; do /tmp/known true; n=$((n+1)); done; echo > /in/looked; wait",
         )
         .start();
     started.until_said("ready");
