@@ -8,6 +8,8 @@
     reason = "a measurement that fails or prints nothing is none"
 )]
 
+#[path = "append/aims.rs"]
+mod aims;
 #[path = "append/figures.rs"]
 mod figures;
 #[path = "../tests/process/harness.rs"]
@@ -24,6 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use aims::Aim;
 use audit::client::{Blocking, Tokio};
 use audit::log::{self, packed, segments};
 use audit::{Action, Decision, Event, Object, Subject};
@@ -48,9 +51,12 @@ struct Load {
     every: Option<Duration>,
 }
 
-/// 10,000 records a second, and all that the writer takes.
-const LOADS: [Load; 2] =
-    [Load { tasks: 10, every: Some(Duration::from_millis(1)) }, Load { tasks: TASKS, every: None }];
+/// 10,000 records a second, 100,000, and all that the writer takes.
+const LOADS: [Load; 3] = [
+    Load { tasks: 10, every: Some(Duration::from_millis(1)) },
+    Load { tasks: 100, every: Some(Duration::from_millis(1)) },
+    Load { tasks: TASKS, every: None },
+];
 
 /// Names the process that answers and does nothing else.
 const ECHO: &str = "echo";
@@ -64,30 +70,33 @@ fn main() {
     let (elapsed, mut among) = many(proxy);
     let processor = processor_time(writer.pid());
     println!("| acknowledged to {TASKS} tasks | {} records/s |", rate(RECORDS, elapsed));
-    println!("| per second of the writer's processor time | {} records |", rate(RECORDS, processor));
+    let of_processor = rate(RECORDS, processor);
+    println!("| per second of the writer's processor time | {of_processor} records |");
     print_times("one receipt among many", &mut among);
-    latency();
-    sizes_and_reading(writer.log());
+    let mut aims = vec![Aim::at_least("records for each second of a processor", of_processor, 100_000)];
+    aims.append(&mut latency());
+    aims.push(Aim::at_least("verified, MB/s", sizes_and_reading(writer.log()), 200));
+    println!("\n| aim | figure | aimed at | |\n|---|---:|---:|---|");
+    aims.iter().for_each(Aim::print);
 }
 
-/// What a decision waits for its record: with nothing else to do, and beside another client. Beside each, in the same run, as many bytes there and back between two processes.
-fn latency() {
+/// What a decision waits for its record: with nothing else to do, and beside another client. Beside each, in the same run, as many
+/// bytes there and back between two processes.
+fn latency() -> Vec<Aim> {
     let mut floor = echo(RECEIPTS);
     print_times("bytes there and back between two processes", &mut floor);
     let (_writer, [socket]) = Writer::start(["manager"]);
     print_beside("one receipt at a time", &mut alone(socket, RECEIPTS), &floor);
     let (_writer, [socket]) = Writer::start(["proxy"]);
-    print_beside("the same, for a task of the proxy", &mut task(socket), &floor);
+    let what = "the same, for a task of the proxy";
+    let mut aims = Vec::from(Aim::of_decisions(what, print_beside(what, &mut task(socket), &floor)));
     let (_writer, [socket]) = Writer::start(["manager"]);
     let (mut floor, mut receipts) = seldom(socket);
     print_times("bytes there and back every 10 ms", &mut floor);
     print_beside("one receipt every 10 ms", &mut receipts, &floor);
     let (_writer, [socket]) = Writer::start(["proxy"]);
-    print_beside(
-        "the same, for a task of the proxy that gave word 90 µs ahead",
-        &mut expected(socket),
-        &floor,
-    );
+    let what = "every 10 ms, for a task of the proxy that gave word 90 µs ahead";
+    aims.extend(Aim::of_decisions(what, print_beside(what, &mut expected(socket), &floor)));
     for load in LOADS {
         let (_writer, [socket, other]) = Writer::start(["manager", "proxy"]);
         let ((mut receipts, mut floor), others) =
@@ -96,8 +105,10 @@ fn latency() {
             &format!("bytes there and back while another client writes {others} records/s"),
             &mut floor,
         );
-        print_beside("one receipt at a time, meanwhile", &mut receipts, &floor);
+        let times = print_beside("one receipt at a time, meanwhile", &mut receipts, &floor);
+        aims.extend(Aim::of_decisions(&format!("one at a time beside {others} records/s"), times));
     }
+    aims
 }
 
 fn event() -> Event {
@@ -297,11 +308,13 @@ fn timed(times: usize, mut action: impl FnMut()) -> Vec<Duration> {
     (0..times).map(|_time| once()).collect()
 }
 
-fn sizes_and_reading(log: &Path) {
+/// The rate of verification.
+fn sizes_and_reading(log: &Path) -> u128 {
     let started = Instant::now();
     let summary = log::verify(log).unwrap();
     let megabytes = |time| rate(summary.bytes, time) / 1_000_000;
-    println!("| verified | {} MB/s |", megabytes(started.elapsed()));
+    let verified = megabytes(started.elapsed());
+    println!("| verified | {verified} MB/s |");
     let bytes = std::fs::read(log).unwrap();
     let started = Instant::now();
     let _digest = std::hint::black_box(Sha256::digest(&bytes));
@@ -318,6 +331,7 @@ fn sizes_and_reading(log: &Path) {
     println!("| packed | {} MB/s |", megabytes(started.elapsed()));
     let small = std::fs::metadata(directory.path().join(segments::packed_name(1))).unwrap().len();
     println!("| bytes per record, packed | {}, {} |", summary.bytes / RECORDS, small / summary.records);
+    verified
 }
 
 fn print_times(what: &str, times: &mut [Duration]) {
@@ -326,8 +340,8 @@ fn print_times(what: &str, times: &mut [Duration]) {
     println!("| {what} | p50 {half:?}, p99 {most:?} |");
 }
 
-/// The same, and how many times the floor that is.
-fn print_beside(what: &str, times: &mut [Duration], floor: &[Duration]) {
+/// The same, and how many times the floor that is. The quantiles.
+fn print_beside(what: &str, times: &mut [Duration], floor: &[Duration]) -> (Duration, Duration) {
     times.sort_unstable();
     let ((half, most), (floor_half, floor_most)) = (quantiles(times), quantiles(floor));
     println!(
@@ -335,6 +349,7 @@ fn print_beside(what: &str, times: &mut [Duration], floor: &[Duration]) {
         half.div_duration_f64(floor_half),
         most.div_duration_f64(floor_most)
     );
+    (half, most)
 }
 
 /// p50 and p99.
