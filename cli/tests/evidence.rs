@@ -285,3 +285,31 @@ fn a_full_or_closed_standard_output_is_no_panic() {
         assert_eq!((output.status.code(), &output.stderr[..]), (Some(0), &b""[..]), "{command:?}");
     }
 }
+
+/// What was to be proven is proven, and said where somebody still reads.
+#[test]
+fn a_reader_who_leaves_does_not_spare_the_proof() {
+    let host = Host::signed();
+    let left = |arguments: &[&str]| {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = host.command(arguments).stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let commands: [&[&str]; 5] = [
+        &["query", "--prove"],
+        &["query", "--prove", "--csv"],
+        &["query", "--prove", "--json"],
+        &["query", "--prove", "--count"],
+        &["show", "1", "--prove"],
+    ];
+    for command in commands {
+        let (code, said) = left(command);
+        assert!(code == Some(0) && said.contains("signed: "), "{command:?}: {code:?} {said}");
+    }
+    fs::remove_file(host.log().join("checkpoints")).unwrap();
+    for command in commands {
+        let (code, said) = left(command);
+        assert!(code == Some(1) && said.contains("NOT proven"), "{command:?}: {code:?} {said}");
+    }
+}

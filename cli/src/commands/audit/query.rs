@@ -41,20 +41,19 @@ pub(super) fn query(query: &Query, layout: &Layout) -> Result<u8, Failure> {
     let mut faults = Faults::default();
     let found = faults.passed(merged(searches.collect(), query.reverse));
     let found = found.take(query.limit.unwrap_or(usize::MAX));
-    if query.count {
+    let mut policies = policies::Named::default();
+    let is_read = if query.count {
         count::print(found, query.by);
+        true
     } else {
-        let mut policies = policies::Named::default();
-        if !print(query, found, &mut policies) {
-            return Ok(0);
-        }
-        let now = moment::now(query.utc);
-        let explained = policies.explained((&logs, how), |time| moment::shown(time, &now), &mut faults);
-        if !explained.iter().all(|line| writeln!(crate::output::stdout(), "{line}").is_ok()) {
-            return Ok(0);
-        }
+        print(query, found, &mut policies) && explain(query, policies, (&logs, how), &mut faults)
+    };
+    if !is_read && !query.prove {
+        // Whoever reads it has had enough.
+        return Ok(0);
     }
     let code = faults.told();
+    // What is to be proven is proven, whoever reads.
     if query.prove { Ok(code.max(proved(query, layout, &logs)?)) } else { Ok(code) }
 }
 
@@ -155,6 +154,18 @@ fn print(query: &Query, found: impl Iterator<Item = Found>, policies: &mut polic
     }
     for Found { record, line: as_written } in found {
         let text = if query.output.json {
+/// Prints who allowed what was found; whether the reader wanted all of it.
+fn explain(
+    query: &Query,
+    policies: policies::Named,
+    searched: (&[PathBuf], How),
+    faults: &mut Faults,
+) -> bool {
+    let now = moment::now(query.utc);
+    let explained = policies.explained(searched, |time| moment::shown(time, &now), faults);
+    explained.iter().all(|line| writeln!(crate::output::stdout(), "{line}").is_ok())
+}
+
             json(&as_written)
         } else if query.csv {
             csv::row(&record)
@@ -172,10 +183,8 @@ fn print(query: &Query, found: impl Iterator<Item = Found>, policies: &mut polic
 /// What was found of a log, on standard output, or beside it.
 pub(super) fn told(lines: &[String], is_beside: bool) {
     for line in lines {
-        if is_beside {
+        if is_beside || writeln!(crate::output::stdout(), "{line}").is_err() {
             eprintln!("{line}");
-        } else {
-            println!("{line}");
         }
     }
 }
