@@ -153,6 +153,20 @@ fn what_is_no_record_is_told() {
     host.yes(&["show", "2", "--prove", "--unsigned"]);
 }
 
+/// What stands in no record finds nothing, which must not look like an answer.
+#[test]
+fn a_level_that_there_is_not_is_told() {
+    let host = Host::new();
+    log(&host);
+    refused(&host, &["query", "--level", "file-system"], "there is no level 'file-system'");
+    refused(&host, &["query", "--level", "path", "--level", "x*"], "there is no level 'x*'");
+    refused(&host, &["query", "--level", "paths"], "known: binary, destination, method, path, condition, ");
+    for asked in ["filesystem", "FILESYSTEM", "file*", "*"] {
+        assert_eq!(host.yes(&["query", "--level", asked, "--count"]), "1\n", "{asked}");
+    }
+    assert_eq!(host.yes(&["query", "--level", "quarantine", "--count"]), "0\n");
+}
+
 #[test]
 fn a_report_names_the_unused_rules_of_the_policy_that_the_log_holds() {
     let host = Host::new();

@@ -11,7 +11,7 @@ use audit::record::CLIENTS;
 use audit::{Action, Decision};
 use audit_query::filter::Pattern;
 use audit_query::moment::{self, NotAMoment};
-use audit_query::{Filter, Found, How, Index, merged, search};
+use audit_query::{Filter, Found, How, Index, LEVELS, merged, search};
 use manager::failure::Failure;
 use manager::layout::Layout;
 
@@ -100,7 +100,7 @@ fn filter(query: &Query) -> Result<Filter, Failure> {
         host: patterns(&query.host),
         binary: patterns(&query.binary),
         rule: patterns(&query.rule),
-        level: patterns(&query.level),
+        level: query.level.iter().map(|name| level(name)).collect::<Result<_, _>>()?,
         method: patterns(&query.method),
         path: patterns(&query.path),
         tenant: patterns(&query.tenant),
@@ -121,6 +121,15 @@ fn action(name: &str) -> Result<Action, Failure> {
         let known = Action::ALL.map(Action::as_str).join(", ");
         Failure::new(format_args!("there is no action '{name}'"), format!("known: {known}"))
     })
+}
+
+fn level(name: &str) -> Result<Pattern, Failure> {
+    let pattern = Pattern::from(name);
+    if LEVELS.into_iter().any(|known| pattern.is(known)) {
+        return Ok(pattern);
+    }
+    let known = LEVELS.join(", ");
+    Err(Failure::new(format_args!("there is no level '{name}'"), format!("known: {known}")))
 }
 
 fn client(name: &str) -> Result<Pattern, Failure> {
