@@ -313,3 +313,16 @@ fn a_reader_who_leaves_does_not_spare_the_proof() {
         assert!(code == Some(1) && said.contains("NOT proven"), "{command:?}: {code:?} {said}");
     }
 }
+
+/// A record is named in one way, whatever is done with it.
+#[test]
+fn a_record_is_proved_by_the_name_that_answers_have() {
+    let host = Host::signed();
+    let proof = host.yes(&["prove", "2", "test"]);
+    assert_eq!(host.yes(&["prove", "test-0a1b2c3d/2"]), proof);
+    assert_eq!(host.yes(&["prove", "2"]), proof);
+    assert_eq!(host.yes(&["prove", &format!("{}/2", host.log().display())]), proof);
+    host.says(&["prove", "two"], 1, "'two' is not a record");
+    host.says(&["prove", "test/2", "test"], 1, "'test/2' is not a record");
+    host.says(&["prove", "nosuch/2"], 1, "there is no log of 'nosuch'");
+}

@@ -66,8 +66,8 @@ pub(crate) enum Audit {
     },
     /// Print a proof that a record is in a signed log, which anybody with the key can check.
     Prove {
-        /// The record's number.
-        record: u64,
+        /// The record's number, or SANDBOX/NUMBER as answers of `query` have it.
+        record: String,
         #[command(flatten)]
         log: Log,
         #[command(flatten)]

@@ -34,7 +34,7 @@ use manager::failure::{Failure, chain};
 use manager::layout::Layout;
 
 use super::{NO, UNANSWERED, negative, print_json, unanswered, write};
-use crate::arguments::Audit;
+use crate::arguments::{Audit, Log};
 use named::{logs, named, named_or_newest, no_log, path};
 
 pub(super) fn run(command: Audit, layout: &Layout) -> Result<u8, Failure> {
@@ -62,8 +62,10 @@ pub(super) fn run(command: Audit, layout: &Layout) -> Result<u8, Failure> {
         }
         Audit::Prove { record, log, keys, checkpoint, output } => {
             let keys = keys::named(&keys, layout).map_err(negative)?;
-            let proof =
-                path(&log, layout).and_then(|path| prove::prove(&path, record, &keys, checkpoint.as_deref()));
+            let proof = named::record(&record, log.sandbox.as_deref()).and_then(|(sandbox, number)| {
+                let path = path(&Log { sandbox }, layout)?;
+                prove::prove(&path, number, &keys, checkpoint.as_deref())
+            });
             proof.and_then(|proof| print_or_write(&proof, output.as_deref())).map_err(negative)
         }
         Audit::CheckProof { file, keys, witnesses } => {

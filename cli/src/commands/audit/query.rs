@@ -154,15 +154,6 @@ fn not_a_moment(error: &NotAMoment) -> Failure {
     Failure::new(error, "openshell audit query --help shows how times are said")
 }
 
-/// Prints what is found as it is found; whether the reader wanted all of it.
-fn print(query: &Query, found: impl Iterator<Item = Found>, policies: &mut policies::Named) -> bool {
-    let now = moment::now(query.utc);
-    let mut out = io::BufWriter::new(crate::output::stdout());
-    if query.csv && writeln!(out, "{}", csv::HEAD).is_err() {
-        return false;
-    }
-    for Found { record, line: as_written } in found {
-        let text = if query.output.json {
 /// Prints who allowed what was found; whether the reader wanted all of it.
 fn explain(
     query: &Query,
@@ -175,6 +166,15 @@ fn explain(
     explained.iter().all(|line| writeln!(crate::output::stdout(), "{line}").is_ok())
 }
 
+/// Prints what is found as it is found; whether the reader wanted all of it.
+fn print(query: &Query, found: impl Iterator<Item = Found>, policies: &mut policies::Named) -> bool {
+    let now = moment::now(query.utc);
+    let mut out = io::BufWriter::new(crate::output::stdout());
+    if query.csv && writeln!(out, "{}", csv::HEAD).is_err() {
+        return false;
+    }
+    for Found { record, line: as_written } in found {
+        let text = if query.output.json {
             json(&as_written)
         } else if query.csv {
             csv::row(&record)
@@ -189,7 +189,7 @@ fn explain(
     out.flush().is_ok()
 }
 
-/// What was found of a log, on standard output, or beside it.
+/// What was found of a log, on standard output, or beside it; there, too, if nobody reads the one.
 pub(super) fn told(lines: &[String], is_beside: bool) {
     for line in lines {
         if is_beside || writeln!(crate::output::stdout(), "{line}").is_err() {

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::evidence::Judge;
 use super::line::{json, numbered};
+use super::named::record;
 use super::policies::{InForce, Part, in_force};
 use super::query::told;
 use super::{Faults, path, verify};
@@ -44,7 +45,7 @@ struct Decided {
 }
 
 pub(super) fn run(typed: &ShowRecord, layout: &Layout) -> Result<u8, Failure> {
-    let (sandbox, number) = named(typed)?;
+    let (sandbox, number) = record(&typed.record, typed.sandbox.as_deref())?;
     let log = path(&Log { sandbox }, layout)?;
     let how = if typed.no_index || typed.prove { How::Scan } else { How::Index };
     let mut faults = Faults::default();
@@ -74,22 +75,6 @@ fn write_policy(out: &mut impl io::Write, text: &str) -> io::Result<()> {
         return text.lines().try_for_each(|line| writeln!(out, "{}", printable(line)));
     }
     out.write_all(text.as_bytes())
-}
-
-/// The log and the number that were named: `17 SANDBOX`, `SANDBOX/17` as answers have it, or `17` of the newest log.
-fn named(typed: &ShowRecord) -> Result<(Option<String>, u64), Failure> {
-    let wrong = || {
-        Failure::new(
-            format_args!("'{}' is not a record", typed.record),
-            "write its number, or SANDBOX/NUMBER as `openshell audit query` prints it",
-        )
-    };
-    let (sandbox, number) = match (typed.record.rsplit_once('/'), &typed.sandbox) {
-        (Some((sandbox, number)), None) => (Some(sandbox.to_owned()), number),
-        (None, sandbox) => (sandbox.clone(), typed.record.as_str()),
-        (Some(_), Some(_)) => return Err(wrong()),
-    };
-    Ok((sandbox, number.parse().map_err(|_error| wrong())?))
 }
 
 impl Shown {
