@@ -28,13 +28,13 @@ use std::path::{Path, PathBuf};
 use audit::checkpoint::Note;
 use audit::log::LogError;
 use audit_export::format::printable;
-use audit_query::{Found, SearchError};
+use audit_query::{Found, How, SearchError};
 use manager::audit_log::Unsigned;
 use manager::failure::{Failure, chain};
 use manager::layout::Layout;
 
 use super::{NO, UNANSWERED, negative, print_json, unanswered, write};
-use crate::arguments::{Audit, Log};
+use crate::arguments::{Audit, Log, Reading};
 use named::{logs, named, named_or_newest, no_log, path};
 
 pub(super) fn run(command: Audit, layout: &Layout) -> Result<u8, Failure> {
@@ -128,6 +128,13 @@ fn read_notes(file: &Path) -> Result<Vec<Note>, Failure> {
 /// The last of the notes in a file.
 fn read_note(file: &Path) -> Result<Note, Failure> {
     Ok(read_notes(file)?.pop().expect("there is one at least"))
+}
+
+impl Reading {
+    /// Somebody who can write the index can hide records in it: what is to be proven is read from the log.
+    fn how(&self) -> How {
+        if self.no_index || self.prove { How::Scan } else { How::Index }
+    }
 }
 
 /// Logs that are not whole, or cannot be read: what stands before a fault, and the other logs, are shown all the same.

@@ -35,8 +35,7 @@ pub(super) fn query(query: &Query, layout: &Layout) -> Result<u8, Failure> {
             let _none = Index::rebuild(log);
         }
     }
-    // Somebody who can write the index can hide records in it: what is to be proven is read from the log.
-    let how = if query.no_index || query.prove { How::Scan } else { How::Index };
+    let how = query.reading.how();
     let searches = logs.iter().map(|log| search(log.clone(), filter.clone(), (how, query.reverse)));
     let mut faults = Faults::default();
     let found = faults.passed(merged(searches.collect(), query.reverse));
@@ -48,13 +47,13 @@ pub(super) fn query(query: &Query, layout: &Layout) -> Result<u8, Failure> {
     } else {
         print(query, found, &mut policies) && explain(query, policies, (&logs, how), &mut faults)
     };
-    if !is_read && !query.prove {
+    if !is_read && !query.reading.prove {
         // Whoever reads it has had enough.
         return Ok(0);
     }
     let code = faults.told();
     // What is to be proven is proven, whoever reads.
-    if query.prove { Ok(code.max(proved(query, layout, &logs)?)) } else { Ok(code) }
+    if query.reading.prove { Ok(code.max(proved(query, layout, &logs)?)) } else { Ok(code) }
 }
 
 /// The logs that were named, or all.
@@ -72,7 +71,7 @@ fn asked(query: &Query, layout: &Layout) -> Result<Vec<PathBuf>, Failure> {
 }
 
 fn filter(query: &Query) -> Result<Filter, Failure> {
-    let now = moment::now(query.utc);
+    let now = moment::now(query.reading.utc);
     let time = |text: &Option<String>| -> Result<Option<String>, Failure> {
         text.as_deref().map(|text| moment::read(text, &now).map_err(|error| not_a_moment(&error))).transpose()
     };
@@ -161,14 +160,14 @@ fn explain(
     searched: (&[PathBuf], How),
     faults: &mut Faults,
 ) -> bool {
-    let now = moment::now(query.utc);
+    let now = moment::now(query.reading.utc);
     let explained = policies.explained(searched, |time| moment::shown(time, &now), faults);
     explained.iter().all(|line| writeln!(crate::output::stdout(), "{line}").is_ok())
 }
 
 /// Prints what is found as it is found; whether the reader wanted all of it.
 fn print(query: &Query, found: impl Iterator<Item = Found>, policies: &mut policies::Named) -> bool {
-    let now = moment::now(query.utc);
+    let now = moment::now(query.reading.utc);
     let mut out = io::BufWriter::new(crate::output::stdout());
     if query.csv && writeln!(out, "{}", csv::HEAD).is_err() {
         return false;
@@ -200,7 +199,7 @@ pub(super) fn told(lines: &[String], is_beside: bool) {
 
 /// Whether what was shown is what was signed.
 fn proved(query: &Query, layout: &Layout, logs: &[PathBuf]) -> Result<u8, Failure> {
-    let judge = Judge::new(&query.evidence, layout)?;
+    let judge = Judge::new(&query.reading.evidence, layout)?;
     let mut worst = 0;
     for log in logs {
         let (code, lines) = verify::verdict(log, &judge)?;

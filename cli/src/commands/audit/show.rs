@@ -47,24 +47,24 @@ struct Decided {
 pub(super) fn run(typed: &ShowRecord, layout: &Layout) -> Result<u8, Failure> {
     let (sandbox, number) = record(&typed.record, typed.sandbox.as_deref())?;
     let log = path(&Log { sandbox }, layout)?;
-    let how = if typed.no_index || typed.prove { How::Scan } else { How::Index };
+    let how = typed.reading.how();
     let mut faults = Faults::default();
     let shown = Shown::read(&log, number, (how, &mut faults))?;
     let mut out = crate::output::stdout();
     let written = match (typed.policy, typed.output.json) {
         (true, _) => write_policy(&mut out, shown.policy_text()?),
         (false, true) => writeln!(out, "{}", json(shown.json().to_string().as_bytes())),
-        (false, false) => shown.lines(typed.utc).iter().try_for_each(|line| writeln!(out, "{line}")),
+        (false, false) => shown.lines(typed.reading.utc).iter().try_for_each(|line| writeln!(out, "{line}")),
     };
-    if written.is_err() && !typed.prove {
+    if written.is_err() && !typed.reading.prove {
         // Whoever reads it has had enough. What is to be proven is proven all the same.
         return Ok(0);
     }
     let code = faults.told();
-    if !typed.prove {
+    if !typed.reading.prove {
         return Ok(code);
     }
-    let (proven, lines) = verify::verdict(&log, &Judge::new(&typed.evidence, layout)?)?;
+    let (proven, lines) = verify::verdict(&log, &Judge::new(&typed.reading.evidence, layout)?)?;
     told(&lines, typed.output.json || typed.policy);
     Ok(code.max(proven))
 }
