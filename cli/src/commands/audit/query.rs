@@ -16,7 +16,7 @@ use manager::failure::Failure;
 use manager::layout::Layout;
 
 use super::evidence::Judge;
-use super::line::{json, numbered};
+use super::line::{Table, json, row};
 use super::{Faults, logs, named, no_log, policies, verify};
 use crate::arguments::{Query, Verdict};
 
@@ -172,6 +172,7 @@ fn print(query: &Query, found: impl Iterator<Item = Found>, policies: &mut polic
     if query.csv && writeln!(out, "{}", csv::HEAD).is_err() {
         return false;
     }
+    let mut table = Table::default();
     for Found { record, line: as_written } in found {
         let text = if query.output.json {
             json(&as_written)
@@ -179,7 +180,7 @@ fn print(query: &Query, found: impl Iterator<Item = Found>, policies: &mut polic
             csv::row(&record)
         } else {
             policies.add(&record);
-            numbered(&record, |time| moment::shown(time, &now))
+            table.next(row(&record, |time| moment::shown(time, &now)))
         };
         if writeln!(out, "{text}").is_err() {
             return false;

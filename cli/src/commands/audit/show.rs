@@ -15,7 +15,7 @@ use policies::proposal::rule_text;
 use serde_json::{Value, json};
 
 use super::evidence::Judge;
-use super::line::{json, numbered};
+use super::line::{heading, json, row};
 use super::named::record;
 use super::policies::{InForce, Part, in_force};
 use super::query::told;
@@ -129,7 +129,7 @@ impl Shown {
         let now = moment::now(utc);
         let shown = |time: &str| moment::shown(time, &now);
         let record = &self.found.record;
-        let mut lines = vec![numbered(record, shown), String::new()];
+        let mut lines = vec![heading(), row(record, shown), String::new()];
         let value = serde_json::to_value(record).expect("a record of plain fields is JSON");
         let mut fields = Vec::new();
         flatten(&value, String::new(), &mut fields);
@@ -138,8 +138,8 @@ impl Shown {
             fields.iter().map(|(name, value)| printable(&format!("  {name:<width$}  {value}")).into_owned()),
         );
         if let Some((why, others)) = self.related.as_ref().filter(|(_why, others)| !others.is_empty()) {
-            lines.extend([String::new(), format!("{why}:")]);
-            lines.extend(others.iter().map(|other| format!("  {}", numbered(other, shown))));
+            lines.extend([String::new(), format!("{why}:"), format!("  {}", heading())]);
+            lines.extend(others.iter().map(|other| format!("  {}", row(other, shown))));
             if others.len() == MOST {
                 lines.push("  … and more: openshell audit query".to_owned());
             }
