@@ -12,8 +12,8 @@ use clap::{Args, Parser, Subcommand};
 use manager::operator::DetachKeys;
 
 pub(crate) use audit::{
-    Audit, CountedBy, Evidence, Export, Keys, Log, Query, Report, ShowRecord, SurfaceName, Timestamp,
-    Verdict, Verify, Watch, Witnesses,
+    Audit, CountedBy, Evidence, Export, Keys, Log, Query, Reading, Report, ShowRecord, SurfaceName,
+    Timestamp, Verdict, Verify, Watch, Witnesses,
 };
 pub(crate) use gpu::{Gpu, GpuLs};
 pub(crate) use inference::{Classify, Inference};

@@ -287,3 +287,44 @@ fn a_full_or_closed_standard_output_is_no_panic() {
         assert_eq!((output.status.code(), &output.stderr[..]), (Some(0), &b""[..]), "{command:?}");
     }
 }
+
+/// What was to be proven is proven, and said where somebody still reads.
+#[test]
+fn a_reader_who_leaves_does_not_spare_the_proof() {
+    let host = Host::signed();
+    let left = |arguments: &[&str]| {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = host.command(arguments).stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let commands: [&[&str]; 5] = [
+        &["query", "--prove"],
+        &["query", "--prove", "--csv"],
+        &["query", "--prove", "--json"],
+        &["query", "--prove", "--count"],
+        &["show", "1", "--prove"],
+    ];
+    for command in commands {
+        let (code, said) = left(command);
+        assert!(code == Some(0) && said.contains("signed: "), "{command:?}: {code:?} {said}");
+    }
+    fs::remove_file(host.log().join("checkpoints")).unwrap();
+    for command in commands {
+        let (code, said) = left(command);
+        assert!(code == Some(1) && said.contains("NOT proven"), "{command:?}: {code:?} {said}");
+    }
+}
+
+/// A record is named in one way, whatever is done with it.
+#[test]
+fn a_record_is_proved_by_the_name_that_answers_have() {
+    let host = Host::signed();
+    let proof = host.yes(&["prove", "2", "test"]);
+    assert_eq!(host.yes(&["prove", "test-0a1b2c3d/2"]), proof);
+    assert_eq!(host.yes(&["prove", "2"]), proof);
+    assert_eq!(host.yes(&["prove", &format!("{}/2", host.log().display())]), proof);
+    host.says(&["prove", "two"], 1, "'two' is not a record");
+    host.says(&["prove", "test/2", "test"], 1, "'test/2' is not a record");
+    host.says(&["prove", "nosuch/2"], 1, "there is no log of 'nosuch'");
+}

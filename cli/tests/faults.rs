@@ -44,9 +44,9 @@ fn what_stands_before_a_fault_and_the_other_logs_are_shown() {
     for (arguments, lines) in [
         (&["ls"][..], 3),
         (&["ls", "--json"], 0),
-        (&["tail", GOOD, TORN, BAD], 9),
+        (&["tail", GOOD, TORN, BAD], 10),
         (&["tail", "--json", GOOD, TORN, BAD], 9),
-        (&["query"], 9),
+        (&["query"], 10),
         (&["query", "--json"], 9),
         (&["query", "--json", "--reverse"], 9),
         (&["query", "--json", "--reverse", "--limit", "4"], 4),
@@ -74,6 +74,37 @@ fn what_stands_before_a_fault_and_the_other_logs_are_shown() {
     }
     // A log that is whole is whole all the same.
     assert_eq!(openshell(state, &["query", GOOD]).status.code(), Some(0));
+}
+
+/// For people and programs alike, and only over something.
+#[test]
+fn answers_are_a_table_with_one_heading() {
+    let folder = TempDir::new().unwrap();
+    let state = folder.path();
+    log(state, GOOD, "/a", "");
+    let heading =
+        "TIME RECORD DECISION ACTION PROGRAM LEVEL RULE OBJECT DETAILS".split(' ').collect::<Vec<_>>();
+    for arguments in [
+        &["query", "--utc"][..],
+        &["tail", "--utc", GOOD],
+        &["watch", "--utc", "--from-start", "--once", GOOD],
+    ] {
+        let text = String::from_utf8(openshell(state, arguments).stdout).unwrap();
+        let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!((rows.len(), &rows[0]), (4, &heading), "{arguments:?}: {text}");
+        let request = ["allow", "network-request", "-", "-", "-", "GET", "h.example:443/a"];
+        for (number, row) in (1..).zip(&rows[1..]) {
+            assert_eq!(row[..3], ["2026-11-29", "05:20:47.000", &*format!("{GOOD}/{number}")], "{text}");
+            assert_eq!(row[3..], request, "{text}");
+        }
+        let at = |line: &str, word: &str| line.find(word).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(at(lines[0], "OBJECT"), at(lines[1], "GET"), "{text}");
+    }
+    let none: &[&[&str]] = &[&["query", "--host", "nobody"], &["tail", "-n", "0", GOOD]];
+    for arguments in none {
+        assert_eq!(openshell(state, arguments).stdout, b"", "{arguments:?}");
+    }
 }
 
 /// C1 control characters need no escape in JSON, and U+009B begins a command of a terminal as ESC [ does.

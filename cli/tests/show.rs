@@ -67,6 +67,15 @@ fn refused(host: &Host, arguments: &[&str], words: &str) {
     );
 }
 
+/// A table without its padding.
+fn narrow(text: &str) -> String {
+    let lines = text.split('\n').map(|line| {
+        let indent = if line.starts_with(' ') { " " } else { "" };
+        indent.to_owned() + &line.split_whitespace().collect::<Vec<_>>().join(" ")
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 #[test]
 fn a_record_is_shown_with_its_rule_and_whoever_put_it_in_force() {
     let host = Host::new();
@@ -78,10 +87,14 @@ fn a_record_is_shown_with_its_rule_and_whoever_put_it_in_force() {
     ] {
         let shown = host.yes(arguments);
         for words in [
-            "2026-11-29 05:20:47.000  test-0a1b2c3d/2  network-request  allow",
+            "2026-11-29 05:20:47.000 test-0a1b2c3d/2 allow network-request - - api GET api.example.com:443/\\u{1b}[2Jv1 policy 1\n",
+            "the same request:\n TIME RECORD DECISION ACTION PROGRAM LEVEL RULE OBJECT DETAILS\n 2026-11-29 05:20:47.000 test-0a1b2c3d/3 - network-outcome - - - - status 200\n",
+        ] {
+            assert!(narrow(&shown).contains(words), "{words}: {shown}");
+        }
+        for words in [
             "object.query_keys  a, b\n",
             "object.path        /\\u{1b}[2Jv1\n",
-            "the same request:\n  2026-11-29 05:20:47.000  test-0a1b2c3d/3  network-outcome  status 200\n",
             "notes.yaml started by user 1000, 2026-11-29 05:20:47.000, record 1\n",
             "- name: api\n",
             "api.example.com:443\n",
@@ -97,7 +110,7 @@ fn a_record_is_shown_with_its_rule_and_whoever_put_it_in_force() {
         "{shown}"
     );
     assert!(host.yes(&["query", "--record", "6"]).contains("proposal ab00000007 approved by user 1001"));
-    assert!(host.yes(&["show", "4"]).contains("/2  network-request"), "of the same connection");
+    assert!(narrow(&host.yes(&["show", "4"])).contains("/2 allow network-request"), "of the same connection");
     let finding = host.yes(&["show", "7"]);
     assert!(
         finding.contains("what shows it") && finding.contains("/2  ") && finding.contains("/4  "),
@@ -151,4 +164,18 @@ fn what_is_no_record_is_told() {
     // Not signed: a claim of whoever can write the log.
     assert_eq!(host.audit(&["show", "2", "--prove"]).status.code(), Some(1));
     host.yes(&["show", "2", "--prove", "--unsigned"]);
+}
+
+/// What stands in no record finds nothing, which must not look like an answer.
+#[test]
+fn a_level_that_there_is_not_is_told() {
+    let host = Host::new();
+    log(&host);
+    refused(&host, &["query", "--level", "file-system"], "there is no level 'file-system'");
+    refused(&host, &["query", "--level", "path", "--level", "x*"], "there is no level 'x*'");
+    refused(&host, &["query", "--level", "paths"], "known: binary, destination, method, path, condition, ");
+    for asked in ["filesystem", "FILESYSTEM", "file*", "*"] {
+        assert_eq!(host.yes(&["query", "--level", asked, "--count"]), "1\n", "{asked}");
+    }
+    assert_eq!(host.yes(&["query", "--level", "quarantine", "--count"]), "0\n");
 }

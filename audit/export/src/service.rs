@@ -34,6 +34,8 @@ use crate::sink::Sink;
 const LINGER: Duration = Duration::from_millis(200);
 /// Batches of one log before the others have their turn.
 const TURN: usize = 16;
+/// How often a log that cannot be read is tried by an export that is to end.
+const READS: u32 = 5;
 
 /// What an export is.
 #[derive(Debug)]
@@ -68,7 +70,23 @@ pub enum Notice {
     },
     /// It takes them again.
     Again,
-    /// The log cannot be trusted, or not be read: nothing of it goes out any more.
+    /// The system cannot read a log now; it is tried again after the wait.
+    Unreadable {
+        /// Whose.
+        sandbox: String,
+        /// Why, in one line.
+        cause: String,
+        /// How often it was tried.
+        attempt: u32,
+        /// Until the next attempt.
+        wait: Duration,
+    },
+    /// It can be read again.
+    Readable {
+        /// Whose.
+        sandbox: String,
+    },
+    /// The log cannot be trusted: nothing of it goes out any more.
     Halted {
         /// Whose.
         sandbox: String,
@@ -144,7 +162,7 @@ pub struct Service<R> {
     reopen: Arc<AtomicU64>,
     reopened: u64,
     halted: BTreeSet<String>,
-    /// Logs whose next batch was not taken.
+    /// Logs whose next batch was not taken, or cannot be read.
     waiting: BTreeMap<String, Waiting>,
     /// Attempts in a row that took nothing, of whatever log, and when the receiver may be asked again.
     failures: u32,
@@ -155,10 +173,18 @@ pub struct Service<R> {
 /// What became of a batch until now.
 #[derive(Debug)]
 struct Waiting {
+    on: On,
     attempts: u32,
     repeated: Repeated,
     since: u64,
     until: Instant,
+}
+
+/// Who is to do better the next time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum On {
+    Receiver,
+    Log,
 }
 
 /// Whether the receiver has a batch.
@@ -224,7 +250,7 @@ impl<R: Fn(Notice)> Service<R> {
         }
     }
 
-    /// Delivers all that is there now.
+    /// Delivers all that is there now. A log that cannot be read is left behind after some attempts.
     ///
     /// # Errors
     /// As [`Service::run`].
@@ -232,9 +258,9 @@ impl<R: Fn(Notice)> Service<R> {
         let mut logs = logs::list(&self.logs).map_err(|source| self.unwatched(source))?;
         while !logs.is_empty() {
             let left = self.round(&logs).await?;
-            logs.retain(|log| left.contains(&log.sandbox));
+            logs.retain(|log| left.contains(&log.sandbox) && !self.is_given_up(&log.sandbox));
             let now = Instant::now();
-            if logs.iter().all(|log| self.waits(&log.sandbox, now)) {
+            if !logs.is_empty() && logs.iter().all(|log| self.waits(&log.sandbox, now)) {
                 let due = logs.iter().filter_map(|log| self.waiting.get(&log.sandbox)).map(|log| log.until);
                 tokio::time::sleep_until(due.min().unwrap_or(now)).await;
             }
@@ -253,6 +279,10 @@ impl<R: Fn(Notice)> Service<R> {
 
     fn waits(&self, sandbox: &str, now: Instant) -> bool {
         self.waiting.get(sandbox).is_some_and(|log| log.until > now)
+    }
+
+    fn is_given_up(&self, sandbox: &str) -> bool {
+        self.waiting.get(sandbox).is_some_and(|log| log.on == On::Log && log.attempts >= READS)
     }
 
     /// A turn of each log; returns those of which more is left.
@@ -283,12 +313,19 @@ impl<R: Fn(Notice)> Service<R> {
                 Ok(batch) => batch,
                 Err(error) => return self.stop(log, &path, cursor, &error),
             };
+            self.can_be_read(log);
             if batch.is_the_end {
+                // Whatever stood in the way, nothing is left behind it.
+                if cursor.trouble.take().is_some() {
+                    cursor.store(&path)?;
+                }
                 return Ok(Rest::None);
             }
             if batch.items.is_empty() {
+                self.tell_lost(log, batch.lost);
                 cursor.mark = batch.mark;
                 cursor.lost += batch.lost;
+                cursor.trouble = None;
                 cursor.store(&path)?;
                 continue;
             }
@@ -319,9 +356,7 @@ impl<R: Fn(Notice)> Service<R> {
             let (sandbox, records, reason) = (log.sandbox.clone(), refused.len(), reason.clone());
             (self.report)(Notice::Rejected { sandbox, records, reason });
         }
-        if batch.lost > 0 {
-            (self.report)(Notice::Lost { sandbox: log.sandbox.clone(), records: batch.lost });
-        }
+        self.tell_lost(log, batch.lost);
         let kept = self.state.join("rejected.jsonl");
         rejected::keep(&kept, &refused).map_err(|source| ServiceError::Rejected { path: kept, source })?;
         cursor.mark = batch.mark;
@@ -344,13 +379,7 @@ impl<R: Fn(Notice)> Service<R> {
             tokio::time::sleep_until(until).await;
         }
         self.reopen_if_asked();
-        let now = Instant::now();
-        let mut waiting = self.waiting.remove(&log.sandbox).unwrap_or_else(|| Waiting {
-            attempts: 0,
-            repeated: Repeated::default(),
-            since: crate::now(),
-            until: now,
-        });
+        let mut waiting = self.waiting(log, On::Receiver);
         let not_now = match self.delivery.send(&batch.items, &waiting.repeated).await {
             Ok(refused) => {
                 self.failures = 0;
@@ -384,7 +413,7 @@ impl<R: Fn(Notice)> Service<R> {
         }
     }
 
-    /// A log that is not whole sends nothing more; the other logs go on.
+    /// A log that is not whole sends nothing more, one that cannot be read now is tried again; the other logs go on.
     fn stop(
         &mut self,
         log: &Log,
@@ -393,15 +422,55 @@ impl<R: Fn(Notice)> Service<R> {
         error: &LogError,
     ) -> Result<Rest, ServiceError> {
         let cause = one_line(error);
-        let is_broken = !error.passes();
-        let state = if is_broken { State::Halted } else { State::Retrying };
-        cursor.trouble = Some(Trouble { cause: cause.clone(), state, attempts: 1, since: crate::now() });
-        cursor.store(path)?;
-        if is_broken {
+        let (trouble, rest) = if error.passes() {
+            (self.put_off(log, cause), Rest::More)
+        } else {
             self.halted.insert(log.sandbox.clone());
+            (self.report)(Notice::Halted { sandbox: log.sandbox.clone(), cause: cause.clone() });
+            (Trouble { cause, state: State::Halted, attempts: 1, since: crate::now() }, Rest::None)
+        };
+        cursor.trouble = Some(trouble);
+        cursor.store(path)?;
+        Ok(rest)
+    }
+
+    /// Has a log that cannot be read wait: what made it so may change without a word from the kernel, and a log that ended never
+    /// changes itself.
+    fn put_off(&mut self, log: &Log, cause: String) -> Trouble {
+        let mut waiting = self.waiting(log, On::Log);
+        waiting.attempts += 1;
+        let (attempts, since) = (waiting.attempts, waiting.since);
+        let wait = self.pace.wait(attempts, None);
+        waiting.until = Instant::now() + wait;
+        self.waiting.insert(log.sandbox.clone(), waiting);
+        let sandbox = log.sandbox.clone();
+        (self.report)(Notice::Unreadable { sandbox, cause: cause.clone(), attempt: attempts, wait });
+        Trouble { cause, state: State::Retrying, attempts, since }
+    }
+
+    /// Takes what is known of a log's attempts, if they failed for the same side.
+    fn waiting(&mut self, log: &Log, on: On) -> Waiting {
+        let before = self.waiting.remove(&log.sandbox).filter(|before| before.on == on);
+        before.unwrap_or_else(|| Waiting {
+            on,
+            attempts: 0,
+            repeated: Repeated::default(),
+            since: crate::now(),
+            until: Instant::now(),
+        })
+    }
+
+    fn can_be_read(&mut self, log: &Log) {
+        if self.waiting.get(&log.sandbox).is_some_and(|waiting| waiting.on == On::Log) {
+            self.waiting.remove(&log.sandbox);
+            (self.report)(Notice::Readable { sandbox: log.sandbox.clone() });
         }
-        (self.report)(Notice::Halted { sandbox: log.sandbox.clone(), cause });
-        Ok(Rest::None)
+    }
+
+    fn tell_lost(&self, log: &Log, records: u64) {
+        if records > 0 {
+            (self.report)(Notice::Lost { sandbox: log.sandbox.clone(), records });
+        }
     }
 }
 

@@ -1,7 +1,8 @@
-//! Figures of reading: `cargo run --release -p audit-query --example figures -- RECORDS`.
+//! Figures of reading: `cargo run --release -p audit-query --example figures -- RECORDS [distinct]`.
 //!
 //! A log of so many records over 30 days, realistic and the same every time, is made in a temporary directory (about 700 bytes a
-//! record), verified, indexed and asked.
+//! record), verified, indexed and asked. With `distinct` every record has a path of its own, as where an agent goes through a large
+//! tree of files.
 
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 #![expect(clippy::unwrap_used, reason = "a broken disk ends a measurement")]
@@ -22,6 +23,15 @@ const SEGMENT: u64 = 64 << 20;
 /// 2026-10-01, in microseconds.
 const START: i64 = 1_790_812_800_000_000;
 
+/// How many paths there are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Paths {
+    /// Some thousands.
+    Repeated,
+    /// One for each record.
+    Distinct,
+}
+
 struct Random(u64);
 
 impl Random {
@@ -39,9 +49,13 @@ impl Random {
 
 fn main() {
     let records: u64 = std::env::args().nth(1).map_or(200_000, |number| number.parse().unwrap());
+    let paths = match std::env::args().nth(2).as_deref() {
+        Some("distinct") => Paths::Distinct,
+        _few => Paths::Repeated,
+    };
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
-    let (bytes, making) = timed(|| generate(path, records));
+    let (bytes, making) = timed(|| generate(path, records, paths));
     println!(
         "{records} records, {} MB, {} bytes/record, made in {making:.1?}",
         bytes / 1_000_000,
@@ -57,7 +71,11 @@ fn main() {
         f64::from(u32::try_from(records).unwrap()) / indexing.as_secs_f64(),
         size / records
     );
-    for (name, filter) in questions(records) {
+    let questions = match paths {
+        Paths::Repeated => questions(records),
+        Paths::Distinct => questions_of_distinct(records),
+    };
+    for (name, filter) in questions {
         let ask = |how| {
             timed(|| {
                 search(path.to_owned(), filter.clone(), (how, false))
@@ -70,6 +88,10 @@ fn main() {
         times.sort_by_key(|(_, time)| *time);
         let (found, median) = times[1];
         println!("{name:<28} {found:>9} found  {median:>10.1?} (median of 3)");
+    }
+    println!("peak memory {} MB", peak_memory());
+    if paths == Paths::Distinct {
+        return;
     }
     let host = Filter { host: vec![Pattern::from("rare.example.com")], ..Filter::default() };
     let (_found, scanning) = timed(|| search(path.to_owned(), host, (How::Scan, false)).iter().count());
@@ -101,7 +123,35 @@ fn questions(records: u64) -> Vec<(&'static str, Filter)> {
     ]
 }
 
-fn generate(directory: &Path, records: u64) -> u64 {
+/// Of what every record has its own, but for one in fifty thousand.
+fn questions_of_distinct(records: u64) -> Vec<(&'static str, Filter)> {
+    let pattern = |text: &str| vec![Pattern::from(text)];
+    let none = Filter::default;
+    let hour = |hour: i64| moment(START + hour * 3_600_000_000);
+    let half = records / 2;
+    vec![
+        ("text", Filter { text: Some("needle".to_owned()), ..none() }),
+        ("text, any case, an hour", {
+            let (since, until) = (Some(hour(200)), Some(hour(201)));
+            Filter { text: Some("NEEDLE".to_owned()), since, until, ..none() }
+        }),
+        ("text that is nowhere", Filter { text: Some("nowhere".to_owned()), ..none() }),
+        ("path", Filter { path: pattern(&format!("/work/items/{half}/{half}")), ..none() }),
+        ("paths by wildcard", Filter { path: pattern("*needle*"), ..none() }),
+        ("nearly all paths, an hour", {
+            let (since, until) = (Some(hour(200)), Some(hour(201)));
+            Filter { path: pattern("/work/*"), since, until, ..none() }
+        }),
+        ("level alone", Filter { level: pattern("filesystem"), ..none() }),
+        (
+            "level alone, denied",
+            Filter { level: pattern("filesystem"), decision: Some(Decision::Deny), ..none() },
+        ),
+        ("action file-access", Filter { action: vec![Action::FileAccess], ..none() }),
+    ]
+}
+
+fn generate(directory: &Path, records: u64, paths: Paths) -> u64 {
     let mut random = Random(1);
     let (mut prev, mut total, mut number) = (ChainHash::START, 0, 1);
     let mut segment = BufWriter::new(File::create(directory.join(segments::name(number))).unwrap());
@@ -109,7 +159,11 @@ fn generate(directory: &Path, records: u64) -> u64 {
     for sequence in 1..=records {
         let at =
             START + i64::try_from(u128::from(sequence) * 86_400_000_000 * 30 / u128::from(records)).unwrap();
-        let event = serde_json::to_string(&event(sequence, &mut random)).unwrap();
+        let event = match paths {
+            Paths::Repeated => event(sequence, &mut random),
+            Paths::Distinct => of_own_path(sequence, &mut random),
+        };
+        let event = serde_json::to_string(&event).unwrap();
         let head = format!(
             r#"{{"version":2,"sequence":{sequence},"time":"{}","monotonic_ns":{sequence},"tenant":"local","sandbox":"bench-0a1b2c3d","agent":"bench","client":"proxy",{},"prev":"{prev}""#,
             moment(at),
@@ -166,6 +220,20 @@ fn event(sequence: u64, random: &mut Random) -> Event {
         status: Some(200),
         ..Event::new(action[usize::try_from(random.below(5)).unwrap()])
     }
+}
+
+/// One in fifty thousand is about a file.
+fn of_own_path(sequence: u64, random: &mut Random) -> Event {
+    let needle = if random.below(100_000) == 0 { "needle" } else { "items" };
+    let path = format!("/work/{needle}/{sequence}/{sequence}");
+    let made = event(sequence, random);
+    if random.below(50_000) == 0 {
+        let object = Some(Object::file(&path, "read", 1));
+        let level = Some("filesystem".to_owned());
+        return Event { object, level, action: Action::FileAccess, ..made };
+    }
+    let object = Object::destination("files.example.com", 443).with_request("GET", &path, None);
+    Event { object: Some(object), ..made }
 }
 
 fn moment(micros: i64) -> String {

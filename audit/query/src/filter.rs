@@ -6,6 +6,7 @@ mod tests;
 use audit::{Action, Decision, Event, Object, Owner, Record, Subject};
 
 pub use audit::pattern::Pattern;
+use audit::pattern::folded;
 
 /// Conditions on a record; an empty list asks for nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -112,11 +113,11 @@ impl Filter {
 
     fn has_text(&self, record: &Record) -> bool {
         let Some(text) = &self.text else { return true };
-        let text = text.to_lowercase();
+        let text = folded(text);
         // Of request numbers there are nearly as many as records: an index knows only whole ones.
         let request = record.event.request.as_ref();
-        request.is_some_and(|request| request.0.to_lowercase() == text)
-            || texts(record).any(|field| field.to_lowercase().contains(&text))
+        request.is_some_and(|request| folded(&request.0) == text)
+            || texts(record).any(|field| folded(field).contains(&*text))
     }
 }
 

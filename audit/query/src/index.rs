@@ -13,7 +13,7 @@ use audit::log::{self, LogError, Lookup, Mark, Position};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
 pub(crate) use schema::{Column, RARE, action_code, code, micros};
-pub(crate) use values::split;
+pub(crate) use values::{is_one, split};
 
 /// Its file in the log's directory.
 const FILE: &str = "index.sqlite";
@@ -107,6 +107,12 @@ fn is_of(connection: &Connection, log: &Path) -> Result<bool, rusqlite::Error> {
     let stands = last.and_then(|place| Lookup::new(log).record(position(place)).ok());
     let mark = mark(connection)?;
     Ok(stands.is_some_and(|record| mark.is_some_and(|mark| mark.last_hash == record.hash)))
+}
+
+/// Where a record stands, as a row says it.
+pub(crate) fn place(at: Position) -> i64 {
+    // A database has no larger numbers; no log of ours gets there.
+    i64::try_from(at.segment << 40 | at.offset).unwrap_or(i64::MAX)
 }
 
 /// Where a row says that its record stands.

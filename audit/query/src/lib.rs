@@ -13,9 +13,11 @@
 
 pub mod filter;
 mod index;
+mod levels;
 pub mod moment;
 mod search;
 
 pub use filter::Filter;
 pub use index::{Index, IndexError};
+pub use levels::LEVELS;
 pub use search::{Found, How, SearchError, merged, search};

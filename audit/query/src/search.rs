@@ -4,6 +4,7 @@ mod merge;
 mod plan;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -14,7 +15,7 @@ use audit::log::{self, LogError, Lookup};
 pub use merge::merged;
 
 use crate::filter::Filter;
-use crate::index::{Index, IndexError, is_damage, position};
+use crate::index::{Index, IndexError, is_damage, place, position};
 
 /// Records that wait to be taken.
 const AHEAD: usize = 256;
@@ -167,7 +168,7 @@ fn scan_behind(log: &Path, question: &Question<'_>, last: Option<u64>) -> Result
             continue;
         }
         if *newest_first {
-            places.push(reader.at());
+            places.push(place(reader.at()));
         } else if found.send(Ok(Found { record, line: reader.line().to_vec() })).is_err() {
             return Ok(());
         }
@@ -175,10 +176,10 @@ fn scan_behind(log: &Path, question: &Question<'_>, last: Option<u64>) -> Result
     if *newest_first && let Some(fault) = fault.take() {
         let _gone = found.send(Err(failed(fault)));
     }
-    // Backwards a log cannot be read: where the answers stand is kept, and they are read again.
+    // Backwards a log cannot be read: where the answers stand is kept, eight bytes each, and they are read again.
     let mut lookup = Lookup::new(log);
     for at in places.into_iter().rev() {
-        let line = lookup.line(at).map_err(failed)?.to_vec();
+        let line = lookup.line(position(at)).map_err(failed)?.to_vec();
         let record = serde_json::from_slice(&line)
             .map_err(|_edited| failed(LogError::Bad { number: 0, fault: log::Fault::Unknown }))?;
         if found.send(Ok(Found { record, line })).is_err() {

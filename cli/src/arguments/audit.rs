@@ -66,8 +66,8 @@ pub(crate) enum Audit {
     },
     /// Print a proof that a record is in a signed log, which anybody with the key can check.
     Prove {
-        /// The record's number.
-        record: u64,
+        /// The record's number, or SANDBOX/NUMBER as answers of `query` have it.
+        record: String,
         #[command(flatten)]
         log: Log,
         #[command(flatten)]
@@ -194,9 +194,6 @@ pub(crate) struct Query {
     /// Within the minute of this time: short for `--since` and `--until`.
     #[arg(long, value_name = "TIME", conflicts_with_all = ["since", "until"])]
     pub(crate) at: Option<String>,
-    /// Times are said and shown in UTC instead of this machine's zone.
-    #[arg(long)]
-    pub(crate) utc: bool,
     /// `allow` or `deny`.
     #[arg(long)]
     pub(crate) decision: Option<Verdict>,
@@ -266,14 +263,8 @@ pub(crate) struct Query {
     /// Print CSV.
     #[arg(long, conflicts_with = "json")]
     pub(crate) csv: bool,
-    /// Verify the logs that were asked as well: chain, tree and signatures; exit code 1 if one is not proven. No index is asked.
-    #[arg(long)]
-    pub(crate) prove: bool,
     #[command(flatten)]
-    pub(crate) evidence: Evidence,
-    /// Read the logs themselves: slower, and an index that somebody edited can hide nothing.
-    #[arg(long)]
-    pub(crate) no_index: bool,
+    pub(crate) reading: Reading,
     /// Make the indexes anew first.
     #[arg(long, conflicts_with = "no_index")]
     pub(crate) rebuild: bool,
@@ -290,19 +281,26 @@ pub(crate) struct ShowRecord {
     /// Print the text of the policy instead, checked against the digest that the log has of it.
     #[arg(long, conflicts_with = "json")]
     pub(crate) policy: bool,
-    /// Times are shown in UTC instead of this machine's zone.
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// How records are read and shown, by whichever command.
+#[derive(Debug, Args)]
+pub(crate) struct Reading {
+    /// Times are said and shown in UTC instead of this machine's zone.
     #[arg(long)]
     pub(crate) utc: bool,
-    /// Verify the log as well: chain, tree and signatures; exit code 1 if it is not proven. No index is asked.
+    /// Verify the logs that were asked as well: chain, tree and signatures; exit code 1 if one is not proven. No index is asked.
     #[arg(long)]
     pub(crate) prove: bool,
     #[command(flatten)]
     pub(crate) evidence: Evidence,
-    /// Read the log itself: slower, and an index that somebody edited can hide nothing.
+    /// Read the logs themselves: slower, and an index that somebody edited can hide nothing.
     #[arg(long)]
     pub(crate) no_index: bool,
-    #[command(flatten)]
-    pub(crate) output: Output,
 }
 
 /// What is counted apart.

@@ -28,13 +28,13 @@ use std::path::{Path, PathBuf};
 use audit::checkpoint::Note;
 use audit::log::LogError;
 use audit_export::format::printable;
-use audit_query::{Found, SearchError};
+use audit_query::{Found, How, SearchError};
 use manager::audit_log::Unsigned;
 use manager::failure::{Failure, chain};
 use manager::layout::Layout;
 
 use super::{NO, UNANSWERED, negative, print_json, unanswered, write};
-use crate::arguments::Audit;
+use crate::arguments::{Audit, Log, Reading};
 use named::{logs, named, named_or_newest, no_log, path};
 
 pub(super) fn run(command: Audit, layout: &Layout) -> Result<u8, Failure> {
@@ -62,8 +62,10 @@ pub(super) fn run(command: Audit, layout: &Layout) -> Result<u8, Failure> {
         }
         Audit::Prove { record, log, keys, checkpoint, output } => {
             let keys = keys::named(&keys, layout).map_err(negative)?;
-            let proof =
-                path(&log, layout).and_then(|path| prove::prove(&path, record, &keys, checkpoint.as_deref()));
+            let proof = named::record(&record, log.sandbox.as_deref()).and_then(|(sandbox, number)| {
+                let path = path(&Log { sandbox }, layout)?;
+                prove::prove(&path, number, &keys, checkpoint.as_deref())
+            });
             proof.and_then(|proof| print_or_write(&proof, output.as_deref())).map_err(negative)
         }
         Audit::CheckProof { file, keys, witnesses } => {
@@ -126,6 +128,13 @@ fn read_notes(file: &Path) -> Result<Vec<Note>, Failure> {
 /// The last of the notes in a file.
 fn read_note(file: &Path) -> Result<Note, Failure> {
     Ok(read_notes(file)?.pop().expect("there is one at least"))
+}
+
+impl Reading {
+    /// Somebody who can write the index can hide records in it: what is to be proven is read from the log.
+    fn how(&self) -> How {
+        if self.no_index || self.prove { How::Scan } else { How::Index }
+    }
 }
 
 /// Logs that are not whole, or cannot be read: what stands before a fault, and the other logs, are shown all the same.

@@ -1,8 +1,10 @@
 //! The cursor on the disk, and logs that change while they are exported.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::sync::{Arc, Mutex};
 
+use audit::log::segments::name;
 use audit::pattern::Pattern;
 use audit_export::cursor::{CursorError, State};
 use audit_export::service::{Notice, ServiceError};
@@ -153,6 +155,82 @@ async fn what_was_removed_before_it_was_delivered_is_counted() {
     log.append(1);
     assert_eq!(rig.drain(webhook(&receiver.url()), Format::Json).await, []);
     assert_eq!(rig.cursor().delivered, 19);
+}
+
+/// Also where the export is for none of those that are left.
+#[tokio::test]
+async fn what_was_removed_is_told_if_nothing_else_goes_out() {
+    let (mut rig, mut log) = Rig::with(2);
+    let receiver = Receiver::willing();
+    rig.drain(webhook(&receiver.url()), Format::Json).await;
+    log.append(3);
+    log.rotate();
+    log.append(4);
+    log.remove(1);
+    rig.only = Only { sandboxes: None, tenants: Some(vec![Pattern::from("acme")]) };
+    let notices = rig.drain(webhook(&receiver.url()), Format::Json).await;
+    assert_eq!(notices, [Notice::Lost { sandbox: SANDBOX.to_owned(), records: 3 }]);
+    assert_eq!(rig.cursor().lost, 3);
+}
+
+/// The system cannot read the only segment until `mend` is called, of which the kernel does not tell whoever watches the log.
+fn unreadable(rig: &Rig, log: &TestLog) -> impl Fn() + use<> {
+    let aside = rig.folder.path().join("aside");
+    fs::create_dir(&aside).unwrap();
+    let (segment, whole, link) = (log.directory.join(name(1)), aside.join("whole"), aside.join("link"));
+    fs::rename(&segment, &whole).unwrap();
+    symlink(&link, &link).unwrap();
+    symlink(&link, &segment).unwrap();
+    move || fs::rename(&whole, &link).unwrap()
+}
+
+/// It ended: no word of the kernel would come of it.
+#[tokio::test]
+async fn a_log_that_could_not_be_read_is_tried_again() {
+    let (rig, log) = Rig::with(3);
+    let mend = unreadable(&rig, &log);
+    let receiver = Receiver::willing();
+    let mut notices = rig
+        .run_until(webhook(&receiver.url()), |notice| {
+            if matches!(notice, Notice::Unreadable { attempt: 3, .. }) {
+                mend();
+            }
+            matches!(notice, Notice::Readable { .. })
+        })
+        .await;
+    assert_eq!(notices.pop(), Some(Notice::Readable { sandbox: SANDBOX.to_owned() }));
+    assert!(notices.iter().all(|notice| matches!(notice, Notice::Unreadable { .. })), "{notices:?}");
+    // Where it was stopped, the receiver may have had them already.
+    rig.drain(webhook(&receiver.url()), Format::Json).await;
+    assert!(receiver.sequences().ends_with(&all(3)));
+    assert_eq!((rig.cursor().trouble, rig.cursor().delivered), (None, 3));
+}
+
+#[tokio::test]
+async fn an_export_that_is_to_end_leaves_a_log_that_cannot_be_read() {
+    let (rig, log) = Rig::with(3);
+    TestLog::new(&rig.root(), "other-0a1b2c3d").append(2);
+    let _never_mended = unreadable(&rig, &log);
+    let receiver = Receiver::willing();
+    let notices = rig.drain(webhook(&receiver.url()), Format::Json).await;
+    assert!(notices.iter().all(|notice| matches!(notice, Notice::Unreadable { .. })), "{notices:?}");
+    assert_eq!((notices.len(), receiver.sequences()), (5, vec![1, 2]));
+    let trouble = rig.cursor().trouble.unwrap();
+    assert_eq!((trouble.state, trouble.attempts), (State::Retrying, 5));
+}
+
+/// What stood in the way is not told for ever where nothing is left to be sent.
+#[tokio::test]
+async fn what_is_past_is_no_trouble_any_more() {
+    let (rig, log) = Rig::with(3);
+    let receiver = Receiver::willing();
+    rig.drain(webhook(&receiver.url()), Format::Json).await;
+    let mend = unreadable(&rig, &log);
+    rig.drain(webhook(&receiver.url()), Format::Json).await;
+    assert!(rig.cursor().trouble.is_some());
+    mend();
+    rig.drain(webhook(&receiver.url()), Format::Json).await;
+    assert_eq!((rig.cursor().trouble, rig.cursor().delivered), (None, 3));
 }
 
 #[tokio::test]

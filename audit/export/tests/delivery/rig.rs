@@ -104,7 +104,32 @@ impl Rig {
         std::mem::take(&mut *self.notices.lock().unwrap())
     }
 
-    /// The same, until the first notice: there it is stopped, as by a signal.
+    /// Delivers what is there and what comes, until something is told that was waited for; returns all that was told.
+    pub(crate) async fn run_until(
+        &self,
+        target: Target,
+        mut seen: impl FnMut(&Notice) -> bool,
+    ) -> Vec<Notice> {
+        let mut service = self.service(target, Format::Json).unwrap();
+        let told = async {
+            let mut all = Vec::new();
+            loop {
+                let new = std::mem::take(&mut *self.notices.lock().unwrap());
+                let is_last = new.iter().any(&mut seen);
+                all.extend(new);
+                if is_last {
+                    return all;
+                }
+                self.told.notified().await;
+            }
+        };
+        tokio::select! {
+            done = service.run() => panic!("it ended: {done:?}"),
+            notices = told => notices,
+        }
+    }
+
+    /// As [`Self::drain`], until the first notice: there it is stopped, as by a signal.
     pub(crate) async fn until_notice(&self, target: Target, format: Format) -> Notice {
         self.until_notices(target, format, 1).await.remove(0)
     }

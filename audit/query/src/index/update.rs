@@ -17,8 +17,6 @@ const BATCH: usize = 50_000;
 /// Words that are remembered while records are added; the others are looked up.
 const MOST_WORDS: usize = 200_000;
 
-const SEGMENT: i64 = 1 << 40;
-
 /// Returns what is wrong with the log behind the records that were added, if it is not whole.
 pub(super) fn add(
     connection: &mut Connection,
@@ -105,7 +103,7 @@ impl Rows<'_> {
         ];
         let [host, path, program, rule, level, rest, content] = columns;
         let sequence = number(record.sequence);
-        let place = number(at.segment) * SEGMENT + number(at.offset);
+        let place = super::place(at);
         let request = event.request.as_ref().map(|request| code(&request.0));
         let (time, kind) = (micros(&record.time), kind(record));
         self.record.execute((

@@ -25,6 +25,11 @@ pub(crate) fn split(word: &str) -> impl Iterator<Item = Cow<'_, str>> {
     word.split('\n').map(plain)
 }
 
+/// Whether the word is its only value, as it stands there.
+pub(crate) fn is_one(word: &str) -> bool {
+    !word.bytes().any(|byte| byte == b'\n' || byte == b'\\')
+}
+
 fn escaped(value: &str) -> Cow<'_, str> {
     if value.contains(['\\', '\n']) {
         value.replace('\\', "\\\\").replace('\n', "\\n").into()
@@ -58,6 +63,7 @@ mod tests {
         {
             let word = joined(values.iter().copied()).unwrap();
             assert_eq!(split(&word).collect::<Vec<_>>(), values, "{word:?}");
+            assert!(!is_one(&word) || values == [&*word], "{word:?}");
         }
         assert_eq!(joined([].into_iter()), None);
     }

@@ -1,11 +1,14 @@
 //! A filter as a question to the index. Words that fit are looked for in our own code, so that they fit in the index exactly
 //! where they fit in a record; the database only joins numbers, and no text of anybody's becomes a part of its language.
 
+use audit::pattern::folded;
 use audit::{Action, Decision};
 use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::filter::{Filter, Pattern};
-use crate::index::{Column, RARE, action_code, code, micros, split};
+use crate::index::{Column, RARE, action_code, code, micros};
+
+use super::words::{Ids, Within, list};
 
 /// Conditions on rows of the index. Each leaves at least the records that the filter asks for.
 #[derive(Debug)]
@@ -13,6 +16,10 @@ pub(super) struct Plan {
     conditions: Vec<String>,
     /// Those by which rows can be found without looking at all.
     words: Vec<String>,
+    /// The rows of the time that was asked, if it is not most of the log.
+    within: Option<Within>,
+    /// Sets of words that were asked for.
+    sets: usize,
     newest_first: bool,
 }
 
@@ -23,7 +30,8 @@ impl Plan {
         filter: &Filter,
         (last, newest_first): (Option<u64>, bool),
     ) -> Result<Self, rusqlite::Error> {
-        let mut plan = Self { conditions: Vec::new(), words: Vec::new(), newest_first };
+        let mut plan =
+            Self { conditions: Vec::new(), words: Vec::new(), within: None, sets: 0, newest_first };
         if let Some(last) = last {
             plan.conditions.push(format!("sequence {} {last}", if newest_first { '<' } else { '>' }));
         }
@@ -88,13 +96,23 @@ impl Plan {
         fits: impl Fn(&Pattern, &str) -> bool,
     ) -> Result<(), rusqlite::Error> {
         if !patterns.is_empty() {
-            let ids =
-                matching(connection, column, |text| patterns.iter().any(|pattern| fits(pattern, text)))?;
-            let condition = among(column, &ids);
+            let fits = |text: &str| patterns.iter().any(|pattern| fits(pattern, text));
+            let ids = Ids::matching(connection, (column, self.within), fits)?;
             // Levels are a handful, and not worth an index.
-            if column == Column::Level { &mut self.conditions } else { &mut self.words }.push(condition);
+            let can_find = ids.can_find() && column != Column::Level;
+            let condition = ids.condition(connection, (column, self.next()))?;
+            self.add(condition, can_find);
         }
         Ok(())
+    }
+
+    fn next(&mut self) -> usize {
+        self.sets += 1;
+        self.sets
+    }
+
+    fn add(&mut self, condition: String, can_find: bool) {
+        if can_find { &mut self.words } else { &mut self.conditions }.push(condition);
     }
 
     /// Rows of a time. Said as sequence numbers as well, if it is not most of the log: every index has them in order within
@@ -125,6 +143,7 @@ impl Plan {
             let (first, last): (i64, i64) =
                 connection.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
             self.conditions.push(format!("sequence BETWEEN {first} AND {last}"));
+            self.within = Some(Within(first, last));
         }
         Ok(())
     }
@@ -172,23 +191,27 @@ impl Plan {
         if patterns.is_empty() {
             return Ok(());
         }
-        let of_programs =
-            matching(connection, Column::Content, |text| patterns.iter().any(|pattern| pattern.is(text)))?;
+        let fits = |text: &str| patterns.iter().any(|pattern| pattern.is(text));
+        let of_programs = Ids::matching(connection, (Column::Content, self.within), fits)?;
+        let can_find = of_programs.can_find();
         let of_objects = codes(patterns)
             .map_or_else(String::new, |codes| format!(" WHERE code IN ({})", list(codes.into_iter())));
-        let of_programs = among(Column::Content, &of_programs);
-        self.words.push(format!("({of_programs} OR sequence IN (SELECT sequence FROM digest{of_objects}))"));
+        let of_programs = of_programs.condition(connection, (Column::Content, self.next()))?;
+        let any = format!("({of_programs} OR sequence IN (SELECT sequence FROM digest{of_objects}))");
+        self.add(any, can_find);
         Ok(())
     }
 
     /// Rows with the text in any of their words, or as their request.
     fn text(&mut self, connection: &Connection, text: &str) -> Result<(), rusqlite::Error> {
-        let mut any = vec![format!("request = {}", code(text))];
+        let (mut any, mut can_find) = (vec![format!("request = {}", code(text))], true);
         for column in [Column::Host, Column::Path, Column::Program, Column::Rule, Column::Level, Column::Rest]
         {
-            let ids = matching(connection, column, |word| word.to_lowercase().contains(text))?;
+            let fits = |word: &str| folded(word).contains(text);
+            let ids = Ids::matching(connection, (column, self.within), fits)?;
             if !ids.is_empty() {
-                any.push(among(column, &ids));
+                can_find &= ids.can_find();
+                any.push(ids.condition(connection, (column, self.next()))?);
             }
         }
         let actions: Vec<i64> = Action::ALL
@@ -199,7 +222,7 @@ impl Plan {
         if !actions.is_empty() {
             any.push(format!("kind / 4 IN ({})", list(actions.into_iter())));
         }
-        self.words.push(format!("({})", any.join(" OR ")));
+        self.add(format!("({})", any.join(" OR ")), can_find);
         Ok(())
     }
 }
@@ -213,37 +236,4 @@ const MANY: u32 = 50_000;
 /// The patterns as numbers of the index; `None`: one of them is not a whole text.
 fn codes(patterns: &[Pattern]) -> Option<Vec<i64>> {
     patterns.iter().map(|pattern| pattern.literal().map(code)).collect()
-}
-
-/// Numbers of the words of `column` of which a value fits.
-fn matching(
-    connection: &Connection,
-    column: Column,
-    fits: impl Fn(&str) -> bool,
-) -> Result<Vec<i64>, rusqlite::Error> {
-    let mut words = connection.prepare_cached("SELECT id, text FROM word WHERE field = ?1")?;
-    let mut rows = words.query([column.code()])?;
-    let mut ids = Vec::new();
-    while let Some(row) = rows.next()? {
-        if split(row.get_ref(1)?.as_str()?).any(|value| fits(&value)) {
-            ids.push(row.get(0)?);
-        }
-    }
-    Ok(ids)
-}
-
-/// Words that stand in the question itself; more of them the database reads as one text, which needs no program for each.
-const FEW: usize = 500;
-
-/// The condition that a row has one of these words. They are numbers: no text of anybody's is among them.
-fn among(column: Column, ids: &[i64]) -> String {
-    let (name, ids) = (column.name(), (ids.len() <= FEW, list(ids.iter().copied())));
-    match ids {
-        (true, few) => format!("{name} IN ({few})"),
-        (false, many) => format!("{name} IN (SELECT value FROM json_each('[{many}]'))"),
-    }
-}
-
-fn list(numbers: impl Iterator<Item = i64>) -> String {
-    numbers.map(|number| number.to_string()).collect::<Vec<_>>().join(", ")
 }

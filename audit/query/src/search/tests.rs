@@ -347,6 +347,60 @@ fn many_words_are_asked_for_without_making_the_index_anew() {
     assert_eq!(inode(&log), before);
 }
 
+/// More words than a question can have as they are: a bit is kept for each, and no list of them becomes a part of the question.
+#[test]
+fn a_question_does_not_grow_with_the_words_that_fit() {
+    const RECORDS: usize = 100_100;
+    let mut log = Log::new();
+    let mut text = String::new();
+    for nth in 0..RECORDS {
+        let mut event = audit::Event::new(Action::NetworkRequest);
+        let (method, path) = (if nth % 1000 == 0 { "PUT" } else { "GET" }, format!("/many/{nth}"));
+        let key = format!("k{nth}=v");
+        event.object = Some(Object::destination("h.example", 443).with_request(method, &path, Some(&key)));
+        event.credentials = vec![(if nth % 7 == 0 { "SEVENTH" } else { "OTHER" }).to_owned()];
+        text += &line(&mut log.end, log.clock, &event);
+    }
+    fs::write(log.path().join(name(3)), text).unwrap();
+    let pattern = |text: &str| vec![Pattern::from(text)];
+    let all = Filter { path: pattern("/many/*"), ..Filter::default() };
+    let index = Index::of(log.path()).unwrap();
+    let connection = index.read().unwrap();
+    let sql = |filter: &Filter| plan::Plan::of(&connection, filter, (None, false)).unwrap().sql();
+    let text = |text: &str| Filter { text: Some(text.to_owned()), ..Filter::default() };
+    for filter in [&all, &text("many"), &text("k")] {
+        assert!(sql(filter).len() < 10_000, "{} bytes", sql(filter).len());
+    }
+    let count = |filter: &Filter| log.ask(filter, How::Index, false).len();
+    assert_eq!(count(&Filter { path: pattern("/many/1*7"), ..Filter::default() }), 1121);
+    // Several sets of one column, and one that is a list.
+    let rest =
+        Filter { method: pattern("PUT"), agent: pattern("test"), client: pattern("proxy"), ..all.clone() };
+    assert_eq!(count(&rest), 101);
+    assert_eq!(count(&Filter { credential: pattern("seventh"), ..rest.clone() }), 15);
+    assert_eq!(count(&Filter { tenant: pattern("nobody"), ..rest }), 0);
+}
+
+/// Only the words of the time that was asked are looked at.
+#[test]
+fn a_time_bounds_the_words_that_are_looked_at() {
+    let mut log = Log::new();
+    for host in 0..1501 {
+        log.add(3, &format!("h{host}.many.example"));
+    }
+    let (since, until) = ("2026-11-29T00:20:00.000000Z".to_owned(), "2026-11-29T00:20:30.000000Z".to_owned());
+    let host = vec![Pattern::from("*.many.example")];
+    let filter = Filter { since: Some(since), until: Some(until), host, ..Filter::default() };
+    assert_eq!(log.agree(&filter).len(), 30);
+    let index = Index::of(log.path()).unwrap();
+    let sql = plan::Plan::of(&index.read().unwrap(), &filter, (None, false)).unwrap().sql();
+    assert_eq!(
+        sql.split("host IN (").nth(1).unwrap().split(')').next().unwrap().split(", ").count(),
+        30,
+        "{sql}"
+    );
+}
+
 /// What the writer had not finished when its machine stopped.
 #[test]
 fn what_stands_before_a_fault_is_told_and_then_the_fault() {

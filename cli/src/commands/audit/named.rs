@@ -28,6 +28,22 @@ pub(super) fn path(log: &Log, layout: &Layout) -> Result<PathBuf, Failure> {
     }
 }
 
+/// The log and the number of a record that was named: `17 SANDBOX`, `SANDBOX/17` as answers have it, or `17` of the newest log.
+pub(super) fn record(record: &str, sandbox: Option<&str>) -> Result<(Option<String>, u64), Failure> {
+    let wrong = || {
+        Failure::new(
+            format_args!("'{record}' is not a record"),
+            "write its number, or SANDBOX/NUMBER as `openshell audit query` prints it",
+        )
+    };
+    let (sandbox, number) = match (record.rsplit_once('/'), sandbox) {
+        (Some((sandbox, number)), None) => (Some(sandbox), number),
+        (None, sandbox) => (sandbox, record),
+        (Some(_), Some(_)) => return Err(wrong()),
+    };
+    Ok((sandbox.map(str::to_owned), number.parse().map_err(|_error| wrong())?))
+}
+
 /// The log that a user calls so: a path, a sandbox's id, or its agent's name if there is only one.
 pub(super) fn named(text: &str, directory: &Path) -> Result<PathBuf, Failure> {
     if text.contains('/') {

@@ -8,7 +8,7 @@ use audit::verify::{self, Proof, ProofError, VerifyError};
 use manager::failure::{Failure, chain};
 
 use super::keys::Trusted;
-use super::line::line;
+use super::line::row;
 use super::{NO, bad_log, read_note};
 
 pub(super) fn prove(
@@ -49,7 +49,7 @@ pub(super) fn check(file: &Path, trusted: &Trusted) -> Result<u8, Failure> {
             Ok(NO)
         }
         Ok(((record, checkpoint), None)) => {
-            println!("{}", line(&record));
+            println!("{}", row(&record, str::to_owned));
             println!(
                 "record {} of {}, one of {} that were signed",
                 record.sequence, record.sandbox, checkpoint.size

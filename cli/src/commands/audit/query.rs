@@ -11,12 +11,12 @@ use audit::record::CLIENTS;
 use audit::{Action, Decision};
 use audit_query::filter::Pattern;
 use audit_query::moment::{self, NotAMoment};
-use audit_query::{Filter, Found, How, Index, merged, search};
+use audit_query::{Filter, Found, How, Index, LEVELS, merged, search};
 use manager::failure::Failure;
 use manager::layout::Layout;
 
 use super::evidence::Judge;
-use super::line::{json, numbered};
+use super::line::{Table, json, row};
 use super::{Faults, logs, named, no_log, policies, verify};
 use crate::arguments::{Query, Verdict};
 
@@ -35,27 +35,25 @@ pub(super) fn query(query: &Query, layout: &Layout) -> Result<u8, Failure> {
             let _none = Index::rebuild(log);
         }
     }
-    // Somebody who can write the index can hide records in it: what is to be proven is read from the log.
-    let how = if query.no_index || query.prove { How::Scan } else { How::Index };
+    let how = query.reading.how();
     let searches = logs.iter().map(|log| search(log.clone(), filter.clone(), (how, query.reverse)));
     let mut faults = Faults::default();
     let found = faults.passed(merged(searches.collect(), query.reverse));
     let found = found.take(query.limit.unwrap_or(usize::MAX));
-    if query.count {
+    let mut policies = policies::Named::default();
+    let is_read = if query.count {
         count::print(found, query.by);
+        true
     } else {
-        let mut policies = policies::Named::default();
-        if !print(query, found, &mut policies) {
-            return Ok(0);
-        }
-        let now = moment::now(query.utc);
-        let explained = policies.explained((&logs, how), |time| moment::shown(time, &now), &mut faults);
-        if !explained.iter().all(|line| writeln!(crate::output::stdout(), "{line}").is_ok()) {
-            return Ok(0);
-        }
+        print(query, found, &mut policies) && explain(query, policies, (&logs, how), &mut faults)
+    };
+    if !is_read && !query.reading.prove {
+        // Whoever reads it has had enough.
+        return Ok(0);
     }
     let code = faults.told();
-    if query.prove { Ok(code.max(proved(query, layout, &logs)?)) } else { Ok(code) }
+    // What is to be proven is proven, whoever reads.
+    if query.reading.prove { Ok(code.max(proved(query, layout, &logs)?)) } else { Ok(code) }
 }
 
 /// The logs that were named, or all.
@@ -73,7 +71,7 @@ fn asked(query: &Query, layout: &Layout) -> Result<Vec<PathBuf>, Failure> {
 }
 
 fn filter(query: &Query) -> Result<Filter, Failure> {
-    let now = moment::now(query.utc);
+    let now = moment::now(query.reading.utc);
     let time = |text: &Option<String>| -> Result<Option<String>, Failure> {
         text.as_deref().map(|text| moment::read(text, &now).map_err(|error| not_a_moment(&error))).transpose()
     };
@@ -101,7 +99,7 @@ fn filter(query: &Query) -> Result<Filter, Failure> {
         host: patterns(&query.host),
         binary: patterns(&query.binary),
         rule: patterns(&query.rule),
-        level: patterns(&query.level),
+        level: query.level.iter().map(|name| level(name)).collect::<Result<_, _>>()?,
         method: patterns(&query.method),
         path: patterns(&query.path),
         tenant: patterns(&query.tenant),
@@ -122,6 +120,15 @@ fn action(name: &str) -> Result<Action, Failure> {
         let known = Action::ALL.map(Action::as_str).join(", ");
         Failure::new(format_args!("there is no action '{name}'"), format!("known: {known}"))
     })
+}
+
+fn level(name: &str) -> Result<Pattern, Failure> {
+    let pattern = Pattern::from(name);
+    if LEVELS.into_iter().any(|known| pattern.is(known)) {
+        return Ok(pattern);
+    }
+    let known = LEVELS.join(", ");
+    Err(Failure::new(format_args!("there is no level '{name}'"), format!("known: {known}")))
 }
 
 fn client(name: &str) -> Result<Pattern, Failure> {
@@ -146,13 +153,26 @@ fn not_a_moment(error: &NotAMoment) -> Failure {
     Failure::new(error, "openshell audit query --help shows how times are said")
 }
 
+/// Prints who allowed what was found; whether the reader wanted all of it.
+fn explain(
+    query: &Query,
+    policies: policies::Named,
+    searched: (&[PathBuf], How),
+    faults: &mut Faults,
+) -> bool {
+    let now = moment::now(query.reading.utc);
+    let explained = policies.explained(searched, |time| moment::shown(time, &now), faults);
+    explained.iter().all(|line| writeln!(crate::output::stdout(), "{line}").is_ok())
+}
+
 /// Prints what is found as it is found; whether the reader wanted all of it.
 fn print(query: &Query, found: impl Iterator<Item = Found>, policies: &mut policies::Named) -> bool {
-    let now = moment::now(query.utc);
+    let now = moment::now(query.reading.utc);
     let mut out = io::BufWriter::new(crate::output::stdout());
     if query.csv && writeln!(out, "{}", csv::HEAD).is_err() {
         return false;
     }
+    let mut table = Table::default();
     for Found { record, line: as_written } in found {
         let text = if query.output.json {
             json(&as_written)
@@ -160,7 +180,7 @@ fn print(query: &Query, found: impl Iterator<Item = Found>, policies: &mut polic
             csv::row(&record)
         } else {
             policies.add(&record);
-            numbered(&record, |time| moment::shown(time, &now))
+            table.next(row(&record, |time| moment::shown(time, &now)))
         };
         if writeln!(out, "{text}").is_err() {
             return false;
@@ -169,20 +189,18 @@ fn print(query: &Query, found: impl Iterator<Item = Found>, policies: &mut polic
     out.flush().is_ok()
 }
 
-/// What was found of a log, on standard output, or beside it.
+/// What was found of a log, on standard output, or beside it; there, too, if nobody reads the one.
 pub(super) fn told(lines: &[String], is_beside: bool) {
     for line in lines {
-        if is_beside {
+        if is_beside || writeln!(crate::output::stdout(), "{line}").is_err() {
             eprintln!("{line}");
-        } else {
-            println!("{line}");
         }
     }
 }
 
 /// Whether what was shown is what was signed.
 fn proved(query: &Query, layout: &Layout, logs: &[PathBuf]) -> Result<u8, Failure> {
-    let judge = Judge::new(&query.evidence, layout)?;
+    let judge = Judge::new(&query.reading.evidence, layout)?;
     let mut worst = 0;
     for log in logs {
         let (code, lines) = verify::verdict(log, &judge)?;

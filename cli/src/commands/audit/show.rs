@@ -15,7 +15,8 @@ use policies::proposal::rule_text;
 use serde_json::{Value, json};
 
 use super::evidence::Judge;
-use super::line::{json, numbered};
+use super::line::{heading, json, row};
+use super::named::record;
 use super::policies::{InForce, Part, in_force};
 use super::query::told;
 use super::{Faults, path, verify};
@@ -44,26 +45,26 @@ struct Decided {
 }
 
 pub(super) fn run(typed: &ShowRecord, layout: &Layout) -> Result<u8, Failure> {
-    let (sandbox, number) = named(typed)?;
+    let (sandbox, number) = record(&typed.record, typed.sandbox.as_deref())?;
     let log = path(&Log { sandbox }, layout)?;
-    let how = if typed.no_index || typed.prove { How::Scan } else { How::Index };
+    let how = typed.reading.how();
     let mut faults = Faults::default();
     let shown = Shown::read(&log, number, (how, &mut faults))?;
     let mut out = crate::output::stdout();
     let written = match (typed.policy, typed.output.json) {
         (true, _) => write_policy(&mut out, shown.policy_text()?),
         (false, true) => writeln!(out, "{}", json(shown.json().to_string().as_bytes())),
-        (false, false) => shown.lines(typed.utc).iter().try_for_each(|line| writeln!(out, "{line}")),
+        (false, false) => shown.lines(typed.reading.utc).iter().try_for_each(|line| writeln!(out, "{line}")),
     };
-    if written.is_err() {
-        // Whoever reads it has had enough.
+    if written.is_err() && !typed.reading.prove {
+        // Whoever reads it has had enough. What is to be proven is proven all the same.
         return Ok(0);
     }
     let code = faults.told();
-    if !typed.prove {
+    if !typed.reading.prove {
         return Ok(code);
     }
-    let (proven, lines) = verify::verdict(&log, &Judge::new(&typed.evidence, layout)?)?;
+    let (proven, lines) = verify::verdict(&log, &Judge::new(&typed.reading.evidence, layout)?)?;
     told(&lines, typed.output.json || typed.policy);
     Ok(code.max(proven))
 }
@@ -74,22 +75,6 @@ fn write_policy(out: &mut impl io::Write, text: &str) -> io::Result<()> {
         return text.lines().try_for_each(|line| writeln!(out, "{}", printable(line)));
     }
     out.write_all(text.as_bytes())
-}
-
-/// The log and the number that were named: `17 SANDBOX`, `SANDBOX/17` as answers have it, or `17` of the newest log.
-fn named(typed: &ShowRecord) -> Result<(Option<String>, u64), Failure> {
-    let wrong = || {
-        Failure::new(
-            format_args!("'{}' is not a record", typed.record),
-            "write its number, or SANDBOX/NUMBER as `openshell audit query` prints it",
-        )
-    };
-    let (sandbox, number) = match (typed.record.rsplit_once('/'), &typed.sandbox) {
-        (Some((sandbox, number)), None) => (Some(sandbox.to_owned()), number),
-        (None, sandbox) => (sandbox.clone(), typed.record.as_str()),
-        (Some(_), Some(_)) => return Err(wrong()),
-    };
-    Ok((sandbox, number.parse().map_err(|_error| wrong())?))
 }
 
 impl Shown {
@@ -144,7 +129,7 @@ impl Shown {
         let now = moment::now(utc);
         let shown = |time: &str| moment::shown(time, &now);
         let record = &self.found.record;
-        let mut lines = vec![numbered(record, shown), String::new()];
+        let mut lines = vec![heading(), row(record, shown), String::new()];
         let value = serde_json::to_value(record).expect("a record of plain fields is JSON");
         let mut fields = Vec::new();
         flatten(&value, String::new(), &mut fields);
@@ -153,8 +138,8 @@ impl Shown {
             fields.iter().map(|(name, value)| printable(&format!("  {name:<width$}  {value}")).into_owned()),
         );
         if let Some((why, others)) = self.related.as_ref().filter(|(_why, others)| !others.is_empty()) {
-            lines.extend([String::new(), format!("{why}:")]);
-            lines.extend(others.iter().map(|other| format!("  {}", numbered(other, shown))));
+            lines.extend([String::new(), format!("{why}:"), format!("  {}", heading())]);
+            lines.extend(others.iter().map(|other| format!("  {}", row(other, shown))));
             if others.len() == MOST {
                 lines.push("  … and more: openshell audit query".to_owned());
             }

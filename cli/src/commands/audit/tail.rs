@@ -11,7 +11,7 @@ use manager::failure::Failure;
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::Faults;
-use super::line::{json, numbered};
+use super::line::{Table, json, row};
 use crate::arguments::Output;
 
 /// How records are shown.
@@ -33,7 +33,7 @@ pub(super) fn tail(paths: &[PathBuf], lines: usize, shown: Shown) -> u8 {
         faults.extend(fault.map(|fault| (path.clone(), fault)));
     }
     // Whoever reads it may have had enough.
-    let _closed = print(merged(all, lines));
+    let _closed = shown.print(merged(all, lines), &mut Table::default());
     faults.told()
 }
 
@@ -50,14 +50,15 @@ pub(super) fn follow(paths: &[PathBuf], lines: usize, shown: Shown) -> Result<u8
         }
         all.push(last);
     }
-    let mut code = match print(merged(all, lines)) {
+    let mut table = Table::default();
+    let mut code = match shown.print(merged(all, lines), &mut table) {
         Ok(()) => faults.told(),
         Err(_closed) => return Ok(0),
     };
     while !follows.is_empty() {
         let (mut left, mut faults) = (Vec::new(), Faults::default());
         for (path, mut follow) in follows {
-            match show_new(&mut follow, shown) {
+            match show_new(&mut follow, (shown, &mut table)) {
                 Ok(true) => left.push((path, follow)),
                 Ok(false) => return Ok(code),
                 Err(fault) => faults.extend([(path.clone(), fault)]),
@@ -71,10 +72,10 @@ pub(super) fn follow(paths: &[PathBuf], lines: usize, shown: Shown) -> Result<u8
 }
 
 /// Prints what came; whether whoever reads it wants more.
-fn show_new(follow: &mut Follow, shown: Shown) -> Result<bool, LogError> {
+fn show_new(follow: &mut Follow, (shown, table): (Shown, &mut Table)) -> Result<bool, LogError> {
     while let Some(record) = follow.next_now()? {
         let line = shown.line(&record, follow.reader().line());
-        if print(std::iter::once(line)).is_err() {
+        if shown.print(std::iter::once(line), table).is_err() {
             return Ok(false);
         }
     }
@@ -141,6 +142,15 @@ fn merged(all: Vec<Last>, most: usize) -> impl Iterator<Item = String> {
 }
 
 impl Shown {
+    fn print(self, mut lines: impl Iterator<Item = String>, table: &mut Table) -> io::Result<()> {
+        let mut out = crate::output::stdout();
+        lines.try_for_each(|line| {
+            let line = if self.output.json { line } else { table.next(line) };
+            writeln!(out, "{line}")
+        })?;
+        out.flush()
+    }
+
     /// For machines a record is what stands in the log.
     fn line(self, record: &Record, as_written: &[u8]) -> String {
         match self {
@@ -148,16 +158,10 @@ impl Shown {
             Self { utc, .. } => {
                 // Made anew for each: following may go on over a change of the zone's hour.
                 let now = moment::now(utc);
-                numbered(record, |time| moment::shown(time, &now))
+                row(record, |time| moment::shown(time, &now))
             }
         }
     }
-}
-
-fn print(mut lines: impl Iterator<Item = String>) -> io::Result<()> {
-    let mut out = crate::output::stdout();
-    lines.try_for_each(|line| writeln!(out, "{line}"))?;
-    out.flush()
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use manager::failure::Failure;
 use manager::layout::Layout;
 
 use super::bad_log;
-use super::line::numbered;
+use super::line::{Table, row};
 use crate::arguments::{Output, SurfaceName, Watch};
 
 /// How long one wait is; it ends sooner when something comes.
@@ -26,6 +26,7 @@ struct Printer<'a> {
     typed: &'a Watch,
     /// Looks again, instead of the manager's findings.
     detector: Option<Detector>,
+    table: Table,
 }
 
 pub(super) fn run(typed: &Watch, layout: &Layout) -> Result<u8, Failure> {
@@ -38,7 +39,7 @@ pub(super) fn run(typed: &Watch, layout: &Layout) -> Result<u8, Failure> {
 fn watch(path: &Path, typed: &Watch, layout: &Layout) -> Result<u8, Failure> {
     let settings = AuditSettings::load(layout)?.detections;
     let detector = typed.detect.then(|| Detector::new(settings));
-    let mut printer = Printer { typed, detector };
+    let mut printer = Printer { typed, detector, table: Table::default() };
     let mut follow = Follow::all(path).map_err(|error| bad_log(&error))?;
     while let Some(record) = follow.next_now().map_err(|error| bad_log(&error))? {
         let lines = printer.lines(record);
@@ -73,14 +74,17 @@ impl Printer<'_> {
             None => records.push(record),
         }
         records.retain(|record| self.is_asked_for(record));
-        let shown = |record: Record| match self.typed.output {
+        records.into_iter().map(|record| self.line(record)).collect()
+    }
+
+    fn line(&mut self, record: Record) -> String {
+        match self.typed.output {
             Output { json: true } => FeedEvent::from(record).to_json(),
             Output { json: false } => {
                 let now = moment::now(self.typed.utc);
-                numbered(&record, |time| moment::shown(time, &now))
+                self.table.next(row(&record, |time| moment::shown(time, &now)))
             }
-        };
-        records.into_iter().map(shown).collect()
+        }
     }
 
     fn is_asked_for(&self, record: &Record) -> bool {

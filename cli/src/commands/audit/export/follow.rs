@@ -115,6 +115,11 @@ fn told(notice: &Notice) -> String {
             format!("not taken (attempt {attempt}, next in {} s): {cause}", wait.as_secs())
         }
         Notice::Again => "taken again".to_owned(),
+        Notice::Unreadable { sandbox, cause, attempt, wait } => {
+            let next = wait.as_secs();
+            format!("the log of {sandbox} cannot be read (attempt {attempt}, next in {next} s): {cause}")
+        }
+        Notice::Readable { sandbox } => format!("the log of {sandbox} can be read again"),
         Notice::Halted { sandbox, cause } => {
             format!("NOTHING MORE OF {sandbox} IS EXPORTED: {cause}; run openshell audit verify {sandbox}")
         }
