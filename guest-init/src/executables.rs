@@ -26,6 +26,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::process::Pid;
 use wire::confinement::Confinement;
+use wire::subject::Digest;
 
 use crate::boot::root::Tree;
 use crate::cause::chain;
@@ -35,11 +36,14 @@ use crate::identity::Programs;
 use crate::life;
 use crate::sys::fanotify::{Answer, Question, Watch};
 use executions::{First, Kind};
-use facts::{Caller, Opened};
+use facts::{Caller, Opened, Waiter};
 use receipts::{Line, Receipts, Released};
 use rules::{Facts, Role, Rules};
 
 pub(crate) use executions::Executions;
+
+/// Those who wait for the log at most: each has a descriptor here. What they would ask beyond that waits in the kernel.
+const MOST_HELD: usize = 2048;
 
 /// Why executables cannot be watched.
 #[derive(Debug, thiserror::Error)]
@@ -111,7 +115,13 @@ struct Guard {
     executions: Arc<Executions>,
     programs: Arc<Programs>,
     line: Line,
-    receipts: Receipts<Question>,
+    receipts: Receipts<Held>,
+}
+
+/// Somebody who waits until what it executes is on the record.
+struct Held {
+    question: Question,
+    waiter: Waiter,
 }
 
 impl Guard {
@@ -130,7 +140,9 @@ impl Guard {
     fn turn(&mut self) -> Result<(), String> {
         let mut towards = PollFlags::IN;
         towards.set(PollFlags::OUT, self.line.0.queued() > 0);
-        let mut ready = [PollFd::new(&self.watch, PollFlags::IN), PollFd::new(&self.line.0, towards)];
+        let mut asks = PollFlags::empty();
+        asks.set(PollFlags::IN, self.receipts.held() < MOST_HELD);
+        let mut ready = [PollFd::new(&self.watch, asks), PollFd::new(&self.line.0, towards)];
         match rustix::event::poll(&mut ready, None) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.to_string()),
@@ -140,15 +152,18 @@ impl Guard {
             self.line.0.drain().map_err(|error| chain(&error))?;
         }
         if heard.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
-            for _receipt in 0..self.line.receipts().map_err(|error| chain(&error))? {
-                for Released { who, told } in self.receipts.recorded() {
-                    self.consider(who, told.as_ref())?;
+            for in_log in self.line.receipts().map_err(|error| chain(&error))? {
+                for Released { who, told } in self.receipts.recorded(in_log) {
+                    self.release(who, told)?;
                 }
             }
         }
         if !asked.is_empty() {
             for question in self.watch.questions().map_err(|error| error.to_string())? {
                 self.consider(question, None)?;
+            }
+            if self.receipts.held() >= MOST_HELD {
+                self.let_go_of_the_dead()?;
             }
         }
         match self.receipts.tell() {
@@ -157,9 +172,30 @@ impl Guard {
         }
     }
 
+    /// Goes on with somebody who waited for the log, if it is still there. Its number may be another's by now, even within its own
+    /// process: what that one is says nothing of who asked.
+    fn release(
+        &mut self,
+        Held { question, waiter }: Held,
+        told: Option<(Kind, Option<Digest>)>,
+    ) -> Result<(), String> {
+        if Waiter::of(question.thread) == Some(waiter) {
+            self.consider(question, told)
+        } else {
+            self.answer(&question, Answer::No)
+        }
+    }
+
+    /// Those who were killed while they waited are in nobody's count of processes any more.
+    fn let_go_of_the_dead(&mut self) -> Result<(), String> {
+        let is_over = |held: &Held| Waiter::of(held.question.thread) != Some(held.waiter);
+        let over = self.receipts.give_up(is_over);
+        over.iter().try_for_each(|held| self.answer(&held.question, Answer::No))
+    }
+
     /// Answers, or keeps it waiting until it is on the record. `told`: as what it is, and was not answered. It is judged once more:
     /// a file can change while somebody waits to execute it.
-    fn consider(&mut self, question: Question, told: Option<&Kind>) -> Result<(), String> {
+    fn consider(&mut self, question: Question, told: Option<(Kind, Option<Digest>)>) -> Result<(), String> {
         let programs = Arc::clone(&self.programs);
         let opened = Opened::new(&question, programs.digests(), self.agent);
         let verdict = self.rules.judge(&opened);
@@ -170,20 +206,19 @@ impl Guard {
         let path = opened.path().unwrap_or_default();
         let (caller, version) = (Caller::waiting(question.thread), opened.version());
         let mut kind = Kind::new(&path, caller, (verdict.err(), version));
-        let known = self.receipts.has(&kind);
+        let is_told = told.is_some_and(|(told, sha256)| told == kind && opened.digest() == sha256);
+        // One whose state nobody could look at may be any.
+        let known = is_told || (version.is_some() && self.receipts.has(&kind));
         if verdict.is_ok() && !known && opened.role() == Role::Loader {
             self.rules.met(path);
             return self.answer(&question, Answer::Yes);
         }
-        let thread = question.thread.as_raw_nonzero().get().unsigned_abs();
-        let described = |kind: &Kind| programs.described(thread, kind.caller());
         if verdict.is_ok() && !known {
-            let (caller, sha256) = (described(&kind), opened.digest());
-            self.receipts.wait(kind, question, || First { caller, sha256 });
-            return Ok(());
+            return self.wait(kind, question);
         }
-        let again = told == Some(&kind) || self.executions.again(&mut kind);
-        let caller = (!again).then(|| described(&kind));
+        let thread = question.thread.as_raw_nonzero().get().unsigned_abs();
+        let again = is_told || self.executions.again(&mut kind);
+        let caller = (!again).then(|| programs.described(thread, kind.caller()));
         if verdict.is_ok() {
             programs.executes(question.thread, path, version);
         }
@@ -194,6 +229,23 @@ impl Guard {
         if let Some(caller) = caller {
             executions.first(kind, caller, || opened.digest());
         }
+        Ok(())
+    }
+
+    /// Keeps somebody waiting until the log holds that a program of this kind is executed.
+    fn wait(&mut self, kind: Kind, question: Question) -> Result<(), String> {
+        let Some(waiter) = Waiter::of(question.thread) else {
+            // It was killed.
+            return self.answer(&question, Answer::No);
+        };
+        let (programs, agent) = (Arc::clone(&self.programs), self.agent);
+        let caller = kind.caller().to_owned();
+        let first = |Held { question, .. }: &Held| {
+            let thread = question.thread.as_raw_nonzero().get().unsigned_abs();
+            let sha256 = Opened::new(question, programs.digests(), agent).digest();
+            First { caller: programs.described(thread, &caller), sha256 }
+        };
+        self.receipts.wait(kind, Held { question, waiter }, first);
         Ok(())
     }
 

@@ -12,23 +12,28 @@ use wire::frame;
 
 use crate::control::Pace;
 
-/// How many executions are put on the record at once, and how long it is until one more is: a guest must not fill the log faster.
-const AT_ONCE: u32 = 4096;
-const EVERY: Duration = Duration::from_millis(1);
+/// How much is put on the record at once, in units, and how long it is until one more is: a guest must not fill the log faster than
+/// by 128 KiB a second.
+const AT_ONCE: u32 = 8192;
+const EVERY: Duration = Duration::from_millis(2);
+const UNIT: usize = 256;
+
+/// What a record takes beside its texts, in bytes.
+const BESIDE: usize = 400;
 
 /// Programs that wait to be executed.
 #[derive(Debug)]
 pub(crate) struct Waiting {
     /// Which.
     pub(crate) executions: Vec<Execution>,
-    recorded: SyncSender<()>,
+    recorded: SyncSender<bool>,
 }
 
 impl Waiting {
-    /// They are on the record, and run.
-    pub(crate) fn recorded(self) {
+    /// They run; `in_log`: they are on the record.
+    pub(crate) fn recorded(self, in_log: bool) {
         // Nobody waits any more if the guest is gone.
-        let _gone = self.recorded.send(());
+        let _gone = self.recorded.send(in_log);
     }
 }
 
@@ -40,16 +45,26 @@ pub(crate) fn serve(listener: UnixListener, waiting: impl Fn(Waiting) + Send + '
         drop(listener);
         let mut pace = Pace::new(Instant::now(), EVERY, AT_ONCE);
         while let Ok(FromGuest::Executed { executions, .. }) = frame::read(&mut stream, frame::SMALL) {
-            let most = u32::try_from(executions.len()).unwrap_or(AT_ONCE).max(1);
-            std::thread::sleep(pace.wait(Instant::now(), most));
+            std::thread::sleep(pace.wait(Instant::now(), units(&executions)));
             let (recorded, receipt) = sync_channel(1);
             waiting(Waiting { executions, recorded });
             // Dropped unrecorded: the sandbox ends.
-            if receipt.recv().is_err() || frame::write(&mut stream, &ToGuest::Recorded).is_err() {
+            let Ok(in_log) = receipt.recv() else { return };
+            if frame::write(&mut stream, &ToGuest::Recorded { in_log }).is_err() {
                 return;
             }
         }
     });
+}
+
+/// What they take of the log.
+fn units(executions: &[Execution]) -> u32 {
+    let of = |Execution { program, caller, .. }: &Execution| {
+        let script = caller.script.as_deref().map_or(0, str::len);
+        let parents: usize = caller.parents.iter().map(String::len).sum();
+        (BESIDE + program.len() + caller.path.len() + script + parents).div_ceil(UNIT)
+    };
+    u32::try_from(executions.iter().map(of).sum::<usize>()).unwrap_or(u32::MAX).max(1)
 }
 
 #[cfg(test)]
@@ -62,6 +77,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn long_texts_take_more_of_the_pace() {
+        let execution = |parents: usize| {
+            let parents = vec!["p".repeat(256); parents];
+            let (path, script) = ("/bin/sh".to_owned(), None);
+            let caller = wire::subject::Program { path, sha256: None, script, pid: 1, uid: 1, parents };
+            Execution { program: "/bin/a".to_owned(), caller, sha256: None, refused: None, times: 1 }
+        };
+        assert_eq!((units(&[]), units(&[execution(0)]), units(&[execution(16), execution(0)])), (1, 2, 20));
+    }
+
+    #[test]
     fn a_receipt_follows_the_record_and_nothing_follows_nonsense() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("6.sock");
@@ -69,14 +95,17 @@ mod tests {
         serve(UnixListener::bind(&path).unwrap(), move |waiting| told.send(waiting).unwrap());
         let mut guest = UnixStream::connect(&path).unwrap();
         let executed = FromGuest::Executed { executions: Vec::new(), unlisted: Unlisted::default() };
-        for _turn in 0..3 {
+        for in_log in [true, false, true] {
             frame::write(&mut guest, &executed).unwrap();
             let waiting = heard.recv().unwrap();
             guest.set_nonblocking(true).unwrap();
             assert!(frame::read::<ToGuest>(&mut guest, frame::SMALL).is_err(), "it has no record yet");
             guest.set_nonblocking(false).unwrap();
-            waiting.recorded();
-            assert_eq!(frame::read::<ToGuest>(&mut guest, frame::SMALL).unwrap(), ToGuest::Recorded);
+            waiting.recorded(in_log);
+            assert_eq!(
+                frame::read::<ToGuest>(&mut guest, frame::SMALL).unwrap(),
+                ToGuest::Recorded { in_log }
+            );
         }
         frame::write(&mut guest, &executed).unwrap();
         drop(heard.recv().unwrap());

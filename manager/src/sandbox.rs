@@ -18,7 +18,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use wire::audit::{AuditEvent, SignEvent};
-use wire::control::{Exit, FromGuest, Stream, ToGuest, Unlisted};
+use wire::control::{Exit, FromGuest, Stream, ToGuest};
 use wire::machine::MachineEvent;
 use wire::mount::MountEvent;
 use wire::proxy::ProxyEvent;
@@ -409,8 +409,8 @@ impl Running {
             Event::Guest(Heard::Message(FromGuest::Ended(exit))) => self.ended(exit),
             Event::Guest(Heard::Message(message)) if message.is_observation() => self.observed(&message),
             Event::Executing(waiting) => {
-                self.recorder.executed(&waiting.executions, Unlisted::default())?;
-                waiting.recorded();
+                let in_log = self.recorder.executing(&waiting.executions)?;
+                waiting.recorded(in_log);
                 Ok(())
             }
             Event::Machine(Report::Event(MachineEvent::Ready { .. })) => Ok(()),

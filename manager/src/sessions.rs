@@ -270,7 +270,7 @@ fn from_caller(mut caller: &UnixStream) -> Option<ToGuest> {
             | ToGuest::Open { .. }
             | ToGuest::Execute(_)
             | ToGuest::Copy(_)
-            | ToGuest::Recorded,
+            | ToGuest::Recorded { .. },
         )
         | Err(_) => None,
     }

@@ -147,8 +147,11 @@ pub enum ToGuest {
     },
     /// On a session's connection: start a process, confined as the agent is.
     Execute(Box<Execute>),
-    /// On the connection of executions: what was told last is on the record.
-    Recorded,
+    /// On the connection of executions: what was told last may be done.
+    Recorded {
+        /// It is on the record; if not, the operator wants it done all the same.
+        in_log: bool,
+    },
     /// On a session's connection: copy, confined as the agent is. Items go over the standard streams.
     Copy(Box<Copy>),
 }
@@ -502,7 +505,7 @@ redacted_debug!(ToGuest,
     Self::Open { session } => format!("Open {{ {session} }}"),
     Self::Execute(execute) => format!("{execute:?}"),
     Self::Copy(copy) => format!("{copy:?}"),
-    Self::Recorded => "Recorded",
+    Self::Recorded { in_log } => format!("Recorded {{ {in_log} }}"),
 );
 redacted_debug!(Execution, done => format!("Execution {{ refused: {:?}, {} times }}", done.refused, done.times));
 redacted_debug!(Access, done => format!("Access {{ {:?}, refused: {:?}, {} times }}", done.what, done.refused, done.times));

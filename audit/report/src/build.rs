@@ -105,8 +105,8 @@ fn per_time(facts: &Facts) -> (&'static str, Vec<(String, [u64; 2])>) {
     let mut months = BTreeMap::<String, [u64; 2]>::new();
     for (day, [allowed, denied]) in &facts.days {
         let month = months.entry(day.get(..7).unwrap_or(day).to_owned()).or_default();
-        month[0] += allowed;
-        month[1] += denied;
+        month[0] = month[0].saturating_add(*allowed);
+        month[1] = month[1].saturating_add(*denied);
     }
     ("month", months.into_iter().collect())
 }

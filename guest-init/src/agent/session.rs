@@ -341,7 +341,7 @@ impl Session<'_> {
             | ToGuest::Copy(_)
             | ToGuest::Again
             | ToGuest::Finish
-            | ToGuest::Recorded => {}
+            | ToGuest::Recorded { .. } => {}
         }
     }
 

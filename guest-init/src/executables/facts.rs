@@ -45,8 +45,8 @@ impl<'a> Opened<'a> {
 
     /// Which state of which file it is.
     pub(super) fn version(&self) -> Option<Version> {
-        let file = File::from(self.question.file.try_clone().ok()?);
-        Some(Version::of(&file.metadata().ok()?))
+        let state = rustix::fs::fstat(&self.question.file).ok()?;
+        Some(Version::of_open(&state))
     }
 
     /// The content's digest, for whoever reads the log.
@@ -92,6 +92,27 @@ impl Facts for Opened<'_> {
         let stack = format!("/proc/{}/stack", self.question.thread.as_raw_nonzero());
         let frames = fs::read_to_string(stack).unwrap_or_default();
         if frames.lines().any(|frame| frame.contains(STARTS_PROGRAM)) { Role::Loader } else { Role::Program }
+    }
+}
+
+/// Who waits in the kernel: for as long as it does, it is this thread of this program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Waiter {
+    /// When it was started, in ticks since the kernel was. One that takes over its process and its number has that, too.
+    started: u64,
+    /// Device and inode of its executable. (Its path may be changed by others.)
+    executable: (u64, u64),
+}
+
+impl Waiter {
+    /// Who has this number; `None` if nobody has.
+    pub(super) fn of(thread: Pid) -> Option<Self> {
+        let about = format!("/proc/{}", thread.as_raw_nonzero());
+        let stat = fs::read_to_string(format!("{about}/stat")).ok()?;
+        // Behind the name, which may hold anything: the twentieth field.
+        let started = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
+        let executable = fs::metadata(format!("{about}/exe")).ok()?;
+        Some(Self { started, executable: (executable.dev(), executable.ino()) })
     }
 }
 

@@ -248,7 +248,7 @@ fn kind(program: &str, script: Option<&str>) -> (Kind, First) {
 
 fn wait(receipts: &mut Receipts<u32>, program: &str, who: u32) {
     let (kind, first) = kind(program, None);
-    receipts.wait(kind, who, || first);
+    receipts.wait(kind, who, |_who| first);
 }
 
 fn programs_of(message: Option<FromGuest>) -> Vec<String> {
@@ -272,16 +272,46 @@ fn nobody_runs_what_is_not_on_the_record() {
     wait(&mut receipts, "/bin/b", 4);
     let (a, b) = (kind("/bin/a", None).0, kind("/bin/b", None).0);
     assert!(!receipts.has(&a) && receipts.tell().is_none());
-    let released = receipts.recorded();
-    assert_eq!(released, [Released { who: 1, told: Some(a.clone()) }, Released { who: 2, told: None }]);
+    let released = receipts.recorded(true);
+    let told = |kind: &Kind| Some((kind.clone(), Some(GOOD)));
+    assert_eq!(released, [Released { who: 1, told: told(&a) }, Released { who: 2, told: None }]);
     assert!(receipts.has(&a) && !receipts.has(&b));
     assert_eq!(programs_of(receipts.tell()), ["/bin/b"]);
-    let released = receipts.recorded();
-    assert_eq!(released, [Released { who: 3, told: Some(b.clone()) }, Released { who: 4, told: None }]);
+    let released = receipts.recorded(true);
+    assert_eq!(released, [Released { who: 3, told: told(&b) }, Released { who: 4, told: None }]);
     // A receipt of nothing releases nobody.
-    assert_eq!((receipts.recorded(), receipts.tell()), (Vec::new(), None));
+    assert_eq!((receipts.recorded(true), receipts.tell()), (Vec::new(), None));
     // Another program under the same path, or by another script, is another kind.
     assert!(!receipts.has(&kind("/bin/a", Some("/work/x.sh")).0));
+    // What the operator lets go without a record has none, and is told again.
+    wait(&mut receipts, "/bin/c", 5);
+    assert_eq!(programs_of(receipts.tell()), ["/bin/c"]);
+    assert_eq!(receipts.recorded(false).len(), 1);
+    assert!(!receipts.has(&kind("/bin/c", None).0));
+}
+
+#[test]
+fn who_is_gone_waits_no_longer() {
+    let mut receipts = Receipts::new();
+    (0..100).for_each(|who| wait(&mut receipts, &format!("/bin/{}", who % 5), who));
+    assert_eq!(programs_of(receipts.tell()).len(), 5);
+    let mut gone = receipts.give_up(|who| who % 5 != 3 || *who > 20);
+    gone.sort_unstable();
+    assert_eq!((gone.len(), receipts.held()), (96, 4));
+    let released = receipts.recorded(true);
+    assert_eq!(released.iter().map(|released| released.who).collect::<Vec<_>>(), [3, 8, 13, 18]);
+    assert_eq!((receipts.held(), receipts.tell()), (0, None));
+}
+
+#[test]
+fn a_thread_is_the_one_that_waited_for_as_long_as_it_lives() {
+    let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+    let pid = Pid::from_child(&child);
+    let ours = Waiter::of(rustix::thread::gettid());
+    let waiter = Waiter::of(pid);
+    assert!(waiter.is_some() && waiter == Waiter::of(pid) && waiter != ours);
+    child.kill().and_then(|()| child.wait()).unwrap();
+    assert_eq!(Waiter::of(pid), None);
 }
 
 #[test]
@@ -295,11 +325,11 @@ fn of_any_number_that_wait_each_is_told_and_few_are_remembered() {
             break;
         }
         told += programs.len();
-        released += receipts.recorded().len();
+        released += receipts.recorded(true).len();
     }
     assert_eq!((told, released), (5000, 5000));
-    let has = |n: u32| receipts.has(&kind(&format!("/tmp/{n}/{}", "long".repeat(100)), None).0);
-    assert_eq!((0..5000).filter(|n| has(*n)).collect::<Vec<_>>(), (5000 - 2048..5000).collect::<Vec<_>>());
+    let mut has = |n: u32| receipts.has(&kind(&format!("/tmp/{n}/{}", "long".repeat(100)), None).0);
+    assert_eq!((0..5000).filter(|n| has(*n)).collect::<Vec<_>>(), (5000 - 4096..5000).collect::<Vec<_>>());
 }
 
 #[test]

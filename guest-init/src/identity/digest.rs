@@ -74,6 +74,19 @@ impl Version {
     }
 }
 
+impl Version {
+    /// Of an open file, without another descriptor.
+    pub(crate) fn of_open(state: &rustix::fs::Stat) -> Self {
+        Self {
+            device: state.st_dev,
+            inode: state.st_ino,
+            size: state.st_size.unsigned_abs(),
+            modified: (state.st_mtime, state.st_mtime_nsec.cast_signed()),
+            changed: (state.st_ctime, state.st_ctime_nsec.cast_signed()),
+        }
+    }
+}
+
 /// From the file's beginning, wherever somebody who shares the descriptor has read to.
 fn hash(file: &mut File) -> io::Result<Digest> {
     file.rewind()?;

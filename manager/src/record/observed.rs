@@ -1,6 +1,6 @@
 //! What the guest saw its agent do: programs executed and files used, allowed and refused. Each is a claim of the guest's.
 
-use audit::{Action, Decision, Event, Object, Owner, Subject};
+use audit::{Action, Appended, Decision, Event, Object, Owner, Subject};
 use wire::control::{
     Access, AccessRefusal, Execution, FileUse, MAX_ACCESSES, MAX_EXECUTIONS, RefusalReason, RefusedCall,
     Unlisted,
@@ -21,9 +21,20 @@ const LATE_MS: u32 = 1000;
 impl Recorder {
     /// What the agent executed, and what it was not let execute.
     pub(crate) fn executed(&mut self, executions: &[Execution], unlisted: Unlisted) -> Result<(), Failure> {
+        let _all = self.executing(executions)?;
+        self.beyond(
+            unlisted,
+            "programs",
+            &Event { level: Some(EXECUTABLE.to_owned()), ..Event::new(Action::Execution) },
+        )
+    }
+
+    /// What the agent is about to execute; whether all of it is in the log, and not only let go by the operator's word.
+    pub(crate) fn executing(&mut self, executions: &[Execution]) -> Result<bool, Failure> {
+        let mut all = executions.len() <= MAX_EXECUTIONS;
         for execution in executions.iter().take(MAX_EXECUTIONS) {
             let sha256 = execution.sha256.map(Digest::to_hex);
-            self.record(&Event {
+            let appended = self.try_record(&Event {
                 subject: Some(subject(&execution.caller)),
                 object: Some(Object { sha256, ..Object::program(&execution.program, execution.times) }),
                 decision: Some(decided(execution.refused.is_some())),
@@ -31,12 +42,9 @@ impl Recorder {
                 level: Some(EXECUTABLE.to_owned()),
                 ..Event::new(Action::Execution)
             })?;
+            all &= appended != Appended::Unrecorded;
         }
-        self.beyond(
-            unlisted,
-            "programs",
-            &Event { level: Some(EXECUTABLE.to_owned()), ..Event::new(Action::Execution) },
-        )
+        Ok(all)
     }
 
     /// What it did with files, and what it was refused.
