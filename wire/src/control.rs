@@ -27,6 +27,7 @@
 //! ```text
 //!   Session      ───────────────►           which one
 //!                ◄───────────────  Execute  once, or Copy
+//!   Taken …      ───────────────►
 //!   Output …     ───────────────►           (of a copy: its items, and lines about what is not in it)
 //!                ◄───────────────  Input, EndOfInput, Signal, Resize …
 //!   Exited       ───────────────►           or Failed
@@ -102,7 +103,7 @@ pub enum FromGuest {
         /// The number that the manager gave it.
         session: u32,
     },
-    /// There is room for so many more bytes of input for the agent: it has taken as many, or they are for nobody.
+    /// There is room for so many more bytes of input: the process has taken as many, or they are for nobody.
     Taken {
         /// How many.
         bytes: u32,
@@ -125,7 +126,7 @@ pub enum FromGuest {
 pub enum ToGuest {
     /// Everything guest-init needs to know; sent once, after `Hello`.
     Setup(Box<Setup>),
-    /// Bytes for the agent's standard input; at most [`MAX_CHUNK`]. To the agent at most [`INPUT_WINDOW`] before
+    /// Bytes for the agent's standard input; at most [`MAX_CHUNK`]. To an agent or a command at most [`INPUT_WINDOW`] before
     /// [`FromGuest::Taken`] makes room: what it does not read keeps no other message back.
     Input(Vec<u8>),
     /// The agent's standard input ends here.
@@ -436,7 +437,7 @@ pub enum Stage {
 /// Longest chunk of standard input or output in one message, in bytes.
 pub const MAX_CHUNK: usize = 32 * 1024;
 
-/// Most bytes of input on their way to the agent.
+/// Most bytes of input on their way to the agent or a command.
 pub const INPUT_WINDOW: usize = 256 * 1024;
 
 /// Most entries of one [`FromGuest::Executed`].

@@ -2,8 +2,8 @@
 //! to the manager.
 //!
 //! One thread, one `poll`. Nothing is read that there is no room for: a full queue towards the manager stops
-//! the reading of output. For the agent's input the manager waits until it is told of room; of a session beside it a full queue
-//! stops the reading of its connection.
+//! the reading of output. Whoever sends input waits until he is told of room; where he does not, a full queue stops the reading of the
+//! connection.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -64,7 +64,7 @@ struct Session<'a> {
     word: Word,
     /// Whether its standard input has ended, in this life or before.
     input_ended: bool,
-    /// Bytes of input that came and that the manager has not been told of room for.
+    /// Bytes of input that came and whose room has not been told of.
     untold: usize,
     /// Bytes of output that came after its end.
     late: usize,
@@ -308,10 +308,10 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Tells the manager of room for the agent's input, when it is worth a message.
+    /// Tells of room for input, when it is worth a message.
     fn tell_of_room(&mut self) -> Result<(), ControlError> {
         let room = self.untold.saturating_sub(self.stdin.queued());
-        if self.whole.is_none() || room < INPUT_WINDOW / 4 {
+        if room < INPUT_WINDOW / 4 {
             return Ok(());
         }
         self.untold -= room;

@@ -226,7 +226,8 @@ fn whom_an_operator_starts_in_a_pause_the_next_life_does_not_meet() {
     assert_eq!(attached.wait().expect("it ends").code(), Some(0));
 }
 
-/// Memory that outlives its processes, and a stream that the kernel keeps open for nobody; and each life has records of its own.
+/// Memory that outlives its processes, and a stream that the kernel keeps open for nobody, as both ends of the sockets that it is in are
+/// on their way in each other; and each life has records of its own.
 #[test]
 fn the_next_life_finds_the_files_and_nothing_else() {
     let script = "import array, ctypes, os, socket, sys\n\
@@ -239,7 +240,7 @@ fn the_next_life_finds_the_files_and_nothing_else() {
         os.makedirs('/dev/shm/a/b')\n\
         open('/dev/shm/a/b/c', 'w').close()\n\
         one, other = socket.socketpair()\n\
-        rights = array.array('i', [one.fileno(), 1, 2])\n\
+        rights = array.array('i', [one.fileno(), other.fileno(), 1, 2])\n\
         other.sendmsg([b'x'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])\n\
         sys.exit(life < 2)\n";
     let outcome = Session::new("base")
