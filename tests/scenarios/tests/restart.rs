@@ -92,8 +92,9 @@ fn what_fails_twice_works_the_third_time() {
 #[test]
 fn nobody_of_the_life_before_is_left() {
     // Leaves behind: a session of its own that hears no signal and holds the output; an orphan of an orphan.
-    let leave = "mkfifo f; setsid sh -c 'trap \"\" HUP TERM INT; echo $$ > f; while :; do sleep 1000; done' & read a < f; \
-                 (setsid sh -c 'sleep 1001 & echo $! > f' &); read b < f; ls -d /proc/$a /proc/$b; echo $a $b > left; exit 3";
+    let leave = "setsid sh -c 'trap \"\" HUP TERM INT; echo $$ > a; while :; do sleep 1000; done' & \
+                 (setsid sh -c 'sleep 1001 & echo $! > b' &); until [ -s a ] && [ -s b ]; do sleep 0.1; done; \
+                 read a < a; read b < b; ls -d /proc/$a /proc/$b; echo $a $b > left; exit 3";
     let look = "read a b < left; ls -d /proc/$a /proc/$b 2>/dev/null || echo nobody";
     let script = format!("if [ $n = 1 ]; then {leave}; fi; {look}");
     // Whoever is left holds the output, whose end would be waited for as long.
