@@ -38,7 +38,7 @@ use crate::cause::chain;
 use crate::identity::Programs;
 use crate::life;
 use crate::sys::fanotify::{Notice, Notices};
-use crate::tally::{self, Counted, Room, Tally, Tell};
+use crate::tally::{self, After, Counted, Room, Tally, Tell};
 use assembly::Refused;
 use known::Known;
 use opened::{Name, Opened};
@@ -284,9 +284,11 @@ impl Tell for Accesses {
         self.tally.heard();
     }
 
-    fn settle(&self) {
+    fn settle(&self, after: After) {
         let [_, warden] = self.reader().ours;
-        await_end(warden);
+        if after == After::All {
+            await_end(warden);
+        }
         let patience = Instant::now() + LAST_PROCESSES;
         loop {
             self.read();

@@ -9,7 +9,8 @@
 //!   Signal …        ──────────►    to the agent's process group
 //!   Execute, Copy … ──────────►    one more process, with a channel of its own: the same from Viewed on
 //!                   ◄──────────    Ended, and the warden with everything left in the namespaces
-//!   Again           ──────────►    with restarts the warden is still there, alone: the same from Start on
+//!   Again           ──────────►    with restarts the warden is still there, alone; it ends who came since
+//!                   ◄──────────    Viewed, then the same from Start on
 //! ```
 
 pub(crate) mod again;
@@ -126,6 +127,14 @@ impl Poised {
     /// The first process of the agent's namespaces, in guest-init's numbering.
     pub(crate) fn warden(&self) -> Pid {
         self.warden
+    }
+
+    /// What the lives after the first are made of: as it is before the agent can change it.
+    ///
+    /// # Errors
+    /// The terminal cannot be kept.
+    pub(crate) fn lives(&self) -> Result<again::Lives, AgentError> {
+        again::Lives::of(&self.streams)
     }
 
     /// Starts the agent's program.

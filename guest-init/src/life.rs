@@ -10,7 +10,6 @@ use wire::confinement::Confinement;
 use wire::control::{Exit, FromGuest, Setup, Stage};
 use wire::vsock::CONTROL;
 
-use crate::agent::again::Lives;
 use crate::agent::further::Further;
 use crate::agent::session::SessionError;
 use crate::agent::{self, session};
@@ -100,14 +99,14 @@ fn serve(host: &Arc<dyn Host>, control: &mut Control, started: u64) -> Result<Ex
     jail::settings::apply(setup.confinement.seccomp).map_err(|error| failed(Stage::Agent)(error.into()))?;
     let tells = watch_files(&**host, &setup.confinement, &tree, poised.warden())
         .map_err(|error| failed(Stage::Agent)(error))?;
+    let lives = setup.restarts.then(|| poised.lives()).transpose();
+    let lives = lives.map_err(|error| failed(Stage::Agent)(error.into()))?;
     control.send(&FromGuest::Ready { at_ns: clock::since_kernel_start() })?;
     let running = poised.start().map_err(|error| failed(Stage::Agent)(error.into()))?;
     let pid = running.pid.as_raw_nonzero().get().unsigned_abs();
     control.send(&FromGuest::Started { pid, at_ns: clock::since_kernel_start() })?;
     let further = Further::new(Arc::clone(host), &running.channel)
         .map_err(|error| failed(Stage::Agent)(error.into()))?;
-    let lives = setup.restarts.then(|| Lives::of(&running.streams)).transpose();
-    let lives = lives.map_err(|error| failed(Stage::Agent)(error.into()))?;
     Ok(session::serve(control, running, Some(session::Whole { tells, further, lives }))?)
 }
 

@@ -125,6 +125,15 @@ pub(crate) fn hide_memory() -> Result<(), Errno> {
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
 }
 
+/// Gives a terminal the discipline that every terminal has at first.
+pub(crate) fn reset_discipline(terminal: BorrowedFd<'_>) -> Result<(), Errno> {
+    // `N_TTY`.
+    let first: libc::c_int = 0;
+    // SAFETY: the kernel reads one integer, which lives through the call.
+    let outcome = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSETD, &raw const first) };
+    if outcome == 0 { Ok(()) } else { Err(last_error()) }
+}
+
 /// Closes every descriptor of the process above the standard streams but `keep`. Whoever owns one of the others must not use
 /// it any more, not even to drop it.
 pub(crate) fn close_others(keep: &[BorrowedFd<'_>]) -> Result<(), Errno> {

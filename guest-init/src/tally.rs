@@ -26,8 +26,17 @@ pub(crate) trait Tell: AsFd + Send + Sync {
     /// Waits for the next thing to wake: what woke is about to be looked at.
     fn heard(&self);
 
-    /// Waits until everything that has happened so far is counted.
-    fn settle(&self);
+    /// Waits until everything that happened before an end is counted, and counts repeats that were kept back for later.
+    fn settle(&self, after: After);
+}
+
+/// After which end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum After {
+    /// That of one life of the agent: the warden is still there, and nobody else.
+    Life,
+    /// The last one, which is the warden's too.
+    All,
 }
 
 /// Things that are told as one.

@@ -29,7 +29,7 @@ use std::os::fd::BorrowedFd;
 use std::path::Path;
 
 use jail_layers::view::{self, Anonymous};
-use jail_layers::{calls, files, identity, limits, namespaces};
+use jail_layers::{calls, files, identity, leavings, limits, namespaces};
 use rustix::thread::UnshareFlags;
 use wire::confinement::{Confinement, SeccompProfile};
 
@@ -114,6 +114,14 @@ impl<'a> Inside<'a> {
 }
 
 impl Viewed<'_> {
+    /// Leaves behind what processes of the agent that are gone have left in memory. Nobody but the caller may be in the namespaces.
+    ///
+    /// # Errors
+    /// The step that failed.
+    pub fn renew(&self) -> Result<(), ConfineError> {
+        leavings::remove()
+    }
+
     /// Starts the agent's process.
     ///
     /// # Errors

@@ -2,17 +2,23 @@
 //!
 //! Two threads serve it, so that neither direction can hold up the other or the sandbox's own loop: the
 //! reader writes the agent's output straight to its destination and passes everything else on; the writer
-//! drains a bounded queue. The guest's bytes are never interpreted here.
+//! drains an [`Outbox`]. The guest's bytes are never interpreted here.
 
+mod outbox;
+
+use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use wire::control::{FromGuest, MAX_CHUNK, Stream, ToGuest};
 use wire::frame::{self, FrameError};
+
+pub(crate) use self::outbox::Intake;
+use self::outbox::{Fate, Outbox};
 
 /// How many messages about executed programs and used files are taken at once, and how long it is until one more is. An honest
 /// guest sends four a second, and the rest at the end; what another one sends waits in its own memory.
@@ -23,8 +29,8 @@ const OBSERVATIONS_EVERY: Duration = Duration::from_millis(150);
 /// faster than the log is written.
 const UNRECORDED: usize = 2;
 
-/// Messages waiting for the guest. Standard input waits when it is full.
-const QUEUE: usize = 32;
+/// What a terminal sends for Ctrl-C.
+const INTERRUPT: u8 = 3;
 
 /// What the channel tells the sandbox's loop.
 #[derive(Debug)]
@@ -35,6 +41,8 @@ pub enum Heard {
     Closed,
     /// The guest does not keep to the protocol.
     Broken(FrameError),
+    /// Not from the guest: somebody typed Ctrl-C, and there was no agent to take it.
+    Interrupted,
 }
 
 /// Where the agent's output goes.
@@ -47,9 +55,11 @@ pub struct Sinks<O, E> {
 }
 
 /// The sending half.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ToGuestQueue {
-    messages: SyncSender<ToGuest>,
+    outbox: Arc<Outbox>,
+    /// Who hears of what the guest says.
+    ear: Arc<dyn Fn(Heard) + Send + Sync>,
     /// The connection, once there is one; whoever closes the channel shuts it down.
     connection: Arc<OnceLock<UnixStream>>,
     /// One for each message about executed programs or used files that is not on the record yet.
@@ -68,16 +78,18 @@ pub enum QueueError {
 pub fn serve<O, E>(
     listener: UnixListener,
     sinks: Sinks<O, E>,
-    mut heard: impl FnMut(Heard) + Send + 'static,
+    heard: impl Fn(Heard) + Send + Sync + 'static,
 ) -> ToGuestQueue
 where
     O: Write + Send + 'static,
     E: Write + Send + 'static,
 {
-    let (queue, messages) = sync_channel(QUEUE);
+    let outbox = Arc::new(Outbox::new());
     let connection = Arc::new(OnceLock::new());
-    let accepted = Arc::clone(&connection);
+    let (accepted, messages) = (Arc::clone(&connection), Arc::clone(&outbox));
     let (more, unrecorded) = sync_channel(UNRECORDED);
+    let ear: Arc<dyn Fn(Heard) + Send + Sync> = Arc::new(heard);
+    let heard = Arc::clone(&ear);
     let heard = move |what: Heard| {
         if matches!(&what, Heard::Message(message) if message.is_observation()) {
             // Waits for room; with the loop gone nobody records, and nobody hears.
@@ -86,25 +98,40 @@ where
         heard(what);
     };
     std::thread::spawn(move || accept(listener, &accepted, messages, sinks, heard));
-    ToGuestQueue { messages: queue, connection, unrecorded: Arc::new(Mutex::new(unrecorded)) }
+    ToGuestQueue { outbox, ear, connection, unrecorded: Arc::new(Mutex::new(unrecorded)) }
+}
+
+impl fmt::Debug for ToGuestQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ToGuestQueue").field("outbox", &self.outbox).finish_non_exhaustive()
+    }
 }
 
 impl ToGuestQueue {
-    /// Queues a message without waiting.
+    /// Queues a message without waiting. Input is in nobody's way: see [`Self::put`].
     ///
     /// # Errors
-    /// The queue is full or the channel is gone.
+    /// The guest takes no messages, or the channel is gone.
     pub fn send(&self, message: ToGuest) -> Result<(), QueueError> {
-        let queued = self.messages.try_send(message);
-        queued.map_err(|_full_or_gone: TrySendError<ToGuest>| QueueError::Stuck)
+        self.outbox.send(message)
     }
 
-    /// Queues a message, and waits for room as long as it takes.
+    /// Queues input for the agent or its end, and waits for room as long as it takes. Where typed input is dropped, Ctrl-C is
+    /// heard of instead.
     ///
     /// # Errors
     /// The channel is gone.
-    pub fn send_waiting(&self, message: ToGuest) -> Result<(), QueueError> {
-        self.messages.send(message).map_err(|_gone| QueueError::Stuck)
+    pub fn put(&self, input: ToGuest) -> Result<(), QueueError> {
+        let interrupts = matches!(&input, ToGuest::Input(bytes) if bytes.contains(&INTERRUPT));
+        if self.outbox.put(input)? == Fate::Dropped && interrupts {
+            (self.ear)(Heard::Interrupted);
+        }
+        Ok(())
+    }
+
+    /// What becomes of input from here on.
+    pub(crate) fn turn(&self, intake: Intake) {
+        self.outbox.turn(intake);
     }
 
     /// One message about executed programs or used files is on the record.
@@ -116,13 +143,14 @@ impl ToGuestQueue {
     /// Closes the channel: the guest waits for it before it powers off.
     pub fn close(&self) {
         // Reader and writer hold the same socket: a shutdown ends both, whatever they wait for.
+        self.outbox.close();
         let _already_gone = self.connection.get().map(|stream| stream.shutdown(Shutdown::Both));
     }
 
     /// Copies `input` to the agent's standard input until it ends, on a thread of its own. A thread that
     /// waits in a read cannot be ended; it goes with the process.
     pub fn feed(&self, mut input: impl Read + Send + 'static) {
-        let queue = self.messages.clone();
+        let queue = self.clone();
         std::thread::spawn(move || {
             let mut chunk = vec![0; MAX_CHUNK];
             loop {
@@ -133,7 +161,7 @@ impl ToGuestQueue {
                 };
                 let last = message == ToGuest::EndOfInput;
                 // A guest that takes no more input makes the reader wait, as a full pipe would.
-                if queue.send(message).is_err() || last {
+                if queue.put(message).is_err() || last {
                     return;
                 }
             }
@@ -144,9 +172,9 @@ impl ToGuestQueue {
 fn accept<O: Write, E: Write>(
     listener: UnixListener,
     connection: &OnceLock<UnixStream>,
-    messages: Receiver<ToGuest>,
+    outbox: Arc<Outbox>,
     sinks: Sinks<O, E>,
-    mut heard: impl FnMut(Heard) + Send + 'static,
+    heard: impl Fn(Heard) + Send + 'static,
 ) {
     let Ok((stream, _address)) = listener.accept() else { return heard(Heard::Closed) };
     // One guest, one channel: whoever connects later finds nobody.
@@ -154,28 +182,34 @@ fn accept<O: Write, E: Write>(
     match stream.try_clone().and_then(|writer| Ok((writer, stream.try_clone()?))) {
         Ok((writer, closer)) => {
             connection.set(closer).expect("one connection is accepted");
+            let messages = Arc::clone(&outbox);
             std::thread::spawn(move || write(writer, &messages))
         }
         Err(error) => return heard(Heard::Broken(error.into())),
     };
-    read(stream, sinks, heard);
+    read(stream, sinks, (&outbox, heard));
 }
 
-fn write(mut stream: UnixStream, messages: &Receiver<ToGuest>) {
-    while let Ok(message) = messages.recv() {
+fn write(mut stream: UnixStream, outbox: &Outbox) {
+    while let Some(message) = outbox.next() {
         if frame::write(&mut stream, &message).is_err() {
             // The reader sees the same end and reports it.
-            return;
+            return outbox.close();
         }
     }
 }
 
-fn read<O: Write, E: Write>(mut stream: UnixStream, mut sinks: Sinks<O, E>, mut heard: impl FnMut(Heard)) {
+fn read<O: Write, E: Write>(
+    mut stream: UnixStream,
+    mut sinks: Sinks<O, E>,
+    (outbox, heard): (&Outbox, impl Fn(Heard)),
+) {
     let mut pace = Pace::new(Instant::now(), OBSERVATIONS_EVERY, OBSERVATIONS);
     loop {
         match frame::read(&mut stream, frame::SMALL) {
             Ok(FromGuest::Output { stream: Stream::Stdout, bytes }) => pass(&mut sinks.stdout, &bytes),
             Ok(FromGuest::Output { stream: Stream::Stderr, bytes }) => pass(&mut sinks.stderr, &bytes),
+            Ok(FromGuest::Taken { bytes }) => outbox.taken(bytes),
             // The last word: whatever a hostile guest sends after it stays in its own memory.
             Ok(last @ (FromGuest::Exited(_) | FromGuest::Failed { .. })) => {
                 return heard(Heard::Message(last));
@@ -256,10 +290,30 @@ mod tests {
         assert!(matches!(received.recv().unwrap(), Heard::Message(FromGuest::Exited(Exit::Code(3)))));
         queue.send(ToGuest::Signal(2)).unwrap();
         assert_eq!(frame::read::<ToGuest>(&mut guest, frame::LARGE).unwrap(), ToGuest::Signal(2));
-        assert!(received.recv().is_err(), "something was heard after the last word");
         assert!(UnixStream::connect(&path).is_err(), "a second guest found a listener");
 
         queue.close();
         assert_eq!(guest.read(&mut hi).unwrap(), 0, "the channel is still open");
+        drop(queue);
+        assert!(received.recv().is_err(), "something was heard after the last word");
+    }
+
+    /// Whoever types into a pause sees nothing happen; Ctrl-C is for what he looks at.
+    #[test]
+    fn a_typed_interrupt_is_heard_where_nobody_reads() {
+        let temp = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(temp.path().join("1.sock")).unwrap();
+        let (events, received) = channel();
+        let sinks = Sinks { stdout: io::sink(), stderr: io::sink() };
+        let queue = serve(listener, sinks, move |heard| drop(events.send(heard)));
+        let typed = |bytes: &[u8]| queue.put(ToGuest::Input(bytes.to_vec())).unwrap();
+        typed(b"\x03");
+        queue.turn(Intake::Held);
+        typed(b"\x03");
+        queue.turn(Intake::Dropped);
+        typed(b"x");
+        assert!(received.try_recv().is_err());
+        typed(b"x\x03");
+        assert!(matches!(received.try_recv().unwrap(), Heard::Interrupted));
     }
 }

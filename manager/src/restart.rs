@@ -1,8 +1,8 @@
 //! Whether an agent that has ended is started again, and when: `restart` of agent.yaml, as one pure decision.
 //!
 //! ```text
-//! Starting ── agent is there ──► Running ── it ended ──► Waiting ── time is up ──► Starting …
-//!                                   └──── that was its last end ──► Over
+//! Booting ── guest is ready ──► Starting ── agent is there ──► Running ── it ended ──► Waiting ── time is up ──► Starting …
+//!                                                                 └──── that was its last end ──► Over
 //! ```
 //! The guest only says that the agent ended; this module must never know how it is started.
 
@@ -78,6 +78,7 @@ pub(crate) struct Lives {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
+    Booting,
     Starting,
     Running { since: Instant },
     Waiting { until: Instant },
@@ -97,7 +98,16 @@ pub(crate) enum Verdict {
 
 impl Lives {
     pub(crate) fn new(restart: Restart) -> Self {
-        Self { restart, state: State::Starting, in_a_row: 0, restarts: 0 }
+        Self { restart, state: State::Booting, in_a_row: 0, restarts: 0 }
+    }
+
+    /// Everything around the agent stands, which is so once, before its first life. Whether it was waited for.
+    pub(crate) fn ready(&mut self) -> bool {
+        let waited = self.state == State::Booting;
+        if waited {
+            self.state = State::Starting;
+        }
+        waited
     }
 
     /// The agent is there; which restart it is, 0 for the first life. `None`: nobody was waited for.
@@ -139,7 +149,7 @@ impl Lives {
     pub(crate) fn due(&self) -> Option<Instant> {
         match self.state {
             State::Waiting { until } => Some(until),
-            State::Starting | State::Running { .. } | State::Over => None,
+            State::Booting | State::Starting | State::Running { .. } | State::Over => None,
         }
     }
 
@@ -196,6 +206,7 @@ mod tests {
         let restart = Restart { policy, max: NonZeroU32::new(max), delay: RestartDelay::default() };
         let mut lives = Lives::new(restart);
         let now = Instant::now();
+        assert!(lives.ready());
         assert_eq!(lives.begun(now), Some(0));
         (lives, now)
     }
@@ -283,8 +294,9 @@ mod tests {
         let (mut never, now) = lives(RestartPolicy::Never, 0);
         assert_eq!(never.ended(FAILED, now), Verdict::OutOfTurn);
         let mut lives = Lives::new(Restart { policy: RestartPolicy::Always, ..Restart::default() });
-        assert_eq!(lives.ended(FAILED, now), Verdict::OutOfTurn);
-        assert_eq!((lives.begun(now), lives.begun(now)), (Some(0), None));
+        assert_eq!((lives.ended(FAILED, now), lives.begun(now)), (Verdict::OutOfTurn, None));
+        assert_eq!((lives.ready(), lives.ready()), (true, false));
+        assert_eq!((lives.begun(now), lives.begun(now), lives.ready()), (Some(0), None, false));
         assert!(matches!(lives.ended(FAILED, now), Verdict::Again { .. }));
         assert_eq!((lives.ended(FAILED, now), lives.begun(now)), (Verdict::OutOfTurn, None));
         assert!(lives.give_up());

@@ -18,7 +18,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use wire::audit::{AuditEvent, SignEvent};
-use wire::control::{Exit, FromGuest, Stream, ToGuest};
+use wire::control::{FromGuest, Stream, ToGuest};
 use wire::machine::MachineEvent;
 use wire::mount::MountEvent;
 use wire::proxy::ProxyEvent;
@@ -401,11 +401,8 @@ impl Running {
 
     fn event(&mut self, event: Event) -> Result<(), Failure> {
         match event {
-            Event::Guest(Heard::Message(FromGuest::Ready { .. })) => {
-                self.events.timeline.mark("guest ready");
-                Ok(())
-            }
-            Event::Guest(Heard::Message(FromGuest::Started { .. })) => self.begun(),
+            Event::Guest(Heard::Message(said @ FromGuest::Ready { .. })) => self.ready(said),
+            Event::Guest(Heard::Message(said @ FromGuest::Started { .. })) => self.begun(said),
             Event::Guest(Heard::Message(FromGuest::Ended(exit))) => self.ended(exit),
             Event::Guest(Heard::Message(message)) if message.is_observation() => self.observed(&message),
             Event::Executing(waiting) => {
@@ -456,7 +453,8 @@ impl Running {
                 let _busy = self.guest.send(ToGuest::Resize(terminal::size()));
                 Ok(())
             }
-            Event::Signal(signal) => self.signal(signal),
+            Event::Signal(signal) => self.signalled(signal),
+            Event::Guest(Heard::Interrupted) => self.interrupted(),
             // The guest's channel closes when its machine stops; the machine's own report says why.
             Event::Guest(Heard::Closed | Heard::Broken(_)) => self.after_lost_guest(),
             other => self.unexpected(other),
@@ -534,15 +532,6 @@ impl Running {
             "the guest closed its control channel before the agent ended",
             "run again with --console to see why",
         ))
-    }
-
-    /// What the agent's end means for the command.
-    fn status(&self, exit: Exit) -> Result<ExitStatus, Failure> {
-        if let Some(status) = self.ending.and_then(|ending| ending.status) {
-            let timed_out = Failure::new("the run's time was up", "raise resources.timeout in agent.yaml");
-            return Err(timed_out.with_status(status));
-        }
-        ExitStatus::of(exit)
     }
 }
 

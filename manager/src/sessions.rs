@@ -290,6 +290,11 @@ fn to_caller(mut caller: &UnixStream, mut guest: &UnixStream, passage: &Passage)
                 }
                 (message, None)
             }
+            FromGuest::Taken { .. } => match passage {
+                Passage::Command => (message, None),
+                // A copy has no signals: what it sends may wait on the line.
+                Passage::In(_) | Passage::Out(_) => continue,
+            },
             FromGuest::Exited(exit) => (message, Some(Ok(exit))),
             FromGuest::Failed { stage, cause } => {
                 let cause = presentable(&cause);

@@ -11,6 +11,7 @@
 //!   Accessed …   ───────────────►           files outside the workspace that were used or refused
 //!   Called …     ───────────────►           system calls that were refused
 //!                ◄───────────────  Input, EndOfInput, Signal, Resize …
+//!   Taken …      ───────────────►           room for more input
 //!                ◄───────────────  Open     a session for one more process beside the agent's …
 //!   Exited       ───────────────►           then the guest powers off
 //! ```
@@ -26,6 +27,7 @@
 //! ```text
 //!   Session      ───────────────►           which one
 //!                ◄───────────────  Execute  once, or Copy
+//!   Taken …      ───────────────►
 //!   Output …     ───────────────►           (of a copy: its items, and lines about what is not in it)
 //!                ◄───────────────  Input, EndOfInput, Signal, Resize …
 //!   Exited       ───────────────►           or Failed
@@ -110,6 +112,11 @@ pub enum FromGuest {
         /// The number that the manager gave it.
         session: u32,
     },
+    /// There is room for so many more bytes of input: the process has taken as many, or they are for nobody.
+    Taken {
+        /// How many.
+        bytes: u32,
+    },
     /// The agent ended, and nothing of it runs: is it to be started again?
     Ended(Exit),
     /// The agent, or the session's process, ended.
@@ -128,7 +135,8 @@ pub enum FromGuest {
 pub enum ToGuest {
     /// Everything guest-init needs to know; sent once, after `Hello`.
     Setup(Box<Setup>),
-    /// Bytes for the agent's standard input; at most [`MAX_CHUNK`].
+    /// Bytes for the agent's standard input; at most [`MAX_CHUNK`]. To an agent or a command at most [`INPUT_WINDOW`] before
+    /// [`FromGuest::Taken`] makes room: what it does not read keeps no other message back.
     Input(Vec<u8>),
     /// The agent's standard input ends here.
     EndOfInput,
@@ -443,6 +451,9 @@ pub enum Stage {
 /// Longest chunk of standard input or output in one message, in bytes.
 pub const MAX_CHUNK: usize = 32 * 1024;
 
+/// Most bytes of input on their way to the agent or a command.
+pub const INPUT_WINDOW: usize = 256 * 1024;
+
 /// Most entries of one [`FromGuest::Executed`].
 pub const MAX_EXECUTIONS: usize = 24;
 
@@ -490,6 +501,7 @@ redacted_debug!(FromGuest,
     Self::Accessed { accesses, unlisted } => format!("Accessed {{ {}, {unlisted:?} }}", accesses.len()),
     Self::Called { calls, unlisted } => format!("Called {{ {}, {unlisted} }}", calls.len()),
     Self::Session { session } => format!("Session {{ {session} }}"),
+    Self::Taken { bytes } => format!("Taken {{ {bytes} }}"),
     Self::Ended(exit) => format!("Ended({exit:?})"),
     Self::Exited(exit) => format!("Exited({exit:?})"),
     Self::Failed { stage, cause } => format!("Failed {{ {stage:?}, {cause:?} }}"),

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use wire::control::{FromGuest, MAX_EXECUTIONS, RefusedCall, Unlisted};
 use wire::subject::Program;
 
-use crate::tally::{self, Counted, Room, Tally, Tell};
+use crate::tally::{self, After, Counted, Room, Tally, Tell};
 
 /// Kinds that wait to be told at most.
 const ROOM: usize = 128;
@@ -52,7 +52,7 @@ impl Tell for Calls {
     }
 
     /// They are read with the accesses, which settle before.
-    fn settle(&self) {}
+    fn settle(&self, _after: After) {}
 
     fn take(&self, now: Instant) -> Option<FromGuest> {
         let mut room = Room::of(MAX_EXECUTIONS);

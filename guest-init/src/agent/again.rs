@@ -1,18 +1,24 @@
 //! The agent's next life, in the namespaces of the one before: the warden splits a new process, which is confined anew, and gets
 //! new streams. Pipes are made; a terminal stays the same, so that whoever looks at it goes on.
 //!
-//! *Invariant:* nobody of the life before is left when the next one begins; the warden saw to that before it told the end.
+//! *Invariant:* nobody of the life before, and nobody whom an operator started since, is left when the next one begins: the
+//! warden sees to it when it tells the end, and once more before the new streams are made, which nobody else can take.
 
 use std::os::fd::{AsFd, OwnedFd};
 
+use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::process::Pid;
 use rustix::pty::OpenptFlags;
-use rustix::termios::{OptionalActions, Termios};
+use rustix::termios::{Action, OptionalActions, QueueSelector, Termios, Winsize};
 use wire::control::Size;
 
-use super::channel::{Channel, Order};
+use super::channel::{Channel, Order, Report};
 use super::{AgentError, Inner, Streams, executing_as, streams, warden};
+use crate::sys;
+
+/// What a terminal may do to its file: its owner reads and writes, others write if they are of its group.
+const TERMINAL: Mode = Mode::RUSR.union(Mode::WUSR).union(Mode::WGRP);
 
 /// What outlasts a life.
 #[derive(Debug)]
@@ -26,10 +32,12 @@ struct Kept {
     master: OwnedFd,
     /// As it was before anybody changed it.
     settings: Termios,
+    /// As the manager said last, whatever the agent has made of it.
+    size: Winsize,
 }
 
 impl Lives {
-    /// Keeps what the first life's streams have that the next ones need.
+    /// Keeps what the first life's streams have that the next ones need. The agent must not have been started.
     ///
     /// # Errors
     /// The terminal cannot be kept.
@@ -41,7 +49,20 @@ impl Lives {
         Ok(Self { terminal })
     }
 
-    /// Starts the next life; the warden must have told the end of the one before.
+    /// Ends whoever runs, and what they left in memory; the warden must have told the end of the life before.
+    ///
+    /// # Errors
+    /// It could not be ended.
+    pub(super) fn clear(channel: &mut Channel) -> Result<(), AgentError> {
+        channel.send(&Order::Again)?;
+        match channel.receive()?.0 {
+            Report::Viewed => Ok(()),
+            Report::Failed(cause) => Err(AgentError::Refused(cause)),
+            _other => Err(AgentError::OutOfTurn),
+        }
+    }
+
+    /// Starts the next life, after [`Self::clear`].
     ///
     /// # Errors
     /// It could not be confined, or has no streams.
@@ -53,15 +74,16 @@ impl Lives {
                 _ => return Err(AgentError::OutOfTurn),
             },
         };
-        channel.send_with(&Order::Again, &inner.each_ref().map(AsFd::as_fd))?;
+        channel.send_with(&Order::Start, &inner.each_ref().map(AsFd::as_fd))?;
         drop(inner);
         Ok((executing_as(channel)?, outer))
     }
 
-    /// The size that the next life finds.
-    pub(super) fn resize(&self, size: Size) {
-        if let Some(kept) = &self.terminal {
-            let _ = rustix::termios::tcsetwinsize(&kept.master, warden::winsize(size));
+    /// The size that this life and the next find.
+    pub(super) fn resize(&mut self, size: Size) {
+        if let Some(kept) = &mut self.terminal {
+            kept.size = warden::winsize(size);
+            let _ = rustix::termios::tcsetwinsize(&kept.master, kept.size);
         }
     }
 }
@@ -69,15 +91,25 @@ impl Lives {
 impl Kept {
     fn of(master: &OwnedFd) -> Result<Self, Errno> {
         let settings = rustix::termios::tcgetattr(master)?;
-        Ok(Self { master: rustix::io::fcntl_dupfd_cloexec(master, 3)?, settings })
+        let size = rustix::termios::tcgetwinsize(master)?;
+        Ok(Self { master: rustix::io::fcntl_dupfd_cloexec(master, 3)?, settings, size })
     }
 
-    /// Opens the agent's side anew: the end of the session before hung it up, for whoever still had it.
+    /// Opens the agent's side anew, as it was at first: the end of the session before hung it up, for whoever still had it, and
+    /// left it as that session wanted it. It may have been stopped, be for its first user only, or of another discipline.
     fn reopen(&self) -> Result<(Streams, [OwnedFd; 3]), Errno> {
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let slave = rustix::pty::ioctl_tiocgptpeer(&self.master, flags)?;
-        // What was typed to nobody is dropped.
-        rustix::termios::tcsetattr(&slave, OptionalActions::Flush, &self.settings)?;
+        rustix::termios::ioctl_tiocnxcl(&slave)?;
+        sys::reset_discipline(slave.as_fd())?;
+        // What a program stopped only a program lets go on, and what a key stopped only a key: for it to be both, it is stopped once more.
+        rustix::termios::tcflow(&slave, Action::OOff)?;
+        rustix::termios::tcflow(&slave, Action::OOn)?;
+        rustix::termios::tcsetattr(&slave, OptionalActions::Now, &self.settings)?;
+        rustix::termios::tcsetwinsize(&slave, self.size)?;
+        // What was typed to nobody is dropped, and so is what others have shown since.
+        rustix::termios::tcflush(&slave, QueueSelector::IOFlush)?;
+        rustix::fs::fchmod(&slave, TERMINAL)?;
         let copy = |fd: &OwnedFd| rustix::io::fcntl_dupfd_cloexec(fd, 3);
         Ok((Streams::Terminal(copy(&self.master)?), [copy(&slave)?, copy(&slave)?, slave]))
     }

@@ -24,9 +24,9 @@ const FDS: usize = 4;
 /// To the warden.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Order {
-    /// Start the agent's process.
+    /// Start the agent's process. In a life after the first its standard streams come with it.
     Start,
-    /// Start it again, after its end; with it come its standard streams.
+    /// It is to be started again, after its end: whoever else runs is ended.
     Again,
     /// It is not started again: end.
     Finish,
@@ -42,7 +42,7 @@ pub(crate) enum Order {
 /// From the warden, or from the agent's process before it executes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Report {
-    /// The process's view stands. Comes with the terminal's master side, if there is a terminal.
+    /// The process's view stands; before a life after the first: nobody is left. Comes with the terminal's master side, if there is a terminal.
     Viewed,
     /// A step of the confinement failed.
     Failed(String),

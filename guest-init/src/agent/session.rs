@@ -2,7 +2,8 @@
 //! to the manager.
 //!
 //! One thread, one `poll`. Nothing is read that there is no room for: a full queue towards the manager stops
-//! the reading of output, a full queue towards the agent stops the reading of the control channel.
+//! the reading of output. Whoever sends input waits until he is told of room; where he does not, a full queue stops the reading of the
+//! connection.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use wire::control::{Exit, FromGuest, MAX_CHUNK, Stream, ToGuest};
+use wire::control::{Exit, FromGuest, INPUT_WINDOW, MAX_CHUNK, Stream, ToGuest};
 use wire::frame;
 
 use super::again::Lives;
@@ -20,9 +21,9 @@ use super::further::Further;
 use super::{AgentError, Running, Streams, cgroup, warden};
 use crate::boot::clock;
 use crate::control::{Control, ControlError};
-use crate::tally::Tell;
+use crate::tally::{After, Tell};
 
-/// Above this many bytes in a queue its source is not read.
+/// Above this many bytes in the queue to the manager nothing is read that makes it longer.
 const FULL: usize = 256 * 1024;
 
 /// What a terminal takes for the end of its input.
@@ -63,6 +64,8 @@ struct Session<'a> {
     word: Word,
     /// Whether its standard input has ended, in this life or before.
     input_ended: bool,
+    /// Bytes of input that came and whose room has not been told of.
+    untold: usize,
     /// Bytes of output that came after its end.
     late: usize,
     /// What the kernel had ended for want of memory when it began.
@@ -118,6 +121,7 @@ pub(crate) fn serve(
         unexecuted: None,
         word: Word::Unasked,
         input_ended: false,
+        untold: 0,
         late: 0,
         killed_before: cgroup::killed(),
         whole,
@@ -140,6 +144,15 @@ fn ends(streams: Streams) -> Result<(Stdin, Vec<(Stream, OwnedFd)>), ControlErro
 
 impl Session<'_> {
     fn run(mut self) -> Result<Exit, SessionError> {
+        let outcome = self.live();
+        if matches!(outcome, Err(SessionError::Agent(_))) {
+            // What was done before holds, whatever could not be done then.
+            self.tell_all(After::Life)?;
+        }
+        outcome
+    }
+
+    fn live(&mut self) -> Result<Exit, SessionError> {
         // What came together with the task or the setup is here already: no descriptor will say so.
         self.take_messages()?;
         loop {
@@ -149,8 +162,8 @@ impl Session<'_> {
                 return Ok(exit);
             }
             let ready = self.wait()?;
-            if let (Some(exit), true) = (self.exit, self.is_drained(&ready)) {
-                return Ok(exit);
+            if self.is_drained(&ready) {
+                self.outputs.clear();
             }
             for (source, events) in ready {
                 match source {
@@ -161,6 +174,7 @@ impl Session<'_> {
                     Source::Told(index) => self.tells().get(index).into_iter().for_each(|tell| tell.heard()),
                 }
             }
+            self.tell_of_room()?;
             self.tell_what_is_due()?;
         }
     }
@@ -172,6 +186,8 @@ impl Session<'_> {
             Word::Unasked if self.lives().is_some() => {
                 // Its reader is gone; what comes for it now is for nobody.
                 self.stdin = Stdin::Closed;
+                // What this life did is not the next one's.
+                self.tell_all(After::Life)?;
                 self.control.send(&FromGuest::Ended(exit))?;
                 self.word = Word::Awaited;
                 return Ok(false);
@@ -181,7 +197,7 @@ impl Session<'_> {
             // Whose end is awaited before all is told.
             Word::Finish => drop(self.channel.send(&Order::Finish)),
         }
-        self.tell_all()?;
+        self.tell_all(After::All)?;
         Ok(true)
     }
 
@@ -191,10 +207,13 @@ impl Session<'_> {
 
     /// Starts the agent again, if its end was told.
     fn begin_again(&mut self) -> Result<(), SessionError> {
-        let Some(lives) = self.whole.as_ref().and_then(|whole| whole.lives.as_ref()) else { return Ok(()) };
-        if self.word != Word::Awaited {
+        if self.word != Word::Awaited || self.lives().is_none() {
             return Ok(());
         }
+        Lives::clear(&mut self.channel)?;
+        // What was done since is not the next life's either.
+        self.tell_all(After::Life)?;
+        let Some(lives) = self.whole.as_ref().and_then(|whole| whole.lives.as_ref()) else { return Ok(()) };
         self.killed_before = cgroup::killed();
         let (pid, streams) = lives.begin(&mut self.channel)?;
         (self.stdin, self.outputs) = ends(streams)?;
@@ -206,16 +225,19 @@ impl Session<'_> {
         Ok(self.control.send(&FromGuest::Started { pid, at_ns: clock::since_kernel_start() })?)
     }
 
-    /// What a further process wrote is on its way, and it has ended: those that it left behind are not waited for. (The
-    /// agent leaves nobody behind.)
+    /// What it wrote is on its way, and its streams need not end for that. Those whom a further process left behind are not waited
+    /// for. An agent that may be started again leaves nobody; but what its processes sent each other and nobody received lives on
+    /// until the kernel looks for it: a stream in a socket that is itself on its way in a socket never ends.
     fn is_drained(&self, ready: &[(Source, PollFlags)]) -> bool {
         let more = ready.iter().any(|(source, _)| matches!(source, Source::Output(_)));
-        // No pipe and no terminal holds more.
-        self.is_over() && (!more || self.late > FULL) && self.control.queued() < FULL
+        // Of those left behind no pipe and no terminal holds more; the rest is written after the end.
+        let enough = self.whole.is_none() && self.late > FULL;
+        self.is_over() && (!more || enough) && self.control.queued() < FULL
     }
 
     fn is_over(&self) -> bool {
-        self.exit.is_some() && self.whole.is_none()
+        let others_write = self.whole.is_some() && self.lives().is_none();
+        self.exit.is_some() && !self.outputs.is_empty() && !others_write
     }
 
     fn wait(&mut self) -> Result<Vec<(Source, PollFlags)>, ControlError> {
@@ -226,7 +248,7 @@ impl Session<'_> {
             poll.push(PollFd::from_borrowed_fd(fd, events));
         };
         let mut control = PollFlags::empty();
-        control.set(PollFlags::IN, self.stdin.queued() < FULL);
+        control.set(PollFlags::IN, self.stdin.queued() <= INPUT_WINDOW);
         control.set(PollFlags::OUT, self.control.queued() > 0);
         watch(Source::Control, self.control.as_fd(), control);
         if self.exit.is_none() {
@@ -247,9 +269,8 @@ impl Session<'_> {
                 watch(Source::Told(index), tell.as_fd(), PollFlags::IN);
             }
         }
-        let pause = pauses.into_iter().flatten().min();
-        let pause =
-            pause.or(self.is_over().then_some(Duration::ZERO).filter(|_| self.control.queued() < FULL));
+        let over = self.is_over() && self.control.queued() < FULL;
+        let pause = pauses.into_iter().flatten().chain(over.then_some(Duration::ZERO)).min();
         let pause = pause.and_then(|pause| Timespec::try_from(pause).ok());
         match rustix::event::poll(&mut poll, pause.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
@@ -279,12 +300,22 @@ impl Session<'_> {
     }
 
     /// At the end nothing that was done stays untold.
-    fn tell_all(&mut self) -> Result<(), ControlError> {
+    fn tell_all(&mut self, after: After) -> Result<(), ControlError> {
         for index in 0..self.tells().len() {
-            self.tells().get(index).into_iter().for_each(|tell| tell.settle());
+            self.tells().get(index).into_iter().for_each(|tell| tell.settle(after));
             while self.tell(index)? {}
         }
         Ok(())
+    }
+
+    /// Tells of room for input, when it is worth a message.
+    fn tell_of_room(&mut self) -> Result<(), ControlError> {
+        let room = self.untold.saturating_sub(self.stdin.queued());
+        if room < INPUT_WINDOW / 4 {
+            return Ok(());
+        }
+        self.untold -= room;
+        self.control.send(&FromGuest::Taken { bytes: u32::try_from(room).unwrap_or(u32::MAX) })
     }
 
     /// Lets one tell; whether there was anything to tell.
@@ -319,7 +350,10 @@ impl Session<'_> {
 
     fn on_message(&mut self, message: ToGuest) {
         match message {
-            ToGuest::Input(bytes) => self.stdin.push(&bytes),
+            ToGuest::Input(bytes) => {
+                self.untold = self.untold.saturating_add(bytes.len());
+                self.stdin.push(&bytes);
+            }
             ToGuest::EndOfInput => {
                 self.input_ended = true;
                 self.stdin.end();
@@ -328,10 +362,10 @@ impl Session<'_> {
             // A warden that is gone has told, or is about to tell by its silence, how the agent ended.
             ToGuest::Signal(number) => drop(self.channel.send(&Order::Signal(number))),
             ToGuest::Resize(size) => {
-                if let Stdin::Open { fd, terminal: true, .. } = &self.stdin {
-                    let _ = rustix::termios::tcsetwinsize(fd, warden::winsize(size));
-                } else if let Some(lives) = self.lives() {
+                if let Some(lives) = self.whole.as_mut().and_then(|whole| whole.lives.as_mut()) {
                     lives.resize(size);
+                } else if let Stdin::Open { fd, terminal: true, .. } = &self.stdin {
+                    let _ = rustix::termios::tcsetwinsize(fd, warden::winsize(size));
                 }
             }
             ToGuest::Open { session } => self.whole.iter().for_each(|whole| whole.further.open(session)),

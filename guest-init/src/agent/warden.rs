@@ -1,7 +1,8 @@
 //! The first process of the agent's namespaces: root in the guest, outside the agent's Landlock and seccomp.
 //! It starts the agent's process and those of further sessions, forwards signals to them, reaps what they leave
 //! behind, and ends with the agent; the kernel then ends every other process of the namespace. An agent that may be
-//! started again it outlives: then it ends every other process itself, and waits for the word.
+//! started again it outlives: then it ends every other process itself, and waits for the word. Whom an operator starts
+//! meanwhile it ends before the next life.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -60,6 +61,9 @@ struct Further {
     pid: Pid,
     channel: Channel,
 }
+
+/// What came from guest-init.
+type Said = Result<(Order, Vec<OwnedFd>), ChannelError>;
 
 /// Why the warden gives up, in one line for the manager.
 #[derive(Debug, thiserror::Error)]
@@ -148,17 +152,17 @@ impl Warden<'_> {
         }
         let mut speak = ready.get(2..).unwrap_or_default().iter();
         further.retain(|process| !speak.next().is_some_and(|ready| *ready) || process.hear());
-        if ordered { self.obey(viewed, brood) } else { Ok(true) }
+        if ordered { self.obey(viewed, brood, self.channel.receive_order()) } else { Ok(true) }
     }
 
     /// Does what guest-init says; whether there still is one.
-    fn obey(&self, viewed: &Viewed<'_>, brood: &mut Brood) -> Result<bool, WardenError> {
+    fn obey(&self, viewed: &Viewed<'_>, brood: &mut Brood, said: Said) -> Result<bool, WardenError> {
         let further = &mut brood.further;
-        match self.channel.receive_order() {
+        match said {
             Ok((Order::Signal(number), _)) => {
                 brood.agent.into_iter().for_each(|agent| forward(agent, number))
             }
-            Ok((Order::Again, fds)) if brood.agent.is_none() => brood.agent = Some(self.again(viewed, fds)?),
+            Ok((Order::Again, _)) if brood.agent.is_none() => return self.again(viewed, brood),
             Ok((Order::Execute(command), fds)) => {
                 let beside = self.beside(command);
                 let program = Program::new(&beside.command, &beside.env);
@@ -192,6 +196,7 @@ impl Brood {
         while let Some((pid, status)) = wait_for_one()? {
             self.has_ended(pid, status);
         }
+        collect();
         Ok(())
     }
 
@@ -205,12 +210,33 @@ impl Brood {
 }
 
 impl Warden<'_> {
-    /// Starts the agent's process once more, with new streams.
-    fn again(&self, viewed: &Viewed<'_>, fds: Vec<OwnedFd>) -> Result<Pid, WardenError> {
+    /// Ends whoever runs beside the agent that has ended, and starts its process once more, with new streams. Whether guest-init
+    /// is still there.
+    fn again(&self, viewed: &Viewed<'_>, brood: &mut Brood) -> Result<bool, WardenError> {
+        brood.end_all()?;
+        viewed.renew()?;
+        let gone = |_closed| WardenError::System("reach guest-init", Errno::PIPE);
+        self.channel.send(&Report::Viewed).map_err(gone)?;
+        // Nobody comes before the agent: a process beside it could take its terminal.
+        let mut later = Vec::new();
+        let fds = loop {
+            match self.channel.receive_order() {
+                Ok((Order::Start, fds)) => break fds,
+                Ok(other) => later.push(other),
+                Err(ChannelError::Closed | ChannelError::Socket(_)) => return Ok(false),
+                Err(_malformed) => {}
+            }
+        };
         let lost = |_other| WardenError::System("take the agent's streams", Errno::BADF);
         let streams = <[OwnedFd; 3]>::try_from(fds).map_err(lost)?;
         let birth = Birth { agent: self.agent, deed: Deed::Execute(&self.program), channel: &self.channel };
-        birth.split(viewed, streams)
+        brood.agent = Some(birth.split(viewed, streams)?);
+        for order in later {
+            if !self.obey(viewed, brood, Ok(order))? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// What takes over the agent's environment, and its working directory if it names none.
@@ -323,14 +349,15 @@ impl Birth<'_> {
         rustix::stdio::dup2_stderr(stderr).map_err(failed("place its standard error"))?;
         oom_score("0").map_err(failed("be ended when memory runs out"))?;
         sys::default_signals().map_err(failed("reset signals"))?;
-        // As the agent's user would, but before the rules hold: a directory it may not list it may still be in. The
-        // agent may have put a link there that only root can follow.
+        // As the agent's user: it may have put a link there, or in place of a directory above, that only root can follow. But
+        // before the rules hold: a directory it may not list it may still be in.
+        let lowered = newborn.limit()?.lower()?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let links = ResolveFlags::NO_MAGICLINKS;
         rustix::fs::openat2(CWD, &self.agent.workdir, flags, Mode::empty(), links)
             .and_then(rustix::process::fchdir)
             .map_err(|error| WardenError::Workdir(self.agent.workdir.clone(), error))?;
-        let confined = newborn.confine()?;
+        let confined = lowered.restrict()?.filter()?;
         drop(self.channel.send(&Report::Executing));
         let program = match self.deed {
             Deed::Execute(program) => program,
@@ -349,6 +376,12 @@ impl Birth<'_> {
 fn oom_score(adjustment: &str) -> Result<(), Errno> {
     std::fs::write("/proc/self/oom_score_adj", adjustment)
         .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+}
+
+/// Lets the kernel look for sockets that are only on their way in each other: what they carry outlives whoever sent it, and with
+/// it a stream of the agent's, or memory that counts as its own. It looks when a socket is closed.
+fn collect() {
+    drop(Channel::pair());
 }
 
 /// The next child that has ended.

@@ -10,7 +10,7 @@ use wire::subject::{Digest, Program};
 
 use super::facts::Caller;
 use crate::identity::Version;
-use crate::tally::{self, Counted, Room, Tally, Tell};
+use crate::tally::{self, After, Counted, Room, Tally, Tell};
 
 /// Kinds that wait to be told at most, of each sort.
 const ROOM: usize = 256;
@@ -98,7 +98,7 @@ impl Tell for Executions {
         self.tally.heard();
     }
 
-    fn settle(&self) {
+    fn settle(&self, _after: After) {
         drop(self.answering());
     }
 

@@ -8,6 +8,7 @@
 //! | identity | [`identity`]: user, groups, capabilities, `no_new_privs` |
 //! | Landlock | [`files`] |
 //! | seccomp | [`calls`] |
+//! | between two lives | [`leavings`] |
 //! | kernel settings | [`settings`]: of the whole machine |
 //!
 //! Which walls stand, and in which order they are put up, is not this crate's: `jail` puts up all of them, and nobody who
@@ -19,6 +20,7 @@ pub mod capabilities;
 pub mod files;
 pub mod filter;
 pub mod identity;
+pub mod leavings;
 pub mod limits;
 pub mod namespaces;
 pub mod settings;
@@ -49,6 +51,9 @@ pub enum ConfineError {
         #[source]
         cause: Errno,
     },
+    /// What outlived its processes could not be removed.
+    #[error("cannot {0}")]
+    Leavings(&'static str, #[source] Errno),
     /// The kernel cannot keep files without a name from being executed.
     #[error("cannot forbid to execute anonymous files")]
     Anonymous(#[source] std::io::Error),

@@ -12,6 +12,7 @@ use wire::operator::{Ask, Command};
 
 use super::client::find;
 use super::line::Line;
+use super::window::Window;
 use crate::failure::{ExitStatus, Failure};
 use crate::interruption::interrupted;
 use crate::layout::Layout;
@@ -49,11 +50,13 @@ impl Line {
     fn run(mut self) -> Result<ExitStatus, Failure> {
         let left = Arc::new(AtomicBool::new(false));
         let _signals = self.pass_signals(&left)?;
-        feed(self.outgoing.clone());
+        let window = Arc::new(Window::new());
+        feed(self.outgoing.clone(), Arc::clone(&window));
         loop {
             match frame::read(&mut self.incoming, frame::SMALL) {
                 Ok(FromGuest::Output { stream: Stream::Stdout, bytes }) => show(&mut io::stdout(), &bytes),
                 Ok(FromGuest::Output { stream: Stream::Stderr, bytes }) => show(&mut io::stderr(), &bytes),
+                Ok(FromGuest::Taken { bytes }) => window.give(bytes),
                 Ok(FromGuest::Exited(exit)) => return ExitStatus::of(exit),
                 Ok(FromGuest::Failed { cause, .. }) => {
                     return Err(Failure::new(
@@ -95,13 +98,16 @@ impl Line {
 }
 
 /// Passes our standard input on, on a thread of its own. A thread that waits in a read cannot be ended; it goes with
-/// the process.
-fn feed(outgoing: SyncSender<ToGuest>) {
+/// the process, as does one that waits for room.
+fn feed(outgoing: SyncSender<ToGuest>, window: Arc<Window>) {
     std::thread::spawn(move || {
         let mut chunk = vec![0; MAX_CHUNK];
         loop {
             let message = match io::stdin().read(&mut chunk) {
-                Ok(n @ 1..) => ToGuest::Input(chunk[..n].to_vec()),
+                Ok(n @ 1..) => {
+                    window.take(n);
+                    ToGuest::Input(chunk[..n].to_vec())
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Ok(_) | Err(_) => ToGuest::EndOfInput,
             };

@@ -86,7 +86,7 @@ fn pass(mut caller: &UnixStream, guest: &ToGuestQueue) {
     loop {
         match frame::read(&mut caller, frame::SMALL) {
             Ok(input @ ToGuest::Input(_)) => {
-                if guest.send_waiting(input).is_err() {
+                if guest.put(input).is_err() {
                     return;
                 }
             }
