@@ -27,6 +27,9 @@ pub(crate) use redaction::Shortening;
 /// Version of the record. What was written as version 1 has neither tenant nor agent, and is read as well.
 pub const VERSION: u32 = 2;
 
+/// How the reason of a [`Action::LogRetention`] record begins that tells of a whole log; its name follows.
+pub const REMOVED_LOG: &str = "kept long enough: the log of ";
+
 /// JSON Schema (draft 2020-12) of a record of [`VERSION`].
 pub const SCHEMA: &str = include_str!("../schema/record-v2.schema.json");
 

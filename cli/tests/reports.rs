@@ -76,10 +76,12 @@ fn requests_with_data_that_a_report_has_no_room_for_are_all_in_a_file_beside_it(
     let prompt = |day: &'static str| {
         (day, r#""client":"router","action":"inference","decision":"allow","rule":"redacted-to-cloud","request":"ab00000009","inference":{"route":"cloud","server":"api.cloud.test","region":"eu-central-1","categories":{"personal/name":1}}"#.to_owned())
     };
-    let beside = host.0.path().join("report.processing.csv");
+    let beside = host.0.path().join("report.md.processing.csv");
     log(&host, std::iter::repeat_n(prompt("2026-11-03"), 200));
     let report = reported(&host, "2026-11");
     assert!(report.contains("Each request with classified data:") && !beside.exists(), "{report}");
+    fs::write(&beside, "another's").unwrap();
+    fs::set_permissions(&beside, fs::Permissions::from_mode(0o644)).unwrap();
     let november = std::iter::repeat_n(prompt("2026-11-03"), 203);
     log(&host, november.chain(std::iter::repeat_n(prompt("2026-12-03"), 5)));
     let report = reported(&host, "2026-11");
@@ -87,7 +89,7 @@ fn requests_with_data_that_a_report_has_no_room_for_are_all_in_a_file_beside_it(
     assert_eq!(rows.lines().count(), 1 + 203);
     assert!(rows.lines().skip(1).all(|row| row.contains("api.cloud.test,eu-central-1")), "{rows}");
     let said = format!(
-        "all 203 in the file report.processing.csv that belongs to this report (SHA-256 {})",
+        "all 203 in the file report.md.processing.csv that belongs to this report (SHA-256 {})",
         digest(&rows)
     );
     assert!(report.contains(&said), "{report}");

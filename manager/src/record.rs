@@ -206,8 +206,16 @@ impl Recorder {
 
     /// Old records are about to be removed. They must not be, if that has no record: they would be missing.
     pub(crate) fn removed(&mut self, what: &str) -> Result<Appended, Failure> {
-        let reason = Some(format!("kept long enough: {what}"));
-        self.try_record(&Event { reason, ..Event::new(Action::LogRetention) })
+        self.removal(format!("kept long enough: {what}"))
+    }
+
+    /// Likewise the whole log of an ended sandbox.
+    pub(crate) fn removed_log(&mut self, which: &str) -> Result<Appended, Failure> {
+        self.removal(format!("{}{which}", audit::record::REMOVED_LOG))
+    }
+
+    fn removal(&mut self, reason: String) -> Result<Appended, Failure> {
+        self.try_record(&Event { reason: Some(reason), ..Event::new(Action::LogRetention) })
     }
 
     fn append(&mut self, phase: Phase, code: Option<i32>, detail: Option<String>) -> Result<(), Failure> {

@@ -387,8 +387,20 @@ fn unused_of(facts: &Facts, period: &Period, Rules { names, sha256 }: &Rules) ->
     } else {
         String::new()
     };
+    let removed: u64 = facts
+        .removed_logs
+        .range(since.get(..10).unwrap_or(&since).to_owned()..)
+        .map(|(_day, logs)| *logs)
+        .sum();
+    let removed = if removed == 0 {
+        String::new()
+    } else {
+        format!(
+            " {removed} logs of ended sandboxes were removed in that time: what those used is not known here."
+        )
+    };
     let about = format!(
-        "{} of {} rules of the policy {sha256}{effect} allowed and denied nothing from {} to the period's end.{short} A rule \
+        "{} of {} rules of the policy {sha256}{effect} allowed and denied nothing from {} to the period's end.{short}{removed} A rule \
          that merely came nearest to allowing what was denied decided nothing.",
         rows.len(),
         names.len(),

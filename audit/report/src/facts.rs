@@ -102,6 +102,8 @@ pub struct Facts {
     pub(crate) denials: Lines,
     pub(crate) broken_off: Lines,
     pub(crate) changes: Lines,
+    /// Logs of ended sandboxes that were removed, by the time of the record that says so.
+    pub(crate) removed_logs: BTreeMap<String, u64>,
     /// Those among them that an operator asked for.
     pub(crate) by_operators: u64,
     pub(crate) found: Lines,
@@ -184,6 +186,7 @@ impl Facts {
         let is_of_its_client = record.is_of_its_client();
         if is_of_its_client {
             self.uses.observe(record);
+            self.removed(record);
         }
         if !period.holds(&record.time) {
             return;
@@ -202,6 +205,15 @@ impl Facts {
         self.changed(record);
         if event.action == Action::Inference {
             self.inferred(record);
+        }
+    }
+
+    /// Whoever removes a whole log takes away what its sandbox used: what is left says nothing of it.
+    fn removed(&mut self, record: &Record) {
+        let is_whole = |reason: &String| reason.starts_with(audit::record::REMOVED_LOG);
+        if record.event.action == Action::LogRetention && record.event.reason.as_ref().is_some_and(is_whole) {
+            let day = record.time.get(..10).unwrap_or_default().to_owned();
+            *self.removed_logs.entry(day).or_default() += 1;
         }
     }
 

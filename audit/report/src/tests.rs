@@ -345,12 +345,22 @@ fn a_rule_is_unused_only_for_as_long_as_the_logs_tell_of() {
         (&[("2026-01-01", false), ("2026-10-05", true)], "2026-10-05", true),
     ] {
         let text = said(begins);
+        assert!(!text.contains("were removed in that time"), "{begins:?} {text}");
         assert!(
             text.contains(&format!("denied nothing from {since} to the period's end.")),
             "{begins:?} {text}"
         );
         assert_eq!(text.contains("do not say that a rule was unused"), is_short, "{begins:?}");
     }
+}
+
+#[test]
+fn what_a_removed_log_held_is_not_known() {
+    let removed = |what: &str| format!(r#""action":"log-retention","reason":"kept long enough: {what}""#);
+    let mut facts = facts(&[removed("the log of old-0a1b2c3d, up to record 7"), removed("records 1 to 9")]);
+    facts.log(whole());
+    let text = markdown::render(&written(&facts)).replace('\\', "");
+    assert!(text.contains("1 logs of ended sandboxes were removed in that time"), "{text}");
 }
 
 #[test]

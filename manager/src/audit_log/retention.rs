@@ -91,7 +91,7 @@ pub(super) fn remove_logs(
             Ok(summary) => format!("up to record {} ({})", summary.records, summary.last_hash),
             Err(error) => format!("which was not whole: {}", chain(&error)),
         };
-        if recorder.removed(&format!("the log of {name}, {end}"))? == Appended::Unrecorded {
+        if recorder.removed_log(&format!("{name}, {end}"))? == Appended::Unrecorded {
             break;
         }
         on_disk(own).map_err(failed)?;

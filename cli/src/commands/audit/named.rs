@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use audit::log::{self, Stored, segments, stored};
+use audit::record::REMOVED_LOG;
 use audit::verify::CHECKPOINTS;
 use manager::failure::Failure;
 use manager::layout::Layout;
@@ -97,7 +98,7 @@ fn absent(text: &str, all: &[Stored]) -> Failure {
 
 /// The log in which the removal of another is recorded, and the number of the record.
 pub(super) fn removed<'a>(sandbox: &str, all: &'a [Stored]) -> Option<(&'a Stored, u64)> {
-    let words = format!("the log of {sandbox}, ");
+    let words = format!("{REMOVED_LOG}{sandbox}, ");
     all.iter().find_map(|log| {
         // What cannot be read tells nothing.
         let mut reader = log::read(&log.path).ok()?;
