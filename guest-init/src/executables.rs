@@ -43,7 +43,7 @@ use rules::{Facts, Role, Rules};
 pub(crate) use executions::Executions;
 
 /// Those who wait for the log at most: each has a descriptor here. What they would ask beyond that waits in the kernel.
-const MOST_HELD: usize = 2048;
+const MOST_HELD: usize = 256;
 
 /// Why executables cannot be watched.
 #[derive(Debug, thiserror::Error)]
@@ -179,7 +179,7 @@ impl Guard {
         Held { question, waiter }: Held,
         told: Option<(Kind, Option<Digest>)>,
     ) -> Result<(), String> {
-        if Waiter::of(question.thread) == Some(waiter) {
+        if Waiter::of(question.thread) == Some(waiter) && facts::is_asking(question.thread) {
             self.consider(question, told)
         } else {
             self.answer(&question, Answer::No)
@@ -206,9 +206,10 @@ impl Guard {
         let path = opened.path().unwrap_or_default();
         let (caller, version) = (Caller::waiting(question.thread), opened.version());
         let mut kind = Kind::new(&path, caller, (verdict.err(), version));
-        let is_told = told.is_some_and(|(told, sha256)| told == kind && opened.digest() == sha256);
-        // One whose state nobody could look at may be any.
-        let known = is_told || (version.is_some() && self.receipts.has(&kind));
+        let told = told.filter(|(told, _sha256)| *told == kind);
+        let is_told = told.as_ref().is_some_and(|(_kind, sha256)| opened.digest() == *sha256);
+        // With another content than was told it is told anew. One whose state nobody could look at may be any.
+        let known = is_told || (told.is_none() && version.is_some() && self.receipts.has(&kind));
         if verdict.is_ok() && !known && opened.role() == Role::Loader {
             self.rules.met(path);
             return self.answer(&question, Answer::Yes);

@@ -248,7 +248,7 @@ impl Session<'_> {
             poll.push(PollFd::from_borrowed_fd(fd, events));
         };
         let mut control = PollFlags::empty();
-        control.set(PollFlags::IN, self.stdin.queued() <= INPUT_WINDOW);
+        control.set(PollFlags::IN, self.stdin.queued() < INPUT_WINDOW + MAX_CHUNK);
         control.set(PollFlags::OUT, self.control.queued() > 0);
         watch(Source::Control, self.control.as_fd(), control);
         if self.exit.is_none() {

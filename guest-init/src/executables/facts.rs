@@ -30,6 +30,9 @@ const OTHERS_WRITE: u32 = 0o022;
 /// the program itself may be executed was asked before, from elsewhere in the kernel.)
 const STARTS_PROGRAM: &str = "load_elf_binary+";
 
+/// In names of the kernel's functions in which a thread waits for an answer.
+const ASKS: &str = "fanotify_";
+
 /// A file that somebody waits to execute.
 #[derive(Debug)]
 pub(super) struct Opened<'a> {
@@ -100,8 +103,8 @@ impl Facts for Opened<'_> {
 pub(super) struct Waiter {
     /// When it was started, in ticks since the kernel was. One that takes over its process and its number has that, too.
     started: u64,
-    /// Device and inode of its executable. (Its path may be changed by others.)
-    executable: (u64, u64),
+    /// Device and inode of its executable, if that can be looked at. (Its path may be changed by others.)
+    executable: Option<(u64, u64)>,
 }
 
 impl Waiter {
@@ -111,9 +114,16 @@ impl Waiter {
         let stat = fs::read_to_string(format!("{about}/stat")).ok()?;
         // Behind the name, which may hold anything: the twentieth field.
         let started = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
-        let executable = fs::metadata(format!("{about}/exe")).ok()?;
-        Some(Self { started, executable: (executable.dev(), executable.ino()) })
+        let executable = fs::metadata(format!("{about}/exe")).ok();
+        Some(Self { started, executable: executable.map(|executable| (executable.dev(), executable.ino())) })
     }
+}
+
+/// Whether the thread waits for an answer, as far as the kernel shows where its threads are: another one of its process, which
+/// executes the same program, can have taken its place.
+pub(super) fn is_asking(thread: Pid) -> bool {
+    let frames = fs::read_to_string(format!("/proc/{}/stack", thread.as_raw_nonzero())).unwrap_or_default();
+    frames.is_empty() || frames.contains(ASKS)
 }
 
 /// The process that tries: its executable, as it is told, which state of which file that is, and the script that it runs.

@@ -105,10 +105,13 @@ impl<Q> Receipts<Q> {
     /// Gives back those who are not to wait any longer.
     pub(super) fn give_up(&mut self, mut is_over: impl FnMut(&Q) -> bool) -> Vec<Q> {
         let mut over = Vec::new();
-        self.waiting.retain(|_kind, (_first, all)| {
+        let told = &self.told;
+        self.waiting.retain(|kind, (_first, all)| {
             over.extend(all.extract_if(.., |who| is_over(who)));
-            !all.is_empty()
+            // Of one that is under way it stays known what was told.
+            !all.is_empty() || told.contains(kind)
         });
+        self.untold.retain(|kind| self.waiting.contains_key(kind));
         self.held -= over.len();
         over
     }

@@ -301,6 +301,17 @@ fn who_is_gone_waits_no_longer() {
     let released = receipts.recorded(true);
     assert_eq!(released.iter().map(|released| released.who).collect::<Vec<_>>(), [3, 8, 13, 18]);
     assert_eq!((receipts.held(), receipts.tell()), (0, None));
+    // Whoever comes after one that was told and is gone is compared with what was told.
+    wait(&mut receipts, "/bin/x", 1);
+    wait(&mut receipts, "/bin/x", 2);
+    assert_eq!(programs_of(receipts.tell()), ["/bin/x"]);
+    assert_eq!(receipts.give_up(|_who| true), [1, 2]);
+    let (other, first) = kind("/bin/x", None);
+    receipts.wait(other.clone(), 3, |_who| First { sha256: Some(BAD), ..first });
+    assert_eq!(receipts.recorded(true), [Released { who: 3, told: Some((other, Some(GOOD))) }]);
+    // Of what nobody waits for any more nothing is told.
+    wait(&mut receipts, "/bin/y", 4);
+    assert_eq!((receipts.give_up(|_who| true).len(), receipts.tell(), receipts.held()), (1, None, 0));
 }
 
 #[test]

@@ -64,7 +64,8 @@ impl Watch {
     /// The kernel has no permission events, or the caller is not root.
     pub(crate) fn new() -> Result<Self, Errno> {
         // A bounded queue would let pass what does not fit into it.
-        init(libc::FAN_CLASS_CONTENT | libc::FAN_UNLIMITED_QUEUE | libc::FAN_REPORT_TID).map(Self)
+        let class = libc::FAN_CLASS_CONTENT | libc::FAN_NONBLOCK;
+        init(class | libc::FAN_UNLIMITED_QUEUE | libc::FAN_REPORT_TID).map(Self)
     }
 
     /// Watches the whole file system that `path` is on.
@@ -75,7 +76,7 @@ impl Watch {
         mark(&self.0, libc::FAN_MARK_FILESYSTEM, libc::FAN_OPEN_EXEC_PERM, Place::Path(path))
     }
 
-    /// Waits for questions.
+    /// Those that wait; none if none does: who asked may have been killed since there was one.
     ///
     /// # Errors
     /// The kernel asks no more, or what it asked cannot be understood.
@@ -83,7 +84,9 @@ impl Watch {
         let events = match read(&self.0) {
             Ok(events) => events,
             // The kernel could not open the file for us, and has said no by itself.
-            Err(Errno::INTR | Errno::MFILE | Errno::NFILE | Errno::NOMEM) => return Ok(Vec::new()),
+            Err(Errno::AGAIN | Errno::INTR | Errno::MFILE | Errno::NFILE | Errno::NOMEM) => {
+                return Ok(Vec::new());
+            }
             Err(error) => return Err(error),
         };
         let question = |event: Event| {
