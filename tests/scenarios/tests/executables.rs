@@ -138,10 +138,10 @@ fn what_is_not_on_the_record_does_not_run() {
     let mut started = session
         .yaml("mounts: [{source: ./in, target: /in, mode: rw}]")
         .script(
-            "cp /bin/busybox /tmp/new; cp /bin/busybox /tmp/known; /tmp/known true; \
-             echo ready; while [ ! -e /in/go ]; do :; done; \
-             (/tmp/new true; echo > /in/ran) & \
-             n=0; while [ $n -lt 50 ]; do /tmp/known true; n=$((n+1)); done; echo > /in/looked; wait",
+            "printf '#!/bin/sh\\necho > /in/ran\\n' > /tmp/new; chmod +x /tmp/new; cp /bin/busybox /tmp/known; /tmp/known true; \
+             echo ready; while [ ! -e /in/go ]; do :; done; /tmp/new & \
+             n=0; while [ $n -lt 50 ]; do /tmp/known true; n=$((n+1)); done; \
+             echo 'echo > /in/changed' >> /tmp/new; echo > /in/looked; wait",
         )
         .start();
     started.until_said("ready");
@@ -160,7 +160,14 @@ fn what_is_not_on_the_record_does_not_run() {
     assert_eq!(outcome.code, Some(0), "{outcome}");
     assert!(directory.path().join("in/ran").exists(), "{outcome}");
     let ran = executions(&outcome, "allow");
-    assert!(ran.iter().any(|record| record["object"]["path"] == "/tmp/new"), "{outcome}");
+    // What it became while it waited is told as well, and that is what ran.
+    assert!(directory.path().join("in/changed").exists(), "{outcome}");
+    let contents: std::collections::BTreeSet<_> = ran
+        .iter()
+        .filter(|record| record["object"]["path"] == "/tmp/new")
+        .map(|record| record["object"]["sha256"].to_string())
+        .collect();
+    assert_eq!(contents.len(), 2, "{contents:?}: {outcome}");
 }
 
 #[test]
