@@ -66,3 +66,30 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Arriving<S> {
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+    use std::os::unix::net::UnixStream;
+    use std::time::Duration;
+
+    use audit::client::Tokio;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_writer_hears_of_what_arrives() {
+        let (ours, mut writer) = UnixStream::pair().unwrap();
+        writer.set_nonblocking(true).unwrap();
+        let journal = Journal::new(Tokio::new(ours).unwrap());
+        let (mut guest, stream) = tokio::io::duplex(16);
+        let mut arriving = Arriving::new(stream, journal);
+        // Only after a silence is it worth a word.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        guest.write_all(b"x").await.unwrap();
+        assert_eq!(arriving.read_u8().await.unwrap(), b'x');
+        let looks = std::thread::available_parallelism().map_or(1, usize::from) > 1;
+        assert_eq!(writer.read(&mut [0; 8]).is_ok_and(|read| read == 4), looks);
+    }
+}

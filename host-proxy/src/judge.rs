@@ -96,7 +96,7 @@ impl Judge {
         Self { models, ..self }
     }
 
-    /// What arrives on `stream` is mostly decided here; the log is told before that.
+    /// The audit writer is woken by what arrives on `stream`: most of it is to be decided here.
     pub(crate) fn hears<S>(&self, stream: S) -> Arriving<S> {
         Arriving::new(stream, self.journal.clone())
     }

@@ -12,11 +12,13 @@ use wire::frame;
 
 use crate::control::Pace;
 
-/// How much is put on the record at once, in units, and how long it is until one more is: a guest must not fill the log faster than
-/// by 128 KiB a second.
+/// What is put on the record is counted in units of so many bytes.
+const UNIT: usize = 256;
+
+/// Units that are let through at once (2 MiB), and how long it is until one more is (128 kB a second): the log is on the host's disk,
+/// and the guest must not fill it at its own speed.
 const AT_ONCE: u32 = 8192;
 const EVERY: Duration = Duration::from_millis(2);
-const UNIT: usize = 256;
 
 /// What a record takes beside its texts, in bytes.
 const BESIDE: usize = 400;

@@ -280,7 +280,7 @@ fn millions_of_hosts_make_no_larger_report() {
 #[test]
 fn what_was_done_many_times_counts_so_often_and_an_outcome_is_no_decision() {
     let facts = facts(&[
-        r#""action":"execution","decision":"deny","level":"executables","subject":{"owners":[{"binary":"/tmp/x","pid":1,"uid":1}]},"object":{"path":"/tmp/x","times":41}"#.to_owned(),
+        r#""action":"execution","decision":"deny","level":"executable","subject":{"owners":[{"binary":"/tmp/x","pid":1,"uid":1}]},"object":{"path":"/tmp/x","times":41}"#.to_owned(),
         deny("evil.test"),
         r#""action":"network-request","decision":"allow","rule":"r","object":{"host":"good.test"}"#.to_owned(),
         r#""action":"network-outcome","decision":"deny","level":"upstream","reason":"it hung up","object":{"host":"good.test"}"#.to_owned(),

@@ -119,8 +119,8 @@ impl Waiter {
     }
 }
 
-/// Whether the thread waits for an answer, as far as the kernel shows where its threads are: another one of its process, which
-/// executes the same program, can have taken its place.
+/// Whether the thread waits for an answer: another one of its process, which executes the same program, can have taken its place. Where
+/// the kernel does not show stacks, nobody is refused for that: only who executed what would be told wrongly.
 pub(super) fn is_asking(thread: Pid) -> bool {
     let frames = fs::read_to_string(format!("/proc/{}/stack", thread.as_raw_nonzero())).unwrap_or_default();
     frames.is_empty() || frames.contains(ASKS)

@@ -72,9 +72,7 @@ impl Version {
             changed: (metadata.ctime(), metadata.ctime_nsec()),
         }
     }
-}
 
-impl Version {
     /// Of an open file, without another descriptor.
     pub(crate) fn of_open(state: &rustix::fs::Stat) -> Self {
         Self {

@@ -401,6 +401,10 @@ impl Audit {
             while stream.read_exact(&mut length).is_ok() {
                 let mut body = vec![0; u32::from_le_bytes(length) as usize];
                 stream.read_exact(&mut body).unwrap();
+                if body.is_empty() {
+                    // Word ahead of an event: it has no reply.
+                    continue;
+                }
                 std::thread::sleep(Duration::from_millis(shared.delay.load(Ordering::Relaxed)));
                 let reply = if shared.refuses.load(Ordering::Relaxed) {
                     b"\0the disk is full".to_vec()

@@ -275,6 +275,15 @@ pub fn until_recorded(home: &Path, is: impl Fn(&str) -> bool) {
     assert!(found, "the sandbox ended before it was recorded");
 }
 
+/// Signals the audit writers of this machine, of which there is one: scenarios run one after the other.
+///
+/// # Panics
+/// There is none.
+pub fn signal_writer(signal: &str) {
+    let told = Command::new("pkill").args([signal, "-x", "openshell-audit"]).status();
+    assert!(told.expect("pkill is there").success(), "there is no audit writer");
+}
+
 /// The machine's image cache.
 #[must_use]
 pub fn cache() -> PathBuf {

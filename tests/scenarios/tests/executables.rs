@@ -5,9 +5,9 @@
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
+use std::time::{Duration, Instant};
 
-use scenarios::{Outcome, Session};
+use scenarios::{Outcome, Session, signal_writer};
 use serde_json::Value;
 
 /// Runs inside; prints one line for each attempt.
@@ -145,17 +145,16 @@ fn what_is_not_on_the_record_does_not_run() {
         )
         .start();
     started.until_said("ready");
-    let writer = |signal: &str| {
-        let told = Command::new("pkill").args([signal, "-x", "openshell-audit"]).status();
-        assert!(told.expect("pkill is there").success(), "there is no audit writer");
-    };
-    writer("-STOP");
+    signal_writer("-STOP");
     std::fs::write(folder.join("go"), "").expect("the session directory is writable");
+    // Looked for in the mount: the agent's output waits behind what the log does not take.
+    let patience = Instant::now() + Duration::from_secs(120);
     while !folder.join("looked").exists() {
-        std::thread::sleep(std::time::Duration::from_millis(100));
+        assert!(Instant::now() < patience, "the agent did not come to its end");
+        std::thread::sleep(Duration::from_millis(100));
     }
     assert!(!folder.join("ran").exists(), "it ran, and no log says so");
-    writer("-CONT");
+    signal_writer("-CONT");
     let (directory, outcome) = started.finish();
     assert_eq!(outcome.code, Some(0), "{outcome}");
     assert!(directory.path().join("in/ran").exists(), "{outcome}");

@@ -3,11 +3,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use scenarios::residue::Residue;
-use scenarios::{Session, Started};
+use scenarios::{Session, Started, signal_writer};
 
 /// Waits until the agent has said `up`, as its log shows.
 fn until_started(started: &Started) {
@@ -54,8 +53,7 @@ fn a_log_that_hangs_does_not_keep_the_machine_alive() {
     let session = Session::new("tiny").yaml("resources: {timeout: 3s}");
     let started = session.script("trap '' TERM; while true; do sleep 1; done").start();
     until_started(&started);
-    let stopped = Command::new("pkill").args(["-STOP", "-x", "openshell-audit"]).status().unwrap();
-    assert!(stopped.success(), "there is no audit writer");
+    signal_writer("-STOP");
     let outcome = started.outcome();
     assert!([Some(124), Some(125)].contains(&outcome.code), "{outcome}");
     assert_eq!(Residue::now(), before, "{outcome}");
