@@ -98,9 +98,21 @@ impl Rig {
         Service::new(export, Arc::new(AtomicU64::new(0)), Box::new(report))
     }
 
+    /// A service, once its state is free. A program that another test started may hold what this process had open a moment longer:
+    /// the kernel lets whoever starts it go on before it closes that.
+    fn free(&self, target: Target, format: Format) -> Told {
+        let no_program_starts = STARTING.lock().unwrap();
+        let state = self.folder.path().join("state");
+        std::fs::create_dir_all(&state).unwrap();
+        let lock = std::fs::File::create(state.join("lock")).unwrap();
+        rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+        drop((lock, no_program_starts));
+        self.service(target, format).unwrap()
+    }
+
     /// Delivers all that is there, and returns what was told meanwhile.
     pub(crate) async fn drain(&self, target: Target, format: Format) -> Vec<Notice> {
-        self.service(target, format).unwrap().drain().await.unwrap();
+        self.free(target, format).drain().await.unwrap();
         std::mem::take(&mut *self.notices.lock().unwrap())
     }
 
@@ -110,7 +122,7 @@ impl Rig {
         target: Target,
         mut seen: impl FnMut(&Notice) -> bool,
     ) -> Vec<Notice> {
-        let mut service = self.service(target, Format::Json).unwrap();
+        let mut service = self.free(target, Format::Json);
         let told = async {
             let mut all = Vec::new();
             loop {
@@ -136,7 +148,7 @@ impl Rig {
 
     /// The same, until there are so many notices.
     pub(crate) async fn until_notices(&self, target: Target, format: Format, count: usize) -> Vec<Notice> {
-        let mut service = self.service(target, format).unwrap();
+        let mut service = self.free(target, format);
         let told = async {
             loop {
                 if let Some(notices) = self.taken(count) {
@@ -160,7 +172,7 @@ impl Rig {
 
     /// Why nothing can be delivered.
     pub(crate) async fn refused(&self, target: Target) -> CursorError {
-        match self.service(target, Format::Json).unwrap().drain().await {
+        match self.free(target, Format::Json).drain().await {
             Err(ServiceError::Cursor(error)) => error,
             other => panic!("{other:?}"),
         }
