@@ -257,7 +257,10 @@ fn the_next_life_finds_the_files_and_nothing_else() {
     let ends = |record: &&serde_json::Value| {
         ["agent-restarting", "agent-exited"].iter().any(|phase| record["lifecycle"]["phase"] == *phase)
     };
-    let is_written = |record: &&serde_json::Value| record["object"]["path"] == "/tmp/kept";
+    // Who looks between opening and writing sees it read.
+    let is_written = |record: &&serde_json::Value| {
+        record["object"]["path"] == "/tmp/kept" && record["object"]["method"] == "write"
+    };
     let mut written = Vec::new();
     let mut since = 0;
     for record in &outcome.audit {
