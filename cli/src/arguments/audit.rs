@@ -392,7 +392,8 @@ pub(crate) struct Report {
     pub(crate) policy: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) evidence: Evidence,
-    /// Where to write it: a name that ends in .md, .html or .pdf.
+    /// Where to write it: a name that ends in .md, .html or .pdf. Requests with classified data that it has no room for are in a file of
+    /// that name and .processing.csv.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
 }
