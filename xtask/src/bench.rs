@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use crate::policy;
 
 /// What can be measured.
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Bench {
     /// Process start to the first line of init, beside QEMU's microvm.
     Boot {
@@ -29,7 +29,10 @@ pub(crate) enum Bench {
         runs: u32,
     },
     /// What the walls in the guest cost: git, pip, npm, cargo, opening and executing, in a guest without walls and in a sandbox.
-    Overhead,
+    Overhead {
+        /// Parts of the work, as the table names them; all if none is named.
+        parts: Vec<String>,
+    },
     /// One policy decision: compiled rules, the same rules in Rego, and Rego that goes over all rules.
     Policy,
     /// The audit writer and reader: records per second, latency of a receipt, bytes per record.
@@ -62,7 +65,7 @@ pub(crate) enum Bench {
 pub(crate) fn run(bench: Bench) -> Result<ExitCode> {
     match bench {
         Bench::Boot { runs } => boot::run(runs),
-        Bench::Overhead => overhead::run(),
+        Bench::Overhead { parts } => overhead::run(&parts),
         Bench::Policy => policy::bench(),
         Bench::Audit => audit::run(),
         Bench::Mounts { files } => mounts::run(files),

@@ -20,6 +20,7 @@ use crate::workspace::{Workspace, cargo};
 
 const FILES: &str = "xtask/src/bench/overhead";
 const INIT: &str = include_str!("overhead/init.sh");
+const WORK: &str = include_str!("overhead/work.sh");
 const BUSYBOX: &str = "/bin/busybox";
 /// Emulated twice over, the work takes an hour where nothing else runs.
 const LIMIT: Duration = Duration::from_secs(3 * 60 * 60);
@@ -31,8 +32,8 @@ const AIM: f64 = 1.05;
 /// Microseconds of each part, in the order in which they were done.
 type Side = Vec<(String, u64)>;
 
-/// Prepares, measures, prints.
-pub(super) fn run() -> Result<ExitCode> {
+/// Prepares, measures, prints; `parts`: of the work, all if there are none.
+pub(super) fn run(parts: &[String]) -> Result<ExitCode> {
     let workspace = Workspace::load()?;
     let mut report = Report::new(workspace.target.join("bench"), Vec::new())?;
     let built = report.step("build", |log| product::build(&workspace, log))
@@ -52,13 +53,16 @@ pub(super) fn run() -> Result<ExitCode> {
         "the image cannot be made: mmdebstrap, erofs-utils, npm and pip are needed, and root"
     );
     let kernel = Kernel::ensure(&default_cache(), &Stop::never())?;
-    bare(&kernel, &folder)?;
+    bare(&kernel, &folder, parts)?;
+    let command: Vec<&str> =
+        ["sh", "-c", WORK, "sh"].into_iter().chain(parts.iter().map(String::as_str)).collect();
+    std::fs::write(folder.join("command.json"), serde_json::to_vec(&command)?)?;
     let sides = measure(&workspace, &kernel.vmlinux, &folder)?;
     print(&sides)
 }
 
 /// The initramfs of the guest without walls.
-fn bare(kernel: &Kernel, folder: &Path) -> Result<()> {
+fn bare(kernel: &Kernel, folder: &Path, parts: &[String]) -> Result<()> {
     let root = folder.join("native");
     let _none = std::fs::remove_dir_all(&root);
     for name in ["bin", "dev", "proc", "modules", "image", "layer", "root"] {
@@ -72,6 +76,8 @@ fn bare(kernel: &Kernel, folder: &Path) -> Result<()> {
         list.push_str(&format!("{name}\n"));
     }
     std::fs::write(root.join("modules.list"), list)?;
+    std::fs::write(root.join("work.sh"), WORK)?;
+    std::fs::write(root.join("parts"), parts.join(" "))?;
     std::fs::write(root.join("init"), INIT)?;
     std::fs::set_permissions(root.join("init"), std::fs::Permissions::from_mode(0o755))?;
     archive::pack(&root, &folder.join("native.cpio"))

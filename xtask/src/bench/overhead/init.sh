@@ -12,5 +12,6 @@ $b mount -t proc proc /root/proc
 $b mount -t sysfs sys /root/sys
 $b mount -t devtmpfs dev /root/dev
 $b ifconfig lo 127.0.0.1 up
-$b chroot /root /usr/bin/setpriv --reuid 1000 --regid 1000 --clear-groups sh /opt/bench/work.sh
+$b cp /work.sh /root/opt/bench/work.sh
+$b chroot /root /usr/bin/setpriv --reuid 1000 --regid 1000 --clear-groups sh /opt/bench/work.sh $($b cat /parts)
 $b poweroff -f

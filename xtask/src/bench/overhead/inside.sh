@@ -14,7 +14,7 @@ cat >"$work/agent.yaml" <<Y
 version: 1
 name: overhead
 image: $folder/image.erofs
-command: [sh, /opt/bench/work.sh]
+command: $(cat "$folder/command.json")
 resources: {vcpus: 1, memory: 2GiB, disk: 4GiB}
 policy: {filesystem: {read: [/opt]}}
 Y

@@ -1,16 +1,16 @@
 #!/bin/sh
 # Makes $1/image.erofs: Debian with compilers and package managers, and what they work on in /opt/bench. $2 has the files that go there.
 set -eu
-out=$1 files=$2
+mkdir -p "$1"
+out=$(realpath "$1") files=$(realpath "$2")
 [ -e "$out/image.erofs" ] && exit 0
 rm -rf "$out/tree" "$out/fill"
-mkdir -p "$out"
 mmdebstrap --quiet --variant=apt \
     --include=bash,ca-certificates,cargo,gcc,git,libc6-dev,nodejs,npm,procps,python3,python3-pip,python3-setuptools \
     bookworm "$out/tree"
 bench=$out/tree/opt/bench
 mkdir -p "$bench/crate/src" "$bench/npm" "$bench/wheels"
-cp "$files/work.sh" "$files/loops.c" "$bench/"
+cp "$files/loops.c" "$bench/"
 python3 "$files/inputs.py" "$bench"
 # What the package managers fetch is fetched once, here; in the guests they have no network.
 (cd "$bench/npm" && npm install --package-lock-only --no-audit --no-fund)
