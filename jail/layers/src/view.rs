@@ -63,6 +63,13 @@ const MASKED_DIRECTORIES: &[&str] = &[
     "/sys/module",
 ];
 
+/// What an image's users prove themselves with: nobody needs it here, and nobody may read it.
+const SECRETS: &[&str] =
+    &["/etc/gshadow", "/etc/gshadow-", "/etc/security/opasswd", "/etc/shadow", "/etc/shadow-"];
+
+/// Where the file is made that covers them.
+const COVER: &str = "/dev/.cover";
+
 /// Settings: readable, but not writable for anybody.
 const READ_ONLY: &[&str] = &["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys"];
 
@@ -167,6 +174,7 @@ fn mask() -> Result<(), ConfineError> {
         let outcome = rustix::mount::mount_bind("/dev/null", *path);
         unless_missing("mask", path, outcome)?;
     }
+    cover()?;
     for path in MASKED_DIRECTORIES {
         let flags = PLAIN | MountFlags::RDONLY;
         let outcome = rustix::mount::mount("none", *path, "tmpfs", flags, c"size=4k,nr_inodes=1,mode=0555");
@@ -181,9 +189,20 @@ fn mask() -> Result<(), ConfineError> {
     Ok(())
 }
 
+/// Puts an empty file that only root may open over each of [`SECRETS`]: who tries is refused and told of, as without it.
+fn cover() -> Result<(), ConfineError> {
+    let failed = |action| move |cause| ConfineError::View { action, path: COVER.to_owned(), cause };
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    rustix::fs::open(COVER, flags, Mode::empty()).map(drop).map_err(failed("make the file"))?;
+    for path in SECRETS {
+        unless_missing("cover", path, rustix::mount::mount_bind(COVER, *path))?;
+    }
+    rustix::fs::unlink(COVER).map_err(failed("remove the file"))
+}
+
 fn unless_missing(action: &'static str, path: &str, outcome: Result<(), Errno>) -> Result<(), ConfineError> {
     match outcome {
-        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Ok(()) | Err(Errno::NOENT | Errno::NOTDIR) => Ok(()),
         Err(cause) => Err(ConfineError::View { action, path: path.to_owned(), cause }),
     }
 }
