@@ -205,13 +205,13 @@ impl Guard {
         }
         let path = opened.path().unwrap_or_default();
         let (caller, version) = (Caller::waiting(question.thread), opened.version());
-        let mut kind = Kind::new(&path, caller, (verdict.err(), version));
+        let mut kind = Kind::new(path, caller, (verdict.err(), version));
         let told = told.filter(|(told, _sha256)| *told == kind);
         let is_told = told.as_ref().is_some_and(|(_kind, sha256)| opened.digest() == *sha256);
         // With another content than was told it is told anew. One whose state nobody could look at may be any.
         let known = is_told || (told.is_none() && version.is_some() && self.receipts.has(&kind));
         if verdict.is_ok() && !known && opened.role() == Role::Loader {
-            self.rules.met(path);
+            self.rules.met(path.to_vec());
             return self.answer(&question, Answer::Yes);
         }
         if verdict.is_ok() && !known {
@@ -221,7 +221,7 @@ impl Guard {
         let again = is_told || self.executions.again(&mut kind);
         let caller = (!again).then(|| programs.described(thread, kind.caller()));
         if verdict.is_ok() {
-            programs.executes(question.thread, path, version);
+            programs.executes(question.thread, path.to_vec(), version);
         }
         let executions = Arc::clone(&self.executions);
         let _until_counted = executions.answering();

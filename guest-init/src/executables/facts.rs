@@ -1,5 +1,6 @@
 //! What the kernel says about a file that somebody is about to execute, and about who that is.
 
+use std::cell::OnceCell;
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStringExt;
@@ -39,11 +40,13 @@ pub(super) struct Opened<'a> {
     question: &'a Question,
     digests: &'a Digests,
     agent: u32,
+    /// Looked up once: whoever judges, tells and answers speaks of one path.
+    path: OnceCell<Option<Vec<u8>>>,
 }
 
 impl<'a> Opened<'a> {
     pub(super) fn new(question: &'a Question, digests: &'a Digests, agent: u32) -> Self {
-        Self { question, digests, agent }
+        Self { question, digests, agent, path: OnceCell::new() }
     }
 
     /// Which state of which file it is.
@@ -71,9 +74,12 @@ impl<'a> Opened<'a> {
 }
 
 impl Facts for Opened<'_> {
-    fn path(&self) -> Option<Vec<u8>> {
-        let link = format!("/proc/self/fd/{}", self.question.file.as_raw_fd());
-        fs::read_link(link).ok().map(|path| path.into_os_string().into_vec())
+    fn path(&self) -> Option<&[u8]> {
+        let look = || {
+            let link = format!("/proc/self/fd/{}", self.question.file.as_raw_fd());
+            fs::read_link(link).ok().map(|path| path.into_os_string().into_vec())
+        };
+        self.path.get_or_init(look).as_deref()
     }
 
     fn content(&self) -> Option<Content> {

@@ -18,7 +18,7 @@ const DELETED: &[u8] = b" (deleted)";
 /// What there is to know about a file that is about to be executed. Each fact costs a look.
 pub(super) trait Facts {
     /// Its path in the agent's tree.
-    fn path(&self) -> Option<Vec<u8>>;
+    fn path(&self) -> Option<&[u8]>;
     /// Its content; `None` if it cannot be read or is too long.
     fn content(&self) -> Option<Content>;
     /// In what role it is executed.
@@ -99,16 +99,16 @@ impl Rules {
     pub(super) fn judge(&mut self, file: &impl Facts) -> Result<Role, RefusalReason> {
         let path = file.path().ok_or(RefusalReason::Unreadable);
         if self.everything {
-            let loader = path.is_ok_and(|path| self.loaders.contains(&path));
+            let loader = path.is_ok_and(|path| self.loaders.contains(path));
             return Ok(if loader { file.role() } else { Role::Program });
         }
         let path = path?;
         // A file that was removed is no longer the one that an allowed path means; a denied one still is.
         let (name, present) = match path.strip_suffix(DELETED) {
             Some(name) => (name, false),
-            None => (path.as_slice(), true),
+            None => (path, true),
         };
-        if self.deny.names(name) || self.deny.names(&path) {
+        if self.deny.names(name) || self.deny.names(path) {
             return Err(RefusalReason::Denied);
         }
         let content =
@@ -132,7 +132,7 @@ impl Rules {
         }
         match (file.role(), matched) {
             (Role::Loader, _) => {
-                self.met(path);
+                self.met(path.to_vec());
                 Ok(Role::Loader)
             }
             (Role::Program, true) => Err(RefusalReason::Loader),

@@ -23,8 +23,8 @@ struct Fake {
 }
 
 impl Facts for Fake {
-    fn path(&self) -> Option<Vec<u8>> {
-        Some(self.path.into()).filter(|path: &Vec<u8>| !path.is_empty())
+    fn path(&self) -> Option<&[u8]> {
+        Some(self.path.as_bytes()).filter(|path| !path.is_empty())
     }
 
     fn content(&self) -> Option<Content> {
