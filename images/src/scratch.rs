@@ -1,5 +1,7 @@
 //! Scratch disks: the writable layer of one sandbox when its memory is not to hold it. A sparse file with an empty
-//! ext4, thrown away with the sandbox; so no journal, no reserved blocks, no tables written ahead.
+//! ext4, thrown away with the sandbox; so no reserved blocks and no tables written ahead. It has a journal all the same: without one
+//! ext4 gives no inode out again for a minute after a file was removed, and looks at each of those for every file that is made, so
+//! that whoever removes and makes a thousand files (`npm ci`) soon waits for little else.
 
 use std::fs::File;
 use std::io;
@@ -10,6 +12,12 @@ use crate::tool::{self, ToolError};
 
 /// Below this ext4 has no room for the guest's first files.
 pub const SMALLEST_MIB: u32 = 4;
+
+/// From this size on there is a journal. (Smaller ones have blocks of 1 KiB, and no room for it.)
+const JOURNAL_FROM_MIB: u32 = 64;
+
+/// What is removed and made between two of its writes fits; what it takes is the sandbox's.
+const JOURNAL: &str = "size=8";
 
 /// Why there is no scratch disk.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +77,7 @@ pub fn create(path: &Path, mib: u32, stop: &Stop) -> Result<(), ScratchError> {
     let fail = |source| ScratchError::Create { path: path.to_owned(), source };
     let file = File::options().write(true).create_new(true).open(path).map_err(fail)?;
     let made = file.set_len(u64::from(mib) << 20).map_err(fail).and_then(|()| {
-        format(path, stop).map_err(|source| ScratchError::Format { path: path.to_owned(), source })
+        format(path, mib, stop).map_err(|source| ScratchError::Format { path: path.to_owned(), source })
     });
     if made.is_err() {
         let _the_first_error_counts = std::fs::remove_file(path);
@@ -77,22 +85,19 @@ pub fn create(path: &Path, mib: u32, stop: &Stop) -> Result<(), ScratchError> {
     made
 }
 
-fn format(path: &Path, stop: &Stop) -> Result<(), ToolError> {
-    // A new sparse file discards at once and reads as zeros then, so mke2fs writes no inode tables and marks them as
-    // zeroed: the guest's kernel has nothing to do in the background.
-    let options = [
-        "-F",
-        "-q",
-        "-t",
-        "ext4",
-        "-m",
-        "0",
-        "-O",
-        "^has_journal,^resize_inode,^metadata_csum,uninit_bg",
-        "-E",
-        "lazy_itable_init=1,root_owner=0:0",
-    ];
-    tool::MKE2FS.work(options.iter().map(std::ffi::OsStr::new).chain([path.as_os_str()]), stop)
+fn format(path: &Path, mib: u32, stop: &Stop) -> Result<(), ToolError> {
+    // A new sparse file discards at once and reads as zeros then, so mke2fs writes neither inode tables nor a journal, and marks them
+    // as zeroed: the guest's kernel has nothing to do in the background.
+    let features = "^resize_inode,^metadata_csum,uninit_bg";
+    let journal = if mib < JOURNAL_FROM_MIB {
+        ["-O".to_owned(), format!("^has_journal,{features}")].to_vec()
+    } else {
+        ["-O", features, "-J", JOURNAL].map(str::to_owned).to_vec()
+    };
+    let options =
+        ["-F", "-q", "-t", "ext4", "-m", "0", "-E", "lazy_itable_init=1,lazy_journal_init=1,root_owner=0:0"];
+    let all = options.iter().map(std::ffi::OsStr::new).chain(journal.iter().map(std::ffi::OsStr::new));
+    tool::MKE2FS.work(all.chain([path.as_os_str()]), stop)
 }
 
 #[cfg(test)]

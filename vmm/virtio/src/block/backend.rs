@@ -84,7 +84,6 @@ impl Disk {
                 into.read_exact_at(self.file.as_fd(), at).map(|()| len)
             }
             Operation::Write(at, from) => from.write_all_at(self.file.as_fd(), at).map(|()| 0),
-            Operation::Flush => self.file.sync_data().map(|()| 0),
             Operation::Identify(into) => Ok(into.copy_from(&self.id)),
         }
     }

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The work, as people do it, in the agent's own directory; prints `PART name µs`. Each part is done twice, and the second time counts:
-# the first finds caches cold. With arguments: those parts only.
+# The work, as people do it, in the agent's own directory; prints `PART name µs`. Each part is done four times: the first finds caches
+# cold, and of the others the shortest counts, as whatever else the machine does only adds. With arguments: those parts only.
 export HOME=/tmp/home PATH=/usr/bin:/bin GIT_CONFIG_NOSYSTEM=1
 mkdir -p /tmp/home
 now() { date +%s%N; }
@@ -9,13 +9,15 @@ part() {
     name=$1
     shift
     case $wanted in "  " | *" $name "*) ;; *) return ;; esac
-    for _ in 1 2; do
+    least=
+    for round in 0 1 2 3; do
         rm -rf /work/part && mkdir /work/part && cd /work/part || exit 1
         began=$(now)
         "$@" >/tmp/said 2>&1 || { echo "FAILED $name: $(tail -3 /tmp/said)"; exit 1; }
-        ended=$(now)
+        took=$((($(now) - began) / 1000))
+        [ $round = 0 ] || [ "${least:-$took}" -lt $took ] || least=$took
     done
-    echo "PART $name $(((ended - began) / 1000))"
+    echo "PART $name $least"
 }
 clone() { git clone --quiet git://127.0.0.1/repo.git; }
 npm_ci() { cp /opt/bench/npm/package*.json . && npm ci --offline --cache /tmp/npm --no-audit --no-fund --ignore-scripts; }
