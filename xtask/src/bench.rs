@@ -45,7 +45,7 @@ pub(crate) enum Bench {
     },
     /// A live mount: its server's requests, and git and small files beside the host's own.
     Mounts {
-        /// Files of the tree.
+        /// Files of the tree that git knows.
         #[arg(long, default_value_t = 2000)]
         files: u32,
     },

@@ -6,6 +6,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Result, ensure};
 
+use super::overhead;
 use crate::product;
 use crate::report::Report;
 use crate::workspace::{Workspace, cargo};
@@ -23,10 +24,11 @@ pub(super) fn run(files: u32) -> Result<ExitCode> {
     let mut server = cargo();
     server.args(["bench", "--locked", "--package", "mount", "--bench", "requests"]);
     ensure!(server.current_dir(&workspace.root).status()?.success(), "the server could not be measured");
+    let folder = overhead::image(&workspace)?;
     let mut work = Command::new(std::env::current_exe()?);
-    work.args(["lab", "--root", "--memory", "6144", "--cpus", "2", "--time-limit", LIMIT, "--", "python3"]);
+    work.args(["lab", "--root", "--memory", "8192", "--cpus", "2", "--time-limit", LIMIT, "--", "python3"]);
     work.arg(workspace.root.join("xtask/src/bench/mounts/measure.py")).arg(product::openshell(&workspace));
-    let status = work.arg(files.to_string()).current_dir(&workspace.root).status()?;
+    let status = work.arg(files.to_string()).arg(folder).current_dir(&workspace.root).status()?;
     ensure!(status.success(), "the work could not be measured ({status})");
     Ok(ExitCode::SUCCESS)
 }

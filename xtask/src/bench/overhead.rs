@@ -42,16 +42,7 @@ pub(super) fn run(parts: &[String]) -> Result<ExitCode> {
     let mut launch = cargo();
     launch.args(["build", "--release", "--locked", "--package", "vmm", "--example", "launch"]);
     ensure!(launch.current_dir(&workspace.root).status()?.success(), "the VMM's launcher does not build");
-    let folder = workspace.target.join("bench/overhead");
-    std::fs::create_dir_all(&folder)?;
-    eprintln!("overhead: the image, once: some minutes");
-    let mut prepare = Command::new("sh");
-    prepare.arg(workspace.root.join(FILES).join("prepare.sh")).arg(&folder);
-    let prepared = prepare.arg(workspace.root.join(FILES)).status()?;
-    ensure!(
-        prepared.success(),
-        "the image cannot be made: mmdebstrap, erofs-utils, npm and pip are needed, and root"
-    );
+    let folder = image(&workspace)?;
     let kernel = Kernel::ensure(&default_cache(), &Stop::never())?;
     bare(&kernel, &folder, parts)?;
     let command: Vec<&str> =
@@ -59,6 +50,20 @@ pub(super) fn run(parts: &[String]) -> Result<ExitCode> {
     std::fs::write(folder.join("command.json"), serde_json::to_vec(&command)?)?;
     let sides = measure(&workspace, &kernel.vmlinux, &folder)?;
     print(&sides)
+}
+
+/// The folder of an image with git, compilers, package managers and what they work on, and of what npm installs.
+pub(super) fn image(workspace: &Workspace) -> Result<PathBuf> {
+    let folder = workspace.target.join("bench/overhead");
+    eprintln!("the image, once: some minutes");
+    let mut prepare = Command::new("sh");
+    prepare.arg(workspace.root.join(FILES).join("prepare.sh")).arg(&folder);
+    let prepared = prepare.arg(workspace.root.join(FILES)).status()?;
+    ensure!(
+        prepared.success(),
+        "the image cannot be made: mmdebstrap, erofs-utils, npm and pip are needed, and root"
+    );
+    Ok(folder)
 }
 
 /// The initramfs of the guest without walls.

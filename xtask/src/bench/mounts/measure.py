@@ -1,7 +1,7 @@
-"""The same work on a tree of small files, on the host and by an agent in a live mount of it; prints both and the ratio.
+"""The same work in a git tree of small files, on the host and by an agent in a live mount of it; prints both and the ratio.
 
-    measure.py OPENSHELL FILES     outside: makes the tree, works, runs the agent, prints
-    measure.py work FILES          what both do; prints one JSON object of seconds
+    measure.py OPENSHELL FILES FOLDER  outside: makes the tree, works, runs the agent in FOLDER's image, prints
+    measure.py work FOLDER             what both do; prints one JSON object of seconds. FOLDER has what npm installs, and its cache
 """
 
 import json
@@ -14,6 +14,8 @@ import time
 
 CONTENT = "x" * 300
 LONG = 64 << 20
+# Of those that are made, looked at, read and removed one by one.
+MADE = 2000
 
 
 def place(top, index):
@@ -62,11 +64,21 @@ def git(*arguments):
     subprocess.run(["git", *arguments], check=True, stdout=subprocess.DEVNULL)
 
 
-def work(files):
+def npm_ci(folder):
+    os.mkdir("app")
+    for name in ["package.json", "package-lock.json"]:
+        shutil.copy(f"{folder}/npm/{name}", "app")
+    subprocess.run(["npm", "ci", "--offline", "--cache", f"{os.environ['HOME']}/npm", "--no-audit", "--no-fund", "--ignore-scripts"],
+                   cwd="app", check=True, stdout=subprocess.DEVNULL)
+
+
+def work(folder):
+    shutil.copytree(f"{folder}/npm-cache", f"{os.environ['HOME']}/npm")
     steps = {
         "git status, first": lambda: git("status"),
         "git status, again": lambda: git("status"),
-        f"make {files} files": lambda: create("new", files),
+        "npm ci": lambda: npm_ci(folder),
+        f"make {MADE} files": lambda: create("new", MADE),
         "look at each": lambda: look("new"),
         "read each": lambda: read("new"),
         "remove them": lambda: shutil.rmtree("new"),
@@ -79,10 +91,11 @@ def work(files):
         step()
         seconds[name] = time.monotonic() - begun
     os.remove("long")
+    shutil.rmtree("app")
     return seconds
 
 
-def main(openshell, files):
+def main(openshell, files, folder):
     with tempfile.TemporaryDirectory() as home:
         project = os.path.join(home, "project")
         os.mkdir(project)
@@ -97,10 +110,12 @@ def main(openshell, files):
         # What git writes down in the second in which a file was changed, it does not believe.
         time.sleep(2)
         git("update-index", "--really-refresh")
-        host = work(files)
+        os.environ["HOME"] = home
+        host = work(folder)
         with open(os.path.join(home, "agent.yaml"), "w", encoding="utf-8") as agent:
-            command = json.dumps(["python3", "measure.py", "work", str(files)])
-            agent.write(f"version: 1\nname: bench\nimage: base\ncommand: {command}\nresources: {{vcpus: 2, memory: 1GiB}}\n")
+            command = json.dumps(["python3", "measure.py", "work", "/opt/bench"])
+            agent.write(f"version: 1\nname: bench\nimage: {folder}/image.erofs\ncommand: {command}\nenv: {{HOME: /tmp}}\n")
+            agent.write("resources: {vcpus: 2, memory: 2GiB, disk: 2GiB}\npolicy: {filesystem: {read: [/opt]}}\n")
             agent.write("mounts: [{source: ./project, target: /work, mode: rw}]\n")
         directories = {f"XDG_{kind}": os.path.join(home, kind) for kind in ["STATE_HOME", "RUNTIME_DIR", "CONFIG_HOME"]}
         run = subprocess.run([openshell, "vm", "run", os.path.join(home, "agent.yaml")], stdout=subprocess.PIPE,
@@ -112,6 +127,6 @@ def main(openshell, files):
 
 
 if sys.argv[1] == "work":
-    print(json.dumps(work(int(sys.argv[2]))))
+    print(json.dumps(work(sys.argv[2])))
 else:
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])

@@ -17,6 +17,8 @@ python3 "$files/inputs.py" "$bench"
 cp -r "$bench/npm" "$out/fill"
 (cd "$out/fill" && npm ci --cache "$bench/npm-cache" --no-audit --no-fund --ignore-scripts)
 python3 -m pip download --quiet --dest "$bench/wheels" --python-version 3.11 --only-binary=:all: flask
+rm -rf "$out/npm" "$out/npm-cache"
+cp -r "$bench/npm" "$bench/npm-cache" "$out/"
 rm -rf "$out/fill" "$out/tree/var/cache/apt" "$out/tree/var/lib/apt/lists"
 echo 'agent:x:1000:1000:agent:/home/agent:/bin/bash' >>"$out/tree/etc/passwd"
 echo 'agent:x:1000:' >>"$out/tree/etc/group"
