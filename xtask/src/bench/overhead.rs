@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use images::initramfs::MODULES;
 use images::{Kernel, Stop, default_cache};
 use lab::{Clock, Ended, Lab, Options, RunOptions, Stream};
@@ -22,8 +22,21 @@ const FILES: &str = "xtask/src/bench/overhead";
 const INIT: &str = include_str!("overhead/init.sh");
 const WORK: &str = include_str!("overhead/work.sh");
 const BUSYBOX: &str = "/bin/busybox";
-/// Emulated twice over, the work takes an hour where nothing else runs.
-const LIMIT: Duration = Duration::from_secs(3 * 60 * 60);
+/// What the work is made of; `work.sh` does it.
+const PARTS: [&str; 8] = [
+    "gcc",
+    "open-read",
+    "open-read-outside",
+    "fork-exec",
+    "git-clone",
+    "pip-install",
+    "npm-ci",
+    "cargo-build",
+];
+/// Emulated twice over, a part takes some minutes where nothing else runs.
+const LIMIT: Duration = Duration::from_secs(15 * 60);
+/// Now and then the emulator begins to leave its loop after every few instructions, and its clock to crawl: then the part is tried again.
+const TRIES: u32 = 3;
 /// The lab holds the image, the guest's memory and its disk.
 const LAB_MIB: u32 = 10 * 1024;
 /// What issue and page ask of the parts that people wait for.
@@ -44,11 +57,15 @@ pub(super) fn run(parts: &[String]) -> Result<ExitCode> {
     ensure!(launch.current_dir(&workspace.root).status()?.success(), "the VMM's launcher does not build");
     let folder = image(&workspace)?;
     let kernel = Kernel::ensure(&default_cache(), &Stop::never())?;
-    bare(&kernel, &folder, parts)?;
-    let command: Vec<&str> =
-        ["sh", "-c", WORK, "sh"].into_iter().chain(parts.iter().map(String::as_str)).collect();
-    std::fs::write(folder.join("command.json"), serde_json::to_vec(&command)?)?;
-    let sides = measure(&workspace, &kernel.vmlinux, &folder)?;
+    let mut sides = BTreeMap::new();
+    for part in PARTS.iter().filter(|part| parts.is_empty() || parts.iter().any(|named| named == *part)) {
+        bare(&kernel, &folder, part)?;
+        let command = ["sh", "-c", WORK, "sh", part];
+        std::fs::write(folder.join("command.json"), serde_json::to_vec(&command)?)?;
+        for (side, figures) in measure(&workspace, &kernel.vmlinux, &folder)? {
+            sides.entry(side).or_insert_with(Vec::new).extend(figures);
+        }
+    }
     print(&sides)
 }
 
@@ -67,7 +84,7 @@ pub(super) fn image(workspace: &Workspace) -> Result<PathBuf> {
 }
 
 /// The initramfs of the guest without walls.
-fn bare(kernel: &Kernel, folder: &Path, parts: &[String]) -> Result<()> {
+fn bare(kernel: &Kernel, folder: &Path, part: &str) -> Result<()> {
     let root = folder.join("native");
     let _none = std::fs::remove_dir_all(&root);
     for name in ["bin", "dev", "proc", "modules", "image", "layer", "root"] {
@@ -82,16 +99,14 @@ fn bare(kernel: &Kernel, folder: &Path, parts: &[String]) -> Result<()> {
     }
     std::fs::write(root.join("modules.list"), list)?;
     std::fs::write(root.join("work.sh"), WORK)?;
-    std::fs::write(root.join("parts"), parts.join(" "))?;
+    std::fs::write(root.join("part"), part)?;
     std::fs::write(root.join("init"), INIT)?;
     std::fs::set_permissions(root.join("init"), std::fs::Permissions::from_mode(0o755))?;
     archive::pack(&root, &folder.join("native.cpio"))
 }
 
+/// One part, on both sides.
 fn measure(workspace: &Workspace, kernel: &Path, folder: &Path) -> Result<BTreeMap<String, Side>> {
-    let options =
-        Options { clock: Clock::Instructions, memory_mib: LAB_MIB, cpus: 1, ..Options::new(guest_half()?) };
-    let mut lab = Lab::start(&options)?;
     let files: [PathBuf; 6] = [
         workspace.root.join(FILES).join("inside.sh"),
         product::openshell(workspace),
@@ -104,17 +119,31 @@ fn measure(workspace: &Workspace, kernel: &Path, folder: &Path) -> Result<BTreeM
     for file in &files {
         argv.push(file.to_str().context("a path is no text")?.to_owned());
     }
+    for attempt in 1..=TRIES {
+        match attempted(&argv)? {
+            (Ended::Exit(0), out) => return Ok(read(&out)),
+            (Ended::TimeLimit, _) if attempt < TRIES => eprintln!("not done within {LIMIT:?}; once more"),
+            (ended, _) => bail!("the work failed: {ended:?}"),
+        }
+    }
+    bail!("the work was not tried")
+}
+
+/// In a lab of its own; what it printed.
+fn attempted(argv: &[String]) -> Result<(Ended, String)> {
+    let options =
+        Options { clock: Clock::Instructions, memory_mib: LAB_MIB, cpus: 1, ..Options::new(guest_half()?) };
+    let mut lab = Lab::start(&options)?;
     let mut out = Vec::new();
     let run = RunOptions { time_limit: LIMIT, cwd: "/".into(), ..RunOptions::default() };
-    let ended = lab.run(&argv, &run, &mut |stream, bytes| {
+    let ended = lab.run(argv, &run, &mut |stream, bytes| {
         eprint!("{}", String::from_utf8_lossy(bytes));
         if stream == Stream::Stdout {
             out.extend_from_slice(bytes);
         }
     })?;
-    ensure!(ended == Ended::Exit(0), "the work failed: {ended:?}");
     ensure!(lab.trouble().is_none(), "the lab's own kernel was in trouble, so the figures count for nothing");
-    Ok(read(&String::from_utf8_lossy(&out)))
+    Ok((ended, String::from_utf8_lossy(&out).into_owned()))
 }
 
 /// `SIDE name`, then `PART name µs` of that side.

@@ -17,5 +17,5 @@ $b chown 1000:1000 /layer/workspace
 $b mount -o bind /layer/workspace /root/work
 $b ifconfig lo 127.0.0.1 up
 $b cp /work.sh /root/opt/bench/work.sh
-$b chroot /root /usr/bin/setpriv --reuid 1000 --regid 1000 --clear-groups sh /opt/bench/work.sh $($b cat /parts)
+$b chroot /root /usr/bin/setpriv --reuid 1000 --regid 1000 --clear-groups sh /opt/bench/work.sh $($b cat /part)
 $b poweroff -f
