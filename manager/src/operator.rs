@@ -12,7 +12,6 @@ mod line;
 mod policy;
 mod proposals;
 mod standing;
-mod window;
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};

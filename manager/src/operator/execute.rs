@@ -12,7 +12,7 @@ use wire::operator::{Ask, Command};
 
 use super::client::find;
 use super::line::Line;
-use super::window::Window;
+use crate::credit::Window;
 use crate::failure::{ExitStatus, Failure};
 use crate::interruption::interrupted;
 use crate::layout::Layout;
