@@ -62,23 +62,30 @@ pub(crate) enum Vm {
     /// Other exit codes: 124 timed out, 125 openshell failed, 126 the command may not be executed, 127 command not found in
     /// the guest, 130 interrupted.
     Run(Run),
-    /// Come back to an agent: shows the last MiB that it wrote, goes on live, and joins this standard input to its own.
+    /// Come back to an agent, or to a command beside it: shows the last MiB that it wrote, goes on live, and joins this standard
+    /// input to its own.
     ///
-    /// The detach keys leave an agent that has a terminal; Ctrl-C leaves any other. It runs on. The exit code is the agent's if it
-    /// ends meanwhile, as of `run`.
+    /// The detach keys leave one that has a terminal; Ctrl-C leaves any other. It runs on. The exit code is its own if it
+    /// ends meanwhile, as of `run`; so it is of a detached command that has ended.
     Attach(Attach),
-    /// Ask an agent to end, and wait until its sandbox has; a second time, end its machine at once.
+    /// Ask an agent to end, and wait until its sandbox has; or a command beside it, and wait until it has.
     ///
-    /// The agent gets SIGTERM; 10 s later its machine is stopped.
-    Stop(Named),
+    /// The agent gets SIGTERM; 10 s later, or a second time, its machine is stopped. A command gets SIGTERM, with a terminal SIGHUP;
+    /// 10 s later, or a second time, SIGKILL.
+    Stop(Stop),
     /// List running sandboxes, and how each stands.
     Ps(Output),
     /// Run a command in a running sandbox, beside the agent and confined as it is; the exit code is the command's own.
     ///
-    /// Other exit codes are those of `run`. Ctrl-C goes to the command; a second one leaves, and hangs up on it.
+    /// Other exit codes are those of `run`. Ctrl-C goes to the command; a second one leaves, and hangs up on it. The detach keys leave
+    /// its terminal, and it runs on: `openshell vm attach SANDBOX/NUMBER` comes back to it.
     Exec(Exec),
     /// Open a shell in a running sandbox, in this terminal.
+    ///
+    /// The detach keys leave it, and it runs on: `openshell vm attach SANDBOX/NUMBER` comes back to it.
     Shell(Shell),
+    /// List the commands in a running sandbox, and detached ones that have ended.
+    Sessions(Named),
     /// Copy files and trees between a running sandbox and the host.
     ///
     /// One side is SANDBOX:PATH, the other a path or '-', a tar archive on standard input or output. The sandbox's end reads and
@@ -121,6 +128,11 @@ pub(crate) struct Exec {
     /// Give the command a terminal.
     #[arg(short, long)]
     pub(crate) tty: bool,
+    /// Leave it running: prints its number as soon as it runs, and returns.
+    #[arg(short, long)]
+    pub(crate) detach: bool,
+    #[command(flatten)]
+    pub(crate) keys: Keyed,
     #[command(flatten)]
     pub(crate) place: Place,
     /// The command and its arguments.
@@ -132,6 +144,8 @@ pub(crate) struct Exec {
 pub(crate) struct Shell {
     /// The sandbox's id, or its agent's name if only one of it is running.
     pub(crate) sandbox: String,
+    #[command(flatten)]
+    pub(crate) keys: Keyed,
     #[command(flatten)]
     pub(crate) place: Place,
 }
@@ -154,11 +168,59 @@ pub(crate) struct Cp {
 
 #[derive(Debug, Args)]
 pub(crate) struct Attach {
-    /// The sandbox's id, or its agent's name if only one of it is running.
-    pub(crate) sandbox: String,
-    /// What leaves it: ctrl-a to ctrl-z or single characters, with commas between.
+    #[command(flatten)]
+    pub(crate) process: Process,
+    #[command(flatten)]
+    pub(crate) keys: Keyed,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Stop {
+    #[command(flatten)]
+    pub(crate) process: Process,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// An agent, or a command beside it.
+#[derive(Debug, Args)]
+pub(crate) struct Process {
+    /// The sandbox's id, or its agent's name if only one of it is running; SANDBOX/NUMBER is a command in it.
+    #[arg(value_name = "SANDBOX", value_parser = Target::parse)]
+    pub(crate) target: Target,
+}
+
+/// What leaves a terminal.
+#[derive(Debug, Args)]
+pub(crate) struct Keyed {
+    /// What leaves its terminal: ctrl-a to ctrl-z or single characters, with commas between.
     #[arg(long, value_name = "KEYS", default_value = "ctrl-p,ctrl-q")]
     pub(crate) detach_keys: DetachKeys,
+}
+
+/// `SANDBOX`, or `SANDBOX/NUMBER`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) sandbox: String,
+    /// The command; none: the agent.
+    pub(crate) session: Option<u32>,
+}
+
+impl Target {
+    fn parse(text: &str) -> Result<Self, String> {
+        let (sandbox, session) = match text.split_once('/') {
+            None => (text, None),
+            Some((sandbox, number)) => match number.parse() {
+                Ok(number) if !sandbox.is_empty() => (sandbox, Some(number)),
+                _ => {
+                    return Err(
+                        "write SANDBOX, or SANDBOX/NUMBER as `openshell vm sessions` has it".to_owned()
+                    );
+                }
+            },
+        };
+        Ok(Self { sandbox: sandbox.to_owned(), session })
+    }
 }
 
 #[derive(Debug, Args)]

@@ -5,7 +5,7 @@
 //!   split           ──────────►    builds the view, makes the terminal
 //!                   ◄──────────    Viewed (+ the terminal's master side)
 //!   Start           ──────────►    splits the agent's process
-//!                   ◄──────────    Executing (from that process), then silence or NotExecuted
+//!                   ◄──────────    Executing (from that process), then silence or NotExecuted; of a further one then Executed
 //!   Signal …        ──────────►    to the agent's process group
 //!   Execute, Copy … ──────────►    one more process, with a channel of its own: the same from Viewed on
 //!                   ◄──────────    Ended, and the warden with everything left in the namespaces

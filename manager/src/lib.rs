@@ -9,6 +9,7 @@ pub mod audit_log;
 pub mod audit_settings;
 pub mod control;
 pub mod credentials;
+mod credit;
 pub mod detached;
 pub mod detect;
 pub mod doctor;

@@ -8,11 +8,14 @@ mod client;
 mod copy;
 mod credentials;
 mod execute;
+mod join;
+mod keys;
 mod line;
 mod policy;
 mod proposals;
+mod sessions;
 mod standing;
-mod window;
+mod streams;
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -29,15 +32,21 @@ use wire::operator::{
 
 use crate::failure::{Failure, chain};
 
-pub use attach::{Attachment, DetachKeys, attach, stop};
+pub use attach::{Attachment, attach, stop};
 pub use copy::{CopyLimits, CopyRequest, HostEnd, copy};
 pub use credentials::refresh_credentials;
-pub use execute::{Execution, execute};
+pub use execute::{Execution, execute, start};
+pub use join::join;
+pub use keys::DetachKeys;
 pub use policy::set_policy;
 pub use proposals::{Look, approve, proposals, reject, seen};
+pub use sessions::{sessions, stop_command};
 pub use standing::{list, pause, quarantine, resume};
+pub use streams::Executed;
 pub use wire::id::{RequestId, SandboxId};
-pub use wire::operator::{Approved, AskedTerms, PolicySet, Proposals, Shown, Standing};
+pub use wire::operator::{
+    Approved, AskedTerms, PolicySet, Proposals, Session, SessionState, Shown, Standing,
+};
 pub use wire::proposal::{Proposal, Standing as ProposalStanding, Terms};
 
 /// How long a caller may take for its question, and the sandbox for its answer.
@@ -54,6 +63,8 @@ pub(crate) fn patience(ask: &Ask) -> Duration {
     match ask {
         // The guest has its own patience for the second.
         Ask::RefreshCredentials | Ask::Execute(_) | Ask::Copy(_) => LONG_PATIENCE,
+        // A command has its own for its end.
+        Ask::StopCommand { .. } => LONG_PATIENCE,
         Ask::SetPolicy { .. }
         | Ask::PolicyInForce
         | Ask::Pause
@@ -61,6 +72,9 @@ pub(crate) fn patience(ask: &Ask) -> Duration {
         | Ask::Quarantine
         | Ask::Standing
         | Ask::Attach { .. }
+        | Ask::Join { .. }
+        | Ask::Detach { .. }
+        | Ask::Sessions
         | Ask::Stop
         | Ask::Proposals
         | Ask::Seen { .. }
@@ -108,6 +122,15 @@ pub(crate) enum Errand {
     Copy(Copying),
     /// The agent itself, for whoever speaks this version of frames.
     Attach(u32),
+    /// A command that is there already.
+    Join(Joining),
+}
+
+/// Which command is joined, and in which frames.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Joining {
+    pub(crate) frames: u32,
+    pub(crate) session: u32,
 }
 
 /// Why a line is not one of ours.
@@ -156,6 +179,7 @@ impl Errand {
             Ask::Execute(command) => Ok(Self::Execute(command)),
             Ask::Copy(copying) => Ok(Self::Copy(copying)),
             Ask::Attach { frames } => Ok(Self::Attach(frames)),
+            Ask::Join { frames, session } => Ok(Self::Join(Joining { frames, session })),
             question => Err(question),
         }
     }
@@ -180,7 +204,7 @@ impl Caller {
         self.uid
     }
 
-    /// Where frames go after [`Answer::Executing`].
+    /// Where frames go after [`Answer::Executing`] and [`Answer::Attached`].
     pub(crate) fn stream(&self) -> &UnixStream {
         &self.stream
     }

@@ -147,6 +147,10 @@ impl Reload {
             | Ask::Execute(_)
             | Ask::Copy(_)
             | Ask::Attach { .. }
+            | Ask::Join { .. }
+            | Ask::Detach { .. }
+            | Ask::StopCommand { .. }
+            | Ask::Sessions
             | Ask::Stop => {
                 unreachable!("the sandbox's loop gives that to others")
             }

@@ -1,14 +1,18 @@
 //! Commands and copies of operators in a running guest: each is a session of its own, with a stream from the guest on one side and
-//! the operator's connection on the other. Frames of either side are read here and written anew: neither speaks to the
-//! other, and what has no place in a session ends it.
+//! the operator's connection on the other; a [`Command`] may have several of those, or none. Frames of either side are read here
+//! and written anew: neither speaks to the other, and what has no place in a session ends it.
 //!
 //! *Invariant:* a command or a copy is on the record before the guest hears of it.
 
 mod attached;
+mod client;
+mod command;
+mod commands;
+mod relay;
+mod ring;
 mod task;
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -16,18 +20,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use audit::Phase;
-use rustix::event::{PollFd, PollFlags};
-use wire::control::{Exit, FromGuest, Stream, ToGuest};
+use wire::control::{Exit, FromGuest, ToGuest};
 use wire::frame;
 use wire::operator::Answer;
 
 use crate::control::ToGuestQueue;
-use crate::failure::{ExitStatus, Failure, presentable};
+use crate::failure::{ExitStatus, Failure};
 use crate::operator::{Caller, Errand, PATIENCE};
 use crate::record::Recorder;
 
 pub(crate) use self::attached::Joined;
-use self::task::{Passage, Task};
+use self::command::{Command, End};
+use self::commands::Commands;
+use self::task::{Passage, Task, Work};
 
 /// Sessions at once; as many streams that have not said which session they are of.
 const MOST: usize = 32;
@@ -46,6 +51,7 @@ pub(crate) struct Sessions {
     waiting: Waiting,
     last: u32,
     running: BTreeSet<u32>,
+    commands: Commands,
     /// Those who have joined the agent, by session.
     attached: HashMap<u32, UnixStream>,
 }
@@ -56,6 +62,13 @@ struct Waiting {
     sessions: Arc<Mutex<HashMap<u32, SyncSender<UnixStream>>>>,
     /// Streams whose first frame is being read.
     reading: Arc<AtomicUsize>,
+}
+
+/// What goes through a session.
+#[derive(Debug)]
+enum Streams {
+    Command(Arc<Command>),
+    Copy(Passage),
 }
 
 /// A session that came to its end.
@@ -80,7 +93,8 @@ impl Sessions {
                 }
             }
         });
-        Self { guest, waiting, last: 0, running: BTreeSet::new(), attached: HashMap::new() }
+        let (running, commands) = (BTreeSet::new(), Commands::default());
+        Self { guest, waiting, last: 0, running, commands, attached: HashMap::new() }
     }
 
     /// Begins a session for `caller`; `ended` is called once, when it is over.
@@ -91,7 +105,7 @@ impl Sessions {
         recorder: &mut Recorder,
         ended: impl FnOnce(Ended) + Send + 'static,
     ) {
-        let Task { message, told, passage } = match self.fits(errand) {
+        let Task { message, told, work } = match self.fits(errand) {
             Ok(task) => task,
             Err(failure) => return caller.answer(Answer::from(failure)),
         };
@@ -102,13 +116,18 @@ impl Sessions {
             return caller.answer(Answer::from(failure));
         }
         self.running.insert(session);
+        let streams = match work {
+            Work::Command(facts) => Streams::Command(self.commands.add(session, caller.uid(), facts)),
+            Work::Copy(passage) => Streams::Copy(passage),
+        };
         let stream = self.waiting.expect(session);
         let asked = self.guest.send(ToGuest::Open { session }).is_ok();
         let waiting = self.waiting.clone();
         let attending = std::thread::Builder::new().name(format!("session {session}")).spawn(move || {
-            let how = attend(&caller, (session, message, &passage), asked.then_some(&stream));
+            let guest = open(&message, asked.then_some(&stream));
             waiting.map().remove(&session);
-            ended(Ended { session, how, passed: passage.told() });
+            let (how, passed) = attend(caller, session, streams, guest);
+            ended(Ended { session, how, passed });
         });
         if let Err(error) = attending {
             // The caller is gone with the thread that did not begin, and hears that the line is cut.
@@ -128,6 +147,7 @@ impl Sessions {
         if !self.running.remove(&session) {
             return Ok(());
         }
+        self.commands.ended(session);
         let (code, cause) = match how {
             Ok(exit) => {
                 let status = ExitStatus::of(exit).unwrap_or_else(|failure| failure.status);
@@ -204,121 +224,61 @@ impl Waiting {
     }
 }
 
-/// Lives the session's life. `None`: the guest could not even be asked.
+/// Waits for the guest's stream, and says what it is for. `stream`: none, if the guest could not even be asked.
+fn open(message: &ToGuest, stream: Option<&Receiver<UnixStream>>) -> Option<UnixStream> {
+    let guest = stream?.recv_timeout(PATIENCE).ok()?;
+    frame::write(&mut &guest, message).ok()?;
+    Some(guest)
+}
+
+/// Lives the session's life; how it ended, and what went through it, if that is counted.
 fn attend(
-    caller: &Caller,
-    (session, message, passage): (u32, ToGuest, &Passage),
-    stream: Option<&Receiver<UnixStream>>,
-) -> Result<Exit, String> {
-    let begun = stream.and_then(|stream| stream.recv_timeout(PATIENCE).ok()).and_then(|guest| {
-        frame::write(&mut &guest, &message).ok()?;
-        Some(guest)
-    });
-    let Some(guest) = begun else {
+    caller: Caller,
+    session: u32,
+    streams: Streams,
+    guest: Option<UnixStream>,
+) -> (Result<Exit, String>, Option<String>) {
+    let Some(guest) = guest else {
         let cause = "the guest did not open a session in time; nothing was done";
         caller.answer(Answer::from(Failure::new(cause, "try again; if it hangs, stop the sandbox")));
-        return Err("the guest did not open it in time".to_owned());
+        let cause = "the guest did not open it in time".to_owned();
+        if let Streams::Command(command) = streams {
+            command.ends(End::Cut(cause.clone()));
+        }
+        return (Err(cause), None);
     };
     caller.answer(Answer::Executing { session });
-    relay(caller.stream(), &guest, passage)
+    match streams {
+        Streams::Command(command) => (attend_command(caller, session, &command, &guest), None),
+        Streams::Copy(passage) => {
+            let how = relay::relay(caller.stream(), &guest, &passage);
+            (how, Some(passage.told()))
+        }
+    }
 }
 
-/// Passes frames on until the process has ended, or one side has left.
-fn relay(caller: &UnixStream, guest: &UnixStream, passage: &Passage) -> Result<Exit, String> {
-    for stream in [caller, guest] {
-        let unlimited = stream.set_read_timeout(None).and_then(|()| stream.set_write_timeout(None));
-        unlimited.map_err(|error| error.to_string())?;
-    }
-    let hang_up = || {
-        // What was written before is still read.
-        let _closed = (guest.shutdown(Shutdown::Both), caller.shutdown(Shutdown::Both));
-    };
+/// Likewise of a command, which may go on when its caller has left.
+fn attend_command(
+    caller: Caller,
+    session: u32,
+    command: &Command,
+    guest: &UnixStream,
+) -> Result<Exit, String> {
+    let stays = command.has(session);
     std::thread::scope(|scope| {
-        let upwards = std::thread::Builder::new().spawn_scoped(scope, || {
-            while let Some(message) = from_caller(caller) {
-                let passes = match &message {
-                    ToGuest::Input(bytes) => passage.inward(bytes).is_ok(),
-                    _other => true,
-                };
-                if !passes || frame::write(&mut &*guest, &message).is_err() {
-                    break;
-                }
+        let with_caller = std::thread::Builder::new().spawn_scoped(scope, move || {
+            if stays {
+                client::serve(command, session, caller.stream());
+            } else if let Some(first) = command.started() {
+                // One that is gone misses it.
+                let _gone = frame::write(&mut caller.stream(), &first);
             }
-            // Without its caller the process is hung up on; after its end there is nobody to hang up on.
-            let _closed = guest.shutdown(Shutdown::Both);
         });
-        let how = match upwards {
-            Ok(_reading) => to_caller(caller, guest, passage),
-            Err(error) => Err(format!("no thread is left: {error}")),
-        };
-        hang_up();
-        how
+        if with_caller.is_err() {
+            command.leave(session);
+        }
+        command.serve(guest).recorded()
     })
-}
-
-/// What a caller may say in a session.
-fn from_caller(mut caller: &UnixStream) -> Option<ToGuest> {
-    match frame::read(&mut caller, frame::SMALL) {
-        Ok(message @ (ToGuest::Input(_) | ToGuest::EndOfInput | ToGuest::Signal(_) | ToGuest::Resize(_))) => {
-            Some(message)
-        }
-        // The rest is the manager's own to say.
-        Ok(
-            ToGuest::Setup(_)
-            | ToGuest::Again
-            | ToGuest::Finish
-            | ToGuest::Open { .. }
-            | ToGuest::Execute(_)
-            | ToGuest::Copy(_)
-            | ToGuest::Recorded { .. },
-        )
-        | Err(_) => None,
-    }
-}
-
-fn to_caller(mut caller: &UnixStream, mut guest: &UnixStream, passage: &Passage) -> Result<Exit, String> {
-    loop {
-        if has_left(caller, guest) {
-            return Err("its caller left".to_owned());
-        }
-        let message: FromGuest =
-            frame::read(&mut guest, frame::SMALL).map_err(|_gone| "it was cut off".to_owned())?;
-        let (message, ended) = match message {
-            FromGuest::Output { stream, ref bytes } => {
-                if stream == Stream::Stdout {
-                    passage.outward(bytes)?;
-                }
-                (message, None)
-            }
-            FromGuest::Taken { .. } => match passage {
-                Passage::Command => (message, None),
-                // A copy has no signals: what it sends may wait on the line.
-                Passage::In(_) | Passage::Out(_) => continue,
-            },
-            FromGuest::Exited(exit) => (message, Some(Ok(exit))),
-            FromGuest::Failed { stage, cause } => {
-                let cause = presentable(&cause);
-                (FromGuest::Failed { stage, cause: cause.clone() }, Some(Err(cause)))
-            }
-            _other => return Err("the guest spoke out of turn".to_owned()),
-        };
-        // A caller that is gone has ended the session from the other side.
-        let _gone = frame::write(&mut caller, &message);
-        if let Some(ended) = ended {
-            return ended;
-        }
-    }
-}
-
-/// Waits until the guest has something to say, or its caller is gone. One that left while its input waits for the process is
-/// seen here only.
-fn has_left(caller: &UnixStream, guest: &UnixStream) -> bool {
-    let mut ends =
-        [PollFd::new(guest, PollFlags::IN), PollFd::new(caller, PollFlags::RDHUP | PollFlags::HUP)];
-    match rustix::event::poll(&mut ends, None) {
-        Ok(_) => ends[0].revents().is_empty() && !ends[1].revents().is_empty(),
-        Err(_interrupted) => false,
-    }
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@
 //! ```text
 //!   Session      ───────────────►           which one
 //!                ◄───────────────  Execute  once, or Copy
+//!   Started      ───────────────►           a command has become its program
 //!   Taken …      ───────────────►
 //!   Output …     ───────────────►           (of a copy: its items, and lines about what is not in it)
 //!                ◄───────────────  Input, EndOfInput, Signal, Resize …
@@ -71,7 +72,7 @@ pub enum FromGuest {
         /// Nanoseconds since the kernel started.
         at_ns: u64,
     },
-    /// The agent's process exists.
+    /// The agent's process exists; on a session's connection, its process has become its program.
     Started {
         /// Its process id in guest-init's namespace.
         pid: u32,

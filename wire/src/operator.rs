@@ -1,7 +1,7 @@
 //! What an operator's command says to the manager of a running sandbox, on [`SOCKET`] in the sandbox's run
 //! directory: one [`Request`] as one line of JSON, then one [`Response`] as one line of JSON. After
-//! [`Answer::Executing`] the connection carries frames: `Input`, `EndOfInput`, `Signal`, `Resize` of
-//! [`ToGuest`](crate::control::ToGuest), and back `Output`, `Exited`, `Failed` of
+//! [`Answer::Executing`] and [`Answer::Attached`] the connection carries frames: `Input`, `EndOfInput`, `Signal`, `Resize` of
+//! [`ToGuest`](crate::control::ToGuest), and back [`FromCommand`]; for a copy and for the agent `Output`, `Exited`, `Failed` of
 //! [`FromGuest`](crate::control::FromGuest).
 //!
 //! The two ends may be of different builds, as a sandbox outlives an upgrade: the version is read before
@@ -9,13 +9,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::control::Size;
+use crate::control::{Exit, Size, Stream};
 use crate::copy::Copy;
 use crate::id::{PolicyVersion, RequestId};
 use crate::proposal::{Proposal, Standing as ProposalStanding, Terms};
 
 /// Version of this protocol.
-pub const VERSION: u32 = 7;
+pub const VERSION: u32 = 8;
 
 /// Name of the socket in a sandbox's run directory.
 pub const SOCKET: &str = "control.sock";
@@ -67,6 +67,25 @@ pub enum Ask {
     },
     /// Ask the agent to end, as `SIGTERM` would; a second time, end its machine.
     Stop,
+    /// Join a command, beside whoever is on it already; what it wrote last comes first.
+    Join {
+        /// [`crate::VERSION`] of who asks: frames follow it.
+        frames: u32,
+        /// The command's number.
+        session: u32,
+    },
+    /// Let a command go on without whoever started it.
+    Detach {
+        /// Its number.
+        session: u32,
+    },
+    /// Ask a command to end, and wait until it has; 10 s later, or a second time, it is killed.
+    StopCommand {
+        /// Its number.
+        session: u32,
+    },
+    /// Which commands run, and which detached ones have ended?
+    Sessions,
     /// What does its agent propose?
     Proposals,
     /// These were seen: what could not be shown is not among them.
@@ -113,6 +132,8 @@ pub struct Command {
     /// The terminal's size, if it is to have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terminal: Option<Size>,
+    /// Whether it goes on without who asks: of its frames he gets one, that it has started, or why not.
+    pub detached: bool,
 }
 
 /// A copy to make.
@@ -176,13 +197,19 @@ pub enum Answer {
         /// Its session's number, as the log has it.
         session: u32,
     },
-    /// Frames follow: `Input` and `Resize` in, `Exited` out.
+    /// Frames follow: `Input` and `Resize` in; out, of the agent `Exited`, of a command [`FromCommand`].
     Attached {
-        /// Whether the agent has a terminal.
+        /// Whether it has a terminal.
         terminal: bool,
     },
     /// The agent was asked to end.
     Stopping,
+    /// The command goes on, whoever leaves it.
+    Detached,
+    /// The command has ended.
+    CommandStopped,
+    /// The commands, by their numbers.
+    Sessions(Vec<Session>),
     /// What its agent proposes.
     Proposals(Proposals),
     /// It is noted what was seen.
@@ -200,6 +227,83 @@ pub enum Answer {
         /// One line of remedy.
         remedy: String,
     },
+}
+
+/// A command that runs beside an agent, or a detached one that has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Session {
+    /// Its number.
+    pub session: u32,
+    /// Who started it: a user of the host.
+    pub uid: u32,
+    /// Its program. What its arguments say may be a password.
+    pub program: String,
+    /// Whether it has a terminal.
+    pub terminal: bool,
+    /// When it was started, in seconds since the Unix epoch.
+    pub since: u64,
+    /// How many are on it.
+    pub attached: u32,
+    /// How it stands.
+    pub state: SessionState,
+}
+
+/// How a command stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum SessionState {
+    /// It is hung up on when whoever started it leaves.
+    Held,
+    /// It goes on, whoever leaves it.
+    Detached,
+    /// It ended; with this exit code, if it ended by itself.
+    Ended(Option<u8>),
+}
+
+/// A frame from a command to whoever is on it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromCommand {
+    /// It has become its program. Only who started it detached hears of it.
+    Started,
+    /// Bytes that it wrote; at most [`crate::control::MAX_CHUNK`].
+    Output {
+        /// Where it wrote them.
+        stream: Stream,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+    /// So many bytes of it are left out: they were not read in time.
+    Skipped {
+        /// How many.
+        bytes: u64,
+    },
+    /// There is room for so many more bytes of this one's input.
+    Taken {
+        /// How many.
+        bytes: u32,
+    },
+    /// It ended.
+    Exited(Exit),
+    /// It did not start.
+    Failed {
+        /// One line of cause.
+        cause: String,
+    },
+}
+
+impl std::fmt::Debug for FromCommand {
+    /// Without what it wrote, which may be secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Started => f.write_str("Started"),
+            Self::Output { stream, bytes } => write!(f, "Output {{ {stream:?}, <{} bytes> }}", bytes.len()),
+            Self::Skipped { bytes } => write!(f, "Skipped {{ {bytes} }}"),
+            Self::Taken { bytes } => write!(f, "Taken {{ {bytes} }}"),
+            Self::Exited(exit) => write!(f, "Exited({exit:?})"),
+            Self::Failed { cause } => write!(f, "Failed {{ {cause:?} }}"),
+        }
+    }
 }
 
 /// How a running sandbox stands.

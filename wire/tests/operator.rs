@@ -9,12 +9,12 @@ use wire::copy::{Copy, Name};
 use wire::id::{PolicyVersion, RequestId};
 use wire::operator::{
     Answer, Approved, Ask, AskedTerms, Command, Copying, PolicyInForce, PolicySet, Proposals, Request,
-    Response, Shown, Standing, VERSION, Versioned,
+    Response, Session, SessionState, Shown, Standing, VERSION, Versioned,
 };
 use wire::proposal::{self, Proposal, Terms, Wish};
 
-const GOLDEN: &str = include_str!("golden/operator-v7.jsonl");
-const PROPOSALS: &str = include_str!("golden/operator-v7-proposals.jsonl");
+const GOLDEN: &str = include_str!("golden/operator-v8.jsonl");
+const PROPOSALS: &str = include_str!("golden/operator-v8-proposals.jsonl");
 
 fn same<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(line: &str, value: T) {
     assert_eq!(serde_json::from_str::<T>(line).unwrap(), value);
@@ -40,6 +40,7 @@ fn the_golden_file_reads_as_it_was_written() {
         env: vec![("A".to_owned(), "b".to_owned())],
         workdir: None,
         terminal: Some(Size { rows: 24, columns: 80 }),
+        detached: true,
     };
     same(lines[7], Request { version: VERSION, ask: Ask::Execute(command) });
     let name = Name::try_from(b"a".to_vec()).unwrap();
@@ -51,6 +52,16 @@ fn the_golden_file_reads_as_it_was_written() {
     }
     same(lines[10], Request { version: VERSION, ask: Ask::Attach { frames: 9 } });
     same(lines[11], Request { version: VERSION, ask: Ask::Stop });
+    let session = 3;
+    let of_commands = [
+        Ask::Join { frames: 9, session },
+        Ask::Detach { session },
+        Ask::StopCommand { session },
+        Ask::Sessions,
+    ];
+    for (line, ask) in lines[12..16].iter().zip(of_commands) {
+        same(line, Request { version: VERSION, ask });
+    }
     let answers = [
         Answer::PolicySet(PolicySet { version, digest: digest.clone(), closed: 3, ended: vec![id()] }),
         Answer::PolicyInForce(PolicyInForce { version, digest, policy: "version: 1\n".to_owned() }),
@@ -59,12 +70,30 @@ fn the_golden_file_reads_as_it_was_written() {
         Answer::Executing { session: 3 },
         Answer::Attached { terminal: true },
         Answer::Stopping,
+        Answer::Detached,
+        Answer::CommandStopped,
+        Answer::Sessions(sessions()),
         Answer::Refused { cause: "no".to_owned(), remedy: "do".to_owned() },
     ];
-    for (line, answer) in lines[12..].iter().zip(answers) {
+    for (line, answer) in lines[16..].iter().zip(answers) {
         same(line, Response { version: VERSION, answer });
     }
-    assert_eq!(lines.len(), 20);
+    assert_eq!(lines.len(), 27);
+}
+
+fn sessions() -> Vec<Session> {
+    let states =
+        [SessionState::Held, SessionState::Detached, SessionState::Ended(Some(7)), SessionState::Ended(None)];
+    let session = |state| Session {
+        session: 3,
+        uid: 1000,
+        program: "sh".to_owned(),
+        terminal: true,
+        since: 10,
+        attached: 2,
+        state,
+    };
+    states.map(session).into()
 }
 
 fn id() -> RequestId {

@@ -155,6 +155,10 @@ pub enum Phase {
     Resumed,
     /// An operator's command is about to run beside the agent.
     CommandStarted,
+    /// Whoever is on it is about to leave it running.
+    CommandDetached,
+    /// It is about to be asked to end, and made to.
+    CommandStopped,
     /// It ended.
     CommandEnded,
     /// The sandbox was ended from outside: a signal, a time-out, an operator.

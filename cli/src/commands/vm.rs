@@ -3,34 +3,50 @@
 mod copy;
 mod detach;
 mod logs;
+mod sessions;
 
 use std::time::Duration;
 
 use manager::failure::Failure;
 use manager::layout::Layout;
-use manager::operator::{self, Execution, PolicySet, SandboxId, Standing};
+use manager::operator::{self, PolicySet, SandboxId, Standing};
 use manager::options::{ConsoleOutput, Detached, Options, Timings, Tty};
 use manager::sandbox::Planned;
 
 use super::{negative, print_json};
-use crate::arguments::{Attach, Exec, Named, Output, Place, Run, Shell, Vm};
-
-/// The best shell that the image has.
-const SHELL: [&str; 3] = ["sh", "-c", "command -v bash >/dev/null && exec bash; exec sh"];
+use crate::arguments::{Attach, Exec, Named, Output, Run, Shell, Stop, Vm};
 
 pub(super) fn run(command: Vm, layout: Layout) -> Result<u8, Failure> {
     match command {
         Vm::Run(arguments) if arguments.detach => detach::start(&arguments),
         Vm::Run(arguments) => start(arguments, layout),
-        Vm::Attach(Attach { sandbox, detach_keys }) => detach::attach(&layout, &sandbox, detach_keys),
-        Vm::Stop(named) => stand(&named, "ended", operator::stop(&layout, &named.sandbox)).map_err(negative),
-        Vm::Exec(Exec { sandbox, tty, place, command }) => {
+        Vm::Attach(Attach { process, keys }) => match process.target.session {
+            None => detach::attach(&layout, &process.target.sandbox, keys.detach_keys),
+            Some(session) => sessions::join(&layout, &process.target.sandbox, session, keys.detach_keys),
+        },
+        Vm::Stop(Stop { process, output }) => match process.target.session {
+            None => {
+                let sandbox = process.target.sandbox;
+                let ended = operator::stop(&layout, &sandbox);
+                stand(&Named { sandbox, output }, "ended", ended).map_err(negative)
+            }
+            Some(session) => {
+                sessions::stop(&layout, &process.target.sandbox, session, output).map_err(negative)
+            }
+        },
+        Vm::Exec(Exec { sandbox, tty, detach, keys, place, command }) => {
             let tty = if tty { Tty::Yes } else { Tty::No };
-            execute(&layout, &sandbox, (place, tty), command)
+            let execution = sessions::execution(command, place, tty);
+            if detach {
+                sessions::start(&layout, &sandbox, execution)
+            } else {
+                sessions::execute(&layout, &sandbox, execution, keys.detach_keys)
+            }
         }
-        Vm::Shell(Shell { sandbox, place }) => {
-            execute(&layout, &sandbox, (place, Tty::Yes), SHELL.map(str::to_owned).to_vec())
+        Vm::Shell(Shell { sandbox, keys, place }) => {
+            sessions::execute(&layout, &sandbox, sessions::shell(place), keys.detach_keys)
         }
+        Vm::Sessions(named) => sessions::list(&named, &layout).map_err(negative),
         Vm::Cp(arguments) => copy::run(arguments, &layout).map_err(negative),
         Vm::Logs(arguments) => logs::run(&arguments, &layout).map_err(negative),
         Vm::Ps(output) => list(output, &layout),
@@ -64,24 +80,6 @@ fn start(arguments: Run, layout: Layout) -> Result<u8, Failure> {
         return Ok(0);
     }
     planned.run().map(|status| status.code())
-}
-
-fn execute(
-    layout: &Layout,
-    sandbox: &str,
-    (place, tty): (Place, Tty),
-    command: Vec<String>,
-) -> Result<u8, Failure> {
-    let Place { mut env, workdir } = place;
-    let named = |name: &str, env: &[(String, String)]| env.iter().any(|(other, _)| other == name);
-    if tty == Tty::Yes && !named("TERM", &env) {
-        env.push((
-            "TERM".to_owned(),
-            std::env::var("TERM").unwrap_or_else(|_none| "xterm-256color".to_owned()),
-        ));
-    }
-    let execution = Execution { command, env, workdir, tty };
-    operator::execute(layout, sandbox, execution).map(|status| status.code())
 }
 
 fn refresh(Named { sandbox, output }: &Named, layout: &Layout) -> Result<u8, Failure> {

@@ -48,6 +48,8 @@ pub(crate) enum Report {
     Failed(String),
     /// The agent's process is confined, and the next thing it does is execute the command.
     Executing,
+    /// A further process has become its program, or has ended: which, it has told before.
+    Executed,
     /// There is no such command.
     NotFound,
     /// The command cannot be executed.

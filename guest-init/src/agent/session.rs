@@ -60,6 +60,8 @@ struct Session<'a> {
     exit: Option<Exit>,
     /// How it will have ended, when the warden has told its end.
     unexecuted: Option<Exit>,
+    /// Its number.
+    pid: u32,
     /// Whether the manager was asked what follows, and what it said.
     word: Word,
     /// Whether its standard input has ended, in this life or before.
@@ -119,6 +121,7 @@ pub(crate) fn serve(
         outputs,
         exit: None,
         unexecuted: None,
+        pid: running.pid.as_raw_nonzero().get().unsigned_abs(),
         word: Word::Unasked,
         input_ended: false,
         untold: 0,
@@ -168,7 +171,7 @@ impl Session<'_> {
             for (source, events) in ready {
                 match source {
                     Source::Control => self.on_control(events)?,
-                    Source::Channel => self.on_report(),
+                    Source::Channel => self.on_report()?,
                     Source::Stdin => self.stdin.write(),
                     Source::Output(index) => self.on_output(index)?,
                     Source::Told(index) => self.tells().get(index).into_iter().for_each(|tell| tell.heard()),
@@ -379,19 +382,30 @@ impl Session<'_> {
         }
     }
 
-    fn on_report(&mut self) {
+    fn on_report(&mut self) -> Result<(), ControlError> {
         let told = match self.channel.receive() {
             // The end of the process that could not become its program follows.
-            Ok((Report::NotFound, _)) => return self.unexecuted = Some(Exit::NotFound),
-            Ok((Report::NotExecutable, _)) => return self.unexecuted = Some(Exit::NotExecutable),
+            Ok((Report::NotFound, _)) => {
+                self.unexecuted = Some(Exit::NotFound);
+                return Ok(());
+            }
+            Ok((Report::NotExecutable, _)) => {
+                self.unexecuted = Some(Exit::NotExecutable);
+                return Ok(());
+            }
+            Ok((Report::Executed, _)) if self.unexecuted.is_none() => {
+                let at_ns = clock::since_kernel_start();
+                return self.control.send(&FromGuest::Started { pid: self.pid, at_ns });
+            }
             Ok((Report::Returned(code), _)) => Exit::Code(code),
             Ok((Report::Killed(signal), _)) => self.killed(signal),
-            Ok(_) => return,
+            Ok(_) => return Ok(()),
             // The warden itself died, which only the kernel can have done.
             Err(ChannelError::Closed | ChannelError::Socket(_)) => self.killed(libc::SIGKILL),
-            Err(_malformed) => return,
+            Err(_malformed) => return Ok(()),
         };
         self.exit = Some(self.unexecuted.unwrap_or(told));
+        Ok(())
     }
 
     /// A kill that it did not get from the manager or itself may have been the kernel's.

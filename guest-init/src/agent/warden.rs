@@ -10,6 +10,7 @@ use jail::guest::{ConfineError, Inside, Newborn, NotExecuted, Program, Split, Vi
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
+use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
 use rustix::pty::OpenptFlags;
 use rustix::termios::Winsize;
@@ -60,6 +61,8 @@ struct Brood {
 struct Further {
     pid: Pid,
     channel: Channel,
+    /// Ends when it becomes its program, or ends itself; none, if that was told or it has no program.
+    becoming: Option<OwnedFd>,
 }
 
 /// What came from guest-init.
@@ -135,11 +138,11 @@ impl Warden<'_> {
             brood.has_ended(pid, status);
         }
         let further = &mut brood.further;
-        let channels = further.iter().map(|process| &process.channel);
-        let mut poll: Vec<_> = [PollFd::new(children, PollFlags::IN)]
-            .into_iter()
-            .chain([&self.channel].into_iter().chain(channels).map(|end| PollFd::new(end, PollFlags::IN)))
-            .collect();
+        let channels = further.iter().map(|process| process.channel.as_fd());
+        let becoming = further.iter().filter_map(|process| process.becoming.as_ref()).map(AsFd::as_fd);
+        let own = [children.as_fd(), self.channel.as_fd()].into_iter();
+        let watched = own.chain(channels).chain(becoming);
+        let mut poll: Vec<_> = watched.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
         match rustix::event::poll(&mut poll, None) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(WardenError::System("wait", error)),
@@ -150,7 +153,10 @@ impl Warden<'_> {
             // One read takes what was queued; `reap` above looks for itself what happened.
             let _ = rustix::io::read(children, &mut [0; 128]);
         }
-        let mut speak = ready.get(2..).unwrap_or_default().iter();
+        let (speaking, executed) = ready.get(2..).unwrap_or_default().split_at(further.len());
+        let became = further.iter_mut().filter(|process| process.becoming.is_some()).zip(executed);
+        became.filter(|(_, ready)| **ready).for_each(|(process, _)| process.has_executed());
+        let mut speak = speaking.iter();
         further.retain(|process| !speak.next().is_some_and(|ready| *ready) || process.hear());
         if ordered { self.obey(viewed, brood, self.channel.receive_order()) } else { Ok(true) }
     }
@@ -250,6 +256,13 @@ impl Warden<'_> {
 }
 
 impl Further {
+    /// Tells that it has become its program. One that could not has told so before.
+    fn has_executed(&mut self) {
+        self.becoming = None;
+        // Whoever does not listen any more misses it.
+        drop(self.channel.send(&Report::Executed));
+    }
+
     /// Does what its session says; whether there still is one. Without it the process is told that its line hung up.
     fn hear(&self) -> bool {
         match self.channel.receive_order() {
@@ -278,10 +291,14 @@ fn start(
     let begun = deed.ok_or(WardenError::Unusable).and_then(|deed| {
         let birth = Birth { agent, deed, channel: &channel };
         let streams = birth.present(inner)?;
-        birth.split(viewed, streams)
+        // The process has the writing end too, until it executes its program or ends.
+        let (becoming, _closes_here) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)
+            .map_err(|error| WardenError::System("make a pipe", error))?;
+        let becoming = matches!(deed, Deed::Execute(_)).then_some(becoming);
+        birth.split(viewed, streams).map(|pid| (pid, becoming))
     });
     match begun {
-        Ok(pid) => Some(Further { pid, channel }),
+        Ok((pid, becoming)) => Some(Further { pid, channel, becoming }),
         Err(error) => {
             drop(channel.send(&Report::Failed(error.to_string())));
             None

@@ -1,6 +1,6 @@
 //! What waits for the guest: the manager's own messages, and input for the agent, each in a queue of its own.
 //!
-//! Messages go first, and input only as far as the guest has room for it ([`INPUT_WINDOW`]): an agent that reads nothing, or input
+//! Messages go first, and input only as far as the guest has room for it ([`Credit`]): an agent that reads nothing, or input
 //! without an end, keeps no message back and takes no message's place. The order among messages, and that among input, holds.
 //!
 //! *Invariant:* only who puts input in ever waits.
@@ -8,9 +8,10 @@
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use wire::control::{INPUT_WINDOW, ToGuest};
+use wire::control::ToGuest;
 
 use super::QueueError;
+use crate::credit::Credit;
 
 /// Messages that wait at most.
 const MESSAGES: usize = 32;
@@ -47,8 +48,8 @@ struct State {
     messages: VecDeque<ToGuest>,
     input: VecDeque<ToGuest>,
     intake: Intake,
-    /// Bytes of input that the guest has room for.
-    window: usize,
+    /// Input that the guest has room for.
+    credit: Credit,
     closed: bool,
 }
 
@@ -58,7 +59,7 @@ impl Outbox {
             messages: VecDeque::new(),
             input: VecDeque::new(),
             intake: Intake::Open,
-            window: INPUT_WINDOW,
+            credit: Credit::full(),
             closed: false,
         };
         Self { state: Mutex::new(state), changed: Condvar::new() }
@@ -123,11 +124,9 @@ impl Outbox {
         self.changed.notify_all();
     }
 
-    /// The guest has room for so many bytes more. One that says it without a reason gets no more than one that is honest.
+    /// The guest has room for so many bytes more.
     pub(super) fn taken(&self, bytes: u32) {
-        let mut state = self.state();
-        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-        state.window = state.window.saturating_add(bytes).min(INPUT_WINDOW);
+        self.state().credit.give(bytes);
         self.changed.notify_all();
     }
 
@@ -154,8 +153,7 @@ impl State {
             ToGuest::Input(bytes) => bytes.len(),
             _end => 0,
         };
-        self.window = self.window.checked_sub(length)?;
-        self.input.pop_front()
+        if self.credit.spend(length) { self.input.pop_front() } else { None }
     }
 }
 
@@ -164,7 +162,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::mpsc::sync_channel;
 
-    use wire::control::MAX_CHUNK;
+    use wire::control::{INPUT_WINDOW, MAX_CHUNK};
 
     use super::*;
 

@@ -2,15 +2,15 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Read as _, Write};
-use std::str::FromStr;
 use std::sync::mpsc::{Sender, SyncSender, channel};
 
-use wire::control::{Exit, FromGuest, MAX_CHUNK, Stream, ToGuest};
+use wire::control::{Exit, FromGuest, Stream, ToGuest};
 use wire::frame;
 use wire::id::SandboxId;
 use wire::operator::{Answer, Ask};
 
 use super::client::{ask, call, find, unasked};
+use super::keys::{DetachKeys, Typed};
 use super::line::Line;
 use crate::failure::{ExitStatus, Failure};
 use crate::layout::Layout;
@@ -28,18 +28,6 @@ pub enum Attachment {
     Detached,
     /// It ended.
     Ended(ExitStatus),
-}
-
-/// The keys that leave an agent that has a terminal, by what a terminal sends for them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DetachKeys(Vec<u8>);
-
-/// Finds the keys in what is typed.
-#[derive(Debug)]
-struct Typed {
-    keys: Vec<u8>,
-    /// How many of them have been typed.
-    matched: usize,
 }
 
 /// What ends the waiting.
@@ -65,8 +53,8 @@ pub fn attach(layout: &Layout, sandbox: &str, keys: DetachKeys) -> Result<Attach
     let raw = (terminal && io::stdin().is_terminal()).then(terminal::Raw::enter).transpose()?;
     let (tell, came) = channel();
     let _signals = watch(raw.is_some(), outgoing.clone(), tell.clone())?;
-    let keys = if raw.is_some() { keys.0 } else { Vec::new() };
-    feed(Typed { keys, matched: 0 }, outgoing, tell.clone());
+    let typed = raw.as_ref().map_or_else(Typed::default, |_raw| Typed::with(keys));
+    feed(typed, outgoing, tell.clone());
     let shown = tell.clone();
     std::thread::spawn(move || drop(shown.send(Came::Shown(show(&mut reader)))));
     std::thread::spawn(move || {
@@ -113,42 +101,6 @@ pub fn stop(layout: &Layout, sandbox: &str) -> Result<SandboxId, Failure> {
     })
 }
 
-impl FromStr for DetachKeys {
-    type Err = String;
-
-    /// Keys as `ctrl-X` or one character, with commas between.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let key = |key: &str| match (key.strip_prefix("ctrl-").map(str::as_bytes), key.as_bytes()) {
-            (Some([letter @ b'a'..=b'z']), _) => Ok(letter & 0x1f),
-            (None, [one @ b' '..=b'~']) => Ok(*one),
-            _other => Err(format!("'{key}' is no key: write ctrl-a to ctrl-z, or one character")),
-        };
-        text.split(',').map(key).collect::<Result<_, _>>().map(Self)
-    }
-}
-
-impl Typed {
-    /// What of `bytes` is for the agent, and whether all keys were typed.
-    fn passed(&mut self, bytes: &[u8]) -> (Vec<u8>, bool) {
-        let mut passed = Vec::with_capacity(bytes.len());
-        for byte in bytes {
-            if self.keys.get(self.matched) == Some(byte) {
-                self.matched += 1;
-                if self.matched == self.keys.len() {
-                    return (passed, true);
-                }
-                continue;
-            }
-            passed.extend(self.keys.iter().take(self.matched));
-            self.matched = usize::from(self.keys.first() == Some(byte));
-            if self.matched == 0 {
-                passed.push(*byte);
-            }
-        }
-        (passed, false)
-    }
-}
-
 fn watch(raw: bool, outgoing: SyncSender<ToGuest>, tell: Sender<Came>) -> Result<Watch, Failure> {
     if raw {
         // One that stood at another size draws itself anew.
@@ -164,7 +116,7 @@ fn watch(raw: bool, outgoing: SyncSender<ToGuest>, tell: Sender<Came>) -> Result
 /// Passes on what is typed, on a thread of its own. The end of our input is not the agent's.
 fn feed(mut typed: Typed, outgoing: SyncSender<ToGuest>, tell: Sender<Came>) {
     std::thread::spawn(move || {
-        let mut chunk = vec![0; MAX_CHUNK / 2];
+        let mut chunk = vec![0; typed.chunk()];
         loop {
             let length = match io::stdin().read(&mut chunk) {
                 Ok(length @ 1..) => length,
@@ -202,40 +154,4 @@ fn put(stream: Stream, bytes: &[u8]) {
         Stream::Stdout => put(&mut io::stdout()),
         Stream::Stderr => put(&mut io::stderr()),
     };
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_are_read_as_they_are_written() {
-        assert_eq!("ctrl-p,ctrl-q".parse(), Ok(DetachKeys(vec![16, 17])));
-        assert_eq!("~,.".parse(), Ok(DetachKeys(vec![b'~', b'.'])));
-        for bad in ["", "ctrl-", "ctrl-P", "ctrl-1", "ab", "ctrl-p,"] {
-            assert!(bad.parse::<DetachKeys>().is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn keys_leave_and_everything_else_is_passed_on() {
-        let all = |pieces: &[&[u8]]| {
-            let mut typed = Typed { keys: vec![16, 17], matched: 0 };
-            let mut seen = Vec::new();
-            for piece in pieces {
-                let (passed, left) = typed.passed(piece);
-                seen.extend(passed);
-                if left {
-                    return (seen, true);
-                }
-            }
-            (seen, false)
-        };
-        assert_eq!(all(&[b"ab\x10\x11c"]), (b"ab".to_vec(), true));
-        assert_eq!(all(&[b"a\x10", b"\x11"]), (b"a".to_vec(), true));
-        assert_eq!(all(&[b"\x10b", b"\x11"]), (b"\x10b\x11".to_vec(), false));
-        assert_eq!(all(&[b"\x10\x10\x11"]), (b"\x10".to_vec(), true));
-        let mut none = Typed { keys: Vec::new(), matched: 0 };
-        assert_eq!(none.passed(b"\x10\x11"), (b"\x10\x11".to_vec(), false));
-    }
 }

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use wire::id::SandboxId;
 use wire::operator::{Answer, Ask, Request, Response, SOCKET, VERSION};
 
-use super::{PATIENCE, patience, read_line, write_line};
+use super::{LineError, PATIENCE, patience, read_line, write_line};
 use crate::failure::{Failure, chain};
 use crate::layout::Layout;
 use crate::rundir;
@@ -53,8 +53,13 @@ pub(super) fn call(
     let asked = stream
         .set_read_timeout(Some(patience))
         .and_then(|()| stream.set_write_timeout(Some(patience)))
-        .map_err(super::LineError::from)
+        .map_err(LineError::from)
         .and_then(|()| write_line(&stream, &Request { version: VERSION, ask }));
+    let asked = match asked {
+        // Who is not heard is told so before his question is read.
+        Err(LineError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        asked => asked,
+    };
     let mut line = BufReader::new(stream);
     match asked.and_then(|()| read_line::<Response>(&mut line)) {
         Ok(Response { answer: Answer::Refused { cause, remedy }, .. }) => Err(Failure::new(cause, remedy)),

@@ -95,7 +95,7 @@ pub fn copy(
     let sandbox = find(layout, sandbox)?;
     let begin = |copy: Copy, host: &HostEnd| {
         let copying = Copying { frames: wire::VERSION, copy, host: host.told() };
-        Line::open(layout, &sandbox, Ask::Copy(copying))
+        Line::open(layout, &sandbox, Ask::Copy(copying)).map(|(line, _session)| line)
     };
     match request {
         CopyRequest::Out { path, to } => {

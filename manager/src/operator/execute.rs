@@ -1,18 +1,19 @@
-//! Running a command in a running sandbox, from outside: our terminal or our three streams become the command's.
+//! Running a command in a running sandbox, from outside: our terminal or our three streams become the command's, or nobody's.
 
-use std::io::{self, Read as _, Write};
-use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 
-use wire::control::{FromGuest, MAX_CHUNK, Stream, ToGuest};
+use wire::control::ToGuest;
 use wire::frame;
-use wire::operator::{Ask, Command};
+use wire::id::SandboxId;
+use wire::operator::{Answer, Ask, Command, FromCommand};
 
-use super::client::find;
+use super::client::{ask, find, unasked};
+use super::keys::{DetachKeys, Typed};
 use super::line::Line;
-use super::window::Window;
+use super::streams::{AtEnd, Executed, Feed, Last, Leaving, Left, Screen, hear, not_started, note};
+use crate::credit::Window;
 use crate::failure::{ExitStatus, Failure};
 use crate::interruption::interrupted;
 use crate::layout::Layout;
@@ -29,97 +30,101 @@ pub struct Execution {
     pub env: Vec<(String, String)>,
     /// Working directory; without one it is the agent's.
     pub workdir: Option<String>,
-    /// Whether it gets a terminal, joined to ours.
+    /// Whether it gets a terminal.
     pub tty: Tty,
 }
 
-/// Runs it in the sandbox that `sandbox` names by its id or its agent's name, confined as the agent is, to its end.
+/// Runs it in the sandbox that `sandbox` names by its id or its agent's name, confined as the agent is, to its end, or until the keys
+/// leave its terminal.
 ///
 /// # Errors
 /// It did not run, or did not end by itself.
-pub fn execute(layout: &Layout, sandbox: &str, what: Execution) -> Result<ExitStatus, Failure> {
+pub fn execute(
+    layout: &Layout,
+    sandbox: &str,
+    what: Execution,
+    keys: DetachKeys,
+) -> Result<Executed, Failure> {
     let sandbox = find(layout, sandbox)?;
-    let Execution { command, env, workdir, tty } = what;
-    let raw = (tty == Tty::Yes).then(terminal::Raw::enter).transpose()?;
-    let terminal = raw.as_ref().map(|_raw| terminal::size());
-    let command = Command { frames: wire::VERSION, command, env, workdir, terminal };
-    Line::open(layout, &sandbox, Ask::Execute(command))?.run()
-}
-
-impl Line {
-    fn run(mut self) -> Result<ExitStatus, Failure> {
-        let left = Arc::new(AtomicBool::new(false));
-        let _signals = self.pass_signals(&left)?;
-        let window = Arc::new(Window::new());
-        feed(self.outgoing.clone(), Arc::clone(&window));
-        loop {
-            match frame::read(&mut self.incoming, frame::SMALL) {
-                Ok(FromGuest::Output { stream: Stream::Stdout, bytes }) => show(&mut io::stdout(), &bytes),
-                Ok(FromGuest::Output { stream: Stream::Stderr, bytes }) => show(&mut io::stderr(), &bytes),
-                Ok(FromGuest::Taken { bytes }) => window.give(bytes),
-                Ok(FromGuest::Exited(exit)) => return ExitStatus::of(exit),
-                Ok(FromGuest::Failed { cause, .. }) => {
-                    return Err(Failure::new(
-                        format_args!("the command did not start: {cause}"),
-                        "check its working directory and its environment",
-                    ));
-                }
-                _ended if left.load(Ordering::Relaxed) => return Err(interrupted()),
-                Ok(_) | Err(_) => {
-                    return Err(Failure::new(
-                        "the sandbox ended while the command ran",
-                        "openshell audit tail shows why",
-                    ));
-                }
+    let raw = (what.tty == Tty::Yes).then(terminal::Raw::enter).transpose()?;
+    let (mut line, session) = Line::open(layout, &sandbox, Ask::Execute(what.command(false)))?;
+    let leaving = Leaving::of(&line)?;
+    let _signals = pass_signals(line.outgoing.clone(), leaving.clone())?;
+    let window = Arc::new(Window::new());
+    let typed = raw.as_ref().map_or_else(Typed::default, |_raw| Typed::with(keys));
+    let (outgoing, taken) = (line.outgoing.clone(), Arc::clone(&window));
+    let detach = {
+        let (layout, sandbox, leaving) = (layout.clone(), sandbox.clone(), leaving.clone());
+        move || match detach(&layout, &sandbox, session) {
+            Ok(()) => {
+                leaving.leave(Left::Running);
+                true
+            }
+            // It would be hung up on.
+            Err(failure) => {
+                note(&format!("it cannot be left running: {}", failure.cause), Screen::Raw);
+                false
             }
         }
+    };
+    Feed { typed, outgoing, window: taken, at_end: AtEnd::Ends }.begin(detach);
+    match (hear(&mut line.incoming, &window, Screen::of(raw.as_ref())), leaving.why()) {
+        (Last::Exited(exit), _) => ExitStatus::of(exit).map(Executed::Ended),
+        (Last::Failed(cause), _) => Err(not_started(&cause)),
+        (Last::Closed, Some(Left::Running)) => Ok(Executed::RunsOn { sandbox, session }),
+        (Last::Closed, Some(Left::HangingUp)) => Err(interrupted()),
+        (Last::Closed, None) => {
+            Err(Failure::new("the sandbox ended while the command ran", "openshell audit tail shows why"))
+        }
     }
+}
 
-    /// Signals go to the command; the second one that ends is ours, and hangs up.
-    fn pass_signals(&self, left: &Arc<AtomicBool>) -> Result<Watch, Failure> {
-        let hang_up = self.incoming.get_ref().try_clone().map_err(|error| {
-            Failure::new(format_args!("cannot watch for signals: {error}"), "check the limit on open files")
-        })?;
-        let (left, outgoing) = (Arc::clone(left), self.outgoing.clone());
-        let asked_to_end = AtomicBool::new(false);
-        Watch::start(move |signal| {
-            if signal.ends() && asked_to_end.swap(true, Ordering::Relaxed) {
-                left.store(true, Ordering::Relaxed);
-                let _closed = hang_up.shutdown(Shutdown::Both);
-            }
-            let message = match signal {
-                Received::Resized => ToGuest::Resize(terminal::size()),
-                Received::ForAgent(number) => ToGuest::Signal(number),
-                Received::Continued => return,
-            };
-            let _full = outgoing.try_send(message);
-        })
+/// Starts it there, and leaves it running: its sandbox, and its number.
+///
+/// # Errors
+/// It did not start.
+pub fn start(layout: &Layout, sandbox: &str, what: Execution) -> Result<(SandboxId, u32), Failure> {
+    let sandbox = find(layout, sandbox)?;
+    let (mut line, session) = Line::open(layout, &sandbox, Ask::Execute(what.command(true)))?;
+    match frame::read(&mut line.incoming, frame::SMALL) {
+        Ok(FromCommand::Started) => Ok((sandbox, session)),
+        Ok(FromCommand::Failed { cause }) => Err(not_started(&cause)),
+        Ok(FromCommand::Exited(exit)) => ExitStatus::of(exit).map(|_ended| (sandbox, session)),
+        Ok(_) => Err(unasked(&sandbox)),
+        Err(_) => Err(Failure::new(
+            "the sandbox ended before the command started",
+            "openshell audit tail shows why",
+        )),
     }
 }
 
-/// Passes our standard input on, on a thread of its own. A thread that waits in a read cannot be ended; it goes with
-/// the process, as does one that waits for room.
-fn feed(outgoing: SyncSender<ToGuest>, window: Arc<Window>) {
-    std::thread::spawn(move || {
-        let mut chunk = vec![0; MAX_CHUNK];
-        loop {
-            let message = match io::stdin().read(&mut chunk) {
-                Ok(n @ 1..) => {
-                    window.take(n);
-                    ToGuest::Input(chunk[..n].to_vec())
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Ok(_) | Err(_) => ToGuest::EndOfInput,
-            };
-            let last = message == ToGuest::EndOfInput;
-            if outgoing.send(message).is_err() || last {
-                return;
-            }
-        }
-    });
+impl Execution {
+    fn command(self, detached: bool) -> Command {
+        let Self { command, env, workdir, tty } = self;
+        let terminal = (tty == Tty::Yes).then(terminal::size);
+        Command { frames: wire::VERSION, command, env, workdir, terminal, detached }
+    }
 }
 
-/// A reader who went away does not end the command: its output is dropped.
-fn show(sink: &mut impl Write, bytes: &[u8]) {
-    let _nobody_reads = sink.write_all(bytes).and_then(|()| sink.flush());
+/// Signals go to the command; the second one that ends is ours, and hangs up.
+fn pass_signals(outgoing: SyncSender<ToGuest>, leaving: Leaving) -> Result<Watch, Failure> {
+    let asked_to_end = AtomicBool::new(false);
+    Watch::start(move |signal| {
+        if signal.ends() && asked_to_end.swap(true, Ordering::Relaxed) {
+            leaving.leave(Left::HangingUp);
+        }
+        let message = match signal {
+            Received::Resized => ToGuest::Resize(terminal::size()),
+            Received::ForAgent(number) => ToGuest::Signal(number),
+            Received::Continued => return,
+        };
+        let _full = outgoing.try_send(message);
+    })
+}
+
+fn detach(layout: &Layout, sandbox: &SandboxId, session: u32) -> Result<(), Failure> {
+    match ask(layout, sandbox, Ask::Detach { session })? {
+        Answer::Detached => Ok(()),
+        _ => Err(unasked(sandbox)),
+    }
 }

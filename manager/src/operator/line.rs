@@ -24,16 +24,14 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// Begins a session.
+    /// Begins a session; its number.
     ///
     /// # Errors
     /// It was refused.
-    pub(super) fn open(layout: &Layout, sandbox: &SandboxId, ask: Ask) -> Result<Self, Failure> {
+    pub(super) fn open(layout: &Layout, sandbox: &SandboxId, ask: Ask) -> Result<(Self, u32), Failure> {
         let (answer, incoming) = call(layout, sandbox, ask)?;
-        if !matches!(answer, Answer::Executing { .. }) {
-            return Err(unasked(sandbox));
-        }
-        Self::new(incoming)
+        let Answer::Executing { session } = answer else { return Err(unasked(sandbox)) };
+        Self::new(incoming).map(|line| (line, session))
     }
 
     /// The line of a session that has begun.

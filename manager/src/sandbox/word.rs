@@ -50,7 +50,19 @@ impl Running {
             Ask::Pause => self.change_pace(Pace::Still, &asked),
             Ask::Resume => self.change_pace(Pace::Going, &asked),
             // They are calls of their own, and never come as a question.
-            Ask::Execute(_) | Ask::Copy(_) | Ask::Attach { .. } => Ok(()),
+            Ask::Execute(_) | Ask::Copy(_) | Ask::Attach { .. } | Ask::Join { .. } => Ok(()),
+            Ask::Detach { session } => {
+                self.sessions.detach(session, &asked, &mut self.recorder);
+                Ok(())
+            }
+            Ask::StopCommand { session } => {
+                self.stop_command(session, asked);
+                Ok(())
+            }
+            Ask::Sessions => {
+                asked.reply.send(self.sessions.list());
+                Ok(())
+            }
             Ask::Stop => self.stop(&asked),
             Ask::Standing => {
                 asked.reply.send(Answer::Standing(self.standing()));
@@ -62,8 +74,7 @@ impl Running {
     /// Begins a command or a copy beside the agent.
     pub(super) fn begin(&mut self, caller: Caller, errand: Errand) {
         if self.pace == Pace::Still {
-            let paused = Failure::new("the sandbox is paused", "openshell vm resume lets it go on");
-            return caller.answer(Answer::from(paused));
+            return caller.answer(Answer::from(paused()));
         }
         let ended = self.events.to_loop(Event::Command);
         match errand {
@@ -71,6 +82,7 @@ impl Running {
                 let agent = Joined { frames, terminal: self.has_terminal };
                 self.sessions.attach(caller, agent, &mut self.recorder, ended);
             }
+            Errand::Join(to) => self.sessions.join(caller, to, &mut self.recorder, ended),
             Errand::Execute(_) | Errand::Copy(_) => {
                 self.sessions.begin(caller, errand, &mut self.recorder, ended);
             }
@@ -86,6 +98,15 @@ impl Running {
         }
         asked.reply.send(Answer::Stopping);
         self.signal(Received::ForAgent(SIGTERM))
+    }
+
+    /// Asks a command to end.
+    fn stop_command(&mut self, session: u32, asked: Asked) {
+        // One that stands still hears nothing.
+        if self.pace == Pace::Still {
+            return asked.reply.send(Answer::from(paused()));
+        }
+        self.sessions.stop(session, asked, &mut self.recorder);
     }
 
     /// A change that fails is the caller's to know; the sandbox is as it was.
@@ -104,4 +125,8 @@ impl Running {
             restarting: self.lives.is_waiting(),
         }
     }
+}
+
+fn paused() -> Failure {
+    Failure::new("the sandbox is paused", "openshell vm resume lets it go on")
 }

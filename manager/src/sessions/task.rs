@@ -22,15 +22,30 @@ pub(super) struct Task {
     /// What the record says of it.
     pub(super) told: String,
     /// What goes through.
-    pub(super) passage: Passage,
+    pub(super) work: Work,
 }
 
-/// What may go through a session, and what has.
-#[derive(Debug, Default)]
+/// What a session does.
+#[derive(Debug)]
+pub(super) enum Work {
+    /// A command: any bytes, both ways.
+    Command(Facts),
+    /// A copy.
+    Copy(Passage),
+}
+
+/// What is known of a command besides its arguments.
+#[derive(Debug)]
+pub(super) struct Facts {
+    pub(super) program: String,
+    pub(super) terminal: bool,
+    /// Whether it goes on without whoever starts it.
+    pub(super) detached: bool,
+}
+
+/// What may go through a copy, and what has.
+#[derive(Debug)]
 pub(super) enum Passage {
-    /// Any bytes, both ways.
-    #[default]
-    Command,
     /// Items out of the guest.
     Out(Mutex<Counted>),
     /// Items into it.
@@ -49,15 +64,17 @@ impl Task {
     /// Another version asks, or it is too long for a frame.
     pub(super) fn of(errand: Errand) -> Result<Self, Failure> {
         let (frames, task) = match errand {
-            Errand::Execute(Command { frames, command, env, workdir, terminal }) => {
-                let told = program(&command);
+            Errand::Execute(Command { frames, command, env, workdir, terminal, detached }) => {
+                let told = program(&command) + if detached { ", detached" } else { "" };
+                let program = command.first().cloned().unwrap_or_default();
+                let facts = Facts { program, terminal: terminal.is_some(), detached };
                 let message = ToGuest::Execute(Box::new(Execute { command, env, workdir, terminal }));
-                (frames, Self { message, told, passage: Passage::Command })
+                (frames, Self { message, told, work: Work::Command(facts) })
             }
-            Errand::Attach(_) => unreachable!("whoever joins the agent has no process of his own"),
+            Errand::Attach(_) | Errand::Join(_) => unreachable!("whoever joins has no process of his own"),
             Errand::Copy(Copying { frames, copy, host }) => {
                 let (told, passage) = ends(&copy, &host);
-                (frames, Self { message: ToGuest::Copy(Box::new(copy)), told, passage })
+                (frames, Self { message: ToGuest::Copy(Box::new(copy)), told, work: Work::Copy(passage) })
             }
         };
         same_version(frames)?;
@@ -90,7 +107,6 @@ impl Passage {
     /// What they are not.
     pub(super) fn inward(&self, bytes: &[u8]) -> Result<(), String> {
         match self {
-            Self::Command => Ok(()),
             Self::In(counted) => counted.lock().unwrap_or_else(PoisonError::into_inner).count(bytes),
             Self::Out(_) => Err("something was to go into the guest with a copy out of it".to_owned()),
         }
@@ -102,21 +118,15 @@ impl Passage {
     /// What they are not.
     pub(super) fn outward(&self, bytes: &[u8]) -> Result<(), String> {
         match self {
-            Self::Command => Ok(()),
             Self::Out(counted) => counted.lock().unwrap_or_else(PoisonError::into_inner).count(bytes),
             Self::In(_) => Err("something was to go out of the guest with a copy into it".to_owned()),
         }
     }
 
-    /// What has gone through, if it was counted.
-    pub(super) fn told(&self) -> Option<String> {
-        match self {
-            Self::Command => None,
-            Self::Out(counted) | Self::In(counted) => {
-                let counted = counted.lock().unwrap_or_else(PoisonError::into_inner);
-                Some(format!("passed: {}", counted.amount))
-            }
-        }
+    /// What has gone through.
+    pub(super) fn told(&self) -> String {
+        let (Self::Out(counted) | Self::In(counted)) = self;
+        format!("passed: {}", counted.lock().unwrap_or_else(PoisonError::into_inner).amount)
     }
 }
 

@@ -132,8 +132,15 @@ fn streams_are_whole_and_ends_are_told() {
         assert_eq!(output.status.code(), Some(code), "{command:?}: {}", text(&output));
     }
     // Several at once, one of which never reads.
-    let mut stuck = exec(&home, &["--", "sh", "-c", "yes"]);
+    line(&home, "mkfifo /tmp/alive");
+    let mut stuck = exec(&home, &["--", "sh", "-c", "exec 3>/tmp/alive; echo there >&3; yes"]);
     let mut stuck = piped(&mut stuck);
+    let mut watching = exec(&home, &["--", "timeout", "120", "cat", "/tmp/alive"]);
+    let mut watching = watching.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("it is built");
+    let mut alive = BufReader::new(watching.stdout.take().expect("it is piped"));
+    let mut there = String::new();
+    alive.read_line(&mut there).expect("it can be read");
+    assert_eq!(there, "there\n");
     let all: Vec<Child> = (0..8)
         .map(|n| piped(&mut exec(&home, &["--", "sh", "-c", &format!("read a; echo {n}$a")])))
         .collect();
@@ -144,9 +151,10 @@ fn streams_are_whole_and_ends_are_told() {
     }
     stuck.kill().expect("it runs");
     let _reaped = stuck.wait().expect("it was killed");
-    // Whoever leaves hangs up: nothing of it is left.
-    let gone = "for i in $(seq 300); do pgrep -x yes >/dev/null || { echo gone; exit; }; sleep 0.1; done; ps";
-    assert_eq!(line(&home, gone), "gone");
+    // Whoever leaves hangs up: nothing of it is left that holds the pipe.
+    let mut rest = String::new();
+    alive.read_to_string(&mut rest).expect("it can be read");
+    assert_eq!((rest.as_str(), watching.wait().expect("it ends").code()), ("", Some(0)));
     let outcome = started.outcome();
     assert_eq!((outcome.code, outcome.leftovers.len()), (Some(0), 0), "{outcome}");
     let cut = |(phase, code, _): &&(String, Value, String)| phase == "command-ended" && code.is_null();

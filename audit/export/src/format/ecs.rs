@@ -104,6 +104,7 @@ fn kinds(record: &Record) -> Vec<&'static str> {
             Some(Phase::Started | Phase::AgentStarted | Phase::CommandStarted) => vec!["start"],
             Some(Phase::AgentExited | Phase::Stopped | Phase::Failed | Phase::CommandEnded) => vec!["end"],
             Some(Phase::Paused | Phase::Resumed | Phase::AgentRestarting) => vec!["change"],
+            Some(Phase::CommandDetached | Phase::CommandStopped) => vec!["change"],
             None => vec!["info"],
         },
         Action::PolicyChange | Action::CredentialChange | Action::Approval => vec!["change"],

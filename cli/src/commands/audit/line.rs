@@ -161,6 +161,8 @@ fn life(lifecycle: &Lifecycle) -> String {
         Phase::Paused => "paused",
         Phase::Resumed => "resumed",
         Phase::CommandStarted => "command started",
+        Phase::CommandDetached => "command detached",
+        Phase::CommandStopped => "command stopped",
         Phase::CommandEnded => "command ended",
         Phase::Stopped => "stopped",
         Phase::Failed => "failed",

@@ -1,4 +1,4 @@
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
@@ -39,6 +39,32 @@ fn what_comes_with_the_task_is_not_left_lying() {
     cat.wait().unwrap();
     warden.send(&Report::Returned(0)).unwrap();
     assert_eq!(served.join().unwrap().unwrap(), Exit::Code(0));
+}
+
+/// The manager hears that a process has become its program, and of one that could not only how it ended.
+#[test]
+fn a_process_that_could_not_become_its_program_has_not_started() {
+    for (reports, exit) in [
+        (vec![Report::Executed, Report::Returned(7)], Exit::Code(7)),
+        (vec![Report::NotFound, Report::Executed, Report::Returned(1)], Exit::NotFound),
+    ] {
+        let (mut control, manager, _host) = connected();
+        let (outer, inner) = super::super::streams(None).unwrap();
+        drop(inner);
+        let (channel, warden) = Channel::pair().unwrap();
+        let pid = rustix::process::getpid();
+        let running = Running { pid, channel, streams: outer.unwrap() };
+        reports.iter().for_each(|report| warden.send(report).unwrap());
+        assert_eq!(serve(&mut control, running, None).unwrap(), exit);
+        control.flush().unwrap();
+        drop(control);
+        let mut heard = Vec::new();
+        (&manager).read_to_end(&mut heard).unwrap();
+        assert_eq!(!heard.is_empty(), exit == Exit::Code(7), "{exit:?}");
+        if let Ok(message) = frame::read::<FromGuest>(&mut heard.as_slice(), frame::SMALL) {
+            assert!(matches!(message, FromGuest::Started { .. }), "{message:?}");
+        }
+    }
 }
 
 /// The session of an agent that may be started again, with the manager's end, the warden's, and the agent's streams.

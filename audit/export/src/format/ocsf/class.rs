@@ -288,6 +288,8 @@ fn lifecycle(record: &Record) -> Class {
         Some(Phase::Paused) => (99, "Pause"),
         Some(Phase::Resumed) => (99, "Resume"),
         Some(Phase::CommandStarted) => (99, "Command Start"),
+        Some(Phase::CommandDetached) => (99, "Command Detach"),
+        Some(Phase::CommandStopped) => (99, "Command Stop"),
         Some(Phase::CommandEnded) => (99, "Command End"),
         Some(Phase::AgentExited | Phase::Stopped | Phase::Failed) => (4, "Stop"),
         None if record.event.action == Action::LogRepair => (99, "Log Repair"),
