@@ -13,11 +13,10 @@ use crate::tool::{self, ToolError};
 /// Below this ext4 has no room for the guest's first files.
 pub const SMALLEST_MIB: u32 = 4;
 
-/// From this size on there is a journal. (Smaller ones have blocks of 1 KiB, and no room for it.)
-const JOURNAL_FROM_MIB: u32 = 64;
-
-/// What is removed and made between two of its writes fits; what it takes is the sandbox's.
-const JOURNAL: &str = "size=8";
+/// Of the disk, the journal takes a sixteenth; at most what is enough for thousands of files that are made at once. A disk too small
+/// for a journal of 1 MiB has none.
+const JOURNAL_SHARE: u32 = 16;
+const JOURNAL_MOST_MIB: u32 = 8;
 
 /// Why there is no scratch disk.
 #[derive(Debug, thiserror::Error)]
@@ -89,10 +88,9 @@ fn format(path: &Path, mib: u32, stop: &Stop) -> Result<(), ToolError> {
     // A new sparse file discards at once and reads as zeros then, so mke2fs writes neither inode tables nor a journal, and marks them
     // as zeroed: the guest's kernel has nothing to do in the background.
     let features = "^resize_inode,^metadata_csum,uninit_bg";
-    let journal = if mib < JOURNAL_FROM_MIB {
-        ["-O".to_owned(), format!("^has_journal,{features}")].to_vec()
-    } else {
-        ["-O", features, "-J", JOURNAL].map(str::to_owned).to_vec()
+    let journal = match (mib / JOURNAL_SHARE).min(JOURNAL_MOST_MIB) {
+        0 => ["-O".to_owned(), format!("^has_journal,{features}")].to_vec(),
+        size => ["-O", features, "-J", &format!("size={size}")].map(str::to_owned).to_vec(),
     };
     let options =
         ["-F", "-q", "-t", "ext4", "-m", "0", "-E", "lazy_itable_init=1,lazy_journal_init=1,root_owner=0:0"];
@@ -103,7 +101,7 @@ fn format(path: &Path, mib: u32, stop: &Stop) -> Result<(), ToolError> {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::MetadataExt;
+    use std::os::unix::fs::{FileExt, MetadataExt};
 
     use super::*;
 
@@ -117,6 +115,23 @@ mod tests {
         assert!(metadata.blocks() * 512 < 4 << 20, "{} bytes on the disk", metadata.blocks() * 512);
         let check = tool::Tool { program: "e2fsck", package: "e2fsprogs" };
         check.run([std::ffi::OsStr::new("-fn"), path.as_os_str()]).unwrap();
+    }
+
+    #[test]
+    fn a_disk_has_a_journal_unless_it_is_tiny() {
+        let folder = tempfile::tempdir().unwrap();
+        let has_journal = |mib| {
+            let path = folder.path().join(format!("{mib}"));
+            create(&path, mib, &Stop::never()).unwrap();
+            let mut features = [0];
+            // In the superblock `s_feature_compat`, of which bit 2 is the journal's.
+            File::open(&path).unwrap().read_exact_at(&mut features, 1024 + 0x5c).unwrap();
+            features[0] & 4 != 0
+        };
+        assert!(!has_journal(15));
+        for mib in [16, 63, 64, 511, 512] {
+            assert!(has_journal(mib), "{mib}");
+        }
     }
 
     #[test]

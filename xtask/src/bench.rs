@@ -30,7 +30,8 @@ pub(crate) enum Bench {
     },
     /// What the walls in the guest cost: git, pip, npm, cargo, opening and executing, in a guest without walls and in a sandbox.
     Overhead {
-        /// Parts of the work, as the table names them; all if none is named.
+        /// Parts of the work; all if none is named.
+        #[arg(value_parser = overhead::PARTS)]
         parts: Vec<String>,
     },
     /// One policy decision: compiled rules, the same rules in Rego, and Rego that goes over all rules.

@@ -28,7 +28,7 @@ pub(crate) struct RootError {
     cause: Errno,
 }
 
-/// The writable layer's file system, where every overlay keeps its own part.
+/// The writable layer's file system, where every overlay keeps its own part, and an empty workspace is.
 #[derive(Debug)]
 pub(crate) struct ScratchSpace {
     path: PathBuf,

@@ -1,6 +1,7 @@
 //! The agent's file tree: what is mounted, made and masked in its mount namespace before its first
 //! instruction. Runs as the first process of its PID namespace, or `/proc` would show guest-init's.
 
+use std::os::fd::AsRawFd;
 use std::path::Path;
 
 use rustix::fs::{FileType, Mode, OFlags};
@@ -189,20 +190,37 @@ fn mask() -> Result<(), ConfineError> {
     Ok(())
 }
 
-/// Puts an empty file that only root may open over each of [`SECRETS`]: who tries is refused and told of, as without it.
+/// Puts an empty file that only root may open over each of [`SECRETS`] that is a file: who tries is refused and told of, as
+/// without it. A link is not followed: what it leads to may be anybody's.
 fn cover() -> Result<(), ConfineError> {
     let failed = |action| move |cause| ConfineError::View { action, path: COVER.to_owned(), cause };
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     rustix::fs::open(COVER, flags, Mode::empty()).map(drop).map_err(failed("make the file"))?;
     for path in SECRETS {
-        unless_missing("cover", path, rustix::mount::mount_bind(COVER, *path))?;
+        cover_one(path).map_err(|cause| ConfineError::View {
+            action: "cover",
+            path: (*path).to_owned(),
+            cause,
+        })?;
     }
     rustix::fs::unlink(COVER).map_err(failed("remove the file"))
 }
 
+fn cover_one(path: &str) -> Result<(), Errno> {
+    let file = match rustix::fs::open(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+    {
+        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
+        outcome => outcome?,
+    };
+    if FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) != FileType::RegularFile {
+        return Ok(());
+    }
+    rustix::mount::mount_bind(COVER, format!("/proc/self/fd/{}", file.as_raw_fd()))
+}
+
 fn unless_missing(action: &'static str, path: &str, outcome: Result<(), Errno>) -> Result<(), ConfineError> {
     match outcome {
-        Ok(()) | Err(Errno::NOENT | Errno::NOTDIR) => Ok(()),
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(cause) => Err(ConfineError::View { action, path: path.to_owned(), cause }),
     }
 }

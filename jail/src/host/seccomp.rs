@@ -111,11 +111,15 @@ const SOCKETS: &[Call] = &[
 /// Datagram batches and local addresses: a resolver's calls.
 const RESOLVER: &[Call] = &[libc::SYS_bind, libc::SYS_recvmmsg, libc::SYS_sendmmsg];
 
+/// What is to outlive a failure of the host: logs, live mounts.
+const LASTING: &[Call] = &[libc::SYS_fdatasync, libc::SYS_fsync];
+
+/// What became of a disk that ends with its machine.
+const WRITE_BACK: &[Call] = &[libc::SYS_sync_file_range];
+
 /// Files by descriptor: disks, logs.
 const FILES: &[Call] = &[
     libc::SYS_fallocate,
-    libc::SYS_fdatasync,
-    libc::SYS_fsync,
     libc::SYS_ftruncate,
     libc::SYS_pread64,
     libc::SYS_preadv,
@@ -174,10 +178,11 @@ pub fn install(thread: Thread, ioctls: &[u32]) -> Result<(), FilterError> {
     list = with_descriptor_rules(list)?;
     list = with_advice(list, thread)?;
     list = match thread {
-        Thread::VmmVcpu => list.always(FILES),
-        Thread::VmmMain | Thread::VmmDevices => {
-            with_socket_families(list.always(EVENTS).always(SOCKETS).always(FILES), &[libc::AF_UNIX])?
-        }
+        Thread::VmmVcpu => list.always(FILES).always(WRITE_BACK),
+        Thread::VmmMain | Thread::VmmDevices => with_socket_families(
+            list.always(EVENTS).always(SOCKETS).always(FILES).always(WRITE_BACK),
+            &[libc::AF_UNIX],
+        )?,
         Thread::Proxy | Thread::Router => {
             let families = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6];
             let list = list.always(EVENTS).always(SOCKETS).always(RESOLVER);
@@ -185,9 +190,15 @@ pub fn install(thread: Thread, ioctls: &[u32]) -> Result<(), FilterError> {
         }
         Thread::Audit => {
             // It asks how full the log's disk is.
-            with_threads(list.always(EVENTS).always(SOCKETS).always(FILES).always(&[libc::SYS_fstatfs]))?
+            with_threads(
+                list.always(EVENTS)
+                    .always(SOCKETS)
+                    .always(FILES)
+                    .always(LASTING)
+                    .always(&[libc::SYS_fstatfs]),
+            )?
         }
-        Thread::Mount => with_threads(with_new_files(list.always(FILES).always(NAMES))?)?,
+        Thread::Mount => with_threads(with_new_files(list.always(FILES).always(LASTING).always(NAMES))?)?,
     };
     if thread == Thread::VmmVcpu {
         // Every exit of the guest passes the filters of its vCPU thread: one is enough there.

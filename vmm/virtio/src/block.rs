@@ -3,6 +3,7 @@
 pub mod backend;
 pub mod device;
 pub mod request;
+mod write_back;
 
 #[cfg(test)]
 mod tests;

@@ -23,7 +23,7 @@ const INIT: &str = include_str!("overhead/init.sh");
 const WORK: &str = include_str!("overhead/work.sh");
 const BUSYBOX: &str = "/bin/busybox";
 /// What the work is made of; `work.sh` does it.
-const PARTS: [&str; 8] = [
+pub(super) const PARTS: [&str; 8] = [
     "gcc",
     "open-read",
     "open-read-outside",
@@ -39,6 +39,8 @@ const LIMIT: Duration = Duration::from_secs(15 * 60);
 const TRIES: u32 = 3;
 /// The lab holds the image, the guest's memory and its disk.
 const LAB_MIB: u32 = 10 * 1024;
+/// The writable layer of either guest.
+const LAYER_MIB: u32 = 4096;
 /// What issue and page ask of the parts that people wait for.
 const AIM: f64 = 1.05;
 
@@ -57,6 +59,9 @@ pub(super) fn run(parts: &[String]) -> Result<ExitCode> {
     ensure!(launch.current_dir(&workspace.root).status()?.success(), "the VMM's launcher does not build");
     let folder = image(&workspace)?;
     let kernel = Kernel::ensure(&default_cache(), &Stop::never())?;
+    let layer = folder.join("layer");
+    let _none = std::fs::remove_file(&layer);
+    images::scratch::create(&layer, LAYER_MIB, &Stop::never())?;
     let mut sides = BTreeMap::new();
     for part in PARTS.iter().filter(|part| parts.is_empty() || parts.iter().any(|named| named == *part)) {
         bare(&kernel, &folder, part)?;
@@ -119,14 +124,15 @@ fn measure(workspace: &Workspace, kernel: &Path, folder: &Path) -> Result<BTreeM
     for file in &files {
         argv.push(file.to_str().context("a path is no text")?.to_owned());
     }
-    for attempt in 1..=TRIES {
+    let mut left = TRIES;
+    loop {
+        left -= 1;
         match attempted(&argv)? {
             (Ended::Exit(0), out) => return Ok(read(&out)),
-            (Ended::TimeLimit, _) if attempt < TRIES => eprintln!("not done within {LIMIT:?}; once more"),
+            (Ended::TimeLimit, _) if left > 0 => eprintln!("not done within {LIMIT:?}; once more"),
             (ended, _) => bail!("the work failed: {ended:?}"),
         }
     }
-    bail!("the work was not tried")
 }
 
 /// In a lab of its own; what it printed.
@@ -142,7 +148,8 @@ fn attempted(argv: &[String]) -> Result<(Ended, String)> {
             out.extend_from_slice(bytes);
         }
     })?;
-    ensure!(lab.trouble().is_none(), "the lab's own kernel was in trouble, so the figures count for nothing");
+    let whole = ended == Ended::TimeLimit || lab.trouble().is_none();
+    ensure!(whole, "the lab's own kernel was in trouble, so the figures count for nothing");
     Ok((ended, String::from_utf8_lossy(&out).into_owned()))
 }
 

@@ -120,13 +120,13 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
     },
 ];
 
-/// A path that no attempt before has used; ids of processes come again in every namespace.
 /// What the file holds once nothing covers it any more, where that can be taken away.
 fn uncovered(path: &str) -> Result<Vec<u8>, Errno> {
     let _covered = rustix::mount::unmount(path, rustix::mount::UnmountFlags::DETACH);
     read(path)
 }
 
+/// A path that no attempt before has used; ids of processes come again in every namespace.
 fn fresh(path: &str) -> String {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     format!("{path}-{}-{}", now.tv_sec, now.tv_nsec)

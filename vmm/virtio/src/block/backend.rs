@@ -5,6 +5,7 @@ use std::io::{self, Seek, SeekFrom};
 use std::os::fd::AsFd;
 
 use super::request::{Access, ID_LEN, Limits, Operation, Request, SECTOR};
+use super::write_back;
 
 const STATUS_OK: u8 = 0;
 const STATUS_ERROR: u8 = 1;
@@ -84,6 +85,7 @@ impl Disk {
                 into.read_exact_at(self.file.as_fd(), at).map(|()| len)
             }
             Operation::Write(at, from) => from.write_all_at(self.file.as_fd(), at).map(|()| 0),
+            Operation::Flush => write_back::outcome(&self.file).map(|()| 0),
             Operation::Identify(into) => Ok(into.copy_from(&self.id)),
         }
     }

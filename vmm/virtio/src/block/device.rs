@@ -1,7 +1,4 @@
 //! The device: one queue of requests, each done before the next.
-//!
-//! It offers no flush: no disk outlives its machine, so that what a guest wants to be sure of after a failure of the host's power is
-//! nobody's any more, and a guest that asks for it all the time keeps no disk of the host busy.
 
 use std::sync::Arc;
 
@@ -15,6 +12,7 @@ const QUEUES: [u16; 1] = [256];
 
 const FEATURE_SEGMENTS: u64 = 1 << 2;
 const FEATURE_READ_ONLY: u64 = 1 << 5;
+const FEATURE_FLUSH: u64 = 1 << 9;
 
 /// Most buffers of data in one request: a full queue less header and status.
 const MOST_SEGMENTS: u32 = 254;
@@ -53,7 +51,7 @@ impl Device for Block {
             Access::ReadOnly => FEATURE_READ_ONLY,
             Access::ReadWrite => 0,
         };
-        FEATURE_SEGMENTS | access
+        FEATURE_SEGMENTS | FEATURE_FLUSH | access
     }
 
     fn queue_sizes(&self) -> &'static [u16] {

@@ -11,6 +11,7 @@ pub const ID_LEN: usize = 20;
 const HEADER: usize = 16;
 const TYPE_IN: u32 = 0;
 const TYPE_OUT: u32 = 1;
+const TYPE_FLUSH: u32 = 4;
 const TYPE_GET_ID: u32 = 8;
 
 /// Why a chain is no request at all: it has no place for a status, so it can only be given back.
@@ -65,6 +66,8 @@ pub enum Operation<'m> {
     Read(u64, Segments<'m>),
     /// Write these buffers at this byte.
     Write(u64, Segments<'m>),
+    /// Say whether what was written has been kept so far: no disk outlives its machine, so nothing is made to last.
+    Flush,
     /// Say who the disk is.
     Identify(Segments<'m>),
 }
@@ -115,6 +118,7 @@ impl<'m> Request<'m> {
             TYPE_IN => limits.position(sector, writable.len()).map(|at| Operation::Read(at, writable)),
             TYPE_OUT if limits.access == Access::ReadOnly => Err(Refusal::ReadOnly),
             TYPE_OUT => limits.position(sector, data_out.len()).map(|at| Operation::Write(at, data_out)),
+            TYPE_FLUSH => Ok(Operation::Flush),
             TYPE_GET_ID if room < ID_LEN => Err(Refusal::NoRoomForId { len: room }),
             TYPE_GET_ID => Ok(Operation::Identify(writable)),
             other => Err(Refusal::Unknown(other)),

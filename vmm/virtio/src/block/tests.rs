@@ -87,10 +87,11 @@ fn reads_sectors() {
 }
 
 #[test]
-fn writes_sectors() {
+fn writes_and_flushes() {
     let (driver, file) = driver(Access::ReadWrite);
     driver.put(BUFFER, &[0x77; 512]);
     assert_eq!(request(&driver, (1, 5), 512, 0), (0, 1));
+    assert_eq!(request(&driver, (4, 0), 0, 0), (0, 1));
     let mut sector = [0; 512];
     file.read_exact_at(&mut sector, 5 * 512).unwrap();
     assert_eq!(sector, [0x77; 512]);
@@ -198,4 +199,14 @@ fn a_write_that_the_host_cannot_take_gives_an_error_and_an_alarm() {
     let (driver, alarms) = driver_of(sealed, Access::ReadWrite);
     assert_eq!(request(&driver, (1, 0), 512, 0), (1, 1));
     assert_eq!(alarms.try_recv(), Ok(Some(rustix::io::Errno::PERM.raw_os_error())));
+}
+
+#[test]
+fn a_flush_tells_what_the_host_could_not_write_back() {
+    let (driver, _) = driver(Access::ReadWrite);
+    assert_eq!(request(&driver, (4, 0), 0, 0), (0, 1));
+    // It is no file that pages of are written back.
+    let (driver, alarms) = driver_of(File::open("/dev/zero").unwrap(), Access::ReadWrite);
+    assert_eq!(request(&driver, (4, 0), 0, 0), (1, 1));
+    assert_eq!(alarms.try_recv(), Ok(Some(rustix::io::Errno::SPIPE.raw_os_error())));
 }

@@ -64,20 +64,21 @@ def git(*arguments):
     subprocess.run(["git", *arguments], check=True, stdout=subprocess.DEVNULL)
 
 
-def npm_ci(folder):
+def npm_ci(folder, cache):
     os.mkdir("app")
     for name in ["package.json", "package-lock.json"]:
         shutil.copy(f"{folder}/npm/{name}", "app")
-    subprocess.run(["npm", "ci", "--offline", "--cache", f"{os.environ['HOME']}/npm", "--no-audit", "--no-fund", "--ignore-scripts"],
+    subprocess.run(["npm", "ci", "--offline", "--cache", cache, "--no-audit", "--no-fund", "--ignore-scripts"],
                    cwd="app", check=True, stdout=subprocess.DEVNULL)
 
 
 def work(folder):
-    shutil.copytree(f"{folder}/npm-cache", f"{os.environ['HOME']}/npm")
+    cache = os.path.join(tempfile.mkdtemp(), "npm")
+    shutil.copytree(f"{folder}/npm-cache", cache)
     steps = {
         "git status, first": lambda: git("status"),
         "git status, again": lambda: git("status"),
-        "npm ci": lambda: npm_ci(folder),
+        "npm ci": lambda: npm_ci(folder, cache),
         f"make {MADE} files": lambda: create("new", MADE),
         "look at each": lambda: look("new"),
         "read each": lambda: read("new"),
@@ -110,7 +111,6 @@ def main(openshell, files, folder):
         # What git writes down in the second in which a file was changed, it does not believe.
         time.sleep(2)
         git("update-index", "--really-refresh")
-        os.environ["HOME"] = home
         host = work(folder)
         with open(os.path.join(home, "agent.yaml"), "w", encoding="utf-8") as agent:
             command = json.dumps(["python3", "measure.py", "work", "/opt/bench"])

@@ -3,8 +3,7 @@
 set -eu
 openshell=$1 launch=$2 vmm=$3 kernel=$4 folder=$5
 work=$(mktemp -d)
-truncate -s 4G "$work/layer"
-mke2fs -F -q -t ext4 -m 0 -O ^resize_inode,^metadata_csum,uninit_bg -J size=8 -E lazy_itable_init=1,lazy_journal_init=1 "$work/layer"
+cp --sparse=always "$folder/layer" "$work/layer"
 echo SIDE native
 "$launch" "$vmm" --kernel "$kernel" --initramfs "$folder/native.cpio" --memory 2048 \
     --cmdline "quiet loglevel=3 cryptomgr.notests initcall_blacklist=load_system_certificate_list,jent_mod_init console=ttyS0" \

@@ -3,7 +3,7 @@
 set -eu
 mkdir -p "$1"
 out=$(realpath "$1") files=$(realpath "$2")
-[ -e "$out/image.erofs" ] && exit 0
+[ -e "$out/image.erofs" ] && [ -e "$out/npm-cache" ] && exit 0
 rm -rf "$out/tree" "$out/fill"
 mmdebstrap --quiet --variant=apt \
     --include=bash,ca-certificates,cargo,gcc,git,libc6-dev,nodejs,npm,procps,python3,python3-pip,python3-setuptools \
