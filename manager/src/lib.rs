@@ -12,6 +12,7 @@ pub mod credentials;
 pub mod detached;
 pub mod detect;
 pub mod doctor;
+pub mod documents;
 mod event;
 mod executions;
 pub mod failure;
