@@ -1,8 +1,6 @@
 //! Registered documents: what the agent reads in its project does not leave by a prompt, and the agent does not change what is
 //! registered.
 
-#![expect(clippy::unwrap_used, reason = "a test that lacks what it needs fails")]
-
 use std::fs;
 
 use scenarios::{Session, upstream};
@@ -25,16 +23,23 @@ const AGENT: &str = "
     ask() { curl -s -o answer -w \"$1 %{http_code}\\n\" -H 'content-type: application/json' -d @$1.json https://inference.local/v1/chat/completions; }
     ask plain; ask roadmap; cat answer; echo; ask handbook";
 
+const POLICY: &str = "policy:
+  network:
+    - name: model
+      binary: {allow: [curl]}
+      destination: {allow: [inference.local]}
+      method: {allow: [POST]}
+      path: {allow: [/v1/chat/completions]}";
+
 fn call(content: &str) -> String {
     json!({"model": "m", "messages": [{"role": "user", "content": content}]}).to_string()
 }
 
-#[test]
-fn a_pasted_paragraph_stays_and_the_record_names_its_document() {
-    let (port, asked) = upstream::model();
+/// An agent that works in a project with two documents, and a model that anybody may run.
+fn session(port: u16) -> Session {
     let session = Session::new("base").script(AGENT);
     let project = session.dir().join("project");
-    fs::create_dir_all(project.join("handbook")).unwrap();
+    fs::create_dir_all(project.join("handbook")).expect("the session's directory is writable");
     for (name, text) in [
         ("roadmap.txt", ROADMAP.to_owned()),
         ("handbook/exits.txt", HANDBOOK.to_owned()),
@@ -42,29 +47,23 @@ fn a_pasted_paragraph_stays_and_the_record_names_its_document() {
         ("roadmap.json", call(&format!("Make this shorter: {}", ROADMAP.to_uppercase()))),
         ("handbook.json", call(&format!("Translate: {HANDBOOK} Thanks."))),
     ] {
-        fs::write(project.join(name), text).unwrap();
+        fs::write(project.join(name), text).expect("the project is writable");
     }
-    let (home, outcome) = session
-        .yaml("mounts: [{source: ./project, target: /work, mode: rw}]")
-        .yaml(
-            "policy:
-  network:
-    - name: model
-      binary: {allow: [curl]}
-      destination: {allow: [inference.local]}
-      method: {allow: [POST]}
-      path: {allow: [/v1/chat/completions]}",
-        )
-        .yaml(&format!(
-            "inference:
+    let inference = format!(
+        "inference:
   documents:
     - {{name: roadmap, file: ./project/roadmap.txt}}
     - {{name: handbook, file: ./project/handbook}}
   rules: {{property/handbook: redact}}
   providers: {{cloud: {{url: 'http://127.0.0.1:{port}/v1'}}}}"
-        ))
-        .start()
-        .finish();
+    );
+    session.yaml("mounts: [{source: ./project, target: /work, mode: rw}]").yaml(POLICY).yaml(&inference)
+}
+
+#[test]
+fn a_pasted_paragraph_stays_and_the_record_names_its_document() {
+    let (port, asked) = upstream::model();
+    let (home, outcome) = session(port).start().finish();
     let text = outcome.text();
     assert_eq!(outcome.code, Some(0), "{outcome}");
     for line in ["write refused", "move refused", "remove refused", "around refused", "control DONE"] {
@@ -88,7 +87,7 @@ fn a_pasted_paragraph_stays_and_the_record_names_its_document() {
         .collect();
     assert_eq!(
         found,
-        [&json!({}), &json!({"property/roadmap": 1}), &json!({"property/handbook": 1})],
+        [&Value::Null, &json!({"property/roadmap": 1}), &json!({"property/handbook": 1})],
         "{outcome}"
     );
     let recorded: Vec<String> =
