@@ -64,7 +64,7 @@ struct Inference {
     documents: Vec<At<IgnoredAny>>,
 }
 
-/// Bytes of all documents together: their hashes take three times as much of the router's memory.
+/// Bytes of all documents together: the router takes 36 MiB for so many, and twice that while it starts.
 const MOST_BYTES: usize = 8 << 20;
 
 /// Files of all documents together. A live mount looks at each of them whenever the agent opens something to write.
