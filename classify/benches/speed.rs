@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use classify::memory::{Memory, Whose};
 use classify::property::Property;
+use classify::property::documents::prints;
 use classify::{Found, Scanner};
+use wire::router::Document;
 use wire::rules::{Check, DataClass, Examples, FieldRule, PatternRule, Rules};
 
 /// Bytes of one text.
@@ -29,10 +31,13 @@ fn main() {
     println!("| measured | figure |\n|---|---|\n| compiling the detectors | {:?} |", start.elapsed());
     let ruled =
         Scanner::without_names().with_property(Property::new(&rules(50)).expect("the rules are right"));
+    let documents = Property::default().with_documents(&documents()).expect("they are long enough");
+    let registered = Scanner::new().with_property(documents);
     for (name, texts) in [("clean", texts(&[])), ("mixed", texts(VALUES))] {
         measure(&patterns, &format!("{name}, patterns"), &texts);
         measure(&ruled, &format!("{name}, patterns and 50 rules of an operator"), &texts);
         measure(&all, &format!("{name}, patterns and names"), &texts);
+        measure(&registered, &format!("{name}, patterns, names and 8 MiB of documents"), &texts);
         turns(name, &texts);
     }
 }
@@ -104,6 +109,17 @@ fn rules(count: usize) -> Rules {
         }
     }
     Rules { patterns, fields, ..Rules::default() }
+}
+
+/// Documents of 8 MiB, the most that are taken, which share nothing with the texts.
+fn documents() -> Vec<Document> {
+    let document = |number: u32| {
+        let text: String = (0..104_000)
+            .map(|at| format!("{:08x} ", (number * 104_000 + at).wrapping_mul(2_654_435_761)))
+            .collect();
+        Document { name: format!("document-{number}"), prints: prints([text.as_str()]) }
+    };
+    (0..9).map(document).collect()
 }
 
 fn measure(scanner: &Scanner, name: &str, texts: &[String]) {

@@ -1,6 +1,6 @@
 //! What can be found: categories with counts, never the data.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
@@ -44,6 +44,7 @@ pub struct Found {
     findings: Findings,
     /// Where values stand in the text, if that is asked for.
     spans: Option<Vec<Span>>,
+    traces: BTreeSet<Category>,
 }
 
 /// Where a value stands: bytes of the text that was scanned.
@@ -62,13 +63,15 @@ pub(crate) struct Remembered {
     values: Vec<(Category, u64)>,
     /// What has no value to tell apart.
     anonymous: Vec<(Category, u32)>,
+    traces: BTreeSet<Category>,
 }
 
 impl Remembered {
     /// Bytes that it takes.
     pub(crate) fn bytes(&self) -> usize {
-        let Self { spans, values, anonymous } = self;
-        size_of::<Self>() + size_of_val(&spans[..]) + size_of_val(&values[..]) + size_of_val(&anonymous[..])
+        let Self { spans, values, anonymous, traces } = self;
+        let listed = size_of_val(&spans[..]) + size_of_val(&values[..]) + size_of_val(&anonymous[..]);
+        size_of::<Self>() + listed + traces.len() * size_of::<Category>()
     }
 }
 
@@ -203,7 +206,7 @@ impl Found {
 
     /// What was found, for [`Found::recall`].
     pub(crate) fn into_remembered(self) -> Remembered {
-        let Self { seen, findings, spans, .. } = self;
+        let Self { seen, findings, spans, traces, .. } = self;
         let mut distinct: BTreeMap<Category, u32> = BTreeMap::new();
         seen.iter().for_each(|(category, _value)| *distinct.entry(*category).or_default() += 1);
         let anonymous = findings.iter().map(|(category, count)| {
@@ -212,7 +215,7 @@ impl Found {
         let anonymous = anonymous.filter(|(_category, count)| *count > 0).collect();
         let mut spans = spans.unwrap_or_default();
         spans.shrink_to_fit();
-        Remembered { spans, values: seen.into_iter().collect(), anonymous }
+        Remembered { spans, values: seen.into_iter().collect(), anonymous, traces }
     }
 
     /// Adds what was found in a text that stands at `at`, in one of the same hasher.
@@ -222,6 +225,7 @@ impl Found {
             spans.extend(known.spans.iter().map(placed));
         }
         known.values.iter().for_each(|(category, value)| self.count(*category, *value));
+        self.traces.extend(&known.traces);
         for (category, more) in &known.anonymous {
             let count = self.findings.0.entry(*category).or_default();
             *count = count.saturating_add(*more);
@@ -248,6 +252,17 @@ impl Found {
         if is_new || *count == 0 {
             *count += 1;
         }
+    }
+
+    /// Too little to be a finding by itself, and more than chance: it counts where the rest of it was found.
+    pub(crate) fn add_trace(&mut self, category: Category) {
+        self.traces.insert(category);
+    }
+
+    /// Of what there are traces, be there findings or not.
+    #[must_use]
+    pub fn traces(&self) -> &BTreeSet<Category> {
+        &self.traces
     }
 
     /// Something without a value to tell apart: it counts once for each mention.

@@ -1,9 +1,9 @@
 //! What belongs to the operator and no detector can know: words of the operator's own ([`Terms`]), documents of which
 //! pieces must not leave ([`Documents`]), and rules of the operator's own ([`Rules`]).
 //!
-//! Both are compiled from what the operator gives and kept in memory only. Must never know: where they come from.
+//! All are compiled from what the operator gives and kept in memory only. Must never know: where they come from.
 
-mod documents;
+pub mod documents;
 pub mod rules;
 mod terms;
 
@@ -13,9 +13,10 @@ pub use terms::Terms;
 
 use crate::category::{Category, Found};
 use rules::{List, RuleMistake};
+use wire::router::Document;
 
-/// What is the operator's.
-pub(crate) const CATEGORIES: [Category; 2] = [documents::DOCUMENT, terms::TERM];
+/// What is the operator's and has one name for all operators.
+pub(crate) const CATEGORIES: [Category; 1] = [terms::TERM];
 
 /// Terms, documents and rules of one operator.
 #[derive(Debug, Default)]
@@ -29,7 +30,7 @@ pub struct Property {
 }
 
 impl Property {
-    /// What the operator wrote, compiled and tried on its examples.
+    /// The rules that the operator wrote, compiled and tried on its examples.
     ///
     /// # Errors
     /// The first rule that is wrong.
@@ -42,9 +43,17 @@ impl Property {
         Ok(Self { terms, documents: Documents::default(), rules: Rules::new(written)? })
     }
 
+    /// The same with the documents that the operator has registered.
+    ///
+    /// # Errors
+    /// The first that is none.
+    pub fn with_documents(self, registered: &[Document]) -> Result<Self, RuleMistake> {
+        Ok(Self { documents: Documents::new(registered)?, ..self })
+    }
+
     /// What may be found of it, some of it more than once.
     pub fn categories(&self) -> impl Iterator<Item = Category> {
-        CATEGORIES.into_iter().chain(self.rules.categories())
+        CATEGORIES.into_iter().chain(self.documents.categories()).chain(self.rules.categories())
     }
 
     /// Reports what `text` holds of it.

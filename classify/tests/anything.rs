@@ -1,13 +1,14 @@
 //! No text makes it panic, and every span lies in the text: pieces of what detectors look for, cut and joined at random.
 
+use classify::property::documents::prints;
 use classify::property::{Documents, Property, Terms};
 use classify::{Found, Scanner};
 
 #[test]
 fn no_text_breaks_it() {
-    let mut documents = Documents::default();
-    documents
-        .add("born on the second of May in the city of Köln, the patient was seen by the physician on duty");
+    let text = "born on the second of May in the city of Köln, the patient was seen by the physician on duty, and by nobody else";
+    let record = wire::router::Document { name: "record".to_owned(), prints: prints([text]) };
+    let documents = Documents::new(&[record]).expect("it is long enough");
     let property = Property {
         terms: Terms::new(["Köln", "blue"]).expect("two words compile"),
         documents,

@@ -103,11 +103,13 @@ impl Detect {
 
 impl Places {
     fn explain(&self, file: &str, mistake: &RuleMistake) -> LoadError {
-        let list = match mistake.list {
+        let list: &[At<IgnoredAny>] = match mistake.list {
             List::Terms => &self.terms,
             List::Patterns => &self.patterns,
             List::Fields => &self.fields,
             List::Paths => &self.paths,
+            // They stand beside the rules.
+            List::Documents => &[],
         };
         let place = list.get(mistake.index).map_or_else(Place::default, |rule| rule.place);
         let key = format!("{}[{}]", mistake.list, mistake.index);

@@ -13,6 +13,7 @@ mod credit;
 pub mod detached;
 pub mod detect;
 pub mod doctor;
+pub mod documents;
 mod event;
 mod executions;
 pub mod failure;

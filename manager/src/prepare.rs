@@ -428,6 +428,7 @@ impl Prepared {
             audit: resources.add(client(clients, ROUTER)?),
             directive: inference.directive(),
             rules: inference.detected(),
+            documents: inference.registered(),
             local: server(&inference.providers.local)?,
             cloud: server(&inference.providers.cloud)?,
             providers: hosts.collect::<Result<_, Failure>>()?,

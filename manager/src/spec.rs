@@ -15,6 +15,7 @@ use wire::rules::Rules;
 
 use crate::credentials::{self, CredentialSpec};
 use crate::detect::Detect;
+use crate::documents::{self, Document as Registered};
 use crate::failure::Failure;
 use crate::policy_files::{self, PolicyError, PolicyFiles};
 use crate::restart::Restart;
@@ -142,6 +143,9 @@ pub struct Inference {
     /// What is found beside what is found anyway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detect: Option<Detect>,
+    /// Texts of which no piece may leave.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub documents: Vec<Registered>,
     /// What happens to the session's other prompts once one was local for what it held.
     #[serde(default)]
     pub after_local: AfterLocal,
@@ -230,10 +234,14 @@ impl Spec {
         spec.policy = spec.policy.named(&path.display().to_string());
         if let Some(inference) = &mut spec.inference {
             let base = path.parent().unwrap_or(Path::new(""));
+            let own = (text, path.display().to_string());
             let detect = inference.detect.take();
             spec.beside.extend(detect.as_ref().and_then(Detect::file).map(|file| base.join(file)));
-            let read = detect.map(|detect| detect.resolve((text, &path.display().to_string()), base));
+            let read = detect.map(|detect| detect.resolve((own.0, &own.1), base));
             inference.detect = read.transpose()?;
+            inference.documents =
+                documents::read(std::mem::take(&mut inference.documents), (own.0, &own.1), base)?;
+            spec.beside.extend(inference.documents.iter().flat_map(Registered::files).cloned());
         }
         spec.check()
             .map_err(|(cause, remedy)| Failure::new(format_args!("{}: {cause}", path.display()), remedy))?;
@@ -393,6 +401,12 @@ impl Inference {
         self.detect.as_ref().and_then(Detect::rules).cloned().unwrap_or_default()
     }
 
+    /// What is kept of the operator's documents.
+    #[must_use]
+    pub fn registered(&self) -> Vec<wire::router::Document> {
+        documents::registered(&self.documents)
+    }
+
     fn keys(&mut self) -> impl Iterator<Item = &mut SecretSource> {
         let Self { providers: Providers { local, cloud }, hosts, .. } = self;
         let servers = [local, cloud].into_iter().flatten().filter_map(|provider| provider.api_key.as_mut());
@@ -413,7 +427,8 @@ impl Inference {
                 format!("inference.rules: '{name}' is no data, so it can neither be replaced nor stay local");
             return Err((cause, "write block, or pass (which only marks the prompt)".to_owned()));
         }
-        let own = Property::new(&self.detected()).map_err(|mistake| (mistake.to_string(), mistake.remedy))?;
+        let own = Property::new(&self.detected()).and_then(|own| own.with_documents(&self.registered()));
+        let own = own.map_err(|mistake| (mistake.to_string(), mistake.remedy))?;
         let known =
             classify::categories().chain(own.categories()).map(|category| category.to_string()).collect();
         self.rules.keys().try_for_each(|name| is_found(name, &known))

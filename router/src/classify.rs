@@ -4,6 +4,7 @@
 
 pub mod render;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ::classify::category::Span;
@@ -52,9 +53,14 @@ impl Classifier {
         Self { memory }
     }
 
-    /// What `body` holds beside the placeholders that stand in it.
+    /// What `body` holds beside the placeholders that stand in it, and of what there are traces.
     #[must_use]
-    pub fn classify_between(&self, body: &Node, opaque: &[Category], names: &Names) -> Findings {
+    pub fn classify_between(
+        &self,
+        body: &Node,
+        opaque: &[Category],
+        names: &Names,
+    ) -> (Findings, BTreeSet<Category>) {
         let mut found = self.found(opaque);
         let rendered = self.render(body, &mut found);
         let blank = |text: &str| names.blank(text, BOUNDARY);
@@ -68,7 +74,8 @@ impl Classifier {
                 found.add(*category, at.clone(), text.as_bytes());
             }
         }
-        found.into_findings()
+        let traces = found.traces().clone();
+        (found.into_findings(), traces)
     }
 
     /// All texts of `body`, without the placeholders in it.

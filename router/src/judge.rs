@@ -102,17 +102,15 @@ impl Judge {
             Ok(names) => names,
             Err(error) => return unredacted(call, &error),
         };
-        let left = self.left(&redacted, &names);
-        let passes = left.iter().all(|(left, _)| word(left) == Sensitive::Pass);
+        let (left, traces) = self.classifier.classify_between(redacted.body(), redacted.opaque(), &names);
+        // A rest that is nothing by itself is the end of what was replaced elsewhere in the call.
+        let is_rest = |(found, _count)| is_wanted(found) && traces.contains(&found);
+        let passes =
+            left.iter().all(|(left, _)| word(left) == Sensitive::Pass) && !look.findings.iter().any(is_rest);
         if passes && !values.stand_in(&self.classifier.text_between(redacted.body(), &names)) {
             return Outcome { call: redacted, content: Content::Redacted, names, left: Some(left) };
         }
         Outcome::whole(call, Content::Unredacted)
-    }
-
-    /// What is found in a redacted call.
-    fn left(&self, redacted: &Call, names: &Names) -> Findings {
-        self.classifier.classify_between(redacted.body(), redacted.opaque(), names)
     }
 }
 

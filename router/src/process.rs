@@ -55,7 +55,7 @@ pub enum StartError {
     /// The directive is none.
     #[error(transparent)]
     Directive(#[from] RuleError),
-    /// A rule of the operator's own is none.
+    /// A rule of the operator's own is none, or a document.
     #[error("a rule for what is found cannot be used")]
     Rules(#[source] RuleMistake),
     /// Placeholders cannot be given.
@@ -133,14 +133,17 @@ fn run(status: &mut File) -> Result<(), StartError> {
 fn open() -> Result<Opened, StartError> {
     let mut text = Vec::new();
     File::from(take(spawn::CONFIG_FD)?).read_to_end(&mut text).map_err(StartError::Read)?;
-    let config: RouterConfig = serde_json::from_slice(&text).map_err(StartError::Config)?;
+    let mut config: RouterConfig = serde_json::from_slice(&text).map_err(StartError::Config)?;
     if config.version != wire::VERSION {
         return Err(StartError::Version { found: config.version });
     }
     let listener: OwnedFd = take(config.listener)?;
     let audit: OwnedFd = take(config.audit)?;
     let servers = Servers::open(&config)?;
-    let property = Property::new(&config.rules).map_err(StartError::Rules)?;
+    // They are large, and nobody asks for them again.
+    let documents = std::mem::take(&mut config.documents);
+    let property = Property::new(&config.rules).and_then(|own| own.with_documents(&documents));
+    let property = property.map_err(StartError::Rules)?;
     let directive = Directive::new(config.directive.clone(), property.categories())?;
     let judge = Judge::new(directive, Redactor::new(property)?);
     let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get).clamp(2, 16);
@@ -189,7 +192,7 @@ fn remedy(error: &StartError) -> &'static str {
         StartError::Directive(_) => {
             "name a class of data in `inference.rules`, or a category as the audit log names it"
         }
-        StartError::Rules(_) => "correct `inference.detect` in agent.yaml",
+        StartError::Rules(_) => "correct `inference.detect` or `inference.documents` in agent.yaml",
         StartError::Jail(_) => "run `openshell doctor` to see what this host lacks",
         StartError::Unrecorded(_) => "see the audit writer's log for why it takes no record",
         StartError::Serve(_) => "see the router's log for what the host refused",

@@ -9,6 +9,8 @@ mod answers;
 mod anthropic;
 #[path = "end_to_end/canary.rs"]
 mod canary;
+#[path = "end_to_end/documents.rs"]
+mod documents;
 #[path = "end_to_end/echo.rs"]
 mod echo;
 #[path = "end_to_end/injection.rs"]

@@ -23,6 +23,8 @@ pub struct RouterConfig {
     pub directive: Directive,
     /// What is found beside what is found anyway.
     pub rules: Rules,
+    /// Texts of which no piece may leave.
+    pub documents: Vec<Document>,
     /// The server for prompts that must not leave the host.
     pub local: Option<ModelServer>,
     /// The server for everything else.
@@ -37,6 +39,16 @@ pub struct RouterConfig {
     pub hosts: BTreeMap<String, std::net::IpAddr>,
     /// Who the process becomes.
     pub user: Option<JailUser>,
+}
+
+/// A text of the operator's, by what is kept of it: `classify` recognises pieces of it, and nobody reads it out of this.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Document {
+    /// The kind of the category: `property/NAME`.
+    pub name: String,
+    /// The hashes that are kept, each once.
+    pub prints: Vec<u64>,
 }
 
 /// The operator's word on prompts that hold classified data.

@@ -1,204 +1,163 @@
-//! Pieces of documents, recognised by winnowing (Schleimer, Wilkerson, Aiken 2003): of every run of letters and digits as long
-//! as [`GUARANTEE`], whatever stands between them and in whatever case, at least one hash is kept, of documents and of texts
-//! alike.
+//! Pieces of documents, recognised by winnowing: of every run of letters and digits as long as [`GUARANTEE`], whatever stands
+//! between them and in whatever case, at least one hash is kept, of documents and of texts alike.
 //!
-//! Only hashes are kept of a document. What two documents share (a licence, a letterhead) counts for neither.
+//! Only hashes are kept of a document. What two documents share is a piece of both: to leave it to neither would let it go as
+//! soon as a second version of a document is registered.
+//!
+//! What is too short to be a piece is a trace: it counts in a call from which a piece was taken.
+//!
+//! *Invariant:* the time of a scan is linear in the text and its memory bounded, whatever the documents share.
 
-use std::collections::{HashMap, HashSet};
+mod winnow;
+
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
+use wire::router::Document;
+
+use super::rules::{List, RuleMistake, category};
+use crate::BOUNDARY;
 use crate::category::{Category, Found};
-
-/// A piece of a document of the operator's.
-pub(super) const DOCUMENT: Category = Category::property("document");
-
-/// Letters and digits that are hashed together.
-const GRAM: usize = 24;
-
-/// Hashes of which the least is kept.
-const WINDOW: usize = 17;
-
-/// A shared run of so many letters and digits leaves a hash for sure.
-const GUARANTEE: usize = GRAM + WINDOW - 1;
+use winnow::{GUARANTEE, Print, WINDOW};
 
 /// Different hashes of one document that a text must hold: a sentence or two.
 const FEWEST: usize = 4;
 
-/// The documents, by the hashes that are theirs alone.
+/// Documents by name.
+const MOST: usize = 128;
+
+/// Pieces of one document in one text that are told apart; the last of more goes on to the end.
+const MOST_PIECES: usize = 1024;
+
+/// The documents, by their hashes.
 #[derive(Debug, Default)]
 pub struct Documents {
-    /// `None`: in more than one of them.
-    by_hash: HashMap<u64, Option<usize>>,
-    count: usize,
+    /// What a piece of each is.
+    kinds: Vec<Category>,
+    first: HashMap<u64, u8>,
+    /// The other documents that have a hash, where there are any.
+    further: HashMap<u64, Vec<u8>>,
 }
 
-/// A hash that is kept, and the bytes that it stands for.
-#[derive(Debug)]
-struct Print {
-    hash: u64,
-    at: Range<usize>,
+/// What a text shares with one document.
+#[derive(Default)]
+struct Shared {
+    /// As many different hashes as it takes, and no more.
+    hashes: Vec<u64>,
+    pieces: Vec<Range<usize>>,
+}
+
+/// What is kept of a document: of its texts the hashes, each once.
+#[must_use]
+pub fn prints<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<u64> {
+    let mut hashes = Vec::new();
+    texts.into_iter().for_each(|text| winnow::prints(text, |print| hashes.push(print.hash)));
+    hashes.sort_unstable();
+    hashes.dedup();
+    hashes
 }
 
 impl Documents {
-    /// Adds one.
-    pub fn add(&mut self, text: &str) {
-        let document = self.count;
-        self.count += 1;
-        for print in prints(text) {
-            let owner = self.by_hash.entry(print.hash).or_insert(Some(document));
-            if *owner != Some(document) {
-                *owner = None;
+    /// Those that the operator has registered; several of one name are one.
+    ///
+    /// # Errors
+    /// The first that is none.
+    pub fn new(registered: &[Document]) -> Result<Self, RuleMistake> {
+        let mut documents = Self::default();
+        for (index, Document { name, prints }) in registered.iter().enumerate() {
+            let mistake = |wrong| RuleMistake::of(List::Documents, index, wrong);
+            if index == MOST {
+                let cause = format!("there are {} documents, more than {MOST}", registered.len());
+                return Err(mistake((cause, "put those that belong together into one directory".to_owned())));
+            }
+            if prints.len() < FEWEST {
+                let cause = format!("'{name}' has too little text for a piece of it to be recognised");
+                let remedy = format!(
+                    "register a text of some sentences ({SURE} letters are enough), or write short ones as `terms` of inference.detect"
+                );
+                return Err(mistake((cause, remedy)));
+            }
+            documents.add(category(wire::rules::DataClass::Property, name).map_err(mistake)?, prints);
+        }
+        Ok(documents)
+    }
+
+    /// What their pieces are.
+    pub fn categories(&self) -> impl Iterator<Item = Category> {
+        self.kinds.iter().copied()
+    }
+
+    fn add(&mut self, kind: Category, prints: &[u64]) {
+        let place = self.kinds.iter().position(|known| *known == kind).unwrap_or_else(|| {
+            self.kinds.push(kind);
+            self.kinds.len() - 1
+        });
+        let place = u8::try_from(place).expect("there are no more than fit");
+        for hash in prints {
+            let first = *self.first.entry(*hash).or_insert(place);
+            if first != place {
+                let further = self.further.entry(*hash).or_default();
+                if !further.contains(&place) {
+                    further.push(place);
+                }
             }
         }
     }
 
     pub(super) fn scan(&self, text: &str, found: &mut Found) {
-        if self.by_hash.is_empty() {
+        if self.kinds.is_empty() {
             return;
         }
-        let mut shared: HashMap<usize, (HashSet<u64>, Vec<Range<usize>>)> = HashMap::new();
-        for print in prints(text) {
-            let Some(Some(document)) = self.by_hash.get(&print.hash) else { continue };
-            let (hashes, places) = shared.entry(*document).or_default();
-            hashes.insert(print.hash);
-            places.push(print.at);
-        }
-        for (document, (hashes, places)) in shared {
-            if hashes.len() >= FEWEST {
-                let pieces = pieces(places);
-                pieces.into_iter().for_each(|at| found.add(DOCUMENT, at, &document.to_le_bytes()));
+        let mut shared: BTreeMap<u8, Shared> = BTreeMap::new();
+        winnow::prints(text, |print| {
+            let Some(first) = self.first.get(&print.hash) else { return };
+            let further = self.further.get(&print.hash).into_iter().flatten();
+            for document in further.chain([first]) {
+                shared.entry(*document).or_default().take(&print);
+            }
+        });
+        for (document, Shared { hashes, pieces }) in shared {
+            let Some(kind) = self.kinds.get(usize::from(document)) else { continue };
+            if hashes.len() < FEWEST {
+                found.add_trace(*kind);
+            } else {
+                pieces.iter().for_each(|at| found.add(*kind, whole(text, at), &[]));
             }
         }
     }
 }
 
-/// Places that touch or nearly do, as one.
-fn pieces(places: Vec<Range<usize>>) -> Vec<Range<usize>> {
-    const GAP: usize = 2 * GUARANTEE;
-    let mut pieces: Vec<Range<usize>> = Vec::new();
-    for at in places {
-        match pieces.last_mut() {
-            Some(last) if at.start <= last.end + GAP => last.end = last.end.max(at.end),
-            _ => pieces.push(at),
+/// A text of so many letters and digits holds as many hashes as it takes, whatever it says, if no run comes twice in it.
+const SURE: usize = GUARANTEE + (FEWEST - 1) * WINDOW;
+
+impl Shared {
+    /// Takes one hash more; places that touch or nearly do are one piece.
+    fn take(&mut self, print: &Print) {
+        const GAP: usize = 2 * GUARANTEE;
+        if self.hashes.len() < FEWEST && !self.hashes.contains(&print.hash) {
+            self.hashes.push(print.hash);
+        }
+        let is_full = self.pieces.len() == MOST_PIECES;
+        match self.pieces.last_mut() {
+            Some(last) if is_full || print.at.start <= last.end + GAP => {
+                last.end = last.end.max(print.at.end)
+            }
+            _ => self.pieces.push(print.at.clone()),
         }
     }
-    pieces
 }
 
-/// The hashes of `text` that are kept: of each window the least, the last of equals.
-fn prints(text: &str) -> Vec<Print> {
-    let letters: Vec<(usize, char)> = text.char_indices().filter(|(_at, c)| c.is_alphanumeric()).collect();
-    let hashes = grams(&letters);
-    let mut prints = Vec::new();
-    let mut kept = None;
-    // Candidates for the least of the window, rising: each is looked at twice at most.
-    let mut rising: std::collections::VecDeque<usize> = std::collections::VecDeque::new();
-    for (at, hash) in hashes.iter().enumerate() {
-        while rising.back().is_some_and(|last| hashes[*last] >= *hash) {
-            rising.pop_back();
-        }
-        rising.push_back(at);
-        while rising.front().is_some_and(|first| first + WINDOW <= at) {
-            rising.pop_front();
-        }
-        let least = rising.front().copied().filter(|_least| at + 1 >= WINDOW || at + 1 == hashes.len());
-        if let Some(least) = least.filter(|least| kept != Some(*least)) {
-            kept = Some(least);
-            let (last, c) = letters[least + GRAM - 1];
-            prints.push(Print { hash: hashes[least], at: letters[least].0..last + c.len_utf8() });
-        }
-    }
-    prints
-}
-
-/// The hash of every [`GRAM`] letters, each from the one before it.
-fn grams(letters: &[(usize, char)]) -> Vec<u64> {
-    const BASE: u64 = 0x9e37_79b9_7f4a_7c15;
-    let value = |c: char| {
-        u64::from(if c.is_ascii() {
-            u32::from(c.to_ascii_lowercase())
-        } else {
-            c.to_lowercase().next().map_or(0, u32::from)
-        })
-    };
-    let gone = (1..GRAM).fold(1_u64, |power, _| power.wrapping_mul(BASE));
-    let mut hashes = Vec::with_capacity(letters.len().saturating_sub(GRAM - 1));
-    let mut hash = 0_u64;
-    for (at, (_offset, c)) in letters.iter().enumerate() {
-        if let Some(old) = at.checked_sub(GRAM) {
-            hash = hash.wrapping_sub(value(letters[old].1).wrapping_mul(gone));
-        }
-        hash = hash.wrapping_mul(BASE).wrapping_add(value(*c));
-        if at + 1 >= GRAM {
-            // Low bits of a product say little: the least hash is chosen by mixed ones.
-            hashes.push((hash ^ hash >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9));
-        }
-    }
-    hashes
+/// The piece with all that it may share beyond its first and last hash: one letter more, and there were another hash.
+fn whole(text: &str, at: &Range<usize>) -> Range<usize> {
+    const BEYOND: usize = WINDOW - 1;
+    let (head, tail) = (&text[..at.start], &text[at.end..]);
+    let near = |(_at, c): &(usize, char)| *c != BOUNDARY;
+    let is_letter = |(_at, c): &(usize, char)| c.is_alphanumeric();
+    let before = head.char_indices().rev().take_while(near).filter(is_letter).take(BEYOND).last();
+    let after = tail.char_indices().take_while(near).filter(is_letter).take(BEYOND).last();
+    let start = before.map_or(at.start, |(start, _c)| start);
+    start..after.map_or(at.end, |(end, c)| at.end + end + c.len_utf8())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PLAN: &str = "The second stage of the compressor is cooled by a closed loop of helium, which leaves the turbine at \
-        four kelvin and is led back through the heat exchanger. The seal between the stages is a ring of sintered bronze, \
-        pressed at nine hundred bar; its clearance is what makes the machine possible, and it is not to be told to anyone.";
-
-    fn count(documents: &Documents, text: &str) -> u32 {
-        let mut found = Found::default();
-        documents.scan(text, &mut found);
-        found.into_findings().count("property/document")
-    }
-
-    fn documents() -> Documents {
-        let mut documents = Documents::default();
-        documents.add(PLAN);
-        documents.add(&format!(
-            "All rights reserved by nobody in particular, whoever that may be in the end of the day. {}",
-            PLAN.len()
-        ));
-        documents
-    }
-
-    #[test]
-    fn a_piece_is_found_however_it_is_set() {
-        let piece = &PLAN[110..290];
-        let wrapped = piece.replace(' ', "\n  > ").to_uppercase();
-        let documents = documents();
-        for text in [PLAN.to_owned(), format!("Please review: {piece} Thanks!"), wrapped] {
-            assert_eq!(count(&documents, &text), 1, "{text}");
-        }
-    }
-
-    #[test]
-    fn other_texts_share_nothing() {
-        let documents = documents();
-        for text in [
-            "",
-            "helium",
-            "The second stage of the compressor",
-            "A closed loop of helium cools the magnets of the scanner in the hospital, at about four kelvin.",
-        ] {
-            assert_eq!(count(&documents, text), 0, "{text}");
-        }
-    }
-
-    #[test]
-    fn what_documents_share_is_nobodys() {
-        let mut documents = Documents::default();
-        documents.add(PLAN);
-        documents.add(&format!("{PLAN} And more that stands in this one only, at a length that leaves a few hashes of its own, surely."));
-        assert_eq!(count(&documents, PLAN), 0);
-    }
-
-    #[test]
-    fn a_run_as_long_as_promised_leaves_a_hash() {
-        let all: HashSet<u64> = prints(PLAN).into_iter().map(|print| print.hash).collect();
-        let letters: String = PLAN.chars().filter(|c| c.is_alphanumeric()).collect();
-        for start in 0..letters.len() - GUARANTEE {
-            let run = &letters[start..start + GUARANTEE];
-            assert!(prints(run).iter().any(|print| all.contains(&print.hash)), "{run}");
-        }
-    }
-}
+mod tests;

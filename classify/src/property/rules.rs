@@ -15,6 +15,7 @@ mod patterns;
 mod tests;
 
 pub use mistake::{List, RuleMistake};
+pub(super) use names::category;
 pub use paths::Paths;
 
 use wire::rules;

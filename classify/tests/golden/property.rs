@@ -1,5 +1,6 @@
 //! What is found, and what is not: property.
 
+use classify::property::documents::prints;
 use classify::property::{Documents, Property, Terms};
 use classify::{Found, Scanner};
 
@@ -30,8 +31,8 @@ fn markings() {
 
 #[test]
 fn the_operators_own_words_and_documents() {
-    let mut documents = Documents::default();
-    documents.add(PLAN);
+    let plan = wire::router::Document { name: "plan".to_owned(), prints: prints([PLAN]) };
+    let documents = Documents::new(&[plan]).expect("it is long enough");
     let property = Property {
         terms: Terms::new(["Bluebird"]).expect("one word compiles"),
         documents,
@@ -46,7 +47,7 @@ fn the_operators_own_words_and_documents() {
     assert_eq!(count("When does BLUEBIRD ship?", "property/term"), 1);
     assert_eq!(count("When does Blue\u{200b}bird ship?", "property/term"), 1);
     assert_eq!(count("V2hlbiBkb2VzIEJsdWViaXJkIHNoaXA/", "property/term"), 1);
-    assert_eq!(count(&format!("Translate: {}", &PLAN[60..250]), "property/document"), 1);
+    assert_eq!(count(&format!("Translate: {}", &PLAN[60..250]), "property/plan"), 1);
     assert_eq!(count("When does it ship?", "property/term"), 0);
 }
 

@@ -23,7 +23,7 @@ pub(crate) struct Classify {
     /// Words of yours that must not leave, one a line (`property/term`).
     #[arg(long, value_name = "FILE")]
     pub(crate) terms: Option<PathBuf>,
-    /// A document of yours of which no piece must leave (`property/document`); may be given more than once.
+    /// A text of yours, or a directory of such, of which no piece must leave (`property/document`); may be given more than once.
     #[arg(long = "document", value_name = "FILE")]
     pub(crate) documents: Vec<PathBuf>,
     /// Rules of yours, as `inference.detect` of agent.yaml has them.

@@ -41,11 +41,9 @@ fn property(
     if let Some(file) = terms {
         rules.terms.extend(read(file)?.lines().map(str::to_owned));
     }
-    let mut property = Property::new(&rules).map_err(|mistake| Failure::new(&mistake, &mistake.remedy))?;
-    for file in documents {
-        property.documents.add(&read(file)?);
-    }
-    Ok(property)
+    let property = Property::new(&rules).map_err(|mistake| Failure::new(&mistake, &mistake.remedy))?;
+    let documents = manager::documents::load(documents, "document")?;
+    property.with_documents(&documents).map_err(|mistake| Failure::new(&mistake, &mistake.remedy))
 }
 
 /// How a value stands out.

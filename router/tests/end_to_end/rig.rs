@@ -18,7 +18,7 @@ use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::{Notify, watch};
 use tokio_rustls::TlsAcceptor;
 use wire::region::Region;
-use wire::router::{AfterLocal, Api, Directive, ModelServer, RouterConfig, Sensitive};
+use wire::router::{AfterLocal, Api, Directive, Document, ModelServer, RouterConfig, Sensitive};
 use wire::rules::Rules;
 use wire::secret::Secret;
 use wire::spawn::Fd;
@@ -71,6 +71,7 @@ pub(crate) struct Rig {
 pub(crate) struct Plan {
     pub(crate) directive: Directive,
     pub(crate) rules: Rules,
+    pub(crate) documents: Vec<Document>,
     pub(crate) local: Option<Script>,
     pub(crate) cloud: Option<Script>,
     pub(crate) cloud_tls: Option<Tls>,
@@ -109,6 +110,7 @@ impl Default for Plan {
         Self {
             directive: all(Sensitive::Local),
             rules: Rules::default(),
+            documents: Vec::new(),
             local: script.clone(),
             cloud: script,
             cloud_tls: None,
@@ -145,6 +147,7 @@ impl Rig {
             audit: Fd(6),
             directive: plan.directive,
             rules: plan.rules,
+            documents: plan.documents,
             local: local.as_ref().map(|upstream| server(upstream, "http://local.test", ("local", local_api))),
             cloud: cloud
                 .as_ref()
@@ -164,7 +167,7 @@ impl Rig {
             user: None,
         };
         let servers = Servers::open(&config).unwrap();
-        let property = Property::new(&config.rules).unwrap();
+        let property = Property::new(&config.rules).unwrap().with_documents(&config.documents).unwrap();
         let directive = router::directive::Directive::new(config.directive, property.categories()).unwrap();
         let judge = Judge::new(directive, Redactor::new(property).unwrap());
         let (trail, drain) = Trail::new(audit::client::Tokio::new(ours).unwrap());

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// One of the lists of rules.
+/// One of the lists of rules, or that of documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum List {
     /// `terms`.
@@ -13,6 +13,8 @@ pub enum List {
     Fields,
     /// `paths`.
     Paths,
+    /// `inference.documents`.
+    Documents,
 }
 
 /// What is wrong with one rule.
@@ -30,7 +32,7 @@ pub struct RuleMistake {
 }
 
 /// A cause and a remedy, before it is known which rule they are about.
-pub(super) type Wrong = (String, String);
+pub(in crate::property) type Wrong = (String, String);
 
 impl RuleMistake {
     /// `wrong` of rule `index`.
@@ -46,6 +48,7 @@ impl fmt::Display for List {
             Self::Patterns => "patterns",
             Self::Fields => "fields",
             Self::Paths => "paths",
+            Self::Documents => "documents",
         })
     }
 }

@@ -28,7 +28,7 @@ pub(super) fn count(list: List, length: usize) -> Result<(), RuleMistake> {
 }
 
 /// The category of a rule.
-pub(super) fn category(class: DataClass, name: &str) -> Result<Category, Wrong> {
+pub(in crate::property) fn category(class: DataClass, name: &str) -> Result<Category, Wrong> {
     let is_part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let is_name = (1..=LONGEST_NAME).contains(&name.len())
         && name.bytes().all(is_part)
