@@ -1,4 +1,4 @@
-//! `inference.documents`: texts of which no piece may leave the host.
+//! `inference.documents`: texts of which no piece may leave the host in a model call.
 //!
 //! They are read here, before anything starts, and only hashes of them are kept ([`classify::property::documents`]): those
 //! the router is given, and never a text. What is registered and could not be found again is a mistake, told with its line.
@@ -152,7 +152,11 @@ impl Document {
         let texts: Vec<String> =
             texts.iter().map(|file| room.text(file, follow)).collect::<Result<_, _>>()?;
         self.read.prints = prints(texts.iter().map(String::as_str));
-        let is = Digest::of_bytes(texts.concat().as_bytes());
+        let is = if is_directory {
+            self.listed(&files, &texts)
+        } else {
+            Digest::of_bytes(texts.concat().as_bytes())
+        };
         self.read.files = files;
         match self.sha256.replace(is).filter(|written| *written != is) {
             None => Ok(()),
@@ -161,6 +165,16 @@ impl Document {
                 "look at what has changed in it, then write that, or leave sha256 out".to_owned(),
             )),
         }
+    }
+
+    /// The digest of a directory: of a list of its texts, as `sha256sum` writes it. What is one text and what are two makes a
+    /// difference to what is found.
+    fn listed(&self, files: &[PathBuf], texts: &[String]) -> Digest {
+        let line = |(file, text): (&PathBuf, &String)| {
+            let name = file.strip_prefix(&self.file).unwrap_or(file);
+            format!("{}  {}\n", Digest::of_bytes(text.as_bytes()), name.display())
+        };
+        Digest::of_bytes(files.iter().zip(texts).map(line).collect::<String>().as_bytes())
     }
 }
 

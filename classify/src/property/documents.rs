@@ -77,7 +77,12 @@ impl Documents {
                 );
                 return Err(mistake((cause, remedy)));
             }
-            documents.add(category(wire::rules::DataClass::Property, name).map_err(mistake)?, prints);
+            let kind = category(wire::rules::DataClass::Property, name).map_err(mistake)?;
+            if crate::categories().any(|known| known == kind) {
+                let cause = format!("'{name}' is a kind of property that is found without documents");
+                return Err(mistake((cause, "give the document another name".to_owned())));
+            }
+            documents.add(kind, prints);
         }
         Ok(documents)
     }

@@ -79,6 +79,23 @@ fn what_changed_is_another_configuration() {
 }
 
 #[test]
+fn a_directory_is_known_by_its_texts_and_not_by_what_they_are_together() {
+    let home = Home::new();
+    let spec = |name: &str, texts: &[(&str, &str)]| {
+        fs::create_dir(home.path(name)).unwrap();
+        texts.iter().for_each(|(file, text)| fs::write(home.path(name).join(file), text).unwrap());
+        home.spec(&format!("documents: [{{name: plan, file: {name}}}]")).unwrap()
+    };
+    let digest = |spec: &Spec| spec.inference.as_ref().unwrap().documents[0].sha256;
+    let twice = PLAN.repeat(2);
+    let whole = spec("whole", &[("a", &twice)]);
+    let parts = spec("parts", &[("a", PLAN), ("b", PLAN)]);
+    let again = spec("again", &[("a", &twice)]);
+    assert_eq!(digest(&whole), digest(&again));
+    assert_ne!(digest(&whole), digest(&parts));
+}
+
+#[test]
 fn a_mistake_is_told_with_its_line() {
     let home = Home::new();
     fs::write(home.path("empty.txt"), "").unwrap();

@@ -140,3 +140,11 @@ fn however_often_a_piece_comes_what_is_kept_is_bounded() {
     assert_eq!(found.len(), MOST_PIECES);
     assert!(found[MOST_PIECES - 1].1.len() > MOST_PIECES * PLAN.len());
 }
+
+#[test]
+fn a_kind_that_is_found_without_documents_is_no_name_of_one() {
+    for name in ["marking", "term"] {
+        let refused = Documents::new(&[document(name, PLAN)]).unwrap_err().to_string();
+        assert!(refused.contains("found without documents"), "{refused}");
+    }
+}
