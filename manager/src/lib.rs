@@ -16,6 +16,7 @@ pub mod doctor;
 mod event;
 mod executions;
 pub mod failure;
+pub mod harmless;
 pub mod image;
 mod inbound;
 pub mod interruption;
