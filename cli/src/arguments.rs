@@ -193,9 +193,9 @@ pub(crate) struct Process {
 /// What leaves a terminal.
 #[derive(Debug, Args)]
 pub(crate) struct Keyed {
-    /// What leaves its terminal: ctrl-a to ctrl-z or single characters, with commas between.
-    #[arg(long, value_name = "KEYS", default_value = "ctrl-p,ctrl-q")]
-    pub(crate) detach_keys: DetachKeys,
+    /// What leaves its terminal: ctrl-a to ctrl-z or single characters, with commas between [default: ctrl-p,ctrl-q].
+    #[arg(long, value_name = "KEYS")]
+    pub(crate) detach_keys: Option<DetachKeys>,
 }
 
 /// `SANDBOX`, or `SANDBOX/NUMBER`.

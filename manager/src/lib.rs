@@ -17,6 +17,7 @@ pub mod documents;
 mod event;
 mod executions;
 pub mod failure;
+pub mod harmless;
 pub mod image;
 mod inbound;
 pub mod interruption;

@@ -16,6 +16,7 @@ mod proposals;
 mod sessions;
 mod standing;
 mod streams;
+mod typing;
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -199,6 +200,11 @@ impl Reply {
 }
 
 impl Caller {
+    /// Who asked over this connection.
+    pub(crate) fn new(stream: UnixStream, uid: u32) -> Self {
+        Self { stream, uid }
+    }
+
     /// The caller's user on the host.
     pub(crate) fn uid(&self) -> u32 {
         self.uid
@@ -238,13 +244,13 @@ fn attend(stream: UnixStream, called: &impl Fn(Call)) -> Result<(), LineError> {
         match read_line::<Request>(&mut BufReader::new(&stream)) {
             Ok(Request { ask, .. }) => match Errand::of(ask) {
                 Ok(errand) => {
-                    called(Call::Session(Caller { stream, uid: uid.as_raw() }, errand));
+                    called(Call::Session(Caller::new(stream, uid.as_raw()), errand));
                     return Ok(());
                 }
                 Err(ask) => {
                     let patience = patience(&ask);
                     called(Call::Asked(Asked { ask, uid: uid.as_raw(), reply }));
-                    answer.recv_timeout(patience).unwrap_or_else(|_late| unconfirmed())
+                    answer.recv_timeout(patience).unwrap_or(Answer::Unconfirmed)
                 }
             },
             Err(LineError::Io(error)) => return Err(error.into()),
@@ -257,13 +263,6 @@ fn attend(stream: UnixStream, called: &impl Fn(Call)) -> Result<(), LineError> {
         Answer::from(Failure::new("the sandbox is another user's", "ask its user, or be root"))
     };
     write_line(&stream, &Response { version: VERSION, answer })
-}
-
-fn unconfirmed() -> Answer {
-    Answer::from(Failure::new(
-        "the sandbox did not confirm the change in time; it may or may not be in force",
-        "look at its audit log, and stop the sandbox if it must not go on",
-    ))
 }
 
 /// Reads one line of the protocol. The version comes first: of another version nothing else is understood.

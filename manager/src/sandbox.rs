@@ -388,6 +388,7 @@ impl Running {
         let sessions_recorded = sessions.all_ended(&mut recorder);
         let recorded = recorder.ended(&result).and(sessions_recorded);
         drop(recorder);
+        sessions.drain();
         end_log([processes.proxy, processes.router], &mut processes.audit, processes.sign.as_mut());
         log.ended();
         let result = result.map_err(|failure| events.first_cause(failure, processes.sign.is_some()));

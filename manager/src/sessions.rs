@@ -8,6 +8,7 @@ mod attached;
 mod client;
 mod command;
 mod commands;
+mod lines;
 mod relay;
 mod ring;
 mod task;
@@ -32,6 +33,7 @@ use crate::record::Recorder;
 pub(crate) use self::attached::Joined;
 use self::command::{Command, End};
 use self::commands::Commands;
+use self::lines::{Line, Lines};
 use self::task::{Passage, Task, Work};
 
 /// Sessions at once; as many streams that have not said which session they are of.
@@ -40,6 +42,12 @@ const MOST: usize = 32;
 /// Longest first frame of a stream, and how long a part of it may take.
 const FIRST_FRAME: usize = 64;
 const FIRST_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long the guest may take to start a command that nobody holds.
+const START: Duration = Duration::from_secs(60);
+
+/// How long callers may take to read the rest when the sandbox has ended.
+const DRAIN: Duration = Duration::from_secs(2);
 
 /// Before the next try to accept a stream, when one failed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -52,6 +60,7 @@ pub(crate) struct Sessions {
     last: u32,
     running: BTreeSet<u32>,
     commands: Commands,
+    lines: Lines,
     /// Those who have joined the agent, by session.
     attached: HashMap<u32, UnixStream>,
 }
@@ -93,8 +102,8 @@ impl Sessions {
                 }
             }
         });
-        let (running, commands) = (BTreeSet::new(), Commands::default());
-        Self { guest, waiting, last: 0, running, commands, attached: HashMap::new() }
+        let (running, commands, lines) = (BTreeSet::new(), Commands::default(), Lines::default());
+        Self { guest, waiting, last: 0, running, commands, lines, attached: HashMap::new() }
     }
 
     /// Begins a session for `caller`; `ended` is called once, when it is over.
@@ -122,11 +131,11 @@ impl Sessions {
         };
         let stream = self.waiting.expect(session);
         let asked = self.guest.send(ToGuest::Open { session }).is_ok();
-        let waiting = self.waiting.clone();
+        let (waiting, line) = (self.waiting.clone(), self.lines.open(session));
         let attending = std::thread::Builder::new().name(format!("session {session}")).spawn(move || {
             let guest = open(&message, asked.then_some(&stream));
             waiting.map().remove(&session);
-            let (how, passed) = attend(caller, session, streams, guest);
+            let (how, passed) = attend((caller, line), session, streams, guest);
             ended(Ended { session, how, passed });
         });
         if let Err(error) = attending {
@@ -147,29 +156,37 @@ impl Sessions {
         if !self.running.remove(&session) {
             return Ok(());
         }
-        self.commands.ended(session);
-        let (code, cause) = match how {
+        let (code, cause) = match &how {
             Ok(exit) => {
-                let status = ExitStatus::of(exit).unwrap_or_else(|failure| failure.status);
+                let status = ExitStatus::of(*exit).unwrap_or_else(|failure| failure.status);
                 (Some(i32::from(status.code())), None)
             }
-            Err(cause) => (None, Some(cause)),
+            Err(cause) => (None, Some(cause.clone())),
         };
         let told: Vec<String> = cause.into_iter().chain(passed).collect();
         let detail = match told.as_slice() {
             [] => format!("session {session}"),
             told => format!("session {session}: {}", told.join("; ")),
         };
-        recorder.command(Phase::CommandEnded, code, detail)
+        let recorded = recorder.command(Phase::CommandEnded, code, detail);
+        self.commands.ended(session, &how, &recorded);
+        recorded
     }
 
-    /// Records that all are over, with the sandbox.
+    /// Records that all are over, with the sandbox, and how those ended that did so before it.
     pub(crate) fn all_ended(&mut self, recorder: &mut Recorder) -> Result<(), Failure> {
+        let mut recorded = Ok(());
         while let Some(session) = self.running.first().copied() {
-            let how = Err("the sandbox ended".to_owned());
-            self.ended(Ended { session, how, passed: None }, recorder)?;
+            let with_it = || Err("the sandbox ended".to_owned());
+            let how = self.commands.end(session).map_or_else(with_it, End::recorded);
+            recorded = recorded.and(self.ended(Ended { session, how, passed: None }, recorder));
         }
-        Ok(())
+        recorded
+    }
+
+    /// Lets callers read the rest, for a moment: one who does not read holds up no sandbox's end.
+    pub(crate) fn drain(&self) {
+        self.lines.wait_up_to(DRAIN);
     }
 
     fn fits(&self, errand: Errand) -> Result<Task, Failure> {
@@ -178,10 +195,13 @@ impl Sessions {
     }
 
     fn has_room(&self) -> Result<(), Failure> {
-        if self.running.len() < MOST {
+        if self.running.len() + self.lines.besides(&self.running) < MOST {
             return Ok(());
         }
-        Err(Failure::new(format_args!("{MOST} commands run in the sandbox already"), "end one of them"))
+        Err(Failure::new(
+            format_args!("{MOST} commands, copies and people attached are in the sandbox already"),
+            "end one of them, or let somebody leave",
+        ))
     }
 }
 
@@ -233,7 +253,7 @@ fn open(message: &ToGuest, stream: Option<&Receiver<UnixStream>>) -> Option<Unix
 
 /// Lives the session's life; how it ended, and what went through it, if that is counted.
 fn attend(
-    caller: Caller,
+    (caller, line): (Caller, Line),
     session: u32,
     streams: Streams,
     guest: Option<UnixStream>,
@@ -249,7 +269,7 @@ fn attend(
     };
     caller.answer(Answer::Executing { session });
     match streams {
-        Streams::Command(command) => (attend_command(caller, session, &command, &guest), None),
+        Streams::Command(command) => (attend_command((caller, line), session, &command, &guest), None),
         Streams::Copy(passage) => {
             let how = relay::relay(caller.stream(), &guest, &passage);
             (how, Some(passage.told()))
@@ -257,28 +277,28 @@ fn attend(
     }
 }
 
-/// Likewise of a command, which may go on when its caller has left.
+/// Likewise of a command, which may go on when its caller has left, and ends whether he reads or not.
 fn attend_command(
-    caller: Caller,
+    (caller, line): (Caller, Line),
     session: u32,
-    command: &Command,
+    command: &Arc<Command>,
     guest: &UnixStream,
 ) -> Result<Exit, String> {
     let stays = command.has(session);
-    std::thread::scope(|scope| {
-        let with_caller = std::thread::Builder::new().spawn_scoped(scope, move || {
-            if stays {
-                client::serve(command, session, caller.stream());
-            } else if let Some(first) = command.started() {
-                // One that is gone misses it.
-                let _gone = frame::write(&mut caller.stream(), &first);
-            }
-        });
-        if with_caller.is_err() {
-            command.leave(session);
+    let of_caller = Arc::clone(command);
+    let with_caller = std::thread::Builder::new().spawn(move || {
+        if stays {
+            client::serve(&of_caller, session, caller.stream());
+        } else if let Some(first) = of_caller.started(START) {
+            // One that is gone misses it.
+            let _gone = frame::write(&mut caller.stream(), &first);
         }
-        command.serve(guest).recorded()
-    })
+        drop((caller, line));
+    });
+    if with_caller.is_err() {
+        command.leave(session);
+    }
+    command.serve(guest).recorded()
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::id::{PolicyVersion, RequestId};
 use crate::proposal::{Proposal, Standing as ProposalStanding, Terms};
 
 /// Version of this protocol.
-pub const VERSION: u32 = 8;
+pub const VERSION: u32 = 9;
 
 /// Name of the socket in a sandbox's run directory.
 pub const SOCKET: &str = "control.sock";
@@ -201,6 +201,8 @@ pub enum Answer {
     Attached {
         /// Whether it has a terminal.
         terminal: bool,
+        /// Whether it has ended, and what follows is only what is kept.
+        ended: bool,
     },
     /// The agent was asked to end.
     Stopping,
@@ -227,6 +229,8 @@ pub enum Answer {
         /// One line of remedy.
         remedy: String,
     },
+    /// It took too long: it may or may not be done yet.
+    Unconfirmed,
 }
 
 /// A command that runs beside an agent, or a detached one that has ended.

@@ -13,8 +13,8 @@ use wire::operator::{
 };
 use wire::proposal::{self, Proposal, Terms, Wish};
 
-const GOLDEN: &str = include_str!("golden/operator-v8.jsonl");
-const PROPOSALS: &str = include_str!("golden/operator-v8-proposals.jsonl");
+const GOLDEN: &str = include_str!("golden/operator-v9.jsonl");
+const PROPOSALS: &str = include_str!("golden/operator-v9-proposals.jsonl");
 
 fn same<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(line: &str, value: T) {
     assert_eq!(serde_json::from_str::<T>(line).unwrap(), value);
@@ -68,17 +68,18 @@ fn the_golden_file_reads_as_it_was_written() {
         Answer::CredentialsRefreshed { names: vec!["TOKEN".to_owned()] },
         Answer::Standing(Standing { paused: true, quarantined: false, restarts: 2, restarting: false }),
         Answer::Executing { session: 3 },
-        Answer::Attached { terminal: true },
+        Answer::Attached { terminal: true, ended: false },
         Answer::Stopping,
         Answer::Detached,
         Answer::CommandStopped,
         Answer::Sessions(sessions()),
         Answer::Refused { cause: "no".to_owned(), remedy: "do".to_owned() },
+        Answer::Unconfirmed,
     ];
     for (line, answer) in lines[16..].iter().zip(answers) {
         same(line, Response { version: VERSION, answer });
     }
-    assert_eq!(lines.len(), 27);
+    assert_eq!(lines.len(), 28);
 }
 
 fn sessions() -> Vec<Session> {

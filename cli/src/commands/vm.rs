@@ -21,8 +21,11 @@ pub(super) fn run(command: Vm, layout: Layout) -> Result<u8, Failure> {
         Vm::Run(arguments) if arguments.detach => detach::start(&arguments),
         Vm::Run(arguments) => start(arguments, layout),
         Vm::Attach(Attach { process, keys }) => match process.target.session {
-            None => detach::attach(&layout, &process.target.sandbox, keys.detach_keys),
-            Some(session) => sessions::join(&layout, &process.target.sandbox, session, keys.detach_keys),
+            None => detach::attach(&layout, &process.target.sandbox, keys.detach_keys.unwrap_or_default()),
+            Some(session) => {
+                let keys = keys.detach_keys.unwrap_or_default();
+                sessions::join(&layout, &process.target.sandbox, session, keys)
+            }
         },
         Vm::Stop(Stop { process, output }) => match process.target.session {
             None => {
@@ -34,17 +37,9 @@ pub(super) fn run(command: Vm, layout: Layout) -> Result<u8, Failure> {
                 sessions::stop(&layout, &process.target.sandbox, session, output).map_err(negative)
             }
         },
-        Vm::Exec(Exec { sandbox, tty, detach, keys, place, command }) => {
-            let tty = if tty { Tty::Yes } else { Tty::No };
-            let execution = sessions::execution(command, place, tty);
-            if detach {
-                sessions::start(&layout, &sandbox, execution)
-            } else {
-                sessions::execute(&layout, &sandbox, execution, keys.detach_keys)
-            }
-        }
+        Vm::Exec(arguments) => exec(arguments, &layout),
         Vm::Shell(Shell { sandbox, keys, place }) => {
-            sessions::execute(&layout, &sandbox, sessions::shell(place), keys.detach_keys)
+            sessions::execute(&layout, &sandbox, sessions::shell(place), keys.detach_keys.unwrap_or_default())
         }
         Vm::Sessions(named) => sessions::list(&named, &layout).map_err(negative),
         Vm::Cp(arguments) => copy::run(arguments, &layout).map_err(negative),
@@ -58,6 +53,27 @@ pub(super) fn run(command: Vm, layout: Layout) -> Result<u8, Failure> {
         }
         Vm::Quarantine(named) => quarantine(&named, &layout).map_err(negative),
         Vm::RefreshCredentials(named) => refresh(&named, &layout).map_err(negative),
+    }
+}
+
+fn exec(Exec { sandbox, tty, detach, keys, place, command }: Exec, layout: &Layout) -> Result<u8, Failure> {
+    let keys = match keys.detach_keys {
+        Some(_) if detach => {
+            let cause = "with --detach there is no terminal of yours to type --detach-keys in";
+            return Err(Failure::new(cause, "give them to openshell vm attach"));
+        }
+        Some(_) if !tty => {
+            let cause = "without --tty there is no terminal of yours to type --detach-keys in";
+            return Err(Failure::new(cause, "add --tty, or leave them out"));
+        }
+        keys => keys.unwrap_or_default(),
+    };
+    let tty = if tty { Tty::Yes } else { Tty::No };
+    let execution = sessions::execution(command, place, tty);
+    if detach {
+        sessions::start(layout, &sandbox, execution)
+    } else {
+        sessions::execute(layout, &sandbox, execution, keys)
     }
 }
 

@@ -48,7 +48,7 @@ pub fn attach(layout: &Layout, sandbox: &str, keys: DetachKeys) -> Result<Attach
     let sandbox = find(layout, sandbox)?;
     let mut reader = Reader::open(layout, sandbox.as_str())?;
     let (answer, incoming) = call(layout, &sandbox, Ask::Attach { frames: wire::VERSION })?;
-    let Answer::Attached { terminal } = answer else { return Err(unasked(&sandbox)) };
+    let Answer::Attached { terminal, ended: _ } = answer else { return Err(unasked(&sandbox)) };
     let Line { mut incoming, outgoing } = Line::new(incoming)?;
     let raw = (terminal && io::stdin().is_terminal()).then(terminal::Raw::enter).transpose()?;
     let (tell, came) = channel();
@@ -127,7 +127,7 @@ fn feed(mut typed: Typed, outgoing: SyncSender<ToGuest>, tell: Sender<Came>) {
             if !passed.is_empty() && outgoing.send(ToGuest::Input(passed)).is_err() {
                 return;
             }
-            if left {
+            if left.is_some() {
                 return drop(tell.send(Came::Left));
             }
         }

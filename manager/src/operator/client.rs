@@ -11,6 +11,22 @@ use crate::failure::{Failure, chain};
 use crate::layout::Layout;
 use crate::rundir;
 
+/// Why what was asked for is not known to be done.
+#[derive(Debug)]
+pub(super) enum Unanswered {
+    /// Nothing was done.
+    Refused(Failure),
+    /// It may or may not have been, or may be yet.
+    Unconfirmed(Failure),
+}
+
+impl From<Unanswered> for Failure {
+    fn from(unanswered: Unanswered) -> Self {
+        let (Unanswered::Refused(failure) | Unanswered::Unconfirmed(failure)) = unanswered;
+        failure
+    }
+}
+
 /// The running sandbox that `text` means: its id, or the name of its agent if there is only one.
 pub(crate) fn find(layout: &Layout, text: &str) -> Result<SandboxId, Failure> {
     let running = rundir::running(layout);
@@ -45,9 +61,20 @@ pub(super) fn call(
     sandbox: &SandboxId,
     ask: Ask,
 ) -> Result<(Answer, BufReader<UnixStream>), Failure> {
+    try_call(layout, sandbox, ask).map_err(Failure::from)
+}
+
+/// Likewise; what is not known to be done tells whether it may be.
+pub(super) fn try_call(
+    layout: &Layout,
+    sandbox: &SandboxId,
+    ask: Ask,
+) -> Result<(Answer, BufReader<UnixStream>), Unanswered> {
     let path = layout.runtime.join(sandbox.as_str()).join(SOCKET);
-    let stream = UnixStream::connect(&path).map_err(|error| not_reached(sandbox, &error))?;
-    is_ours(&stream, sandbox)?;
+    let stream = UnixStream::connect(&path)
+        .map_err(|error| not_reached(sandbox, &error))
+        .and_then(|stream| is_ours(&stream, sandbox).map(|()| stream))
+        .map_err(Unanswered::Refused)?;
     // The sandbox answers, if only to say that its own patience is over.
     let patience = patience(&ask) + PATIENCE / 2;
     let asked = stream
@@ -62,12 +89,18 @@ pub(super) fn call(
     };
     let mut line = BufReader::new(stream);
     match asked.and_then(|()| read_line::<Response>(&mut line)) {
-        Ok(Response { answer: Answer::Refused { cause, remedy }, .. }) => Err(Failure::new(cause, remedy)),
+        Ok(Response { answer: Answer::Refused { cause, remedy }, .. }) => {
+            Err(Unanswered::Refused(Failure::new(cause, remedy)))
+        }
+        Ok(Response { answer: Answer::Unconfirmed, .. }) => Err(Unanswered::Unconfirmed(Failure::new(
+            "the sandbox did not confirm the change in time; it may or may not be in force",
+            "look at its audit log, and stop the sandbox if it must not go on",
+        ))),
         Ok(Response { answer, .. }) => Ok((answer, line)),
-        Err(error) => Err(Failure::new(
+        Err(error) => Err(Unanswered::Unconfirmed(Failure::new(
             format_args!("sandbox {sandbox}: {}", chain(&error)),
             "use the openshell that started the sandbox; if it hangs, stop it",
-        )),
+        ))),
     }
 }
 

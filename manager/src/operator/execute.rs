@@ -9,7 +9,7 @@ use wire::frame;
 use wire::id::SandboxId;
 use wire::operator::{Answer, Ask, Command, FromCommand};
 
-use super::client::{ask, find, unasked};
+use super::client::{Unanswered, find, try_call, unasked};
 use super::keys::{DetachKeys, Typed};
 use super::line::Line;
 use super::streams::{AtEnd, Executed, Feed, Last, Leaving, Left, Screen, hear, not_started, note};
@@ -60,9 +60,14 @@ pub fn execute(
                 leaving.leave(Left::Running);
                 true
             }
-            // It would be hung up on.
-            Err(failure) => {
+            // It would be hung up on, or might be.
+            Err(Unanswered::Refused(failure)) => {
                 note(&format!("it cannot be left running: {}", failure.cause), Screen::Raw);
+                false
+            }
+            Err(Unanswered::Unconfirmed(failure)) => {
+                let unknown = "it is not known whether it goes on when you leave";
+                note(&format!("{unknown}: {}; openshell vm sessions says", failure.cause), Screen::Raw);
                 false
             }
         }
@@ -122,9 +127,9 @@ fn pass_signals(outgoing: SyncSender<ToGuest>, leaving: Leaving) -> Result<Watch
     })
 }
 
-fn detach(layout: &Layout, sandbox: &SandboxId, session: u32) -> Result<(), Failure> {
-    match ask(layout, sandbox, Ask::Detach { session })? {
-        Answer::Detached => Ok(()),
-        _ => Err(unasked(sandbox)),
+fn detach(layout: &Layout, sandbox: &SandboxId, session: u32) -> Result<(), Unanswered> {
+    match try_call(layout, sandbox, Ask::Detach { session })? {
+        (Answer::Detached, _line) => Ok(()),
+        _ => Err(Unanswered::Refused(unasked(sandbox))),
     }
 }

@@ -16,6 +16,13 @@ pub(super) struct Typed {
     matched: usize,
 }
 
+impl Default for DetachKeys {
+    /// `ctrl-p,ctrl-q`.
+    fn default() -> Self {
+        Self(vec![0x10, 0x11])
+    }
+}
+
 impl FromStr for DetachKeys {
     type Err = String;
 
@@ -41,14 +48,20 @@ impl Typed {
         if self.keys.is_empty() { MAX_CHUNK } else { MAX_CHUNK / 2 }
     }
 
-    /// What of `bytes` is for the process, and whether all keys were typed.
-    pub(super) fn passed(&mut self, bytes: &[u8]) -> (Vec<u8>, bool) {
+    /// Whether there are any.
+    pub(super) fn has_keys(&self) -> bool {
+        !self.keys.is_empty()
+    }
+
+    /// What of `bytes` is for the process; if all keys were typed, what follows them, to be looked at if they leave nothing.
+    pub(super) fn passed<'a>(&mut self, bytes: &'a [u8]) -> (Vec<u8>, Option<&'a [u8]>) {
         let mut passed = Vec::with_capacity(bytes.len());
-        for byte in bytes {
+        for (at, byte) in bytes.iter().enumerate() {
             if self.keys.get(self.matched) == Some(byte) {
                 self.matched += 1;
                 if self.matched == self.keys.len() {
-                    return (passed, true);
+                    self.matched = 0;
+                    return (passed, bytes.get(at + 1..));
                 }
                 continue;
             }
@@ -58,7 +71,7 @@ impl Typed {
                 passed.push(*byte);
             }
         }
-        (passed, false)
+        (passed, None)
     }
 }
 
@@ -68,7 +81,7 @@ mod tests {
 
     #[test]
     fn keys_are_read_as_they_are_written() {
-        assert_eq!("ctrl-p,ctrl-q".parse(), Ok(DetachKeys(vec![16, 17])));
+        assert_eq!("ctrl-p,ctrl-q".parse(), Ok(DetachKeys::default()));
         assert_eq!("~,.".parse(), Ok(DetachKeys(vec![b'~', b'.'])));
         for bad in ["", "ctrl-", "ctrl-P", "ctrl-1", "ab", "ctrl-p,"] {
             assert!(bad.parse::<DetachKeys>().is_err(), "{bad}");
@@ -78,12 +91,12 @@ mod tests {
     #[test]
     fn keys_leave_and_everything_else_is_passed_on() {
         let all = |pieces: &[&[u8]]| {
-            let mut typed = Typed::with(DetachKeys(vec![16, 17]));
+            let mut typed = Typed::with(DetachKeys::default());
             let mut seen = Vec::new();
             for piece in pieces {
-                let (passed, left) = typed.passed(piece);
+                let (passed, rest) = typed.passed(piece);
                 seen.extend(passed);
-                if left {
+                if rest.is_some() {
                     return (seen, true);
                 }
             }
@@ -94,6 +107,17 @@ mod tests {
         assert_eq!(all(&[b"\x10b", b"\x11"]), (b"\x10b\x11".to_vec(), false));
         assert_eq!(all(&[b"\x10\x10\x11"]), (b"\x10".to_vec(), true));
         let mut none = Typed::default();
-        assert_eq!(none.passed(b"\x10\x11"), (b"\x10\x11".to_vec(), false));
+        assert_eq!(none.passed(b"\x10\x11"), (b"\x10\x11".to_vec(), None));
+    }
+
+    /// Keys that left nothing, since it was refused, are not typed into the process later, and what follows them is.
+    #[test]
+    fn keys_that_left_nothing_are_gone() {
+        let mut typed = Typed::with(DetachKeys::default());
+        assert_eq!(typed.passed(b"a\x10\x11bc"), (b"a".to_vec(), Some(&b"bc"[..])));
+        assert_eq!(typed.passed(b"bc"), (b"bc".to_vec(), None));
+        assert_eq!(typed.passed(b"\x10\x11"), (Vec::new(), Some(&b""[..])));
+        assert_eq!(typed.passed(b"d"), (b"d".to_vec(), None));
+        assert_eq!(typed.passed(b"\x10\x11"), (Vec::new(), Some(&b""[..])), "they are found again");
     }
 }

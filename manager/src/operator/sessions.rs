@@ -3,7 +3,7 @@
 use wire::id::SandboxId;
 use wire::operator::{Answer, Ask, Session};
 
-use super::client::{ask, find, unasked};
+use super::client::{Unanswered, ask, find, try_call, unasked};
 use crate::failure::Failure;
 use crate::layout::Layout;
 
@@ -25,8 +25,13 @@ pub fn sessions(layout: &Layout, sandbox: &str) -> Result<Vec<Session>, Failure>
 /// There is no such command, or it does not end.
 pub fn stop_command(layout: &Layout, sandbox: &str, session: u32) -> Result<SandboxId, Failure> {
     let sandbox = find(layout, sandbox)?;
-    match ask(layout, &sandbox, Ask::StopCommand { session })? {
-        Answer::CommandStopped => Ok(sandbox),
-        _ => Err(unasked(&sandbox)),
+    match try_call(layout, &sandbox, Ask::StopCommand { session }) {
+        Ok((Answer::CommandStopped, _line)) => Ok(sandbox),
+        Ok(_) => Err(unasked(&sandbox)),
+        Err(Unanswered::Unconfirmed(failure)) => Err(Failure::new(
+            format_args!("it is not known whether the command has ended: {}", failure.cause),
+            format_args!("openshell vm sessions {sandbox} says whether it runs"),
+        )),
+        Err(Unanswered::Refused(failure)) => Err(failure),
     }
 }

@@ -1,6 +1,6 @@
 //! Our terminal or our streams on those of a command: what it writes is shown, what is typed goes to it as far as it has room.
 
-use std::io::{self, BufReader, Read as _, Write};
+use std::io::{self, BufReader, IsTerminal as _, Read as _, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::SyncSender;
@@ -13,8 +13,10 @@ use wire::operator::FromCommand;
 
 use super::keys::Typed;
 use super::line::Line;
+use super::typing::{Put, Typing};
 use crate::credit::Window;
 use crate::failure::{ExitStatus, Failure};
+use crate::harmless::Harmless;
 use crate::terminal;
 
 /// How somebody left a command, or it him.
@@ -41,6 +43,9 @@ pub(super) enum Last {
     /// The line was closed.
     Closed,
 }
+
+/// What a terminal says of keys that nobody has room for.
+const BELL: &[u8] = b"\x07";
 
 /// Why we closed the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,38 +118,104 @@ impl Leaving {
 }
 
 impl Feed {
-    /// Passes on what is typed, on a thread of its own. `keys` is called when the detach keys were typed, and says whether we have
+    /// Passes on what is typed, on threads of its own. `keys` is called when the detach keys were typed, and says whether we have
     /// left. A thread that waits in a read cannot be ended; it goes with the process, as does one that waits for room.
-    pub(super) fn begin(mut self, keys: impl Fn() -> bool + Send + 'static) {
+    pub(super) fn begin(self, keys: impl Fn() -> bool + Send + 'static) {
+        let Self { typed, outgoing, window, at_end } = self;
+        let typing = Arc::new(Typing::default());
+        let reading = Arc::clone(&typing);
+        std::thread::spawn(move || read(typed, &reading, keys));
         std::thread::spawn(move || {
-            let mut chunk = vec![0; self.typed.chunk()];
-            loop {
-                let length = match io::stdin().read(&mut chunk) {
-                    Ok(length @ 1..) => length,
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    Ok(_) | Err(_) => return self.end(),
-                };
-                let (passed, typed) = self.typed.passed(&chunk[..length]);
-                if !self.send(passed) || (typed && keys()) {
-                    return;
+            while let Some(bytes) = typing.next() {
+                window.take(bytes.len());
+                if outgoing.send(ToGuest::Input(bytes)).is_err() {
+                    return typing.close();
                 }
+            }
+            if at_end == AtEnd::Ends {
+                // A line that is closed has ended already.
+                let _closed = outgoing.send(ToGuest::EndOfInput);
             }
         });
     }
+}
 
-    /// Sends input as soon as there is room for it; whether there still is a line.
-    fn send(&self, bytes: Vec<u8>) -> bool {
-        if bytes.is_empty() {
-            return true;
+/// Reads what is typed. The keys are looked for before there is room for what is typed, as a command that reads nothing is what they
+/// are for.
+fn read(mut typed: Typed, typing: &Typing, keys: impl Fn() -> bool) {
+    let mut chunk = vec![0; typed.chunk()];
+    loop {
+        let length = match io::stdin().read(&mut chunk) {
+            Ok(length @ 1..) => length,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Ok(_) | Err(_) => return typing.end(),
+        };
+        let mut next = Some(&chunk[..length]);
+        while let Some(bytes) = next {
+            let (passed, rest) = typed.passed(bytes);
+            next = rest;
+            let put = if passed.is_empty() {
+                Put::Taken
+            } else if typed.has_keys() {
+                typing.put_soon(&passed)
+            } else {
+                typing.put(&passed)
+            };
+            match put {
+                Put::Taken => {}
+                Put::Lost => show(&mut io::stderr(), BELL),
+                Put::Closed => return,
+            }
+            if next.is_some() {
+                typing.flush();
+                if keys() {
+                    return;
+                }
+            }
         }
-        self.window.take(bytes.len());
-        self.outgoing.send(ToGuest::Input(bytes)).is_ok()
+    }
+}
+
+/// What an ended command wrote, for our terminal or our files. Nobody is there for what a terminal would answer to it: it would be typed
+/// into whatever reads the terminal next.
+#[derive(Debug)]
+pub(super) struct Remains {
+    stdout: Option<Harmless>,
+    stderr: Option<Harmless>,
+}
+
+impl Remains {
+    pub(super) fn for_our_streams() -> Self {
+        Self {
+            stdout: io::stdout().is_terminal().then(Harmless::default),
+            stderr: io::stderr().is_terminal().then(Harmless::default),
+        }
     }
 
-    fn end(&self) {
-        if self.at_end == AtEnd::Ends {
-            // A line that is closed has ended already.
-            let _closed = self.outgoing.send(ToGuest::EndOfInput);
+    fn bytes(&mut self, stream: Stream, bytes: Vec<u8>) -> Vec<u8> {
+        match (stream, &mut self.stdout, &mut self.stderr) {
+            (Stream::Stdout, Some(harmless), _) | (Stream::Stderr, _, Some(harmless)) => {
+                harmless.text(&bytes).into_bytes()
+            }
+            _file => bytes,
+        }
+    }
+}
+
+/// Shows what is kept of a command that has ended, to how it did.
+pub(super) fn hear_remains(incoming: &mut BufReader<UnixStream>, mut remains: Remains) -> Last {
+    loop {
+        match frame::read(incoming, frame::SMALL) {
+            Ok(FromCommand::Output { stream: stream @ Stream::Stdout, bytes }) => {
+                show(&mut io::stdout(), &remains.bytes(stream, bytes));
+            }
+            Ok(FromCommand::Output { stream: stream @ Stream::Stderr, bytes }) => {
+                show(&mut io::stderr(), &remains.bytes(stream, bytes));
+            }
+            Ok(FromCommand::Exited(exit)) => return Last::Exited(exit),
+            Ok(FromCommand::Failed { cause }) => return Last::Failed(cause),
+            Ok(FromCommand::Started | FromCommand::Skipped { .. } | FromCommand::Taken { .. }) => {}
+            Err(_) => return Last::Closed,
         }
     }
 }

@@ -123,9 +123,12 @@ fn the_socket_is_its_owners_alone() {
 #[test]
 fn another_version_and_nonsense_are_refused_in_words() {
     let sandbox = Sandbox::start();
+    let next = VERSION + 1;
+    let (another, named) =
+        (format!("{{\"version\":{next},\"ask\":{{\"set-quota\":1}}}}\n"), format!("version {next}"));
     let unknown = format!("{{\"version\":{VERSION},\"ask\":\"sing\"}}\n");
     for (line, words) in [
-        ("{\"version\":9,\"ask\":{\"set-quota\":1}}\n", "version 9"),
+        (another.as_str(), named.as_str()),
         (unknown.as_str(), "cannot be understood"),
         ("\u{0}\n", "cannot be understood"),
     ] {

@@ -36,7 +36,7 @@ impl Sessions {
             Ok((session, stream)) => {
                 self.running.insert(session);
                 self.attached.insert(session, stream);
-                caller.answer(Answer::Attached { terminal: agent.terminal });
+                caller.answer(Answer::Attached { terminal: agent.terminal, ended: false });
                 let guest = self.guest.clone();
                 let left = move || {
                     pass(caller.stream(), &guest);

@@ -2,36 +2,41 @@
 //! goes to it in the order in which it came.
 //!
 //! ```text
-//! held by who started it ── detached by him ──► on its own ──► ended
-//!   his hanging up is its own                     leaving is leaving; who comes later hears how it ended
+//! held by who started it ── being detached ──► on its own ──► ended ──► on the record
+//!   his hanging up is its own                    leaving is leaving; who comes later hears how it ended
 //! ```
-//! *Invariant:* nobody but who started a command and still holds it ever makes it wait, as the reader of a pipe does. Of anybody
-//! else who is too slow the ring runs ahead, and he is told how much he missed.
+//! *Invariants:* nobody but who started a command and still holds it ever makes it wait, as the reader of a pipe does, and he not once
+//! it was asked to end. Of anybody else who is too slow the ring runs ahead, and he is told how much he missed. Nobody hears of a
+//! command's end before the record has it.
+
+mod ending;
+mod hold;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rustix::process::Signal;
 use wire::control::{Exit, FromGuest, INPUT_WINDOW, MAX_CHUNK, Stream, ToGuest};
 use wire::frame;
-use wire::operator::{Answer, FromCommand, SessionState};
+use wire::operator::{FromCommand, SessionState};
 
+use self::ending::Ending;
+pub(super) use self::hold::{Hold, Letting};
 use super::ring::Ring;
 use crate::credit::Credit;
-use crate::failure::{ExitStatus, Failure, presentable};
+use crate::failure::{ExitStatus, presentable};
 use crate::operator::Reply;
 
 /// Signals and sizes that wait for the guest at most; one that finds no room is lost, like one to a process that does not answer.
 const MESSAGES: usize = 32;
 
-/// How long a command may take to end when it was asked to.
-const GRACE: Duration = Duration::from_secs(10);
+/// Pieces of input of one person that wait at most: whoever types between others cannot put his into fewer.
+const PIECES: usize = 1024;
 
-/// Callers who wait for its end at most.
-const WAITING: usize = 8;
+/// How the record tells that it was hung up on.
+const LEFT: &str = "its caller left";
 
 /// One command, for all its threads.
 #[derive(Debug)]
@@ -42,6 +47,8 @@ pub(super) struct Command {
     pub(super) terminal: bool,
     state: Mutex<State>,
     changed: Condvar,
+    /// It was asked to end, or has ended.
+    ending: Condvar,
 }
 
 #[derive(Debug)]
@@ -54,24 +61,17 @@ struct State {
     messages: VecDeque<ToGuest>,
     /// Input that the guest has no room for yet, and whose it is.
     input: VecDeque<(u32, ToGuest)>,
+    /// Whether its input was ended.
+    input_ended: bool,
     credit: Credit,
-    /// When it is killed.
-    killed_at: Option<Instant>,
+    ending: Ending,
+    /// Who waits for its end.
     waiting: Vec<Reply>,
     end: Option<End>,
+    /// Whether its end is on the record.
+    settled: bool,
     /// The guest's stream, while there is one; whoever hangs up shuts it down.
     guest: Option<UnixStream>,
-}
-
-/// What a command's life depends on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Hold {
-    /// Who started it is on it.
-    Starter,
-    /// Nobody.
-    Nobody,
-    /// Who started it left without a word.
-    HungUp,
 }
 
 /// Where somebody who is on it stands.
@@ -81,6 +81,8 @@ struct Place {
     at: u64,
     /// Bytes of his that wait here.
     waiting: usize,
+    /// In so many pieces.
+    pieces: usize,
     /// Bytes of his that went to the guest, of which he has not been told.
     untold: usize,
 }
@@ -94,12 +96,14 @@ pub(super) enum End {
     Failed(String),
     /// For this reason nobody knows.
     Cut(String),
+    /// The guest is gone with it.
+    Lost,
 }
 
 impl Command {
     /// With who started it on it, if he holds it.
     pub(super) fn new(session: u32, terminal: bool, hold: Hold) -> Self {
-        let starter = (hold == Hold::Starter).then_some((session, Place { at: 0, waiting: 0, untold: 0 }));
+        let starter = (hold == Hold::Starter).then_some((session, Place::at(0)));
         let state = State {
             ring: Ring::default(),
             on_it: starter.into_iter().collect(),
@@ -107,13 +111,16 @@ impl Command {
             started: false,
             messages: VecDeque::new(),
             input: VecDeque::new(),
+            input_ended: false,
             credit: Credit::full(),
-            killed_at: None,
+            ending: Ending::Unasked,
             waiting: Vec::new(),
             end: None,
+            settled: false,
             guest: None,
         };
-        Self { session, terminal, state: Mutex::new(state), changed: Condvar::new() }
+        let (changed, ending) = (Condvar::new(), Condvar::new());
+        Self { session, terminal, state: Mutex::new(state), changed, ending }
     }
 
     /// Serves the guest's stream to the command's end.
@@ -122,47 +129,43 @@ impl Command {
             .set_read_timeout(None)
             .and_then(|()| guest.set_write_timeout(None))
             .and_then(|()| guest.try_clone());
-        let end = match closer {
+        match closer {
             Ok(closer) => {
                 self.state().guest = Some(closer);
                 self.pass(guest)
             }
-            Err(error) => End::Cut(error.to_string()),
-        };
-        self.ends(end.clone());
-        end
+            Err(error) => self.ends(End::Cut(error.to_string())),
+        }
     }
 
-    /// It is over, and everybody who is on it is told when he has read the rest.
-    pub(super) fn ends(&self, end: End) {
+    /// It is over; how, if it was not before.
+    pub(super) fn ends(&self, end: End) -> End {
         let mut state = self.state();
-        state.end.get_or_insert(end);
-        state.guest = None;
-        state.input.clear();
-        state.messages.clear();
-        state.waiting.drain(..).for_each(|reply| reply.send(Answer::CommandStopped));
+        let end = state.ends(end);
         self.changed.notify_all();
+        self.ending.notify_all();
+        end
     }
 
     /// Puts somebody on it, who first reads what is kept.
     pub(super) fn join(&self, who: u32) {
         let mut state = self.state();
         let at = state.ring.start();
-        state.on_it.insert(who, Place { at, waiting: 0, untold: 0 });
+        state.on_it.insert(who, Place::at(at));
     }
 
     /// He has left. If he holds the command, it is hung up on.
     pub(super) fn leave(&self, who: u32) {
         let mut state = self.state();
         let was_on_it = state.on_it.remove(&who).is_some();
-        if !state.credit.covers(state.input.iter().map(|(_, input)| length(input)).sum()) {
+        let waiting = state.input.iter().map(|(_, input)| length(input)).sum();
+        if !state.credit.covers(waiting) || state.input.len() > PIECES {
             // Whoever comes and goes leaves nothing behind that is not about to be read.
             state.input.retain(|(whose, _)| *whose != who);
         }
-        if was_on_it && who == self.session && state.hold == Hold::Starter && state.end.is_none() {
-            state.hold = Hold::HungUp;
-            // One that comes later is closed at once.
-            let _gone = state.guest.as_ref().map(|guest| guest.shutdown(Shutdown::Both));
+        if was_on_it && who == self.session && state.hold == Hold::Starter {
+            state.ends(End::Cut(LEFT.to_owned()));
+            self.ending.notify_all();
         }
         self.changed.notify_all();
     }
@@ -176,8 +179,10 @@ impl Command {
         let fits = match said {
             ToGuest::Input(bytes) => state.input(who, bytes),
             // The end of the input is that of who brought it; others may follow.
-            ToGuest::EndOfInput if who == self.session && state.hold == Hold::Starter => {
-                state.input.push_back((who, ToGuest::EndOfInput));
+            ToGuest::EndOfInput if who == self.session && state.hold != Hold::Nobody => {
+                if !std::mem::replace(&mut state.input_ended, true) {
+                    state.input.push_back((who, ToGuest::EndOfInput));
+                }
                 true
             }
             ToGuest::EndOfInput => true,
@@ -198,7 +203,7 @@ impl Command {
                 self.changed.notify_all();
                 return Some(next);
             }
-            if let Some(end) = state.end.clone() {
+            if let Some(end) = state.end.clone().filter(|_end| state.settled) {
                 state.on_it.remove(&who);
                 return end.told();
             }
@@ -206,43 +211,19 @@ impl Command {
         }
     }
 
-    /// Waits until it has started, or has not. `None`: nobody knows.
-    pub(super) fn started(&self) -> Option<FromCommand> {
+    /// Waits until it has started, or has not; one that takes too long does not. `None`: nobody knows.
+    pub(super) fn started(&self, patience: Duration) -> Option<FromCommand> {
         let wait = |state: &mut State| !state.started && state.end.is_none();
-        let state = self.changed.wait_while(self.state(), wait).unwrap_or_else(PoisonError::into_inner);
-        if state.started { Some(FromCommand::Started) } else { state.end.clone()?.told() }
-    }
-
-    /// From here on it goes on, whoever leaves it.
-    pub(super) fn detach(&self) {
-        let mut state = self.state();
-        if state.hold == Hold::Starter {
-            state.hold = Hold::Nobody;
+        let waited = self.changed.wait_timeout_while(self.state(), patience, wait);
+        let (mut state, _late) = waited.unwrap_or_else(PoisonError::into_inner);
+        if state.started {
+            return Some(FromCommand::Started);
         }
+        state.ends(End::Failed("the guest did not start it in time".to_owned()));
         self.changed.notify_all();
-    }
-
-    /// Asks it to end: a terminal by what its closing says, as a shell in it takes nothing else for an end. A second time it is killed at
-    /// once, else after a while.
-    pub(super) fn stop(&self, reply: Reply) {
-        let mut state = self.state();
-        if state.end.is_some() {
-            return reply.send(Answer::CommandStopped);
-        }
-        if state.waiting.len() >= WAITING {
-            let failure =
-                Failure::new("enough people wait for its end", "openshell vm sessions says whether it runs");
-            return reply.send(Answer::from(failure));
-        }
-        state.waiting.push(reply);
-        if state.killed_at.is_some() {
-            state.killed_at = Some(Instant::now());
-        } else {
-            let signal = if self.terminal { Signal::HUP } else { Signal::TERM };
-            state.send(ToGuest::Signal(signal.as_raw()));
-            state.killed_at = Some(Instant::now() + GRACE);
-        }
-        self.changed.notify_all();
+        self.ending.notify_all();
+        let waited = self.changed.wait_while(state, |state| !state.settled);
+        waited.unwrap_or_else(PoisonError::into_inner).end.clone()?.told()
     }
 
     /// How it stands, and how many are on it.
@@ -253,11 +234,16 @@ impl Command {
                 let status = ExitStatus::of(*exit).unwrap_or_else(|failure| failure.status);
                 SessionState::Ended(Some(status.code()))
             }
-            (Some(End::Failed(_) | End::Cut(_)), _) => SessionState::Ended(None),
+            (Some(End::Failed(_) | End::Cut(_) | End::Lost), _) => SessionState::Ended(None),
             (None, Hold::Nobody) => SessionState::Detached,
-            (None, Hold::Starter | Hold::HungUp) => SessionState::Held,
+            (None, Hold::Starter | Hold::Detaching) => SessionState::Held,
         };
         (stands, state.on_it.len())
+    }
+
+    /// How it has ended, if it has.
+    pub(super) fn end(&self) -> Option<End> {
+        self.state().end.clone()
     }
 
     /// Whether somebody is on it under this number.
@@ -273,12 +259,15 @@ impl Command {
 
     fn pass(&self, guest: &UnixStream) -> End {
         std::thread::scope(|scope| {
-            let inwards = std::thread::Builder::new().spawn_scoped(scope, || self.inwards(guest));
-            let end = match inwards {
-                Ok(_writing) => self.outwards(guest),
+            let begin = |work: fn(&Self, &UnixStream)| {
+                std::thread::Builder::new().spawn_scoped(scope, move || work(self, guest))
+            };
+            let end = match begin(Self::inwards).and_then(|_writing| begin(|command, _| command.watch_end()))
+            {
+                Ok(_watching) => self.outwards(guest),
                 Err(error) => End::Cut(format!("no thread is left: {error}")),
             };
-            self.ends(end.clone());
+            let end = self.ends(end);
             let _closed = guest.shutdown(Shutdown::Both);
             end
         })
@@ -303,20 +292,14 @@ impl Command {
                 self.changed.notify_all();
                 return Some(next);
             }
-            state = match state.killed_at {
-                Some(due) => {
-                    let left = due.saturating_duration_since(Instant::now());
-                    self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
-                }
-                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
-            };
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
     fn outwards(&self, mut guest: &UnixStream) -> End {
         loop {
-            if self.state().hold == Hold::HungUp {
-                return End::Cut("its caller left".to_owned());
+            if let Some(end) = self.state().end.clone() {
+                return end;
             }
             match frame::read(&mut guest, frame::SMALL) {
                 Ok(FromGuest::Output { stream, bytes }) => self.keep(stream, &bytes),
@@ -334,8 +317,7 @@ impl Command {
                 }
                 Ok(FromGuest::Failed { cause, .. }) => return End::Failed(presentable(&cause)),
                 Ok(_) => return End::Cut("the guest spoke out of turn".to_owned()),
-                Err(_) if self.state().hold == Hold::HungUp => {}
-                Err(_gone) => return End::Cut("it was cut off".to_owned()),
+                Err(_gone) => return End::Lost,
             }
         }
     }
@@ -344,11 +326,15 @@ impl Command {
     fn keep(&self, stream: Stream, bytes: &[u8]) {
         let session = self.session;
         let too_early = |state: &mut State| {
-            let held = state.on_it.get(&session).filter(|_starter| state.hold == Hold::Starter);
+            let waits = state.hold != Hold::Nobody && state.ending == Ending::Unasked && state.end.is_none();
+            let held = state.on_it.get(&session).filter(|_starter| waits);
             held.is_some_and(|starter| state.ring.start_after(stream, bytes.len()) > starter.at)
         };
         let waited = self.changed.wait_while(self.state(), too_early);
-        waited.unwrap_or_else(PoisonError::into_inner).ring.push(stream, bytes);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+        if state.end.is_none() {
+            state.ring.push(stream, bytes);
+        }
         self.changed.notify_all();
     }
 
@@ -364,10 +350,28 @@ impl Command {
     }
 }
 
+impl Place {
+    fn at(at: u64) -> Self {
+        Self { at, waiting: 0, pieces: 0, untold: 0 }
+    }
+}
+
 impl State {
+    /// It is over, if it was not before, and the guest with it; how.
+    fn ends(&mut self, end: End) -> End {
+        let end = self.end.get_or_insert(end).clone();
+        let _gone = self.guest.take().map(|guest| guest.shutdown(Shutdown::Both));
+        self.input.clear();
+        self.messages.clear();
+        end
+    }
+
     /// Queues input; false if it is more than who sends it was given room for.
     fn input(&mut self, who: u32, mut bytes: Vec<u8>) -> bool {
         let Some(place) = self.on_it.get_mut(&who) else { return false };
+        if bytes.is_empty() {
+            return true;
+        }
         place.waiting += bytes.len();
         if place.waiting > INPUT_WINDOW || bytes.len() > MAX_CHUNK {
             return false;
@@ -377,7 +381,11 @@ impl State {
             Some((same, ToGuest::Input(last))) if *same == who && last.len() + bytes.len() <= MAX_CHUNK => {
                 last.append(&mut bytes);
             }
-            _ => self.input.push_back((who, ToGuest::Input(bytes))),
+            _ if place.pieces >= PIECES => return false,
+            _ => {
+                place.pieces += 1;
+                self.input.push_back((who, ToGuest::Input(bytes)));
+            }
         }
         true
     }
@@ -410,17 +418,14 @@ impl State {
         if let Some(message) = self.messages.pop_front() {
             return Some(message);
         }
-        if self.killed_at.is_some_and(|due| due <= Instant::now()) {
-            self.killed_at = None;
-            return Some(ToGuest::Signal(Signal::KILL.as_raw()));
-        }
         let length = length(&self.input.front()?.1);
         if !self.credit.spend(length) {
             return None;
         }
         let (who, next) = self.input.pop_front()?;
-        if let Some(place) = self.on_it.get_mut(&who) {
+        if let (ToGuest::Input(_), Some(place)) = (&next, self.on_it.get_mut(&who)) {
             place.waiting -= length;
+            place.pieces -= 1;
             place.untold += length;
         }
         Some(next)
@@ -433,7 +438,7 @@ impl End {
         match self {
             Self::Exited(exit) => Some(FromCommand::Exited(exit)),
             Self::Failed(cause) => Some(FromCommand::Failed { cause }),
-            Self::Cut(_) => None,
+            Self::Cut(_) | Self::Lost => None,
         }
     }
 
@@ -442,6 +447,7 @@ impl End {
         match self {
             Self::Exited(exit) => Ok(exit),
             Self::Failed(cause) | Self::Cut(cause) => Err(cause),
+            Self::Lost => Err("it was cut off".to_owned()),
         }
     }
 }

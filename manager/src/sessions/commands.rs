@@ -1,13 +1,14 @@
 //! The commands of a sandbox by their numbers: coming back to one, letting it go on alone, ending it, listing them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use audit::Phase;
+use wire::control::Exit;
 use wire::operator::{Answer, Session, SessionState};
 
-use super::command::{Command, Hold};
+use super::command::{Command, End, Hold, Letting};
 use super::task::{Facts, same_version};
 use super::{Ended, Sessions, client};
 use crate::failure::{Failure, presentable};
@@ -19,7 +20,11 @@ const ENDED: usize = 32;
 
 /// Those that run, and detached ones that have ended.
 #[derive(Debug, Default)]
-pub(super) struct Commands(BTreeMap<u32, Entry>);
+pub(super) struct Commands {
+    entries: BTreeMap<u32, Entry>,
+    /// Those that have ended, in the order of their ends.
+    ended: VecDeque<u32>,
+}
 
 /// One of them.
 #[derive(Debug)]
@@ -37,25 +42,35 @@ impl Commands {
         let hold = if detached { Hold::Nobody } else { Hold::Starter };
         let command = Arc::new(Command::new(session, terminal, hold));
         let (kept, since, program) = (Arc::clone(&command), SystemTime::now(), presentable(&program));
-        self.0.insert(session, Entry { command: kept, uid, program, since });
+        self.entries.insert(session, Entry { command: kept, uid, program, since });
         command
     }
 
-    /// One is over. Those that somebody may ask for are kept, and of these the last.
-    pub(super) fn ended(&mut self, session: u32) {
-        if self.0.get(&session).is_some_and(|entry| !entry.command.is_kept()) {
-            self.0.remove(&session);
+    /// How one has ended, if it has by itself, or did not start.
+    pub(super) fn end(&self, session: u32) -> Option<End> {
+        let end = self.entries.get(&session)?.command.end()?;
+        matches!(end, End::Exited(_) | End::Failed(_)).then_some(end)
+    }
+
+    /// The end of one is on the record, or the record failed. Those that somebody may ask for are kept, and of these the last that ended.
+    pub(super) fn ended(&mut self, session: u32, how: &Result<Exit, String>, recorded: &Result<(), Failure>) {
+        let Some(entry) = self.entries.get(&session) else { return };
+        if let Err(cause) = how {
+            entry.command.ends(End::Cut(cause.clone()));
         }
-        let ended = |entry: &Entry| matches!(entry.command.standing().0, SessionState::Ended(_));
-        let numbers: Vec<u32> =
-            self.0.iter().filter(|(_, entry)| ended(entry)).map(|(number, _)| *number).collect();
-        for number in numbers.iter().rev().skip(ENDED) {
-            self.0.remove(number);
+        entry.command.settle(recorded);
+        if !entry.command.is_kept() {
+            self.entries.remove(&session);
+            return;
+        }
+        self.ended.push_back(session);
+        if self.ended.len() > ENDED {
+            self.ended.pop_front().map(|first| self.entries.remove(&first));
         }
     }
 
-    fn find(&self, session: u32) -> Result<&Arc<Command>, Failure> {
-        self.0.get(&session).map(|entry| &entry.command).ok_or_else(|| {
+    pub(super) fn find(&self, session: u32) -> Result<&Arc<Command>, Failure> {
+        self.entries.get(&session).map(|entry| &entry.command).ok_or_else(|| {
             Failure::new(
                 format_args!("no command of the sandbox has number {session}"),
                 "openshell vm sessions lists those that have one",
@@ -79,10 +94,12 @@ impl Sessions {
         };
         self.running.insert(who);
         command.join(who);
-        caller.answer(Answer::Attached { terminal: command.terminal });
+        caller.answer(Answer::Attached { terminal: command.terminal, ended: command.end().is_some() });
         let joined = Arc::clone(&command);
+        let line = self.lines.open(who);
         let left = move || {
             client::serve(&joined, who, caller.stream());
+            drop((caller, line));
             let how = match joined.standing().0 {
                 SessionState::Ended(_) => format!("session {} has ended", to.session),
                 SessionState::Held | SessionState::Detached => "detached".to_owned(),
@@ -97,16 +114,20 @@ impl Sessions {
         }
     }
 
-    /// Lets a command go on without whoever started it: on the record first.
+    /// Lets a command go on without whoever started it: on the record first, and he cannot hang up in between.
     pub(crate) fn detach(&self, session: u32, asked: &Asked, recorder: &mut Recorder) {
         let detached = self.commands.find(session).and_then(|command| {
-            if command.standing().0 != SessionState::Held {
-                return Ok(Answer::Detached);
+            let goes_on = match command.detaching()? {
+                Letting::Nothing => return Ok(Answer::Detached),
+                Letting::Running => "it goes on",
+                Letting::Ended => "it has just ended; how is kept",
+            };
+            let detail = format!("session {session}, asked for by user {}: {goes_on}", asked.uid);
+            if let Err(failure) = recorder.command(Phase::CommandDetached, None, detail) {
+                command.hold_again();
+                return Err(failure);
             }
-            let detail = format!("session {session}, asked for by user {}: it goes on", asked.uid);
-            recorder.command(Phase::CommandDetached, None, detail)?;
-            command.detach();
-            Ok(Answer::Detached)
+            command.detach().map(|()| Answer::Detached)
         });
         asked.reply.send(detached.unwrap_or_else(Answer::from));
     }
@@ -114,7 +135,8 @@ impl Sessions {
     /// Asks a command to end: on the record first. It is answered when it has.
     pub(crate) fn stop(&self, session: u32, asked: Asked, recorder: &mut Recorder) {
         let asked_to = self.commands.find(session).and_then(|command| {
-            if !matches!(command.standing().0, SessionState::Ended(_)) {
+            command.has_room_to_wait()?;
+            if command.end().is_none() {
                 let detail = format!("session {session}, asked for by user {}", asked.uid);
                 recorder.command(Phase::CommandStopped, None, detail)?;
             }
@@ -141,7 +163,7 @@ impl Sessions {
                 state,
             }
         };
-        Answer::Sessions(self.commands.0.iter().map(session).collect())
+        Answer::Sessions(self.commands.entries.iter().map(session).collect())
     }
 
     fn joins(

@@ -11,7 +11,7 @@ pub(super) const KEPT: usize = 1024 * 1024;
 const RUNS: usize = 16 * 1024;
 
 /// What was written last. Places in it are counted from the command's first byte.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Ring {
     bytes: VecDeque<u8>,
     /// Bytes on one stream, with none on the other between them, in the order they came.
@@ -53,12 +53,13 @@ impl Ring {
         self.reserve(self.bytes.len() + kept.len());
         self.bytes.extend(kept);
         self.end += length(bytes.len());
+        // Before there is one more: the room for runs stays what it is.
+        while self.runs.front().is_some_and(|run| run.end <= start) {
+            self.runs.pop_front();
+        }
         match self.runs.back_mut() {
             Some(last) if last.stream == stream => last.end = self.end,
             _ => self.runs.push_back(Run { stream, end: self.end }),
-        }
-        while self.runs.front().is_some_and(|run| run.end <= start) {
-            self.runs.pop_front();
         }
     }
 
@@ -76,6 +77,13 @@ impl Ring {
             let room = needed.next_power_of_two().min(KEPT);
             self.bytes.reserve_exact(room - self.bytes.len());
         }
+    }
+}
+
+impl std::fmt::Debug for Ring {
+    /// Without what was written, which may be secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Ring {{ <{} bytes> to {} }}", self.bytes.len(), self.end)
     }
 }
 

@@ -314,6 +314,31 @@ fn a_command_is_ended_by_its_own_user() {
     assert_eq!(output(home, &["stop", "scenario"]).status.code(), Some(0));
 }
 
+/// A command that writes all the time to a caller who reads nothing ends when it is asked to, and how is on the record before he reads on.
+#[test]
+fn a_caller_who_reads_nothing_keeps_no_command_from_ending() {
+    let home = home("while :; do sleep 1; done");
+    let home = home.path();
+    let _id = detached(home, &[]);
+    let mut flooded = vm(home, &["exec", "scenario", "--", "cat", "/dev/zero"]);
+    let mut flooded =
+        flooded.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the program is built");
+    let mut out = flooded.stdout.take().expect("it is piped");
+    out.read_exact(&mut [0; 4096]).expect("it writes");
+    let number = last_session(home)["session"].to_string();
+    let stopped = output(home, &["stop", &format!("scenario/{number}")]);
+    assert!(text(&stopped).ends_with(&format!("/{number}: ended\n")), "{}", text(&stopped));
+    let audit = openshell(home).args(["audit", "tail", "--json", "-n", "500"]).output().expect("it is built");
+    let audit = String::from_utf8_lossy(&audit.stdout).into_owned();
+    let ended = audit.lines().find(|line| line.contains("\"command-ended\"")).expect("it is on the record");
+    assert!(ended.contains("143"), "{ended}");
+    drop(out);
+    assert_eq!(flooded.wait().expect("it ends").code(), Some(143));
+    let refused = output(home, &["exec", "scenario", "--detach-keys", "ctrl-a", "--", "true"]);
+    assert!(text(&refused).contains("without --tty"), "{}", text(&refused));
+    assert_eq!(output(home, &["stop", "scenario"]).status.code(), Some(0));
+}
+
 /// A shell: left by keys it goes on, whatever its clients do; left in any other way before that, it ends, and lets go of the pipe that
 /// it holds.
 #[test]

@@ -3,14 +3,12 @@
 use std::io::{self, IsTerminal as _, Write};
 
 use manager::failure::Failure;
+use manager::harmless::Harmless;
 use manager::layout::Layout;
 use manager::output::{Next, Piece, Reader, Stream};
 
-use self::harmless::Harmless;
 use crate::arguments::Logs;
 use crate::output::{Results, stdout};
-
-mod harmless;
 
 /// Where what the agent wrote is shown.
 struct Shown {

@@ -2,13 +2,18 @@ use std::sync::Arc;
 use std::thread::{JoinHandle, spawn};
 
 use wire::control::{Execute, Size, Stage};
+use wire::operator::Answer;
 
 use super::*;
+use crate::failure::Failure;
 use crate::sessions::client;
 use crate::sessions::ring::KEPT;
 
 /// Who starts a command in these tests is on it under this number.
 const STARTER: u32 = 1;
+
+/// Longer than any of these tests takes.
+const LONG: Duration = Duration::from_secs(600);
 
 /// A command whose guest a test plays.
 struct Served {
@@ -33,8 +38,7 @@ impl Served {
     fn with(hold: Hold) -> Self {
         let command = Arc::new(Command::new(STARTER, true, hold));
         let (guest, theirs) = UnixStream::pair().unwrap();
-        let serving = Arc::clone(&command);
-        let end = spawn(move || serving.serve(&theirs));
+        let end = serve(&command, theirs);
         Self { command, guest, end }
     }
 
@@ -94,6 +98,16 @@ impl On {
     }
 }
 
+/// Serves it, and has a record that takes everything.
+fn serve(command: &Arc<Command>, guest: UnixStream) -> JoinHandle<End> {
+    let command = Arc::clone(command);
+    spawn(move || {
+        let end = command.serve(&guest);
+        command.settle(&Ok(()));
+        end
+    })
+}
+
 fn output(bytes: &[u8]) -> FromGuest {
     FromGuest::Output { stream: Stream::Stdout, bytes: bytes.to_vec() }
 }
@@ -147,7 +161,7 @@ fn a_detached_one_goes_on_and_is_found_again() {
     served.says(&FromGuest::Started { pid: 1, at_ns: 1 });
     served.writes(b"begun");
     assert_eq!(starter.hears(), wrote(b"begun"));
-    served.command.detach();
+    served.command.detach().unwrap();
     starter.types(b"last words");
     starter.leaves();
     assert_eq!(served.hears(), Some(ToGuest::Input(b"last words".to_vec())));
@@ -218,7 +232,7 @@ fn who_holds_it_misses_nothing() {
     let (read, left_out) = starter.reads(written.len());
     assert!((left_out, &read) == (0, &written));
     assert!(!writer.is_finished(), "it has to wait: neither line nor ring holds the rest");
-    served.command.detach();
+    served.command.detach().unwrap();
     writer.join().unwrap();
     let mut later = served.joined(2);
     let (read, left_out) = later.reads(KEPT);
@@ -291,7 +305,7 @@ fn a_guest_that_speaks_out_of_turn_ends_its_session_and_says_nothing() {
     let mut served = Served::with(Hold::Nobody);
     served.says(&FromGuest::Failed { stage: Stage::Agent, cause: "no such\u{1b} directory".to_owned() });
     let cause = "no such\u{fffd} directory".to_owned();
-    assert_eq!(served.command.started(), Some(FromCommand::Failed { cause: cause.clone() }));
+    assert_eq!(served.command.started(LONG), Some(FromCommand::Failed { cause: cause.clone() }));
     assert_eq!(served.end.join().unwrap(), End::Failed(cause));
     assert!(!served.command.is_kept());
 }
@@ -300,14 +314,14 @@ fn a_guest_that_speaks_out_of_turn_ends_its_session_and_says_nothing() {
 fn who_starts_it_detached_hears_whether_it_has_started() {
     let mut served = Served::with(Hold::Nobody);
     served.says(&FromGuest::Started { pid: 1, at_ns: 1 });
-    assert_eq!(served.command.started(), Some(FromCommand::Started));
+    assert_eq!(served.command.started(LONG), Some(FromCommand::Started));
     // One that ended at once has started too; one that was not found has not.
     for (exit, first) in
         [(Exit::Code(0), FromCommand::Started), (Exit::NotFound, FromCommand::Exited(Exit::NotFound))]
     {
         let mut served = Served::with(Hold::Nobody);
         served.says(&FromGuest::Exited(exit));
-        assert_eq!(served.command.started(), Some(first));
+        assert_eq!(served.command.started(LONG), Some(first));
         served.end.join().unwrap();
         assert_eq!(served.command.is_kept(), exit == Exit::Code(0));
     }
@@ -319,8 +333,7 @@ fn it_is_asked_to_end_and_then_killed() {
     for (terminal, signal) in [(true, 1), (false, 15)] {
         let command = Arc::new(Command::new(STARTER, terminal, Hold::Nobody));
         let (mut guest, theirs) = UnixStream::pair().unwrap();
-        let serving = Arc::clone(&command);
-        let end = spawn(move || serving.serve(&theirs));
+        let end = serve(&command, theirs);
         let mut waiting = Vec::new();
         for expected in [signal, 9] {
             let (reply, answer) = Reply::channel();
@@ -329,10 +342,166 @@ fn it_is_asked_to_end_and_then_killed() {
             assert!(answer.try_recv().is_err(), "it has not ended");
             waiting.push(answer);
         }
+        let (reply, answer) = Reply::channel();
+        command.stop(reply);
+        waiting.push(answer);
+        assert!(command.state().messages.is_empty(), "it is killed already");
         frame::write(&mut guest, &FromGuest::Exited(Exit::Signal(9))).unwrap();
         assert_eq!(end.join().unwrap(), End::Exited(Exit::Signal(9)));
         for answer in waiting {
             assert_eq!(answer.recv().unwrap(), Answer::CommandStopped);
         }
     }
+}
+
+/// What was decided before the record holds after it: he may leave in between, and is hung up on only if the record failed.
+#[test]
+fn who_leaves_while_it_is_detached_does_not_hang_up() {
+    for on_record in [true, false] {
+        let (mut served, starter) = Served::held();
+        served.says(&FromGuest::Started { pid: 1, at_ns: 1 });
+        assert_eq!(served.command.detaching().unwrap(), Letting::Running);
+        starter.leaves();
+        assert_eq!(served.command.standing().0, SessionState::Held);
+        if on_record {
+            served.command.detach().unwrap();
+            assert_eq!(served.command.detaching().unwrap(), Letting::Nothing);
+            served.says(&FromGuest::Exited(Exit::Code(3)));
+            assert_eq!(served.end.join().unwrap(), End::Exited(Exit::Code(3)));
+        } else {
+            served.command.hold_again();
+            assert_eq!(served.hears(), None);
+            assert_eq!(served.end.join().unwrap(), End::Cut(LEFT.to_owned()));
+        }
+        assert_eq!(served.command.is_kept(), on_record);
+    }
+}
+
+/// One that has ended, but not yet on the record, is kept; one that was hung up on, or did not start, is not detached.
+#[test]
+fn what_is_over_is_detached_only_to_be_kept() {
+    for (exit, kept) in [(Exit::Code(4), true), (Exit::NotFound, false)] {
+        let (mut served, _starter) = Served::held();
+        served.says(&FromGuest::Exited(exit));
+        served.end.join().unwrap();
+        assert!(!served.command.is_kept());
+        assert_eq!(served.command.detaching().ok(), kept.then_some(Letting::Ended));
+        assert_eq!(kept && served.command.detach().is_ok(), kept);
+        assert_eq!(served.command.is_kept(), kept);
+    }
+    let (mut served, starter) = Served::held();
+    served.says(&FromGuest::Started { pid: 1, at_ns: 1 });
+    starter.leaves();
+    assert!(served.command.detaching().is_err(), "it was hung up on");
+    assert!(!served.command.is_kept());
+    // Nor is one that ends in between without having started.
+    let (mut served, _starter) = Served::held();
+    assert_eq!(served.command.detaching().unwrap(), Letting::Running);
+    served.says(&FromGuest::Exited(Exit::NotFound));
+    served.end.join().unwrap();
+    assert!(served.command.detach().is_err());
+}
+
+/// Neither who is on it nor who waits for its end hears of it before the record has it; without a record nobody does.
+#[test]
+fn its_end_is_told_when_it_is_on_the_record() {
+    let failed = Failure::new("the disk is full", "make room");
+    for recorded in [Ok(()), Err(failed.clone())] {
+        let command = Arc::new(Command::new(STARTER, false, Hold::Starter));
+        let (mut line, theirs) = UnixStream::pair().unwrap();
+        let on = Arc::clone(&command);
+        let served = spawn(move || client::serve(&on, STARTER, &theirs));
+        let (reply, stopped) = Reply::channel();
+        command.stop(reply);
+        command.ends(End::Exited(Exit::Code(7)));
+        let (reply, late) = Reply::channel();
+        command.stop(reply);
+        line.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        assert!(frame::read::<FromCommand>(&mut line, frame::SMALL).is_err());
+        assert!(stopped.try_recv().is_err() && late.try_recv().is_err());
+        command.settle(&recorded);
+        line.set_read_timeout(None).unwrap();
+        let heard = frame::read::<FromCommand>(&mut line, frame::SMALL).ok();
+        assert_eq!(heard, recorded.is_ok().then_some(FromCommand::Exited(Exit::Code(7))));
+        let answer = recorded.clone().map_or_else(Answer::from, |()| Answer::CommandStopped);
+        assert_eq!((stopped.recv().unwrap(), late.recv().unwrap()), (answer.clone(), answer));
+        served.join().unwrap();
+    }
+}
+
+/// A command whose starter is stopped, and which writes all the time, hears that it is to end and is read to its end.
+#[test]
+fn who_holds_it_and_reads_nothing_does_not_keep_it_from_ending() {
+    let (mut served, starter) = Served::held();
+    let mut guest = served.guest.try_clone().unwrap();
+    let written = much();
+    let writer = spawn(move || {
+        for _turn in 0..3 {
+            for chunk in written.chunks(MAX_CHUNK) {
+                frame::write(&mut guest, &output(chunk)).unwrap();
+            }
+        }
+        frame::write(&mut guest, &FromGuest::Exited(Exit::Signal(1))).unwrap();
+    });
+    assert!(!writer.is_finished());
+    let (reply, answer) = Reply::channel();
+    served.command.stop(reply);
+    assert_eq!(served.hears(), Some(ToGuest::Signal(1)));
+    writer.join().unwrap();
+    assert_eq!(served.end.join().unwrap(), End::Exited(Exit::Signal(1)));
+    assert_eq!(answer.recv().unwrap(), Answer::CommandStopped);
+    drop(starter);
+}
+
+/// A guest that neither reads nor speaks keeps nobody waiting for the end of what it runs.
+#[test]
+fn one_that_does_not_end_when_killed_is_cut_off() {
+    let mut served = Served::with(Hold::Nobody);
+    let mut other = served.joined(2);
+    // So much that whoever writes to the guest waits.
+    (0..INPUT_WINDOW / MAX_CHUNK).for_each(|_| other.says(&ToGuest::Input(vec![b'y'; MAX_CHUNK])));
+    let (reply, answer) = Reply::channel();
+    served.command.stop(reply);
+    let (again, answer_again) = Reply::channel();
+    served.command.stop(again);
+    let begun = std::time::Instant::now();
+    assert_eq!(answer.recv().unwrap(), Answer::CommandStopped);
+    assert_eq!(answer_again.recv().unwrap(), Answer::CommandStopped);
+    assert!(begun.elapsed() > Duration::from_secs(2), "the guest had no time to say that it has ended");
+    while served.hears().is_some() {}
+    let end = served.end.join().unwrap();
+    assert!(matches!(&end, End::Cut(why) if why.contains("killed")), "{end:?}");
+    while other.hears().is_some() {}
+    other.leaves();
+}
+
+#[test]
+fn one_that_does_not_start_in_time_is_not_left_to_start_later() {
+    let mut served = Served::with(Hold::Nobody);
+    let Some(FromCommand::Failed { cause }) = served.command.started(Duration::from_millis(50)) else {
+        panic!("it is waited for")
+    };
+    assert!(cause.contains("in time"), "{cause}");
+    assert_eq!(served.hears(), None, "the guest may start it yet");
+    assert_eq!(served.end.join().unwrap(), End::Failed(cause));
+}
+
+/// What takes no room for bytes takes none in the queue: ends, empty pieces, and pieces between those of others.
+#[test]
+fn input_is_bounded_in_pieces_too() {
+    let command = Command::new(STARTER, true, Hold::Starter);
+    command.join(2);
+    for _ in 0..10 * PIECES {
+        assert!(command.put(STARTER, ToGuest::EndOfInput));
+        assert!(command.put(2, ToGuest::Input(Vec::new())));
+    }
+    assert_eq!(command.state().input.len(), 1);
+    for _ in 0..PIECES {
+        assert!(command.put(2, ToGuest::Input(vec![b'a'])));
+        assert!(command.put(STARTER, ToGuest::Input(vec![b'b'])));
+    }
+    assert!(!command.put(2, ToGuest::Input(vec![b'a'])));
+    assert_eq!(command.state().input.len(), 2 * PIECES + 1);
+    while command.state().next_inwards().is_some() {}
+    assert!(command.put(2, ToGuest::Input(vec![b'a'])), "there is room again");
 }

@@ -8,7 +8,7 @@ const LONGEST: usize = 4;
 
 /// Takes bytes in pieces, which may end within a character.
 #[derive(Debug, Default)]
-pub(super) struct Harmless {
+pub struct Harmless {
     /// The begin of a character whose end has not come.
     begun: Vec<u8>,
     /// A carriage return that may belong to a line's end.
@@ -16,8 +16,9 @@ pub(super) struct Harmless {
 }
 
 impl Harmless {
-    /// The next piece.
-    pub(super) fn text(&mut self, bytes: &[u8]) -> String {
+    /// The next piece, as it may be shown.
+    #[must_use]
+    pub fn text(&mut self, bytes: &[u8]) -> String {
         let mut whole = std::mem::take(&mut self.begun);
         whole.extend_from_slice(bytes);
         let ready = whole.len() - unfinished(&whole);
