@@ -6,6 +6,7 @@
 
 mod answers;
 mod calls;
+mod download;
 mod events;
 mod exchange;
 mod link;
@@ -26,7 +27,7 @@ use crate::http1::{Head, Patience};
 use crate::refusal::Refusal;
 
 pub(crate) use one::{Conversation, Ending};
-pub(crate) use room::rooms;
+pub use room::Rooms;
 
 /// What a client may take.
 const PATIENCE: Patience = Patience {

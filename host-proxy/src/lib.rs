@@ -21,6 +21,7 @@ pub mod conversation;
 pub mod credentials;
 pub mod dial;
 mod digest;
+mod download;
 pub mod ending;
 pub mod fields;
 pub mod flow;

@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 use wire::id::SandboxId;
 
 use crate::authority::Authority;
+use crate::conversation::Rooms;
 use crate::dial::Dialer;
 use crate::digest::Digests;
 use crate::flow::Seals;
@@ -32,10 +33,8 @@ pub struct Proxy {
     pub pool: Arc<Pool>,
     /// Flows and streams at once. One that is over the limit is refused at once rather than left waiting.
     pub flows: Arc<Semaphore>,
-    /// Room for the messages that are read before they are judged.
-    pub messages: Arc<Semaphore>,
-    /// Room for what is held back of answers until it was judged.
-    pub answers: Arc<Semaphore>,
+    /// Room for what is held back until it was judged.
+    pub rooms: Rooms,
     /// Whether records have digests of bodies.
     pub(crate) digests: Digests,
     /// What the agent has proposed.

@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 
 use crate::authority::{Authority, AuthorityError};
 use crate::commands::{self, Changed};
-use crate::conversation;
+use crate::conversation::Rooms;
 use crate::credentials::{CredentialError, Credentials};
 use crate::dial::{Allowed, Dialer, PrefixError, Resolver, TrustError, client_config};
 use crate::digest::Digests;
@@ -228,7 +228,6 @@ impl Prepared {
         tokio::spawn(answering.serve(names, Arc::clone(&judge)));
         let shared = Arc::new(upstream::Pool::default());
         let flows = Arc::new(Semaphore::new(listener::MOST_FLOWS));
-        let [messages, answers] = conversation::rooms();
         let local = Arc::new(PolicyLocal::new(teller.clone()));
         let changed = Changed {
             in_force: &in_force,
@@ -244,8 +243,7 @@ impl Prepared {
             dialer,
             pool: Arc::clone(&shared),
             flows,
-            messages,
-            answers,
+            rooms: Rooms::default(),
             digests,
             local,
             sandbox,

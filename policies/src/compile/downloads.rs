@@ -1,0 +1,106 @@
+//! What a rule says about bodies that come back.
+
+use wire::subject::Digest;
+
+use super::{Compiler, PATH};
+use crate::document::{Downloads, Executables, Lists, RuleEntry};
+use crate::download::{Digests, DownloadLevel, Kind, LONGEST, USUAL};
+use crate::message::is_hash;
+use crate::pattern::{PatternError, Side};
+use crate::place::At;
+use crate::quantity;
+
+impl Compiler<'_> {
+    /// `Some(None)`: the rule does not look at what comes back.
+    pub(super) fn downloads(&mut self, entry: &RuleEntry) -> Option<Option<Box<DownloadLevel>>> {
+        let Some(At { value, place }) = &entry.downloads else { return Some(None) };
+        if *value == Downloads::default() {
+            let remedy = "write 'max_bytes', 'types', 'executables' or 'sha256', or remove it";
+            self.refuse(*place, "downloads", "it asks for nothing", remedy);
+            return None;
+        }
+        if let Some(mcp) = &entry.mcp {
+            let remedy = "keep one of the two; write another rule for the other path";
+            self.refuse(mcp.place, "mcp", "what its server answers is no download", remedy);
+        }
+        let executables = value.executables.as_ref().map_or_else(Executables::default, |at| at.value);
+        let types = self.types(value.types.as_ref());
+        let sha256 = self.digests(value.sha256.as_ref());
+        let holds = executables == Executables::Deny || value.sha256.is_some();
+        let most = self.longest(value.max_bytes.as_ref(), holds);
+        let paths = entry.path.iter().flat_map(|lists| &lists.value.allow);
+        // A path that is no pattern was reported with its level.
+        let guarded = paths.filter_map(|path| (PATH.parse)(&path.value, Side::Deny).ok()).flatten().collect();
+        let level = DownloadLevel { guarded, most: most?, types: types?, executables, sha256: sha256? };
+        Some(Some(Box::new(level)))
+    }
+
+    /// A body that is held back has an end.
+    fn longest(&mut self, written: Option<&At<String>>, holds: bool) -> Option<Option<u64>> {
+        let Some(written) = written else { return Some(holds.then_some(USUAL)) };
+        self.checked("downloads.max_bytes", written, |text| match quantity::size(text) {
+            Some(bytes) if bytes > LONGEST && holds => {
+                let reason = format!("'{text}' is more than is held back until it was judged");
+                let remedy = "write at most 256MiB, or leave out 'sha256' and 'executables: deny'";
+                Err(PatternError::new(reason, remedy))
+            }
+            Some(bytes) if bytes > 0 => Ok(Some(bytes)),
+            _ => {
+                let reason = format!("'{text}' is not a size");
+                Err(PatternError::new(reason, "write a whole number and KiB, MiB or GiB, for example 64MiB"))
+            }
+        })
+    }
+
+    fn types(&mut self, written: Option<&At<Vec<At<String>>>>) -> Option<Option<Vec<Kind>>> {
+        let Some(At { value, place }) = written else { return Some(None) };
+        if value.is_empty() {
+            let remedy = "list what may be downloaded, or remove it";
+            self.refuse(*place, "downloads.types", "the list names nothing", remedy);
+            return None;
+        }
+        let read = |entry: &At<String>| {
+            self.checked("downloads.types", entry, |text| {
+                Kind::parse(text).ok_or_else(|| {
+                    let all: Vec<&str> = Kind::ALL.into_iter().map(Kind::as_str).collect();
+                    let remedy = format!("write one of {}", all.join(", "));
+                    PatternError::new(format!("'{text}' is not a type of content"), remedy)
+                })
+            })
+        };
+        value.iter().map(read).collect::<Vec<_>>().into_iter().collect::<Option<_>>().map(Some)
+    }
+
+    fn digests(&mut self, written: Option<&At<Lists>>) -> Option<Digests> {
+        let Some(At { value: Lists { allow, deny }, place }) = written else {
+            return Some(Digests::default());
+        };
+        if allow.is_empty() && deny.is_empty() {
+            let remedy = "list digests under 'allow' or 'deny', or remove it";
+            self.refuse(*place, "downloads.sha256", "the lists name nothing", remedy);
+            return None;
+        }
+        let mut list = |key: &str, entries: &[At<String>]| -> Option<Vec<Digest>> {
+            let read = |entry: &At<String>| self.checked(key, entry, digest);
+            entries.iter().map(read).collect::<Vec<_>>().into_iter().collect()
+        };
+        let (allow, deny) = (list("downloads.sha256.allow", allow), list("downloads.sha256.deny", deny));
+        Some(Digests { allow: Some(allow?).filter(|list| !list.is_empty()), deny: deny? })
+    }
+}
+
+fn digest(text: &str) -> Result<Digest, PatternError> {
+    let wrong = || {
+        let reason = format!("'{text}' is not a SHA-256 in lower-case hexadecimal");
+        PatternError::new(reason, "write the 64 digits that 'sha256sum FILE' prints")
+    };
+    if !is_hash(text) {
+        return Err(wrong());
+    }
+    let mut digest = [0; 32];
+    for (byte, digits) in digest.iter_mut().zip(text.as_bytes().chunks(2)) {
+        let digits = std::str::from_utf8(digits).map_err(|_never| wrong())?;
+        *byte = u8::from_str_radix(digits, 16).map_err(|_never| wrong())?;
+    }
+    Ok(Digest(digest))
+}

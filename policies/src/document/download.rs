@@ -1,0 +1,53 @@
+//! What a rule asks of the bodies that come back, as it is written: `downloads`.
+
+use serde::{Deserialize, Serialize};
+
+use super::Lists;
+use crate::place::At;
+
+/// What may be downloaded from the rule's endpoint.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a mapping with 'max_bytes', 'types', 'executables' and 'sha256'")]
+pub struct Downloads {
+    /// Longest body: `64MiB`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_bytes: Option<At<String>>,
+    /// What a body may be, by its content: `zip`, `text`, …. Anything, if it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub types: Option<At<Vec<At<String>>>>,
+    /// What happens to a body that is a program, or an archive with one in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executables: Option<At<Executables>>,
+    /// SHA-256 of bodies, in lower-case hexadecimal. Any, if it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<At<Lists>>,
+}
+
+/// What happens to programs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Executables {
+    /// They go on.
+    #[default]
+    Allow,
+    /// They go on, and the record says so.
+    Audit,
+    /// They do not, and neither does what cannot be looked into.
+    Deny,
+}
+
+impl Downloads {
+    /// Whether there is anything that holds for other rules too, when a later rule took this one's place.
+    pub(crate) fn denies_anything(&self) -> bool {
+        self.sha256.as_ref().is_some_and(|lists| !lists.value.deny.is_empty())
+    }
+
+    /// What of it is denied, and nothing else that it asks.
+    pub(crate) fn denials(self) -> Self {
+        let mut sha256 = self.sha256.filter(|lists| !lists.value.deny.is_empty());
+        if let Some(lists) = &mut sha256 {
+            lists.value.allow.clear();
+        }
+        Self { sha256, ..Self::default() }
+    }
+}

@@ -1,0 +1,263 @@
+use wire::subject::{Digest, Program, Subject};
+
+use super::{Inside, Judgement, Kind, Seen};
+use crate::condition::NoHeaders;
+use crate::{Decision, Destination, Document, DownloadRules, Permit, Policy, Request, Timestamp, compose};
+
+const GOOD: [u8; 32] = [0xab; 32];
+const BAD: [u8; 32] = [0xcd; 32];
+
+fn rule(name: &str, program: &str, path: &str, more: &str) -> String {
+    format!(
+        "- name: {name}\n  binary: {{allow: [{program}]}}\n  destination: {{allow: [a.example.com]}}\n  method: {{allow: [GET]}}\n  path: {{allow: ['{path}']}}\n  {more}\n"
+    )
+}
+
+fn policy(text: &str) -> Policy {
+    let document = Document::parse(text, "p").unwrap_or_else(|errors| panic!("{errors}"));
+    // The process that decides gets the same.
+    let sent = Document::parse(&document.dynamic_text().unwrap(), "sent").unwrap();
+    Policy::compile(&sent).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+fn decide(policy: &Policy, program: &str, method: &str, path: &str) -> Decision {
+    let program = Program {
+        path: format!("/usr/bin/{program}"),
+        sha256: None,
+        script: None,
+        pid: 1,
+        uid: 1,
+        parents: vec![],
+    };
+    policy.decide(&Request {
+        subject: &Subject::Owners(vec![program]),
+        destination: Destination { host: "a.example.com", port: 443 },
+        method,
+        path,
+        query: "",
+        headers: &NoHeaders,
+        message: None,
+        now: Timestamp(0),
+    })
+}
+
+fn permit(policy: &Policy, program: &str, method: &str, path: &str) -> Permit {
+    match decide(policy, program, method, path) {
+        Decision::Allow(permit) => permit,
+        Decision::Deny(denial) => panic!("{denial}"),
+    }
+}
+
+fn rules(more: &str) -> DownloadRules {
+    let policy = policy(&rule("files", "curl", "/files/**", more));
+    permit(&policy, "curl", "GET", "/files/a").downloads().unwrap().clone()
+}
+
+fn whole(kind: Kind, bytes: u64, digest: [u8; 32], inside: &Inside) -> Seen<'_> {
+    Seen { kind, bytes, sha256: Some(Digest(digest)), inside: Some(inside) }
+}
+
+fn reason(judgement: Judgement) -> String {
+    judgement.refused.map_or_else(|| "goes on".to_owned(), |why| why.reason)
+}
+
+#[test]
+fn each_part_refuses_what_it_does_not_take() {
+    let hex = |digest: [u8; 32]| Digest(digest).to_hex();
+    let program = Inside::Program("elf".to_owned());
+    let unreadable = Inside::Unreadable("why".to_owned());
+    for (more, fine, refused, why) in [
+        (
+            "downloads: {max_bytes: 1KiB}".to_owned(),
+            whole(Kind::Other, 1024, GOOD, &program),
+            whole(Kind::Other, 1025, GOOD, &Inside::Nothing),
+            "it has more than 1024 bytes",
+        ),
+        (
+            "downloads: {types: [zip, text]}".to_owned(),
+            whole(Kind::Text, 1, GOOD, &program),
+            whole(Kind::Gzip, 1, GOOD, &Inside::Nothing),
+            "it is of type 'gzip'",
+        ),
+        (
+            "downloads: {executables: deny}".to_owned(),
+            whole(Kind::Gzip, 1, GOOD, &Inside::Nothing),
+            whole(Kind::Gzip, 1, GOOD, &program),
+            "there is a program in it (elf)",
+        ),
+        (
+            "downloads: {executables: deny}".to_owned(),
+            whole(Kind::Pdf, 1, GOOD, &Inside::Nothing),
+            whole(Kind::Gzip, 1, GOOD, &unreadable),
+            "it cannot be looked into for programs: why",
+        ),
+        (
+            format!("downloads: {{sha256: {{deny: [{}]}}}}", hex(BAD)),
+            whole(Kind::Elf, 1, GOOD, &program),
+            whole(Kind::Text, 1, BAD, &Inside::Nothing),
+            "is denied",
+        ),
+        (
+            format!("downloads: {{sha256: {{allow: [{}]}}}}", hex(GOOD)),
+            whole(Kind::Elf, 1, GOOD, &program),
+            whole(Kind::Text, 1, BAD, &Inside::Nothing),
+            "is not listed",
+        ),
+    ] {
+        let rules = rules(&more);
+        assert_eq!(reason(rules.judge(&fine)), "goes on", "{more}");
+        let said = reason(rules.judge(&refused));
+        assert!(said.starts_with("rule 'files' refuses the download: ") && said.contains(why), "{said}");
+    }
+}
+
+#[test]
+fn what_is_not_known_yet_is_not_objected_to_and_a_program_shows_at_once() {
+    let rules =
+        rules(&format!("downloads: {{executables: deny, sha256: {{allow: [{}]}}}}", Digest(GOOD).to_hex()));
+    let begun = |kind| Seen { kind, bytes: 1, sha256: None, inside: None };
+    assert_eq!(reason(rules.judge(&begun(Kind::Zip))), "goes on");
+    for kind in [Kind::Elf, Kind::Pe, Kind::MachO, Kind::Script] {
+        assert!(reason(rules.judge(&begun(kind))).contains("it is a program"), "{kind:?}");
+    }
+}
+
+#[test]
+fn a_verdict_on_the_whole_holds_it_back_and_has_a_bound() {
+    for (more, hold, most) in [
+        ("max_bytes: 1GiB", false, Some(1 << 30)),
+        ("types: [zip]", false, None),
+        ("executables: audit", false, None),
+        ("executables: deny", true, Some(64 << 20)),
+        ("executables: deny, max_bytes: 256MiB", true, Some(256 << 20)),
+    ] {
+        let rules = rules(&format!("downloads: {{{more}}}"));
+        assert_eq!((rules.hold(), rules.most()), (hold, most), "{more}");
+    }
+}
+
+#[test]
+fn a_rule_judges_whatever_comes_back_there_whichever_rule_allows_it() {
+    let policy = policy(
+        &[
+            rule("files", "curl", "/files/**", "downloads: {types: [zip]}"),
+            rule("all", "curl", "/**", ""),
+            rule("others", "wget", "/**", ""),
+            rule("socket", "curl", "/**", "").replace("[GET]", "[POST, WEBSOCKET]"),
+            rule("everybody", "/**", "/public/**", "effect: deny-only\n  downloads: {executables: deny}"),
+        ]
+        .concat(),
+    );
+    let judges = |program, method, path| {
+        let permit = permit(&policy, program, method, path);
+        permit.downloads().map(|rules| rules.names().collect::<Vec<_>>().join(" "))
+    };
+    assert_eq!(judges("curl", "GET", "/files/a").as_deref(), Some("files"));
+    assert_eq!(judges("curl", "GET", "/FILES/a/").as_deref(), Some("files"), "another spelling");
+    assert_eq!(judges("curl", "GET", "/%66iles%2Fa").as_deref(), Some("files"), "another reading");
+    assert_eq!(judges("curl", "POST", "/files/a").as_deref(), Some("files"), "another method");
+    assert_eq!(judges("curl", "GET", "/a"), None);
+    assert_eq!(judges("wget", "GET", "/files/a"), None, "another program");
+    assert_eq!(judges("wget", "GET", "/public/a").as_deref(), Some("everybody"));
+    assert_eq!(judges("curl", "WEBSOCKET", "/a"), None);
+    let Decision::Deny(denial) = decide(&policy, "curl", "WEBSOCKET", "/files/a") else { panic!("allowed") };
+    assert_eq!((denial.level().as_str(), denial.rule()), ("download", Some("files")));
+    assert!(denial.reason().starts_with("a WebSocket"), "{denial}");
+}
+
+#[test]
+fn of_several_rules_all_must_agree_and_one_on_trial_only_says_so() {
+    let policy = policy(
+        &[
+            rule("one", "curl", "/**", "downloads: {types: [zip, gzip]}"),
+            rule("other", "curl", "/a/**", "downloads: {types: [gzip, text], executables: audit}"),
+            rule(
+                "trial",
+                "curl",
+                "/a/**",
+                "enforcement: audit\n  downloads: {types: [text], max_bytes: 1KiB}",
+            ),
+        ]
+        .concat(),
+    );
+    let permit = permit(&policy, "curl", "GET", "/a/b");
+    let rules = permit.downloads().unwrap();
+    assert_eq!((rules.hold(), rules.most(), rules.look_inside()), (false, None, true));
+    for (kind, goes_on) in [(Kind::Gzip, true), (Kind::Zip, false), (Kind::Text, false)] {
+        let judgement = rules.judge(&whole(kind, 2000, GOOD, &Inside::Nothing));
+        assert_eq!(judgement.refused.is_none(), goes_on, "{kind:?}");
+        assert!(
+            judgement.notes.iter().any(|note| note.starts_with("on trial, rule 'trial'")),
+            "{judgement:?}"
+        );
+    }
+    let program = Inside::Program("elf".to_owned());
+    let judgement = rules.judge(&whole(Kind::Gzip, 1, GOOD, &program));
+    assert!(judgement.refused.is_none());
+    assert!(judgement.notes[0].contains("rule 'other' audits: there is a program in it"), "{judgement:?}");
+}
+
+#[test]
+fn a_later_policy_that_asks_something_else_breaks_off_and_the_same_does_not() {
+    let with = |more: &str| policy(&rule("files", "curl", "/files/**", more));
+    let permit = |policy: &Policy| permit(policy, "curl", "GET", "/files/a");
+    let before = permit(&with("downloads: {types: [zip]}"));
+    for (more, breaks) in [
+        ("downloads: {types: [zip]}", false),
+        ("", false),
+        ("downloads: {types: [zip, text]}", true),
+        ("enforcement: audit\n  downloads: {types: [zip]}", true),
+    ] {
+        let now = permit(&with(more));
+        let denial = now.asks_more_of_answers_than(&before);
+        assert_eq!(denial.map(|denial| denial.level().as_str()), breaks.then_some("download"), "{more}");
+    }
+    let unasked = permit(&with(""));
+    assert!(before.asks_more_of_answers_than(&unasked).is_some());
+}
+
+#[test]
+fn what_cannot_be_meant_is_a_mistake() {
+    for (more, reason) in [
+        ("downloads: {}", "it asks for nothing"),
+        ("downloads: {types: []}", "the list names nothing"),
+        ("downloads: {types: [exe]}", "'exe' is not a type of content"),
+        ("downloads: {max_bytes: 0KiB}", "'0KiB' is not a size"),
+        ("downloads: {max_bytes: 1GiB, executables: deny}", "'1GiB' is more than is held back"),
+        ("downloads: {sha256: {}}", "the lists name nothing"),
+        ("downloads: {sha256: {deny: [AB]}}", "'AB' is not a SHA-256"),
+        ("downloads: {executables: never}", "never"),
+        ("downloads: {size: 1KiB}", "size"),
+        ("downloads: {types: [zip]}\n  mcp: {server: s}", "what its server answers is no download"),
+    ] {
+        let text = rule("files", "curl", "/files/**", more);
+        let error = Document::parse(&text, "p").and_then(|document| Policy::compile(&document).map(drop));
+        let error = error.expect_err(more).to_string();
+        assert!(error.contains(reason), "{more}: {error}");
+    }
+}
+
+#[test]
+fn what_an_extended_rule_denied_stays_denied() {
+    let (good, bad) = (Digest(GOOD).to_hex(), Digest(BAD).to_hex());
+    struct One(String);
+    impl crate::Files for One {
+        fn read(&self, _base: &str, _path: &str) -> Result<crate::FileText, String> {
+            Ok(crate::FileText { name: "base.yaml".to_owned(), text: self.0.clone() })
+        }
+        fn variable(&self, _name: &str) -> Option<Vec<String>> {
+            None
+        }
+    }
+    let lists = format!("downloads: {{types: [zip], sha256: {{allow: [{good}], deny: [{bad}]}}}}");
+    let base = rule("files", "curl", "/files/**", &lists);
+    let own =
+        format!("version: 1\nextends: ./base.yaml\nnetwork:\n{}", rule("files", "curl", "/files/**", ""));
+    let document = compose(Document::parse(&own, "own.yaml").unwrap(), &One(base)).unwrap();
+    let policy = Policy::compile(&document).unwrap_or_else(|errors| panic!("{errors}"));
+    let permit = permit(&policy, "curl", "GET", "/files/a");
+    let rules = permit.downloads().unwrap();
+    assert!(reason(rules.judge(&whole(Kind::Zip, 1, BAD, &Inside::Nothing))).contains("is denied"));
+    // What it asked beside that, the later rule does not ask.
+    assert_eq!(reason(rules.judge(&whole(Kind::Text, 1, [0; 32], &Inside::Nothing))), "goes on");
+}
