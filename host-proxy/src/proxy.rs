@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 use wire::id::SandboxId;
 
 use crate::authority::Authority;
-use crate::conversation::Rooms;
+use crate::conversation::{Published, Rooms};
 use crate::dial::Dialer;
 use crate::digest::Digests;
 use crate::flow::Seals;
@@ -35,6 +35,8 @@ pub struct Proxy {
     pub flows: Arc<Semaphore>,
     /// Room for what is held back until it was judged.
     pub rooms: Rooms,
+    /// When versions of packages were published.
+    pub published: Published,
     /// Whether records have digests of bodies.
     pub(crate) digests: Digests,
     /// What the agent has proposed.

@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 
 use crate::authority::{Authority, AuthorityError};
 use crate::commands::{self, Changed};
-use crate::conversation::Rooms;
+use crate::conversation::{Published, Rooms};
 use crate::credentials::{CredentialError, Credentials};
 use crate::dial::{Allowed, Dialer, PrefixError, Resolver, TrustError, client_config};
 use crate::digest::Digests;
@@ -244,6 +244,7 @@ impl Prepared {
             pool: Arc::clone(&shared),
             flows,
             rooms: Rooms::default(),
+            published: Published::default(),
             digests,
             local,
             sandbox,

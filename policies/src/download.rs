@@ -7,6 +7,7 @@
 //!
 //! Who judges learns what a body is while it passes; a level says nothing about what is not known yet.
 
+mod package;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,10 @@ use crate::document::{Effect, Enforcement, Executables};
 use crate::message::{About, Finding};
 use crate::pattern::path::PathPattern;
 use crate::rule::Rule;
+
+use package::Artifact;
+pub(crate) use package::{MinAge, PackageLevel};
+pub use package::{Package, Registry};
 
 /// The longest body that is held back until it was judged, of a rule that does not say, and the longest that one can ask for.
 pub(crate) const USUAL: u64 = 64 << 20;
@@ -70,6 +75,7 @@ pub(crate) struct DownloadLevel {
     pub(crate) types: Option<Vec<Kind>>,
     pub(crate) executables: Executables,
     pub(crate) sha256: Digests,
+    pub(crate) packages: Option<PackageLevel>,
 }
 
 /// Digests of bodies.
@@ -90,6 +96,27 @@ struct Judge {
     rule: Arc<Rule>,
     /// Whether it only says what it would refuse.
     on_trial: bool,
+    /// What was asked for, where the rule is one for packages.
+    path: Option<Box<str>>,
+}
+
+/// A package that has to be of an age.
+#[derive(Clone, Debug)]
+pub struct Age<'a> {
+    /// The rule that says so.
+    pub rule: &'a str,
+    /// Whether it only says what it would refuse.
+    pub on_trial: bool,
+    /// Whose package it is.
+    pub registry: Registry,
+    /// Which.
+    pub package: Package,
+    /// Seconds since it was published, at least.
+    pub least: u64,
+    /// Host and port where that is asked, if not where the file is.
+    pub metadata: Option<(&'a str, u16)>,
+    /// The path there.
+    pub index: String,
 }
 
 /// What is known of a body so far.
@@ -210,17 +237,23 @@ impl DownloadLevel {
         path == Answer::Allowed || self.guarded.iter().any(|pattern| pattern.matches(request.path))
     }
 
-    /// What the level says before anything comes back: nobody judges what a WebSocket carries.
-    pub(crate) fn find(request: &Request<'_>) -> Finding {
+    /// What the level says before anything comes back: which package it is, and that nobody judges what a WebSocket carries.
+    pub(crate) fn find(&self, request: &Request<'_>) -> Finding {
         if request.method == WEBSOCKET {
             let what = "a WebSocket, in which no download can be judged,".to_owned();
             return Finding::Denied(About { what, key: "downloads", entry: None });
         }
-        Finding::Allowed
+        self.packages.as_ref().map_or(Finding::Allowed, |packages| packages.find(request.path))
     }
 
-    fn objection(&self, seen: &Seen<'_>) -> Option<Against> {
+    fn objection(&self, seen: &Seen<'_>, path: Option<&str>) -> Option<Against> {
         let against = |what: String, key, is_listed| Some(Against { what, key, is_listed });
+        if let (Some(packages), Some(path)) = (&self.packages, path)
+            && !packages.is_index(path, seen.kind)
+        {
+            let what = format!("its path is no package's, and it is of type '{}'", seen.kind.as_str());
+            return against(what, "packages", true);
+        }
         if let Some(most) = self.most.filter(|most| seen.bytes > *most) {
             return against(format!("it has more than {most} bytes"), "max_bytes", true);
         }
@@ -243,6 +276,27 @@ impl DownloadLevel {
         None
     }
 
+    /// What it asks, in a line.
+    fn summary(&self) -> String {
+        let kinds = |kinds: &Vec<Kind>| {
+            format!("of type {}", kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(" "))
+        };
+        let executables = match self.executables {
+            Executables::Allow => None,
+            Executables::Audit => Some("programs are noted".to_owned()),
+            Executables::Deny => Some("no programs".to_owned()),
+        };
+        let parts = [
+            self.most.map(|most| format!("at most {most} bytes")),
+            self.types.as_ref().map(kinds),
+            executables,
+            self.sha256.allow.as_ref().map(|allow| format!("one of {} digests", allow.len())),
+            (!self.sha256.deny.is_empty()).then(|| format!("none of {} digests", self.sha256.deny.len())),
+            self.packages.as_ref().map(PackageLevel::summary),
+        ];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+
     /// Whether its answer depends on the whole body.
     fn holds(&self) -> bool {
         self.executables == Executables::Deny || self.sha256.allow.is_some() || !self.sha256.deny.is_empty()
@@ -262,17 +316,21 @@ fn program(seen: &Seen<'_>) -> Option<String> {
 }
 
 impl DownloadRules {
-    pub(crate) fn new(rules: Vec<Arc<Rule>>) -> Option<Box<Self>> {
+    pub(crate) fn new(rules: Vec<Arc<Rule>>, path: &str) -> Option<Box<Self>> {
         let judge = |rule: Arc<Rule>| {
             let on_trial = rule.enforcement == Enforcement::Audit && rule.effect == Effect::Grant;
-            Judge { rule, on_trial }
+            let is_registry = rule.download.as_ref().is_some_and(|level| level.packages.is_some());
+            Judge { rule, on_trial, path: is_registry.then(|| path.into()) }
         };
         (!rules.is_empty()).then(|| Box::new(Self(rules.into_iter().map(judge).collect())))
     }
 
     /// What both ask.
     pub(crate) fn and(mut self: Box<Self>, other: Self) -> Box<Self> {
-        let is_new = |judge: &Judge| !self.0.iter().any(|mine| Arc::ptr_eq(&mine.rule, &judge.rule));
+        let is_new = |judge: &Judge| {
+            let same = |mine: &Judge| Arc::ptr_eq(&mine.rule, &judge.rule) && mine.path == judge.path;
+            !self.0.iter().any(same)
+        };
         let more: Vec<Judge> = other.0.into_iter().filter(is_new).collect();
         self.0.extend(more);
         self
@@ -297,6 +355,28 @@ impl DownloadRules {
 
     fn enforced(&self) -> impl Iterator<Item = &DownloadLevel> {
         self.levels().filter(|(judge, _level)| !judge.on_trial).map(|(_judge, level)| level)
+    }
+
+    /// Packages that have to be of an age, and how old.
+    pub fn ages(&self) -> impl Iterator<Item = Age<'_>> {
+        self.levels().filter_map(|(judge, level)| {
+            let packages = level.packages.as_ref()?;
+            let (age, path) = (packages.min_age.as_ref()?, judge.path.as_deref()?);
+            let Artifact::Package(package) = packages.registry.artifact(path) else { return None };
+            let index = packages.registry.index(path, &package);
+            let metadata = age.metadata.as_ref().map(|(host, port)| (host.as_str(), *port));
+            let least = age.least;
+            let (rule, on_trial) = (&*judge.rule.name, judge.on_trial);
+            Some(Age { rule, on_trial, registry: packages.registry, package, least, metadata, index })
+        })
+    }
+
+    /// What each rule asks, in a line.
+    pub fn summaries(&self) -> impl Iterator<Item = String> {
+        self.levels().map(|(judge, level)| {
+            let trial = if judge.on_trial { " (on trial)" } else { "" };
+            format!("rule {}{trial}: {}", judge.rule.name, level.summary())
+        })
     }
 
     /// Whether all of a body has to be there before any of it may go on.
@@ -328,7 +408,7 @@ impl DownloadRules {
             {
                 judgement.notes.push(format!("rule '{name}' audits: {what}"));
             }
-            match level.objection(seen) {
+            match level.objection(seen, judge.path.as_deref()) {
                 Some(against) if judge.on_trial => {
                     judgement
                         .notes

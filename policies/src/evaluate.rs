@@ -252,7 +252,7 @@ impl Policy {
                 && rule.binds(request.subject)
         };
         let rules = self.there(request).into_iter().map(|rule| &self.rules[rule]).filter(judges);
-        permit.downloading(DownloadRules::new(rules.map(Arc::clone).collect()))
+        permit.downloading(DownloadRules::new(rules.map(Arc::clone).collect(), request.path))
     }
 
     /// The rules in force in whose scope a request's destination is, in their order.
@@ -463,7 +463,7 @@ fn judge(rule: &Rule, request: &Request<'_>) -> Judgement {
     let message = level.map_or(Answer::Allowed, |level| level.find(request).answer());
     let guards = |level: &&DownloadLevel| level.guards(request, path);
     let level = rule.download.as_deref().filter(guards);
-    let download = level.map_or(Answer::Allowed, |_level| rule.download(request).answer());
+    let download = level.map_or(Answer::Allowed, |level| level.find(request).answer());
     let answers = [
         (Level::Method, method),
         (Level::Path, path),

@@ -115,7 +115,7 @@ impl Rule {
 
     /// What the rule says about what comes back, before it does.
     pub(crate) fn download(&self, request: &crate::Request<'_>) -> Finding {
-        self.download.as_ref().map_or(Finding::Allowed, |_level| DownloadLevel::find(request))
+        self.download.as_ref().map_or(Finding::Allowed, |level| level.find(request))
     }
 
     pub(crate) fn denies_anything(&self) -> bool {

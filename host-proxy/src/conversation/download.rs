@@ -86,7 +86,7 @@ impl Download {
                 download.object(&why, parts.status)?;
             }
         } else if rules.look_inside() {
-            download.copy = Some(Spool::default());
+            download.copy = Some(download.ready.clone());
         }
         Ok(download)
     }
@@ -194,9 +194,12 @@ impl Download {
         let digest = digest.map(|digest| Digest(digest.as_ref().try_into().expect("SHA-256 has 32 bytes")));
         self.fetched.sha256 = digest;
         let inside = if self.rules.look_inside() { self.search().await } else { None };
-        let verdict = self.judge(self.seen, inside.as_ref());
-        self.keep();
-        verdict
+        let verdict = self.judge(self.seen, inside.as_ref())?;
+        // Whoever objects has more to note.
+        if verdict.is_none() {
+            self.keep();
+        }
+        Ok(verdict)
     }
 
     /// Looks for programs in what is held back, or in the copy of what was not, on a thread of its own.

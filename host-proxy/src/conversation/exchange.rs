@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use wire::id::PolicyVersion;
 
 use super::Named;
+use super::age;
 use super::answers::{InspectError, Inspected, Looks};
 use super::calls::Lengths;
 use super::link::{Kept, Link, Ways};
@@ -245,6 +246,7 @@ impl<U: Upload, D: Reply> Exchange<'_, U, D> {
     /// Sends the request on and relays the response; gives the upstream back for the next request.
     pub(super) async fn run(self, head: Head, kept: Option<Kept>) -> Result<Option<Kept>, Fault> {
         let Self { named, ways, tally, .. } = self;
+        Box::pin(age::check(named, ways.permit, tally)).await.map_err(Fault::Before)?;
         let mut link = ways.reach(kept).await.map_err(Fault::Before)?;
         if head.expects_continue && head.length != Length::Exact(0) {
             tally.answering.store(true, Ordering::Relaxed);

@@ -9,7 +9,7 @@ use bytes::Bytes;
 const PIECE: usize = 64 * 1024;
 
 /// What was held back.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Spool {
     pieces: VecDeque<Vec<u8>>,
     length: u64,

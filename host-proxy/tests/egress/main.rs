@@ -20,6 +20,7 @@ mod inference;
 mod messages;
 mod names;
 mod outcomes;
+mod packages;
 mod policy_local;
 mod refused;
 mod reload;

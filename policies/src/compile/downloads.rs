@@ -3,9 +3,10 @@
 use wire::subject::Digest;
 
 use super::{Compiler, PATH};
-use crate::document::{Downloads, Executables, Lists, RuleEntry};
-use crate::download::{Digests, DownloadLevel, Kind, LONGEST, USUAL};
-use crate::message::is_hash;
+use crate::canonical::{Authority, Scheme};
+use crate::document::{Downloads, Executables, Lists, Packages, RuleEntry};
+use crate::download::{Digests, DownloadLevel, Kind, LONGEST, MinAge, PackageLevel, Registry, USUAL};
+use crate::message::{Word, Words, is_hash};
 use crate::pattern::{PatternError, Side};
 use crate::place::At;
 use crate::quantity;
@@ -15,7 +16,7 @@ impl Compiler<'_> {
     pub(super) fn downloads(&mut self, entry: &RuleEntry) -> Option<Option<Box<DownloadLevel>>> {
         let Some(At { value, place }) = &entry.downloads else { return Some(None) };
         if *value == Downloads::default() {
-            let remedy = "write 'max_bytes', 'types', 'executables' or 'sha256', or remove it";
+            let remedy = "write 'max_bytes', 'types', 'executables', 'sha256' or 'packages', or remove it";
             self.refuse(*place, "downloads", "it asks for nothing", remedy);
             return None;
         }
@@ -26,12 +27,18 @@ impl Compiler<'_> {
         let executables = value.executables.as_ref().map_or_else(Executables::default, |at| at.value);
         let types = self.types(value.types.as_ref());
         let sha256 = self.digests(value.sha256.as_ref());
+        let packages = value.packages.as_ref().map(|packages| self.packages(packages));
         let holds = executables == Executables::Deny || value.sha256.is_some();
         let most = self.longest(value.max_bytes.as_ref(), holds);
         let paths = entry.path.iter().flat_map(|lists| &lists.value.allow);
         // A path that is no pattern was reported with its level.
         let guarded = paths.filter_map(|path| (PATH.parse)(&path.value, Side::Deny).ok()).flatten().collect();
-        let level = DownloadLevel { guarded, most: most?, types: types?, executables, sha256: sha256? };
+        let packages = match packages {
+            Some(packages) => Some(packages?),
+            None => None,
+        };
+        let level =
+            DownloadLevel { guarded, most: most?, types: types?, executables, sha256: sha256?, packages };
         Some(Some(Box::new(level)))
     }
 
@@ -86,6 +93,85 @@ impl Compiler<'_> {
         };
         let (allow, deny) = (list("downloads.sha256.allow", allow), list("downloads.sha256.deny", deny));
         Some(Digests { allow: Some(allow?).filter(|list| !list.is_empty()), deny: deny? })
+    }
+}
+
+impl Compiler<'_> {
+    fn packages(&mut self, At { value, place }: &At<Packages>) -> Option<PackageLevel> {
+        let Packages { registry, allow, deny, min_age, metadata } = value;
+        let written = registry.as_ref().map_or("", |registry| &registry.value);
+        let Some(registry) = Registry::parse(written) else {
+            let place = registry.as_ref().map_or(*place, |registry| registry.place);
+            let reason = format!("'{written}' is not a registry whose paths are known");
+            let remedy = "write 'registry: npm', 'pypi', 'crates' or 'debian'";
+            self.refuse(place, "downloads.packages.registry", reason, remedy);
+            return None;
+        };
+        if allow.is_empty() && deny.is_empty() && min_age.is_none() {
+            let remedy = "write 'allow', 'deny' or 'min_age', or remove it";
+            self.refuse(*place, "downloads.packages", "it asks for nothing", remedy);
+            return None;
+        }
+        let mut list = |key: &str, entries: &[At<String>], side| -> Option<Vec<Word>> {
+            let read = |entry: &At<String>| {
+                self.checked(key, entry, |text| Word::name(&package_of(text, registry), side))
+            };
+            entries.iter().map(read).collect::<Vec<_>>().into_iter().collect()
+        };
+        let allow = list("downloads.packages.allow", allow, Side::Allow);
+        let deny = list("downloads.packages.deny", deny, Side::Deny);
+        let words = Words { allow: allow?, deny: deny? };
+        let min_age = self.age(registry, min_age.as_ref(), metadata.as_ref())?;
+        Some(PackageLevel { registry, words, min_age })
+    }
+
+    /// `Some(None)`: a version may be of any age.
+    fn age(
+        &mut self,
+        registry: Registry,
+        min_age: Option<&At<String>>,
+        metadata: Option<&At<String>>,
+    ) -> Option<Option<MinAge>> {
+        let Some(written) = min_age else {
+            if let Some(metadata) = metadata {
+                let remedy = "add 'min_age', or remove it";
+                self.refuse(metadata.place, "downloads.packages.metadata", "nothing is asked there", remedy);
+            }
+            return metadata.is_none().then_some(None);
+        };
+        if registry == Registry::Debian {
+            let remedy = "remove it: an archive of Debian says of no package when it was published";
+            self.refuse(written.place, "downloads.packages.min_age", "the age cannot be known", remedy);
+            return None;
+        }
+        let least = self.checked("downloads.packages.min_age", written, |text| {
+            quantity::age(text).filter(|age| *age > 0).ok_or_else(|| {
+                let reason = format!("'{text}' is not a span of time");
+                PatternError::new(reason, "write a whole number and d, h or m, for example 7d")
+            })
+        });
+        let metadata = match metadata {
+            Some(written) => Some(self.checked("downloads.packages.metadata", written, authority)?),
+            None => None,
+        };
+        Some(Some(MinAge { least: least?, metadata }))
+    }
+}
+
+/// One host, and its port.
+fn authority(text: &str) -> Result<(String, u16), PatternError> {
+    let parsed = Authority::parse(text, Scheme::Https).map_err(|_odd| {
+        let reason = format!("'{text}' is not a host with or without a port");
+        PatternError::new(reason, "write HOST, or HOST:PORT where it is not 443")
+    })?;
+    Ok((parsed.host.to_string(), parsed.port))
+}
+
+/// An entry as packages are compared: `NAME@VERSION`.
+fn package_of(text: &str, registry: Registry) -> String {
+    match text.rsplit_once('@').filter(|(name, _version)| !name.is_empty()) {
+        Some((name, version)) => format!("{}@{version}", registry.normal(name)),
+        None => format!("{}@*", registry.normal(text)),
     }
 }
 

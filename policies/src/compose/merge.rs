@@ -156,6 +156,7 @@ fn inherit_denials(earlier: &RuleEntry, later: &mut RuleEntry) {
 
 fn inherit_downloads(earlier: &RuleEntry, later: &mut RuleEntry) {
     let Some(At { value, place }) = &earlier.downloads else { return };
+    // Of packages, what is left of the earlier rule denies: the later one may have another registry.
     let Some(before) = value.sha256.as_ref().filter(|lists| !lists.value.deny.is_empty()) else { return };
     let after = later.downloads.get_or_insert_with(|| At { value: Downloads::default(), place: *place });
     let nothing = || At { value: Lists::default(), place: before.place };

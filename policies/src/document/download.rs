@@ -7,7 +7,10 @@ use crate::place::At;
 
 /// What may be downloaded from the rule's endpoint.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a mapping with 'max_bytes', 'types', 'executables' and 'sha256'")]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a mapping with 'max_bytes', 'types', 'executables', 'sha256' and 'packages'"
+)]
 pub struct Downloads {
     /// Longest body: `64MiB`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -21,6 +24,33 @@ pub struct Downloads {
     /// SHA-256 of bodies, in lower-case hexadecimal. Any, if it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<At<Lists>>,
+    /// The endpoint is a registry, and which of its packages may be had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packages: Option<At<Packages>>,
+}
+
+/// Packages of a registry.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a mapping with 'registry', 'allow', 'deny', 'min_age' and 'metadata'"
+)]
+pub struct Packages {
+    /// How its paths are written: `npm`, `pypi`, `crates` or `debian`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registry: Option<At<String>>,
+    /// `NAME` or `NAME@VERSION`, with `*` for any characters. Any package, if it is left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<At<String>>,
+    /// Packages that may not be had.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deny: Vec<At<String>>,
+    /// How long ago a version must have been published: `7d`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_age: Option<At<String>>,
+    /// Where that is asked, if not at the host of the file: `HOST` or `HOST:PORT`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<At<String>>,
 }
 
 /// What happens to programs.
@@ -40,6 +70,7 @@ impl Downloads {
     /// Whether there is anything that holds for other rules too, when a later rule took this one's place.
     pub(crate) fn denies_anything(&self) -> bool {
         self.sha256.as_ref().is_some_and(|lists| !lists.value.deny.is_empty())
+            || self.packages.as_ref().is_some_and(|packages| !packages.value.deny.is_empty())
     }
 
     /// What of it is denied, and nothing else that it asks.
@@ -48,6 +79,11 @@ impl Downloads {
         if let Some(lists) = &mut sha256 {
             lists.value.allow.clear();
         }
-        Self { sha256, ..Self::default() }
+        let denied = |At { value: Packages { registry, deny, .. }, place }: At<Packages>| At {
+            value: Packages { registry, deny, ..Packages::default() },
+            place,
+        };
+        let packages = self.packages.filter(|packages| !packages.value.deny.is_empty()).map(denied);
+        Self { sha256, packages, ..Self::default() }
     }
 }

@@ -226,6 +226,16 @@ fn what_cannot_be_meant_is_a_mistake() {
         ("downloads: {max_bytes: 1GiB, executables: deny}", "'1GiB' is more than is held back"),
         ("downloads: {sha256: {}}", "the lists name nothing"),
         ("downloads: {sha256: {deny: [AB]}}", "'AB' is not a SHA-256"),
+        ("downloads: {packages: {allow: [a]}}", "'' is not a registry"),
+        ("downloads: {packages: {registry: gems, allow: [a]}}", "'gems' is not a registry"),
+        ("downloads: {packages: {registry: npm}}", "it asks for nothing"),
+        ("downloads: {packages: {registry: npm, min_age: 1w}}", "'1w' is not a span of time"),
+        ("downloads: {packages: {registry: debian, min_age: 7d}}", "the age cannot be known"),
+        (
+            "downloads: {packages: {registry: npm, deny: [a], metadata: b.example.com}}",
+            "nothing is asked there",
+        ),
+        ("downloads: {packages: {registry: npm, min_age: 7d, metadata: 'https://b'}}", "is not a host"),
         ("downloads: {executables: never}", "never"),
         ("downloads: {size: 1KiB}", "size"),
         ("downloads: {types: [zip]}\n  mcp: {server: s}", "what its server answers is no download"),
@@ -235,6 +245,93 @@ fn what_cannot_be_meant_is_a_mistake() {
         let error = error.expect_err(more).to_string();
         assert!(error.contains(reason), "{more}: {error}");
     }
+}
+
+#[test]
+fn packages_are_told_by_name_and_version() {
+    let said = |packages: &str, path: &str| {
+        let policy =
+            policy(&rule("files", "curl", "/**", &format!("downloads: {{packages: {{{packages}}}}}")));
+        match decide(&policy, "curl", "GET", path) {
+            Decision::Allow(_) => "allow".to_owned(),
+            Decision::Deny(denial) => format!("{} {denial}; {}", denial.level(), denial.hint()),
+        }
+    };
+    let npm =
+        "registry: npm, allow: [left-pad, '@acme/*', 'react@18.*'], deny: ['left-pad@1.3.0', 'event-stream']";
+    for path in [
+        "/left-pad/-/left-pad-1.2.0.tgz",
+        "/@acme%2Fui/-/ui-1.0.0.tgz",
+        "/@acme/ui/-/ui-1.0.0.tgz",
+        "/left-pad",
+        "/react/-/react-18.2.0.tgz",
+    ] {
+        assert_eq!(said(npm, path), "allow", "{path}");
+    }
+    let unlisted = said(npm, "/react/-/react-19.0.0.tgz");
+    assert_eq!(
+        unlisted,
+        "download package 'react@19.0.0' is not allowed by rule 'files'; the operator can add 'react@19.0.0' to 'downloads.packages.allow' of rule 'files'"
+    );
+    for path in [
+        "/left-pad/-/left-pad-1.3.0.tgz",
+        "/Event_Stream/-/Event_Stream-1.0.0.tgz",
+        "/%6ceft-pad/-/left-pad-1.3.0.tgz",
+    ] {
+        assert!(said(npm, path).contains("is denied by rule 'files'"), "{path}: {}", said(npm, path));
+    }
+    assert!(
+        said(npm, "/left-pad/download/left-pad-1.3.0.tgz").contains("a path that is not as 'npm' writes")
+    );
+    let pypi = "registry: pypi, deny: [Evil.Package]";
+    assert!(
+        said(pypi, "/packages/a/b/evil_package-1.0-py3-none-any.whl")
+            .contains("package 'evil-package@1.0' is denied")
+    );
+    assert_eq!(said(pypi, "/packages/a/b/good_package-1.0.tar.gz"), "allow");
+    assert!(
+        said("registry: crates, deny: ['serde_json@1.0.*']", "/crates/serde-json/serde-json-1.0.9.crate")
+            .contains("denied")
+    );
+}
+
+/// By whatever path a registry gives a package, it is one by its content.
+#[test]
+fn a_package_on_a_path_of_something_else_is_refused() {
+    let rules_at = |packages: &str, path: &str| {
+        let policy =
+            policy(&rule("files", "curl", "/**", &format!("downloads: {{packages: {{{packages}}}}}")));
+        permit(&policy, "curl", "GET", path).downloads().unwrap().clone()
+    };
+    let judged = |packages: &str, path: &str, kind| {
+        reason(rules_at(packages, path).judge(&Seen { kind, bytes: 1, sha256: None, inside: None }))
+    };
+    let npm = "registry: npm, deny: [evil]";
+    assert_eq!(judged(npm, "/left-pad/-/left-pad-1.0.0.tgz", Kind::Gzip), "goes on");
+    assert_eq!(judged(npm, "/left-pad", Kind::Text), "goes on");
+    for kind in [Kind::Gzip, Kind::Zip, Kind::Archive, Kind::Elf, Kind::Script] {
+        assert!(judged(npm, "/left-pad/latest", kind).contains("its path is no package's"), "{kind:?}");
+    }
+    let debian = "registry: debian, deny: [evil]";
+    assert_eq!(judged(debian, "/dists/stable/Packages.xz", Kind::Xz), "goes on");
+    assert!(judged(debian, "/other", Kind::Deb).contains("its path is no package's"));
+}
+
+#[test]
+fn a_package_has_an_age_where_a_rule_asks_it() {
+    let packages = "registry: npm, min_age: 7d, metadata: 'meta.example.com:8443'";
+    let policy = policy(&rule("files", "curl", "/**", &format!("downloads: {{packages: {{{packages}}}}}")));
+    let permit = |path| permit(&policy, "curl", "GET", path);
+    let package = permit("/m/@acme%2Fui/-/ui-1.0.0.tgz");
+    let ages: Vec<_> = package.downloads().unwrap().ages().collect();
+    // Both readings of the path.
+    assert_eq!(ages.len(), 2);
+    assert_eq!((ages[0].package.to_string().as_str(), ages[0].least), ("@acme/ui@1.0.0", 604_800));
+    assert_eq!(
+        (ages[0].metadata, ages[0].index.as_str()),
+        (Some(("meta.example.com", 8443)), "/m/@acme%2Fui")
+    );
+    assert_eq!(permit("/left-pad").downloads().unwrap().ages().count(), 0);
 }
 
 #[test]
