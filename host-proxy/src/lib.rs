@@ -38,6 +38,7 @@ pub mod policy_local;
 pub mod proxy;
 pub mod quota;
 pub mod refusal;
+pub mod scanner;
 pub mod sniff;
 pub mod start;
 pub mod tell;

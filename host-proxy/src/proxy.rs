@@ -14,6 +14,7 @@ use crate::flow::Seals;
 use crate::judge::Judge;
 use crate::names::Pool as Names;
 use crate::policy_local::PolicyLocal;
+use crate::scanner::Scanners;
 use crate::upstream::Pool;
 
 /// Everything that serves one sandbox.
@@ -35,6 +36,8 @@ pub struct Proxy {
     pub flows: Arc<Semaphore>,
     /// Room for what is held back until it was judged.
     pub rooms: Rooms,
+    /// Who looks into downloads.
+    pub scanners: Arc<Scanners>,
     /// When versions of packages were published.
     pub published: Published,
     /// Whether records have digests of bodies.

@@ -22,7 +22,7 @@ use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use wire::inference::Conditions;
 
-pub use download::{Downloads, Executables, Packages};
+pub use download::{Downloads, Executables, OnAbsence, Packages};
 pub use inbound::{InboundEntry, TokenRule};
 pub use inference::{Inference, Provider};
 pub use message::{ArgumentEntry, Graphql, Grpc, JsonRpc, Mcp};

@@ -11,6 +11,7 @@ mod package;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use wire::subject::Digest;
@@ -18,7 +19,7 @@ use wire::subject::Digest;
 use crate::Request;
 use crate::answer::Answer;
 use crate::canonical::WEBSOCKET;
-use crate::document::{Effect, Enforcement, Executables};
+use crate::document::{Effect, Enforcement, Executables, OnAbsence};
 use crate::message::{About, Finding};
 use crate::pattern::path::PathPattern;
 use crate::rule::Rule;
@@ -76,6 +77,14 @@ pub(crate) struct DownloadLevel {
     pub(crate) executables: Executables,
     pub(crate) sha256: Digests,
     pub(crate) packages: Option<PackageLevel>,
+    pub(crate) scanner: Option<ScannerLevel>,
+}
+
+/// Who looks into bodies.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ScannerLevel {
+    pub(crate) name: String,
+    pub(crate) on_absence: OnAbsence,
 }
 
 /// Digests of bodies.
@@ -130,6 +139,19 @@ pub struct Seen<'a> {
     pub sha256: Option<Digest>,
     /// What is in it, once that was looked for.
     pub inside: Option<&'a Inside>,
+    /// What scanners said of it, by their names.
+    pub scans: &'a [(String, Scan)],
+}
+
+/// What a scanner says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scan {
+    /// There is nothing in it.
+    Clean,
+    /// There is, and what.
+    Found(String),
+    /// It could not be asked, or has no answer, and why.
+    Absent(String),
 }
 
 /// What was found in a body.
@@ -265,6 +287,9 @@ impl DownloadLevel {
         {
             return against(what, "executables", true);
         }
+        if let Some(what) = self.scanner.as_ref().and_then(|scanner| scanner.objection(seen)) {
+            return against(what, "scanner", true);
+        }
         let sha256 = seen.sha256?;
         let hex = sha256.to_hex();
         if self.sha256.deny.contains(&sha256) {
@@ -293,13 +318,39 @@ impl DownloadLevel {
             self.sha256.allow.as_ref().map(|allow| format!("one of {} digests", allow.len())),
             (!self.sha256.deny.is_empty()).then(|| format!("none of {} digests", self.sha256.deny.len())),
             self.packages.as_ref().map(PackageLevel::summary),
+            self.scanner.as_ref().map(|scanner| format!("scanned by '{}'", scanner.name)),
         ];
         parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 
     /// Whether its answer depends on the whole body.
     fn holds(&self) -> bool {
-        self.executables == Executables::Deny || self.sha256.allow.is_some() || !self.sha256.deny.is_empty()
+        self.executables == Executables::Deny
+            || self.sha256.allow.is_some()
+            || !self.sha256.deny.is_empty()
+            || self.scanner.is_some()
+    }
+}
+
+impl ScannerLevel {
+    fn said<'a>(&self, seen: &Seen<'a>) -> Option<&'a Scan> {
+        seen.scans.iter().find(|(name, _scan)| *name == self.name).map(|(_name, scan)| scan)
+    }
+
+    fn objection(&self, seen: &Seen<'_>) -> Option<String> {
+        match (self.said(seen)?, self.on_absence) {
+            (Scan::Found(what), _) => Some(format!("scanner '{}' found {what}", self.name)),
+            (Scan::Absent(why), OnAbsence::Deny) => Some(format!("scanner '{}' {why}", self.name)),
+            (Scan::Absent(_), OnAbsence::Allow) | (Scan::Clean, _) => None,
+        }
+    }
+
+    /// What the record is to say of a body that goes on unscanned.
+    fn note(&self, seen: &Seen<'_>) -> Option<String> {
+        match self.said(seen)? {
+            Scan::Absent(why) => Some(format!("scanner '{}' {why}", self.name)),
+            Scan::Found(_) | Scan::Clean => None,
+        }
     }
 }
 
@@ -357,6 +408,12 @@ impl DownloadRules {
         self.levels().filter(|(judge, _level)| !judge.on_trial).map(|(_judge, level)| level)
     }
 
+    /// Names of the scanners that are to look into a body, each once.
+    #[must_use]
+    pub fn scanners(&self) -> BTreeSet<&str> {
+        self.levels().filter_map(|(_judge, level)| Some(level.scanner.as_ref()?.name.as_str())).collect()
+    }
+
     /// Packages that have to be of an age, and how old.
     pub fn ages(&self) -> impl Iterator<Item = Age<'_>> {
         self.levels().filter_map(|(judge, level)| {
@@ -407,6 +464,9 @@ impl DownloadRules {
                 && let Some(what) = program(seen)
             {
                 judgement.notes.push(format!("rule '{name}' audits: {what}"));
+            }
+            if let Some(note) = level.scanner.as_ref().and_then(|scanner| scanner.note(seen)) {
+                judgement.notes.push(note);
             }
             match level.objection(seen, judge.path.as_deref()) {
                 Some(against) if judge.on_trial => {

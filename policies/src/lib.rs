@@ -57,7 +57,7 @@ pub use compose::{FileText, Files, NoFiles, compose};
 pub use condition::{Headers, NoHeaders};
 pub use decision::{Decision, Denial, DestinationDecision, Level, NameDecision, Permit};
 pub use document::Document;
-pub use download::{Age, DownloadRules, Inside, Judgement, Kind, Objection, Package, Registry, Seen};
+pub use download::{Age, DownloadRules, Inside, Judgement, Kind, Objection, Package, Registry, Scan, Seen};
 pub use evaluate::{Asked, Destination, Policy, Request};
 pub use guard::{AnswerRules, Answered, Foreign};
 pub use message::{Message, Unreadable};

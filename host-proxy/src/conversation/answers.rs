@@ -14,6 +14,7 @@ use super::events::Events;
 use super::exchange::is_call;
 use super::room::{Full, Room};
 use super::tally::Tally;
+use crate::canonical::CanonicalRequest;
 use crate::credentials::Search;
 use crate::fields;
 use crate::proxy::Proxy;
@@ -45,6 +46,7 @@ enum Form {
 pub(super) struct Looks<'a> {
     pub(super) permit: &'a Permit,
     pub(super) proxy: &'a Proxy,
+    pub(super) request: &'a CanonicalRequest,
     pub(super) tally: &'a Tally,
 }
 

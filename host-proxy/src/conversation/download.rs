@@ -16,7 +16,7 @@ use http::header::{self, HeaderValue};
 use http::response::Parts;
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Frame, Incoming};
-use policies::{DownloadRules, Inside, Judgement, Kind, Objection, Seen};
+use policies::{DownloadRules, Inside, Judgement, Kind, Objection, Scan, Seen};
 use ring::digest::{Context, SHA256};
 use tokio::sync::Semaphore;
 use wire::subject::Digest;
@@ -27,6 +27,7 @@ use super::tally::Fetched;
 use crate::credentials::Search;
 use crate::download::{BEGINNING, Spool, kind_of, look};
 use crate::refusal::Refusal;
+use crate::scanner::{Origin, Scanners};
 
 /// A body on its way through the rules.
 pub(super) struct Download {
@@ -43,6 +44,10 @@ pub(super) struct Download {
     copy: Option<Spool>,
     room: Room,
     searches: Arc<Semaphore>,
+    scanners: Arc<Scanners>,
+    /// What scanners are told of where it comes from: host and path.
+    origin: (String, String),
+    scans: Vec<(String, Scan)>,
     stage: Stage,
     fetched: Fetched,
     /// Where what was found is kept for the record.
@@ -92,7 +97,8 @@ impl Download {
     }
 
     fn new(rules: &DownloadRules, looks: Looks<'_>, announced: Option<u64>) -> Self {
-        let Looks { proxy, tally, .. } = looks;
+        let Looks { proxy, tally, request, .. } = looks;
+        let origin = (request.authority.to_field(request.scheme), request.resource.path().to_owned());
         Self {
             rules: rules.clone(),
             kind: Kind::Other,
@@ -103,6 +109,9 @@ impl Download {
             copy: None,
             room: Room::new(&proxy.rooms.downloads),
             searches: Arc::clone(&proxy.rooms.searches),
+            scanners: Arc::clone(&proxy.scanners),
+            origin,
+            scans: Vec::new(),
             stage: Stage::Coming,
             fetched: Fetched::default(),
             record: tally.fetched(),
@@ -194,6 +203,9 @@ impl Download {
         let digest = digest.map(|digest| Digest(digest.as_ref().try_into().expect("SHA-256 has 32 bytes")));
         self.fetched.sha256 = digest;
         let inside = if self.rules.look_inside() { self.search().await } else { None };
+        if self.rules.hold() {
+            self.scan().await;
+        }
         let verdict = self.judge(self.seen, inside.as_ref())?;
         // Whoever objects has more to note.
         if verdict.is_none() {
@@ -220,9 +232,19 @@ impl Download {
         Some(inside)
     }
 
+    /// Has what is held back scanned by all whom a rule names.
+    async fn scan(&mut self) {
+        let (host, path) = &self.origin;
+        let origin = Origin { host, path };
+        for name in self.rules.scanners() {
+            let said = self.scanners.scan(name, &self.ready, origin).await;
+            self.scans.push((name.to_owned(), said));
+        }
+    }
+
     /// What the rules say of it as far as it is known; what they have to note is noted.
     fn judge(&mut self, bytes: u64, inside: Option<&Inside>) -> Result<Option<Objection>, InspectError> {
-        let seen = Seen { kind: self.kind, bytes, sha256: self.fetched.sha256, inside };
+        let seen = Seen { kind: self.kind, bytes, sha256: self.fetched.sha256, inside, scans: &self.scans };
         let Judgement { refused, notes } = self.rules.judge(&seen);
         notes.into_iter().for_each(|note| self.fetched.note(note));
         (self.fetched.kind, self.fetched.bytes) = (Some(self.kind), bytes);

@@ -258,7 +258,8 @@ impl<U: Upload, D: Reply> Exchange<'_, U, D> {
         let passing = tally.passing_up(announced);
         let out = named.outbound(ways, head);
         let (method, search) = (&named.case.request.method, ways.carried.search());
-        let looks = Some(Looks { permit: ways.permit, proxy: named.proxy, tally });
+        let looks =
+            Some(Looks { permit: ways.permit, proxy: named.proxy, request: named.case.request, tally });
         let relay = Relay { reply: self.reply, method, tally, search, looks };
         let watch = named.proxy.judge.watch(ways.permit.host());
         let look = Look { passing, watch, calls: Calls::of(ways.permit) };

@@ -54,6 +54,11 @@ impl Spool {
         Some(Bytes::from(piece))
     }
 
+    /// Its pieces in order; nothing may have been taken out.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        self.pieces.iter().map(Vec::as_slice)
+    }
+
     /// Reads it from its beginning; nothing may have been taken out.
     pub(crate) fn reader(&self) -> Reader<'_> {
         Reader { spool: self, at: 0 }

@@ -26,5 +26,6 @@ mod refused;
 mod reload;
 mod responses;
 mod rules;
+mod scanners;
 mod tls;
 mod websocket;

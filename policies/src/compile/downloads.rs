@@ -4,19 +4,25 @@ use wire::subject::Digest;
 
 use super::{Compiler, PATH};
 use crate::canonical::{Authority, Scheme};
-use crate::document::{Downloads, Executables, Lists, Packages, RuleEntry};
-use crate::download::{Digests, DownloadLevel, Kind, LONGEST, MinAge, PackageLevel, Registry, USUAL};
+use crate::document::{Downloads, Executables, Lists, OnAbsence, Packages, RuleEntry};
+use crate::download::{
+    Digests, DownloadLevel, Kind, LONGEST, MinAge, PackageLevel, Registry, ScannerLevel, USUAL,
+};
 use crate::message::{Word, Words, is_hash};
 use crate::pattern::{PatternError, Side};
 use crate::place::At;
 use crate::quantity;
+
+/// Longest name of a scanner.
+const LONGEST_NAME: usize = 64;
 
 impl Compiler<'_> {
     /// `Some(None)`: the rule does not look at what comes back.
     pub(super) fn downloads(&mut self, entry: &RuleEntry) -> Option<Option<Box<DownloadLevel>>> {
         let Some(At { value, place }) = &entry.downloads else { return Some(None) };
         if *value == Downloads::default() {
-            let remedy = "write 'max_bytes', 'types', 'executables', 'sha256' or 'packages', or remove it";
+            let remedy =
+                "write 'max_bytes', 'types', 'executables', 'sha256', 'packages' or 'scanner', or remove it";
             self.refuse(*place, "downloads", "it asks for nothing", remedy);
             return None;
         }
@@ -28,7 +34,8 @@ impl Compiler<'_> {
         let types = self.types(value.types.as_ref());
         let sha256 = self.digests(value.sha256.as_ref());
         let packages = value.packages.as_ref().map(|packages| self.packages(packages));
-        let holds = executables == Executables::Deny || value.sha256.is_some();
+        let scanner = self.scanner(value);
+        let holds = executables == Executables::Deny || value.sha256.is_some() || value.scanner.is_some();
         let most = self.longest(value.max_bytes.as_ref(), holds);
         let paths = entry.path.iter().flat_map(|lists| &lists.value.allow);
         // A path that is no pattern was reported with its level.
@@ -37,9 +44,43 @@ impl Compiler<'_> {
             Some(packages) => Some(packages?),
             None => None,
         };
-        let level =
-            DownloadLevel { guarded, most: most?, types: types?, executables, sha256: sha256?, packages };
+        let level = DownloadLevel {
+            guarded,
+            most: most?,
+            types: types?,
+            executables,
+            sha256: sha256?,
+            packages,
+            scanner: scanner?,
+        };
         Some(Some(Box::new(level)))
+    }
+
+    /// `Some(None)`: nobody is asked.
+    fn scanner(&mut self, Downloads { scanner, on_absence, .. }: &Downloads) -> Option<Option<ScannerLevel>> {
+        let Some(At { value: name, place }) = scanner else {
+            if let Some(At { place, .. }) = on_absence {
+                let remedy = "add 'scanner: NAME', or remove it";
+                self.refuse(
+                    *place,
+                    "downloads.on_absence",
+                    "there is no scanner that could be absent",
+                    remedy,
+                );
+                return None;
+            }
+            return Some(None);
+        };
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        if name.is_empty() || name.len() > LONGEST_NAME || !name.bytes().all(plain) {
+            let reason =
+                format!("a scanner has a name of 1 to {LONGEST_NAME} letters, digits, '-', '_' and '.'");
+            let remedy = "write the name that 'egress.scanners' in agent.yaml gives it";
+            self.refuse(*place, "downloads.scanner", reason, remedy);
+            return None;
+        }
+        let on_absence = on_absence.as_ref().map_or_else(OnAbsence::default, |at| at.value);
+        Some(Some(ScannerLevel { name: name.clone(), on_absence }))
     }
 
     /// A body that is held back has an end.
@@ -48,7 +89,7 @@ impl Compiler<'_> {
         self.checked("downloads.max_bytes", written, |text| match quantity::size(text) {
             Some(bytes) if bytes > LONGEST && holds => {
                 let reason = format!("'{text}' is more than is held back until it was judged");
-                let remedy = "write at most 256MiB, or leave out 'sha256' and 'executables: deny'";
+                let remedy = "write at most 256MiB, or leave out 'sha256', 'scanner' and 'executables: deny'";
                 Err(PatternError::new(reason, remedy))
             }
             Some(bytes) if bytes > 0 => Ok(Some(bytes)),

@@ -9,7 +9,7 @@ use crate::place::At;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     deny_unknown_fields,
-    expecting = "a mapping with 'max_bytes', 'types', 'executables', 'sha256' and 'packages'"
+    expecting = "a mapping with 'max_bytes', 'types', 'executables', 'sha256', 'packages', 'scanner' and 'on_absence'"
 )]
 pub struct Downloads {
     /// Longest body: `64MiB`.
@@ -27,6 +27,23 @@ pub struct Downloads {
     /// The endpoint is a registry, and which of its packages may be had.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub packages: Option<At<Packages>>,
+    /// Who looks into bodies, by the name that the operator gave it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scanner: Option<At<String>>,
+    /// What happens when it cannot be asked, or has no answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_absence: Option<At<OnAbsence>>,
+}
+
+/// What happens to a body of which a scanner says nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnAbsence {
+    /// It does not go on.
+    #[default]
+    Deny,
+    /// It goes on, and the record says so.
+    Allow,
 }
 
 /// Packages of a registry.

@@ -1,6 +1,6 @@
 use wire::subject::{Digest, Program, Subject};
 
-use super::{Inside, Judgement, Kind, Seen};
+use super::{Inside, Judgement, Kind, Scan, Seen};
 use crate::condition::NoHeaders;
 use crate::{Decision, Destination, Document, DownloadRules, Permit, Policy, Request, Timestamp, compose};
 
@@ -54,7 +54,7 @@ fn rules(more: &str) -> DownloadRules {
 }
 
 fn whole(kind: Kind, bytes: u64, digest: [u8; 32], inside: &Inside) -> Seen<'_> {
-    Seen { kind, bytes, sha256: Some(Digest(digest)), inside: Some(inside) }
+    Seen { kind, bytes, sha256: Some(Digest(digest)), inside: Some(inside), scans: &[] }
 }
 
 fn reason(judgement: Judgement) -> String {
@@ -115,11 +115,29 @@ fn each_part_refuses_what_it_does_not_take() {
 fn what_is_not_known_yet_is_not_objected_to_and_a_program_shows_at_once() {
     let rules =
         rules(&format!("downloads: {{executables: deny, sha256: {{allow: [{}]}}}}", Digest(GOOD).to_hex()));
-    let begun = |kind| Seen { kind, bytes: 1, sha256: None, inside: None };
+    let begun = |kind| Seen { kind, bytes: 1, sha256: None, inside: None, scans: &[] };
     assert_eq!(reason(rules.judge(&begun(Kind::Zip))), "goes on");
     for kind in [Kind::Elf, Kind::Pe, Kind::MachO, Kind::Script] {
         assert!(reason(rules.judge(&begun(kind))).contains("it is a program"), "{kind:?}");
     }
+}
+
+#[test]
+fn a_scanner_has_the_word_and_its_absence_is_what_the_rule_says() {
+    let judge = |more: &str, scan: Scan| {
+        let scans = [("av".to_owned(), scan)];
+        let seen = Seen { scans: &scans, ..whole(Kind::Text, 1, GOOD, &Inside::Nothing) };
+        rules(&format!("downloads: {{scanner: av{more}}}")).judge(&seen)
+    };
+    assert_eq!(judge("", Scan::Clean), Judgement::default());
+    assert!(reason(judge("", Scan::Found("Eicar".to_owned()))).contains("scanner 'av' found Eicar"));
+    assert!(reason(judge("", Scan::Absent("is away".to_owned()))).contains("scanner 'av' is away"));
+    let passes = judge(", on_absence: allow", Scan::Absent("is away".to_owned()));
+    assert_eq!((passes.refused, passes.notes), (None, vec!["scanner 'av' is away".to_owned()]));
+    let found = judge(", on_absence: allow", Scan::Found("Eicar".to_owned()));
+    assert!(reason(found).contains("found Eicar"));
+    let rules = rules("downloads: {scanner: av}");
+    assert_eq!((rules.hold(), rules.scanners().into_iter().collect::<Vec<_>>()), (true, vec!["av"]));
 }
 
 #[test]
@@ -236,6 +254,8 @@ fn what_cannot_be_meant_is_a_mistake() {
             "nothing is asked there",
         ),
         ("downloads: {packages: {registry: npm, min_age: 7d, metadata: 'https://b'}}", "is not a host"),
+        ("downloads: {scanner: 'a b'}", "a scanner has a name"),
+        ("downloads: {on_absence: deny, max_bytes: 1KiB}", "no scanner that could be absent"),
         ("downloads: {executables: never}", "never"),
         ("downloads: {size: 1KiB}", "size"),
         ("downloads: {types: [zip]}\n  mcp: {server: s}", "what its server answers is no download"),
@@ -304,7 +324,13 @@ fn a_package_on_a_path_of_something_else_is_refused() {
         permit(&policy, "curl", "GET", path).downloads().unwrap().clone()
     };
     let judged = |packages: &str, path: &str, kind| {
-        reason(rules_at(packages, path).judge(&Seen { kind, bytes: 1, sha256: None, inside: None }))
+        reason(rules_at(packages, path).judge(&Seen {
+            kind,
+            bytes: 1,
+            sha256: None,
+            inside: None,
+            scans: &[],
+        }))
     };
     let npm = "registry: npm, deny: [evil]";
     assert_eq!(judged(npm, "/left-pad/-/left-pad-1.0.0.tgz", Kind::Gzip), "goes on");
