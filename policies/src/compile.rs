@@ -130,6 +130,11 @@ impl<'a> Compiler<'a> {
             let reason = format!("rule '{}' only denies, and denies nothing", rule.name);
             self.refuse(place, "effect", reason, "add a deny list, or remove the rule");
         }
+        let packages = rule.download.as_ref().and_then(|level| level.packages.as_ref());
+        if packages.is_some_and(|packages| !packages.words.allow.is_empty()) {
+            let reason = format!("rule '{}' only denies: it has no package to allow", rule.name);
+            self.refuse(place, "downloads.packages.allow", reason, "list what it denies under 'deny'");
+        }
         if rule.enforcement == Enforcement::Audit || rule.limits != RateLimits::default() {
             let reason =
                 format!("rule '{}' only denies: it has no request to limit or to try out", rule.name);

@@ -219,13 +219,15 @@ impl Download {
         let held = self.rules.hold();
         let body = if held { Some(std::mem::take(&mut self.ready)) } else { self.copy.take() }?;
         let turn = Arc::clone(&self.searches).acquire_owned().await.expect("the turns never end");
-        let kind = self.kind;
+        // With its room: who no longer waits for the answer does not end the search.
+        let (kind, room) = (self.kind, self.room.hand_over());
         let work = tokio::task::spawn_blocking(move || {
             let inside = look(&body, kind);
             drop(turn);
-            (body, inside)
+            (body, room, inside)
         });
-        let (body, inside) = work.await.expect("a search that panics ends the process");
+        let (body, room, inside) = work.await.expect("a search that panics ends the process");
+        self.room = room;
         if held {
             self.ready = body;
         }

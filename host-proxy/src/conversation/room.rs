@@ -50,6 +50,11 @@ impl Room {
         Self { all: Arc::clone(all), taken: None }
     }
 
+    /// What was taken, for whom it is now; this one has nothing any more.
+    pub(super) fn hand_over(&mut self) -> Self {
+        Self { all: Arc::clone(&self.all), taken: self.taken.take() }
+    }
+
     /// Takes or gives back, so that it is enough for so many bytes.
     pub(super) fn fit(&mut self, bytes: u64) -> Result<(), Full> {
         let wanted = shares(bytes) as usize;

@@ -245,6 +245,10 @@ fn what_cannot_be_meant_is_a_mistake() {
         ("downloads: {sha256: {}}", "the lists name nothing"),
         ("downloads: {sha256: {deny: [AB]}}", "'AB' is not a SHA-256"),
         ("downloads: {packages: {allow: [a]}}", "'' is not a registry"),
+        (
+            "effect: deny-only\n  downloads: {packages: {registry: npm, allow: [a]}}",
+            "it has no package to allow",
+        ),
         ("downloads: {packages: {registry: gems, allow: [a]}}", "'gems' is not a registry"),
         ("downloads: {packages: {registry: npm}}", "it asks for nothing"),
         ("downloads: {packages: {registry: npm, min_age: 1w}}", "'1w' is not a span of time"),
