@@ -14,7 +14,6 @@ mod link;
 pub(crate) mod local;
 mod message;
 mod one;
-mod room;
 mod socket;
 mod tally;
 pub(crate) mod two;
@@ -27,9 +26,7 @@ use crate::canonical::{Arrived, Authority, CanonicalRequest, NotCanonical, Schem
 use crate::http1::{Head, Patience};
 use crate::refusal::Refusal;
 
-pub use age::Published;
 pub(crate) use one::{Conversation, Ending};
-pub use room::Rooms;
 
 /// What a client may take.
 const PATIENCE: Patience = Patience {

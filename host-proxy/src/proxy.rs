@@ -7,13 +7,14 @@ use tokio::sync::Semaphore;
 use wire::id::SandboxId;
 
 use crate::authority::Authority;
-use crate::conversation::{Published, Rooms};
 use crate::dial::Dialer;
 use crate::digest::Digests;
 use crate::flow::Seals;
 use crate::judge::Judge;
 use crate::names::Pool as Names;
 use crate::policy_local::PolicyLocal;
+use crate::published::Published;
+use crate::room::Rooms;
 use crate::scanner::Scanners;
 use crate::upstream::Pool;
 

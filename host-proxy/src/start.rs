@@ -22,7 +22,6 @@ use zeroize::Zeroizing;
 
 use crate::authority::{Authority, AuthorityError};
 use crate::commands::{self, Changed};
-use crate::conversation::{Published, Rooms};
 use crate::credentials::{CredentialError, Credentials};
 use crate::dial::{Allowed, Dialer, PrefixError, Resolver, TrustError, client_config};
 use crate::digest::Digests;
@@ -36,6 +35,8 @@ use crate::model_hosts::ModelHosts;
 use crate::names::{Names, Pool};
 use crate::policy_local::PolicyLocal;
 use crate::proxy::Proxy;
+use crate::published::Published;
+use crate::room::Rooms;
 use crate::scanner::{ScannerError, Scanners};
 use crate::tell::Teller;
 use crate::upstream;

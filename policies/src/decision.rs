@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use wire::inference::Conditions;
 
-use crate::download::DownloadRules;
 use crate::guard::{AnswerRules, Guard};
+use crate::judgement::DownloadRules;
 use crate::message::{About, Finding};
 use crate::rule::{RateLimits, Rule};
 

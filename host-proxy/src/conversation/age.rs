@@ -1,10 +1,10 @@
 //! How long ago a package was published, which the proxy asks its registry before it asks for the package.
 //!
 //! The question is a request like every other: the policy has to allow it to the program that wants the package, and it is
-//! on the record. What is not known is not old enough. When a version was published does not change: it is remembered.
+//! on the record. What is not known is not old enough.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -31,19 +31,6 @@ const LONGEST: usize = 32 << 20;
 
 /// How long a registry may take for it.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Most versions of which it is remembered.
-const MOST: usize = 4096;
-
-/// When versions were published. The oldest answer makes room for the newest.
-#[derive(Debug, Default)]
-pub struct Published(Mutex<Known>);
-
-#[derive(Debug, Default)]
-struct Known {
-    times: BTreeMap<String, Timestamp>,
-    order: VecDeque<String>,
-}
 
 /// Why the age of a package is not known.
 #[derive(Debug, thiserror::Error)]
@@ -87,25 +74,6 @@ struct CrateVersion {
 struct CratePublished {
     num: String,
     created_at: String,
-}
-
-impl Published {
-    fn get(&self, key: &str) -> Option<Timestamp> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).times.get(key).copied()
-    }
-
-    fn put(&self, key: String, time: Timestamp) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.times.insert(key.clone(), time).is_some() {
-            return;
-        }
-        known.order.push_back(key);
-        if known.order.len() > MOST
-            && let Some(oldest) = known.order.pop_front()
-        {
-            known.times.remove(&oldest);
-        }
-    }
 }
 
 /// Finds out whether every package that the request is for is old enough for the rules that ask it.
@@ -272,15 +240,5 @@ mod unit_tests {
         ] {
             assert_eq!(time_in(registry, &package, text.as_bytes()), time, "{text}");
         }
-    }
-
-    #[test]
-    fn what_is_remembered_has_a_bound() {
-        let published = Published::default();
-        for number in 0..=MOST {
-            published.put(number.to_string(), Timestamp(7));
-        }
-        assert_eq!((published.get("0"), published.get("1")), (None, Some(Timestamp(7))));
-        assert_eq!(published.0.lock().unwrap().times.len(), MOST);
     }
 }

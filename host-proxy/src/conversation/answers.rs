@@ -12,13 +12,13 @@ use super::calls::{Lengths, TooLong};
 use super::download::Download;
 use super::events::Events;
 use super::exchange::is_call;
-use super::room::{Full, Room};
 use super::tally::Tally;
 use crate::canonical::CanonicalRequest;
 use crate::credentials::Search;
 use crate::fields;
 use crate::proxy::Proxy;
 use crate::refusal::Refusal;
+use crate::room::{Full, Room};
 
 /// Longest JSON text.
 const LONGEST: usize = 16 << 20;

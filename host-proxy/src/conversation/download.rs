@@ -22,11 +22,11 @@ use tokio::sync::Semaphore;
 use wire::subject::Digest;
 
 use super::answers::{InspectError, Looks};
-use super::room::{Full, Room};
 use super::tally::Fetched;
 use crate::credentials::Search;
 use crate::download::{BEGINNING, Spool, kind_of, look};
 use crate::refusal::Refusal;
+use crate::room::{Full, Room};
 use crate::scanner::{Origin, Scanners};
 
 /// A body on its way through the rules.

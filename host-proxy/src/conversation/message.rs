@@ -14,12 +14,7 @@ use super::{Named, PATIENCE};
 use crate::http1::{Head, Length, ReadError};
 use crate::judge::Case;
 use crate::refusal::Refusal;
-
-/// Bytes that one share of the room for messages stands for. A sandbox that has taken all of it waits for itself.
-const SHARE: u64 = 64 * 1024;
-
-/// Shares of one sandbox: 64 MiB of messages under way.
-pub(super) const SHARES: usize = 1024;
+use crate::room::shares;
 
 /// A message, and the room that it takes until its request is over.
 pub(super) struct Received {
@@ -102,10 +97,6 @@ pub(super) async fn read<U: Upload, D: Reply>(
         Err(revoked) => revoked,
     };
     Err(proxy.judge.refuse_request(case.asker, id, case.request, refusal).await)
-}
-
-pub(super) fn shares(bytes: u64) -> u32 {
-    u32::try_from(bytes.div_ceil(SHARE)).unwrap_or(u32::MAX)
 }
 
 async fn received<U: Upload, D: Reply>(

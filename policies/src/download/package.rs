@@ -114,7 +114,7 @@ impl Registry {
     }
 
     /// The path at which a registry says when a package was published.
-    pub(super) fn index(self, path: &str, Package { name, version, .. }: &Package) -> String {
+    pub(crate) fn index(self, path: &str, Package { name, version, .. }: &Package) -> String {
         match self {
             Self::Npm => path.split("/-/").next().unwrap_or_default().to_owned(),
             Self::Pypi => format!("/simple/{name}/"),

@@ -1,8 +1,10 @@
 use wire::subject::{Digest, Program, Subject};
 
-use super::{Inside, Judgement, Kind, Scan, Seen};
+use super::{Inside, Kind, Scan, Seen};
 use crate::condition::NoHeaders;
-use crate::{Decision, Destination, Document, DownloadRules, Permit, Policy, Request, Timestamp, compose};
+use crate::{
+    Decision, Destination, Document, DownloadRules, Judgement, Permit, Policy, Request, Timestamp, compose,
+};
 
 const GOOD: [u8; 32] = [0xab; 32];
 const BAD: [u8; 32] = [0xcd; 32];

@@ -5,7 +5,11 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::message::{SHARES, shares};
+/// Bytes that one share of room stands for.
+const SHARE: u64 = 64 * 1024;
+
+/// Shares for messages, and for answers: 64 MiB each.
+const SHARES: usize = 1024;
 
 /// Shares for downloads that are held back: 256 MiB.
 const DOWNLOADS: usize = 4 * SHARES;
@@ -14,7 +18,7 @@ const DOWNLOADS: usize = 4 * SHARES;
 const SEARCHES: usize = 2;
 
 /// What one answer has taken.
-pub(super) struct Room {
+pub(crate) struct Room {
     all: Arc<Semaphore>,
     taken: Option<OwnedSemaphorePermit>,
 }
@@ -22,19 +26,24 @@ pub(super) struct Room {
 /// There is no room left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("too much is held back of the sandbox's answers")]
-pub(super) struct Full;
+pub(crate) struct Full;
 
 /// The room of one sandbox.
 #[derive(Debug)]
 pub struct Rooms {
     /// For messages that are read before they are judged.
-    pub(super) messages: Arc<Semaphore>,
+    pub(crate) messages: Arc<Semaphore>,
     /// For what is held back of answers until it was judged.
-    pub(super) answers: Arc<Semaphore>,
+    pub(crate) answers: Arc<Semaphore>,
     /// For downloads that are held back likewise.
-    pub(super) downloads: Arc<Semaphore>,
+    pub(crate) downloads: Arc<Semaphore>,
     /// For those who look into downloads.
-    pub(super) searches: Arc<Semaphore>,
+    pub(crate) searches: Arc<Semaphore>,
+}
+
+/// Shares that are enough for so many bytes.
+pub(crate) fn shares(bytes: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(SHARE)).unwrap_or(u32::MAX)
 }
 
 impl Default for Rooms {
@@ -46,17 +55,17 @@ impl Default for Rooms {
 }
 
 impl Room {
-    pub(super) fn new(all: &Arc<Semaphore>) -> Self {
+    pub(crate) fn new(all: &Arc<Semaphore>) -> Self {
         Self { all: Arc::clone(all), taken: None }
     }
 
     /// What was taken, for whom it is now; this one has nothing any more.
-    pub(super) fn hand_over(&mut self) -> Self {
+    pub(crate) fn hand_over(&mut self) -> Self {
         Self { all: Arc::clone(&self.all), taken: self.taken.take() }
     }
 
     /// Takes or gives back, so that it is enough for so many bytes.
-    pub(super) fn fit(&mut self, bytes: u64) -> Result<(), Full> {
+    pub(crate) fn fit(&mut self, bytes: u64) -> Result<(), Full> {
         let wanted = shares(bytes) as usize;
         let has = self.taken.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
         if wanted <= has {
