@@ -56,6 +56,13 @@ pub enum ScannerError {
     Path(String),
 }
 
+/// One question.
+struct Link {
+    stream: TcpStream,
+    /// Whether the scanner took all of the body.
+    took_all: bool,
+}
+
 /// Why a scanner has no word.
 #[derive(Debug, thiserror::Error)]
 enum Absent {
@@ -98,18 +105,20 @@ impl Scanners {
 }
 
 async fn ask(scanner: &Scanner, body: &Spool, origin: Origin<'_>) -> Result<Scan, Absent> {
-    let mut stream = TcpStream::connect(scanner.address).await?;
-    match scanner.protocol {
-        ScannerProtocol::Clamd => clamd::ask(&mut stream, body).await,
-        ScannerProtocol::Icap => icap::ask(&mut stream, (scanner, body), origin).await,
-        ScannerProtocol::Http => posted::ask(&mut stream, (scanner, body), origin).await,
-    }
+    let mut link = Link { stream: TcpStream::connect(scanner.address).await?, took_all: false };
+    let said = match scanner.protocol {
+        ScannerProtocol::Clamd => clamd::ask(&mut link, body).await,
+        ScannerProtocol::Icap => icap::ask(&mut link, (scanner, body), origin).await,
+        ScannerProtocol::Http => posted::ask(&mut link, (scanner, body), origin).await,
+    }?;
+    // Who did not read all of it cannot know.
+    if said == Scan::Clean && !link.took_all { Err(Absent::Unclear) } else { Ok(said) }
 }
 
 /// Sends the head of a question, and has `frame` send each piece of the body, then the end; returns all of the answer. One
 /// that says no before it has all need not read the rest.
 async fn exchange(
-    stream: &mut TcpStream,
+    Link { stream, took_all }: &mut Link,
     (head, end): (&[u8], &[u8]),
     (body, frame): (&Spool, Frame),
 ) -> Result<Vec<u8>, Absent> {
@@ -128,6 +137,7 @@ async fn exchange(
     let mut answer = Vec::new();
     let receives = async { (&mut reads).take(LONGEST).read_to_end(&mut answer).await };
     let (sent, received) = tokio::join!(sends, receives);
+    *took_all = sent.is_ok();
     // Its answer tells more than that it did not read on.
     received.and_then(|count| if count == 0 { sent.map(|()| count) } else { Ok(count) })?;
     Ok(answer)

@@ -2,17 +2,16 @@
 //! scanner's own (200) says that the one it got may not go on.
 
 use policies::Scan;
-use tokio::net::TcpStream;
 use wire::scanner::Scanner;
 
-use super::{Absent, Origin, exchange, found};
+use super::{Absent, Link, Origin, exchange, found};
 use crate::download::Spool;
 
 /// Fields in which scanners name what they found.
 const NAMES: [&str; 4] = ["x-infection-found", "x-virus-id", "x-violations-found", "x-blocked-reason"];
 
 pub(super) async fn ask(
-    stream: &mut TcpStream,
+    link: &mut Link,
     (Scanner { address, path, .. }, body): (&Scanner, &Spool),
     Origin { host, path: asked }: Origin<'_>,
 ) -> Result<Scan, Absent> {
@@ -24,7 +23,7 @@ pub(super) async fn ask(
          Encapsulated: req-hdr=0, res-hdr={at}, res-body={body_at}\r\n\r\n{request}{response}"
     );
     let frame = |piece: &[u8]| (format!("{:x}\r\n", piece.len()).into_bytes(), &b"\r\n"[..]);
-    let answer = exchange(stream, (head.as_bytes(), b"0\r\n\r\n"), (body, frame)).await?;
+    let answer = exchange(link, (head.as_bytes(), b"0\r\n\r\n"), (body, frame)).await?;
     let text = String::from_utf8_lossy(&answer);
     let (head, _behind) = text.split_once("\r\n\r\n").ok_or(Absent::Unclear)?;
     let mut lines = head.lines();

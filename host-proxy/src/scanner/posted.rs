@@ -2,10 +2,9 @@
 
 use policies::Scan;
 use serde::Deserialize;
-use tokio::net::TcpStream;
 use wire::scanner::Scanner;
 
-use super::{Absent, Origin, exchange, found};
+use super::{Absent, Link, Origin, exchange, found};
 use crate::download::Spool;
 
 /// Most fields of an answer.
@@ -22,7 +21,7 @@ enum Verdict {
 }
 
 pub(super) async fn ask(
-    stream: &mut TcpStream,
+    link: &mut Link,
     (Scanner { address, path, .. }, body): (&Scanner, &Spool),
     Origin { host, path: asked }: Origin<'_>,
 ) -> Result<Scan, Absent> {
@@ -31,7 +30,7 @@ pub(super) async fn ask(
          Content-Length: {}\r\nX-Openshell-Host: {host}\r\nX-Openshell-Path: {asked}\r\n\r\n",
         body.len()
     );
-    let answer = exchange(stream, (head.as_bytes(), b""), (body, |_piece| (Vec::new(), b""))).await?;
+    let answer = exchange(link, (head.as_bytes(), b""), (body, |_piece| (Vec::new(), b""))).await?;
     let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
     let mut response = httparse::Response::new(&mut fields);
     let parsed = response.parse(&answer).map_err(|_odd| Absent::Unclear)?;

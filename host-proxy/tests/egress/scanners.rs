@@ -29,8 +29,10 @@ impl Fake {
         let shared = Arc::clone(&asked);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let question = read(&mut stream.unwrap(), is_whole, &answer);
-                shared.lock().unwrap().push(question);
+                let mut stream = stream.unwrap();
+                let question = read(&mut stream, is_whole);
+                shared.lock().unwrap().push(question.clone());
+                let _gone = stream.write_all(&answer(&question));
             }
         });
         Self { address, asked }
@@ -41,8 +43,8 @@ impl Fake {
     }
 }
 
-/// Reads one question and answers it.
-fn read(stream: &mut TcpStream, is_whole: fn(&[u8]) -> bool, answer: &dyn Fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
+/// Reads one question.
+fn read(stream: &mut TcpStream, is_whole: fn(&[u8]) -> bool) -> Vec<u8> {
     let (mut seen, mut piece) = (Vec::new(), [0; 4096]);
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     while !is_whole(&seen) {
@@ -51,7 +53,6 @@ fn read(stream: &mut TcpStream, is_whole: fn(&[u8]) -> bool, answer: &dyn Fn(&[u
             count => seen.extend_from_slice(&piece[..count]),
         }
     }
-    let _gone = stream.write_all(&answer(&seen));
     seen
 }
 
@@ -134,7 +135,7 @@ fn clamd_is_asked_for_every_byte_and_has_the_word() {
 
 #[test]
 fn an_icap_server_lets_pass_by_204_and_by_nothing_else() {
-    let whole = |seen: &[u8]| seen.ends_with(b"0\r\n\r\n");
+    let whole = |seen: &[u8]| seen.ends_with(b"\r\n0\r\n\r\n");
     let replaced = "ICAP/1.0 200 OK\r\nX-Infection-Found: Type=0; Resolution=2; Threat=Test.Bad;\r\nEncapsulated: res-hdr=0, null-body=19\r\n\r\nHTTP/1.1 403 No\r\n\r\n";
     for (answer, refused) in [
         ("ICAP/1.0 204 No modifications needed\r\nISTag: \"a\"\r\n\r\n", None),
