@@ -165,7 +165,7 @@ fn build_tree(setup: &mut Setup) -> Result<Tree, End> {
     }
     files::place(setup, &tree).map_err(files_failed)?;
     users::settle(setup, &tree).map_err(files_failed)?;
-    mounts::set_apart(&setup.agent.workdir, &tree).map_err(mounts_failed)?;
+    mounts::set_apart(&setup.agent.workdir, &tree, &mut scratch).map_err(mounts_failed)?;
     if let Some(pem) = &setup.authority_pem {
         trust::install(pem, &tree).map_err(files_failed)?;
         trust::add_variables(&mut setup.agent.env);

@@ -5,17 +5,19 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags};
+use rustix::io::Errno;
 use rustix::mount::MountFlags;
 use wire::control::{Mount, MountAccess};
 
 use super::root::{self, Owner, RootError, ScratchSpace, Tree, mount_image};
 
 /// Makes a mount of the working directory, unless it is one or is the whole tree: what is not reached through the tree's own
-/// mount is not watched ([`crate::accesses`]).
+/// mount is not watched ([`crate::accesses`]). One that is empty is not of the tree's file system either: there is nothing below that
+/// every look into it would have to go through.
 ///
 /// # Errors
 /// It could not be mounted.
-pub(crate) fn set_apart(workdir: &str, tree: &Tree) -> Result<(), RootError> {
+pub(crate) fn set_apart(workdir: &str, tree: &Tree, scratch: &mut ScratchSpace) -> Result<(), RootError> {
     let failed = |cause| RootError::new("set apart", workdir, cause);
     let directory =
         tree.at(Path::new(workdir), OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).map_err(failed)?;
@@ -30,6 +32,11 @@ pub(crate) fn set_apart(workdir: &str, tree: &Tree) -> Result<(), RootError> {
         return Ok(());
     }
     let place = Tree::name(&directory);
+    let mut entries = std::fs::read_dir(&place)
+        .map_err(|error| failed(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
+    if entries.next().is_none() {
+        return scratch.cover(&place);
+    }
     rustix::mount::mount_bind_recursive(&place, &place).map_err(failed)
 }
 

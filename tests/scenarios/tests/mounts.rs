@@ -35,12 +35,25 @@ fn nothing_else_of_the_host_is_there() {
 }
 
 #[test]
-fn a_workspace_is_the_agents_and_the_list_of_passwords_is_nobodys() {
-    let script = "stat -c '%U %a' /work; touch new && ls; \
+fn an_empty_workspace_is_a_file_system_of_its_own_and_the_agents() {
+    let script = "grep -E ' /work[ /]' /proc/mounts | cut -d' ' -f2,3; stat -c '%U %a' /work; touch new && ls; \
                   for made in $(seq 300); do echo $made > file; rm file; done; cat /etc/shadow";
-    for disk in ["", "resources: {disk: 64MiB}"] {
+    for (disk, kind) in [("", "tmpfs"), ("resources: {disk: 64MiB}", "ext4")] {
         let outcome = Session::new("tiny").yaml(disk).script(script).run();
-        assert_eq!(outcome.text(), "agent 755\nnew\n", "{outcome}");
+        assert_eq!(outcome.text(), format!("/work {kind}\nagent 755\nnew\n"), "{outcome}");
         assert_eq!(outcome.code, Some(1), "the list of passwords can be read: {outcome}");
     }
+}
+
+#[test]
+fn a_workspace_with_something_in_it_is_the_trees() {
+    let session = Session::new("tiny");
+    let data = session.dir().join("data");
+    fs::create_dir(&data).unwrap();
+    fs::write(data.join("file"), "host\n").unwrap();
+    let outcome = session
+        .yaml("mounts: [{source: ./data, target: /work/data, mode: ro}]")
+        .script("cat data/file; touch new && ls; grep -E ' /work[ /]' /proc/mounts | cut -d' ' -f2,3")
+        .run();
+    assert_eq!(outcome.text(), "host\ndata\nnew\n/work overlay\n/work/data erofs\n", "{outcome}");
 }
