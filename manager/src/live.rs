@@ -47,6 +47,7 @@ pub(crate) struct Live {
     directory: OwnedFd,
     owner: Option<JailUser>,
     kept: Vec<String>,
+    believed: u32,
     lanes: Vec<(OwnedFd, OwnedFd)>,
 }
 
@@ -92,18 +93,26 @@ impl Live {
         refuse_what_is_believed(&source, mount, layout, spec)?;
         let owner = owner(directory.as_fd()).map_err(unusable)?;
         let lanes = (0..LANES).map(|_| lane()).collect::<Result<_, _>>()?;
-        Ok(Self { tag, kept: kept(&source, spec)?, directory, owner, lanes })
+        Ok(Self {
+            tag,
+            kept: kept(&source, spec)?,
+            believed: mount.cache.map_or(1, |span| span.0),
+            directory,
+            owner,
+            lanes,
+        })
     }
 
     /// The machine's part, and the server's.
     pub(crate) fn hand_over(self, agent: &User, machine: &mut Resources) -> (LiveMount, Server) {
-        let Self { tag, directory, owner, kept, lanes } = self;
+        let Self { tag, directory, owner, kept, believed, lanes } = self;
         let mut server = Resources::default();
         let directory = server.add(directory);
         let (theirs, ours) =
             lanes.into_iter().map(|(one, other)| (machine.add(one), server.add(other))).unzip();
         let agent = JailUser { uid: agent.uid, gid: agent.gid };
-        let config = MountConfig { version: wire::VERSION, directory, lanes: ours, agent, kept, user: owner };
+        let version = wire::VERSION;
+        let config = MountConfig { version, directory, lanes: ours, agent, kept, believed, user: owner };
         (LiveMount { tag, lanes: theirs }, Server { config, resources: server })
     }
 }

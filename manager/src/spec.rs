@@ -96,6 +96,9 @@ pub struct Mount {
     pub target: String,
     /// What the agent may do there.
     pub mode: MountMode,
+    /// Of a live mount: for how long its guest may believe what it was told of names and attributes; without it, a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Seconds>,
 }
 
 /// Modes of a [`Mount`].
@@ -212,6 +215,9 @@ impl Default for Resources {
 /// Where guest-init writes: who the agent is, names, and the certificates of this sandbox.
 const WRITTEN: [&str; 2] = ["/etc", "/usr"];
 
+/// Whoever believes longer what a live mount's files were like would as well have a copy.
+const LONGEST_CACHE: Seconds = Seconds(3600);
+
 impl Spec {
     /// Reads and validates `path`; relative paths in it become relative to its directory, and its policy
     /// is resolved with what it extends.
@@ -289,7 +295,22 @@ impl Spec {
         }
         credentials::check(&self.credentials, |name| self.env.contains_key(name))?;
         self.inference.as_ref().map_or(Ok(()), Inference::check)?;
+        self.check_caches()?;
         self.check_guest_paths()
+    }
+
+    fn check_caches(&self) -> Result<(), (String, String)> {
+        let is_wrong = |mount: &&Mount| {
+            mount.cache.is_some_and(|span| mount.mode != MountMode::Rw || span > LONGEST_CACHE)
+        };
+        let wrong = self.mounts.iter().find(is_wrong).map(|mount| {
+            let remedy = "leave it out, or write a time such as 30s";
+            (
+                format!("mount {}: 'cache' is of live mounts (mode: rw), and an hour at most", mount.target),
+                remedy.to_owned(),
+            )
+        });
+        wrong.map_or(Ok(()), Err)
     }
 
     fn check_guest_paths(&self) -> Result<(), (String, String)> {
