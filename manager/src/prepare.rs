@@ -433,6 +433,7 @@ impl Prepared {
             cloud: server(&inference.providers.cloud)?,
             providers: hosts.collect::<Result<_, Failure>>()?,
             regions: inference.regions.clone(),
+            limits: inference.limits.clone(),
             extra_roots_pem: self.extra_roots_pem.clone(),
             hosts: self.spec.egress.hosts.clone(),
             user: self.run.user(Program::Router),

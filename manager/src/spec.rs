@@ -10,7 +10,7 @@ use policies::Document;
 use serde::{Deserialize, Serialize};
 use wire::control::MountAccess;
 use wire::region::Region;
-use wire::router::{AfterLocal, Api, CLASSES, Directive, Sensitive};
+use wire::router::{AfterLocal, Api, CLASSES, Directive, Limits, MOST_PER_MINUTE, Sensitive, ZoneLimits};
 use wire::rules::Rules;
 
 use crate::credentials::{self, CredentialSpec};
@@ -161,6 +161,9 @@ pub struct Inference {
     /// Hosts of providers: what the agent sends there is a model call, and that host is its cloud.
     #[serde(default)]
     pub hosts: BTreeMap<String, HostProvider>,
+    /// What may be spent with the servers; without it, all.
+    #[serde(default)]
+    pub limits: ZoneLimits,
 }
 
 /// A provider's host.
@@ -442,6 +445,14 @@ impl Inference {
         if self.regions.as_ref().is_some_and(Vec::is_empty) {
             let remedy = "name the regions in which calls may be served: [eu, us-east-1], or leave it out";
             return Err(("inference.regions names none".to_owned(), remedy.to_owned()));
+        }
+        let zones = [&self.limits.local, &self.limits.cloud];
+        let is_wrong = |limits: &&Limits| {
+            limits.requests_per_minute.is_some_and(|calls| !(1..=MOST_PER_MINUTE).contains(&calls))
+        };
+        if zones.iter().any(is_wrong) {
+            let remedy = format!("write 1 to {MOST_PER_MINUTE}, or leave it out");
+            return Err(("inference.limits: requests_per_minute is out of range".to_owned(), remedy));
         }
         if let Some(name) = self.directive().misplaced() {
             let cause =

@@ -51,6 +51,19 @@ pub enum ForwardError {
     Encoded,
 }
 
+impl ForwardError {
+    /// Whether a server may have worked for it.
+    #[must_use]
+    pub fn was_sent(&self) -> bool {
+        match self {
+            Self::NoServer | Self::Untranslatable(_) | Self::Request(_) => false,
+            Self::Redirected | Self::Unauthorised(_) => false,
+            Self::Unreachable(error) => !error.is_connect(),
+            Self::TooSlow | Self::Encoded => true,
+        }
+    }
+}
+
 /// Sends a call.
 ///
 /// # Errors

@@ -16,6 +16,8 @@ pub struct Observed {
     pub tokens_out: Option<u64>,
     /// Bytes of the answer.
     pub bytes: u64,
+    /// Events of a stream.
+    pub events: u64,
 }
 
 /// Reads along.
@@ -98,6 +100,7 @@ impl Observer {
     fn end_line(&mut self) {
         let held = std::mem::take(&mut self.held);
         let is_whole = !std::mem::take(&mut self.overflown);
+        self.observed.events += u64::from(!is_whole || held.starts_with(b"data:"));
         // Most events carry neither; parsing them all would cost more than forwarding them.
         let is_new = self.observed.model.is_none() || memchr::memmem::find(&held, b"\"usage\"").is_some();
         if let Some(data) = held.strip_prefix(b"data:")

@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use wire::router::{RouterConfig, RouterEvent};
 use wire::spawn::{self, Fd};
 
+use crate::budget::Budgets;
 use crate::directive::{Directive, RuleError};
 use crate::judge::Judge;
 use crate::listener;
@@ -155,13 +156,14 @@ fn take(fd: Fd) -> Result<OwnedFd, StartError> {
 }
 
 async fn serve(opened: Opened, status: &mut File) -> Result<(), StartError> {
-    let Opened { listener, audit, servers, judge, workers, .. } = opened;
+    let Opened { config, listener, audit, servers, judge, workers } = opened;
+    let budgets = Budgets::new(&config.limits);
     listener.set_nonblocking(true).map_err(StartError::Serve)?;
     let listener = UnixListener::from_std(listener).map_err(StartError::Serve)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Serve)?;
     let (trail, drain) = Trail::new(Writer::new(audit).map_err(StartError::Serve)?);
     let mut drain = std::pin::pin!(drain);
-    let service = Arc::new(Service::new(servers, judge, trail, workers));
+    let service = Arc::new(Service::new((servers, budgets), judge, trail, workers));
     let (stop, stopped) = watch::channel(());
     let serving = tokio::spawn(listener::run(listener, service, stopped));
     report(status, &RouterEvent::Ready);

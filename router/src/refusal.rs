@@ -7,6 +7,7 @@ use http_body_util::Full;
 use serde_json::json;
 
 use crate::body::BodyError;
+use crate::budget::Spent;
 use crate::context::ContextError;
 use crate::decide::Rule;
 use crate::forward::ForwardError;
@@ -25,11 +26,20 @@ pub struct Refusal {
     hint: &'static str,
     classified: Option<Box<Known>>,
     outside: Option<Box<Place>>,
+    spent: Option<Spent>,
 }
 
 impl Refusal {
     fn new(status: StatusCode, code: &'static str, message: impl ToString) -> Self {
-        Self { status, code, message: message.to_string(), hint: "", classified: None, outside: None }
+        Self {
+            status,
+            code,
+            message: message.to_string(),
+            hint: "",
+            classified: None,
+            outside: None,
+            spent: None,
+        }
     }
 
     fn hint(mut self, hint: &'static str) -> Self {
@@ -85,6 +95,20 @@ impl Refusal {
         refusal
     }
 
+    /// It would pass a limit.
+    #[must_use]
+    pub fn spent(spent: Spent, known: Known) -> Self {
+        let hint = match spent {
+            Spent::Calls { .. } => "wait, or ask the operator: `inference.limits` in agent.yaml",
+            Spent::Tokens { .. } => {
+                "ask for a shorter answer (`max_tokens`), or ask the operator: `inference.limits` in agent.yaml"
+            }
+        };
+        let mut refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, "limit-reached", spent).hint(hint);
+        (refusal.classified, refusal.spent) = (Some(Box::new(known)), Some(spent));
+        refusal
+    }
+
     /// The model is not on offer.
     #[must_use]
     pub fn no_such_model() -> Self {
@@ -118,6 +142,7 @@ impl Refusal {
             status: self.status.as_u16(),
             known: self.classified.as_deref(),
             outside: self.outside.as_deref(),
+            spent: self.spent,
         }
     }
 
@@ -148,12 +173,24 @@ impl Refusal {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        match self.spent {
+            Some(Spent::Calls { wait, .. }) => {
+                headers.insert(header::RETRY_AFTER, wait.into());
+            }
+            Some(Spent::Tokens { wait, .. }) => {
+                // The providers' own libraries try a 429 again at once unless they are told not to.
+                headers.insert("x-should-retry", HeaderValue::from_static("false"));
+                wait.map(|wait| headers.insert(header::RETRY_AFTER, wait.into()));
+            }
+            None => {}
+        }
         response
     }
 
     /// The kind of error, in the words of the API.
     fn kind(&self, api: Api) -> &'static str {
         match (api, self.status) {
+            (_, StatusCode::TOO_MANY_REQUESTS) => "rate_limit_error",
             (Api::OpenAi, status) if status.is_server_error() => "server_error",
             (Api::OpenAi, _) => "invalid_request_error",
             (Api::Anthropic, StatusCode::FORBIDDEN) => "permission_error",

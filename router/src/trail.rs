@@ -13,6 +13,7 @@ use audit::{Action, Decision, Event, Inference, Object};
 use classify::Findings;
 use tokio::sync::mpsc::{self, OwnedPermit};
 
+use crate::budget::Spent;
 use crate::context::Context;
 use crate::decide::{Permit, Zone};
 use crate::known::{Known, ModelName};
@@ -61,6 +62,8 @@ pub struct Denied<'a> {
     pub known: Option<&'a Known>,
     /// Where it would have been served, if that is why.
     pub outside: Option<&'a Place>,
+    /// The limit that it would pass, if that is why.
+    pub spent: Option<Spent>,
 }
 
 /// A permit whose record is on disk: the only thing that [`crate::forward`] accepts.
@@ -175,8 +178,12 @@ impl Trail {
             Some(place) => at(place, refused),
             None => refused,
         });
-        event.level = Some(if denied.outside.is_some() { REGION } else { LEVEL }.to_owned());
-        event.reason = denied.outside.map(outside);
+        let (level, reason) = match (denied.outside, denied.spent) {
+            (Some(place), _) => (REGION, Some(outside(place))),
+            (None, Some(spent)) => (LIMIT, Some(spent.to_string())),
+            (None, None) => (LEVEL, None),
+        };
+        (event.level, event.reason) = (Some(level.to_owned()), reason);
         append(&self.writer, &event).await
     }
 }
@@ -185,7 +192,7 @@ impl Due {
     /// Tells what came of the call.
     pub fn tell(self, started: &Started, outcome: &'static str, ended: Ended) {
         let mut event = event(Action::InferenceOutcome, &started.context);
-        let Observed { model, tokens_in, tokens_out, bytes } = ended.observed;
+        let Observed { model, tokens_in, tokens_out, bytes, .. } = ended.observed;
         event.reason = Some(outcome.to_owned());
         event.status = ended.status;
         event.latency_us = Some(micros(ended.first_byte.unwrap_or_else(|| started.since.elapsed())));
@@ -253,6 +260,9 @@ fn counts(findings: &Findings) -> BTreeMap<String, u32> {
 
 /// The level of what is refused for where it would be served.
 const REGION: &str = "region";
+
+/// The level of what is refused for what was spent before.
+const LIMIT: &str = "limit";
 
 fn outside(place: &Place) -> String {
     match &place.region {

@@ -33,6 +33,8 @@ pub struct RouterConfig {
     pub providers: BTreeMap<String, ModelServer>,
     /// Where calls may be served; `None`: anywhere, known or not.
     pub regions: Option<Vec<Region>>,
+    /// What may be spent.
+    pub limits: ZoneLimits,
     /// PEM certificates trusted beside the system's roots.
     pub extra_roots_pem: String,
     /// Names that are answered from here instead of by DNS.
@@ -145,6 +147,31 @@ pub struct ModelServer {
     /// Where it computes, by the operator's word.
     pub region: Option<Region>,
 }
+
+/// What may be spent with the servers of each zone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ZoneLimits {
+    /// With the server on this host.
+    pub local: Limits,
+    /// With all others.
+    pub cloud: Limits,
+}
+
+/// Limits of one sandbox; what is not named is not limited.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Calls in any minute.
+    pub requests_per_minute: Option<u32>,
+    /// Tokens of prompts and answers in a day of the host's clock (UTC).
+    pub tokens_per_day: Option<u64>,
+    /// Tokens in the sandbox's life.
+    pub tokens: Option<u64>,
+}
+
+/// Most calls a minute that a limit may name: so many times are remembered.
+pub const MOST_PER_MINUTE: u32 = 60_000;
 
 /// What `openshell-router` reports, one JSON line each.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,7 +11,8 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::Sleep;
 use wire::id::RequestId;
 
-use crate::observe::{Form, Observer};
+use crate::budget::Charge;
+use crate::observe::{Form, Observed, Observer};
 use crate::rewrite::{Rewrite, RewriteError, Rewriter};
 use crate::trail::{Due, Ended, Started};
 
@@ -42,6 +43,7 @@ pub struct Witness {
     due: Option<Due>,
     started: Started,
     ended: Ended,
+    charge: Charge,
 }
 
 /// The body of an answer.
@@ -57,13 +59,17 @@ pub struct Answer {
 impl Witness {
     /// For a call that is about to be sent.
     #[must_use]
-    pub fn new(due: Due, started: Started) -> Self {
-        Self { due: Some(due), started, ended: Ended::default() }
+    pub fn new(due: Due, started: Started, mut charge: Charge) -> Self {
+        charge.sent();
+        Self { due: Some(due), started, ended: Ended::default(), charge }
     }
 
     /// Records that a call got no answer; gives back its request id.
     #[must_use]
-    pub fn failed(mut self, outcome: &'static str) -> RequestId {
+    pub fn failed(mut self, outcome: &'static str, was_sent: bool) -> RequestId {
+        if !was_sent {
+            self.charge.nothing();
+        }
         self.record(outcome);
         self.started.context.request.clone()
     }
@@ -87,6 +93,15 @@ impl Witness {
         response
     }
 
+    fn answered(&mut self, observed: Observed) {
+        if self.ended.status.is_some_and(|status| (200..300).contains(&status)) {
+            self.charge.answered(&observed);
+        } else {
+            self.charge.nothing();
+        }
+        self.ended.observed = observed;
+    }
+
     fn record(&mut self, outcome: &'static str) {
         if let Some(due) = self.due.take() {
             due.tell(&self.started, outcome, std::mem::take(&mut self.ended));
@@ -103,7 +118,7 @@ impl Drop for Witness {
 impl Answer {
     fn end(&mut self, outcome: &'static str) {
         if let Some(observer) = self.observer.take() {
-            self.witness.ended.observed = observer.finish();
+            self.witness.answered(observer.finish());
             self.witness.record(outcome);
         }
     }
