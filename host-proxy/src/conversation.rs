@@ -4,8 +4,10 @@
 //! What both share is here: what a request is at its place, and the [`exchange`] with the upstream after it was allowed.
 //! Whatever goes wrong ends at least the request: after doubt nothing more is read of it.
 
+mod age;
 mod answers;
 mod calls;
+mod download;
 mod events;
 mod exchange;
 mod link;
@@ -25,8 +27,9 @@ use crate::canonical::{Arrived, Authority, CanonicalRequest, NotCanonical, Schem
 use crate::http1::{Head, Patience};
 use crate::refusal::Refusal;
 
+pub use age::Published;
 pub(crate) use one::{Conversation, Ending};
-pub(crate) use room::rooms;
+pub use room::Rooms;
 
 /// What a client may take.
 const PATIENCE: Patience = Patience {

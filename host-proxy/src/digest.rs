@@ -11,7 +11,7 @@ use wire::subject::Digest;
 
 /// Bytes of the shortest body that has a digest. It has no salt, so that everybody can compare files with it; of a shorter body, as a
 /// form with a one-time code or a password, it would give back what redaction took out. Files are longer.
-const SHORTEST: u64 = 64;
+pub(crate) const SHORTEST: u64 = 64;
 
 /// Whether bodies have digests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

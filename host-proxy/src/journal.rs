@@ -6,7 +6,7 @@
 use audit::client::{AppendError, Tokio};
 use audit::{Action, Decision, Event, Object, Subject};
 use http::HeaderValue;
-use policies::Permit;
+use policies::{Kind, Permit};
 use wire::id::{PolicyVersion, RequestId};
 use wire::subject::Digest;
 
@@ -31,10 +31,23 @@ pub struct Outcome {
     pub sent_sha256: Option<Digest>,
     /// Digest of the response's body as the agent got it, if it came to its end.
     pub received_sha256: Option<Digest>,
+    /// What the response's body was found to be, if a rule judges it.
+    pub download: Option<Download>,
     /// Microseconds from the verdict to the response's end.
     pub latency_us: u64,
     /// The limit at which a body was broken off, or what else there is to say.
     pub note: Option<String>,
+}
+
+/// A download, as its record has it.
+#[derive(Clone, Copy, Debug)]
+pub struct Download {
+    /// What it is, by its content.
+    pub kind: Kind,
+    /// Bytes that came from the upstream, whether or not they went on.
+    pub bytes: u64,
+    /// Digest of all of it, if all came.
+    pub sha256: Option<Digest>,
 }
 
 /// A name that was asked for, and what was decided of it.
@@ -147,6 +160,12 @@ pub(crate) fn completed(event: Event, outcome: Outcome) -> Event {
     let digests = (outcome.sent_sha256, outcome.received_sha256);
     let object = event.object.map(|object| object.with_bytes(outcome.sent, outcome.received));
     let object = object.map(|object| object.with_digests(digests.0, digests.1));
+    let object = match outcome.download {
+        Some(Download { kind, bytes, sha256 }) => {
+            object.map(|object| object.with_download(kind.as_str(), bytes, sha256))
+        }
+        None => object,
+    };
     let (status, latency_us) = (outcome.status, Some(outcome.latency_us));
     Event { object, status, latency_us, reason: outcome.note, ..event }
 }

@@ -4,10 +4,10 @@
 //! recorded) → [`dial`] (to a checked address) → [`upstream`] (forwarded as a value). Beside it: [`names`] (what the
 //! guest's DNS hears), [`authority`] (the certificates it trusts), [`canonical`] (what a request *is*), [`commands`] (the
 //! manager replaces the policy that is [`in_force`], and the [`credentials`]), [`inbound`] (what comes from outside to the agent's open ports),
-//! [`policy_local`] (what the agent reads and proposes), [`ending`] (what is under way when the sandbox ends).
+//! [`policy_local`] (what the agent reads and proposes), `download` (what a body is, and what is in it), [`scanner`] (who else is asked), [`ending`] (what is under way when the sandbox ends).
 //!
 //! *Invariants:* every request is decided and recorded before a byte of it leaves; nothing is dialled without a
-//! permit; what is forwarded is written anew from the value that was judged, and the credentials
+//! permit but the operator's scanners; what is forwarded is written anew from the value that was judged, and the credentials
 //! that are bound to it; what a new policy does not allow ends
 //! before the new policy is confirmed; every failure means less access.
 
@@ -21,6 +21,7 @@ pub mod conversation;
 pub mod credentials;
 pub mod dial;
 mod digest;
+mod download;
 pub mod ending;
 pub mod fields;
 pub mod flow;
@@ -37,6 +38,7 @@ pub mod policy_local;
 pub mod proxy;
 pub mod quota;
 pub mod refusal;
+pub mod scanner;
 pub mod sniff;
 pub mod start;
 pub mod tell;

@@ -7,12 +7,14 @@ use tokio::sync::Semaphore;
 use wire::id::SandboxId;
 
 use crate::authority::Authority;
+use crate::conversation::{Published, Rooms};
 use crate::dial::Dialer;
 use crate::digest::Digests;
 use crate::flow::Seals;
 use crate::judge::Judge;
 use crate::names::Pool as Names;
 use crate::policy_local::PolicyLocal;
+use crate::scanner::Scanners;
 use crate::upstream::Pool;
 
 /// Everything that serves one sandbox.
@@ -32,10 +34,12 @@ pub struct Proxy {
     pub pool: Arc<Pool>,
     /// Flows and streams at once. One that is over the limit is refused at once rather than left waiting.
     pub flows: Arc<Semaphore>,
-    /// Room for the messages that are read before they are judged.
-    pub messages: Arc<Semaphore>,
-    /// Room for what is held back of answers until it was judged.
-    pub answers: Arc<Semaphore>,
+    /// Room for what is held back until it was judged.
+    pub rooms: Rooms,
+    /// Who looks into downloads.
+    pub scanners: Arc<Scanners>,
+    /// When versions of packages were published.
+    pub published: Published,
     /// Whether records have digests of bodies.
     pub(crate) digests: Digests,
     /// What the agent has proposed.

@@ -28,6 +28,8 @@ pub enum Stopped {
     Condition,
     /// What the policy says about messages in bodies.
     Message,
+    /// What the policy says about what comes back.
+    Download,
     /// A limit of the rule that allows it.
     Limit,
     /// A credential's placeholder stands where it is not used, or a credential cannot go out.
@@ -125,6 +127,7 @@ impl Refusal {
             policies::Level::Path => Stopped::Path,
             policies::Level::Condition => Stopped::Condition,
             policies::Level::Message => Stopped::Message,
+            policies::Level::Download => Stopped::Download,
         };
         Self {
             status: StatusCode::FORBIDDEN,
@@ -172,6 +175,30 @@ impl Refusal {
             error: why.to_string(),
             hint: "send less at once, or ask the operator to raise 'grpc.max_message' of the rule".to_owned(),
         }
+    }
+
+    /// A body that may not reach the client.
+    #[must_use]
+    pub fn download(rule: &str, error: String, hint: String) -> Self {
+        let (status, rule) = (StatusCode::FORBIDDEN, Some(Blamed::denying(rule)));
+        Self { status, level: Stopped::Download, rule, error, hint }
+    }
+
+    /// A body of unknown length, for a client that would take what is broken off for the whole.
+    #[must_use]
+    pub fn unending() -> Self {
+        let error = "a download of unknown length, which HTTP/1.0 cannot show the end of".to_owned();
+        let hint = "ask by HTTP/1.1".to_owned();
+        Self { status: StatusCode::BAD_GATEWAY, level: Stopped::Download, rule: None, error, hint }
+    }
+
+    /// A body that would have to be held back until it was judged, for which no room is left.
+    #[must_use]
+    pub fn held_back(rule: &str) -> Self {
+        let (status, rule) = (StatusCode::SERVICE_UNAVAILABLE, Some(Blamed::denying(rule)));
+        let error = "too many downloads of the sandbox are held back until they were judged".to_owned();
+        let hint = "try again when others are over, or ask for fewer at once".to_owned();
+        Self { status, level: Stopped::Download, rule, error, hint }
     }
 
     /// A server's message that may not reach the client.
@@ -353,6 +380,7 @@ impl Stopped {
             Self::Path => "path",
             Self::Condition => "condition",
             Self::Message => "message",
+            Self::Download => "download",
             Self::Limit => "limit",
             Self::Credential => "credential",
             Self::Request => "request",

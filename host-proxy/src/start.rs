@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 
 use crate::authority::{Authority, AuthorityError};
 use crate::commands::{self, Changed};
-use crate::conversation;
+use crate::conversation::{Published, Rooms};
 use crate::credentials::{CredentialError, Credentials};
 use crate::dial::{Allowed, Dialer, PrefixError, Resolver, TrustError, client_config};
 use crate::digest::Digests;
@@ -36,6 +36,7 @@ use crate::model_hosts::ModelHosts;
 use crate::names::{Names, Pool};
 use crate::policy_local::PolicyLocal;
 use crate::proxy::Proxy;
+use crate::scanner::{ScannerError, Scanners};
 use crate::tell::Teller;
 use crate::upstream;
 
@@ -63,6 +64,9 @@ pub enum StartError {
     /// `upstream.allow_addresses` does not parse.
     #[error("upstream.allow_addresses")]
     Addresses(#[from] PrefixError),
+    /// A scanner is malformed.
+    #[error("egress.scanners")]
+    Scanners(#[from] ScannerError),
     /// A credential is malformed.
     #[error("credentials")]
     Credentials(#[from] CredentialError),
@@ -101,6 +105,7 @@ struct Parts {
     certificates: Authority,
     dialer: Dialer,
     models: Arc<ModelHosts>,
+    scanners: Arc<Scanners>,
     boot: u32,
     sandbox: SandboxId,
     digests: Digests,
@@ -173,6 +178,7 @@ impl Prepared {
         let resolver = Resolver::from_system(config.upstream.hosts);
         let allowed = Allowed::parse(config.upstream.allow_addresses.iter().map(String::as_str))?;
         let mut dialer = Dialer::new(resolver, allowed, client_config(&config.upstream.extra_roots_pem)?);
+        let scanners = Arc::new(Scanners::new(config.upstream.scanners)?);
         let mut models = Arc::default();
         if let Some(router) = config.router {
             models = Arc::new(ModelHosts::new(router.hosts));
@@ -188,6 +194,7 @@ impl Prepared {
                 certificates,
                 dialer,
                 models,
+                scanners,
                 boot: boot_number(),
                 sandbox: config.sandbox,
                 digests: if config.digests { Digests::On } else { Digests::Off },
@@ -202,8 +209,8 @@ impl Prepared {
 
     /// Serves until the end, after saying so; what is under way then is recorded before this returns.
     async fn serve(self, status: &mut Status) -> Result<(), StartError> {
-        let Parts { seals, policy, credentials, certificates, dialer, models, boot, sandbox, digests } =
-            self.proxy;
+        let Parts { seals, policy, credentials, certificates, dialer, models, boot, .. } = self.proxy;
+        let (scanners, sandbox, digests) = (self.proxy.scanners, self.proxy.sandbox, self.proxy.digests);
         for socket in [&self.flows, &self.names] {
             socket.set_nonblocking(true)?;
         }
@@ -228,7 +235,6 @@ impl Prepared {
         tokio::spawn(answering.serve(names, Arc::clone(&judge)));
         let shared = Arc::new(upstream::Pool::default());
         let flows = Arc::new(Semaphore::new(listener::MOST_FLOWS));
-        let [messages, answers] = conversation::rooms();
         let local = Arc::new(PolicyLocal::new(teller.clone()));
         let changed = Changed {
             in_force: &in_force,
@@ -244,8 +250,9 @@ impl Prepared {
             dialer,
             pool: Arc::clone(&shared),
             flows,
-            messages,
-            answers,
+            rooms: Rooms::default(),
+            published: Published::default(),
+            scanners,
             digests,
             local,
             sandbox,

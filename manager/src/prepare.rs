@@ -401,6 +401,7 @@ impl Prepared {
                 hosts: self.spec.egress.hosts.clone(),
                 allow_addresses: self.spec.egress.allow_addresses.clone(),
                 extra_roots_pem: self.extra_roots_pem.clone(),
+                scanners: self.spec.egress.scanners.clone(),
             },
             credentials,
             digests,

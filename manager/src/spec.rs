@@ -12,6 +12,7 @@ use wire::control::MountAccess;
 use wire::region::Region;
 use wire::router::{AfterLocal, Api, CLASSES, Directive, Limits, MOST_PER_MINUTE, Sensitive, ZoneLimits};
 use wire::rules::Rules;
+use wire::scanner::Scanner;
 
 use crate::credentials::{self, CredentialSpec};
 use crate::detect::Detect;
@@ -123,6 +124,8 @@ pub struct Egress {
     pub allow_addresses: Vec<String>,
     /// PEM file of certificates trusted beside the system's.
     pub ca: Option<PathBuf>,
+    /// Who looks into downloads, where a rule of the policy names it.
+    pub scanners: Vec<Scanner>,
 }
 
 /// What open ports need from the operator. Which ports are open, the policy says.

@@ -1,5 +1,6 @@
 //! A document's network part → [`Policy`]. Every mistake is reported, not only the first.
 
+mod downloads;
 mod extras;
 mod messages;
 mod modules;
@@ -11,7 +12,7 @@ use wire::inference::Conditions;
 
 use crate::canonical::{WEBSOCKET, with_plain_slashes};
 use crate::document::{Document, Effect, Enforcement, Lists, RuleEntry};
-use crate::evaluate::Policy;
+use crate::evaluate::{Guarding, Policy};
 use crate::index::{HostIndex, ProgramIndex};
 use crate::pattern::binary::BinaryPattern;
 use crate::pattern::host::DestinationPattern;
@@ -82,7 +83,9 @@ fn index(rules: Vec<Arc<Rule>>, gates: Gates, inference: Conditions) -> Policy {
     let mut turns: Vec<Timestamp> = ends.flatten().collect();
     turns.sort_unstable();
     let reads_messages = rules.iter().any(|rule| rule.message.is_some());
-    Policy { rules, allowing, denying, programs, gates, inference, turns, reads_messages }
+    let judges_downloads = rules.iter().any(|rule| rule.download.is_some());
+    let guarding = Guarding { reads_messages, judges_downloads };
+    Policy { rules, allowing, denying, programs, gates, inference, turns, guarding }
 }
 
 impl<'a> Compiler<'a> {
@@ -97,6 +100,7 @@ impl<'a> Compiler<'a> {
         let path = self.level(context, path.as_ref(), &PATH);
         let conditions = self.conditions(&entry.value);
         let message = self.message(&entry.value);
+        let download = self.downloads(&entry.value);
         let validity = self.validity(&entry.value);
         let limits = self.limits(&entry.value);
         let rule = Rule {
@@ -107,6 +111,7 @@ impl<'a> Compiler<'a> {
             path: path?,
             conditions: conditions?,
             message: message?,
+            download: download?,
             validity: validity?,
             limits: limits?,
             effect: *effect,
@@ -124,6 +129,11 @@ impl<'a> Compiler<'a> {
         if !rule.denies_anything() {
             let reason = format!("rule '{}' only denies, and denies nothing", rule.name);
             self.refuse(place, "effect", reason, "add a deny list, or remove the rule");
+        }
+        let packages = rule.download.as_ref().and_then(|level| level.packages.as_ref());
+        if packages.is_some_and(|packages| !packages.words.allow.is_empty()) {
+            let reason = format!("rule '{}' only denies: it has no package to allow", rule.name);
+            self.refuse(place, "downloads.packages.allow", reason, "list what it denies under 'deny'");
         }
         if rule.enforcement == Enforcement::Audit || rule.limits != RateLimits::default() {
             let reason =

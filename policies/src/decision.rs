@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use wire::inference::Conditions;
 
+use crate::download::DownloadRules;
 use crate::guard::{AnswerRules, Guard};
 use crate::message::{About, Finding};
 use crate::rule::{RateLimits, Rule};
 
-/// The four levels, and the conditions and messages after them, in the order in which they are evaluated.
+/// The four levels, and the conditions, messages and downloads after them, in the order in which they are evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
     /// Which program asks.
@@ -24,6 +25,8 @@ pub enum Level {
     Condition,
     /// With which message in the body.
     Message,
+    /// What comes back.
+    Download,
 }
 
 /// The answer to one request.
@@ -72,6 +75,8 @@ pub struct Permit {
     would_deny: Option<Denial>,
     /// What rules that look into messages say of it.
     spoken: Option<Box<Spoken>>,
+    /// What rules that judge downloads say of what comes back.
+    downloads: Option<Box<DownloadRules>>,
 }
 
 /// What a message asks for, and what may come of it. Few requests have one.
@@ -88,7 +93,7 @@ pub struct Denial {
     level: Level,
     rule: Option<Arc<Rule>>,
     cause: Cause,
-    /// Of a message: what of it failed.
+    /// Of a message or a download: what of it failed.
     finding: Option<Box<Finding>>,
 }
 
@@ -114,7 +119,7 @@ pub(crate) enum Cause {
 }
 
 impl Level {
-    /// `binary`, `destination`, `method`, `path`, `condition` or `message`.
+    /// `binary`, `destination`, `method`, `path`, `condition`, `message` or `download`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -124,6 +129,7 @@ impl Level {
             Self::Path => "path",
             Self::Condition => "condition",
             Self::Message => "message",
+            Self::Download => "download",
         }
     }
 }
@@ -160,6 +166,7 @@ impl Permit {
             inference,
             would_deny: None,
             spoken: None,
+            downloads: None,
         }
     }
 
@@ -178,6 +185,11 @@ impl Permit {
         Self { spoken: Some(Box::new(spoken)), ..self }
     }
 
+    /// The permit for a request whose answer these rules judge.
+    pub(crate) fn downloading(self, downloads: Option<Box<DownloadRules>>) -> Self {
+        Self { downloads, ..self }
+    }
+
     /// The permit for what a rule on trial would refuse.
     pub(crate) fn on_trial(self, denial: Denial) -> Self {
         Self { would_deny: Some(denial), ..self }
@@ -193,6 +205,10 @@ impl Permit {
             would_deny: self.would_deny.or(other.would_deny),
             spoken: match (self.spoken, other.spoken) {
                 (Some(mine), Some(other)) => Some(Box::new(mine.and(*other))),
+                (mine, other) => mine.or(other),
+            },
+            downloads: match (self.downloads, other.downloads) {
+                (Some(mine), Some(other)) => Some(mine.and(*other)),
                 (mine, other) => mine.or(other),
             },
             ..self
@@ -222,6 +238,12 @@ impl Permit {
     #[must_use]
     pub fn longest_call(&self) -> Option<u64> {
         self.spoken.as_ref()?.longest_call
+    }
+
+    /// By what the answer's body is judged. `None`: it goes on as it comes.
+    #[must_use]
+    pub fn downloads(&self) -> Option<&DownloadRules> {
+        self.downloads.as_deref()
     }
 
     /// How much the sandbox may do by each rule that allows the request and has limits: the rule's name and what it
@@ -274,8 +296,11 @@ impl Permit {
         let asked = self.answers().is_none_or(|now| earlier.answers().is_some_and(|then| now.asks_as(then)));
         let measured =
             self.longest_call().is_none_or(|now| earlier.longest_call().is_some_and(|then| then <= now));
-        (!asked || !measured)
-            .then(|| Denial::new(Level::Message, Some(Arc::clone(&self.rule)), Cause::Answers))
+        let judged =
+            self.downloads().is_none_or(|now| earlier.downloads().is_some_and(|then| now.asks_as(then)));
+        let level = if asked && measured { Level::Download } else { Level::Message };
+        (!asked || !measured || !judged)
+            .then(|| Denial::new(level, Some(Arc::clone(&self.rule)), Cause::Answers))
     }
 
     /// What is asked if it is a model call.
@@ -302,10 +327,14 @@ impl Denial {
         Self { level, rule, cause, finding: None }
     }
 
-    /// The same, if it is about the message, with what of it failed.
+    /// The same, if it is about the message or the download, with what of it failed.
     pub(crate) fn about(self, request: &crate::Request<'_>) -> Self {
-        let Some(rule) = self.rule.as_ref().filter(|_rule| self.level == Level::Message) else { return self };
-        Self { finding: Some(Box::new(rule.message(request))), ..self }
+        let finding = match (&self.rule, self.level) {
+            (Some(rule), Level::Message) => rule.message(request),
+            (Some(rule), Level::Download) => rule.download(request),
+            _ => return self,
+        };
+        Self { finding: Some(Box::new(finding)), ..self }
     }
 
     /// Whether the answer depends on the body, which was not read: at most so many bytes of it.
@@ -317,7 +346,7 @@ impl Denial {
         }
     }
 
-    /// What of the message is denied, or not allowed.
+    /// What of the message or the download is denied, or not allowed.
     fn part(&self) -> Option<&About> {
         match self.finding.as_deref() {
             Some(Finding::NotAllowed(about) | Finding::Denied(about)) => Some(about),
@@ -360,6 +389,7 @@ impl Denial {
             Level::Path => "the path",
             Level::Condition => "the query or a header field",
             Level::Message => self.part().map_or("the message", |part| &part.what),
+            Level::Download => self.part().map_or("the download", |part| &part.what),
         };
         match self.finding.as_deref() {
             Some(Finding::Unread(_)) => {
@@ -413,7 +443,7 @@ impl Denial {
             (Cause::NotAllowed, Level::Condition, Some(rule)) => {
                 format!("send what 'query' and 'headers' of rule '{}' ask for, and nothing else", rule.name)
             }
-            (Cause::NotAllowed, Level::Message, Some(rule)) => self.listed(&rule.name),
+            (Cause::NotAllowed, Level::Message | Level::Download, Some(rule)) => self.listed(&rule.name),
             (Cause::NotAllowed, level, Some(rule)) => {
                 format!("the operator can add it to '{level}' of rule '{}'", rule.name)
             }

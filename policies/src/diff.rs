@@ -159,6 +159,10 @@ fn beside(before: &Document, after: &Document) -> Result<Vec<String>, LoadErrors
         if earlier.messages() != rule.messages() {
             lines.push(format!("rule '{name}' says something else of messages, which no request here has"));
         }
+        if earlier.downloaded() != rule.downloaded() {
+            lines
+                .push(format!("rule '{name}' says something else of downloads, which no request here shows"));
+        }
     }
     let [asked, asks] = [before.conditions()?, after.conditions()?];
     if asked != asks {

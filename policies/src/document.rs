@@ -3,6 +3,7 @@
 //! Two forms are read. The *full document* is a mapping that starts with `version: 1`. The *bare rule
 //! list* is a list of rules, and means a document that has only a `network` part.
 
+mod download;
 mod inbound;
 mod inference;
 mod message;
@@ -21,6 +22,7 @@ use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use wire::inference::Conditions;
 
+pub use download::{Downloads, Executables, OnAbsence, Packages};
 pub use inbound::{InboundEntry, TokenRule};
 pub use inference::{Inference, Provider};
 pub use message::{ArgumentEntry, Graphql, Grpc, JsonRpc, Mcp};

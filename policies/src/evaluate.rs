@@ -1,7 +1,7 @@
 //! Why it was allowed, or not: one request against the compiled rules.
 //!
 //! Four levels in order: binary → destination → method → path, then the conditions on query and header
-//! fields, then the message in the body. One rule must allow all of it. A deny list that binds the request (see [`crate::rule`]) beats
+//! fields, then the message in the body, then what could come back. One rule must allow all of it. A deny list that binds the request (see [`crate::rule`]) beats
 //! every rule; of several, the earliest level is named. Without one, the denial names the first level that fails in the *nearest* rule: of the
 //! rules for the destination, the one that got furthest, and the first of those in the document. If no
 //! rule is for the destination, the level is `binary` when no rule names the program at all, and
@@ -32,6 +32,7 @@ use crate::canonical::with_plain_slashes;
 use crate::condition::Headers;
 use crate::decision::{Cause, Decision, Denial, DestinationDecision, Level, NameDecision, Permit};
 use crate::document::{Effect, Enforcement};
+use crate::download::{DownloadLevel, DownloadRules};
 use crate::guard::Guard;
 use crate::index::{Entry, HostIndex, ProgramIndex};
 use crate::message::{Message, MessageLevel};
@@ -51,7 +52,16 @@ pub struct Policy {
     pub(crate) inference: Conditions,
     /// When rules begin or cease to be in force, in order.
     pub(crate) turns: Vec<Timestamp>,
+    pub(crate) guarding: Guarding,
+}
+
+/// Whether any rule looks at more than the head of a request.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Guarding {
+    /// Some look into messages.
     pub(crate) reads_messages: bool,
+    /// Some judge what comes back.
+    pub(crate) judges_downloads: bool,
 }
 
 /// Where a request goes.
@@ -219,20 +229,41 @@ impl Policy {
     /// The permit with what the rules say that look into the messages of the request's endpoint, whichever allows it. One
     /// on trial says nothing of what it would refuse.
     fn speaking(&self, permit: Permit, request: &Request<'_>) -> Permit {
-        if !self.reads_messages {
+        let permit = self.downloading(permit, request);
+        if !self.guarding.reads_messages {
             return permit;
         }
+        let is_heard = |rule: &&Arc<Rule>| {
+            let tried = rule.enforcement == Enforcement::Audit && rule.effect == Effect::Grant;
+            !tried || judge(rule, request) == Judgement::Allowed
+        };
+        let rules = self.there(request).into_iter().map(|rule| &self.rules[rule]).filter(is_heard);
+        permit.speaking(rules.filter_map(|rule| Guard::of(rule, request)).collect(), request)
+    }
+
+    /// The permit with what the rules say that judge what comes back, whichever allows the request.
+    fn downloading(&self, permit: Permit, request: &Request<'_>) -> Permit {
+        if !self.guarding.judges_downloads {
+            return permit;
+        }
+        let judges = |rule: &&Arc<Rule>| {
+            let level = rule.download.as_deref();
+            level.is_some_and(|level| level.guards(request, rule.path(request.path)))
+                && rule.binds(request.subject)
+        };
+        let rules = self.there(request).into_iter().map(|rule| &self.rules[rule]).filter(judges);
+        permit.downloading(DownloadRules::new(rules.map(Arc::clone).collect(), request.path))
+    }
+
+    /// The rules in force in whose scope a request's destination is, in their order.
+    fn there(&self, request: &Request<'_>) -> Vec<usize> {
         let Destination { host, port } = request.destination;
         let entries = self.allowing.entries(host).filter(|entry| entry.ports.contain(port));
         let mut rules: Vec<usize> = entries.map(|entry| entry.rule).collect();
         rules.sort_unstable();
         rules.dedup();
-        let is_heard = |rule: &&Arc<Rule>| {
-            let tried = rule.enforcement == Enforcement::Audit && rule.effect == Effect::Grant;
-            rule.in_force(request.now) && (!tried || judge(rule, request) == Judgement::Allowed)
-        };
-        let rules = rules.into_iter().map(|rule| &self.rules[rule]).filter(is_heard);
-        permit.speaking(rules.filter_map(|rule| Guard::of(rule, request)).collect(), request)
+        rules.retain(|rule| self.rules[*rule].in_force(request.now));
+        rules
     }
 
     /// Decides whether any request of the subject to the destination could be allowed: the first two
@@ -296,7 +327,7 @@ impl Policy {
     /// Whether any rule looks into messages. If none does, no request's body has to be read.
     #[must_use]
     pub fn reads_messages(&self) -> bool {
-        self.reads_messages
+        self.guarding.reads_messages
     }
 
     /// Number of rules.
@@ -430,15 +461,17 @@ fn judge(rule: &Rule, request: &Request<'_>) -> Judgement {
     let guards = |level: &&MessageLevel| level.guards(request, path);
     let level = rule.message.as_deref().filter(guards);
     let message = level.map_or(Answer::Allowed, |level| level.find(request).answer());
+    let guards = |level: &&DownloadLevel| level.guards(request, path);
+    let level = rule.download.as_deref().filter(guards);
+    let download = level.map_or(Answer::Allowed, |level| level.find(request).answer());
     let answers = [
         (Level::Method, method),
         (Level::Path, path),
         (Level::Condition, rule.condition(request.query, request.headers)),
+        (Level::Message, message),
+        (Level::Download, download),
     ];
-    let first = |wanted| {
-        let found = answers.iter().find(|(_level, answer)| *answer == wanted).map(|(level, _)| *level);
-        found.or_else(|| (message == wanted).then_some(Level::Message))
-    };
+    let first = |wanted| answers.iter().find(|(_level, answer)| *answer == wanted).map(|(level, _)| *level);
     let on_trial = rule.enforcement == Enforcement::Audit && rule.effect == Effect::Grant;
     match (first(Answer::Denied), binary, first(Answer::NotAllowed)) {
         (Some(level), Answer::Allowed, _) if on_trial => Judgement::OnTrial(level, Cause::Denied),

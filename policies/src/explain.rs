@@ -112,6 +112,7 @@ pub(crate) fn failing(rule: &Rule, request: &Request<'_>) -> Vec<Level> {
         (Level::Path, rule.path(request.path) == Answer::Allowed),
         (Level::Condition, rule.condition(request.query, request.headers) == Answer::Allowed),
         (Level::Message, rule.message(request).answer() == Answer::Allowed),
+        (Level::Download, rule.download(request).answer() == Answer::Allowed),
     ];
     answers.into_iter().filter(|(_level, passes)| !passes).map(|(level, _passes)| level).collect()
 }
@@ -154,7 +155,7 @@ fn position(rule: &Rule, level: Level, request: &Request<'_>) -> Option<usize> {
         }
         Level::Method => rule.method.deny.iter().position(|deny| deny.matches(request.method)),
         Level::Path => rule.path.deny.iter().position(|deny| deny.matches(request.path)),
-        Level::Condition | Level::Message => None,
+        Level::Condition | Level::Message | Level::Download => None,
     }
 }
 
@@ -164,7 +165,7 @@ fn lists(entry: &RuleEntry, level: Level) -> Option<&Lists> {
         Level::Destination => &entry.destination,
         Level::Method => &entry.method,
         Level::Path => &entry.path,
-        Level::Condition | Level::Message => &None,
+        Level::Condition | Level::Message | Level::Download => &None,
     };
     level.as_ref().map(|lists| &lists.value)
 }
@@ -178,7 +179,7 @@ fn widened(document: &Document, rule: &Arc<Rule>, level: Level, request: &Reques
             format!("send what 'query' and 'headers' of rule '{name}' ({at}) ask for, or widen them there");
         return Change { rule: Some(name), what, yaml: String::new() };
     }
-    if level == Level::Message {
+    if matches!(level, Level::Message | Level::Download) {
         let denial = Denial::new(level, Some(Arc::clone(rule)), Cause::NotAllowed).about(request);
         let what = format!("{} ({at})", denial.hint());
         return Change { rule: Some(name), what, yaml: String::new() };
@@ -188,7 +189,7 @@ fn widened(document: &Document, rule: &Arc<Rule>, level: Level, request: &Reques
         Level::Binary => binary,
         Level::Destination => destination,
         Level::Method => method,
-        Level::Path | Level::Condition | Level::Message => path,
+        Level::Path | Level::Condition | Level::Message | Level::Download => path,
     };
     let what = format!("add to '{level}.allow' of rule '{name}' ({at})");
     let yaml = format!(

@@ -55,6 +55,8 @@ pub enum LintName {
     Duplicate,
     /// What the rule looks into, another one allows unread.
     UnreadMessages,
+    /// What the rule judges when it comes back, another one lets pass unjudged.
+    UnjudgedDownloads,
     /// A host that counts and measures, with a query of any size.
     UnboundedQuery,
     /// HTTP without TLS.
@@ -183,6 +185,7 @@ impl LintName {
             Self::Shadowed => "shadowed",
             Self::Duplicate => "duplicate",
             Self::UnreadMessages => "unread-messages",
+            Self::UnjudgedDownloads => "unjudged-downloads",
             Self::UnboundedQuery => "unbounded-query",
             Self::PlainHttp => "plain-http",
             Self::AddressDestination => "address-destination",

@@ -156,7 +156,9 @@ impl Candidate {
             }
             // Nor does another rule let pass what a rule reads.
             Decision::Deny(denial)
-                if denial.is_by_deny_list() || denial.is_by_module() || denial.level() == Level::Message =>
+                if denial.is_by_deny_list()
+                    || denial.is_by_module()
+                    || matches!(denial.level(), Level::Message | Level::Download) =>
             {
                 Now::Bound { reason: denial.reason() }
             }

@@ -4,7 +4,7 @@
 //! for every rule, with the level of the list itself left out: a denied binary is denied at the rule's
 //! destinations, a denied destination is denied to the rule's binaries, and a denied method or path is
 //! denied to the rule's binaries at its destinations. The same holds for the deny lists of its conditions. What it says
-//! about messages holds on its methods and paths only (see [`crate::message`]).
+//! about messages and downloads holds on its methods and paths only (see [`crate::message`], [`crate::download`]).
 //! A rule that is not in force at the time is as if it were not there, with its deny lists.
 
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use wire::subject::{Program, Subject};
 use crate::answer::Answer;
 use crate::condition::{Conditions, Headers};
 use crate::document::{Effect, Enforcement};
+use crate::download::DownloadLevel;
 use crate::message::{Finding, MessageLevel};
 use crate::pattern::binary::BinaryPattern;
 use crate::pattern::host::DestinationPattern;
@@ -30,6 +31,7 @@ pub(crate) struct Rule {
     pub(crate) path: Level<PathPattern>,
     pub(crate) conditions: Conditions,
     pub(crate) message: Option<Box<MessageLevel>>,
+    pub(crate) download: Option<Box<DownloadLevel>>,
     pub(crate) validity: Validity,
     pub(crate) limits: RateLimits,
     pub(crate) effect: Effect,
@@ -68,6 +70,7 @@ impl Rule {
             path: nothing(),
             conditions: Conditions::default(),
             message: None,
+            download: None,
             validity: Validity::default(),
             limits: RateLimits::default(),
             effect: Effect::Grant,
@@ -110,6 +113,11 @@ impl Rule {
         self.message.as_ref().map_or(Finding::Allowed, |level| level.find(request))
     }
 
+    /// What the rule says about what comes back, before it does.
+    pub(crate) fn download(&self, request: &crate::Request<'_>) -> Finding {
+        self.download.as_ref().map_or(Finding::Allowed, |level| level.find(request))
+    }
+
     pub(crate) fn denies_anything(&self) -> bool {
         let levels = [
             self.binary.deny.is_empty(),
@@ -120,6 +128,7 @@ impl Rule {
         levels.contains(&false)
             || self.conditions.denies_anything()
             || self.message.as_ref().is_some_and(|level| level.denies_anything())
+            || self.download.is_some()
     }
 
     pub(crate) fn in_force(&self, now: Timestamp) -> bool {

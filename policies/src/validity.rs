@@ -19,6 +19,12 @@ pub(crate) struct Validity {
 }
 
 impl Timestamp {
+    /// Reads a time in the form of RFC 3339, if it is one.
+    #[must_use]
+    pub fn of_rfc3339(text: &str) -> Option<Self> {
+        Self::parse(text).ok()
+    }
+
     /// Reads a time in the form of RFC 3339: `2026-11-21T15:00:00Z`, or with an offset.
     pub(crate) fn parse(text: &str) -> Result<Self, PatternError> {
         let time = OffsetDateTime::parse(text, &Rfc3339).map_err(|_any| {

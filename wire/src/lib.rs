@@ -4,7 +4,7 @@
 //! holds nothing else: no I/O beyond reading and writing a frame, no policy, no behaviour. Types that
 //! cross the guest boundary ([`control`], [`flow`], [`name`], [`inbound`]) are encoded with postcard inside
 //! length-prefixed [`frame`]s, because guest-init must stay small; types between host processes
-//! ([`machine`], [`mount`], [`proxy`], [`proposal`], [`router`], [`rules`], [`audit`], [`operator`]) are JSON, because people debug them.
+//! ([`machine`], [`mount`], [`proxy`], [`proposal`], [`router`], [`rules`], [`scanner`], [`audit`], [`operator`]) are JSON, because people debug them.
 //!
 //! *Invariant:* a change of a type's encoding changes [`VERSION`] and the golden files in `tests/golden`.
 
@@ -27,6 +27,7 @@ pub mod proxy;
 pub mod region;
 pub mod router;
 pub mod rules;
+pub mod scanner;
 pub mod secret;
 pub mod spawn;
 pub mod subject;

@@ -10,6 +10,7 @@ use crate::flow::FlowKey;
 use crate::id::{PolicyVersion, RequestId, SandboxId};
 use crate::inbound::Inbound;
 use crate::proposal::{Proposal, Standing};
+use crate::scanner::Scanner;
 use crate::spawn::{Fd, JailUser};
 
 /// One sandbox's egress.
@@ -70,6 +71,8 @@ pub struct Upstream {
     pub allow_addresses: Vec<String>,
     /// PEM certificates trusted beside the system's roots.
     pub extra_roots_pem: String,
+    /// Who looks into downloads where a rule says so.
+    pub scanners: Vec<Scanner>,
 }
 
 /// What `openshell-proxy` reports, one JSON line each.

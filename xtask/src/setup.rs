@@ -14,7 +14,7 @@ struct Need {
     proof: &'static str,
 }
 
-const NEEDS: [Need; 27] = [
+const NEEDS: [Need; 28] = [
     // To build.
     Need { package: "gcc", proof: "cc" },
     Need { package: "libc6-dev", proof: "/usr/include/stdio.h" },
@@ -49,6 +49,8 @@ const NEEDS: [Need; 27] = [
     Need { package: "rsyslog", proof: "rsyslogd" },
     Need { package: "rsyslog-openssl", proof: "/usr/lib/x86_64-linux-gnu/rsyslog/lmnsd_ossl.so" },
     Need { package: "python3-pip", proof: "pip3" },
+    // The scanner of the proxy's tests.
+    Need { package: "clamav-daemon", proof: "clamd" },
 ];
 
 /// Folders where programs are, beside those of `PATH`: a user's own does not name the administrator's.

@@ -1,7 +1,7 @@
 //! Where decisions fall: all that a record's `level` can be.
 
 /// Every level: those of the policy in their order, then the checks of whoever decides beside it.
-pub const LEVELS: [&str; 20] = [
+pub const LEVELS: [&str; 21] = [
     // The policy's, and what the proxy checks on the way out.
     "binary",
     "destination",
@@ -9,6 +9,7 @@ pub const LEVELS: [&str; 20] = [
     "path",
     "condition",
     "message",
+    "download",
     "limit",
     "credential",
     "request",

@@ -66,7 +66,7 @@ pub struct Object {
     /// Canonical path of a request, or the path of a program or a file (of several in a directory, the directory and `/*`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// SHA-256 of a file's content, in hexadecimal.
+    /// SHA-256 of a file's content, in hexadecimal: one that was executed, or a download that was judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
     /// Keys of the query, in order; never their values.
@@ -85,6 +85,13 @@ pub struct Object {
     /// SHA-256, in hexadecimal, of the body that came back, as the agent got it; absent likewise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub received_sha256: Option<String>,
+    /// What a download that was judged is, by its content: `zip`, `gzip`, `elf`, `script`, `text`, …; its digest stands under
+    /// `sha256`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Bytes of a download that was judged, whether or not they went on to the agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
     /// How often it happened, where one record stands for several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
@@ -405,6 +412,15 @@ impl Object {
     pub fn with_digests(mut self, sent: Option<Digest>, received: Option<Digest>) -> Self {
         self.sent_sha256 = sent.map(Digest::to_hex);
         self.received_sha256 = received.map(Digest::to_hex);
+        self
+    }
+
+    /// Adds what a download was found to be.
+    #[must_use]
+    pub fn with_download(mut self, kind: &str, bytes: u64, sha256: Option<Digest>) -> Self {
+        self.kind = Some(cut(kind, RAW_KEY));
+        self.size = Some(bytes);
+        self.sha256 = sha256.map(Digest::to_hex);
         self
     }
 

@@ -152,8 +152,22 @@ fn approved() -> Event {
     }
 }
 
+fn fetched() -> Event {
+    let object = Object::destination("files.example.com", 443).with_request("GET", "/a.whl", None);
+    let object = object.with_bytes(0, 0).with_download("zip", 70_000, Some(Digest([0x56; 32])));
+    Event {
+        object: Some(object),
+        decision: Some(Decision::Deny),
+        level: Some("download".to_owned()),
+        rule: Some("wheels".to_owned()),
+        rule_denies: true,
+        request: Some(RequestId("r-3".to_owned())),
+        ..Event::new(Action::NetworkOutcome)
+    }
+}
+
 /// The golden file holds a full record, a small one, one of an unknown subject, a change of policy, a configuration, a
-/// detection, a proposal and its approval, chained.
+/// detection, a proposal, its approval and a download, chained.
 #[test]
 fn the_golden_file_reads_as_it_was_written() {
     let records: Vec<Record> = Reader::new(GOLDEN.as_bytes()).map(Result::unwrap).collect();
@@ -167,6 +181,7 @@ fn the_golden_file_reads_as_it_was_written() {
         noticed(),
         proposed(),
         approved(),
+        fetched(),
     ];
     assert_eq!(records.len(), expected.len());
     for (record, event) in records.iter().zip(expected) {

@@ -1,22 +1,24 @@
 //! An answer whose messages are judged before they reach the client: a JSON text as a whole, an event stream event by
 //! event. Without rules for it, an answer goes on as it comes.
 
-use std::sync::Arc;
-
 use bytes::{Bytes, BytesMut};
 use http::Response;
 use http::header::{self, HeaderMap, HeaderValue};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Frame, Incoming};
 use policies::{AnswerRules, Answered, Foreign, Permit};
-use tokio::sync::Semaphore;
 
 use super::calls::{Lengths, TooLong};
+use super::download::Download;
 use super::events::Events;
 use super::exchange::is_call;
-use super::room::Room;
+use super::room::{Full, Room};
+use super::tally::Tally;
+use crate::canonical::CanonicalRequest;
 use crate::credentials::Search;
 use crate::fields;
+use crate::proxy::Proxy;
+use crate::refusal::Refusal;
 
 /// Longest JSON text.
 const LONGEST: usize = 16 << 20;
@@ -35,6 +37,17 @@ enum Form {
     Events(Events, Room),
     /// Each of its messages is measured.
     Call(Lengths),
+    /// It is judged as a file is.
+    Download(Box<Download>),
+}
+
+/// By what an answer is looked into, and with what.
+#[derive(Clone, Copy)]
+pub(super) struct Looks<'a> {
+    pub(super) permit: &'a Permit,
+    pub(super) proxy: &'a Proxy,
+    pub(super) request: &'a CanonicalRequest,
+    pub(super) tally: &'a Tally,
 }
 
 /// Why an answer does not go on.
@@ -49,6 +62,15 @@ pub(super) enum InspectError {
     /// A message of a call is too long.
     #[error(transparent)]
     TooLong(#[from] TooLong),
+    /// A download may not go on.
+    #[error("{}", .0.error)]
+    Refused(Box<Refusal>),
+}
+
+impl From<Full> for InspectError {
+    fn from(_full: Full) -> Self {
+        Foreign::unreadable("too much is held back of the sandbox's answers").into()
+    }
 }
 
 /// What an answer claims to be.
@@ -62,18 +84,24 @@ enum Kind {
 }
 
 impl Inspected {
-    /// Asks the upstream for an answer that can be read.
+    /// Asks the upstream for an answer that can be read: whole, and as it is.
     pub(super) fn ask_for_plain(asked: &mut HeaderMap) {
-        fields::remove(asked, &["accept-encoding", "range", "if-range"]);
+        fields::remove(asked, &["accept-encoding", "range", "request-range", "if-range", "a-im"]);
         asked.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }
 
     /// The answer with its body as what was permitted lets it go on.
     pub(super) async fn of(
         response: Response<Incoming>,
-        permit: Option<(&Permit, &Arc<Semaphore>)>,
+        looks: Option<Looks<'_>>,
     ) -> Result<Response<Self>, InspectError> {
-        let (parts, mut body) = response.into_parts();
+        let (mut parts, mut body) = response.into_parts();
+        let downloads = looks.and_then(|looks| Some((looks, looks.permit.downloads()?)));
+        if let Some((looks, rules)) = downloads.filter(|_rules| !body.is_end_stream()) {
+            let download = Download::begin((&mut parts, &mut body), rules, looks).await?;
+            return Ok(Response::from_parts(parts, Self { body, form: Form::Download(Box::new(download)) }));
+        }
+        let permit = looks.map(|looks| (looks.permit, &looks.proxy.rooms.answers));
         if let Some(most) =
             permit.and_then(|(permit, _room)| permit.longest_call()).filter(|_most| is_call(&parts.headers))
         {
@@ -104,6 +132,7 @@ impl Inspected {
             Form::AsItIs | Form::Call(_) => self.body.size_hint().exact(),
             Form::Read(rest, _room) => Some(rest.as_ref().map_or(0, |rest| rest.len() as u64)),
             Form::Events(..) => None,
+            Form::Download(download) => download.length(),
         }
     }
 
@@ -112,6 +141,7 @@ impl Inspected {
             Form::Read(rest, _room) => rest.is_none(),
             Form::AsItIs | Form::Call(_) => self.body.is_end_stream(),
             Form::Events(events, _room) => events.cut().is_none() && self.body.is_end_stream(),
+            Form::Download(download) => download.is_over(),
         }
     }
 
@@ -127,6 +157,7 @@ impl Inspected {
                 }
                 Err(error) => Some(Err(error.into())),
             },
+            Form::Download(download) => download.piece(&mut self.body).await,
             Form::Events(events, room) => loop {
                 if let Some(why) = events.cut() {
                     return Some(Err(why.clone().into()));
@@ -138,7 +169,7 @@ impl Inspected {
                 // Trailers say nothing to a client of events. An event without an end is none.
                 let Ok(data) = data else { continue };
                 let whole = events.piece(&data);
-                if let Err(full) = room.fit(events.held()) {
+                if let Err(full) = room.fit(events.held() as u64) {
                     return Some(Err(full.into()));
                 }
                 if !whole.is_empty() {
@@ -156,7 +187,7 @@ async fn collect(body: &mut Incoming, room: &mut Room) -> Result<Bytes, InspectE
         if whole.len() + data.len() > LONGEST {
             return Err(Foreign::unreadable("it is too long").into());
         }
-        room.fit(whole.len() + data.len())?;
+        room.fit((whole.len() + data.len()) as u64)?;
         whole.extend_from_slice(&data);
     }
     Ok(whole.freeze())

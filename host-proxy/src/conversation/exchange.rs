@@ -4,7 +4,6 @@
 
 use std::io;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -13,12 +12,12 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Response, StatusCode};
 use hyper::body::Incoming;
 use policies::Permit;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use wire::id::PolicyVersion;
 
 use super::Named;
-use super::answers::{InspectError, Inspected};
+use super::age;
+use super::answers::{InspectError, Inspected, Looks};
 use super::calls::Lengths;
 use super::link::{Kept, Link, Ways};
 use super::tally::Tally;
@@ -52,6 +51,8 @@ pub(super) trait Reply: Send {
     fn piece(&mut self, data: Bytes, more: More) -> impl Future<Output = io::Result<()>> + Send;
     /// Ends it.
     fn end(&mut self, trailers: Option<HeaderMap>) -> impl Future<Output = io::Result<()>> + Send;
+    /// Whether a client can tell an answer of unknown length that is broken off from one that is whole.
+    fn shows_its_end(&self) -> bool;
     /// Returns when the client wants the answer no more.
     fn unwanted(&mut self) -> impl Future<Output = ()> + Send;
 }
@@ -135,8 +136,8 @@ struct Relay<'a, D> {
     tally: &'a Tally,
     /// For secrets, if it comes from where one is known.
     search: Option<Search>,
-    /// For what its server may say, and the room to look into it.
-    permit: Option<(&'a Permit, &'a Arc<Semaphore>)>,
+    /// For what its server may say, and what may be in it.
+    looks: Option<Looks<'a>>,
 }
 
 /// Does `work` while the policy in force permits it and the sandbox lives, and records what came of it. `conforms` becomes
@@ -212,7 +213,7 @@ impl<'a> Named<'a> {
         let trailers = if head.accepts_trailers { Trailers::Wanted } else { Trailers::Unwanted };
         let mut out = Outbound::new(permit, self.case.request, head.fields, head.length);
         carried.add_to(&mut out);
-        if permit.answers().is_some() {
+        if permit.answers().is_some() || permit.downloads().is_some() {
             Inspected::ask_for_plain(out.fields_mut());
         }
         if self.proxy.judge.is_model_host(permit.host()) {
@@ -245,6 +246,7 @@ impl<U: Upload, D: Reply> Exchange<'_, U, D> {
     /// Sends the request on and relays the response; gives the upstream back for the next request.
     pub(super) async fn run(self, head: Head, kept: Option<Kept>) -> Result<Option<Kept>, Fault> {
         let Self { named, ways, tally, .. } = self;
+        Box::pin(age::check(named, ways.permit, tally)).await.map_err(Fault::Before)?;
         let mut link = ways.reach(kept).await.map_err(Fault::Before)?;
         if head.expects_continue && head.length != Length::Exact(0) {
             tally.answering.store(true, Ordering::Relaxed);
@@ -256,8 +258,9 @@ impl<U: Upload, D: Reply> Exchange<'_, U, D> {
         let passing = tally.passing_up(announced);
         let out = named.outbound(ways, head);
         let (method, search) = (&named.case.request.method, ways.carried.search());
-        let permit = Some((ways.permit, &named.proxy.answers));
-        let relay = Relay { reply: self.reply, method, tally, search, permit };
+        let looks =
+            Some(Looks { permit: ways.permit, proxy: named.proxy, request: named.case.request, tally });
+        let relay = Relay { reply: self.reply, method, tally, search, looks };
         let watch = named.proxy.judge.watch(ways.permit.host());
         let look = Look { passing, watch, calls: Calls::of(ways.permit) };
         let upload = feed(self.upload, feeder, (tally, look));
@@ -273,7 +276,7 @@ pub(super) async fn relay_answer<D: Reply>(
     (method, tally): (&Method, &Tally),
     search: Option<Search>,
 ) -> Result<(), Fault> {
-    Relay { reply, method, tally, search, permit: None }.answer(response).await
+    Relay { reply, method, tally, search, looks: None }.answer(response).await
 }
 
 impl<D: Reply> Relay<'_, D> {
@@ -297,7 +300,7 @@ impl<D: Reply> Relay<'_, D> {
 
     async fn answer(self, response: Response<Incoming>) -> Result<(), Fault> {
         self.tally.status.store(response.status().as_u16(), Ordering::Relaxed);
-        let inspected = Inspected::of(response, self.permit);
+        let inspected = Inspected::of(response, self.looks);
         let response = tokio::select! {
             response = timeout(UPSTREAM_PATIENCE, inspected) => response,
             () = self.reply.unwanted() => return Err(Fault::During),
@@ -311,6 +314,10 @@ impl<D: Reply> Relay<'_, D> {
         if self.search.is_some() && has_body && !Search::can_read(response.headers()) {
             let error = "the upstream compressed an answer that must be searched for credentials".to_owned();
             return Err(Fault::Before(Refusal::broken_upstream(StatusCode::BAD_GATEWAY, error)));
+        }
+        let is_judged = self.looks.is_some_and(|looks| looks.permit.downloads().is_some());
+        if is_judged && self.extent(&response) == Extent::Unknown && !self.reply.shows_its_end() {
+            return Err(Fault::Before(Refusal::unending()));
         }
         self.tally.answering.store(true, Ordering::Relaxed);
         self.relay(response).await.map_err(|error| {
@@ -378,11 +385,12 @@ impl<D: Reply> Relay<'_, D> {
     }
 
     fn refusal(&self, why: &InspectError) -> Refusal {
-        let rule = self.permit.map_or("", |(permit, _room)| permit.rule());
+        let rule = self.looks.map_or("", |looks| looks.permit.rule());
         match why {
             InspectError::Upstream(error) => Refusal::unspoken(error),
             InspectError::Foreign(why) => Refusal::foreign(rule, why),
             InspectError::TooLong(why) => Refusal::long_call(rule, why),
+            InspectError::Refused(refusal) => (**refusal).clone(),
         }
     }
 

@@ -84,7 +84,7 @@ pub(super) async fn read<U: Upload, D: Reply>(
             Length::Exact(length) => length.min(most),
             Length::Chunked => most,
         };
-        let room = Arc::clone(&proxy.messages).acquire_many_owned(shares(expected)).await;
+        let room = Arc::clone(&proxy.rooms.messages).acquire_many_owned(shares(expected)).await;
         let mut room = room.expect("the room is never closed");
         let body = received(head, most, (upload, reply)).await?;
         drop(room.split(room.num_permits() - shares(body.len() as u64) as usize));

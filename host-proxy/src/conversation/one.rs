@@ -411,6 +411,10 @@ impl<W: AsyncWrite + Unpin + Send> Reply for Answer<'_, W> {
         self.writer.end().await
     }
 
+    fn shows_its_end(&self) -> bool {
+        self.chunked
+    }
+
     /// A client of HTTP/1.1 shows that only by not reading.
     async fn unwanted(&mut self) {
         std::future::pending().await

@@ -3,10 +3,15 @@
 
 use std::sync::Arc;
 
-use policies::Foreign;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::message::{SHARES, shares};
+
+/// Shares for downloads that are held back: 256 MiB.
+const DOWNLOADS: usize = 4 * SHARES;
+
+/// Searches in downloads at once. Each has a thread.
+const SEARCHES: usize = 2;
 
 /// What one answer has taken.
 pub(super) struct Room {
@@ -14,9 +19,30 @@ pub(super) struct Room {
     taken: Option<OwnedSemaphorePermit>,
 }
 
-/// The room of one sandbox: for messages that are read, and for answers.
-pub(crate) fn rooms() -> [Arc<Semaphore>; 2] {
-    [(); 2].map(|()| Arc::new(Semaphore::new(SHARES)))
+/// There is no room left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too much is held back of the sandbox's answers")]
+pub(super) struct Full;
+
+/// The room of one sandbox.
+#[derive(Debug)]
+pub struct Rooms {
+    /// For messages that are read before they are judged.
+    pub(super) messages: Arc<Semaphore>,
+    /// For what is held back of answers until it was judged.
+    pub(super) answers: Arc<Semaphore>,
+    /// For downloads that are held back likewise.
+    pub(super) downloads: Arc<Semaphore>,
+    /// For those who look into downloads.
+    pub(super) searches: Arc<Semaphore>,
+}
+
+impl Default for Rooms {
+    fn default() -> Self {
+        let [messages, answers, downloads, searches] =
+            [SHARES, SHARES, DOWNLOADS, SEARCHES].map(|shares| Arc::new(Semaphore::new(shares)));
+        Self { messages, answers, downloads, searches }
+    }
 }
 
 impl Room {
@@ -24,18 +50,22 @@ impl Room {
         Self { all: Arc::clone(all), taken: None }
     }
 
+    /// What was taken, for whom it is now; this one has nothing any more.
+    pub(super) fn hand_over(&mut self) -> Self {
+        Self { all: Arc::clone(&self.all), taken: self.taken.take() }
+    }
+
     /// Takes or gives back, so that it is enough for so many bytes.
-    pub(super) fn fit(&mut self, bytes: usize) -> Result<(), Foreign> {
-        let wanted = shares(bytes as u64) as usize;
+    pub(super) fn fit(&mut self, bytes: u64) -> Result<(), Full> {
+        let wanted = shares(bytes) as usize;
         let has = self.taken.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
         if wanted <= has {
             drop(self.taken.as_mut().and_then(|taken| taken.split(has - wanted)));
             return Ok(());
         }
-        let full = || Foreign::unreadable("too much is held back of the sandbox's answers");
         let more = u32::try_from(wanted - has).ok();
         let more = more.and_then(|more| Arc::clone(&self.all).try_acquire_many_owned(more).ok());
-        let more = more.ok_or_else(full)?;
+        let more = more.ok_or(Full)?;
         match &mut self.taken {
             Some(taken) => taken.merge(more),
             none => *none = Some(more),

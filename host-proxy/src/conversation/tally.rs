@@ -1,16 +1,16 @@
 //! What one exchange comes to, for its record: counts, digests, and why it went no further.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use policies::Permit;
+use policies::{Kind, Permit};
 use wire::subject::Digest;
 
 use crate::clock::now;
 use crate::credentials::{Misplaced, Watch};
-use crate::digest::{Digests, Passing};
-use crate::journal::Outcome;
+use crate::digest::{Digests, Passing, SHORTEST};
+use crate::journal::{self, Outcome};
 use crate::quota::{Budget, Spent};
 use crate::refusal::Refusal;
 
@@ -33,6 +33,26 @@ pub(super) struct Tally {
     pub(super) cut: OnceLock<Refusal>,
     /// What else there is to say of it in the end.
     pub(super) note: OnceLock<String>,
+    fetched: Arc<OnceLock<Fetched>>,
+}
+
+/// What a download was found to be.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Fetched {
+    pub(super) kind: Option<Kind>,
+    /// Bytes that came, or were announced where it was refused for that.
+    pub(super) bytes: u64,
+    pub(super) sha256: Option<Digest>,
+    notes: Vec<String>,
+}
+
+impl Fetched {
+    /// Notes something once.
+    pub(super) fn note(&mut self, note: String) {
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
 }
 
 impl Tally {
@@ -51,6 +71,7 @@ impl Tally {
             stray: OnceLock::new(),
             cut: OnceLock::new(),
             note: OnceLock::new(),
+            fetched: Arc::default(),
         }
     }
 
@@ -62,6 +83,11 @@ impl Tally {
     /// The body of the answer, likewise.
     pub(super) fn passing_down(&self, announced: Option<u64>) -> Passing<'_> {
         Passing::new(self.digests, announced, &self.received_sha256)
+    }
+
+    /// Where what a download was found to be is kept.
+    pub(super) fn fetched(&self) -> Arc<OnceLock<Fetched>> {
+        Arc::clone(&self.fetched)
     }
 
     /// Counts bytes of a body before they go on.
@@ -89,8 +115,13 @@ impl Tally {
         let status = self.status.load(Ordering::Relaxed);
         let (spent, stray) = (self.spent.get(), self.stray.get());
         let why = [spent.map(ToString::to_string), stray.map(ToString::to_string)];
+        let fetched = self.fetched.get().cloned().unwrap_or_default();
         let notes = why.into_iter().chain([self.note.get().cloned()]);
-        let notes: Vec<String> = notes.flatten().collect();
+        let notes: Vec<String> = notes.flatten().chain(fetched.notes).collect();
+        let download = fetched.kind.map(|kind| {
+            let sha256 = fetched.sha256.filter(|_sha256| fetched.bytes >= SHORTEST);
+            journal::Download { kind, bytes: fetched.bytes, sha256 }
+        });
         Outcome {
             status: (status != 0).then_some(status),
             sent: self.sent.load(Ordering::Relaxed),
@@ -98,6 +129,7 @@ impl Tally {
             sent_sha256: self.sent_sha256.get().copied(),
             received_sha256: self.received_sha256.get().copied(),
             latency_us: u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
+            download,
             note: (!notes.is_empty()).then(|| notes.join("; ")),
         }
     }

@@ -1,6 +1,7 @@
 //! HTTP/2 on both sides: streams that are decided one by one, calls of gRPC, and clients that do not keep to it.
 
 mod calls;
+mod downloads;
 mod floods;
 
 use std::net::TcpListener;

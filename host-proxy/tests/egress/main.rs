@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod archives;
 mod bench;
 mod upstream;
 
@@ -9,6 +10,7 @@ mod addresses;
 mod clients;
 mod credentials;
 mod digests;
+mod downloads;
 mod explicit;
 mod flows;
 mod forwarding;
@@ -18,10 +20,12 @@ mod inference;
 mod messages;
 mod names;
 mod outcomes;
+mod packages;
 mod policy_local;
 mod refused;
 mod reload;
 mod responses;
 mod rules;
+mod scanners;
 mod tls;
 mod websocket;

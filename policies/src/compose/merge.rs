@@ -2,7 +2,7 @@
 
 use super::statics::united;
 use crate::document::{
-    Document, Effect, Enforcement, HeaderLists, Inference, Lists, Query, RuleEntry, Sources,
+    Document, Downloads, Effect, Enforcement, HeaderLists, Inference, Lists, Query, RuleEntry, Sources,
 };
 use crate::place::At;
 use crate::yaml::{LoadError, LoadErrors, nearest};
@@ -85,6 +85,8 @@ impl Merged<'_> {
         if let Some(headers) = &mut entry.headers {
             headers.value.require.clear();
         }
+        let denials = |At { value, place }: At<Downloads>| At { value: value.denials(), place };
+        entry.downloads = entry.downloads.take().filter(|all| all.value.denies_anything()).map(denials);
         entry.query = entry.query.take().filter(|query| !query.value.deny.is_empty());
         entry.headers = entry.headers.take().filter(|headers| !headers.value.deny.is_empty());
         if let Some(name) = &mut entry.name {
@@ -123,6 +125,7 @@ fn denies_anything(rule: &RuleEntry) -> bool {
         || rule.mcp.as_ref().is_some_and(|mcp| mcp.value.denies_anything())
         || rule.json_rpc.as_ref().is_some_and(|rpc| rpc.value.denies_anything())
         || rule.graphql.as_ref().is_some_and(|graphql| graphql.value.denies_anything())
+        || rule.downloads.as_ref().is_some_and(|downloads| downloads.value.denies_anything())
 }
 
 /// Adds what `earlier` denied to what `later` denies.
@@ -148,4 +151,15 @@ fn inherit_denials(earlier: &RuleEntry, later: &mut RuleEntry) {
             later.headers.get_or_insert_with(|| At { value: HeaderLists::default(), place: before.place });
         after.value.deny = united(before.value.deny.clone(), std::mem::take(&mut after.value.deny));
     }
+    inherit_downloads(earlier, later);
+}
+
+fn inherit_downloads(earlier: &RuleEntry, later: &mut RuleEntry) {
+    let Some(At { value, place }) = &earlier.downloads else { return };
+    // Of packages, what is left of the earlier rule denies: the later one may have another registry.
+    let Some(before) = value.sha256.as_ref().filter(|lists| !lists.value.deny.is_empty()) else { return };
+    let after = later.downloads.get_or_insert_with(|| At { value: Downloads::default(), place: *place });
+    let nothing = || At { value: Lists::default(), place: before.place };
+    let lists = &mut after.value.sha256.get_or_insert_with(nothing).value;
+    lists.deny = united(before.value.deny.clone(), std::mem::take(&mut lists.deny));
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::download::Downloads;
 use super::message::{Graphql, Grpc, JsonRpc, Mcp};
 use crate::place::At;
 
@@ -46,6 +47,9 @@ pub struct RuleEntry {
     /// The endpoint takes calls of gRPC, and how long their messages are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grpc: Option<At<Grpc>>,
+    /// What may come back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub downloads: Option<At<Downloads>>,
     /// From when on the rule is in force: a time in the form of RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<At<String>>,
@@ -55,7 +59,8 @@ pub struct RuleEntry {
     /// How much the sandbox may do by this rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<At<RuleLimits>>,
-    /// What happens to a request that the rule's method, path, query, headers or messages refuse.
+    /// What happens to a request that the rule's method, path, query, headers or messages refuse, and to a body that its
+    /// downloads do.
     #[serde(default, skip_serializing_if = "Enforcement::is_default")]
     pub enforcement: Enforcement,
 }
@@ -144,6 +149,11 @@ impl RuleEntry {
     pub(crate) fn messages(&self) -> String {
         let levels = (&self.mcp, &self.json_rpc, &self.graphql, &self.grpc);
         serde_saphyr::to_string(&levels).expect("levels that were read can be written")
+    }
+
+    /// The same of what it says of downloads.
+    pub(crate) fn downloaded(&self) -> String {
+        serde_saphyr::to_string(&self.downloads).expect("a level that was read can be written")
     }
 }
 

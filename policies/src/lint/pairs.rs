@@ -11,6 +11,7 @@ use crate::decision::{Decision, Denial};
 use crate::document::{Effect, Lists, RuleEntry};
 use crate::evaluate::{Destination, Policy, Request};
 use crate::explain::failing;
+use crate::pattern::host::DestinationPattern;
 use crate::place::At;
 use crate::validity::Timestamp;
 use crate::witness;
@@ -38,6 +39,11 @@ pub(super) fn lint(report: &mut Report<'_>, rules: &[Linted<'_>], policy: &Polic
             let remedy = format!("narrow '{other}': only what a deny list names is denied to it, too");
             report.warn(LintName::UnreadMessages, rule.place, rule, Advice::new(cause, remedy));
         }
+        if let Some(other) = unjudged(rule, rules, policy, now) {
+            let cause = format!("what rule '{other}' allows from the same hosts comes back unjudged");
+            let remedy = format!("say 'downloads' in '{other}' too, if files can be had by it");
+            report.note(LintName::UnjudgedDownloads, rule.place, rule, Advice::new(cause, remedy));
+        }
     }
 }
 
@@ -60,7 +66,12 @@ fn meaning(entry: &RuleEntry) -> String {
     let headers =
         entry.headers.as_ref().map(|fields| list(&fields.value.require) + &list(&fields.value.deny));
     let times = [&entry.from, &entry.until].map(|time| time.as_ref().map(|time| time.value.as_str()));
-    format!("{levels}{query:?}{headers:?}{times:?}{:?}{}", entry.enforcement, entry.messages())
+    format!(
+        "{levels}{query:?}{headers:?}{times:?}{:?}{}{}",
+        entry.enforcement,
+        entry.messages(),
+        entry.downloaded()
+    )
 }
 
 /// The rule whose deny lists refuse an example of everything that `linted` allows.
@@ -87,6 +98,30 @@ fn bypass<'a>(linted: &Linted<'_>, rules: &'a [Linted<'_>], now: Timestamp) -> O
         grants && !every_example(linted, now, &mut |request| !failing(rule, request).is_empty())
     };
     rules.iter().find(blind).map(|other| &*other.rule.name)
+}
+
+/// The rule that allows something at a destination of `linted`, and neither it nor any other judges what comes back.
+fn unjudged<'a>(
+    linted: &Linted<'_>,
+    rules: &'a [Linted<'_>],
+    policy: &Policy,
+    now: Timestamp,
+) -> Option<&'a str> {
+    linted.rule.download.as_ref()?;
+    let is_there = |request: &Request<'_>| {
+        let Destination { host, port } = request.destination;
+        let is = |pattern: &DestinationPattern| pattern.host.matches(host) && pattern.ports.contain(port);
+        linted.rule.destination.allow.iter().any(is)
+    };
+    let is_judged = |request: &Request<'_>| match policy.decide(request) {
+        Decision::Allow(permit) => permit.downloads().is_some(),
+        Decision::Deny(_) => true,
+    };
+    let lets_pass = |other: &&Linted<'_>| {
+        let others = other.rule.download.is_none() && other.rule.in_force(now);
+        others && !every_example(other, now, &mut |request| !is_there(request) || is_judged(request))
+    };
+    rules.iter().find(lets_pass).map(|other| &*other.rule.name)
 }
 
 /// Whether `holds` for an example of everything that a rule allows, as far as it says no.

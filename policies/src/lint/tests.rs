@@ -235,3 +235,27 @@ fn messages_that_another_rule_does_not_read_are_told() {
     let second = server("mcp: {server: s, tools: {allow: [b]}}").replace("name: server", "name: second");
     assert_eq!(found(&[&server(mcp), &second]), []);
 }
+
+#[test]
+fn what_comes_back_unjudged_from_the_same_hosts_is_named() {
+    let judged = rule("judged", &["path: {allow: [\"/files/**\"]}", "downloads: {types: [zip]}"]);
+    let found = |other: &[&str]| {
+        let text = format!("version: 1\nnetwork:\n{judged}{}", rule("other", other));
+        let lints = lints(&text);
+        let lint = lints.into_iter().find(|lint| lint.name == LintName::UnjudgedDownloads);
+        lint.map(|lint| (lint.severity, lint.rule.unwrap(), lint.cause))
+    };
+    let cause = "what rule 'other' allows from the same hosts comes back unjudged".to_owned();
+    let named = Some((Severity::Note, "judged".to_owned(), cause));
+    for other in [&["path: {allow: [/a]}"][..], &["binary: {allow: [wget]}", "path: {allow: [\"/files/*\"]}"]]
+    {
+        assert_eq!(found(other), named, "{other:?}");
+    }
+    for other in [
+        &["path: {allow: [\"/files/a\"]}"][..],
+        &["path: {allow: [/a]}", "downloads: {max_bytes: 1KiB}"],
+        &["destination: {allow: [b.example.com]}"],
+    ] {
+        assert_eq!(found(other), None, "{other:?}");
+    }
+}

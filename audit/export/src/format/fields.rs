@@ -106,6 +106,10 @@ names! {
         "openshell.sent_sha256";
     RECEIVED_HASH: "received_sha256", "openshell.received_sha256", "openshellVmReceivedHash", "receivedHash",
         "openshell.received_sha256";
+    DOWNLOAD_KIND: "download_kind", "openshell.download.kind", "openshellVmDownloadKind", "downloadKind",
+        "openshell.download.kind";
+    DOWNLOAD_SIZE: "download_size", "openshell.download.size", "openshellVmDownloadSize", "downloadSize",
+        "openshell.download.size";
     TIMES: "times", "openshell.times", "cnt", "count", "openshell.times";
     STATUS: "status", "http.response.status_code", "cn1", "status", "http.response.status_code";
     SOURCE: "source", "source.ip", "src", "src", "client.address";
@@ -292,6 +296,8 @@ impl<'a> List<'a> {
         self.some(&RECEIVED, object.bytes_received);
         self.some(&SENT_HASH, object.sent_sha256.as_deref());
         self.some(&RECEIVED_HASH, object.received_sha256.as_deref());
+        self.some(&DOWNLOAD_KIND, object.kind.as_deref());
+        self.some(&DOWNLOAD_SIZE, object.size);
         self.some(&TIMES, object.times);
         self.some(&QUERY_KEYS, texts(&object.query_keys));
     }

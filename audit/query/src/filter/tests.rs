@@ -38,9 +38,9 @@ fn patterns() {
 fn each_condition_finds_its_record_and_no_other() {
     let pattern = |text: &str| vec![Pattern::from(text)];
     let none = Filter::default;
-    let table: [(Filter, &[u64]); 33] = [
-        (none(), &[1, 2, 3, 4, 5, 6, 7, 8]),
-        (Filter { since: Some("2026-11-29T05:20:47.000003Z".to_owned()), ..none() }, &[3, 4, 5, 6, 7, 8]),
+    let table: [(Filter, &[u64]); 35] = [
+        (none(), &[1, 2, 3, 4, 5, 6, 7, 8, 9]),
+        (Filter { since: Some("2026-11-29T05:20:47.000003Z".to_owned()), ..none() }, &[3, 4, 5, 6, 7, 8, 9]),
         (Filter { until: Some("2026-11-29T05:20:47.000003Z".to_owned()), ..none() }, &[1, 2]),
         (Filter { decision: Some(Decision::Allow), ..none() }, &[1, 4, 5, 8]),
         (Filter { action: vec![Action::Lifecycle, Action::NameQuery], ..none() }, &[2, 3]),
@@ -61,7 +61,7 @@ fn each_condition_finds_its_record_and_no_other() {
         (Filter { category: pattern("pan"), ..none() }, &[1]),
         (
             Filter { tenant: pattern("local"), agent: pattern("test"), client: pattern("proxy"), ..none() },
-            &[1, 2, 3, 4, 5, 6, 7, 8],
+            &[1, 2, 3, 4, 5, 6, 7, 8, 9],
         ),
         (Filter { tenant: pattern("other"), ..none() }, &[]),
         (Filter { digest: pattern(&"12".repeat(32)), ..none() }, &[1]),
@@ -69,6 +69,8 @@ fn each_condition_finds_its_record_and_no_other() {
         (Filter { digest: pattern(&"CD".repeat(32)), ..none() }, &[1]),
         (Filter { digest: pattern("abab*"), ..none() }, &[1]),
         (Filter { digest: pattern(&"ab".repeat(31)), ..none() }, &[]),
+        (Filter { digest: pattern(&"56".repeat(32)), ..none() }, &[9]),
+        (Filter { level: pattern("download"), ..none() }, &[9]),
         (Filter { digest: pattern(&"ef".repeat(32)), ..none() }, &[]),
         (Filter { text: Some("TEAM".to_owned()), ..none() }, &[4]),
         (Filter { text: Some("socket closed".to_owned()), ..none() }, &[3, 7]),

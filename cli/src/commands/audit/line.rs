@@ -80,6 +80,7 @@ fn details(record: &Record) -> String {
         event.configuration.as_ref().map(made),
         event.detection.as_ref().map(noticed),
         (!event.credentials.is_empty()).then(|| format!("credentials {}", event.credentials.join(" "))),
+        event.object.as_ref().and_then(fetched),
         event.status.map(|status| format!("status {status}")),
         event.policy.map(|policy| format!("policy {policy}")),
         event.reason.clone(),
@@ -88,6 +89,14 @@ fn details(record: &Record) -> String {
         (!record.is_of_its_client()).then(|| format!("as told by {}", record.client)),
     ];
     parts.into_iter().flatten().map(|part| cell(part.trim_end())).collect::<Vec<_>>().join("  ")
+}
+
+/// A download that was judged.
+fn fetched(object: &Object) -> Option<String> {
+    let kind = object.kind.as_ref()?;
+    let size = object.size.unwrap_or_default();
+    let digest = object.sha256.as_ref().map(|sha256| format!(" sha256 {sha256:.12}…")).unwrap_or_default();
+    Some(format!("download {kind} {size} bytes{digest}"))
 }
 
 fn aligned(cells: [String; COLUMNS.len()], details: &str) -> String {

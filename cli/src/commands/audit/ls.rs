@@ -93,8 +93,8 @@ mod tests {
         let (entry, fault) = entry(Path::new(golden));
         assert!(fault.is_none());
         let entry = entry.unwrap();
-        assert_eq!(entry.records, 8);
+        assert_eq!(entry.records, 9);
         assert_eq!(entry.from, "2026-11-29T05:20:47.000001Z");
-        assert_eq!(entry.to, "2026-11-29T05:20:47.000008Z");
+        assert_eq!(entry.to, "2026-11-29T05:20:47.000009Z");
     }
 }

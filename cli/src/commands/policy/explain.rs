@@ -81,7 +81,7 @@ impl Answer {
             Decision::Allow(permit) => json!({
                 "decision": "allow", "rule": permit.rule(), "level": permit.would_deny().map(level),
                 "reason": permit.would_deny().map(Denial::reason), "on_trial": permit.would_deny().is_some(),
-                "asked": permit.asked(),
+                "asked": permit.asked(), "downloads": downloads(permit),
             }),
             Decision::Deny(denial) => json!({
                 "decision": "deny", "level": level(denial), "rule": denial.rule(),
@@ -123,9 +123,15 @@ fn show_permit(permit: &Permit, at: &str) {
     if let Some(asked) = permit.asked() {
         println!("  asked: {asked}");
     }
+    downloads(permit).iter().for_each(|rule| println!("  what comes back is judged by {rule}"));
     if let Some(denial) = permit.would_deny() {
         println!("  on trial: enforced, it would be denied at {}: {}", level(denial), denial.reason());
     }
+}
+
+/// By what the answer is judged.
+fn downloads(permit: &Permit) -> Vec<String> {
+    permit.downloads().map(|rules| rules.summaries().collect()).unwrap_or_default()
 }
 
 fn level(denial: &Denial) -> &'static str {

@@ -177,6 +177,10 @@ impl Reply for Answer {
         }
     }
 
+    fn shows_its_end(&self) -> bool {
+        true
+    }
+
     async fn unwanted(&mut self) {
         let _reason = match &mut self.state {
             State::Waiting => poll_fn(|cx| self.respond.poll_reset(cx)).await,

@@ -46,6 +46,8 @@ fn object(record: &Record) -> &Object {
         bytes_received: None,
         sent_sha256: None,
         received_sha256: None,
+        kind: None,
+        size: None,
         times: None,
     };
     record.event.object.as_ref().unwrap_or(NONE)

@@ -143,6 +143,8 @@ pub(super) fn unmapped(record: &Record) -> Value {
         put("object_sha256", object.sha256.as_ref().map(|hash| json!(hash)));
         put("sent_sha256", object.sent_sha256.as_ref().map(|hash| json!(hash)));
         put("received_sha256", object.received_sha256.as_ref().map(|hash| json!(hash)));
+        put("download_kind", object.kind.as_ref().map(|kind| json!(kind)));
+        put("download_size", object.size.map(|size| json!(size)));
     }
     Value::Object(rest)
 }

@@ -7,7 +7,7 @@ use audit::{Decision, Event, Object, Owner, Record, Subject};
 use audit_export::format::printable;
 
 /// The first row.
-pub(in crate::commands::audit) const HEAD: &str = "time,tenant,sandbox,sequence,agent,client,action,decision,binary,script,host,port,method,path,level,rule,reason,policy,request,flow,status,credentials,hash,times,bytes_sent,bytes_received,latency_us,phase,exit_code,detail,detection,severity,response,policy_put_in_force,policy_source,by_user,binary_sha256,parents,source,query_keys,sha256,sent_sha256,received_sha256,route,server,region,model_asked,model_served,tokens_in,tokens_out,categories,left";
+pub(in crate::commands::audit) const HEAD: &str = "time,tenant,sandbox,sequence,agent,client,action,decision,binary,script,host,port,method,path,level,rule,reason,policy,request,flow,status,credentials,hash,times,bytes_sent,bytes_received,latency_us,phase,exit_code,detail,detection,severity,response,policy_put_in_force,policy_source,by_user,binary_sha256,parents,source,query_keys,sha256,sent_sha256,received_sha256,kind,size,route,server,region,model_asked,model_served,tokens_in,tokens_out,categories,left";
 
 pub(in crate::commands::audit) fn row(record: &Record) -> String {
     let event = &record.event;
@@ -71,18 +71,20 @@ fn acts(event: &Event) -> [String; 9] {
 }
 
 /// What shows later that it was this program, from there, and these bytes.
-fn evidence(event: &Event) -> [String; 7] {
+fn evidence(event: &Event) -> [String; 9] {
     let (subject, object) = (event.subject.as_ref(), event.object.as_ref());
     let keys = object.map(|object| object.query_keys.join("&"));
-    let digest = |of: fn(&Object) -> &Option<String>| object.and_then(|object| of(object).clone());
+    let text = |of: fn(&Object) -> &Option<String>| object.and_then(|object| of(object).clone());
     [
         Some(owners(subject, |owner| owner.sha256.as_deref())),
         Some(owners(subject, |owner| (!owner.parents.is_empty()).then(|| owner.parents.join(" < ")))),
         event.source.map(|source| source.to_string()),
         keys,
-        digest(|object| &object.sha256),
-        digest(|object| &object.sent_sha256),
-        digest(|object| &object.received_sha256),
+        text(|object| &object.sha256),
+        text(|object| &object.sent_sha256),
+        text(|object| &object.received_sha256),
+        text(|object| &object.kind),
+        object.and_then(|object| object.size).map(|size| size.to_string()),
     ]
     .map(Option::unwrap_or_default)
 }
