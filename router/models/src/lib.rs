@@ -1,0 +1,12 @@
+//! Which model of a catalogue this host can serve: [`Host`] is what there is, [`Wish`] what is wanted, [`plan`] says with
+//! what it is served and why, or with numbers why nothing is. Nothing here starts anything or asks anybody.
+
+#![forbid(unsafe_code)]
+
+mod host;
+mod plan;
+mod quantity;
+
+pub use host::{Device, Host, Reserved};
+pub use plan::{Fit, On, Plan, Refusal, Unfit, Wish, plan, survey};
+pub use quantity::Gigabytes;
