@@ -24,6 +24,12 @@ pub fn of(parent: Pid) -> Vec<Pid> {
         .collect()
 }
 
+/// The child of a process that was there first, by its number.
+#[must_use]
+pub fn first_of(parent: Pid) -> Option<Pid> {
+    of(parent).into_iter().min_by_key(|child| child.as_raw_nonzero())
+}
+
 /// Kills all children but `spared`, and theirs as they become ours, until none is left. They are reaped.
 pub fn end(spared: &[Pid]) {
     loop {

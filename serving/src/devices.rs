@@ -1,6 +1,5 @@
 //! What this host has for models, asked anew for every start, and what servers that are still loading will take of it.
 
-use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -53,7 +52,7 @@ impl Devices {
             On::Processor => nothing(),
             On::Gpu => self.inventory()?,
         };
-        let host = Host::of(&inventory, &reserved, memory_available());
+        let host = Host::of(&inventory, &reserved, models::memory_available());
         let plan = models::plan(&self.catalogue, &host, wish).map_err(NoPlan::Refused)?;
         reserved.add(&plan.devices, plan.bytes_per_device);
         Ok(Reservation { plan, reserved: Arc::clone(&self.reserved) })
@@ -78,13 +77,4 @@ impl Drop for Reservation {
 
 fn nothing() -> Inventory {
     Inventory { driver: None, cuda: None, devices: Vec::new() }
-}
-
-/// What the kernel says can be had without swapping; 0 if it does not say.
-#[must_use]
-pub fn memory_available() -> u64 {
-    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
-    let kibibytes = line.and_then(|rest| rest.split_ascii_whitespace().next()?.parse::<u64>().ok());
-    kibibytes.unwrap_or_default().saturating_mul(1024)
 }

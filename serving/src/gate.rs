@@ -97,7 +97,7 @@ async fn standing(mut stream: UnixStream, server: &Server) -> io::Result<()> {
     let mut changes = server.watch();
     loop {
         let available = *changes.borrow_and_update();
-        tell(&mut stream, &Tell::Standing { available }).await?;
+        tell(&mut stream, &Tell::Standing { available, model: server.model().to_owned() }).await?;
         tokio::select! {
             changed = changes.changed() => if changed.is_err() { return Ok(()) },
             () = is_gone(&stream) => return Ok(()),
@@ -114,11 +114,11 @@ async fn turn(mut stream: UnixStream, server: &Arc<Server>, sandbox: SandboxId) 
         Ok(turn) => turn,
         Err(error) => return tell(&mut stream, &refused(&error.to_string())).await,
     };
-    let dialled = match dial(turn.place.target).await {
+    let dialled = match dial(turn.target).await {
         Ok(dialled) => dialled,
         Err(error) => return tell(&mut stream, &refused(&error.to_string())).await,
     };
-    hand_over(&stream, &Tell::Turn { model: turn.place.model.clone() }, dialled).await?;
+    hand_over(&stream, &Tell::Turn {}, dialled).await?;
     is_gone(&stream).await;
     Ok(())
 }

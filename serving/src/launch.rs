@@ -16,8 +16,6 @@ use crate::dial::{Target, free_port};
 pub struct Launch {
     /// Where it will be, or is.
     pub target: Target,
-    /// What it calls its model.
-    pub model: String,
     /// What is executed; `None`: somebody else runs it.
     pub command: Option<Command>,
     /// What was chosen, and its memory.
@@ -78,23 +76,20 @@ const QUIET: [(&str, &str); 3] =
 /// [`LaunchError`].
 pub fn prepare(name: &str, config: &ServerConfig, devices: &Devices) -> Result<Launch, LaunchError> {
     match &config.source {
-        Source::Running(running) => Ok(Launch {
-            target: Target::Other(running.address),
-            model: running.model.clone(),
-            command: None,
-            reservation: None,
-        }),
+        Source::Running(running) => {
+            Ok(Launch { target: Target::Other(running.address), command: None, reservation: None })
+        }
         Source::Command(own) => {
             let port = free_port().map_err(LaunchError::Port)?;
             let command = Some(own_command(own, port));
-            Ok(Launch { target: Target::Own(port), model: own.model.clone(), command, reservation: None })
+            Ok(Launch { target: Target::Own(port), command, reservation: None })
         }
         Source::Model(wanted) => {
             let reservation = devices.plan(&wish(wanted))?;
             let port = free_port().map_err(LaunchError::Port)?;
             let command = command(wanted, &reservation.plan, (name, port, config.slots))?;
-            let (model, command) = (name.to_owned(), Some(command));
-            Ok(Launch { target: Target::Own(port), model, command, reservation: Some(reservation) })
+            let (command, reservation) = (Some(command), Some(reservation));
+            Ok(Launch { target: Target::Own(port), command, reservation })
         }
     }
 }

@@ -14,15 +14,18 @@ mod running;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::Pid;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use wire::serving::State;
 
-use crate::devices::Devices;
+use crate::descendants;
+use crate::devices::{Devices, Reservation};
+use crate::dial::Target;
 use crate::launch::{self, Launch};
 use crate::log_file;
 use crate::probe::{Silence, probe};
-use crate::server::{Place, Server, Waits};
+use crate::server::{Server, Waits};
 pub use running::Keepers;
 use running::Running;
 
@@ -96,16 +99,16 @@ async fn once(server: &Arc<Server>, shared: &Arc<Shared>, stop: &mut watch::Rece
         Ok(Err(error)) => return Outcome::Failed(chain(&error)),
         Err(_panicked) => return Outcome::Failed("it could not be prepared".to_owned()),
     };
-    let Launch { target, model, command, reservation } = launch;
+    let Launch { target, command, reservation } = launch;
     let mut running = match Running::start(command, server, shared) {
         Ok(running) => running,
         Err(error) => return Outcome::Failed(format!("it cannot be started: {error}")),
     };
-    server.started(running.pid(), reservation.as_ref().map(|reservation| reservation.plan.why.clone()));
-    let place = Place { target, model };
+    server.planned(reservation.as_ref().map(|reservation| reservation.plan.why.clone()));
+    let keeper = running.keeper();
     let outcome = tokio::select! {
         status = running.ended() => Outcome::Failed(post_mortem(server, &status)),
-        outcome = attend(server, &place, reservation) => outcome,
+        outcome = attend(server, (target, keeper), reservation) => outcome,
         _announced = stop.changed() => Outcome::Stopped,
     };
     if matches!(outcome, Outcome::Stopped) {
@@ -123,12 +126,17 @@ async fn once(server: &Arc<Server>, shared: &Arc<Shared>, stop: &mut watch::Rece
 }
 
 /// While it runs: whether it answers, and whether it is needed.
-async fn attend(server: &Server, place: &Place, reservation: Option<crate::devices::Reservation>) -> Outcome {
+async fn attend(
+    server: &Server,
+    (target, keeper): (Target, Option<Pid>),
+    reservation: Option<Reservation>,
+) -> Outcome {
     let config = &server.config;
     let latest = Instant::now() + Duration::from_secs(config.start_s.into());
     let limit = Duration::from_secs(config.answer_s.into());
-    while let Err(silence) = probe(place.target, &place.model, limit.min(latest - Instant::now())).await {
-        if Instant::now() >= latest {
+    while let Err(silence) = probe(target, server.model(), limit.min(latest - Instant::now())).await {
+        server.runs_as(keeper.and_then(descendants::first_of));
+        if Instant::now() + EAGER >= latest {
             return Outcome::Failed(format!(
                 "it gave no answer within {} s of its start: {}",
                 config.start_s,
@@ -137,15 +145,16 @@ async fn attend(server: &Server, place: &Place, reservation: Option<crate::devic
         }
         tokio::time::sleep(EAGER).await;
     }
+    server.runs_as(keeper.and_then(descendants::first_of));
     // What it takes can be measured now.
     drop(reservation);
-    server.answers(place);
+    server.answers(target);
     let check = Duration::from_secs(config.check_s.into());
     let idle = config.idle_s.map(|seconds| Duration::from_secs(seconds.into()));
     loop {
         tokio::select! {
             () = tokio::time::sleep(check) => {
-                if let Err(cause) = check_twice(server, place, limit).await {
+                if let Err(cause) = check_twice(server, target, limit).await {
                     return Outcome::Failed(cause);
                 }
             }
@@ -159,13 +168,13 @@ async fn attend(server: &Server, place: &Place, reservation: Option<crate::devic
 }
 
 /// One question may fail: no turns are given until the next one is answered.
-async fn check_twice(server: &Server, place: &Place, limit: Duration) -> Result<(), String> {
+async fn check_twice(server: &Server, target: Target, limit: Duration) -> Result<(), String> {
     let said = |silence: Silence| format!("it does not answer: {}", chain(&silence));
-    if let Err(silence) = probe(place.target, &place.model, limit).await {
+    if let Err(silence) = probe(target, server.model(), limit).await {
         server.closes(State::Failing, Some(said(silence)));
-        probe(place.target, &place.model, limit).await.map_err(said)?;
+        probe(target, server.model(), limit).await.map_err(said)?;
     }
-    server.answers(place);
+    server.answers(target);
     Ok(())
 }
 

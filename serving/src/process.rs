@@ -71,13 +71,17 @@ fn run() -> Result<(), StartError> {
     if config.version != wire::VERSION {
         return Err(StartError::Version(config.version));
     }
+    // Taken, so that no server inherits it: who holds it serves.
+    let lock = inherited::take(config.lock).map_err(StartError::Read)?;
     descendants::adopt().map_err(StartError::Serve)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(StartError::Serve)?;
-    runtime.block_on(serve(config))
+    let served = runtime.block_on(serve(config));
+    drop(lock);
+    served
 }
 
 async fn serve(config: ServingConfig) -> Result<(), StartError> {

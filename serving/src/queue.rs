@@ -13,8 +13,9 @@ pub struct Queue<W> {
     most_waiting: usize,
     is_open: bool,
     active: BTreeMap<SandboxId, BTreeSet<u64>>,
-    /// Whose turn was longest ago comes first.
-    order: VecDeque<SandboxId>,
+    /// When each had its last turn, as a count of turns. It outlives the call: who asks again is no newcomer.
+    last_turn: BTreeMap<SandboxId, u64>,
+    turns: u64,
     waiting: BTreeMap<SandboxId, VecDeque<(u64, W)>>,
     next_ticket: u64,
 }
@@ -31,7 +32,7 @@ pub struct Ticket {
 #[error("{0} calls of this sandbox wait already")]
 pub struct Full(pub usize);
 
-/// Sandboxes that may wait at one server.
+/// Sandboxes that may wait at one server, and of which is known when they had a turn.
 const MOST_SANDBOXES: usize = 4096;
 
 impl<W> Queue<W> {
@@ -43,7 +44,8 @@ impl<W> Queue<W> {
             most_waiting: usize::try_from(most_waiting).unwrap_or(usize::MAX),
             is_open: false,
             active: BTreeMap::new(),
-            order: VecDeque::new(),
+            last_turn: BTreeMap::new(),
+            turns: 0,
             waiting: BTreeMap::new(),
             next_ticket: 0,
         }
@@ -69,9 +71,6 @@ impl<W> Queue<W> {
         let number = self.next_ticket;
         self.next_ticket = self.next_ticket.wrapping_add(1);
         waiting.push_back((number, waiter));
-        if is_new && !self.order.contains(&sandbox) {
-            self.order.push_back(sandbox.clone());
-        }
         Ok(Ticket { sandbox, number })
     }
 
@@ -80,19 +79,27 @@ impl<W> Queue<W> {
         if !self.is_open || self.active() >= self.slots {
             return None;
         }
-        let calls = |sandbox: &SandboxId| self.active.get(sandbox).map_or(0, BTreeSet::len);
-        // Of equals the first is found, which is who waits longest.
-        let (place, _) = self
-            .order
-            .iter()
-            .enumerate()
-            .filter(|(_, sandbox)| self.waiting.contains_key(*sandbox))
-            .min_by_key(|(_, sandbox)| calls(sandbox))?;
-        let sandbox = self.order.remove(place)?;
+        let rank = |sandbox: &SandboxId, first: Option<&(u64, W)>| {
+            let calls = self.active.get(sandbox).map_or(0, BTreeSet::len);
+            (calls, self.last_turn.get(sandbox).copied(), first.map(|(number, _)| *number))
+        };
+        let next = self.waiting.iter().min_by_key(|(sandbox, waiting)| rank(sandbox, waiting.front()));
+        let sandbox = next.map(|(sandbox, _)| sandbox.clone())?;
         let (number, waiter) = self.take_first(&sandbox)?;
         self.active.entry(sandbox.clone()).or_default().insert(number);
-        self.order.push_back(sandbox);
+        self.remember(sandbox);
         Some(waiter)
+    }
+
+    fn remember(&mut self, sandbox: SandboxId) {
+        self.turns += 1;
+        self.last_turn.insert(sandbox, self.turns);
+        if self.last_turn.len() > MOST_SANDBOXES {
+            let oldest = self.last_turn.iter().min_by_key(|(_, turn)| **turn);
+            if let Some(oldest) = oldest.map(|(sandbox, _)| sandbox.clone()) {
+                self.last_turn.remove(&oldest);
+            }
+        }
     }
 
     fn take_first(&mut self, sandbox: &SandboxId) -> Option<(u64, W)> {
@@ -119,9 +126,6 @@ impl<W> Queue<W> {
                 self.active.remove(sandbox);
             }
         }
-        if !self.waiting.contains_key(sandbox) && !self.active.contains_key(sandbox) {
-            self.order.retain(|other| other != sandbox);
-        }
     }
 
     /// From now on turns are given.
@@ -137,8 +141,6 @@ impl<W> Queue<W> {
     /// Everybody who waits, to be told that there is no turn.
     pub fn dismiss(&mut self) -> Vec<W> {
         let all = std::mem::take(&mut self.waiting);
-        let active = &self.active;
-        self.order.retain(|sandbox| active.contains_key(sandbox));
         all.into_values().flatten().map(|(_, waiter)| waiter).collect()
     }
 
@@ -184,6 +186,19 @@ mod tests {
     }
 
     #[test]
+    fn who_comes_late_goes_before_who_had_a_turn_and_who_asks_again_is_no_newcomer() {
+        let mut queue = queue(1);
+        let [first, _second] = ["a1", "a2"].map(|call| queue.join(id("a"), call).unwrap());
+        assert_eq!(queue.call(), Some("a1"));
+        let newcomer = queue.join(id("b"), "b1").unwrap();
+        queue.leave(&first);
+        assert_eq!(queue.call(), Some("b1"));
+        queue.leave(&newcomer);
+        queue.join(id("b"), "b2").unwrap();
+        assert_eq!(queue.call(), Some("a2"));
+    }
+
+    #[test]
     fn who_has_fewest_calls_at_the_server_is_next() {
         let mut queue = queue(3);
         let tickets = ["a1", "a2", "a3"].map(|call| queue.join(id("a"), call).unwrap());
@@ -204,7 +219,7 @@ mod tests {
         queue.leave(&first);
         assert_eq!(queue.call(), Some("a3"));
         queue.leave(&third);
-        assert_eq!((queue.active(), queue.waiting(), queue.order.len()), (0, 0, 0));
+        assert_eq!((queue.active(), queue.waiting()), (0, 0));
     }
 
     #[test]
@@ -232,6 +247,6 @@ mod tests {
         queue.leave(&dismissed);
         assert_eq!(queue.active(), 1);
         queue.leave(&first);
-        assert_eq!((queue.active(), queue.waiting(), queue.order.len()), (0, 0, 0));
+        assert_eq!((queue.active(), queue.waiting()), (0, 0));
     }
 }

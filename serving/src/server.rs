@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use rustix::process::Pid;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::Instant;
 use wire::id::SandboxId;
@@ -35,12 +36,12 @@ pub struct Server {
 
 #[derive(Debug)]
 struct Inner {
-    queue: Queue<oneshot::Sender<Place>>,
+    queue: Queue<oneshot::Sender<Target>>,
     state: State,
     cause: Option<String>,
     since: SystemTime,
     answered: Option<SystemTime>,
-    place: Option<Place>,
+    target: Option<Target>,
     plan: Option<String>,
     pid: Option<i32>,
     turns: u64,
@@ -50,20 +51,11 @@ struct Inner {
     idle_since: Instant,
 }
 
-/// Where a server is, and what its model is called there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// Where.
-    pub target: Target,
-    /// What it calls its model.
-    pub model: String,
-}
-
 /// A turn. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Turn {
     /// Where the server is.
-    pub place: Place,
+    pub target: Target,
     _seat: Seat,
 }
 
@@ -108,7 +100,7 @@ impl Server {
                 cause: None,
                 since: SystemTime::now(),
                 answered: None,
-                place: None,
+                target: None,
                 plan: None,
                 pid: None,
                 turns: 0,
@@ -120,6 +112,17 @@ impl Server {
             asked: Notify::new(),
             left: Notify::new(),
         })
+    }
+
+    /// What it calls its model.
+    #[must_use]
+    pub fn model(&self) -> &str {
+        match &self.config.source {
+            Source::Command(own) => &own.model,
+            Source::Running(running) => &running.model,
+            // It is told to call it so.
+            Source::Model(_) => &self.name,
+        }
     }
 
     /// Tells whether a turn can be had, from now on.
@@ -152,7 +155,7 @@ impl Server {
         self.asked.notify_one();
         self.call();
         match hears.await {
-            Ok(place) => Ok(Turn { place, _seat: seat }),
+            Ok(target) => Ok(Turn { target, _seat: seat }),
             Err(_dismissed) => {
                 let mut inner = self.lock();
                 inner.refused += 1;
@@ -164,10 +167,10 @@ impl Server {
     /// Gives turns to who is next.
     fn call(&self) {
         let mut inner = self.lock();
-        let Some(place) = inner.place.clone() else { return };
+        let Some(target) = inner.target else { return };
         while let Some(waits) = inner.queue.call() {
             // Who has gone since gives the slot back by going.
-            if waits.send(place.clone()).is_ok() {
+            if waits.send(target).is_ok() {
                 inner.turns += 1;
             }
         }
@@ -193,15 +196,18 @@ impl Server {
         self.available.send_replace(waits == Waits::ForStart);
     }
 
-    /// What is known of it once it is started.
-    pub fn started(&self, pid: Option<i32>, plan: Option<String>) {
-        let mut inner = self.lock();
-        inner.pid = pid;
-        inner.plan = plan;
+    /// Why it is started as it is.
+    pub fn planned(&self, plan: Option<String>) {
+        self.lock().plan = plan;
+    }
+
+    /// The process that it is.
+    pub fn runs_as(&self, pid: Option<Pid>) {
+        self.lock().pid = pid.map(|pid| pid.as_raw_nonzero().get());
     }
 
     /// It has answered: turns are given.
-    pub fn answers(&self, place: &Place) {
+    pub fn answers(&self, target: Target) {
         let was_ready = {
             let mut inner = self.lock();
             inner.answered = Some(SystemTime::now());
@@ -213,7 +219,7 @@ impl Server {
         self.become_state(State::Ready, None);
         {
             let mut inner = self.lock();
-            inner.place = Some(place.clone());
+            inner.target = Some(target);
             inner.idle_since = Instant::now();
             inner.queue.open();
         }
@@ -226,7 +232,7 @@ impl Server {
         self.become_state(state, cause);
         self.available.send_replace(false);
         let mut inner = self.lock();
-        inner.place = None;
+        inner.target = None;
         inner.queue.close();
         if state == State::Down {
             inner.restarts += 1;
@@ -282,7 +288,7 @@ impl Server {
             return false;
         }
         inner.queue.close();
-        inner.place = None;
+        inner.target = None;
         inner.pid = None;
         true
     }
@@ -291,17 +297,11 @@ impl Server {
     #[must_use]
     pub fn report(&self) -> Report {
         let inner = self.lock();
-        let model = match (&inner.place, &self.config.source) {
-            (Some(place), _) => place.model.clone(),
-            (None, Source::Command(own)) => own.model.clone(),
-            (None, Source::Running(running)) => running.model.clone(),
-            (None, Source::Model(_)) => self.name.clone(),
-        };
         Report {
             name: self.name.clone(),
             state: inner.state,
             cause: inner.cause.clone(),
-            model,
+            model: self.model().to_owned(),
             plan: inner.plan.clone(),
             pid: inner.pid,
             since: seconds(inner.since),

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalogue::{Catalogue, Engine};
 use crate::id::SandboxId;
+use crate::spawn::Fd;
 
 /// The name of the socket.
 pub const SOCKET: &str = "serving.sock";
@@ -32,8 +33,10 @@ pub const LONGEST_LINE: usize = 256 * 1024;
 pub struct ServingConfig {
     /// [`crate::VERSION`].
     pub version: u32,
-    /// Where it listens; made by who starts it, with the lock that says that it runs.
+    /// Where it listens; made by who starts it.
     pub directory: PathBuf,
+    /// The lock that says that it runs, held for as long as this is open.
+    pub lock: Fd,
     /// Where the servers' logs go.
     pub logs: PathBuf,
     /// NVIDIA's management library, if not the one that the dynamic linker finds.
@@ -166,12 +169,11 @@ pub enum Tell {
     Standing {
         /// Whether a turn can be had, at once or after a wait.
         available: bool,
-    },
-    /// It is the sandbox's turn; the connection comes with this line.
-    Turn {
-        /// What the server calls its model.
+        /// What it calls its model.
         model: String,
     },
+    /// It is the sandbox's turn; the connection comes with this line.
+    Turn {},
     /// There is none.
     Refused {
         /// Why, in one line.

@@ -1,6 +1,7 @@
 //! What a host has for models: the parts of its GPUs that can be given work, each with what is free of it, and its memory.
 
 use std::collections::BTreeMap;
+use std::fs;
 
 use gpu::{Health, Inventory, Memory, Uuid};
 
@@ -102,4 +103,13 @@ impl Host {
 pub(crate) fn parse_capability(text: &str) -> Option<(u32, u32)> {
     let (major, minor) = text.split_once('.')?;
     Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+/// What the kernel says can be had without swapping; 0 if it does not say.
+#[must_use]
+pub fn memory_available() -> u64 {
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let kibibytes = line.and_then(|rest| rest.split_ascii_whitespace().next()?.parse::<u64>().ok());
+    kibibytes.unwrap_or_default().saturating_mul(1024)
 }

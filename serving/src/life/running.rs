@@ -6,6 +6,7 @@ use std::io::{self, PipeReader};
 use std::os::unix::process::CommandExt;
 use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
@@ -54,11 +55,9 @@ impl Running {
         Ok(Self { keeper })
     }
 
-    /// The server's own process id, or its keeper's while it has none.
-    pub(super) fn pid(&self) -> Option<i32> {
-        let keeper = self.keeper.as_ref()?;
-        let server = descendants::of(keeper.pid).first().copied().unwrap_or(keeper.pid);
-        Some(server.as_raw_nonzero().get())
+    /// The process above the server's, if it is ours.
+    pub(super) fn keeper(&self) -> Option<Pid> {
+        self.keeper.as_ref().map(|keeper| keeper.pid)
     }
 
     /// How it ended, once it has.
@@ -101,9 +100,7 @@ impl Keeper {
             .stderr(writer)
             // A terminal's signals are for the one process that knows what to do about them.
             .process_group(0);
-        if let Some(log) = &server.log {
-            keep_log(log, prints)?;
-        }
+        let log = server.log.as_deref().map(|log| keep_log(log, prints)).transpose()?;
         let mut child = {
             let mut living = shared.keepers.lock();
             let child = keeper.spawn()?;
@@ -117,6 +114,11 @@ impl Keeper {
         let keepers = Arc::clone(shared);
         std::thread::spawn(move || {
             let status = child.wait();
+            // Unless it was killed, nobody is left who could print: what is on its way can be waited for.
+            if let (Some(log), Ok(Some(_))) = (log, status.as_ref().map(ExitStatus::code)) {
+                // A log that cannot be written is told of where it happens.
+                let _written = log.join();
+            }
             keepers.keepers.lock().remove(&pid.as_raw_nonzero().get());
             tells.send_replace(Some(told(status)));
         });
@@ -146,13 +148,12 @@ impl Keepers {
 }
 
 /// What it prints goes to its log until all who could print are gone.
-fn keep_log(path: &std::path::Path, prints: PipeReader) -> io::Result<()> {
+fn keep_log(path: &std::path::Path, prints: PipeReader) -> io::Result<JoinHandle<()>> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
     let log = LogFile::open(path)?;
-    std::thread::spawn(move || log.copy(prints));
-    Ok(())
+    Ok(std::thread::spawn(move || log.copy(prints)))
 }
 
 fn told(status: io::Result<ExitStatus>) -> String {
