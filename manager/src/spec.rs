@@ -1,6 +1,8 @@
 //! `agent.yaml`: what the user wrote, validated. Nothing here touches anything but the files that the
 //! document names.
 
+mod local;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -22,6 +24,8 @@ use crate::policy_files::{self, PolicyError, PolicyFiles};
 use crate::restart::Restart;
 use crate::secret::SecretSource;
 use crate::unit::{Mebibytes, Seconds};
+
+pub use local::{Local, LocalProvider};
 
 /// One agent session, as written.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -190,7 +194,7 @@ pub struct HostProvider {
 #[serde(deny_unknown_fields)]
 pub struct Providers {
     /// On this host: for prompts that must not leave it.
-    pub local: Option<Provider>,
+    pub local: Option<LocalProvider>,
     /// Anywhere.
     pub cloud: Option<Provider>,
 }
@@ -388,9 +392,9 @@ impl Spec {
     fn secrets(&self) -> impl Iterator<Item = &SecretSource> {
         let providers = self.inference.iter().flat_map(|inference| {
             let Providers { local, cloud } = &inference.providers;
-            let servers =
-                [local, cloud].into_iter().flatten().filter_map(|provider| provider.api_key.as_ref());
-            servers.chain(inference.hosts.values().filter_map(|host| host.api_key.as_ref()))
+            let local = local.iter().filter_map(|provider| provider.api_key.as_ref());
+            let cloud = cloud.iter().filter_map(|provider| provider.api_key.as_ref());
+            local.chain(cloud).chain(inference.hosts.values().filter_map(|host| host.api_key.as_ref()))
         });
         let credentials = self.credentials.iter().map(|credential| &credential.from);
         providers.chain(self.inbound.tokens.values()).chain(credentials)
@@ -436,11 +440,13 @@ impl Inference {
 
     fn keys(&mut self) -> impl Iterator<Item = &mut SecretSource> {
         let Self { providers: Providers { local, cloud }, hosts, .. } = self;
-        let servers = [local, cloud].into_iter().flatten().filter_map(|provider| provider.api_key.as_mut());
-        servers.chain(hosts.values_mut().filter_map(|host| host.api_key.as_mut()))
+        let local = local.iter_mut().filter_map(|provider| provider.api_key.as_mut());
+        let cloud = cloud.iter_mut().filter_map(|provider| provider.api_key.as_mut());
+        local.chain(cloud).chain(hosts.values_mut().filter_map(|host| host.api_key.as_mut()))
     }
 
     fn check(&self) -> Result<(), (String, String)> {
+        self.providers.local.as_ref().map_or(Ok(()), LocalProvider::check)?;
         if let Some(host) = self.hosts.keys().find(|host| !is_provider_host(host)) {
             let remedy = "write the name alone, in lower case: api.example.com";
             return Err((format!("inference.hosts: '{host}' is no host of a provider"), remedy.to_owned()));

@@ -81,7 +81,7 @@ pub async fn send(site: Site<'_>, cleared: Cleared, call: Call) -> Result<Respon
         Some(betas) if !is_translated => request.header(anthropic::BETA, betas),
         _ => request,
     };
-    let body = call.into_body(server.model());
+    let body = call.into_body(server.model().as_deref());
     let body = if is_translated { translate::request(endpoint, &body)? } else { body.to_bytes() };
     exchange(server, request, Full::new(Bytes::from(body))).await
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::id::SandboxId;
 use crate::region::Region;
 use crate::rules::Rules;
 use crate::secret::Secret;
@@ -26,7 +27,7 @@ pub struct RouterConfig {
     /// Texts of which no piece may leave.
     pub documents: Vec<Document>,
     /// The server for prompts that must not leave the host.
-    pub local: Option<ModelServer>,
+    pub local: Option<LocalServer>,
     /// The server for everything else.
     pub cloud: Option<ModelServer>,
     /// Servers of somebody else's in place of `cloud`, for calls that the agent makes to these hosts.
@@ -130,6 +131,30 @@ pub enum Api {
     OpenAi,
     /// Messages.
     Anthropic,
+}
+
+/// A server for prompts that must not leave the host.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum LocalServer {
+    /// One at an address.
+    At(ModelServer),
+    /// One that [`crate::serving`] manages; it speaks OpenAI's API.
+    Managed(Managed),
+}
+
+/// A managed server.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Managed {
+    /// The directory in which [`crate::serving::SOCKET`] is, or will be; it becomes the process's root.
+    pub directory: Fd,
+    /// The server's name there.
+    pub server: String,
+    /// Whose turns are asked for.
+    pub sandbox: SandboxId,
+    /// Where it computes, by the operator's word.
+    pub region: Option<Region>,
 }
 
 /// A model server.

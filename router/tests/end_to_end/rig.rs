@@ -19,7 +19,9 @@ use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::{Notify, watch};
 use tokio_rustls::TlsAcceptor;
 use wire::region::Region;
-use wire::router::{AfterLocal, Api, Directive, Document, ModelServer, RouterConfig, Sensitive, ZoneLimits};
+use wire::router::{
+    AfterLocal, Api, Directive, Document, LocalServer, ModelServer, RouterConfig, Sensitive, ZoneLimits,
+};
 use wire::rules::Rules;
 use wire::secret::Secret;
 use wire::spawn::Fd;
@@ -151,7 +153,9 @@ impl Rig {
             directive: plan.directive,
             rules: plan.rules,
             documents: plan.documents,
-            local: local.as_ref().map(|upstream| server(upstream, "http://local.test", ("local", local_api))),
+            local: local
+                .as_ref()
+                .map(|upstream| LocalServer::At(server(upstream, "http://local.test", ("local", local_api)))),
             cloud: cloud
                 .as_ref()
                 .map(|upstream| server(upstream, &format!("{scheme}://cloud.test"), ("cloud", cloud_api))),
