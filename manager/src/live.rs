@@ -22,6 +22,10 @@ use crate::layout::{Layout, Program};
 use crate::process::{Launch, Process, Resources};
 use crate::rundir::RunDir;
 use crate::spec::{Mount, Spec};
+use crate::unit::Seconds;
+
+/// For how long a guest believes what it saw of a live mount unless the operator says otherwise: what changes on the host is seen after that.
+const CACHE: Seconds = Seconds(1);
 
 /// File systems that are the kernel's words and levers, by their magic numbers (`linux/magic.h`): the files of `proc`, `sys`,
 /// `cgroup`, `debugfs`, `tracefs`, `securityfs`, `configfs`, `bpf`, `efivarfs` and `devpts` act when they are written.
@@ -96,7 +100,7 @@ impl Live {
         Ok(Self {
             tag,
             kept: kept(&source, spec)?,
-            believed: mount.cache.map_or(1, |span| span.0),
+            believed: mount.cache.unwrap_or(CACHE).0,
             directory,
             owner,
             lanes,

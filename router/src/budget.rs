@@ -1,8 +1,8 @@
 //! What the sandbox may spend with the servers of a zone: calls in a minute, tokens in a day and in its life.
 //!
-//! How many tokens a call takes is known when its answer has ended. Until then it counts for the most that it may come to, so that
-//! calls at the same time cannot go over together what none of them would alone.
-//! *Invariant:* what was sent and not accounted for by its server counts as that estimate.
+//! How many tokens a call takes is known when its answer has ended. Until then it counts for what it may come to by its own words, so
+//! that calls at the same time cannot go over together what none of them would alone.
+//! *Invariant:* what was sent and not accounted for by its server, to the end, counts as that estimate at least.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,11 +18,11 @@ use crate::wire_api::{Call, Endpoint};
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: u64 = 24 * 60 * 60;
 
-/// Bytes of a body for which one token of the prompt is counted, until its server has counted.
-const BYTES_A_TOKEN: u64 = 3;
+/// Bytes of a body for which one token of the prompt is counted, until its server has counted: token ids take no fewer.
+const BYTES_A_TOKEN: u64 = 2;
 
 /// Tokens of an answer whose call names no bound.
-const ANSWER: u64 = 4096;
+const ANSWER: u64 = 16_384;
 
 /// The members that bound an answer, and those that ask for several.
 const BOUNDS: [&str; 3] = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
@@ -58,34 +58,54 @@ struct Counts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Spent {
     /// Of calls.
-    #[error("{limit} {zone} calls in a minute are allowed; the next one may go out in {wait} s")]
+    #[error("{limit} {} calls in a minute are allowed; the next one may go out in {wait} s", .zone.as_str())]
     Calls {
         /// Whose servers.
-        zone: &'static str,
+        zone: Zone,
         /// Calls in a minute.
         limit: u32,
         /// Seconds until the next one may go out.
         wait: u64,
     },
     /// Of tokens.
-    #[error("of {limit} {zone} tokens {span} {left} are left, and the call may take {asked}")]
+    #[error("of {limit} {} tokens {} {left} are left, and the call may take {asked}", .zone.as_str(), .span.as_str())]
     Tokens {
         /// Whose servers.
-        zone: &'static str,
+        zone: Zone,
         /// Tokens in that span.
         limit: u64,
-        /// `in a day` or `in all`.
-        span: &'static str,
+        /// Which.
+        span: Span,
         /// How many may still be spent; those of calls under way are not among them.
         left: u64,
         /// What the call may come to.
         asked: u64,
-        /// Seconds until there are more, if ever.
-        wait: Option<u64>,
+        /// When there may be more.
+        more: More,
     },
 }
 
-/// The most that a call may come to.
+/// What a limit of tokens is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Span {
+    /// A day of the host's clock.
+    Day,
+    /// The sandbox's life.
+    Life,
+}
+
+/// When a call may pass that does not now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum More {
+    /// When others that are under way have taken less than they may.
+    WithOthers,
+    /// With the next day, in so many seconds.
+    Tomorrow(u64),
+    /// Never in this sandbox.
+    Never,
+}
+
+/// What a call may come to, by its own words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Estimate {
     prompt: u64,
@@ -127,19 +147,20 @@ impl Budgets {
 
 impl Account {
     fn charge(&self, estimate: Estimate, now: Instant, seconds: u64) -> Result<(), Spent> {
-        let zone = self.zone.as_str();
-        let asked = estimate.prompt.saturating_add(estimate.answer);
+        let (zone, asked) = (self.zone, estimate.whole());
         let mut counts = self.counts();
         counts.turn(seconds / DAY);
         let spans = [
-            (self.limits.tokens_per_day, counts.spent_today, "in a day", Some(DAY - seconds % DAY)),
-            (self.limits.tokens, counts.spent, "in all", None),
+            (self.limits.tokens_per_day, counts.spent_today, Span::Day, More::Tomorrow(DAY - seconds % DAY)),
+            (self.limits.tokens, counts.spent, Span::Life, More::Never),
         ];
-        for (limit, spent, span, wait) in spans {
+        for (limit, spent, span, more) in spans {
             let Some(limit) = limit else { continue };
-            let left = limit.saturating_sub(spent).saturating_sub(counts.reserved);
+            let unspent = limit.saturating_sub(spent);
+            let left = unspent.saturating_sub(counts.reserved);
             if asked > left {
-                return Err(Spent::Tokens { zone, limit, span, left, asked, wait });
+                let more = if asked <= unspent { More::WithOthers } else { more };
+                return Err(Spent::Tokens { zone, limit, span, left, asked, more });
             }
         }
         if let Some(limit) = self.limits.requests_per_minute {
@@ -170,30 +191,38 @@ impl Account {
 }
 
 impl Counts {
-    /// A clock that is set back begins no new day.
+    /// A clock that is set back begins no new day, and that day's end does.
     fn turn(&mut self, day: u64) {
         if day > self.day {
-            (self.day, self.spent_today) = (day, 0);
+            self.spent_today = 0;
+        }
+        self.day = day;
+    }
+}
+
+impl Span {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Day => "in a day",
+            Self::Life => "in all",
         }
     }
 }
 
 impl Estimate {
-    /// Of a call whose body has so many bytes.
+    /// Of what takes no tokens.
+    pub const NOTHING: Self = Self { prompt: 0, answer: 0 };
+
+    /// Of a call whose body has so many bytes. A server that does not count tokens is asked for an answer of one.
     #[must_use]
-    pub fn of(call: &Call, bytes: usize) -> Self {
-        let prompt = tokens_of(u64::try_from(bytes).unwrap_or(u64::MAX));
-        let most = |names: &[&str]| {
-            names.iter().filter_map(|name| call.body().get(name).and_then(Node::as_whole_number)).max()
-        };
+    pub fn of(call: &Call, bytes: usize, counts: bool) -> Self {
+        let prompt = u64::try_from(bytes).unwrap_or(u64::MAX).div_ceil(BYTES_A_TOKEN);
         match call.endpoint() {
-            // It is counted, and not answered by the model.
-            Endpoint::CountTokens => Self { prompt: 0, answer: 0 },
+            Endpoint::CountTokens if counts => Self::NOTHING,
+            Endpoint::CountTokens => Self { prompt, answer: 1 },
             Endpoint::Embeddings => Self { prompt, answer: 0 },
-            _ => {
-                let times = most(&TIMES).unwrap_or(1).max(1);
-                Self { prompt, answer: most(&BOUNDS).unwrap_or(ANSWER).saturating_mul(times) }
-            }
+            Endpoint::Completions => Self { prompt, answer: answer(call).saturating_mul(prompts(call)) },
+            _ => Self { prompt, answer: answer(call) },
         }
     }
 
@@ -213,15 +242,14 @@ impl Charge {
         self.due = 0;
     }
 
-    /// The answer has ended, or its reader has left.
-    pub fn answered(&mut self, observed: &Observed) {
-        if self.estimate.whole() == 0 {
-            return;
-        }
-        let prompt = observed.tokens_in.unwrap_or(self.estimate.prompt);
-        // Who streams without saying how many sends about one token with each event.
-        let seen = if observed.events > 0 { observed.events } else { tokens_of(observed.bytes) };
-        self.due = prompt.saturating_add(observed.tokens_out.unwrap_or(seen));
+    /// The answer has ended as its server ended it, or another way.
+    pub fn answered(&mut self, observed: &Observed, is_complete: bool) {
+        let Estimate { prompt, answer } = self.estimate;
+        // What nobody counted is what it may be, or more if more came: a stream has a token in each event.
+        let uncounted = if answer == 0 { 0 } else { answer.max(observed.events) };
+        let said = observed.tokens_out.filter(|_said| is_complete);
+        let answered = said.unwrap_or_else(|| uncounted.max(observed.tokens_out.unwrap_or_default()));
+        self.due = observed.tokens_in.unwrap_or(prompt).saturating_add(answered);
     }
 }
 
@@ -231,8 +259,20 @@ impl Drop for Charge {
     }
 }
 
-fn tokens_of(bytes: u64) -> u64 {
-    bytes.div_ceil(BYTES_A_TOKEN)
+/// Tokens of all answers to one prompt. A bound that is no whole number means something else to each server.
+fn answer(call: &Call) -> u64 {
+    let most = |names: &[&str]| {
+        let named = names.iter().filter_map(|name| call.body().get(name)).filter(|node| **node != Node::Null);
+        named.map(|node| node.as_whole_number().unwrap_or(u64::MAX)).max()
+    };
+    most(&BOUNDS).unwrap_or(ANSWER).saturating_mul(most(&TIMES).unwrap_or(1).max(1))
+}
+
+/// Prompts of one call: texts, or lists of token ids.
+fn prompts(call: &Call) -> u64 {
+    let listed = call.body().get("prompt").map(Node::elements).unwrap_or_default();
+    let is_one = listed.iter().all(|element| matches!(element, Node::Number(_)));
+    if is_one { 1 } else { u64::try_from(listed.len()).unwrap_or(u64::MAX) }
 }
 
 /// Seconds since 1970, by the host's clock.
@@ -241,101 +281,4 @@ fn now() -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOON: u64 = 20_000 * DAY + DAY / 2;
-
-    fn account(limits: Limits) -> Arc<Account> {
-        Arc::new(Account { zone: Zone::Cloud, limits, counts: Mutex::default() })
-    }
-
-    fn estimate(body: &str, endpoint: Endpoint) -> Estimate {
-        Estimate::of(&Call::read(endpoint, body.as_bytes()).unwrap(), body.len())
-    }
-
-    fn charged(account: &Arc<Account>, prompt: u64, answer: u64) -> Result<Charge, Spent> {
-        let estimate = Estimate { prompt, answer };
-        account.charge(estimate, Instant::now(), now())?;
-        Ok(Charge { account: Arc::clone(account), estimate, due: 0 })
-    }
-
-    fn observed(tokens: Option<(u64, u64)>, events: u64, bytes: u64) -> Observed {
-        let (tokens_in, tokens_out) = tokens.unzip();
-        Observed { tokens_in, tokens_out, events, bytes, ..Observed::default() }
-    }
-
-    #[test]
-    fn calls_are_counted_over_the_minute_that_ends_now() {
-        let account = account(Limits { requests_per_minute: Some(2), ..Limits::default() });
-        let (start, none) = (Instant::now(), Estimate { prompt: 9, answer: 9 });
-        let at = |second| account.charge(none, start + Duration::from_secs(second), NOON);
-        assert_eq!((at(0), at(50)), (Ok(()), Ok(())));
-        assert_eq!(at(55), Err(Spent::Calls { zone: "cloud", limit: 2, wait: 6 }));
-        assert_eq!(at(61), Ok(()));
-        assert!(at(62).is_err());
-    }
-
-    #[test]
-    fn calls_under_way_cannot_go_over_together() {
-        let account = account(Limits { tokens: Some(100), ..Limits::default() });
-        let mut first = charged(&account, 10, 50).unwrap();
-        first.sent();
-        let over =
-            Spent::Tokens { zone: "cloud", limit: 100, span: "in all", left: 40, asked: 41, wait: None };
-        assert_eq!(charged(&account, 40, 1).unwrap_err(), over);
-        drop(charged(&account, 40, 0).unwrap());
-        first.answered(&observed(Some((10, 5)), 0, 400));
-        drop(first);
-        assert_eq!(account.counts().spent, 15, "what was not used is given back");
-        assert!(charged(&account, 85, 0).is_ok() && charged(&account, 86, 0).is_err());
-    }
-
-    #[test]
-    fn what_the_server_does_not_count_is_counted_here() {
-        let account = account(Limits { tokens: Some(1_000), ..Limits::default() });
-        let spent = |then: &dyn Fn(&mut Charge)| {
-            let before = account.counts().spent;
-            let mut charge = charged(&account, 10, 90).unwrap();
-            charge.sent();
-            then(&mut charge);
-            drop(charge);
-            account.counts().spent - before
-        };
-        assert_eq!(spent(&|_left| {}), 100, "its reader left before there was an answer");
-        assert_eq!(spent(&|charge| charge.answered(&observed(None, 7, 2_000))), 17, "a stream");
-        assert_eq!(spent(&|charge| charge.answered(&observed(None, 0, 60))), 30, "a document");
-        assert_eq!(spent(&Charge::nothing), 0);
-    }
-
-    #[test]
-    fn a_day_ends_and_a_life_does_not() {
-        let account = account(Limits { tokens_per_day: Some(50), tokens: Some(80), ..Limits::default() });
-        let today = |prompt, seconds| account.charge(Estimate { prompt, answer: 0 }, Instant::now(), seconds);
-        today(50, NOON).unwrap();
-        account.settle(50, 50, NOON);
-        let Err(Spent::Tokens { wait, left, .. }) = today(1, NOON) else { panic!("it is spent") };
-        assert_eq!((wait, left), (Some(DAY / 2), 0));
-        assert!(today(1, NOON - 2 * DAY).is_err(), "a clock that is set back gives none");
-        assert_eq!(today(30, NOON + DAY), Ok(()));
-        account.settle(30, 30, NOON + DAY);
-        let Err(Spent::Tokens { span, wait, .. }) = today(1, NOON + DAY) else { panic!("all are spent") };
-        assert_eq!((span, wait), ("in all", None));
-    }
-
-    #[test]
-    fn a_call_may_come_to_what_it_asks_for() {
-        let chat = |rest: &str| {
-            let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"hi"}}]{rest}}}"#);
-            estimate(&body, Endpoint::ChatCompletions).answer
-        };
-        assert_eq!(chat(""), ANSWER);
-        assert_eq!(chat(r#","max_tokens":5,"max_completion_tokens":8"#), 8, "whichever the server heeds");
-        assert_eq!(chat(r#","max_tokens":5,"n":3"#), 15);
-        assert_eq!(chat(r#","max_tokens":18446744073709551615,"n":3"#), u64::MAX);
-        let body = r#"{"model":"m","input":"x"}"#;
-        assert_eq!(estimate(body, Endpoint::Embeddings), Estimate { prompt: 9, answer: 0 });
-        let body = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
-        assert_eq!(estimate(body, Endpoint::CountTokens).whole(), 0);
-    }
-}
+mod tests;

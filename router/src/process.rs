@@ -163,7 +163,7 @@ fn take(fd: Fd) -> Result<OwnedFd, StartError> {
 }
 
 async fn serve(opened: Opened, status: &mut File) -> Result<(), StartError> {
-    let Opened { config, listener, audit, servers, judge, workers } = opened;
+    let Opened { config, listener, audit, servers, judge, workers, .. } = opened;
     let budgets = Budgets::new(&config.limits);
     listener.set_nonblocking(true).map_err(StartError::Serve)?;
     let listener = UnixListener::from_std(listener).map_err(StartError::Serve)?;

@@ -110,6 +110,10 @@ impl Service {
             target => {
                 body::refuse(request.body())?;
                 let spoken = spoken(&request);
+                for server in site.iter() {
+                    let charged = self.budgets.charge(server.zone(), Estimate::NOTHING);
+                    charged.map_err(|spent| Refusal::spent(spent, None))?;
+                }
                 let listed = models::list(site, context.conditions.providers).await;
                 let document =
                     models::document((&target, spoken), &listed).ok_or_else(Refusal::no_such_model)?;
@@ -188,9 +192,11 @@ impl Service {
             (Verdict::Refuse(rule), _) => return Err(Refusal::by_directive(rule, known)),
         };
         let endpoint = call.endpoint();
-        let charge = match self.budgets.charge(permit.zone(), Estimate::of(&call, bytes)) {
+        let server = site.of(permit.zone()).map(Server::api);
+        let is_translated = server.is_some_and(|api| translate::is_needed(endpoint.api(), api));
+        let charge = match self.budgets.charge(permit.zone(), Estimate::of(&call, bytes, !is_translated)) {
             Ok(charge) => charge,
-            Err(spent) => return Err(Refusal::spent(spent, known)),
+            Err(spent) => return Err(Refusal::spent(spent, Some(known))),
         };
         let replaced = names.len();
         let subject =
@@ -203,11 +209,10 @@ impl Service {
         if stays {
             self.stays.store(true, Ordering::SeqCst);
         }
-        let server = site.of(cleared.zone()).map(Server::api);
         // Numbers are no text to put anything back into.
         let rewrite = if !names.is_empty() && endpoint != Endpoint::Embeddings {
             Some(Rewrite::Restore(names, endpoint))
-        } else if server.is_some_and(|api| translate::is_needed(endpoint.api(), api)) {
+        } else if is_translated {
             Some(Rewrite::Translate(endpoint))
         } else {
             None

@@ -60,10 +60,19 @@ pub struct Denied<'a> {
     pub status: u16,
     /// What is known of the call, if it was classified.
     pub known: Option<&'a Known>,
-    /// Where it would have been served, if that is why.
-    pub outside: Option<&'a Place>,
-    /// The limit that it would pass, if that is why.
-    pub spent: Option<Spent>,
+    /// What its record says beside that.
+    pub why: &'a Why,
+}
+
+/// Why a call is refused, beyond a short name.
+#[derive(Clone, Debug)]
+pub enum Why {
+    /// By the call, or the directive.
+    Itself,
+    /// Where it would be served.
+    Outside(Place),
+    /// What it would spend.
+    Spent(Spent),
 }
 
 /// A permit whose record is on disk: the only thing that [`crate::forward`] accepts.
@@ -174,16 +183,12 @@ impl Trail {
         event.status = Some(denied.status);
         let known = denied.known.map(inference).unwrap_or_default();
         let refused = Inference { route: Some("refused".to_owned()), ..known };
-        event.inference = Some(match denied.outside {
-            Some(place) => at(place, refused),
-            None => refused,
-        });
-        let (level, reason) = match (denied.outside, denied.spent) {
-            (Some(place), _) => (REGION, Some(outside(place))),
-            (None, Some(spent)) => (LIMIT, Some(spent.to_string())),
-            (None, None) => (LEVEL, None),
+        let (level, reason, refused) = match denied.why {
+            Why::Itself => (LEVEL, None, refused),
+            Why::Outside(place) => (REGION, Some(outside(place)), at(place, refused)),
+            Why::Spent(spent) => (LIMIT, Some(spent.to_string()), refused),
         };
-        (event.level, event.reason) = (Some(level.to_owned()), reason);
+        (event.level, event.reason, event.inference) = (Some(level.to_owned()), reason, Some(refused));
         append(&self.writer, &event).await
     }
 }

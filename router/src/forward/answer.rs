@@ -22,6 +22,9 @@ const PAUSE_LIMIT: Duration = Duration::from_secs(300);
 /// Headers of an answer that a client may see.
 const PASSED: [http::HeaderName; 3] = [header::CONTENT_TYPE, header::RETRY_AFTER, header::CACHE_CONTROL];
 
+/// What came of a call whose answer has ended as its server ended it.
+const COMPLETE: &str = "complete";
+
 /// Why an answer broke off.
 #[derive(Debug, thiserror::Error)]
 pub enum AnswerError {
@@ -93,9 +96,9 @@ impl Witness {
         response
     }
 
-    fn answered(&mut self, observed: Observed) {
+    fn answered(&mut self, observed: Observed, is_complete: bool) {
         if self.ended.status.is_some_and(|status| (200..300).contains(&status)) {
-            self.charge.answered(&observed);
+            self.charge.answered(&observed, is_complete);
         } else {
             self.charge.nothing();
         }
@@ -118,7 +121,7 @@ impl Drop for Witness {
 impl Answer {
     fn end(&mut self, outcome: &'static str) {
         if let Some(observer) = self.observer.take() {
-            self.witness.answered(observer.finish());
+            self.witness.answered(observer.finish(), outcome == COMPLETE);
             self.witness.record(outcome);
         }
     }
@@ -142,7 +145,7 @@ impl Answer {
                 }
                 // A client that has everything may leave before it asks for more.
                 if self.inner.is_end_stream() {
-                    self.end("complete");
+                    self.end(COMPLETE);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -151,7 +154,7 @@ impl Answer {
                 Poll::Ready(Some(Err(AnswerError::Broken(error))))
             }
             Poll::Ready(None) => {
-                self.end("complete");
+                self.end(COMPLETE);
                 Poll::Ready(None)
             }
         }
@@ -207,7 +210,7 @@ impl Body for Answer {
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        let outcome = if self.inner.is_end_stream() { "complete" } else { "cancelled" };
+        let outcome = if self.inner.is_end_stream() { COMPLETE } else { "cancelled" };
         self.end(outcome);
     }
 }

@@ -129,7 +129,6 @@ fn by_old_table() -> Result<(), Errno> {
     if outcome > 0 { Ok(()) } else { Err(Errno::NOSYS) }
 }
 
-/// As if somebody had typed it, into the terminal that the attacker sits at.
 /// Who is told that the file system knows no such request, or that the arguments are wrong, has asked the file system.
 fn move_blocks() -> Result<(), Errno> {
     let file = std::fs::File::open("/etc/passwd").map_err(|error| errno(&error))?;
@@ -138,6 +137,7 @@ fn move_blocks() -> Result<(), Errno> {
     reached(outcome, &[Errno::NOTTY, Errno::BADF, Errno::INVAL, Errno::OPNOTSUPP])
 }
 
+/// As if somebody had typed it, into the terminal that the attacker sits at.
 fn type_into() -> Result<(), Errno> {
     use rustix::fs::{Mode, OFlags};
     let master = rustix::fs::open("/dev/ptmx", OFlags::RDWR | OFlags::NOCTTY, Mode::empty())?;

@@ -121,12 +121,17 @@ def bridged(bridge, files, folder):
         host = work(folder)
         for believed in [1, 300]:
             server = subprocess.Popen([bridge, project, target, str(believed)])
-            while server.poll() is None and not os.path.ismount(target):
-                time.sleep(0.01)
-            os.chdir(target)
-            live = work(folder)
-            os.chdir(home)
-            subprocess.run(["umount", target], check=True)
+            try:
+                while not os.path.ismount(target):
+                    if server.poll() is not None:
+                        sys.exit("the bridge failed: root and /dev/fuse are needed")
+                    time.sleep(0.01)
+                os.chdir(target)
+                live = work(folder)
+            finally:
+                # What is removed afterwards must not be reached through it.
+                os.chdir(home)
+                subprocess.run(["umount", "--lazy", target], check=server.poll() is None)
             if server.wait() != 0:
                 sys.exit("the bridge failed")
             table(host, live, f"live mount of {files} files by this machine's FUSE client, cache: {believed}s, s")
