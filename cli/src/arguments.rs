@@ -16,7 +16,7 @@ pub(crate) use audit::{
     Timestamp, Verdict, Verify, Watch, Witnesses,
 };
 pub(crate) use gpu::{Gpu, GpuLs};
-pub(crate) use inference::{Classify, Inference};
+pub(crate) use inference::{Classify, Inference, InferenceModels, InferenceServe};
 pub(crate) use policy::{Check, Diff, Explain, Import, Learn, Policy, ReportForm, Set, Show, Test};
 pub(crate) use proposals::{Approve, Proposals, Reject};
 

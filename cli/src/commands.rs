@@ -33,7 +33,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<u8, Failure> {
         Command::Vm(command) => vm::run(command, layout),
         Command::Policy(command) => policy::run(command, &layout),
         Command::Audit(command) => audit::run(command, &layout),
-        Command::Inference(command) => inference::run(command),
+        Command::Inference(command) => inference::run(command, &layout),
         Command::Gpu(command) => gpu::run(command),
         Command::Image(command) => image::run(command, &layout).map_err(negative),
         Command::Doctor(output) => doctor::run(output, &layout).map_err(negative),

@@ -33,6 +33,7 @@ use wire::confinement::Confinement;
 use wire::control::{Access, AccessRefusal, FileUse, FromGuest, MAX_ACCESSES, Unlisted};
 use wire::subject::Program;
 
+use crate::boot::mounts::{TEMPORARY, Temporary};
 use crate::capture::NetlinkError;
 use crate::cause::chain;
 use crate::identity::Programs;
@@ -129,11 +130,13 @@ impl tally::Kind for Kind {
 /// What cannot be watched.
 pub(crate) fn watch(
     confinement: &Confinement,
+    temporary: Temporary,
     warden: Pid,
     programs: Arc<Programs>,
 ) -> Result<(Arc<Accesses>, Arc<Calls>), WatchError> {
     let notices = Notices::new().map_err(WatchError::Notices)?;
-    for mount in WATCHED {
+    let apart = (temporary == Temporary::Apart).then_some(TEMPORARY);
+    for mount in WATCHED.into_iter().chain(apart) {
         let path = PathBuf::from(format!("/proc/{}/root{mount}", warden.as_raw_nonzero()));
         notices.mount_of(&path).map_err(WatchError::Notices)?;
     }

@@ -34,7 +34,7 @@ use crate::control::ControlError;
 use crate::host::Host;
 use crate::identity::Programs;
 use crate::life;
-use crate::sys::fanotify::{Answer, Question, Watch};
+use crate::sys::fanotify::{Answer, Extent, Question, Watch};
 use executions::{First, Kind};
 use facts::{Caller, Opened, Waiter};
 use receipts::{Line, Receipts, Released};
@@ -92,9 +92,9 @@ pub(crate) fn guard(
     };
     let watch = Watch::new().map_err(GuardError::Watch)?;
     let mounts = std::fs::read_to_string(format!("/proc/{}/mountinfo", warden.as_raw_nonzero()));
-    for mount in executable_mounts(&mounts.map_err(GuardError::Mounts)?) {
+    for (extent, mount) in executable_mounts(&mounts.map_err(GuardError::Mounts)?) {
         let path = PathBuf::from(format!("/proc/{}/root{mount}", warden.as_raw_nonzero()));
-        watch.file_system_of(&path).map_err(|error| GuardError::Mark(mount, error))?;
+        watch.add(extent, &path).map_err(|error| GuardError::Mark(mount, error))?;
     }
     let executions = Arc::new(Executions::new().map_err(|error| GuardError::Thread(error.into()))?);
     let agent = confinement.user.uid;
@@ -255,14 +255,18 @@ impl Guard {
     }
 }
 
-/// Where the mounts are from which a program can be executed. Nobody in the agent's namespace can mount or
-/// change a flag.
-fn executable_mounts(mountinfo: &str) -> Vec<String> {
+/// Where the mounts are from which a program can be executed, and what is watched there. Nobody in the agent's namespace can mount,
+/// copy a mount or change a flag.
+///
+/// Of a mount that shows a part of a file system, only the mount is watched: the workspace is on the file system of which an overlay
+/// has its upper layer, and of what is executed in the overlay that would be a second question, for the file below.
+fn executable_mounts(mountinfo: &str) -> Vec<(Extent, String)> {
     let executable = |line: &str| {
-        let mut fields = line.split(' ').skip(4);
-        let (place, options) = (fields.next()?, fields.next()?);
+        let mut fields = line.split(' ').skip(3);
+        let (root, place, options) = (fields.next()?, fields.next()?, fields.next()?);
         let refused = options.split(',').any(|option| option == "noexec");
-        (!refused).then(|| unescape(place))
+        let extent = if root == "/" { Extent::FileSystem } else { Extent::Mount };
+        (!refused).then(|| (extent, unescape(place)))
     };
     mountinfo.lines().filter_map(executable).collect()
 }

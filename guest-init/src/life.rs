@@ -13,6 +13,7 @@ use wire::vsock::CONTROL;
 use crate::agent::further::Further;
 use crate::agent::session::SessionError;
 use crate::agent::{self, session};
+use crate::boot::mounts::Temporary;
 use crate::boot::root::{Owner, Tree};
 use crate::boot::{clock, early, files, lockdown, modules, mounts, power, root, users};
 use crate::capture::{Egress, Gates, Network};
@@ -87,7 +88,7 @@ fn serve(host: &Arc<dyn Host>, control: &mut Control, started: u64) -> Result<Ex
     let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
     control.send(&FromGuest::Hello { version: wire::VERSION, kernel, init_started_ns: started })?;
     let mut setup = control.receive_setup()?;
-    let tree = build_tree(&mut setup)?;
+    let (tree, temporary) = build_tree(&mut setup)?;
     let failed = |stage| move |error: Box<dyn Error>| End::Failed(stage, chain(&*error));
     let egress = if setup.authority_pem.is_some() { Egress::ToHost } else { Egress::None };
     let network = Network::build(egress, WAY_OUT).map_err(|error| failed(Stage::Capture)(error.into()))?;
@@ -97,7 +98,7 @@ fn serve(host: &Arc<dyn Host>, control: &mut Control, started: u64) -> Result<Ex
     crate::control::wipe(&mut setup.flow_key.0);
     lockdown::engage().map_err(|error| failed(Stage::Agent)(error.into()))?;
     jail::settings::apply(setup.confinement.seccomp).map_err(|error| failed(Stage::Agent)(error.into()))?;
-    let tells = watch_files(&**host, &setup.confinement, &tree, poised.warden())
+    let tells = watch_files(&**host, &setup.confinement, (&tree, temporary), poised.warden())
         .map_err(|error| failed(Stage::Agent)(error))?;
     let lives = setup.restarts.then(|| poised.lives()).transpose();
     let lives = lives.map_err(|error| failed(Stage::Agent)(error.into()))?;
@@ -135,12 +136,12 @@ fn serve_network(
 fn watch_files(
     host: &dyn Host,
     confinement: &Confinement,
-    tree: &Tree,
+    (tree, temporary): (&Tree, Temporary),
     warden: Pid,
 ) -> Result<Vec<Arc<dyn Tell>>, Box<dyn Error>> {
     let programs = Arc::new(Programs::new(warden, confinement.user.uid));
     let executions = executables::guard(host, confinement, tree, (warden, Arc::clone(&programs)))?;
-    let (accesses, calls) = accesses::watch(confinement, warden, programs)?;
+    let (accesses, calls) = accesses::watch(confinement, temporary, warden, programs)?;
     Ok(vec![executions, accesses, calls])
 }
 
@@ -151,7 +152,7 @@ pub(crate) fn allow_descriptors() -> Result<(), Errno> {
 }
 
 /// The clock, the root tree and everything in it.
-fn build_tree(setup: &mut Setup) -> Result<Tree, End> {
+fn build_tree(setup: &mut Setup) -> Result<(Tree, Temporary), End> {
     let mounts_failed = |error: root::RootError| End::Failed(Stage::Mounts, chain(&error));
     let files_failed = |error: root::RootError| End::Failed(Stage::Files, chain(&error));
     clock::set_wall(setup.wall_clock_ns)
@@ -165,10 +166,11 @@ fn build_tree(setup: &mut Setup) -> Result<Tree, End> {
     }
     files::place(setup, &tree).map_err(files_failed)?;
     users::settle(setup, &tree).map_err(files_failed)?;
-    mounts::set_apart(&setup.agent.workdir, &tree).map_err(mounts_failed)?;
+    mounts::set_apart(&setup.agent.workdir, &tree, &mut scratch).map_err(mounts_failed)?;
+    let temporary = mounts::set_temporary_apart(&tree, &mut scratch).map_err(mounts_failed)?;
     if let Some(pem) = &setup.authority_pem {
         trust::install(pem, &tree).map_err(files_failed)?;
         trust::add_variables(&mut setup.agent.env);
     }
-    Ok(tree)
+    Ok((tree, temporary))
 }

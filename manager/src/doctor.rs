@@ -30,8 +30,15 @@ const OLDEST_KERNEL: (u32, u32) = (5, 13);
 pub fn examine(layout: &Layout) -> Vec<Finding> {
     let mut findings = vec![kvm(), kernel()];
     findings.extend(TOOLS.map(|(tool, package)| self::tool(tool, package)));
-    let programs =
-        [Program::Vmm, Program::Proxy, Program::Router, Program::Audit, Program::Mount, Program::GuestInit];
+    let programs = [
+        Program::Vmm,
+        Program::Proxy,
+        Program::Router,
+        Program::Serving,
+        Program::Audit,
+        Program::Mount,
+        Program::GuestInit,
+    ];
     findings.extend(programs.map(|program| installed(layout, program)));
     findings
 }

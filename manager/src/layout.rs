@@ -29,6 +29,8 @@ pub enum Program {
     Proxy,
     /// The privacy router.
     Router,
+    /// Who runs model servers.
+    Serving,
     /// The audit writer.
     Audit,
     /// The signer of the audit log.
@@ -98,6 +100,7 @@ impl Program {
             Self::Vmm => "openshell-vmm",
             Self::Proxy => "openshell-proxy",
             Self::Router => "openshell-router",
+            Self::Serving => "openshell-serving",
             Self::Audit => "openshell-audit",
             Self::Sign => "openshell-sign",
             Self::Mount => "openshell-mount",

@@ -22,6 +22,10 @@ use crate::layout::{Layout, Program};
 use crate::process::{Launch, Process, Resources};
 use crate::rundir::RunDir;
 use crate::spec::{Mount, Spec};
+use crate::unit::Seconds;
+
+/// For how long a guest believes what it saw of a live mount unless the operator says otherwise: what changes on the host is seen after that.
+const CACHE: Seconds = Seconds(1);
 
 /// File systems that are the kernel's words and levers, by their magic numbers (`linux/magic.h`): the files of `proc`, `sys`,
 /// `cgroup`, `debugfs`, `tracefs`, `securityfs`, `configfs`, `bpf`, `efivarfs` and `devpts` act when they are written.
@@ -47,6 +51,7 @@ pub(crate) struct Live {
     directory: OwnedFd,
     owner: Option<JailUser>,
     kept: Vec<String>,
+    believed: u32,
     lanes: Vec<(OwnedFd, OwnedFd)>,
 }
 
@@ -92,18 +97,26 @@ impl Live {
         refuse_what_is_believed(&source, mount, layout, spec)?;
         let owner = owner(directory.as_fd()).map_err(unusable)?;
         let lanes = (0..LANES).map(|_| lane()).collect::<Result<_, _>>()?;
-        Ok(Self { tag, kept: kept(&source, spec)?, directory, owner, lanes })
+        Ok(Self {
+            tag,
+            kept: kept(&source, spec)?,
+            believed: mount.cache.unwrap_or(CACHE).0,
+            directory,
+            owner,
+            lanes,
+        })
     }
 
     /// The machine's part, and the server's.
     pub(crate) fn hand_over(self, agent: &User, machine: &mut Resources) -> (LiveMount, Server) {
-        let Self { tag, directory, owner, kept, lanes } = self;
+        let Self { tag, directory, owner, kept, believed, lanes } = self;
         let mut server = Resources::default();
         let directory = server.add(directory);
         let (theirs, ours) =
             lanes.into_iter().map(|(one, other)| (machine.add(one), server.add(other))).unzip();
         let agent = JailUser { uid: agent.uid, gid: agent.gid };
-        let config = MountConfig { version: wire::VERSION, directory, lanes: ours, agent, kept, user: owner };
+        let version = wire::VERSION;
+        let config = MountConfig { version, directory, lanes: ours, agent, kept, believed, user: owner };
         (LiveMount { tag, lanes: theirs }, Server { config, resources: server })
     }
 }

@@ -23,7 +23,7 @@ use wire::flow::FlowKey;
 use wire::id::{SandboxId, TenantId};
 use wire::machine::{Disk, DiskAccess, MachineConfig, Vsock};
 use wire::proxy::{ProxyConfig, Router, Upstream};
-use wire::router::{ModelServer, RouterConfig};
+use wire::router::RouterConfig;
 use wire::vsock;
 
 use crate::audit_log::AuditLog;
@@ -37,6 +37,7 @@ use crate::interruption::interrupted;
 use crate::kvm;
 use crate::layout::{Layout, Program};
 use crate::live::{self, Live, Server};
+use crate::model_servers;
 use crate::mounts::{Mounts, device_name};
 use crate::operator;
 use crate::options::Options;
@@ -47,8 +48,7 @@ use crate::record::Recorder;
 use crate::refresh::Refresh;
 use crate::reload::{self, Reload};
 use crate::rundir::{RunDir, give};
-use crate::secret::SecretSource;
-use crate::spec::{MountMode, Provider, Spec};
+use crate::spec::{MountMode, Spec};
 
 /// Directory of the sockets that the proxy connects to: the router's, and the guest's.
 const PROXY_SOCKETS: &str = "proxy";
@@ -420,9 +420,10 @@ impl Prepared {
         let Some(inference) = &self.spec.inference else { return Ok(None) };
         let directory = self.proxy_sockets();
         let mut resources = Resources::default();
-        let server = |provider: &Option<Provider>| provider.as_ref().map(model_server).transpose();
-        let hosts =
-            inference.hosts.iter().map(|(host, at)| Ok((host.clone(), model_server(&at.provider(host))?)));
+        let server = model_servers::server;
+        let hosts = inference.hosts.iter().map(|(host, at)| Ok((host.clone(), server(&at.provider(host))?)));
+        let local = inference.providers.local.as_ref();
+        let local = local.map(|local| model_servers::local(local, (layout, &self.id), &mut resources));
         let config = RouterConfig {
             version: wire::VERSION,
             listener: resources.add(listen(&directory, ROUTER_SOCKET, &self.run, Program::Proxy)?),
@@ -430,10 +431,11 @@ impl Prepared {
             directive: inference.directive(),
             rules: inference.detected(),
             documents: inference.registered(),
-            local: server(&inference.providers.local)?,
-            cloud: server(&inference.providers.cloud)?,
+            local: local.transpose()?,
+            cloud: inference.providers.cloud.as_ref().map(server).transpose()?,
             providers: hosts.collect::<Result<_, Failure>>()?,
             regions: inference.regions.clone(),
+            limits: inference.limits.clone(),
             extra_roots_pem: self.extra_roots_pem.clone(),
             hosts: self.spec.egress.hosts.clone(),
             user: self.run.user(Program::Router),
@@ -561,19 +563,13 @@ fn socket_failure(error: &io::Error) -> Failure {
     )
 }
 
-fn open_directory(path: &Path) -> Result<OwnedFd, Failure> {
+pub(crate) fn open_directory(path: &Path) -> Result<OwnedFd, Failure> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| socket_failure(&errno.into()))
 }
 
 fn duplicate(file: &File) -> Result<File, Failure> {
     file.try_clone().map_err(|error| socket_failure(&error))
-}
-
-fn model_server(provider: &Provider) -> Result<ModelServer, Failure> {
-    let api_key = provider.api_key.as_ref().map(SecretSource::read).transpose()?;
-    let Provider { url, api, model, region, api_key: _ } = provider.clone();
-    Ok(ModelServer { url, api, api_key, model, region })
 }
 
 fn read_pem(path: &Path) -> Result<String, Failure> {

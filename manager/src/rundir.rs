@@ -10,6 +10,7 @@
 //!     router.sock guest.sock
 //! <runtime>/starting         held while a start sweeps and makes its directory
 //! …/slots/<n>                one per running sandbox: gives its processes users of their own
+//! <runtime>/serving/         the socket of the one process that runs model servers for all sandboxes
 //! ```
 //! A directory whose lock nobody holds belongs to a manager that was killed; the next start removes it.
 
@@ -96,8 +97,8 @@ impl RunDir {
             Program::Router => 2,
             Program::Audit => 3,
             Program::Sign => 4,
-            // It is who owns the directory that it serves.
-            Program::Mount | Program::GuestInit => return None,
+            // The server of a mount is who owns the directory; model servers are not a sandbox's.
+            Program::Mount | Program::Serving | Program::GuestInit => return None,
         };
         let id = FIRST_UID + self.slot * UIDS_PER_SLOT + offset;
         Some(JailUser { uid: id, gid: id })
@@ -190,7 +191,9 @@ pub fn running(layout: &Layout) -> Vec<SandboxId> {
 /// without a lock is one whose manager was killed before it had it.
 fn sweep(runtime: &Path) {
     let Ok(entries) = fs::read_dir(runtime) else { return };
-    let directories = entries.filter_map(Result::ok).filter(|entry| entry.file_name() != "slots");
+    let kept = ["slots", crate::serving::DIRECTORY];
+    let directories =
+        entries.filter_map(Result::ok).filter(|entry| kept.iter().all(|name| entry.file_name() != *name));
     for path in directories.map(|entry| entry.path()).filter(|path| path.is_dir()) {
         let held =
             File::options().write(true).open(path.join("lock")).is_ok_and(|lock| lock.try_lock().is_err());

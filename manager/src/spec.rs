@@ -1,6 +1,8 @@
 //! `agent.yaml`: what the user wrote, validated. Nothing here touches anything but the files that the
 //! document names.
 
+mod local;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -10,7 +12,7 @@ use policies::Document;
 use serde::{Deserialize, Serialize};
 use wire::control::MountAccess;
 use wire::region::Region;
-use wire::router::{AfterLocal, Api, CLASSES, Directive, Sensitive};
+use wire::router::{AfterLocal, Api, CLASSES, Directive, Limits, MOST_PER_MINUTE, Sensitive, ZoneLimits};
 use wire::rules::Rules;
 use wire::scanner::Scanner;
 
@@ -22,6 +24,8 @@ use crate::policy_files::{self, PolicyError, PolicyFiles};
 use crate::restart::Restart;
 use crate::secret::SecretSource;
 use crate::unit::{Mebibytes, Seconds};
+
+pub use local::{Local, LocalProvider};
 
 /// One agent session, as written.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -97,6 +101,9 @@ pub struct Mount {
     pub target: String,
     /// What the agent may do there.
     pub mode: MountMode,
+    /// Of a live mount: for how long its guest may believe what it was told of names and attributes; without it, a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Seconds>,
 }
 
 /// Modes of a [`Mount`].
@@ -161,6 +168,9 @@ pub struct Inference {
     /// Hosts of providers: what the agent sends there is a model call, and that host is its cloud.
     #[serde(default)]
     pub hosts: BTreeMap<String, HostProvider>,
+    /// What may be spent with the servers; without it, all.
+    #[serde(default)]
+    pub limits: ZoneLimits,
 }
 
 /// A provider's host.
@@ -184,7 +194,7 @@ pub struct HostProvider {
 #[serde(deny_unknown_fields)]
 pub struct Providers {
     /// On this host: for prompts that must not leave it.
-    pub local: Option<Provider>,
+    pub local: Option<LocalProvider>,
     /// Anywhere.
     pub cloud: Option<Provider>,
 }
@@ -214,6 +224,9 @@ impl Default for Resources {
 
 /// Where guest-init writes: who the agent is, names, and the certificates of this sandbox.
 const WRITTEN: [&str; 2] = ["/etc", "/usr"];
+
+/// Whoever believes longer what a live mount's files were like would as well have a copy.
+const LONGEST_CACHE: Seconds = Seconds(3600);
 
 impl Spec {
     /// Reads and validates `path`; relative paths in it become relative to its directory, and its policy
@@ -292,7 +305,22 @@ impl Spec {
         }
         credentials::check(&self.credentials, |name| self.env.contains_key(name))?;
         self.inference.as_ref().map_or(Ok(()), Inference::check)?;
+        self.check_caches()?;
         self.check_guest_paths()
+    }
+
+    fn check_caches(&self) -> Result<(), (String, String)> {
+        let is_wrong = |mount: &&Mount| {
+            mount.cache.is_some_and(|span| mount.mode != MountMode::Rw || span > LONGEST_CACHE)
+        };
+        let wrong = self.mounts.iter().find(is_wrong).map(|mount| {
+            let remedy = "leave it out, or write a time such as 30s";
+            (
+                format!("mount {}: 'cache' is of live mounts (mode: rw), and an hour at most", mount.target),
+                remedy.to_owned(),
+            )
+        });
+        wrong.map_or(Ok(()), Err)
     }
 
     fn check_guest_paths(&self) -> Result<(), (String, String)> {
@@ -364,9 +392,9 @@ impl Spec {
     fn secrets(&self) -> impl Iterator<Item = &SecretSource> {
         let providers = self.inference.iter().flat_map(|inference| {
             let Providers { local, cloud } = &inference.providers;
-            let servers =
-                [local, cloud].into_iter().flatten().filter_map(|provider| provider.api_key.as_ref());
-            servers.chain(inference.hosts.values().filter_map(|host| host.api_key.as_ref()))
+            let local = local.iter().filter_map(|provider| provider.api_key.as_ref());
+            let cloud = cloud.iter().filter_map(|provider| provider.api_key.as_ref());
+            local.chain(cloud).chain(inference.hosts.values().filter_map(|host| host.api_key.as_ref()))
         });
         let credentials = self.credentials.iter().map(|credential| &credential.from);
         providers.chain(self.inbound.tokens.values()).chain(credentials)
@@ -412,11 +440,13 @@ impl Inference {
 
     fn keys(&mut self) -> impl Iterator<Item = &mut SecretSource> {
         let Self { providers: Providers { local, cloud }, hosts, .. } = self;
-        let servers = [local, cloud].into_iter().flatten().filter_map(|provider| provider.api_key.as_mut());
-        servers.chain(hosts.values_mut().filter_map(|host| host.api_key.as_mut()))
+        let local = local.iter_mut().filter_map(|provider| provider.api_key.as_mut());
+        let cloud = cloud.iter_mut().filter_map(|provider| provider.api_key.as_mut());
+        local.chain(cloud).chain(hosts.values_mut().filter_map(|host| host.api_key.as_mut()))
     }
 
     fn check(&self) -> Result<(), (String, String)> {
+        self.providers.local.as_ref().map_or(Ok(()), LocalProvider::check)?;
         if let Some(host) = self.hosts.keys().find(|host| !is_provider_host(host)) {
             let remedy = "write the name alone, in lower case: api.example.com";
             return Err((format!("inference.hosts: '{host}' is no host of a provider"), remedy.to_owned()));
@@ -424,6 +454,14 @@ impl Inference {
         if self.regions.as_ref().is_some_and(Vec::is_empty) {
             let remedy = "name the regions in which calls may be served: [eu, us-east-1], or leave it out";
             return Err(("inference.regions names none".to_owned(), remedy.to_owned()));
+        }
+        let zones = [&self.limits.local, &self.limits.cloud];
+        let is_wrong = |limits: &&Limits| {
+            limits.requests_per_minute.is_some_and(|calls| !(1..=MOST_PER_MINUTE).contains(&calls))
+        };
+        if zones.iter().any(is_wrong) {
+            let remedy = format!("write 1 to {MOST_PER_MINUTE}, or leave it out");
+            return Err(("inference.limits: requests_per_minute is out of range".to_owned(), remedy));
         }
         if let Some(name) = self.directive().misplaced() {
             let cause =

@@ -49,7 +49,7 @@ fn main() {
     println!("| `statx` itself | {} |", micros(alone));
     let agent = JailUser { uid: 1000, gid: 1000 };
     let directory = Directory::of(directory.into(), agent).unwrap();
-    let session = Arc::new(Session::new(directory, Kept::default()));
+    let session = Arc::new(Session::new(directory, Kept::default(), 1));
     let lanes: Vec<OwnedFd> = (0..LANES).map(|_| lane(&session)).collect();
     for count in [1, LANES] {
         let begun = Instant::now();

@@ -8,10 +8,6 @@ use crate::message::NodeId;
 /// Bytes of an answer's header.
 const HEADER: usize = 16;
 
-/// For how long the guest may believe what it was told of names and attributes, in seconds: a change on the host is seen
-/// after that.
-const VALID: u64 = 1;
-
 /// The most that an answer has beside its header.
 const ROOM: usize = wire::mount::MAX_CONTENT as usize;
 
@@ -20,18 +16,21 @@ const ROOM: usize = wire::mount::MAX_CONTENT as usize;
 pub struct Answer {
     bytes: Box<[u8]>,
     length: usize,
+    /// Seconds for which the guest may believe what it is told of names and attributes.
+    believed: u64,
 }
 
 impl Default for Answer {
     fn default() -> Self {
-        Self { bytes: vec![0; HEADER + ROOM].into_boxed_slice(), length: HEADER }
+        Self { bytes: vec![0; HEADER + ROOM].into_boxed_slice(), length: HEADER, believed: 0 }
     }
 }
 
 impl Answer {
-    /// Empties it.
-    pub fn clear(&mut self) {
+    /// Empties it for the next one, which may be believed for so many seconds.
+    pub fn begin(&mut self, believed: u32) {
         self.length = HEADER;
+        self.believed = believed.into();
     }
 
     /// Appends bytes.
@@ -76,22 +75,22 @@ impl Answer {
         self.u64(node.0);
         // Numbers are not used again, so there are no generations.
         self.u64(0);
-        self.u64(VALID);
-        self.u64(VALID);
+        self.u64(self.believed);
+        self.u64(self.believed);
         self.u64(0);
         self.attributes(attributes);
     }
 
     /// That a name has no node, which may be believed as long (`fuse_entry_out`).
     pub fn no_entry(&mut self) {
-        let numbers = [0, 0, VALID, 0, 0];
+        let numbers = [0, 0, self.believed, 0, 0];
         numbers.into_iter().for_each(|number| self.u64(number));
         self.put(&[0; Attributes::LENGTH]);
     }
 
     /// Attributes of a node (`fuse_attr_out`).
     pub fn valid_attributes(&mut self, attributes: &Attributes) {
-        self.u64(VALID);
+        self.u64(self.believed);
         self.u64(0);
         self.attributes(attributes);
     }
@@ -128,7 +127,7 @@ impl Answer {
         let error = match outcome {
             Ok(()) => 0,
             Err(error) => {
-                self.clear();
+                self.length = HEADER;
                 -error.raw_os_error()
             }
         };

@@ -80,7 +80,7 @@ fn serve(status: &mut File) -> Result<(), MountError> {
     let _closed = writeln!(io::stderr(), "{jailed}");
     let directory = Directory::open(config.agent).map_err(MountError::Directory)?;
     let kept = Kept::of(&directory, &config.kept).map_err(|(path, error)| MountError::Kept(path, error))?;
-    let session = Arc::new(Session::new(directory, kept));
+    let session = Arc::new(Session::new(directory, kept, config.believed));
     let threads = lanes.into_iter().map(|lane| {
         let session = Arc::clone(&session);
         thread::Builder::new().name("lane".to_owned()).spawn(move || serve_lane(&session, &lane))

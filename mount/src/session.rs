@@ -48,13 +48,14 @@ pub struct Session {
     directory: Directory,
     handles: Mutex<Handles>,
     kept: Kept,
+    believed: u32,
 }
 
 impl Session {
-    /// Begins.
+    /// Begins. For `believed` seconds the guest need not ask again for names and attributes.
     #[must_use]
-    pub fn new(directory: Directory, kept: Kept) -> Self {
-        Self { directory, handles: Mutex::default(), kept }
+    pub fn new(directory: Directory, kept: Kept, believed: u32) -> Self {
+        Self { directory, handles: Mutex::default(), kept, believed }
     }
 
     /// The directory.
@@ -65,7 +66,7 @@ impl Session {
 
     /// The answer to a message.
     pub fn answer<'a>(&self, message: &[u8], answer: &'a mut Answer) -> &'a [u8] {
-        answer.clear();
+        answer.begin(self.believed);
         match Request::parse(message) {
             Ok(Request { unique, node, operation }) => {
                 let outcome = self.perform(node, operation, answer);

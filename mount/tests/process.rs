@@ -55,6 +55,7 @@ fn start_with(mut command: Command, directory: &Path, edit: impl FnOnce(&mut Mou
         lanes: vec![Fd(FIRST_RESOURCE_FD.0 + 1), Fd(FIRST_RESOURCE_FD.0 + 2)],
         agent: AGENT,
         kept: Vec::new(),
+        believed: 1,
         user: root().then_some(SERVER),
     };
     edit(&mut config);
@@ -149,7 +150,7 @@ fn an_answer_that_the_host_has_no_room_for_costs_only_its_request() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("long"), vec![7; 100_000]).unwrap();
     let lent = Directory::of(File::open(directory.path()).unwrap().into(), AGENT).unwrap();
-    let session = Session::new(lent, Kept::default());
+    let session = Session::new(lent, Kept::default(), 1);
     let (ours, theirs) =
         rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
             .unwrap();

@@ -51,6 +51,19 @@ pub enum ForwardError {
     Encoded,
 }
 
+impl ForwardError {
+    /// Whether a server may have worked for it.
+    #[must_use]
+    pub fn was_sent(&self) -> bool {
+        match self {
+            Self::NoServer | Self::Untranslatable(_) | Self::Request(_) => false,
+            Self::Redirected | Self::Unauthorised(_) => false,
+            Self::Unreachable(error) => !error.is_connect(),
+            Self::TooSlow | Self::Encoded => true,
+        }
+    }
+}
+
 /// Sends a call.
 ///
 /// # Errors
@@ -68,7 +81,7 @@ pub async fn send(site: Site<'_>, cleared: Cleared, call: Call) -> Result<Respon
         Some(betas) if !is_translated => request.header(anthropic::BETA, betas),
         _ => request,
     };
-    let body = call.into_body(server.model());
+    let body = call.into_body(server.model().as_deref());
     let body = if is_translated { translate::request(endpoint, &body)? } else { body.to_bytes() };
     exchange(server, request, Full::new(Bytes::from(body))).await
 }

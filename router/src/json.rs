@@ -76,6 +76,15 @@ impl Node {
         }
     }
 
+    /// The number, if it is a whole one and not negative.
+    #[must_use]
+    pub fn as_whole_number(&self) -> Option<u64> {
+        match self {
+            Self::Number(number) => number.as_u64(),
+            _ => None,
+        }
+    }
+
     /// The members of an object; none for anything else.
     #[must_use]
     pub fn members(&self) -> &[(String, Node)] {

@@ -24,6 +24,7 @@
 #![forbid(unsafe_code)]
 
 pub mod body;
+pub mod budget;
 pub mod classify;
 pub mod context;
 pub mod decide;

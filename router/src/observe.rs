@@ -16,6 +16,8 @@ pub struct Observed {
     pub tokens_out: Option<u64>,
     /// Bytes of the answer.
     pub bytes: u64,
+    /// Events of a stream.
+    pub events: u64,
 }
 
 /// Reads along.
@@ -50,6 +52,17 @@ struct Usage {
     prompt_tokens: Option<u64>,
     #[serde(alias = "output_tokens")]
     completion_tokens: Option<u64>,
+    /// Beside `input_tokens`: what the provider keeps, and what it kept.
+    cache_creation_input_tokens: Option<u64>,
+    cache_read_input_tokens: Option<u64>,
+}
+
+impl Usage {
+    /// All tokens of the prompt.
+    fn prompt(&self) -> Option<u64> {
+        let kept = [self.cache_creation_input_tokens, self.cache_read_input_tokens].into_iter().flatten();
+        self.prompt_tokens.map(|tokens| kept.fold(tokens, u64::saturating_add))
+    }
 }
 
 impl Observer {
@@ -98,6 +111,7 @@ impl Observer {
     fn end_line(&mut self) {
         let held = std::mem::take(&mut self.held);
         let is_whole = !std::mem::take(&mut self.overflown);
+        self.observed.events += u64::from(!is_whole || held.starts_with(b"data:"));
         // Most events carry neither; parsing them all would cost more than forwarding them.
         let is_new = self.observed.model.is_none() || memchr::memmem::find(&held, b"\"usage\"").is_some();
         if let Some(data) = held.strip_prefix(b"data:")
@@ -119,7 +133,7 @@ impl Observer {
             self.observed.model = Some(model.chars().take(128).collect());
         }
         if let Some(usage) = usage {
-            self.observed.tokens_in = usage.prompt_tokens.or(self.observed.tokens_in);
+            self.observed.tokens_in = usage.prompt().or(self.observed.tokens_in);
             self.observed.tokens_out = usage.completion_tokens.or(self.observed.tokens_out);
         }
     }
@@ -152,6 +166,8 @@ mod tests {
             "event: x\ndata: {\"response\":{\"model\":\"m\",\"usage\":{\"input_tokens\":3,\"output_tokens\":5}}}\n",
         ];
         assert_eq!(observed(Form::Events, &wrapped), expected);
+        let kept = r#"{"model":"m","usage":{"input_tokens":1,"cache_creation_input_tokens":null,"cache_read_input_tokens":2,"output_tokens":5}}"#;
+        assert_eq!(observed(Form::Document, &[kept]), expected, "what was kept is of the prompt");
         assert_eq!(observed(Form::Document, &["not json"]), (None, None, None));
     }
 

@@ -15,13 +15,14 @@ use std::sync::Arc;
 use audit::client::Tokio as Writer;
 use classify::property::Property;
 use classify::property::rules::RuleMistake;
-use jail::host::inherited;
+use jail::host::{Root, inherited};
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use wire::router::{RouterConfig, RouterEvent};
+use wire::router::{LocalServer, RouterConfig, RouterEvent};
 use wire::spawn::{self, Fd};
 
+use crate::budget::Budgets;
 use crate::directive::{Directive, RuleError};
 use crate::judge::Judge;
 use crate::listener;
@@ -80,6 +81,7 @@ struct Opened {
     servers: Servers,
     judge: Judge,
     workers: usize,
+    root: Root,
 }
 
 /// Most files that may be open: two for each stream, and some.
@@ -110,12 +112,13 @@ pub fn main() -> ExitCode {
 }
 
 fn run(status: &mut File) -> Result<(), StartError> {
-    let opened = open()?;
+    let mut opened = open()?;
+    let root = std::mem::replace(&mut opened.root, Root::Empty);
     let jailed = jail::host::enter(
         jail::host::Profile::Router,
         jail::host::Settings {
             status: std::os::fd::AsFd::as_fd(status),
-            root: jail::host::Root::Empty,
+            root,
             user: opened.config.user,
             open_files: OPEN_FILES,
         },
@@ -139,6 +142,11 @@ fn open() -> Result<Opened, StartError> {
     }
     let listener: OwnedFd = take(config.listener)?;
     let audit: OwnedFd = take(config.audit)?;
+    // Nothing is in it but the socket of who gives turns at the local server.
+    let root = match &config.local {
+        Some(LocalServer::Managed(managed)) => Root::Directory(take(managed.directory)?),
+        Some(LocalServer::At(_)) | None => Root::Empty,
+    };
     let servers = Servers::open(&config)?;
     // They are large, and nobody asks for them again.
     let documents = std::mem::take(&mut config.documents);
@@ -147,7 +155,7 @@ fn open() -> Result<Opened, StartError> {
     let directive = Directive::new(config.directive.clone(), property.categories())?;
     let judge = Judge::new(directive, Redactor::new(property)?);
     let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get).clamp(2, 16);
-    Ok(Opened { config, listener: listener.into(), audit: audit.into(), servers, judge, workers })
+    Ok(Opened { config, listener: listener.into(), audit: audit.into(), servers, judge, workers, root })
 }
 
 fn take(fd: Fd) -> Result<OwnedFd, StartError> {
@@ -155,13 +163,15 @@ fn take(fd: Fd) -> Result<OwnedFd, StartError> {
 }
 
 async fn serve(opened: Opened, status: &mut File) -> Result<(), StartError> {
-    let Opened { listener, audit, servers, judge, workers, .. } = opened;
+    let Opened { config, listener, audit, servers, judge, workers, .. } = opened;
+    let budgets = Budgets::new(&config.limits);
     listener.set_nonblocking(true).map_err(StartError::Serve)?;
     let listener = UnixListener::from_std(listener).map_err(StartError::Serve)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Serve)?;
     let (trail, drain) = Trail::new(Writer::new(audit).map_err(StartError::Serve)?);
     let mut drain = std::pin::pin!(drain);
-    let service = Arc::new(Service::new(servers, judge, trail, workers));
+    let heard = servers.serving().map(|serving| tokio::spawn(serving.watch()));
+    let service = Arc::new(Service::new((servers, budgets), judge, trail, workers));
     let (stop, stopped) = watch::channel(());
     let serving = tokio::spawn(listener::run(listener, service, stopped));
     report(status, &RouterEvent::Ready);
@@ -172,6 +182,9 @@ async fn serve(opened: Opened, status: &mut File) -> Result<(), StartError> {
     }
     // Both end by themselves: the listener after its grace, the trail with its last record.
     let (served, drained) = tokio::join!(serving, drain);
+    if let Some(heard) = heard {
+        heard.abort();
+    }
     if let Err(error) = served {
         tracing::error!(%error, "the listener ended badly");
     }

@@ -2,17 +2,18 @@
 //! categories (never the data) and what to do.
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 use serde_json::json;
 
 use crate::body::BodyError;
+use crate::budget::{More, Spent};
 use crate::context::ContextError;
 use crate::decide::Rule;
 use crate::forward::ForwardError;
 use crate::known::Known;
 use crate::region::Place;
-use crate::trail::{Denied, TrailError};
+use crate::trail::{Denied, TrailError, Why};
 use crate::wire_api::CallError;
 use wire::router::Api;
 
@@ -24,12 +25,19 @@ pub struct Refusal {
     message: String,
     hint: &'static str,
     classified: Option<Box<Known>>,
-    outside: Option<Box<Place>>,
+    why: Box<Why>,
 }
 
 impl Refusal {
     fn new(status: StatusCode, code: &'static str, message: impl ToString) -> Self {
-        Self { status, code, message: message.to_string(), hint: "", classified: None, outside: None }
+        Self {
+            status,
+            code,
+            message: message.to_string(),
+            hint: "",
+            classified: None,
+            why: Box::new(Why::Itself),
+        }
     }
 
     fn hint(mut self, hint: &'static str) -> Self {
@@ -81,7 +89,21 @@ impl Refusal {
         let message = format!("the call would be served in {region}, which the operator does not permit");
         let mut refusal = Self::new(StatusCode::FORBIDDEN, Rule::RegionNotPermitted.as_str(), message)
             .hint("ask the operator: `inference.regions`, and `region` of the provider, in agent.yaml");
-        (refusal.classified, refusal.outside) = (Some(Box::new(known)), Some(Box::new(place)));
+        (refusal.classified, refusal.why) = (Some(Box::new(known)), Box::new(Why::Outside(place)));
+        refusal
+    }
+
+    /// It would pass a limit. What is known of it, if it is more than a question for models.
+    #[must_use]
+    pub fn spent(spent: Spent, known: Option<Known>) -> Self {
+        let hint = match spent {
+            Spent::Calls { .. } => "wait, or ask the operator: `inference.limits` in agent.yaml",
+            Spent::Tokens { .. } => {
+                "ask for a shorter answer (`max_tokens`), or ask the operator: `inference.limits` in agent.yaml"
+            }
+        };
+        let mut refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, "limit-reached", spent).hint(hint);
+        (refusal.classified, refusal.why) = (known.map(Box::new), Box::new(Why::Spent(spent)));
         refusal
     }
 
@@ -117,7 +139,7 @@ impl Refusal {
             code: self.code,
             status: self.status.as_u16(),
             known: self.classified.as_deref(),
-            outside: self.outside.as_deref(),
+            why: &self.why,
         }
     }
 
@@ -148,12 +170,16 @@ impl Refusal {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Why::Spent(spent) = *self.why {
+            retry(headers, spent);
+        }
         response
     }
 
     /// The kind of error, in the words of the API.
     fn kind(&self, api: Api) -> &'static str {
         match (api, self.status) {
+            (_, StatusCode::TOO_MANY_REQUESTS) => "rate_limit_error",
             (Api::OpenAi, status) if status.is_server_error() => "server_error",
             (Api::OpenAi, _) => "invalid_request_error",
             (Api::Anthropic, StatusCode::FORBIDDEN) => "permission_error",
@@ -162,6 +188,22 @@ impl Refusal {
             (Api::Anthropic, status) if status.is_server_error() => "api_error",
             (Api::Anthropic, _) => "invalid_request_error",
         }
+    }
+}
+
+/// When the same call may pass. The providers' own libraries try again at once unless they are told not to.
+fn retry(headers: &mut HeaderMap, spent: Spent) {
+    let (seconds, is_soon) = match spent {
+        Spent::Calls { wait, .. } => (Some(wait), true),
+        Spent::Tokens { more: More::WithOthers, .. } => (Some(1), true),
+        Spent::Tokens { more: More::Tomorrow(wait), .. } => (Some(wait), false),
+        Spent::Tokens { more: More::Never, .. } => (None, false),
+    };
+    if let Some(seconds) = seconds {
+        headers.insert(header::RETRY_AFTER, seconds.into());
+    }
+    if !is_soon {
+        headers.insert("x-should-retry", HeaderValue::from_static("false"));
     }
 }
 

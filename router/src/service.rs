@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use wire::router::{AfterLocal, Api};
 
 use crate::body::{self, Held, Room};
+use crate::budget::{Budgets, Charge, Estimate};
 use crate::context::Context;
 use crate::decide::{self, Case, Content, Rule, Session, Verdict, Zone};
 use crate::forward::{self, Answer, Witness};
@@ -36,6 +37,7 @@ pub type Reply = Response<Either<Full<Bytes>, Answer>>;
 pub struct Service {
     judge: Arc<Judge>,
     servers: Servers,
+    budgets: Budgets,
     trail: Trail,
     room: Room,
     classifying: Arc<Semaphore>,
@@ -57,15 +59,17 @@ struct Ready {
     rewrite: Option<Rewrite>,
     place: Place,
     due: Due,
+    charge: Charge,
 }
 
 impl Service {
-    /// A service over `servers` that follows the judge's word. `workers` calls are judged at a time.
+    /// A service over servers and what may be spent with them, that follows the judge's word. `workers` calls are judged at a time.
     #[must_use]
-    pub fn new(servers: Servers, judge: Judge, trail: Trail, workers: usize) -> Self {
+    pub fn new((servers, budgets): (Servers, Budgets), judge: Judge, trail: Trail, workers: usize) -> Self {
         Self {
             judge: Arc::new(judge),
             servers,
+            budgets,
             trail,
             room: Room::new(),
             classifying: Arc::new(Semaphore::new(workers.max(1))),
@@ -106,6 +110,10 @@ impl Service {
             target => {
                 body::refuse(request.body())?;
                 let spoken = spoken(&request);
+                for server in site.iter() {
+                    let charged = self.budgets.charge(server.zone(), Estimate::NOTHING);
+                    charged.map_err(|spent| Refusal::spent(spent, None))?;
+                }
                 let listed = models::list(site, context.conditions.providers).await;
                 let document =
                     models::document((&target, spoken), &listed).ok_or_else(Refusal::no_such_model)?;
@@ -131,9 +139,9 @@ impl Service {
         let (judged, bytes) = self.judge(context, (endpoint, case), whole).await?;
         let asked = judged.known.model.clone();
         let ready = self.clear(context, (judged, bytes), (case, site)).await?;
-        let Ready { cleared, call, rewrite, place, due } = ready;
+        let Ready { cleared, call, rewrite, place, due, charge } = ready;
         let started = Started { context: context.clone(), zone: cleared.zone(), place, asked, since };
-        let reply = self.forward(site, (cleared, call, rewrite), Witness::new(due, started)).await;
+        let reply = self.forward(site, (cleared, call, rewrite), Witness::new(due, started, charge)).await;
         drop(held);
         Ok(reply)
     }
@@ -184,6 +192,12 @@ impl Service {
             (Verdict::Refuse(rule), _) => return Err(Refusal::by_directive(rule, known)),
         };
         let endpoint = call.endpoint();
+        let server = site.of(permit.zone()).map(Server::api);
+        let is_translated = server.is_some_and(|api| translate::is_needed(endpoint.api(), api));
+        let charge = match self.budgets.charge(permit.zone(), Estimate::of(&call, bytes, !is_translated)) {
+            Ok(charge) => charge,
+            Err(spent) => return Err(Refusal::spent(spent, Some(known))),
+        };
         let replaced = names.len();
         let subject =
             Subject { context, call: endpoint.path(), known: &known, place: &place, replaced, bytes };
@@ -195,16 +209,15 @@ impl Service {
         if stays {
             self.stays.store(true, Ordering::SeqCst);
         }
-        let server = site.of(cleared.zone()).map(Server::api);
         // Numbers are no text to put anything back into.
         let rewrite = if !names.is_empty() && endpoint != Endpoint::Embeddings {
             Some(Rewrite::Restore(names, endpoint))
-        } else if server.is_some_and(|api| translate::is_needed(endpoint.api(), api)) {
+        } else if is_translated {
             Some(Rewrite::Translate(endpoint))
         } else {
             None
         };
-        Ok(Ready { cleared, call, rewrite, place, due })
+        Ok(Ready { cleared, call, rewrite, place, due, charge })
     }
 
     /// The decision is on record; from here on a failure is recorded as the answer.
@@ -224,7 +237,7 @@ impl Service {
             Err(error) => {
                 tracing::warn!(zone = zone.as_str(), error = %Chain(&error), "no answer");
                 let refusal = Refusal::from(&error);
-                let request = witness.failed(refusal.code());
+                let request = witness.failed(refusal.code(), error.was_sent());
                 refusal.into_response(Some(&request.0), api).map(Either::Left)
             }
         }

@@ -13,6 +13,7 @@ use audit::{Action, Decision, Event, Inference, Object};
 use classify::Findings;
 use tokio::sync::mpsc::{self, OwnedPermit};
 
+use crate::budget::Spent;
 use crate::context::Context;
 use crate::decide::{Permit, Zone};
 use crate::known::{Known, ModelName};
@@ -59,8 +60,19 @@ pub struct Denied<'a> {
     pub status: u16,
     /// What is known of the call, if it was classified.
     pub known: Option<&'a Known>,
-    /// Where it would have been served, if that is why.
-    pub outside: Option<&'a Place>,
+    /// What its record says beside that.
+    pub why: &'a Why,
+}
+
+/// Why a call is refused, beyond a short name.
+#[derive(Clone, Debug)]
+pub enum Why {
+    /// By the call, or the directive.
+    Itself,
+    /// Where it would be served.
+    Outside(Place),
+    /// What it would spend.
+    Spent(Spent),
 }
 
 /// A permit whose record is on disk: the only thing that [`crate::forward`] accepts.
@@ -171,12 +183,12 @@ impl Trail {
         event.status = Some(denied.status);
         let known = denied.known.map(inference).unwrap_or_default();
         let refused = Inference { route: Some("refused".to_owned()), ..known };
-        event.inference = Some(match denied.outside {
-            Some(place) => at(place, refused),
-            None => refused,
-        });
-        event.level = Some(if denied.outside.is_some() { REGION } else { LEVEL }.to_owned());
-        event.reason = denied.outside.map(outside);
+        let (level, reason, refused) = match denied.why {
+            Why::Itself => (LEVEL, None, refused),
+            Why::Outside(place) => (REGION, Some(outside(place)), at(place, refused)),
+            Why::Spent(spent) => (LIMIT, Some(spent.to_string()), refused),
+        };
+        (event.level, event.reason, event.inference) = (Some(level.to_owned()), reason, Some(refused));
         append(&self.writer, &event).await
     }
 }
@@ -185,7 +197,7 @@ impl Due {
     /// Tells what came of the call.
     pub fn tell(self, started: &Started, outcome: &'static str, ended: Ended) {
         let mut event = event(Action::InferenceOutcome, &started.context);
-        let Observed { model, tokens_in, tokens_out, bytes } = ended.observed;
+        let Observed { model, tokens_in, tokens_out, bytes, .. } = ended.observed;
         event.reason = Some(outcome.to_owned());
         event.status = ended.status;
         event.latency_us = Some(micros(ended.first_byte.unwrap_or_else(|| started.since.elapsed())));
@@ -253,6 +265,9 @@ fn counts(findings: &Findings) -> BTreeMap<String, u32> {
 
 /// The level of what is refused for where it would be served.
 const REGION: &str = "region";
+
+/// The level of what is refused for what was spent before.
+const LIMIT: &str = "limit";
 
 fn outside(place: &Place) -> String {
     match &place.region {

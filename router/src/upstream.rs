@@ -4,8 +4,11 @@
 
 mod connector;
 mod resolve;
+mod serving;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,7 +19,8 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use wire::region::Region;
-use wire::router::{Api, ModelServer, RouterConfig};
+use wire::router::{Api, LocalServer, Managed, ModelServer, RouterConfig};
+use wire::serving::SOCKET;
 
 use crate::decide::{Zone, Zones};
 use crate::json::Node;
@@ -25,6 +29,7 @@ use crate::translate;
 use crate::wire_api::Call;
 pub use connector::{ConnectError, Connector};
 pub use resolve::{ResolveError, Resolver};
+pub use serving::{Serving, ServingError};
 
 /// One model server.
 #[derive(Debug)]
@@ -35,6 +40,8 @@ pub struct Server {
     authorization: Option<HeaderValue>,
     model: Option<String>,
     region: Option<Region>,
+    /// Who gives turns at it, if it is managed.
+    serving: Option<Arc<Serving>>,
     client: Client<Connector, Full<Bytes>>,
 }
 
@@ -100,22 +107,38 @@ pub enum UpstreamError {
 }
 
 impl Servers {
-    /// Reads everything that must be read from files: call it before the jail.
+    /// As [`Self::open_at`], with a managed server in the root directory that the jail makes.
     ///
     /// # Errors
     /// What in the configuration is wrong.
     pub fn open(config: &RouterConfig) -> Result<Self, UpstreamError> {
+        Self::open_at(config, SOCKET.into())
+    }
+
+    /// Who is to be heard for as long as calls are served, if anybody.
+    #[must_use]
+    pub fn serving(&self) -> Option<Arc<Serving>> {
+        self.local.as_ref()?.serving.clone()
+    }
+
+    /// Reads everything that must be read from files: call it before the jail. A managed server is asked for at `at`.
+    ///
+    /// # Errors
+    /// What in the configuration is wrong.
+    pub fn open_at(config: &RouterConfig, at: PathBuf) -> Result<Self, UpstreamError> {
         let tls = Arc::new(tls(&config.extra_roots_pem)?);
         let resolver = Arc::new(Resolver::from_system(config.hosts.clone()));
         let connector = |zone: Zone| Connector::new(Arc::clone(&resolver), Arc::clone(&tls), zone);
-        let open = |zone: Zone, server: &Option<ModelServer>| {
-            server.as_ref().map(|server| Server::open(zone, server, connector(zone))).transpose()
-        };
-        let providers = config.providers.iter().map(|(host, server)| {
-            Ok((host.clone(), Server::open(Zone::Cloud, server, connector(Zone::Cloud))?))
-        });
+        let open = |zone: Zone, server: &ModelServer| Server::open(zone, server, connector(zone));
+        let providers =
+            config.providers.iter().map(|(host, server)| Ok((host.clone(), open(Zone::Cloud, server)?)));
         let providers = providers.collect::<Result<_, UpstreamError>>()?;
-        let (local, cloud) = (open(Zone::Local, &config.local)?, open(Zone::Cloud, &config.cloud)?);
+        let cloud = config.cloud.as_ref().map(|server| open(Zone::Cloud, server)).transpose()?;
+        let local = match &config.local {
+            None => None,
+            Some(LocalServer::At(server)) => Some(open(Zone::Local, server)?),
+            Some(LocalServer::Managed(managed)) => Some(Server::managed(managed, at)?),
+        };
         Ok(Self { local, cloud, providers, regions: Regions::new(config.regions.clone()) })
     }
 
@@ -147,7 +170,8 @@ impl<'a> Site<'a> {
     /// Which zones have a server that can serve calls of an API: the local one also by translation.
     #[must_use]
     pub fn zones(self, api: Api) -> Zones {
-        let local = self.local.filter(|local| local.api == api || translate::is_needed(api, local.api));
+        let speaks = |local: &&Server| local.api == api || translate::is_needed(api, local.api);
+        let local = self.local.filter(|local| local.is_available()).filter(speaks);
         Zones::of(local, self.cloud.filter(|cloud| cloud.api == api))
     }
 
@@ -187,8 +211,34 @@ impl Server {
             authorization: authorization.transpose()?,
             model: server.model.clone(),
             region,
+            serving: None,
             client,
         })
+    }
+
+    fn managed(managed: &Managed, at: PathBuf) -> Result<Self, UpstreamError> {
+        let name = managed.server.clone();
+        let region = region(Zone::Local, managed.region.as_ref(), &name)?;
+        let serving = Serving::new(managed, at);
+        // A connection is a turn: none is kept for another call.
+        let client = Client::builder(TokioExecutor::new())
+            .pool_max_idle_per_host(0)
+            .build(Connector::turns(Arc::clone(&serving)));
+        Ok(Self {
+            zone: Zone::Local,
+            api: Api::OpenAi,
+            base: Base { origin: format!("http://{name}"), host: name, path: "/v1".to_owned() },
+            authorization: None,
+            model: None,
+            region,
+            serving: Some(serving),
+            client,
+        })
+    }
+
+    /// Whether a call can be served there, as far as anybody has said.
+    fn is_available(&self) -> bool {
+        self.serving.as_ref().is_none_or(|serving| serving.model().is_some())
     }
 
     /// Whose it is.
@@ -201,7 +251,8 @@ impl Server {
     #[must_use]
     pub fn place(&self, call: &Call) -> Place {
         let host = self.base.host();
-        let model = self.model.as_deref().unwrap_or(call.model());
+        let replaced = self.model();
+        let model = replaced.as_deref().unwrap_or(call.model());
         let asked = call.body().get("inference_geo").and_then(Node::as_text);
         let region = match asked.filter(|_geography| self.api == Api::Anthropic) {
             Some(geography) => region::of_call(geography),
@@ -212,8 +263,11 @@ impl Server {
 
     /// The model that replaces what the client named.
     #[must_use]
-    pub fn model(&self) -> Option<&str> {
-        self.model.as_deref()
+    pub fn model(&self) -> Option<Cow<'_, str>> {
+        match &self.serving {
+            Some(serving) => serving.model().map(Cow::Owned),
+            None => self.model.as_deref().map(Cow::Borrowed),
+        }
     }
 
     /// The address of one of its calls.

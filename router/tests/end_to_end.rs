@@ -15,6 +15,8 @@ mod documents;
 mod echo;
 #[path = "end_to_end/injection.rs"]
 mod injection;
+#[path = "end_to_end/limits.rs"]
+mod limits;
 #[path = "end_to_end/redaction.rs"]
 mod redaction;
 #[path = "end_to_end/regions.rs"]

@@ -4,11 +4,12 @@
 //! holds nothing else: no I/O beyond reading and writing a frame, no policy, no behaviour. Types that
 //! cross the guest boundary ([`control`], [`flow`], [`name`], [`inbound`]) are encoded with postcard inside
 //! length-prefixed [`frame`]s, because guest-init must stay small; types between host processes
-//! ([`machine`], [`mount`], [`proxy`], [`proposal`], [`router`], [`rules`], [`scanner`], [`audit`], [`operator`]) are JSON, because people debug them.
+//! ([`machine`], [`mount`], [`proxy`], [`proposal`], [`router`], [`rules`], [`scanner`], [`serving`], [`audit`], [`operator`]) are JSON, because people debug them.
 //!
 //! *Invariant:* a change of a type's encoding changes [`VERSION`] and the golden files in `tests/golden`.
 
 pub mod audit;
+pub mod catalogue;
 pub mod confinement;
 pub mod control;
 pub mod copy;
@@ -29,6 +30,7 @@ pub mod router;
 pub mod rules;
 pub mod scanner;
 pub mod secret;
+pub mod serving;
 pub mod spawn;
 pub mod subject;
 pub mod vsock;

@@ -34,6 +34,8 @@ pub struct MountConfig {
     pub agent: JailUser,
     /// Files of the directory that are read only, by their paths in it: what the next run would believe.
     pub kept: Vec<String>,
+    /// For how many seconds the guest may believe what it was told of names and attributes: a change on the host is seen after that.
+    pub believed: u32,
     /// Who the process becomes.
     pub user: Option<JailUser>,
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::id::SandboxId;
 use crate::region::Region;
 use crate::rules::Rules;
 use crate::secret::Secret;
@@ -26,13 +27,15 @@ pub struct RouterConfig {
     /// Texts of which no piece may leave.
     pub documents: Vec<Document>,
     /// The server for prompts that must not leave the host.
-    pub local: Option<ModelServer>,
+    pub local: Option<LocalServer>,
     /// The server for everything else.
     pub cloud: Option<ModelServer>,
     /// Servers of somebody else's in place of `cloud`, for calls that the agent makes to these hosts.
     pub providers: BTreeMap<String, ModelServer>,
     /// Where calls may be served; `None`: anywhere, known or not.
     pub regions: Option<Vec<Region>>,
+    /// What may be spent.
+    pub limits: ZoneLimits,
     /// PEM certificates trusted beside the system's roots.
     pub extra_roots_pem: String,
     /// Names that are answered from here instead of by DNS.
@@ -130,6 +133,30 @@ pub enum Api {
     Anthropic,
 }
 
+/// A server for prompts that must not leave the host.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum LocalServer {
+    /// One at an address.
+    At(ModelServer),
+    /// One that [`crate::serving`] manages; it speaks OpenAI's API.
+    Managed(Managed),
+}
+
+/// A managed server.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Managed {
+    /// The directory in which [`crate::serving::SOCKET`] is, or will be; it becomes the process's root.
+    pub directory: Fd,
+    /// The server's name there.
+    pub server: String,
+    /// Whose turns are asked for.
+    pub sandbox: SandboxId,
+    /// Where it computes, by the operator's word.
+    pub region: Option<Region>,
+}
+
 /// A model server.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -145,6 +172,31 @@ pub struct ModelServer {
     /// Where it computes, by the operator's word.
     pub region: Option<Region>,
 }
+
+/// What may be spent with the servers of each zone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ZoneLimits {
+    /// With the server on this host.
+    pub local: Limits,
+    /// With all others.
+    pub cloud: Limits,
+}
+
+/// Limits of one sandbox; what is not named is not limited.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Calls in any minute.
+    pub requests_per_minute: Option<u32>,
+    /// Tokens of prompts and answers in a day of the host's clock (UTC).
+    pub tokens_per_day: Option<u64>,
+    /// Tokens in the sandbox's life.
+    pub tokens: Option<u64>,
+}
+
+/// Most calls a minute that a limit may name: so many times are remembered.
+pub const MOST_PER_MINUTE: u32 = 60_000;
 
 /// What `openshell-router` reports, one JSON line each.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

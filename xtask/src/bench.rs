@@ -44,11 +44,14 @@ pub(crate) enum Bench {
         #[arg(long)]
         quality: bool,
     },
-    /// A live mount: its server's requests, and git and small files beside the host's own.
+    /// A live mount: its server's requests, and git, npm and small files beside the host's own, by this machine's FUSE client and in the lab.
     Mounts {
         /// Files of the tree that git knows.
-        #[arg(long, default_value_t = 2000)]
+        #[arg(long, default_value_t = 50_000)]
         files: u32,
+        /// Files of the tree in the lab; 0 leaves the lab out.
+        #[arg(long, default_value_t = 2000)]
+        in_lab: u32,
     },
     /// The proxy, policy and audit on, beside a plain copy, nginx, Squid and mitmproxy: processor time of a request, latency, throughput,
     /// memory, and how soon a new policy decides. Two processors are needed, with nothing else to do.
@@ -69,7 +72,7 @@ pub(crate) fn run(bench: Bench) -> Result<ExitCode> {
         Bench::Overhead { parts } => overhead::run(&parts),
         Bench::Policy => policy::bench(),
         Bench::Audit => audit::run(),
-        Bench::Mounts { files } => mounts::run(files),
+        Bench::Mounts { files, in_lab } => mounts::run(files, in_lab),
         Bench::Proxy { rounds, install: true } => proxy::run(rounds, proxy::Peers::Installed),
         Bench::Proxy { rounds, install: false } => proxy::run(rounds, proxy::Peers::AsTheyAre),
         Bench::Classify { quality: true } => classify::run(classify::Question::Quality),

@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use crate::workspace::{Package, Workspace};
 
 /// Every package, and the packages of the workspace that it may depend on (in tests too).
-const LAYERS: [(&str, &[&str]); 29] = [
+const LAYERS: [(&str, &[&str]); 31] = [
     ("wire", &[]),
     ("vmm-arch", &[]),
     // For the names and numbers of vsock, which host processes share.
@@ -38,7 +38,11 @@ const LAYERS: [(&str, &[&str]); 29] = [
     ("host-proxy", &["policies", "audit", "jail", "wire"]),
     // What the host has, for who serves models and who asks.
     ("gpu", &[]),
+    // Which model fits what the host has.
+    ("models", &["gpu", "wire"]),
     ("router", &["audit", "classify", "gpu", "jail", "wire"]),
+    // Starts programs of the operator's choice, and meets no prompt: not even a type of one.
+    ("serving", &["gpu", "jail", "models", "wire"]),
     // For the names of what is found, which rules in agent.yaml name.
     ("manager", &["images", "policies", "audit", "audit-watch", "classify", "copy", "wire"]),
     (
@@ -55,6 +59,7 @@ const LAYERS: [(&str, &[&str]); 29] = [
             "classify",
             "gpu",
             "images",
+            "models",
             "wire",
         ],
     ),

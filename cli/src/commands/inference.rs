@@ -1,5 +1,9 @@
 //! `openshell inference`.
 
+mod models;
+mod serve;
+mod status;
+
 use std::io::{IsTerminal as _, Read as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -8,12 +12,21 @@ use classify::category::Span;
 use classify::property::Property;
 use classify::{Category, Class, Findings, Found, Scanner};
 use manager::failure::Failure;
+use manager::layout::Layout;
 
 use super::{NO, print_json, unanswered};
 use crate::arguments::{Classify, Inference};
 
-pub(super) fn run(command: Inference) -> Result<u8, Failure> {
-    let Inference::Classify(Classify { file, terms, documents, rules, output }) = command;
+pub(super) fn run(command: Inference, layout: &Layout) -> Result<u8, Failure> {
+    match command {
+        Inference::Classify(asked) => classify(asked),
+        Inference::Serve(asked) => serve::run(asked, layout),
+        Inference::Status(output) => status::run(output, layout),
+        Inference::Models(asked) => models::run(asked, layout),
+    }
+}
+
+fn classify(Classify { file, terms, documents, rules, output }: Classify) -> Result<u8, Failure> {
     let text = read(&file).map_err(unanswered)?;
     let property = property((rules.as_deref(), terms.as_deref()), &documents).map_err(unanswered)?;
     let mut found = Found::with_spans();

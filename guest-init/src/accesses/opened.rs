@@ -32,6 +32,10 @@ const SYSTEM: &[&str] = &["/usr", "/etc/ld.so.cache"];
 /// How all of them are called.
 const SYSTEMS: &str = "/usr/*";
 
+/// Where programs keep trees of their own for a moment: whatever is unpacked or built there goes through hundreds of directories. What
+/// lies below one of these trees is counted as if it lay in it.
+const TEMPORARY: &[&str] = &["/tmp", "/var/tmp", "/dev/shm"];
+
 /// How an opened file is told.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Name {
@@ -73,9 +77,9 @@ impl Opened {
         let link = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()));
         let path = link.unwrap_or_else(|_too_long| PathBuf::from(NAMELESS));
         let path = tally::text(path.as_os_str().as_encoded_bytes());
-        let beneath =
-            |top: &str| path.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        if what == FileUse::Read && SYSTEM.iter().any(|top| beneath(top)) && !self.is_agents(file) {
+        let is_system =
+            |top: &&str| path.strip_prefix(*top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        if what == FileUse::Read && SYSTEM.iter().any(is_system) && !self.is_agents(file) {
             return Name { path: SYSTEMS.to_owned(), once: true };
         }
         Name { path: self.folded(path, (what, None), program, now), once: false }
@@ -93,9 +97,12 @@ impl Opened {
         program: &str,
         now: Instant,
     ) -> String {
-        let directory = path.rsplit_once('/').map_or("", |(directory, _name)| directory).to_owned();
+        let (directory, most) = match usage.1 {
+            None => (temporary(&path).unwrap_or_else(|| parent(&path)), BY_NAME),
+            Some(_) => (parent(&path), REFUSED_BY_NAME),
+        };
+        let directory = directory.to_owned();
         let all = format!("{directory}/*");
-        let most = if usage.1.is_some() { REFUSED_BY_NAME } else { BY_NAME };
         let place = Place { program: program.to_owned(), directory, usage };
         let full = self.directories.len() >= ROOM;
         if full && !self.directories.contains_key(&place) {
@@ -118,4 +125,17 @@ impl Opened {
     pub(super) fn forget(&mut self, now: Instant) {
         self.directories.retain(|_, told| now.saturating_duration_since(told.last) < WHILE);
     }
+}
+
+fn parent(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(directory, _name)| directory)
+}
+
+/// The tree that the file is of, if it is in a temporary one.
+fn temporary(path: &str) -> Option<&str> {
+    TEMPORARY.iter().find_map(|top| {
+        let name = path.strip_prefix(top)?.strip_prefix('/')?;
+        let length = name.find('/')?;
+        path.get(..path.len() - name.len() + length)
+    })
 }

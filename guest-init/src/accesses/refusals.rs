@@ -209,7 +209,8 @@ impl Refusals {
         }
         for error in ERRORS {
             let code = error.raw_os_error().wrapping_neg().cast_unsigned();
-            let rule = rule(audit::AT_EXIT, &[(audit::UID, agent), (audit::EXIT, code)], mask());
+            // What most calls are not comes first: the kernel looks no further.
+            let rule = rule(audit::AT_EXIT, &[(audit::EXIT, code), (audit::UID, agent)], mask());
             refusals.control.call(Request::new(audit::ADD_RULE, confirmed, &rule))?;
         }
         let settings = [

@@ -104,13 +104,36 @@ fn many_files_of_a_directory_go_by_its_name() {
     assert_eq!(named("x", FileUse::Read, "/bin/b"), at("x"), "another program");
 }
 
+/// Who unpacks an archive uses one file in each of hundreds of directories.
+#[test]
+fn a_temporary_tree_is_one_directory_however_deep() {
+    let now = Instant::now();
+    let mut opened = Opened::new(1000);
+    let mut fold =
+        |path: &str, refused| opened.folded(path.to_owned(), (FileUse::Write, refused), "/bin/a", now);
+    for n in 0..16 {
+        let path = format!("/tmp/unpacked/{n}/x");
+        assert_eq!(fold(&path, None), path);
+    }
+    assert_eq!(fold("/tmp/unpacked/a/b/c", None), "/tmp/unpacked/*");
+    assert_eq!(fold("/tmp/unpacked/x", None), "/tmp/unpacked/*");
+    for other in ["/tmp/other/x", "/tmp/x", "/var/tmp/unpacked/x", "/tmpunpacked/0/x", "/home/agent/a/b"] {
+        assert_eq!(fold(other, None), other);
+    }
+    assert_eq!(
+        fold("/tmp/unpacked/a/b/c", DENIED),
+        "/tmp/unpacked/a/b/c",
+        "refusals are by their own directory"
+    );
+}
+
 #[test]
 fn directories_are_forgotten_and_a_path_without_a_name_is_told() {
     let start = Instant::now();
     let mut opened = Opened::new(1000);
     let mut fold = |path: String, now| opened.folded(path, (FileUse::Write, None), "/bin/a", now);
     (0..1024).for_each(|n| assert_eq!(fold(format!("/tmp/{n}/x"), start), format!("/tmp/{n}/x")));
-    assert_eq!(fold("/tmp/other/x".to_owned(), start), "/tmp/other/*");
+    assert_eq!(fold("/tmp/other/x".to_owned(), start), "/tmp/other/*", "there is no room for more");
     let later = start + Duration::from_secs(61);
     opened.forget(later);
     assert_eq!(

@@ -28,7 +28,7 @@ pub(crate) struct RootError {
     cause: Errno,
 }
 
-/// The writable layer's file system, where every overlay keeps its own part.
+/// The writable layer's file system, where every overlay keeps its own part, and an empty workspace is.
 #[derive(Debug)]
 pub(crate) struct ScratchSpace {
     path: PathBuf,
@@ -113,10 +113,9 @@ impl ScratchSpace {
     /// Mounts at `target` the directory `lower` with a writable layer above it. The tree's top directory
     /// belongs to whom it belongs to below.
     pub(crate) fn overlay(&mut self, lower: &Path, target: &Path) -> Result<(), RootError> {
-        let layer = self.path.join(format!("layer{}", self.layers));
-        self.layers += 1;
+        let layer = self.next_layer()?;
         let (upper, work) = (layer.join("upper"), layer.join("work"));
-        for directory in [&layer, &upper, &work] {
+        for directory in [&upper, &work] {
             make_directory(directory)?;
         }
         copy_ownership(lower, &upper)?;
@@ -125,6 +124,20 @@ impl ScratchSpace {
             format!("lowerdir={},upperdir={},workdir={}", lower.display(), upper.display(), work.display());
         let options = std::ffi::CString::new(options).expect("our own paths hold no NUL");
         mount("overlay", target, "overlay", MountFlags::NOSUID | MountFlags::NODEV, &options)
+    }
+
+    /// Puts an empty directory of its own over `target`, with its owner and permissions.
+    pub(crate) fn cover(&mut self, target: &Path) -> Result<(), RootError> {
+        let layer = self.next_layer()?;
+        copy_ownership(target, &layer)?;
+        rustix::mount::mount_bind(&layer, target).map_err(|cause| RootError::new("cover", target, cause))
+    }
+
+    fn next_layer(&mut self) -> Result<PathBuf, RootError> {
+        let layer = self.path.join(format!("layer{}", self.layers));
+        self.layers += 1;
+        make_directory(&layer)?;
+        Ok(layer)
     }
 }
 

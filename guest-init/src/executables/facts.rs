@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags, StatVfsMountFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, StatVfsMountFlags, StatxFlags};
 use rustix::process::Pid;
 use wire::subject::Digest;
 
@@ -51,7 +51,9 @@ impl<'a> Opened<'a> {
 
     /// Which state of which file it is.
     pub(super) fn version(&self) -> Option<Version> {
-        let state = rustix::fs::fstat(&self.question.file).ok()?;
+        // Of a live mount the host is asked: what the guest's kernel believes of it may be an hour old.
+        let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_FORCE_SYNC;
+        let state = rustix::fs::statx(&self.question.file, "", flags, StatxFlags::BASIC_STATS).ok()?;
         Some(Version::of_open(&state))
     }
 

@@ -149,8 +149,11 @@ fn mounts_that_execute_nothing_need_no_watch() {
     let mounts = "29 1 0:25 / / rw,nosuid,nodev,relatime shared:1 - overlay overlay rw\n\
                   30 29 0:26 / /proc rw,nosuid,nodev,noexec - proc proc rw\n\
                   31 29 0:27 / /dev/shm rw,nosuid,nodev - tmpfs tmpfs rw\n\
-                  32 29 0:28 / /a\\040b\\134c rw - erofs /dev/vdb ro\n";
-    assert_eq!(executable_mounts(mounts), ["/", "/dev/shm", "/a b\\c"]);
+                  32 29 0:28 / /a\\040b\\134c rw - erofs /dev/vdb ro\n\
+                  33 29 254:2 /layer1 /work rw,nosuid,nodev - ext4 /dev/vdc rw\n";
+    let all = |place: &str| (Extent::FileSystem, place.to_owned());
+    let found = [all("/"), all("/dev/shm"), all("/a b\\c"), (Extent::Mount, "/work".to_owned())];
+    assert_eq!(executable_mounts(mounts), found, "a part of a file system is watched as a mount");
 }
 
 /// What one message tells.

@@ -74,13 +74,14 @@ impl Version {
     }
 
     /// Of an open file, without another descriptor.
-    pub(crate) fn of_open(state: &rustix::fs::Stat) -> Self {
+    pub(crate) fn of_open(state: &rustix::fs::Statx) -> Self {
+        let time = |time: rustix::fs::StatxTimestamp| (time.tv_sec, i64::from(time.tv_nsec));
         Self {
-            device: state.st_dev,
-            inode: state.st_ino,
-            size: state.st_size.unsigned_abs(),
-            modified: (state.st_mtime, state.st_mtime_nsec.cast_signed()),
-            changed: (state.st_ctime, state.st_ctime_nsec.cast_signed()),
+            device: rustix::fs::makedev(state.stx_dev_major, state.stx_dev_minor),
+            inode: state.stx_ino,
+            size: state.stx_size,
+            modified: time(state.stx_mtime),
+            changed: time(state.stx_ctime),
         }
     }
 }

@@ -17,10 +17,19 @@ const _: () = assert!(EVENT == size_of::<libc::fanotify_event_metadata>());
 /// Events that one read may bring.
 const AT_ONCE: usize = 64;
 
-/// Asks for the watched file systems. While it is open, whoever executes a file there waits for an answer. The
+/// Asks for what is watched. While it is open, whoever executes a file there waits for an answer. The
 /// kernel takes its end for a general yes: who holds it must not go on without it.
 #[derive(Debug)]
 pub(crate) struct Watch(OwnedFd);
+
+/// How much is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// The whole file system, through whichever mount.
+    FileSystem,
+    /// What is reached through the mount.
+    Mount,
+}
 
 /// A thread waits to learn whether it may execute a file. Until it is answered, it waits.
 #[derive(Debug)]
@@ -68,12 +77,16 @@ impl Watch {
         init(class | libc::FAN_UNLIMITED_QUEUE | libc::FAN_REPORT_TID).map(Self)
     }
 
-    /// Watches the whole file system that `path` is on.
+    /// Watches what `path` is on.
     ///
     /// # Errors
     /// It cannot be watched.
-    pub(crate) fn file_system_of(&self, path: &Path) -> Result<(), Errno> {
-        mark(&self.0, libc::FAN_MARK_FILESYSTEM, libc::FAN_OPEN_EXEC_PERM, Place::Path(path))
+    pub(crate) fn add(&self, extent: Extent, path: &Path) -> Result<(), Errno> {
+        let what = match extent {
+            Extent::FileSystem => libc::FAN_MARK_FILESYSTEM,
+            Extent::Mount => libc::FAN_MARK_MOUNT,
+        };
+        mark(&self.0, what, libc::FAN_OPEN_EXEC_PERM, Place::Path(path))
     }
 
     /// Those that wait; none if none does: who asked may have been killed since there was one.

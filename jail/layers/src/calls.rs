@@ -52,6 +52,21 @@ fn list(profile: SeccompProfile) -> Result<AllowList, FilterError> {
     }
 }
 
+/// Requests to devices and file systems that nobody makes: typing into the terminal of whoever started the agent, the console's
+/// selection, and what ext4 alone knows of where a file's blocks are. The latter change content without its times, by which
+/// a file that was hashed is known again.
+const REQUESTS: [u32; 9] = [
+    0x5412,      // TIOCSTI
+    0x541c,      // TIOCLINUX
+    0x0000_6609, // EXT4_IOC_MIGRATE
+    0x0000_660c, // EXT4_IOC_ALLOC_DA_BLKS
+    0xc028_660f, // EXT4_IOC_MOVE_EXT
+    0x0000_6612, // EXT4_IOC_PRECACHE_EXTENTS
+    0x0000_6628, // EXT4_IOC_CLEAR_ES_CACHE
+    0x4004_6629, // EXT4_IOC_GETSTATE
+    0xc020_662a, // EXT4_IOC_GET_ES_CACHE
+];
+
 fn agent() -> Result<AllowList, FilterError> {
     let list = AllowList::default()
         .always(FILES)
@@ -65,11 +80,7 @@ fn agent() -> Result<AllowList, FilterError> {
     let list = with_sockets(list)?;
     let list = with_nodes(list)?;
     list.when(libc::SYS_clone, &[Argument::masked(0, u64::from(NEW_NAMESPACES.unsigned_abs()), 0)])?
-        // Typing into the terminal of whoever started the agent, and the console's selection.
-        .when(
-            libc::SYS_ioctl,
-            &[Argument::is_not(1, 0x5412 /* TIOCSTI */), Argument::is_not(1, 0x541c /* TIOCLINUX */)],
-        )?
+        .when(libc::SYS_ioctl, &REQUESTS.map(|request| Argument::is_not(1, request)))?
         // The file that a process is said to execute, which tells who asks. Whoever has a user namespace may name any.
         .when(libc::SYS_prctl, &[Argument::is_not(0, libc::PR_SET_MM.unsigned_abs())])?
         // The default, and the question what it is.

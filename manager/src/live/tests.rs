@@ -39,8 +39,12 @@ impl Home {
     }
 
     fn open(&self, source: &str, spec: &Spec) -> Result<Live, String> {
-        let mount =
-            Mount { source: self.path(source), target: "/work".to_owned(), mode: crate::spec::MountMode::Rw };
+        let mount = Mount {
+            source: self.path(source),
+            target: "/work".to_owned(),
+            mode: crate::spec::MountMode::Rw,
+            cache: None,
+        };
         Live::open(&self.layout(), spec, &mount, "mount0".to_owned())
             .map_err(|failure| format!("{failure:?}"))
     }

@@ -1,7 +1,7 @@
 //! Coming back to an agent, and ending one, from outside.
 
 use std::fs::File;
-use std::io::{self, IsTerminal as _, Read as _, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::sync::mpsc::{Sender, SyncSender, channel};
 
 use wire::control::{Exit, FromGuest, Stream, ToGuest};
@@ -12,6 +12,7 @@ use wire::operator::{Answer, Ask};
 use super::client::{ask, call, find, unasked};
 use super::keys::{DetachKeys, Typed};
 use super::line::Line;
+use super::streams::{AtEnd, Feed};
 use crate::failure::{ExitStatus, Failure};
 use crate::layout::Layout;
 use crate::output::{Next, Reader};
@@ -54,7 +55,10 @@ pub fn attach(layout: &Layout, sandbox: &str, keys: DetachKeys) -> Result<Attach
     let (tell, came) = channel();
     let _signals = watch(raw.is_some(), outgoing.clone(), tell.clone())?;
     let typed = raw.as_ref().map_or_else(Typed::default, |_raw| Typed::with(keys));
-    feed(typed, outgoing, tell.clone());
+    let left = tell.clone();
+    // The end of our input is not the agent's.
+    let feed = Feed { typed, outgoing, window: None, at_end: AtEnd::Ignored };
+    feed.begin(move || left.send(Came::Left).is_ok());
     let shown = tell.clone();
     std::thread::spawn(move || drop(shown.send(Came::Shown(show(&mut reader)))));
     std::thread::spawn(move || {
@@ -111,27 +115,6 @@ fn watch(raw: bool, outgoing: SyncSender<ToGuest>, tell: Sender<Came>) -> Result
         signal if signal.ends() => drop(tell.send(Came::Left)),
         _other => {}
     })
-}
-
-/// Passes on what is typed, on a thread of its own. The end of our input is not the agent's.
-fn feed(mut typed: Typed, outgoing: SyncSender<ToGuest>, tell: Sender<Came>) {
-    std::thread::spawn(move || {
-        let mut chunk = vec![0; typed.chunk()];
-        loop {
-            let length = match io::stdin().read(&mut chunk) {
-                Ok(length @ 1..) => length,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Ok(_) | Err(_) => return,
-            };
-            let (passed, left) = typed.passed(&chunk[..length]);
-            if !passed.is_empty() && outgoing.send(ToGuest::Input(passed)).is_err() {
-                return;
-            }
-            if left.is_some() {
-                return drop(tell.send(Came::Left));
-            }
-        }
-    });
 }
 
 /// Shows what was written, to its end. A reader who went away ends nothing.

@@ -72,7 +72,7 @@ pub fn execute(
             }
         }
     };
-    Feed { typed, outgoing, window: taken, at_end: AtEnd::Ends }.begin(detach);
+    Feed { typed, outgoing, window: Some(taken), at_end: AtEnd::Ends }.begin(detach);
     match (hear(&mut line.incoming, &window, Screen::of(raw.as_ref())), leaving.why()) {
         (Last::Exited(exit), _) => ExitStatus::of(exit).map(Executed::Ended),
         (Last::Failed(cause), _) => Err(not_started(&cause)),

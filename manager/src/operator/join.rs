@@ -38,7 +38,7 @@ pub fn join(layout: &Layout, sandbox: &str, session: u32, keys: DetachKeys) -> R
     let window = Arc::new(Window::new());
     let typed = raw.as_ref().map_or_else(Typed::default, |_raw| Typed::with(keys));
     let (outgoing, taken, by_keys) = (line.outgoing.clone(), Arc::clone(&window), leaving.clone());
-    Feed { typed, outgoing, window: taken, at_end: AtEnd::Ignored }.begin(move || {
+    Feed { typed, outgoing, window: Some(taken), at_end: AtEnd::Ignored }.begin(move || {
         by_keys.leave(Left::Running);
         true
     });

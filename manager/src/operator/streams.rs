@@ -84,7 +84,8 @@ pub(super) struct Leaving {
 pub(super) struct Feed {
     pub(super) typed: Typed,
     pub(super) outgoing: SyncSender<ToGuest>,
-    pub(super) window: Arc<Window>,
+    /// The room that a command gives; an agent's line gives none, and is read as fast as the agent reads.
+    pub(super) window: Option<Arc<Window>>,
     pub(super) at_end: AtEnd,
 }
 
@@ -127,7 +128,9 @@ impl Feed {
         std::thread::spawn(move || read(typed, &reading, keys));
         std::thread::spawn(move || {
             while let Some(bytes) = typing.next() {
-                window.take(bytes.len());
+                if let Some(window) = &window {
+                    window.take(bytes.len());
+                }
                 if outgoing.send(ToGuest::Input(bytes)).is_err() {
                     return typing.close();
                 }

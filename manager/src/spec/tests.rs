@@ -77,3 +77,26 @@ fn rules_of_the_operators_own_can_be_named() {
     assert!(mistake.contains("agent.yaml:5:") && mistake.contains("the empty text"), "{mistake}");
     assert!(inference("{detect: nowhere.yaml}").unwrap_err().contains("nowhere.yaml"));
 }
+
+#[test]
+fn the_local_server_is_at_an_address_or_managed() {
+    let local = |text: &str| {
+        let read = inference(&format!("{{providers: {{local: {text}}}}}"))?;
+        Ok::<_, String>(read.providers.local.and_then(|local| local.server()).expect("it was checked"))
+    };
+    assert!(
+        matches!(local("{url: 'http://127.0.0.1:8000/v1', model: m}").unwrap(), Local::At(at) if at.model.is_some())
+    );
+    let managed = local("{serving: nemotron, region: eu}").unwrap();
+    assert!(matches!(managed, Local::Managed { server, region } if server == "nemotron" && region.is_some()));
+    for (text, cause) in [
+        ("{}", "names no server"),
+        ("{url: 'http://x/v1', serving: a}", "names two servers"),
+        ("{serving: a, model: m}", "has more than 'serving'"),
+        ("{serving: a, api_key: {env: K}}", "has more than 'serving'"),
+        ("{serving: 'A b'}", "has more than 'serving'"),
+    ] {
+        let mistake = local(text).unwrap_err();
+        assert!(mistake.contains(cause), "{text}: {mistake}");
+    }
+}

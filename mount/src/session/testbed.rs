@@ -16,6 +16,9 @@ use crate::session::Session;
 /// Whom the tests' guest calls its agent.
 pub(crate) const AGENT: JailUser = JailUser { uid: 1000, gid: 1001 };
 
+/// For so many seconds it is told that it may believe what it is told.
+pub(crate) const BELIEVED: u32 = 30;
+
 /// A directory with `inside` to lend and `outside` beside it, and who lends it.
 pub(crate) struct Bed {
     home: TempDir,
@@ -61,7 +64,7 @@ impl Bed {
         // What holds here holds without any jail.
         let directory = Directory::of(directory, AGENT).unwrap();
         let kept = keep(&inside, &directory);
-        Self { home, session: Session::new(directory, kept) }
+        Self { home, session: Session::new(directory, kept, BELIEVED) }
     }
 
     /// A path of the directory that is lent.

@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 use super::content::settled;
-use super::testbed::{AGENT, Bed, Fields, Told};
+use super::testbed::{AGENT, BELIEVED, Bed, Fields, Told};
 use crate::directory::Attributes;
 use crate::message::testbed::{long, longs, name, op, word, words};
 use crate::nodes::Seen;
@@ -68,6 +68,18 @@ fn a_file_made_anew_is_another_node() {
     let new = bed.walk("f").unwrap().node;
     assert_ne!(old, new);
     assert_eq!(bed.read(bed.open(new, RDONLY).unwrap(), 0, 9).unwrap(), b"new");
+}
+
+#[test]
+fn what_is_told_may_be_believed_as_long_as_is_said() {
+    let bed = Bed::new();
+    fs::write(bed.inside("f"), "").unwrap();
+    for name in [&b"f\0"[..], b"none\0"] {
+        let told = bed.ask(op::LOOKUP, 1, name).unwrap();
+        assert_eq!(long(&told, 16), u64::from(BELIEVED), "{name:?}");
+    }
+    let told = bed.ask(op::GETATTR, 1, &[0; 16]).unwrap();
+    assert_eq!(long(&told, 0), u64::from(BELIEVED));
 }
 
 #[test]

@@ -11,7 +11,8 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::Sleep;
 use wire::id::RequestId;
 
-use crate::observe::{Form, Observer};
+use crate::budget::Charge;
+use crate::observe::{Form, Observed, Observer};
 use crate::rewrite::{Rewrite, RewriteError, Rewriter};
 use crate::trail::{Due, Ended, Started};
 
@@ -20,6 +21,9 @@ const PAUSE_LIMIT: Duration = Duration::from_secs(300);
 
 /// Headers of an answer that a client may see.
 const PASSED: [http::HeaderName; 3] = [header::CONTENT_TYPE, header::RETRY_AFTER, header::CACHE_CONTROL];
+
+/// What came of a call whose answer has ended as its server ended it.
+const COMPLETE: &str = "complete";
 
 /// Why an answer broke off.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +46,7 @@ pub struct Witness {
     due: Option<Due>,
     started: Started,
     ended: Ended,
+    charge: Charge,
 }
 
 /// The body of an answer.
@@ -57,13 +62,17 @@ pub struct Answer {
 impl Witness {
     /// For a call that is about to be sent.
     #[must_use]
-    pub fn new(due: Due, started: Started) -> Self {
-        Self { due: Some(due), started, ended: Ended::default() }
+    pub fn new(due: Due, started: Started, mut charge: Charge) -> Self {
+        charge.sent();
+        Self { due: Some(due), started, ended: Ended::default(), charge }
     }
 
     /// Records that a call got no answer; gives back its request id.
     #[must_use]
-    pub fn failed(mut self, outcome: &'static str) -> RequestId {
+    pub fn failed(mut self, outcome: &'static str, was_sent: bool) -> RequestId {
+        if !was_sent {
+            self.charge.nothing();
+        }
         self.record(outcome);
         self.started.context.request.clone()
     }
@@ -87,6 +96,15 @@ impl Witness {
         response
     }
 
+    fn answered(&mut self, observed: Observed, is_complete: bool) {
+        if self.ended.status.is_some_and(|status| (200..300).contains(&status)) {
+            self.charge.answered(&observed, is_complete);
+        } else {
+            self.charge.nothing();
+        }
+        self.ended.observed = observed;
+    }
+
     fn record(&mut self, outcome: &'static str) {
         if let Some(due) = self.due.take() {
             due.tell(&self.started, outcome, std::mem::take(&mut self.ended));
@@ -103,7 +121,7 @@ impl Drop for Witness {
 impl Answer {
     fn end(&mut self, outcome: &'static str) {
         if let Some(observer) = self.observer.take() {
-            self.witness.ended.observed = observer.finish();
+            self.witness.answered(observer.finish(), outcome == COMPLETE);
             self.witness.record(outcome);
         }
     }
@@ -127,7 +145,7 @@ impl Answer {
                 }
                 // A client that has everything may leave before it asks for more.
                 if self.inner.is_end_stream() {
-                    self.end("complete");
+                    self.end(COMPLETE);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -136,7 +154,7 @@ impl Answer {
                 Poll::Ready(Some(Err(AnswerError::Broken(error))))
             }
             Poll::Ready(None) => {
-                self.end("complete");
+                self.end(COMPLETE);
                 Poll::Ready(None)
             }
         }
@@ -192,7 +210,7 @@ impl Body for Answer {
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        let outcome = if self.inner.is_end_stream() { "complete" } else { "cancelled" };
+        let outcome = if self.inner.is_end_stream() { COMPLETE } else { "cancelled" };
         self.end(outcome);
     }
 }

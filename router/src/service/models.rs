@@ -73,7 +73,7 @@ pub(super) fn document((target, api): (&Target, Api), offers: &[Offer]) -> Optio
 
 async fn ids(server: &Server) -> Vec<String> {
     if let Some(model) = server.model() {
-        return vec![model.to_owned()];
+        return vec![model.into_owned()];
     }
     match tokio::time::timeout(LIMIT, ask(server)).await {
         Ok(Some(list)) => list.data.into_iter().map(|entry| entry.id).collect(),

@@ -14,10 +14,11 @@ use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
-use super::{ResolveError, Resolver};
+use super::serving::Turn;
+use super::{ResolveError, Resolver, Serving, ServingError};
 use crate::decide::Zone;
 
 /// Address, TCP and TLS together.
@@ -25,10 +26,15 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(15);
 
 /// Opens connections for one zone's client.
 #[derive(Clone, Debug)]
-pub struct Connector {
-    resolver: Arc<Resolver>,
-    tls: Arc<rustls::ClientConfig>,
-    zone: Zone,
+pub struct Connector(Route);
+
+/// How a server is reached.
+#[derive(Clone, Debug)]
+enum Route {
+    /// Over the network.
+    Network { resolver: Arc<Resolver>, tls: Arc<rustls::ClientConfig>, zone: Zone },
+    /// By a turn at it.
+    Turns(Arc<Serving>),
 }
 
 /// Why a server was not reached.
@@ -56,13 +62,16 @@ pub enum ConnectError {
     /// The name cannot stand in a certificate.
     #[error("'{0}' is no server name")]
     Name(String),
+    /// There is no turn at a managed server.
+    #[error(transparent)]
+    Serving(#[from] ServingError),
     /// It took too long.
     #[error("no connection within {} s", CONNECT_LIMIT.as_secs())]
     TooSlow,
 }
 
 /// An open connection.
-pub struct Link(TokioIo<Pin<Box<dyn Duplex>>>);
+pub struct Link(TokioIo<Pin<Box<dyn Duplex>>>, Option<UnixStream>);
 
 trait Duplex: AsyncRead + AsyncWrite + Send {}
 
@@ -70,50 +79,61 @@ impl<T: AsyncRead + AsyncWrite + Send> Duplex for T {}
 
 impl Connector {
     pub(super) fn new(resolver: Arc<Resolver>, tls: Arc<rustls::ClientConfig>, zone: Zone) -> Self {
-        Self { resolver, tls, zone }
+        Self(Route::Network { resolver, tls, zone })
+    }
+
+    pub(super) fn turns(serving: Arc<Serving>) -> Self {
+        Self(Route::Turns(serving))
     }
 
     async fn connect(self, uri: Uri) -> Result<Link, ConnectError> {
-        tracing::debug!(zone = self.zone.as_str(), host = uri.host(), "connecting");
-        let attempt = self.open(&uri);
-        tokio::time::timeout(CONNECT_LIMIT, attempt).await.unwrap_or(Err(ConnectError::TooSlow))
-    }
-
-    async fn open(&self, uri: &Uri) -> Result<Link, ConnectError> {
-        let host = uri.host().unwrap_or_default();
-        let secure = uri.scheme_str() == Some("https");
-        let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        let tcp = self.dial(host, port).await?;
-        if !secure {
-            return Ok(Link(TokioIo::new(Box::pin(tcp))));
-        }
-        let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let name = ServerName::try_from(bare);
-        let Ok(name) = name else { return Err(ConnectError::Name(host.to_owned())) };
-        let tls = TlsConnector::from(Arc::clone(&self.tls))
-            .connect(name, tcp)
-            .await
-            .map_err(|source| ConnectError::Tls { server: host.to_owned(), source })?;
-        Ok(Link(TokioIo::new(Box::pin(tls))))
-    }
-
-    async fn dial(&self, host: &str, port: u16) -> Result<TcpStream, ConnectError> {
-        let server = || format!("{host}:{port}");
-        let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-        for address in self.resolver.resolve(host).await? {
-            match TcpStream::connect(SocketAddr::new(address, port)).await {
-                Ok(stream) => {
-                    // A late small packet costs only time; the stream works without.
-                    stream
-                        .set_nodelay(true)
-                        .map_err(|source| ConnectError::Tcp { server: server(), source })?;
-                    return Ok(stream);
-                }
-                Err(error) => last = error,
+        match self.0 {
+            // How long a call waits for its turn is bounded by how long it waits for an answer.
+            Route::Turns(serving) => {
+                let Turn { connection, held } = serving.turn().await?;
+                Ok(Link(TokioIo::new(Box::pin(connection)), Some(held)))
+            }
+            Route::Network { resolver, tls, zone } => {
+                tracing::debug!(zone = zone.as_str(), host = uri.host(), "connecting");
+                let attempt = open(&resolver, tls, &uri);
+                tokio::time::timeout(CONNECT_LIMIT, attempt).await.unwrap_or(Err(ConnectError::TooSlow))
             }
         }
-        Err(ConnectError::Tcp { server: server(), source: last })
     }
+}
+
+async fn open(resolver: &Resolver, tls: Arc<rustls::ClientConfig>, uri: &Uri) -> Result<Link, ConnectError> {
+    let host = uri.host().unwrap_or_default();
+    let secure = uri.scheme_str() == Some("https");
+    let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
+    let tcp = dial(resolver, host, port).await?;
+    if !secure {
+        return Ok(Link(TokioIo::new(Box::pin(tcp)), None));
+    }
+    let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let name = ServerName::try_from(bare);
+    let Ok(name) = name else { return Err(ConnectError::Name(host.to_owned())) };
+    let tls = TlsConnector::from(tls)
+        .connect(name, tcp)
+        .await
+        .map_err(|source| ConnectError::Tls { server: host.to_owned(), source })?;
+    Ok(Link(TokioIo::new(Box::pin(tls)), None))
+}
+
+async fn dial(resolver: &Resolver, host: &str, port: u16) -> Result<TcpStream, ConnectError> {
+    let server = || format!("{host}:{port}");
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for address in resolver.resolve(host).await? {
+        match TcpStream::connect(SocketAddr::new(address, port)).await {
+            Ok(stream) => {
+                // A late small packet costs only time; the stream works without.
+                stream.set_nodelay(true).map_err(|source| ConnectError::Tcp { server: server(), source })?;
+                return Ok(stream);
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(ConnectError::Tcp { server: server(), source: last })
 }
 
 impl tower_service::Service<Uri> for Connector {
@@ -166,6 +186,6 @@ impl Write for Link {
 
 impl std::fmt::Debug for Link {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Link")
+        f.debug_struct("Link").field("turn", &self.1).finish_non_exhaustive()
     }
 }

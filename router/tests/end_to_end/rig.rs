@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::echo;
 use classify::property::Property;
+use router::budget::Budgets;
 use router::judge::Judge;
 use router::redact::Redactor;
 use router::service::Service;
@@ -18,7 +19,9 @@ use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::{Notify, watch};
 use tokio_rustls::TlsAcceptor;
 use wire::region::Region;
-use wire::router::{AfterLocal, Api, Directive, Document, ModelServer, RouterConfig, Sensitive};
+use wire::router::{
+    AfterLocal, Api, Directive, Document, LocalServer, ModelServer, RouterConfig, Sensitive, ZoneLimits,
+};
 use wire::rules::Rules;
 use wire::secret::Secret;
 use wire::spawn::Fd;
@@ -81,6 +84,7 @@ pub(crate) struct Plan {
     pub(crate) in_region: Option<&'static str>,
     /// Where calls may be served.
     pub(crate) regions: Option<&'static [&'static str]>,
+    pub(crate) limits: ZoneLimits,
 }
 
 /// How the cloud server shows who it is, and whom the router trusts beside the system's roots.
@@ -117,6 +121,7 @@ impl Default for Plan {
             apis: [Api::OpenAi; 2],
             in_region: None,
             regions: None,
+            limits: ZoneLimits::default(),
         }
     }
 }
@@ -148,7 +153,9 @@ impl Rig {
             directive: plan.directive,
             rules: plan.rules,
             documents: plan.documents,
-            local: local.as_ref().map(|upstream| server(upstream, "http://local.test", ("local", local_api))),
+            local: local
+                .as_ref()
+                .map(|upstream| LocalServer::At(server(upstream, "http://local.test", ("local", local_api)))),
             cloud: cloud
                 .as_ref()
                 .map(|upstream| server(upstream, &format!("{scheme}://cloud.test"), ("cloud", cloud_api))),
@@ -162,17 +169,19 @@ impl Rig {
             regions: plan.regions.map(|names| {
                 names.iter().map(|name| Region::try_from((*name).to_owned()).unwrap()).collect()
             }),
+            limits: plan.limits,
             extra_roots_pem: plan.cloud_tls.map(|tls| tls.trusted_pem).unwrap_or_default(),
             hosts: ["local.test", "cloud.test"].map(|name| (name.to_owned(), [127, 0, 0, 1].into())).into(),
             user: None,
         };
         let servers = Servers::open(&config).unwrap();
+        let budgets = Budgets::new(&config.limits);
         let property = Property::new(&config.rules).unwrap().with_documents(&config.documents).unwrap();
         let directive = router::directive::Directive::new(config.directive, property.categories()).unwrap();
         let judge = Judge::new(directive, Redactor::new(property).unwrap());
         let (trail, drain) = Trail::new(audit::client::Tokio::new(ours).unwrap());
         tokio::spawn(drain);
-        let service = Arc::new(Service::new(servers, judge, trail, 2));
+        let service = Arc::new(Service::new((servers, budgets), judge, trail, 2));
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("router.sock");
         let (stop, stopped) = watch::channel(());

@@ -167,6 +167,8 @@ fn what_must_not_be_lent_is_refused_before_anything_starts() {
         ("[{source: /proc, target: /work, mode: rw}]", "levers"),
         ("[{source: /sys/kernel, target: /work, mode: rw}]", "levers"),
         ("[{source: ./agent.yaml, target: /work, mode: rw}]", "Not a directory"),
+        ("[{source: ./project, target: /work, mode: rw, cache: 2h}]", "an hour at most"),
+        ("[{source: ./project, target: /work, mode: ro, cache: 1m}]", "of live mounts"),
         ("[{source: ./none, target: /work, mode: rw}]", "No such file"),
         ("[{source: ., target: /w, mode: rw}, {source: ., target: /w/x, mode: ro}]", "lies in /w"),
     ] {

@@ -35,12 +35,33 @@ fn nothing_else_of_the_host_is_there() {
 }
 
 #[test]
-fn a_workspace_is_the_agents_and_the_list_of_passwords_is_nobodys() {
-    let script = "stat -c '%U %a' /work; touch new && ls; \
+fn an_empty_workspace_is_a_file_system_of_its_own_and_the_agents() {
+    let script = "grep -E ' /(work|tmp)[ /]' /proc/mounts | cut -d' ' -f2,3 | sort; stat -c '%U %a' /work /tmp; \
+                  touch new /tmp/new && ls; \
                   for made in $(seq 300); do echo $made > file; rm file; done; cat /etc/shadow";
-    for disk in ["", "resources: {disk: 64MiB}"] {
+    for (disk, kind) in [("", "tmpfs"), ("resources: {disk: 64MiB}", "ext4")] {
         let outcome = Session::new("tiny").yaml(disk).script(script).run();
-        assert_eq!(outcome.text(), "agent 755\nnew\n", "{outcome}");
+        assert_eq!(
+            outcome.text(),
+            format!("/tmp {kind}\n/work {kind}\nagent 755\nroot 1777\nnew\n"),
+            "{outcome}"
+        );
         assert_eq!(outcome.code, Some(1), "the list of passwords can be read: {outcome}");
     }
+}
+
+#[test]
+fn a_directory_with_something_in_it_is_the_trees() {
+    let session = Session::new("tiny");
+    let data = session.dir().join("data");
+    fs::create_dir(&data).unwrap();
+    fs::write(data.join("file"), "host\n").unwrap();
+    let outcome = session
+        .yaml(
+            "mounts: [{source: ./data, target: /work/data, mode: ro}, {source: ./data, target: /tmp/data, mode: ro}]",
+        )
+        .script("cat data/file; touch new && ls; grep -E ' /(work|tmp)[ /]' /proc/mounts | cut -d' ' -f2,3 | sort")
+        .run();
+    let mounts = "/tmp/data erofs\n/work overlay\n/work/data erofs\n";
+    assert_eq!(outcome.text(), format!("host\ndata\nnew\n{mounts}"), "{outcome}");
 }

@@ -94,6 +94,12 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         alone: "every other wall stands behind the call, whichever table it was found in",
     },
     Attempt {
+        name: "move a file's blocks",
+        make: move_blocks,
+        held_by: &[SECCOMP],
+        alone: "what the agent may move is what it may write: it changes without its times, and its digest in the log is told as before",
+    },
+    Attempt {
         name: "type into a terminal",
         make: type_into,
         held_by: &[SECCOMP, &[Wall::Identity, Wall::Settings]],
@@ -121,6 +127,14 @@ fn by_old_table() -> Result<(), Errno> {
         std::arch::asm!("int 0x80", inlateout("rax") number => outcome, out("r8") _, out("r9") _, out("r10") _, out("r11") _)
     };
     if outcome > 0 { Ok(()) } else { Err(Errno::NOSYS) }
+}
+
+/// Who is told that the file system knows no such request, or that the arguments are wrong, has asked the file system.
+fn move_blocks() -> Result<(), Errno> {
+    let file = std::fs::File::open("/etc/passwd").map_err(|error| errno(&error))?;
+    let (from, exchange) = (std::os::fd::AsRawFd::as_raw_fd(&file), [0_u64; 5]);
+    let outcome = call(libc::SYS_ioctl, [from.into(), 0xc028_660f, address(&raw const exchange), 0, 0, 0]);
+    reached(outcome, &[Errno::NOTTY, Errno::BADF, Errno::INVAL, Errno::OPNOTSUPP])
 }
 
 /// As if somebody had typed it, into the terminal that the attacker sits at.

@@ -1,7 +1,10 @@
-"""The same work in a git tree of small files, on the host and by an agent in a live mount of it; prints both and the ratio.
+"""The same work in a git tree of small files and in a live mount of it; prints both and the ratio.
 
-    measure.py OPENSHELL FILES FOLDER  outside: makes the tree, works, runs the agent in FOLDER's image, prints
-    measure.py work FOLDER             what both do; prints one JSON object of seconds. FOLDER has what npm installs, and its cache
+    measure.py bridged BRIDGE FILES FOLDER        makes the tree, works in it and in BRIDGE's mount of it
+    measure.py in-sandbox OPENSHELL FILES FOLDER  the same, in the mount by an agent in FOLDER's image
+    measure.py work FOLDER                        what all do; prints one JSON object of seconds
+
+FOLDER has what npm installs, and its cache.
 """
 
 import json
@@ -96,21 +99,49 @@ def work(folder):
     return seconds
 
 
-def main(openshell, files, folder):
+def tree(project, files):
+    os.mkdir(project)
+    who = {f"GIT_{role}_{what}": "bench@example.com" for role in ["AUTHOR", "COMMITTER"] for what in ["NAME", "EMAIL"]}
+    os.environ.update(who)
+    os.chdir(project)
+    create("tree", files)
+    git("init", "-q", ".")
+    git("add", "-A")
+    git("commit", "-qm", "tree")
+    # What git writes down in the second in which a file was changed, it does not believe.
+    time.sleep(2)
+    git("update-index", "--really-refresh")
+
+
+def bridged(bridge, files, folder):
+    with tempfile.TemporaryDirectory() as home:
+        project, target = os.path.join(home, "project"), os.path.join(home, "live")
+        os.mkdir(target)
+        tree(project, files)
+        host = work(folder)
+        for believed in [1, 300]:
+            server = subprocess.Popen([bridge, project, target, str(believed)])
+            try:
+                while not os.path.ismount(target):
+                    if server.poll() is not None:
+                        sys.exit("the bridge failed: root and /dev/fuse are needed")
+                    time.sleep(0.01)
+                os.chdir(target)
+                live = work(folder)
+            finally:
+                # What is removed afterwards must not be reached through it.
+                os.chdir(home)
+                subprocess.run(["umount", "--lazy", target], check=server.poll() is None)
+            if server.wait() != 0:
+                sys.exit("the bridge failed")
+            table(host, live, f"live mount of {files} files by this machine's FUSE client, cache: {believed}s, s")
+
+
+def in_sandbox(openshell, files, folder):
     with tempfile.TemporaryDirectory() as home:
         project = os.path.join(home, "project")
-        os.mkdir(project)
+        tree(project, files)
         shutil.copy(__file__, os.path.join(project, "measure.py"))
-        who = {f"GIT_{role}_{what}": "bench@example.com" for role in ["AUTHOR", "COMMITTER"] for what in ["NAME", "EMAIL"]}
-        os.environ.update(who)
-        os.chdir(project)
-        create("tree", files)
-        git("init", "-q", ".")
-        git("add", "-A")
-        git("commit", "-qm", "tree")
-        # What git writes down in the second in which a file was changed, it does not believe.
-        time.sleep(2)
-        git("update-index", "--really-refresh")
         host = work(folder)
         with open(os.path.join(home, "agent.yaml"), "w", encoding="utf-8") as agent:
             command = json.dumps(["python3", "measure.py", "work", "/opt/bench"])
@@ -121,12 +152,16 @@ def main(openshell, files, folder):
         run = subprocess.run([openshell, "vm", "run", os.path.join(home, "agent.yaml")], stdout=subprocess.PIPE,
                              env={**os.environ, **directories}, check=True)
         guest = json.loads(run.stdout)
-    print("| work | host, s | live mount, s | ratio |\n|---|---|---|---|")
+    table(host, guest, f"live mount of {files} files in a sandbox, s")
+
+
+def table(host, live, name):
+    print(f"| work | host, s | {name} | ratio |\n|---|---|---|---|")
     for name, seconds in host.items():
-        print(f"| {name} | {seconds:.3f} | {guest[name]:.3f} | {guest[name] / seconds:.1f} |")
+        print(f"| {name} | {seconds:.3f} | {live[name]:.3f} | {live[name] / seconds:.1f} |")
 
 
 if sys.argv[1] == "work":
     print(json.dumps(work(sys.argv[2])))
 else:
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])
+    {"bridged": bridged, "in-sandbox": in_sandbox}[sys.argv[1]](sys.argv[2], int(sys.argv[3]), sys.argv[4])

@@ -1,0 +1,35 @@
+//! The model servers of a sandbox, as its router gets them: with their keys read, and with the way to a managed one.
+
+use wire::id::SandboxId;
+use wire::router::{LocalServer, Managed, ModelServer};
+
+use crate::failure::Failure;
+use crate::layout::Layout;
+use crate::prepare::open_directory;
+use crate::process::Resources;
+use crate::secret::SecretSource;
+use crate::serving;
+use crate::spec::{Local, LocalProvider, Provider};
+
+/// A server at an address.
+pub(crate) fn server(provider: &Provider) -> Result<ModelServer, Failure> {
+    let api_key = provider.api_key.as_ref().map(SecretSource::read).transpose()?;
+    let Provider { url, api, model, region, api_key: _ } = provider.clone();
+    Ok(ModelServer { url, api, api_key, model, region })
+}
+
+/// The local server. A managed one need not be there yet: until it is, nothing goes to it.
+pub(crate) fn local(
+    provider: &LocalProvider,
+    (layout, sandbox): (&Layout, &SandboxId),
+    resources: &mut Resources,
+) -> Result<LocalServer, Failure> {
+    match provider.server().expect("what names no server was refused when it was read") {
+        Local::At(provider) => server(&provider).map(LocalServer::At),
+        Local::Managed { server, region } => {
+            let directory = open_directory(&serving::directory(layout)?)?;
+            let directory = resources.add(directory);
+            Ok(LocalServer::Managed(Managed { directory, server, sandbox: sandbox.clone(), region }))
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! What happens to a server, and when. One task for each server changes its state, and nobody else does.
+//!
+//! ```text
+//!   ┌─▶ Asleep ──asked──┐                       (only with `idle_s`)
+//!   │                   ▼
+//!   │      ┌──────▶ Starting ──a completion──▶ Ready ⇄ Failing ──no answer again──┐
+//!   │      │            │ ended, or too late     │ ended                          │
+//!   │   a pause ◀────── Down ◀───────────────────┴────────────────────────────────┘
+//!   └── nobody asked ◀── Ready          the end is announced ▶ Stopping, from everywhere
+//! ```
+
+mod running;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::process::Pid;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use wire::serving::State;
+
+use crate::descendants;
+use crate::devices::{Devices, Reservation};
+use crate::dial::Target;
+use crate::launch::{self, Launch};
+use crate::log_file;
+use crate::probe::{Silence, probe};
+use crate::server::{Server, Waits};
+pub use running::Keepers;
+use running::Running;
+
+/// What all servers share.
+#[derive(Debug)]
+pub struct Shared {
+    /// What there is for models.
+    pub devices: Devices,
+    /// The keepers that live.
+    pub keepers: Keepers,
+}
+
+/// How one start of a server ended.
+#[derive(Debug)]
+enum Outcome {
+    /// As announced.
+    Stopped,
+    /// Nobody needed it.
+    Unneeded,
+    /// For this reason.
+    Failed(String),
+}
+
+/// The pause between two questions to a server that has not answered yet.
+const EAGER: Duration = Duration::from_millis(250);
+
+/// Runs a server until `stop` changes, or its sender is gone.
+pub async fn run(server: Arc<Server>, shared: Arc<Shared>, mut stop: watch::Receiver<()>) {
+    let sleeps = server.config.idle_s.is_some();
+    let longest = Duration::from_millis(server.config.longest_pause_ms.into());
+    let first = Duration::from_millis(server.config.pause_ms.into());
+    let mut pause = first;
+    let mut waits = Waits::No;
+    loop {
+        if sleeps && waits == Waits::No {
+            server.sleeps();
+            tokio::select! {
+                () = server.is_asked() => waits = Waits::ForStart,
+                _ended = stop.changed() => break,
+            }
+        }
+        server.starts(waits);
+        let began = Instant::now();
+        match once(&server, &shared, &mut stop).await {
+            Outcome::Stopped => break,
+            Outcome::Unneeded => (pause, waits) = (first, Waits::No),
+            Outcome::Failed(cause) => {
+                // One that ran for long is not one that cannot run.
+                pause = if began.elapsed() > longest { first } else { pause };
+                server.closes(State::Down, Some(cause));
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    _ended = stop.changed() => break,
+                }
+                pause = pause.saturating_mul(2).min(longest);
+                waits = Waits::No;
+            }
+        }
+    }
+    server.closes(State::Stopping, None);
+}
+
+/// From a start to an end.
+async fn once(server: &Arc<Server>, shared: &Arc<Shared>, stop: &mut watch::Receiver<()>) -> Outcome {
+    let (name, config, for_task) = (server.name.clone(), server.config.clone(), Arc::clone(shared));
+    // It asks the driver, which takes its time.
+    let prepared =
+        tokio::task::spawn_blocking(move || launch::prepare(&name, &config, &for_task.devices)).await;
+    let launch = match prepared {
+        Ok(Ok(launch)) => launch,
+        Ok(Err(error)) => return Outcome::Failed(chain(&error)),
+        Err(_panicked) => return Outcome::Failed("it could not be prepared".to_owned()),
+    };
+    let Launch { target, command, reservation } = launch;
+    let mut running = match Running::start(command, server, shared) {
+        Ok(running) => running,
+        Err(error) => return Outcome::Failed(format!("it cannot be started: {error}")),
+    };
+    server.planned(reservation.as_ref().map(|reservation| reservation.plan.why.clone()));
+    let keeper = running.keeper();
+    let outcome = tokio::select! {
+        status = running.ended() => Outcome::Failed(post_mortem(server, &status)),
+        outcome = attend(server, (target, keeper), reservation) => outcome,
+        _announced = stop.changed() => Outcome::Stopped,
+    };
+    if matches!(outcome, Outcome::Stopped) {
+        server.closes(State::Stopping, None);
+        let grace = Duration::from_secs(server.config.stop_s.into());
+        if tokio::time::timeout(grace, server.is_empty()).await.is_err() {
+            tracing::warn!(server = %server.name, "calls are cut off");
+        }
+    } else if let Outcome::Failed(cause) = &outcome {
+        // Nobody gets a turn at what is being ended.
+        server.closes(State::Failing, Some(cause.clone()));
+    }
+    running.stop().await;
+    outcome
+}
+
+/// While it runs: whether it answers, and whether it is needed.
+async fn attend(
+    server: &Server,
+    (target, keeper): (Target, Option<Pid>),
+    reservation: Option<Reservation>,
+) -> Outcome {
+    let config = &server.config;
+    let latest = Instant::now() + Duration::from_secs(config.start_s.into());
+    let limit = Duration::from_secs(config.answer_s.into());
+    while let Err(silence) = probe(target, server.model(), limit.min(latest - Instant::now())).await {
+        server.runs_as(keeper.and_then(descendants::first_of));
+        if Instant::now() + EAGER >= latest {
+            return Outcome::Failed(format!(
+                "it gave no answer within {} s of its start: {}",
+                config.start_s,
+                chain(&silence)
+            ));
+        }
+        tokio::time::sleep(EAGER).await;
+    }
+    server.runs_as(keeper.and_then(descendants::first_of));
+    // What it takes can be measured now.
+    drop(reservation);
+    server.answers(target);
+    let check = Duration::from_secs(config.check_s.into());
+    let idle = config.idle_s.map(|seconds| Duration::from_secs(seconds.into()));
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(check) => {
+                if let Err(cause) = check_twice(server, target, limit).await {
+                    return Outcome::Failed(cause);
+                }
+            }
+            () = is_unneeded(server, idle) => {
+                if server.falls_asleep() {
+                    return Outcome::Unneeded;
+                }
+            }
+        }
+    }
+}
+
+/// One question may fail: no turns are given until the next one is answered.
+async fn check_twice(server: &Server, target: Target, limit: Duration) -> Result<(), String> {
+    let said = |silence: Silence| format!("it does not answer: {}", chain(&silence));
+    if let Err(silence) = probe(target, server.model(), limit).await {
+        server.closes(State::Failing, Some(said(silence)));
+        probe(target, server.model(), limit).await.map_err(said)?;
+    }
+    server.answers(target);
+    Ok(())
+}
+
+/// Waits until nobody has wanted anything for so long; without a limit, for ever.
+async fn is_unneeded(server: &Server, idle: Option<Duration>) {
+    let Some(idle) = idle else { return std::future::pending().await };
+    loop {
+        let until = match server.idle_since() {
+            Some(since) if since.elapsed() >= idle => return,
+            Some(since) => since + idle,
+            None => Instant::now() + idle,
+        };
+        tokio::time::sleep_until(until).await;
+    }
+}
+
+fn post_mortem(server: &Server, status: &str) -> String {
+    let tail = server.log.as_deref().map(log_file::tail).unwrap_or_default();
+    if tail.is_empty() { format!("it ended ({status})") } else { format!("it ended ({status}): {tail}") }
+}
+
+/// An error with its causes, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
