@@ -242,7 +242,10 @@ mod tests {
         let dead = layout.runtime.join("dead-1");
         fs::create_dir(&dead).unwrap();
         fs::write(dead.join("lock"), "").unwrap();
+        // Of no sandbox, and held by another lock.
+        let serving = crate::serving::directory(&layout).unwrap();
         let _next = RunDir::create(&layout, &id("next-1")).unwrap();
-        assert!(alive.path().exists() && !dead.exists());
+        assert!(alive.path().exists() && serving.exists() && !dead.exists());
+        assert_eq!(running(&layout).len(), 2);
     }
 }
