@@ -39,7 +39,7 @@ pub enum Profile {
     Vmm,
     /// `openshell-proxy`: the host's network; connects to the router in its root.
     Proxy,
-    /// `openshell-router`: the host's network.
+    /// `openshell-router`: the host's network; connects to who gives turns at a model server in its root.
     Router,
     /// `openshell-audit`: no network; appends to a file it was given.
     Audit,

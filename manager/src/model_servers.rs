@@ -1,15 +1,20 @@
 //! The model servers of a sandbox, as its router gets them: with their keys read, and with the way to a managed one.
 
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
 use wire::id::SandboxId;
 use wire::router::{LocalServer, Managed, ModelServer};
 
 use crate::failure::Failure;
 use crate::layout::Layout;
-use crate::prepare::open_directory;
 use crate::process::Resources;
 use crate::secret::SecretSource;
 use crate::serving;
 use crate::spec::{Local, LocalProvider, Provider};
+
+/// Opens a directory as a process's root.
+pub(crate) type OpenDirectory = fn(&Path) -> Result<OwnedFd, Failure>;
 
 /// A server at an address.
 pub(crate) fn server(provider: &Provider) -> Result<ModelServer, Failure> {
@@ -22,7 +27,7 @@ pub(crate) fn server(provider: &Provider) -> Result<ModelServer, Failure> {
 pub(crate) fn local(
     provider: &LocalProvider,
     (layout, sandbox): (&Layout, &SandboxId),
-    resources: &mut Resources,
+    (resources, open_directory): (&mut Resources, OpenDirectory),
 ) -> Result<LocalServer, Failure> {
     match provider.server().expect("what names no server was refused when it was read") {
         Local::At(provider) => server(&provider).map(LocalServer::At),

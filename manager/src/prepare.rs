@@ -423,7 +423,8 @@ impl Prepared {
         let server = model_servers::server;
         let hosts = inference.hosts.iter().map(|(host, at)| Ok((host.clone(), server(&at.provider(host))?)));
         let local = inference.providers.local.as_ref();
-        let local = local.map(|local| model_servers::local(local, (layout, &self.id), &mut resources));
+        let local = local
+            .map(|local| model_servers::local(local, (layout, &self.id), (&mut resources, open_directory)));
         let config = RouterConfig {
             version: wire::VERSION,
             listener: resources.add(listen(&directory, ROUTER_SOCKET, &self.run, Program::Proxy)?),
@@ -563,7 +564,7 @@ fn socket_failure(error: &io::Error) -> Failure {
     )
 }
 
-pub(crate) fn open_directory(path: &Path) -> Result<OwnedFd, Failure> {
+fn open_directory(path: &Path) -> Result<OwnedFd, Failure> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| socket_failure(&errno.into()))
 }

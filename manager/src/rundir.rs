@@ -34,6 +34,9 @@ const UIDS_PER_SLOT: u32 = 8;
 /// User ids belong to the machine, so root's slots do too, whatever its `XDG_RUNTIME_DIR` says.
 const ROOT_SLOTS: &str = "/run/openshell/slots";
 
+/// The directory of the process that serves models, beside those of sandboxes.
+pub(crate) const SERVING: &str = "serving";
+
 /// Most sandboxes of one user at once.
 const SLOTS: u32 = 4096;
 
@@ -191,7 +194,7 @@ pub fn running(layout: &Layout) -> Vec<SandboxId> {
 /// without a lock is one whose manager was killed before it had it.
 fn sweep(runtime: &Path) {
     let Ok(entries) = fs::read_dir(runtime) else { return };
-    let kept = ["slots", crate::serving::DIRECTORY];
+    let kept = ["slots", SERVING];
     let directories =
         entries.filter_map(Result::ok).filter(|entry| kept.iter().all(|name| entry.file_name() != *name));
     for path in directories.map(|entry| entry.path()).filter(|path| path.is_dir()) {
@@ -242,7 +245,11 @@ mod tests {
         let dead = layout.runtime.join("dead-1");
         fs::create_dir(&dead).unwrap();
         fs::write(dead.join("lock"), "").unwrap();
+        // Of no sandbox, and held by another lock.
+        let serving = layout.runtime.join(SERVING);
+        fs::create_dir(&serving).unwrap();
         let _next = RunDir::create(&layout, &id("next-1")).unwrap();
-        assert!(alive.path().exists() && !dead.exists());
+        assert!(alive.path().exists() && serving.exists() && !dead.exists());
+        assert_eq!(running(&layout).len(), 2);
     }
 }

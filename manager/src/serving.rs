@@ -17,12 +17,9 @@ use wire::spawn::{CONFIG_FD, FIRST_RESOURCE_FD};
 
 use crate::failure::{Failure, chain};
 use crate::layout::{Layout, Program};
-use crate::rundir::private_dir;
+use crate::rundir::{SERVING, private_dir};
 
 pub use settings::{Server, ServingSettings};
-
-/// Its directory beside those of sandboxes.
-pub(crate) const DIRECTORY: &str = "serving";
 
 /// Held by the process that serves. It has another name than a sandbox's lock, as it is none.
 const HELD: &str = "held";
@@ -32,7 +29,7 @@ const HELD: &str = "held";
 /// # Errors
 /// It cannot be made, or is somebody else's.
 pub fn directory(layout: &Layout) -> Result<PathBuf, Failure> {
-    let path = layout.runtime.join(DIRECTORY);
+    let path = layout.runtime.join(SERVING);
     let made = private_dir(&layout.runtime).and_then(|()| private_dir(&path)).and_then(|()| {
         // A router that root jails has a user of its own; the directory above lets nobody else in.
         let mode = if rustix::process::geteuid().is_root() { 0o711 } else { 0o700 };
@@ -64,7 +61,7 @@ pub fn command(layout: &Layout, library: Option<&Path>) -> Result<Command, Failu
         version: wire::VERSION,
         lock: FIRST_RESOURCE_FD,
         directory,
-        logs: layout.state.join(DIRECTORY),
+        logs: layout.state.join(SERVING),
         library: library.map(Path::to_owned),
         catalogue,
         servers,
@@ -116,7 +113,7 @@ fn document(config: &ServingConfig) -> io::Result<File> {
 /// # Errors
 /// It does not answer.
 pub fn status(layout: &Layout) -> Result<Option<Vec<Report>>, Failure> {
-    let path = layout.runtime.join(DIRECTORY).join(SOCKET);
+    let path = layout.runtime.join(SERVING).join(SOCKET);
     let stream = match UnixStream::connect(&path) {
         Ok(stream) => stream,
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {

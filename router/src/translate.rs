@@ -28,6 +28,12 @@ fn stop_reason(finish: Option<&str>) -> &'static str {
     }
 }
 
+/// What a model thought, as servers name it.
+fn thought(said: &Value) -> Option<&str> {
+    let named = |key: &str| said[key].as_str().filter(|text| !text.is_empty());
+    named("reasoning_content").or_else(|| named("reasoning"))
+}
+
 /// An answer's count of tokens.
 fn usage(answer: &Value) -> Value {
     let tokens = |key: &str| answer["usage"][key].as_u64().unwrap_or(0);

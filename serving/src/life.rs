@@ -108,15 +108,11 @@ async fn once(server: &Arc<Server>, shared: &Arc<Shared>, stop: &mut watch::Rece
     let keeper = running.keeper();
     let outcome = tokio::select! {
         status = running.ended() => Outcome::Failed(post_mortem(server, &status)),
-        outcome = attend(server, (target, keeper), reservation) => outcome,
+        outcome = attend(server, shared, (target, keeper), reservation) => outcome,
         _announced = stop.changed() => Outcome::Stopped,
     };
     if matches!(outcome, Outcome::Stopped) {
-        server.closes(State::Stopping, None);
-        let grace = Duration::from_secs(server.config.stop_s.into());
-        if tokio::time::timeout(grace, server.is_empty()).await.is_err() {
-            tracing::warn!(server = %server.name, "calls are cut off");
-        }
+        drain(server, State::Stopping, None).await;
     } else if let Outcome::Failed(cause) = &outcome {
         // Nobody gets a turn at what is being ended.
         server.closes(State::Failing, Some(cause.clone()));
@@ -128,6 +124,7 @@ async fn once(server: &Arc<Server>, shared: &Arc<Shared>, stop: &mut watch::Rece
 /// While it runs: whether it answers, and whether it is needed.
 async fn attend(
     server: &Server,
+    shared: &Arc<Shared>,
     (target, keeper): (Target, Option<Pid>),
     reservation: Option<Reservation>,
 ) -> Outcome {
@@ -147,7 +144,7 @@ async fn attend(
     }
     server.runs_as(keeper.and_then(descendants::first_of));
     // What it takes can be measured now.
-    drop(reservation);
+    let devices = reservation.map(|reservation| reservation.plan.devices.clone()).unwrap_or_default();
     server.answers(target);
     let check = Duration::from_secs(config.check_s.into());
     let idle = config.idle_s.map(|seconds| Duration::from_secs(seconds.into()));
@@ -155,6 +152,10 @@ async fn attend(
         tokio::select! {
             () = tokio::time::sleep(check) => {
                 if let Err(cause) = check_twice(server, target, limit).await {
+                    return Outcome::Failed(cause);
+                }
+                if let Some(cause) = trouble(shared, &devices).await {
+                    drain(server, State::Failing, Some(cause.clone())).await;
                     return Outcome::Failed(cause);
                 }
             }
@@ -165,6 +166,22 @@ async fn attend(
             }
         }
     }
+}
+
+/// Gives no turns any more, and lets calls go on for a while.
+async fn drain(server: &Server, state: State, cause: Option<String>) {
+    server.closes(state, cause);
+    let grace = Duration::from_secs(server.config.stop_s.into());
+    if tokio::time::timeout(grace, server.is_empty()).await.is_err() {
+        tracing::warn!(server = %server.name, "calls are cut off");
+    }
+}
+
+/// Why its devices are not to be used any more.
+async fn trouble(shared: &Arc<Shared>, devices: &[String]) -> Option<String> {
+    let (shared, devices) = (Arc::clone(shared), devices.to_vec());
+    // It asks the driver, which takes its time.
+    tokio::task::spawn_blocking(move || shared.devices.trouble(&devices)).await.ok()?
 }
 
 /// One question may fail: no turns are given until the next one is answered.

@@ -14,13 +14,13 @@ use classify::{Category, Class, Findings, Found, Scanner};
 use manager::failure::Failure;
 use manager::layout::Layout;
 
-use super::{NO, print_json, unanswered};
+use super::{NO, negative, print_json, unanswered};
 use crate::arguments::{Classify, Inference};
 
 pub(super) fn run(command: Inference, layout: &Layout) -> Result<u8, Failure> {
     match command {
         Inference::Classify(asked) => classify(asked),
-        Inference::Serve(asked) => serve::run(asked, layout),
+        Inference::Serve(asked) => serve::run(asked, layout).map_err(negative),
         Inference::Status(output) => status::run(output, layout),
         Inference::Models(asked) => models::run(asked, layout),
     }

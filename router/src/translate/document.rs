@@ -27,7 +27,11 @@ fn message(answer: &Value) -> Value {
         let function = &call["function"];
         json!({ "type": "tool_use", "id": call["id"], "name": function["name"], "input": input(&function["arguments"]) })
     });
-    let content: Vec<Value> = text.into_iter().chain(calls).collect();
+    let mut content: Vec<Value> = text.into_iter().chain(calls).collect();
+    if content.is_empty() {
+        // A model that stopped while it was thinking has said that and nothing else: better than an answer without any.
+        content.extend(super::thought(said).map(|text| json!({ "type": "text", "text": text })));
+    }
     json!({
         "id": answer["id"], "type": "message", "role": "assistant", "model": answer["model"], "content": content,
         "stop_reason": super::stop_reason(choice["finish_reason"].as_str()), "stop_sequence": null,

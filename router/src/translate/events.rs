@@ -20,7 +20,12 @@ pub struct Events {
     calls: u64,
     finish: Option<String>,
     usage: Value,
+    /// What the model thought, while it has said nothing else.
+    thought: String,
 }
+
+/// Bytes of a thought that are kept: what is beyond is left out.
+const LONGEST_THOUGHT: usize = 256 * 1024;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -41,6 +46,7 @@ impl Default for Events {
             calls: 0,
             finish: None,
             usage: super::usage(&Value::Null),
+            thought: String::new(),
         }
     }
 }
@@ -89,6 +95,9 @@ impl Events {
         if let Some(text) = choice["delta"]["content"].as_str().filter(|text| !text.is_empty()) {
             self.text(text, out);
         }
+        if let Some(text) = super::thought(&choice["delta"]) {
+            self.think(text);
+        }
         for call in choice["delta"]["tool_calls"].as_array().into_iter().flatten() {
             if self.state != State::Ended {
                 self.call(call, out);
@@ -109,6 +118,13 @@ impl Events {
             "stop_reason": null, "stop_sequence": null, "usage": self.usage,
         });
         write(out, &json!({ "type": "message_start", "message": message }));
+    }
+
+    fn think(&mut self, text: &str) {
+        let room = LONGEST_THOUGHT.saturating_sub(self.thought.len());
+        if self.blocks == 0 && room > 0 {
+            self.thought.push_str(&text[..text.floor_char_boundary(room)]);
+        }
     }
 
     fn text(&mut self, text: &str, out: &mut Vec<u8>) {
@@ -160,6 +176,10 @@ impl Events {
     fn end(&mut self, out: &mut Vec<u8>) {
         if matches!(self.state, State::Waiting | State::Ended) {
             return;
+        }
+        let thought = std::mem::take(&mut self.thought);
+        if self.blocks == 0 && !thought.is_empty() {
+            self.text(&thought, out);
         }
         self.close(out);
         self.state = State::Ended;

@@ -131,6 +131,34 @@ fn a_stream_comes_back_block_by_block_however_it_is_cut() {
 }
 
 #[test]
+fn a_model_that_only_thought_has_said_that() {
+    let answer = |message: Value| -> Value {
+        let said = json!({"choices": [{"finish_reason": "stop", "message": message}]});
+        serde_json::from_slice(&document::answer(Endpoint::Messages, said.to_string().into_bytes())).unwrap()
+    };
+    let text = json!([{"type": "text", "text": "The user wants"}]);
+    assert_eq!(answer(json!({"content": null, "reasoning_content": "The user wants"}))["content"], text);
+    assert_eq!(answer(json!({"content": "", "reasoning": "The user wants"}))["content"], text);
+    // What it said is its answer.
+    let both = answer(json!({"content": "yes", "reasoning_content": "The user wants"}));
+    assert_eq!(both["content"], json!([{"type": "text", "text": "yes"}]));
+
+    let chunk = |delta: Value| json!({"choices": [{"delta": delta}]});
+    let thoughts = [chunk(json!({"reasoning_content": "The user "})), chunk(json!({"reasoning": "wants"}))];
+    let alone = events(&thoughts, "data: [DONE]\n\n", 9);
+    let kinds: Vec<&str> = alone.iter().map(|event| event["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds[1..4], ["content_block_start", "content_block_delta", "content_block_stop"]);
+    assert_eq!(alone[2]["delta"], json!({"type": "text_delta", "text": "The user wants"}));
+    assert_eq!(kinds[4..], ["message_delta", "message_stop"]);
+    let said = [thoughts.to_vec(), vec![chunk(json!({"content": "yes"}))]].concat();
+    let said = events(&said, "data: [DONE]\n\n", 9);
+    assert_eq!((said[2]["delta"]["text"].as_str(), said.len()), (Some("yes"), 6));
+    let long = [chunk(json!({"reasoning": "é".repeat(200_000)})), chunk(json!({"reasoning": "é"}))];
+    let long = events(&long, "", 4096);
+    assert_eq!(long[2]["delta"]["text"].as_str().unwrap().len(), 256 * 1024);
+}
+
+#[test]
 fn an_error_ends_a_stream() {
     let text = json!({"choices": [{"delta": {"content": "x"}}]});
     let call = |index: u32| json!({"choices": [{"delta": {"tool_calls": [{"index": index, "id": "1"}]}}]});

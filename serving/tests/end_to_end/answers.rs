@@ -42,17 +42,21 @@ fn a_server_that_says_it_is_well_and_answers_nothing_gives_no_turns_and_is_start
 
 #[test]
 fn one_question_without_an_answer_takes_turns_away_and_the_next_gives_them_back() {
-    // Long enough for the second question.
-    let rig = Rig::new("well", |server, _| server.answer_s = 20);
+    let rig = Rig::new("well", |server, _| server.answer_s = 4);
     let mut watch = rig.watch();
     watch.until_available(true);
     let before = rig.until_ready();
-    rig.becomes("empty");
+    rig.becomes("waits");
     watch.until_available(false);
+    let failing = rig.report();
+    assert_eq!(
+        (failing.state, failing.cause.as_deref()),
+        (State::Failing, Some("it does not answer: no answer within 4 s"))
+    );
     rig.becomes("well");
     watch.until_available(true);
     let after = rig.until_ready();
-    assert!(after.pid == before.pid || after.restarts > 0, "{after:?}");
+    assert_eq!((after.pid, after.restarts), (before.pid, 0));
 }
 
 #[test]

@@ -88,3 +88,24 @@ fn what_a_server_that_loads_will_take_is_not_given_away() {
         "{cause}"
     );
 }
+
+#[test]
+fn a_server_leaves_a_gpu_of_which_the_driver_tells_an_error() {
+    let (rig, _fake) = rig("xid", "well", &["m"]);
+    let before = rig.until_ready();
+    assert!(before.plan.as_ref().is_some_and(|plan| plan.contains("GPU-00000001")), "{before:?}");
+    let turn = rig.ask_turn("a").turn();
+    let mut watch = rig.watch();
+    watch.until_available(true);
+    // A contained memory error on the first.
+    fs::write(rig.folder.path().join("xids"), "").unwrap();
+    watch.until_available(false);
+    let draining = rig.until(|report| report.state == State::Failing);
+    let cause = "its GPU 0 is draining: Xid 94 (contained memory error)";
+    assert_eq!((draining.cause.as_deref(), draining.active), (Some(cause), 1));
+    drop(turn);
+    watch.until_available(true);
+    let after = rig.until_ready();
+    assert!(after.plan.as_ref().is_some_and(|plan| plan.contains("GPU-00000002")), "{after:?}");
+    assert_ne!(after.pid, before.pid);
+}

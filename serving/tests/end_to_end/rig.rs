@@ -110,7 +110,7 @@ impl Rig {
         let numbers = [3, 5];
         let mapping = |(parent_fd, child_fd)| FdMapping { parent_fd, child_fd };
         let mut command = Command::new(env!("CARGO_BIN_EXE_openshell-serving"));
-        command.stdin(Stdio::null());
+        command.stdin(Stdio::null()).env("FAKE_XIDS", folder.path().join("xids"));
         command.fd_mappings(given.into_iter().zip(numbers).map(mapping).collect()).unwrap();
         Self { child: command.spawn().unwrap(), folder }
     }

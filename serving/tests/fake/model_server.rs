@@ -43,6 +43,13 @@ fn serve(stream: TcpStream) {
                 println!("CUDA error: out of memory");
                 std::process::exit(3);
             }
+            // Until the mode is another one.
+            "waits" => {
+                while self::mode() == "waits" {
+                    std::thread::yield_now();
+                }
+                say(&stream, WELL);
+            }
             // Until its client has gone.
             "hangs" => drop(reader.read_to_end(&mut Vec::new())),
             other => answer(&stream, 500, other),
