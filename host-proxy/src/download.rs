@@ -6,6 +6,8 @@
 //! over a bound, and what has more than one reading, is not said to be harmless: it cannot be looked into.
 
 mod ar;
+#[cfg(test)]
+mod disguises;
 mod gzip;
 mod inside;
 mod kind;

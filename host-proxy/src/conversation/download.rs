@@ -22,6 +22,7 @@ use tokio::sync::Semaphore;
 use wire::subject::Digest;
 
 use super::answers::{InspectError, Looks};
+use super::exchange::is_call;
 use super::tally::Fetched;
 use crate::credentials::Search;
 use crate::download::{BEGINNING, Spool, kind_of, look};
@@ -142,7 +143,9 @@ impl Download {
             if self.stage == Stage::LeftOut {
                 return None;
             }
-            if let Some(piece) = self.ready.take() {
+            // Who could stop here has all of it, and nobody would have looked: the end comes first.
+            let is_last = self.copy.is_some() && self.announced == Some(self.seen);
+            if !is_last && let Some(piece) = self.ready.take() {
                 // What is gone leaves its room to others.
                 let _less_always_fits = self.fit();
                 return Some(Ok(Frame::data(piece)));
@@ -295,9 +298,24 @@ impl Download {
     }
 }
 
+/// Whoever ends it early takes nothing off the record.
+impl Drop for Download {
+    fn drop(&mut self) {
+        if self.fetched.kind.is_none() || self.record.get().is_some() {
+            return;
+        }
+        self.fetched.bytes = self.seen;
+        if self.stage == Stage::Coming {
+            self.fetched.note("it was not judged as a whole: it did not come to its end".to_owned());
+        }
+        self.keep();
+    }
+}
+
 /// Why what comes back is not the whole file as the client will have it.
 fn unjudgeable(parts: &Parts, looks: Looks<'_>) -> Option<&'static str> {
-    if looks.permit.answers().is_some() {
+    let measures = looks.permit.longest_call().is_some() && is_call(&parts.headers);
+    if measures || looks.permit.answers().is_some() {
         return Some("another looks for messages in the same answer");
     }
     if matches!(parts.status, StatusCode::PARTIAL_CONTENT | StatusCode::IM_USED) {

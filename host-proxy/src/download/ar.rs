@@ -31,11 +31,18 @@ impl<'a> Members<'a> {
         let mut head = [0; HEAD];
         match fill(&mut *self.source, &mut head)? {
             0 => return Ok(None),
-            HEAD if head.ends_with(b"`\n") => {}
+            // Bytes that are no text could be the end of a zip archive.
+            HEAD if head.ends_with(b"`\n")
+                && head[..HEAD - 1].iter().all(|byte| matches!(byte, b' '..=b'~')) => {}
             _ => return Err(broken()),
         }
-        let size = std::str::from_utf8(&head[48..58]).ok().and_then(|size| size.trim_end().parse().ok());
-        let size: u64 = size.ok_or_else(broken)?;
+        // The name stands before the content, and for other readers it is content.
+        if head.starts_with(b"#1/") {
+            return Err(Stop::unreadable("an archive in it has names in the content of its members"));
+        }
+        let size = std::str::from_utf8(&head[48..58]).ok().map(str::trim_end);
+        let size = size.filter(|size| size.bytes().all(|byte| byte.is_ascii_digit()));
+        let size: u64 = size.and_then(|size| size.parse().ok()).ok_or_else(broken)?;
         self.odd = !size.is_multiple_of(2);
         Ok(Some((&mut *self.source).take(size)))
     }

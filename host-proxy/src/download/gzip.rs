@@ -49,6 +49,12 @@ impl<R: Read> Inflate<R> {
         Self { source, state: InflateState::new_boxed(DataFormat::Raw), buffer, unused: 0..0, is_over: false }
     }
 
+    /// Whether the stream is over, and nothing is behind it.
+    pub(super) fn is_all(&mut self) -> io::Result<bool> {
+        self.refill()?;
+        Ok(self.is_over && self.unused.is_empty())
+    }
+
     /// Begins another stream where the last one ended.
     fn again(&mut self) {
         self.state.reset(DataFormat::Raw);

@@ -11,9 +11,9 @@ use policies::{Inside, Kind};
 use super::ar::Members;
 use super::gzip::Gzip;
 use super::kind::{BEGINNING, kind_of};
-use super::source::{Bounded, Random, drain, peeked};
+use super::source::{Bounded, Random, Tail, drain, peeked};
 use super::spool::Spool;
-use super::tar::Blocks;
+use super::tar::{self, Blocks};
 use super::zip;
 use super::zstd::Frames;
 
@@ -86,23 +86,30 @@ impl From<io::Error> for Stop {
 }
 
 impl Search {
-    /// Looks at what a source gives, as far as it has to.
+    /// Looks at all that a source gives.
     pub(super) fn content(&self, source: &mut dyn Read, depth: u32) -> Result<(), Stop> {
-        let (begin, mut source) = peeked(source, BEGINNING)?;
+        let (begin, source) = peeked(source, BEGINNING)?;
         let kind = kind_of(&begin);
         if kind.is_native() {
             return Err(Stop::Program(kind.as_str().to_owned()));
         }
-        if !matches!(
-            kind,
-            Kind::Zip | Kind::Gzip | Kind::Tar | Kind::Xz | Kind::Zstd | Kind::Deb | Kind::Archive
-        ) {
-            return Ok(());
+        let mut source = Tail::new(source, zip::TAIL);
+        match kind {
+            Kind::Zip | Kind::Gzip | Kind::Tar | Kind::Xz | Kind::Zstd | Kind::Deb | Kind::Archive => {
+                if depth == DEEPEST {
+                    return Err(Stop::unreadable("there are too many archives in each other"));
+                }
+                self.archive(kind, &mut source, depth + 1)?;
+            }
+            _ => tar::is_none(&mut source)?,
         }
-        if depth == DEEPEST {
-            return Err(Stop::unreadable("there are too many archives in each other"));
+        drain(&mut source)?;
+        // Of these, each file was looked at, and there is nothing else in them.
+        let is_of_files = matches!(kind, Kind::Zip | Kind::Tar | Kind::Deb);
+        if !is_of_files && zip::has_end(source.kept()) {
+            return Err(Stop::unreadable("a zip archive is attached to a file in it"));
         }
-        self.archive(kind, &mut source, depth + 1)
+        Ok(())
     }
 
     fn archive(&self, kind: Kind, source: &mut dyn Read, depth: u32) -> Result<(), Stop> {

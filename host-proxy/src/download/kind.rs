@@ -8,7 +8,7 @@ use super::tar;
 pub(crate) const BEGINNING: usize = 1024;
 
 /// First bytes of archives that nobody here looks into.
-const ARCHIVES: [&[u8]; 17] = [
+const ARCHIVES: [&[u8]; 30] = [
     b"BZh",
     b"7z\xbc\xaf\x27\x1c",
     b"Rar!\x1a\x07",
@@ -22,8 +22,21 @@ const ARCHIVES: [&[u8]; 17] = [
     b"\x04\x22\x4d\x18",
     b"hsqs",
     b"LZIP",
+    b"\x1f\x1e",
     b"\x1f\x9d",
-    b"\x5d\x00\x00",
+    b"\x1f\x9e",
+    b"\x1f\xa0",
+    b"\x02\x21\x4c\x18",
+    b"\x1e\xb5\x2f\xfd",
+    b"\xfd\x2f\xb5\x1e",
+    b"\x22\xb5\x2f\xfd",
+    b"\x23\xb5\x2f\xfd",
+    b"\x24\xb5\x2f\xfd",
+    b"\x25\xb5\x2f\xfd",
+    b"\x26\xb5\x2f\xfd",
+    b"\x27\xb5\x2f\xfd",
+    b"\x89LZO\0\r\n\x1a\n",
+    b"\x60\xea",
     b"xar!",
     b"!<thin>\n",
 ];
@@ -57,6 +70,10 @@ pub(crate) fn kind_of(begin: &[u8]) -> Kind {
     if tar::begins(begin) {
         return Kind::Tar;
     }
+    // Some of them begin with text.
+    if ARCHIVES.iter().any(|magic| begin.starts_with(magic)) || is_lzh(begin) || is_lzma(begin) {
+        return Kind::Archive;
+    }
     if is_text(begin) {
         return Kind::Text;
     }
@@ -67,8 +84,7 @@ pub(crate) fn kind_of(begin: &[u8]) -> Kind {
     if begin.starts_with(b"MZ") {
         return Kind::Pe;
     }
-    let unread = ARCHIVES.iter().any(|magic| begin.starts_with(magic));
-    if unread { Kind::Archive } else { Kind::Other }
+    Kind::Other
 }
 
 /// The program that begins with these bytes, if one beyond doubt does.
@@ -107,6 +123,25 @@ fn is_mach_o(begin: &[u8]) -> bool {
 /// A frame of Zstandard that decoders skip; one that they do not may follow.
 fn is_skippable(begin: &[u8]) -> bool {
     matches!(begin, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..])
+}
+
+/// An archive of LHA: its method stands behind the length and the sum of its head.
+fn is_lzh(begin: &[u8]) -> bool {
+    matches!(begin, [_, _, b'-', b'l', b'h' | b'z' | b'd', _, b'-', ..])
+}
+
+/// A stream of LZMA has no magic: its head has properties, the size of a dictionary as encoders choose it, and a length
+/// that is not known or that a file can have.
+fn is_lzma(begin: &[u8]) -> bool {
+    const LONGEST: u64 = 1 << 38;
+    let Some((head, _rest)) = begin.split_first_chunk::<13>() else { return false };
+    let (literals, positions) = (head[0] % 9, head[0] / 9 % 5);
+    let dictionary = u32::from_le_bytes([head[1], head[2], head[3], head[4]]);
+    let length = head[5..].iter().rev().fold(0, |length, byte| length << 8 | u64::from(*byte));
+    let is_chosen = dictionary.is_power_of_two()
+        || dictionary == u32::MAX
+        || (dictionary.is_multiple_of(3) && (dictionary / 3).is_power_of_two());
+    head[0] < 225 && literals + positions <= 4 && is_chosen && (length == u64::MAX || length < LONGEST)
 }
 
 /// Plain text in UTF-8. The last character may be cut.
@@ -150,6 +185,17 @@ mod unit_tests {
             (b"!<arch>\ndebian-binary   ", Kind::Deb),
             (b"7z\xbc\xaf\x27\x1c", Kind::Archive),
             (b"BZh91AY&SY\x00", Kind::Archive),
+            (b"070701 is text and cpio", Kind::Archive),
+            (b"\x1f\x9e\x08", Kind::Archive),
+            (b"\x1f\xa0\x08", Kind::Archive),
+            (b"\x02\x21\x4c\x18\x01", Kind::Archive),
+            (b"\x27\xb5\x2f\xfd", Kind::Archive),
+            (b"\x89LZO\0\r\n\x1a\n", Kind::Archive),
+            (b"\x60\xea\x2b", Kind::Archive),
+            (b"\x1c\x07-lh5-", Kind::Archive),
+            (b"\x5d\0\0\x80\0\xff\xff\xff\xff\xff\xff\xff\xff\0", Kind::Archive),
+            (b"\x5e\0\0\x60\0\x05\0\0\0\0\0\0\0\0", Kind::Archive),
+            (b"\x5d\x01\0\x80\0\xff\xff\xff\xff\xff\xff\xff\xff\0", Kind::Other),
         ] {
             assert_eq!(kind_of(begin), kind, "{}", begin.escape_ascii());
         }

@@ -33,6 +33,37 @@ impl<R: Read> Read for Bounded<'_, R> {
     }
 }
 
+/// Reads from `inner`, and keeps the last bytes of what it read, at least `most` of them.
+pub(super) struct Tail<R> {
+    inner: R,
+    most: usize,
+    kept: Vec<u8>,
+}
+
+impl<R: Read> Tail<R> {
+    pub(super) fn new(inner: R, most: usize) -> Self {
+        Self { inner, most, kept: Vec::new() }
+    }
+
+    /// The last bytes.
+    pub(super) fn kept(&self) -> &[u8] {
+        &self.kept
+    }
+}
+
+impl<R: Read> Read for Tail<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        let read = &buffer[..count];
+        self.kept.extend_from_slice(&read[count.saturating_sub(self.most)..]);
+        // Not with every read: moving them costs more than keeping twice as many.
+        if self.kept.len() > 2 * self.most {
+            self.kept.drain(..self.kept.len() - self.most);
+        }
+        Ok(count)
+    }
+}
+
 /// The first bytes of a source, at most so many, and a reader of all of it.
 pub(super) fn peeked<R: Read>(mut source: R, most: usize) -> io::Result<(Vec<u8>, impl Read)> {
     let mut begin = Vec::new();

@@ -11,6 +11,7 @@ use policies::Kind;
 use super::inside::Stop;
 use super::kind::native_of;
 use super::source::fill;
+use super::zip;
 
 const BLOCK: usize = 512;
 
@@ -22,6 +23,8 @@ pub(super) struct Blocks<'a> {
     source: &'a mut dyn Read,
     /// A program that a block begins with.
     program: Option<Kind>,
+    /// Whether there is anything but zeros behind the end.
+    goes_on: bool,
 }
 
 /// One file.
@@ -33,14 +36,28 @@ pub(super) struct File<'a, 'b> {
     left: u64,
 }
 
-/// Whether these bytes begin a tar archive: the first head has a sum that is right.
+/// Whether these bytes begin a tar archive: the first head has a sum that is right for some reader.
 pub(super) fn begins(begin: &[u8]) -> bool {
-    begin.first_chunk::<BLOCK>().is_some_and(|head| sum_of(head) == Some(summed(head)))
+    begin.first_chunk::<BLOCK>().is_some_and(|head| {
+        loose_sum_of(head)
+            .is_some_and(|sum| sum == summed(head) || i64::try_from(sum) == Ok(summed_signed(head)))
+    })
+}
+
+/// Looks at all blocks of what is no archive: some readers of tar skip what is not a head until there is one.
+pub(super) fn is_none(source: &mut dyn Read) -> Result<(), Stop> {
+    let mut blocks = Blocks::new(source);
+    while let Some(block) = blocks.block()? {
+        if begins(&block) {
+            return Err(Stop::unreadable("a tar archive in it has something before it"));
+        }
+    }
+    blocks.finish()
 }
 
 impl<'a> Blocks<'a> {
     pub(super) fn new(source: &'a mut dyn Read) -> Self {
-        Self { source, program: None }
+        Self { source, program: None, goes_on: false }
     }
 
     /// The next file with content; the one before was read to its end.
@@ -52,18 +69,26 @@ impl<'a> Blocks<'a> {
                 return Ok(None);
             }
             let broken = || Stop::unreadable("a tar archive in it is broken");
-            if sum_of(&head) != Some(summed(&head)) {
+            if sum_of(&head) != Some(summed(&head)) || zip::has_end(&head) {
                 return Err(broken());
             }
             let size = number(&head[124..136]).ok_or_else(broken)?;
             match head[156] {
                 b'x' | b'g' => {
                     let records = self.records(size)?;
-                    length = length_in(&records)?.or(length);
+                    let found = length_in(&records)?;
+                    if zip::has_end(&records) || (found.is_some() && head[156] == b'g') {
+                        return Err(broken());
+                    }
+                    length = found.or(length);
                 }
-                b'L' | b'K' => drop(self.records(size)?),
+                b'L' | b'K' if zip::has_end(&self.records(size)?) => return Err(broken()),
+                b'L' | b'K' => {}
                 b'0' | b'7' | 0 => {
                     let left = length.unwrap_or(size);
+                    if size != 0 && left != size {
+                        return Err(Stop::unreadable("a tar archive in it has a file of two lengths"));
+                    }
                     return Ok(Some(File { blocks: self, block: Box::new([0; BLOCK]), unused: 0..0, left }));
                 }
                 // Links, directories and devices have no content; what else there is, and what it has, not all agree on.
@@ -75,9 +100,12 @@ impl<'a> Blocks<'a> {
 
     /// Looks at all blocks that are left.
     pub(super) fn finish(mut self) -> Result<(), Stop> {
-        while self.block()?.is_some() {}
+        while let Some(block) = self.block()? {
+            self.goes_on |= block.iter().any(|byte| *byte != 0);
+        }
         match self.program {
             Some(kind) => Err(Stop::Program(kind.as_str().to_owned())),
+            None if self.goes_on => Err(Stop::unreadable("a tar archive in it goes on behind its end")),
             None => Ok(()),
         }
     }
@@ -118,6 +146,10 @@ impl Read for File<'_, '_> {
             *self.block = self.blocks.block()?.ok_or(io::ErrorKind::UnexpectedEof)?;
             self.unused = 0..usize::try_from(self.left).unwrap_or(BLOCK).min(BLOCK);
             self.left -= self.unused.len() as u64;
+            // Nobody looks at what is behind the content, but who searches the whole for the end of a zip archive.
+            if self.block[self.unused.end..].iter().any(|byte| *byte != 0) {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
         }
         let count = self.unused.len().min(out.len());
         let from = self.unused.start;
@@ -142,7 +174,9 @@ fn length_in(mut records: &[u8]) -> Result<Option<u64>, Stop> {
             return Err(Stop::unreadable("a tar archive in it has files with holes"));
         }
         if let Some(size) = pair.strip_prefix(b"size=") {
-            let size = std::str::from_utf8(size).ok().and_then(|text| text.parse().ok());
+            let size =
+                std::str::from_utf8(size).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+            let size = size.and_then(|text| text.parse().ok());
             found = Some(size.ok_or_else(broken)?);
         }
     }
@@ -159,6 +193,25 @@ fn sum_of(head: &[u8; BLOCK]) -> Option<u64> {
     number(&head[148..156])
 }
 
+/// The same, as the least strict reader has it: it begins to read behind blanks, and ends where digits do.
+fn loose_sum_of(head: &[u8; BLOCK]) -> Option<u64> {
+    let field = &head[148..156];
+    let from = field.iter().position(|byte| !matches!(byte, 0 | b'\t'..=b'\r' | b' '))?;
+    let field = &field[from..];
+    let ends = field.iter().position(|byte| !matches!(byte, b'0'..=b'7')).unwrap_or(field.len());
+    if ends == 0 {
+        return sum_of(head);
+    }
+    Some(field[..ends].iter().fold(0, |sum, digit| sum * 8 + u64::from(digit - b'0')))
+}
+
+/// The sum of the bytes as some old writers have it, who take them for signed.
+fn summed_signed(head: &[u8; BLOCK]) -> i64 {
+    let bytes = head.iter().enumerate();
+    let value = |byte: &u8| i64::from(i8::from_ne_bytes([*byte]));
+    bytes.map(|(at, byte)| if (148..156).contains(&at) { i64::from(b' ') } else { value(byte) }).sum()
+}
+
 /// The sum that a head should have: that of its bytes, with spaces in its own place.
 fn summed(head: &[u8; BLOCK]) -> u64 {
     let bytes = head.iter().enumerate();
@@ -173,6 +226,7 @@ fn number(field: &[u8]) -> Option<u64> {
         return above.iter().all(|byte| *byte == 0).then_some(value);
     }
     let text = std::str::from_utf8(field).ok()?;
-    let text = text.trim_matches([' ', '\0']);
-    if text.is_empty() { None } else { u64::from_str_radix(text, 8).ok() }
+    // Readers differ on zeros before the digits, and on a sign.
+    let text = text.trim_start_matches(' ').trim_end_matches([' ', '\0']);
+    if text.starts_with('+') { None } else { u64::from_str_radix(text, 8).ok() }
 }

@@ -13,15 +13,19 @@ const LOCAL: &[u8] = b"PK\x03\x04";
 const CENTRAL: &[u8] = b"PK\x01\x02";
 const END: &[u8] = b"PK\x05\x06";
 const DESCRIPTOR: &[u8] = b"PK\x07\x08";
+const LONG_END: &[u8] = b"PK\x06\x07";
 
 /// Bytes of the heads.
 const LOCAL_HEAD: usize = 30;
 const CENTRAL_HEAD: usize = 46;
 const END_HEAD: usize = 22;
+const LONG_END_HEAD: u64 = 20;
 
-/// The longest directory, and the longest comment behind it.
+/// The longest directory.
 const LONGEST_DIRECTORY: u64 = 32 << 20;
-const LONGEST_COMMENT: u64 = 0xffff;
+
+/// Bytes at the end of a file in which readers look for the end of a directory.
+pub(super) const TAIL: usize = 128 << 10;
 
 /// How entries are packed.
 const STORED: u16 = 0;
@@ -43,11 +47,16 @@ pub(super) struct Entry {
 
 /// Whether whoever looks for the end of a directory finds one in this file.
 pub(super) fn is_attached(file: &mut dyn Random, length: u64) -> bool {
-    let from = length.saturating_sub(END_HEAD as u64 + LONGEST_COMMENT);
+    let from = length.saturating_sub(TAIL as u64);
     let mut tail = Vec::new();
     let read = file.seek(SeekFrom::Start(from)).and_then(|_at| file.read_to_end(&mut tail));
     let begun = file.seek(SeekFrom::Start(0));
-    read.is_err() || begun.is_err() || tail.windows(END.len()).any(|bytes| bytes == END)
+    read.is_err() || begun.is_err() || has_end(&tail)
+}
+
+/// Whether a directory may end in these bytes.
+pub(super) fn has_end(bytes: &[u8]) -> bool {
+    bytes.windows(END.len()).any(|bytes| bytes == END)
 }
 
 /// The entries, if every reader sees the same.
@@ -66,6 +75,15 @@ pub(super) fn entries(file: &mut dyn Random, length: u64) -> Result<Vec<Entry>, 
     }
     if size > LONGEST_DIRECTORY {
         return Err(Stop::unreadable("a zip archive in it has too long a directory"));
+    }
+    // Another end, for long files, may stand in what looks like the last bytes of the directory.
+    if let Some(long) = from.checked_sub(LONG_END_HEAD) {
+        let mut begin = [0; LONG_END.len()];
+        file.seek(SeekFrom::Start(long))?;
+        file.read_exact(&mut begin)?;
+        if begin == LONG_END {
+            return Err(odd());
+        }
     }
     file.seek(SeekFrom::Start(at))?;
     let mut directory = Vec::new();
@@ -89,7 +107,10 @@ pub(super) fn entries(file: &mut dyn Random, length: u64) -> Result<Vec<Entry>, 
 fn central(rest: &[u8]) -> Result<(Entry, &[u8]), Stop> {
     let head = rest.get(..CENTRAL_HEAD).filter(|head| head.starts_with(CENTRAL)).ok_or_else(odd)?;
     let name_ends = CENTRAL_HEAD + usize::from(word(head, 28)?);
-    let ends = name_ends + usize::from(word(head, 30)?) + usize::from(word(head, 32)?);
+    if word(head, 32)? != 0 {
+        return Err(Stop::unreadable("a zip archive in it has comments"));
+    }
+    let ends = name_ends + usize::from(word(head, 30)?);
     let name = rest.get(CENTRAL_HEAD..name_ends).ok_or_else(odd)?.to_vec();
     let (packed, unpacked, at) = (long(head, 20)?, long(head, 24)?, long(head, 42)?);
     if [packed, unpacked, at].contains(&u64::from(u32::MAX)) {
@@ -141,6 +162,7 @@ impl Entry {
         if !head.starts_with(LOCAL)
             || (word(&head, 6)?, word(&head, 8)?) != (self.flags, self.method)
             || name != self.name
+            || (self.flags & LENGTHS_BEHIND != 0 && self.method == STORED)
             || !agrees
         {
             return Err(odd());
@@ -162,7 +184,12 @@ impl Entry {
         let mut packed = (&mut *file).take(self.packed);
         match self.method {
             STORED => look(&mut packed),
-            DEFLATED => look(&mut Inflate::new(packed)),
+            DEFLATED => {
+                let mut stream = Inflate::new(packed);
+                look(&mut stream)?;
+                // Whoever begins at the beginning finds the next file where the stream ends.
+                if stream.is_all()? { Ok(()) } else { Err(odd()) }
+            }
             _ => Err(Stop::unreadable("a zip archive in it is packed in an unusual way")),
         }
     }

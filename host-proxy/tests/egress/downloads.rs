@@ -293,6 +293,23 @@ fn a_program_that_is_only_audited_arrives_and_the_record_says_so() {
     }
 }
 
+/// A client can use what it has of a body whose last chunk never came.
+#[test]
+fn a_body_that_never_ends_is_on_the_record_with_what_is_known_of_it() {
+    let body = [ELF, &[0; 2000]].concat();
+    let length = body.len();
+    let site = site("executables: audit", move |_| {
+        let head = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n", body.len());
+        Response { bytes: [head.as_bytes(), &body, b"\r\n"].concat(), close: true }
+    });
+    let _as_much_as_came = get(&site, "");
+    let record = outcome(&site.0);
+    assert_eq!((&record["object"]["kind"], &record["object"]["size"]), (&"elf".into(), &length.into()));
+    let reason = record["reason"].as_str().unwrap();
+    assert!(reason.contains("it is a program (elf)"), "{reason}");
+    assert!(reason.contains("did not come to its end"), "{reason}");
+}
+
 #[test]
 fn a_rule_on_trial_lets_pass_what_it_would_refuse_and_says_so() {
     let upstream = Upstream::start(None, Arc::new(|_| picture(ELF)));

@@ -285,6 +285,8 @@ fn a_connection_that_waits_is_closed_with_its_upstream() {
     let (bench, upstream) = site();
     let mut stream = bench.tls(bench.connect(NAME, upstream.port), NAME);
     assert_eq!(Answer::of(&mut stream, get(upstream.port).as_bytes()).status(), 200);
+    // The client has all of the answer before the exchange is over.
+    bench.audit.wait_for(|event| event["action"] == "network-outcome");
     // Elsewhere is allowed, here no more.
     assert_eq!(set(&bench, &policy(upstream.port).replace(NAME, "other.test")), 1);
     let mut rest = Vec::new();
