@@ -104,7 +104,6 @@ fn figures_that_cannot_be_meant_name_their_key() {
     model(("", "")).unwrap();
     for (old, new, cause) in [
         ("memory_gb: 18", "memory_gb: -18", "models.m.variants[0].memory_gb: -18"),
-        ("memory_gb: 18", "memory_gb: .nan", "models.m.variants[0].memory_gb: NaN"),
         ("kv_bits: 8", "kv_bits: 0", "models.m.servers.vllm.kv_bits: 0"),
         ("\"9.0\"", "\"9\"", "models.m.variants[0].compute_capability: '9'"),
         ("default: 10", "default: 0", "models.m.context: 0 of at most 20"),
