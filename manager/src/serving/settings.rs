@@ -167,7 +167,6 @@ impl Server {
         if config.slots == 0 || config.waiting == 0 {
             return Err(("slots or waiting is 0".to_owned(), "write at least 1: otherwise nobody is served"));
         }
-        check::times(&config)?;
         if config.idle_s.is_some() && matches!(config.source, Source::Running(_)) {
             return Err((
                 "idle is for servers that are started here".to_owned(),

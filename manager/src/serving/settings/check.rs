@@ -5,7 +5,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use wire::catalogue::{Model, Variant};
-use wire::serving::ServerConfig;
 
 use super::Mistake;
 use crate::failure::Failure;
@@ -56,20 +55,6 @@ fn variant(number: usize, form: &Variant) -> Result<(), Mistake> {
             format!("variants[{number}].compute_capability: '{text}' is none"),
             "write it with its minor number and in quotes, as in \"9.0\"",
         )),
-        None => Ok(()),
-    }
-}
-
-/// Whether there is a time to do what it is the time for.
-pub(super) fn times(config: &ServerConfig) -> Result<(), Mistake> {
-    let all = [
-        ("start", Some(config.start_s)),
-        ("check", Some(config.check_s)),
-        ("answer", Some(config.answer_s)),
-        ("idle", config.idle_s),
-    ];
-    match all.into_iter().find(|(_, seconds)| *seconds == Some(0)) {
-        Some((key, _)) => Err((format!("{key} is 0s"), "write at least 1s")),
         None => Ok(()),
     }
 }

@@ -117,7 +117,7 @@ fn figures_that_cannot_be_meant_name_their_key() {
     assert!(load(none).unwrap_err().cause.contains("models.m.variants: there is none"));
     for key in ["check", "answer", "start", "idle"] {
         let cause = load(&format!("servers: {{a: {{model: m, {key}: 0s}}}}\n")).unwrap_err().cause;
-        assert!(cause.contains(&format!("servers.a: {key} is 0s")), "{cause}");
+        assert!(cause.contains("'0s' is not a duration"), "{cause}");
     }
     let cause = load("servers: {a: {model: m, context: 0}}\n").unwrap_err().cause;
     assert!(cause.contains("servers.a: context is 0"), "{cause}");
