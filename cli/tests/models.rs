@@ -90,9 +90,17 @@ fn one_model_is_told_with_its_plan_or_with_every_reason() {
 
 #[test]
 fn an_operators_models_are_among_them() {
-    let own = "models:\n  ours:\n    family: ours\n    rank: 1\n    context: {default: 1000, most: 2000}\n    \
-               kv_bytes_per_token: 1000\n    variants: [{quantisation: q8, engine: llama.cpp, source: /m/ours.gguf, memory_gb: 3}]\n";
-    let (code, said) = Host::new("mig", own).models(&["ours"]);
+    let own = |source: &str| {
+        format!(
+            "models:\n  ours:\n    family: ours\n    rank: 1\n    context: {{default: 1000, most: 2000}}\n    \
+             kv_bytes_per_token: 1000\n    variants: [{{quantisation: q8, engine: llama.cpp, source: {source}, memory_gb: 3}}]\n"
+        )
+    };
+    let (code, said) = Host::new("mig", &own("/no/such/ours.gguf")).models(&["ours"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("its weights are not on this host"), "{said}");
+    // Any file that is there.
+    let (code, said) = Host::new("mig", &own(env!("CARGO_BIN_EXE_openshell"))).models(&["ours"]);
     assert_eq!(code, Some(0), "{said}");
     // The smaller of the two parts is enough.
     assert!(

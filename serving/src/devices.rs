@@ -27,6 +27,15 @@ pub struct Reservation {
     reserved: Arc<Mutex<Reserved>>,
 }
 
+/// Why something must not go on running on a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The driver says so.
+    Certain(String),
+    /// The driver does not say that all is well.
+    Doubtful(String),
+}
+
 /// Why nothing was chosen.
 #[derive(Debug, thiserror::Error)]
 pub enum NoPlan {
@@ -76,7 +85,7 @@ impl Devices {
 
     /// Why something must not go on running on these devices; `None`: it may. It takes a while.
     #[must_use]
-    pub fn trouble(&self, devices: &[String]) -> Option<String> {
+    pub fn trouble(&self, devices: &[String]) -> Option<Trouble> {
         if devices.is_empty() {
             return None;
         }
@@ -84,8 +93,14 @@ impl Devices {
         let inventory = self.inventory().ok()?;
         devices.iter().find_map(|uuid| match inventory.devices.iter().find(|gpu| is_part(gpu, uuid)) {
             Some(gpu) if gpu.health == Health::Usable => None,
-            Some(gpu) => Some(format!("its GPU {} is {}", gpu.index, gpu.health)),
-            None => Some(format!("its device {uuid} is not there any more")),
+            Some(gpu) => {
+                let cause = format!("its GPU {} is {}", gpu.index, gpu.health);
+                Some(match gpu.health {
+                    Health::Unreadable(_) => Trouble::Doubtful(cause),
+                    _ => Trouble::Certain(cause),
+                })
+            }
+            None => Some(Trouble::Doubtful(format!("its device {uuid} is not there any more"))),
         })
     }
 

@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
+use rustix::process::{Resource, Rlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
@@ -20,8 +21,27 @@ use wire::serving::{Ask, Question, Tell};
 use crate::dial::dial;
 use crate::server::Server;
 
-/// Connections at a time.
-const CONNECTIONS: usize = 8192;
+/// Connections at a time, if there are descriptors for them.
+const CONNECTIONS: u64 = 8192;
+
+/// The most of one process: a router's calls, and more than it has. Never more than half of all.
+const CONNECTIONS_OF_ONE: usize = 1024;
+
+/// Descriptors of this process that are no connection to the socket: logs, pipes, NVIDIA's library, questions to servers.
+const OTHERS: u64 = 512;
+
+/// Pause when no connection can be taken.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// How many connections each process has, by its id. One that has none is not in it.
+type Peers = Arc<Mutex<BTreeMap<i32, usize>>>;
+
+/// A connection's place among its process' others, given back when dropped.
+#[derive(Debug)]
+struct Place {
+    peers: Peers,
+    pid: i32,
+}
 
 /// The longest question, in bytes.
 const LONGEST: usize = 4096;
@@ -34,7 +54,10 @@ pub type Servers = BTreeMap<String, Arc<Server>>;
 
 /// Answers until `stop` changes or its sender is gone. Turns that go on are not ended by it.
 pub async fn run(listener: UnixListener, servers: Arc<Servers>, mut stop: watch::Receiver<()>) {
-    let slots = Arc::new(Semaphore::new(CONNECTIONS));
+    let all = connections();
+    let most_of_one = CONNECTIONS_OF_ONE.min(all.div_ceil(2));
+    let slots = Arc::new(Semaphore::new(all));
+    let peers = Peers::default();
     let mut connections = JoinSet::new();
     loop {
         let next = async {
@@ -48,23 +71,71 @@ pub async fn run(listener: UnixListener, servers: Arc<Servers>, mut stop: watch:
         };
         match accepted {
             Ok((stream, slot)) => {
+                // Who has too many is not answered.
+                let Some(place) = Place::take(&peers, &stream, most_of_one) else { continue };
                 let servers = Arc::clone(&servers);
                 connections.spawn(async move {
                     if let Err(error) = serve(stream, &servers).await {
                         tracing::debug!(%error, "a connection ended early");
                     }
-                    drop(slot);
+                    drop((place, slot));
                 });
             }
             // Out of descriptors: the connections that end will free some.
             Err(error) => {
                 tracing::error!(%error, "cannot accept a connection");
-                connections.join_next().await;
+                tokio::select! {
+                    () = tokio::time::sleep(PAUSE) => {}
+                    _ended = stop.changed() => break,
+                }
             }
         }
     }
     // Who has a turn keeps it: the servers wait for them, for as long as they like.
     connections.detach_all();
+}
+
+/// Raises the limit of descriptors as far as it may be, and says for how many connections they are. Each has two: its own, and
+/// for a moment one to the model server.
+fn connections() -> usize {
+    let wanted = 2 * CONNECTIONS + OTHERS;
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    let reachable = limit.maximum.map_or(wanted, |most| most.min(wanted));
+    if limit.current.is_some_and(|current| current < reachable) {
+        let raised = Rlimit { current: Some(reachable), maximum: limit.maximum };
+        if let Err(error) = rustix::process::setrlimit(Resource::Nofile, raised) {
+            tracing::warn!(%error, "the limit of open files cannot be raised");
+        }
+    }
+    let has = rustix::process::getrlimit(Resource::Nofile).current.unwrap_or(wanted).min(wanted);
+    let connections = has.saturating_sub(OTHERS).max(has / 2) / 2;
+    usize::try_from(connections).unwrap_or(usize::MAX).max(1)
+}
+
+impl Place {
+    /// `None`: the process has too many, or cannot be seen.
+    fn take(peers: &Peers, stream: &UnixStream, most: usize) -> Option<Self> {
+        let pid = stream.peer_cred().ok()?.pid()?;
+        let mut counts = peers.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(pid).or_default();
+        if *count >= most {
+            return None;
+        }
+        *count += 1;
+        Some(Self { peers: Arc::clone(peers), pid })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.pid) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.pid);
+            }
+        }
+    }
 }
 
 async fn serve(mut stream: UnixStream, servers: &Servers) -> io::Result<()> {
@@ -118,6 +189,10 @@ async fn turn(mut stream: UnixStream, server: &Arc<Server>, sandbox: SandboxId) 
         Ok(dialled) => dialled,
         Err(error) => return tell(&mut stream, &refused(&error.to_string())).await,
     };
+    // Meanwhile the server may have ended, and another program may listen there.
+    if !server.is_at(turn.target) {
+        return tell(&mut stream, &refused(&server.gone().to_string())).await;
+    }
     hand_over(&stream, &Tell::Turn {}, dialled).await?;
     is_gone(&stream).await;
     Ok(())
@@ -185,4 +260,21 @@ fn refused(cause: &str) -> Tell {
 
 fn unknown(server: &str) -> Tell {
     refused(&format!("there is no model server '{server}'"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_process_cannot_take_all_connections() {
+        let (stream, _other) = UnixStream::pair().unwrap();
+        let peers = Peers::default();
+        let mut places: Vec<Place> = (0..3).map(|_| Place::take(&peers, &stream, 3).unwrap()).collect();
+        assert!(Place::take(&peers, &stream, 3).is_none());
+        places.pop();
+        assert!(Place::take(&peers, &stream, 3).is_some());
+        drop(places);
+        assert!(peers.lock().unwrap().is_empty());
+    }
 }

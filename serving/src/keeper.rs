@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, PidfdFlags, Signal};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::descendants;
 
@@ -49,8 +50,10 @@ pub fn run(arguments: &[OsString]) -> Option<ExitCode> {
 }
 
 fn keep(grace: Duration, command: &[OsString]) -> ExitCode {
-    let ended =
-        descendants::adopt().and_then(|()| start(command)).and_then(|mut server| attend(&mut server, grace));
+    let ended = outlive_signals()
+        .and_then(|()| descendants::adopt())
+        .and_then(|()| start(command))
+        .and_then(|mut server| attend(&mut server, grace));
     descendants::end(&[]);
     match ended {
         Ok(status) => code(status),
@@ -59,6 +62,18 @@ fn keep(grace: Duration, command: &[OsString]) -> ExitCode {
             ExitCode::from(NOT_STARTED)
         }
     }
+}
+
+/// A service manager may signal all processes of a service at once: the keeper ends when its input does, and not before. A
+/// signal that is caught is no more than an interrupted wait, and what is executed catches none.
+fn outlive_signals() -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let _entered = runtime.enter();
+    for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()] {
+        // It stays caught for as long as the process lives, also when nobody hears of it any more.
+        drop(signal(kind)?);
+    }
+    Ok(())
 }
 
 /// Through another step of this program: what a parent's death does is set by the child itself.

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use wire::serving::State;
 
 use crate::descendants;
-use crate::devices::{Devices, Reservation};
+use crate::devices::{Devices, Reservation, Trouble};
 use crate::dial::Target;
 use crate::launch::{self, Launch};
 use crate::log_file;
@@ -59,8 +59,10 @@ pub async fn run(server: Arc<Server>, shared: Arc<Shared>, mut stop: watch::Rece
     let first = Duration::from_millis(server.config.pause_ms.into());
     let mut pause = first;
     let mut waits = Waits::No;
+    let mut has_failed = false;
     loop {
-        if sleeps && waits == Waits::No {
+        // One that could not start is not said to be there for who asks: it is started again until it answers.
+        if sleeps && waits == Waits::No && !has_failed {
             server.sleeps();
             tokio::select! {
                 () = server.is_asked() => waits = Waits::ForStart,
@@ -71,7 +73,7 @@ pub async fn run(server: Arc<Server>, shared: Arc<Shared>, mut stop: watch::Rece
         let began = Instant::now();
         match once(&server, &shared, &mut stop).await {
             Outcome::Stopped => break,
-            Outcome::Unneeded => (pause, waits) = (first, Waits::No),
+            Outcome::Unneeded => (pause, waits, has_failed) = (first, Waits::No, false),
             Outcome::Failed(cause) => {
                 // One that ran for long is not one that cannot run.
                 pause = if began.elapsed() > longest { first } else { pause };
@@ -81,7 +83,7 @@ pub async fn run(server: Arc<Server>, shared: Arc<Shared>, mut stop: watch::Rece
                     _ended = stop.changed() => break,
                 }
                 pause = pause.saturating_mul(2).min(longest);
-                waits = Waits::No;
+                (waits, has_failed) = (Waits::No, true);
             }
         }
     }
@@ -99,13 +101,14 @@ async fn once(server: &Arc<Server>, shared: &Arc<Shared>, stop: &mut watch::Rece
         Ok(Err(error)) => return Outcome::Failed(chain(&error)),
         Err(_panicked) => return Outcome::Failed("it could not be prepared".to_owned()),
     };
-    let Launch { target, command, reservation } = launch;
+    let Launch { address, command, reservation } = launch;
     let mut running = match Running::start(command, server, shared) {
         Ok(running) => running,
         Err(error) => return Outcome::Failed(format!("it cannot be started: {error}")),
     };
     server.planned(reservation.as_ref().map(|reservation| reservation.plan.why.clone()));
     let keeper = running.keeper();
+    let target = keeper.map_or(Target::Other(address), |keeper| Target::Own { port: address.port(), keeper });
     let outcome = tokio::select! {
         status = running.ended() => Outcome::Failed(post_mortem(server, &status)),
         outcome = attend(server, shared, (target, keeper), reservation) => outcome,
@@ -148,13 +151,17 @@ async fn attend(
     server.answers(target);
     let check = Duration::from_secs(config.check_s.into());
     let idle = config.idle_s.map(|seconds| Duration::from_secs(seconds.into()));
+    let mut doubtful = None;
     loop {
         tokio::select! {
             () = tokio::time::sleep(check) => {
-                if let Err(cause) = check_twice(server, target, limit).await {
-                    return Outcome::Failed(cause);
+                let mut ill = check_twice(server, target, limit).await.err();
+                if ill.is_none() {
+                    let found = trouble(shared, &devices).await;
+                    (ill, doubtful) = judged(found, doubtful);
                 }
-                if let Some(cause) = trouble(shared, &devices).await {
+                if let Some(cause) = ill {
+                    // Calls may have their answers yet.
                     drain(server, State::Failing, Some(cause.clone())).await;
                     return Outcome::Failed(cause);
                 }
@@ -178,16 +185,35 @@ async fn drain(server: &Server, state: State, cause: Option<String>) {
 }
 
 /// Why its devices are not to be used any more.
-async fn trouble(shared: &Arc<Shared>, devices: &[String]) -> Option<String> {
+async fn trouble(shared: &Arc<Shared>, devices: &[String]) -> Option<Trouble> {
     let (shared, devices) = (Arc::clone(shared), devices.to_vec());
     // It asks the driver, which takes its time.
     tokio::task::spawn_blocking(move || shared.devices.trouble(&devices)).await.ok()?
 }
 
-/// One question may fail: no turns are given until the next one is answered.
+/// What ends a server for certain, and what does if it is found again: one reading may be wrong.
+fn judged(found: Option<Trouble>, before: Option<String>) -> (Option<String>, Option<String>) {
+    match found {
+        Some(Trouble::Certain(cause)) => (Some(cause), None),
+        Some(Trouble::Doubtful(cause)) if before.is_some() => (Some(cause), None),
+        Some(Trouble::Doubtful(cause)) => {
+            tracing::warn!(cause, "a device is looked at once more");
+            (None, Some(cause))
+        }
+        None => (None, None),
+    }
+}
+
+/// One question may fail: no turns are given until the next one is answered. That there is no answer in time says nothing while
+/// the server has all the calls that it takes.
 async fn check_twice(server: &Server, target: Target, limit: Duration) -> Result<(), String> {
     let said = |silence: Silence| format!("it does not answer: {}", chain(&silence));
+    let was_full = server.is_full();
     if let Err(silence) = probe(target, server.model(), limit).await {
+        if matches!(silence, Silence::TooSlow(_)) && (was_full || server.is_full()) {
+            tracing::info!(server = %server.name, "it is full, and asked again later");
+            return Ok(());
+        }
         server.closes(State::Failing, Some(said(silence)));
         probe(target, server.model(), limit).await.map_err(said)?;
     }
@@ -222,4 +248,19 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_odd_reading_of_a_device_ends_nothing_and_two_in_a_row_do() {
+        let odd = || Some(Trouble::Doubtful("odd".to_owned()));
+        let (ends, doubtful) = judged(odd(), None);
+        assert_eq!((&ends, doubtful.as_deref()), (&None, Some("odd")));
+        assert_eq!(judged(None, doubtful.clone()), (None, None));
+        assert_eq!(judged(odd(), doubtful).0.as_deref(), Some("odd"));
+        assert_eq!(judged(Some(Trouble::Certain("lost".to_owned())), None).0.as_deref(), Some("lost"));
+    }
 }

@@ -70,14 +70,13 @@ struct Seat {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoTurn {
     /// It has none to give.
-    #[error("the model server '{name}' is {state}{}", .cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default())]
+    /// Why is for the operator alone: a server's last words may be another sandbox's.
+    #[error("the model server '{name}' is {state}")]
     Unavailable {
         /// Which server.
         name: String,
         /// How it stands.
         state: &'static str,
-        /// Why.
-        cause: Option<String>,
     },
     /// Too many wait.
     #[error(transparent)]
@@ -176,12 +175,26 @@ impl Server {
         }
     }
 
+    /// Whether a turn that was given for there may still go there.
+    #[must_use]
+    pub fn is_at(&self, target: Target) -> bool {
+        self.lock().target == Some(target)
+    }
+
+    /// Why there is none any more.
+    #[must_use]
+    pub fn gone(&self) -> NoTurn {
+        self.unavailable(&self.lock())
+    }
+
+    /// Whether all calls that it takes at a time are at it.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.lock().queue.active() >= self.config.slots
+    }
+
     fn unavailable(&self, inner: &Inner) -> NoTurn {
-        NoTurn::Unavailable {
-            name: self.name.clone(),
-            state: inner.state.as_str(),
-            cause: inner.cause.clone(),
-        }
+        NoTurn::Unavailable { name: self.name.clone(), state: inner.state.as_str() }
     }
 
     /// It is not there; the first who waits wakes it.

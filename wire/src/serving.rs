@@ -12,6 +12,7 @@
 //! A turn lasts as long as its connection. What is said to the model server never comes through here.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -86,7 +87,7 @@ pub enum Source {
 }
 
 /// A model of the catalogue, as it is wished for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
     /// Its name, or its family's.
@@ -110,7 +111,7 @@ pub struct Wanted {
 }
 
 /// A program of the operator's.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Own {
     /// Program and arguments; `{port}` and `{model}` are replaced.
@@ -129,6 +130,44 @@ pub struct Running {
     pub address: SocketAddr,
     /// What it calls its model.
     pub model: String,
+}
+
+/// The values of an environment may be secrets: its names alone print.
+struct Names<'a>(&'a BTreeMap<String, String>);
+
+impl fmt::Debug for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.0.keys().map(|name| (name, format_args!("<redacted>")))).finish()
+    }
+}
+
+impl fmt::Debug for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { model, context, engine, quantisation, on_processor, weights, program, arguments, env } =
+            self;
+        f.debug_struct("Wanted")
+            .field("model", model)
+            .field("context", context)
+            .field("engine", engine)
+            .field("quantisation", quantisation)
+            .field("on_processor", on_processor)
+            .field("weights", weights)
+            .field("program", program)
+            .field("arguments", arguments)
+            .field("env", &Names(env))
+            .finish()
+    }
+}
+
+impl fmt::Debug for Own {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { command, model, env } = self;
+        f.debug_struct("Own")
+            .field("command", command)
+            .field("model", model)
+            .field("env", &Names(env))
+            .finish()
+    }
 }
 
 /// What is asked, and by which build.
@@ -249,6 +288,31 @@ impl State {
             Self::Failing => "failing",
             Self::Down => "down",
             Self::Stopping => "stopping",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_values_of_an_environment_do_not_print() {
+        let env = BTreeMap::from([("HF_TOKEN".to_owned(), "hf_secret".to_owned())]);
+        let own = Own { command: vec!["serve".to_owned()], model: "m".to_owned(), env: env.clone() };
+        let wanted = Wanted {
+            model: "m".to_owned(),
+            context: None,
+            engine: None,
+            quantisation: None,
+            on_processor: false,
+            weights: None,
+            program: None,
+            arguments: Vec::new(),
+            env,
+        };
+        for printed in [format!("{:?}", Source::Command(own)), format!("{:?}", Source::Model(wanted))] {
+            assert!(printed.contains("HF_TOKEN") && !printed.contains("hf_secret"), "{printed}");
         }
     }
 }

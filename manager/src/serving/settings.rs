@@ -1,6 +1,7 @@
 //! `inference.yaml` in the operator's configuration directory: the servers of this host, and models beside those that come
 //! with the product. Without the file there is no server.
 
+mod check;
 #[cfg(test)]
 mod tests;
 
@@ -118,6 +119,14 @@ impl ServingSettings {
             yaml::parse(&text, &shown).map_err(|error| Failure::new(&error, error.remedy()))?
         };
         let Written { servers, models } = written.unwrap_or_default();
+        for (name, model) in &models {
+            check::model(model).map_err(|(cause, remedy)| {
+                Failure::new(format_args!("{shown}: models.{name}.{cause}"), remedy)
+            })?;
+        }
+        if servers.values().any(|server| !server.env.is_empty()) {
+            check::is_private(&path)?;
+        }
         let catalogue = own()?.with(Catalogue { models });
         let servers = servers.into_iter().map(|(name, server)| {
             let read = server.read(&name);
@@ -177,6 +186,12 @@ impl Server {
             || self.weights.is_some()
             || self.program.is_some()
             || !self.arguments.is_empty();
+        if self.context == Some(0) {
+            return Err((
+                "context is 0".to_owned(),
+                "write how many tokens a conversation has, or leave it out",
+            ));
+        }
         let Some(model) = self.model else { return Err(("it names no model".to_owned(), ONE)) };
         match (self.command.is_empty(), self.url) {
             (false, None) if !is_chosen => {

@@ -25,6 +25,8 @@ pub struct Host {
 pub struct Device {
     /// By what CUDA finds it.
     pub uuid: String,
+    /// The driver's number of the GPU, in the order of the bus. It says nothing at another moment.
+    pub index: u32,
     /// The product's name; devices of one name can share a model.
     pub name: String,
     /// What is built in.
@@ -76,6 +78,7 @@ impl Host {
                 |uuid: Option<&Uuid>, name: &str, memory: Option<Memory>, is_instance| match (uuid, memory) {
                     (Some(uuid), Some(memory)) => host.devices.push(Device {
                         uuid: uuid.0.clone(),
+                        index: gpu.index,
                         name: name.to_owned(),
                         total_bytes: memory.total_bytes,
                         free_bytes: memory.free_bytes.saturating_sub(reserved.of(&uuid.0)),
@@ -87,6 +90,9 @@ impl Host {
                         .push(format!("{name} ({}): the driver does not tell its memory", gpu.index)),
                 };
             match &gpu.mig {
+                Some(mig) if mig.enabled && mig.instances.is_empty() => host
+                    .left_out
+                    .push(format!("{name} ({}): it is to be divided (MIG) and has no instance", gpu.index)),
                 Some(mig) if mig.enabled => {
                     for part in &mig.instances {
                         add(part.uuid.as_ref(), part.name.as_deref().unwrap_or(&name), part.memory, true);

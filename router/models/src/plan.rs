@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
+
 use serde::Serialize;
 use wire::catalogue::{Catalogue, Engine, Flags, Model, Variant};
 
@@ -23,6 +25,8 @@ pub struct Wish {
     pub quantisation: Option<String>,
     /// Where it is to run.
     pub on: On,
+    /// Where the weights are, in place of what the catalogue says.
+    pub weights: Option<String>,
 }
 
 /// Where a model runs.
@@ -50,6 +54,8 @@ pub struct Plan {
     pub context: u64,
     /// The UUIDs of its devices; none: the host's processor.
     pub devices: Vec<String>,
+    /// The driver's numbers of the same devices, at this moment.
+    pub indices: Vec<u32>,
     /// What it takes of each device.
     pub bytes_per_device: u64,
     /// What each device has built in.
@@ -111,6 +117,10 @@ pub enum Unfit {
     NoDevice,
     /// The program does not serve it there.
     Processor,
+    /// The program cannot be told of a part of a GPU, and there is nothing else.
+    Instance,
+    /// The weights are not on this host, and the program does not fetch them.
+    Weights,
 }
 
 /// Conversations that are tried where the usual one does not fit.
@@ -139,7 +149,7 @@ pub fn plan(catalogue: &Catalogue, host: &Host, wish: &Wish) -> Result<Plan, Ref
     for (name, model) in models {
         for context in contexts(model, wish.context) {
             for variant in forms(model, wish) {
-                match place(model, (variant, context), host, wish.on) {
+                match placed(model, (variant, context), host, wish) {
                     Ok(devices) => return Ok(found((name, model), (variant, context), &devices, host)),
                     Err(unfit) => failed.push((title(name, variant, context), unfit)),
                 }
@@ -153,6 +163,7 @@ pub fn plan(catalogue: &Catalogue, host: &Host, wish: &Wish) -> Result<Plan, Ref
 #[must_use]
 pub fn survey(catalogue: &Catalogue, host: &Host, context: Option<u64>, on: On) -> Vec<Fit> {
     let mut fits = Vec::new();
+    let wish = Wish { model: String::new(), context, engine: None, quantisation: None, on, weights: None };
     for (name, model) in by_rank(catalogue.models.iter().collect()) {
         let context = context.unwrap_or(model.context.default);
         fits.extend(model.variants.iter().map(|variant| Fit {
@@ -162,7 +173,7 @@ pub fn survey(catalogue: &Catalogue, host: &Host, context: Option<u64>, on: On) 
             engine: variant.engine,
             context,
             needed_bytes: needed(model, variant, context),
-            unfit: place(model, (variant, context), host, on).err().map(|unfit| unfit.to_string()),
+            unfit: placed(model, (variant, context), host, &wish).err().map(|unfit| unfit.to_string()),
         }));
     }
     fits
@@ -183,7 +194,9 @@ fn by_rank<'a>(mut models: Vec<(&'a String, &'a Model)>) -> Vec<(&'a String, &'a
 
 fn forms<'a>(model: &'a Model, wish: &'a Wish) -> impl Iterator<Item = &'a Variant> {
     model.variants.iter().filter(|variant| {
-        wish.engine.is_none_or(|engine| engine == variant.engine)
+        // Such a file is for the one program alone.
+        (variant.engine == Engine::LlamaCpp || !wish.weights.as_deref().is_some_and(is_gguf))
+            && wish.engine.is_none_or(|engine| engine == variant.engine)
             && wish.quantisation.as_ref().is_none_or(|one| *one == variant.quantisation)
     })
 }
@@ -208,6 +221,24 @@ fn needed(model: &Model, variant: &Variant, context: u64) -> u64 {
 fn weights(gigabytes: f64) -> u64 {
     let megabytes = (gigabytes.max(0.0) * 1000.0).ceil();
     format!("{megabytes:.0}").parse::<u64>().map_or(u64::MAX, |megabytes| megabytes.saturating_mul(1_000_000))
+}
+
+fn is_gguf(weights: &str) -> bool {
+    Path::new(weights).extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gguf"))
+}
+
+/// The devices that take it, if its weights are there.
+fn placed<'a>(
+    model: &Model,
+    (variant, context): (&Variant, u64),
+    host: &'a Host,
+    wish: &Wish,
+) -> Result<Vec<&'a Device>, Unfit> {
+    let devices = place(model, (variant, context), host, wish.on)?;
+    let source = Path::new(wish.weights.as_ref().unwrap_or(&variant.source));
+    // vLLM fetches what is not there.
+    let is_there = variant.engine == Engine::Vllm || (source.is_absolute() && source.is_file());
+    if is_there { Ok(devices) } else { Err(Unfit::Weights) }
 }
 
 /// The devices that take it; none of them for the processor.
@@ -238,11 +269,19 @@ fn on_gpus<'a>(variant: &Variant, needed: u64, host: &'a Host) -> Result<Vec<&'a
     if able.is_empty() {
         return Err(Unfit::Capability(least.unwrap_or_default().to_owned()));
     }
+    if variant.engine == Engine::Vllm {
+        // It reads what it may use as numbers, and the parts of a GPU have none.
+        able.retain(|device| !device.is_instance);
+        if able.is_empty() {
+            return Err(Unfit::Instance);
+        }
+    }
     // The one with the least free memory that is enough: what is larger stays for what needs it.
     able.sort_by(|a, b| a.free_bytes.cmp(&b.free_bytes).then(a.uuid.cmp(&b.uuid)));
     for spread in SPREADS {
         let each = part(needed, spread);
-        let enough = able.iter().copied().filter(|device| device.free_bytes >= each);
+        let taken = |device: &Device| taken(variant.engine, each, device.total_bytes);
+        let enough = able.iter().copied().filter(|device| device.free_bytes >= taken(device));
         let found = match spread {
             1 => enough.take(1).collect(),
             _ => equal(enough.collect(), spread),
@@ -272,6 +311,25 @@ fn part(needed: u64, spread: usize) -> u64 {
         }
         _ => needed,
     }
+}
+
+/// What a server of that program takes of a device from which it needs so much: vLLM takes a share that it is told with four
+/// decimals.
+fn taken(engine: Engine, needed: u64, total: u64) -> u64 {
+    match engine {
+        Engine::LlamaCpp => needed,
+        Engine::Vllm => {
+            let taken = u128::from(total) * u128::from(ten_thousandths(needed, total)) / 10_000;
+            u64::try_from(taken).unwrap_or(u64::MAX).max(needed)
+        }
+    }
+}
+
+/// The share of a device, rounded up.
+#[must_use]
+pub fn ten_thousandths(needed: u64, total: u64) -> u64 {
+    let share = (u128::from(needed) * 10_000).div_ceil(u128::from(total.max(1)));
+    u64::try_from(share.clamp(1, 9999)).unwrap_or(9999)
 }
 
 /// A device that does not say what it can is not taken for what only some can.
@@ -306,7 +364,12 @@ fn found(
         source: variant.source.clone(),
         context,
         devices: devices.iter().map(|device| device.uuid.clone()).collect(),
-        bytes_per_device: each,
+        indices: devices.iter().map(|device| device.index).collect(),
+        bytes_per_device: devices
+            .iter()
+            .map(|device| taken(variant.engine, each, device.total_bytes))
+            .max()
+            .unwrap_or(each),
         device_bytes: devices.iter().map(|device| device.total_bytes).min().unwrap_or(0),
         arguments: flags.arguments.into_iter().chain(variant.arguments.iter().cloned()).collect(),
         why: format!("{} takes {} and fits {place}", title(name, variant, context), Gigabytes(needed)),
@@ -317,17 +380,26 @@ fn title(name: &str, variant: &Variant, context: u64) -> String {
     format!("{name} {} with {context} tokens", variant.quantisation)
 }
 
+fn said((title, unfit): &(String, Unfit)) -> String {
+    format!("{title}: {unfit}")
+}
+
 /// What would have needed least is what the reader can do something about.
 fn refusal(wish: &Wish, host: &Host, failed: &[(String, Unfit)]) -> Refusal {
     let least = failed.iter().filter_map(|(title, unfit)| match unfit {
         Unfit::Memory { needed, .. } => Some((*needed, title, unfit)),
         _ => None,
     });
-    let cause = match (least.min_by_key(|(needed, ..)| *needed), failed.first()) {
-        (Some((_, title, unfit)), _) | (None, Some((title, unfit))) => format!("{title}: {unfit}"),
+    // What would run here, were it here, is nearest.
+    let absent = failed.iter().find(|(_, unfit)| *unfit == Unfit::Weights);
+    let cause = match (least.min_by_key(|(needed, ..)| *needed), absent.or(failed.first())) {
+        (Some(_), _) if absent.is_some() => absent.map(said).unwrap_or_default(),
+        (Some((_, title, unfit)), _) => format!("{title}: {unfit}"),
+        (None, Some(first)) => said(first),
         (None, None) => format!("'{}' is not in the catalogue in that form", wish.model),
     };
     let remedy = match wish.context {
+        _ if absent.is_some() => "name the file of the weights in `weights`, or choose a form that fits",
         _ if failed.is_empty() => "see what there is with `openshell inference models`",
         Some(_) => {
             "ask for a shorter context or a smaller form, or free memory of a GPU (`openshell gpu ls`)"
@@ -352,6 +424,12 @@ impl std::fmt::Display for Unfit {
             Self::Context { most } => write!(f, "a conversation has at most {most} tokens"),
             Self::NoDevice => f.write_str("there is no GPU that can be given work"),
             Self::Processor => f.write_str("its program serves it on a GPU alone"),
+            Self::Instance => {
+                f.write_str("vLLM does not find the parts of a divided GPU (MIG): llama.cpp does")
+            }
+            Self::Weights => {
+                f.write_str("its weights are not on this host: fetch them and name their file in `weights`")
+            }
         }
     }
 }

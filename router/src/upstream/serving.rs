@@ -74,9 +74,14 @@ impl Serving {
 
     /// Hears how it stands, for ever.
     pub async fn watch(self: Arc<Self>) {
+        let mut told = None;
         loop {
             if let Err(error) = self.hear().await {
-                tracing::debug!(server = self.server, %error, "nobody tells how the model server stands");
+                // Once for each cause: it is looked for again and again.
+                if self.model().is_some() || told.as_ref() != Some(&error.to_string()) {
+                    tracing::warn!(server = self.server, %error, "nobody tells how the model server stands");
+                }
+                told = Some(error.to_string());
             }
             self.stands(None);
             tokio::time::sleep(PAUSE).await;

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use wire::serving::{Running, Source, State};
 
-use crate::rig::{Rig, config};
+use crate::rig::{Rig, config, model_server, until};
 
 #[test]
 fn a_server_that_loads_gives_no_turns_until_it_has_said_something() {
@@ -102,8 +102,7 @@ fn a_program_that_is_not_there_is_told() {
 fn a_server_of_somebody_elses_is_asked_too_and_not_ended() {
     let other = Rig::new("well", |_, _| {});
     let pid = other.until_ready().pid.unwrap();
-    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap();
-    let port = String::from_utf8(line).unwrap().split('\0').nth(2).unwrap().to_owned();
+    let port = words(pid)[2].clone();
     let address = format!("127.0.0.1:{port}").parse().unwrap();
     let rig = Rig::new("well", |server, _| {
         *server = config(Source::Running(Running { address, model: "theirs".to_owned() }));
@@ -115,29 +114,66 @@ fn a_server_of_somebody_elses_is_asked_too_and_not_ended() {
     assert!(crate::rig::lives(pid));
 }
 
+/// Its words, as it was started.
+fn words(pid: i32) -> Vec<String> {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap();
+    String::from_utf8(line).unwrap().split('\0').map(str::to_owned).collect()
+}
+
+/// Kills it at the end of the test.
+struct Beside(std::process::Child);
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
 #[test]
 fn who_has_the_port_before_the_server_is_given_nothing() {
-    // The server never listens; somebody else does, where it should. Only a listener of the same user counts as the server.
-    let is_root = rustix::process::geteuid().is_root();
-    let rig = Rig::new("well", |server, _| {
-        let Source::Command(own) = &mut server.source else { panic!("it is a command") };
-        if is_root {
-            let other = ["setpriv", "--reuid", "65534", "--clear-groups"].map(str::to_owned);
-            own.command.splice(0..0, other);
-        }
-        server.start_s = 3;
+    // The server never listens; another process of the same user does, where it should, and answers well.
+    let rig = Rig::new("deaf", |server, _| server.start_s = 3);
+    let pid = rig.until(|report| report.pid.is_some()).pid.unwrap();
+    let started = until("it has become the server", || {
+        let words = words(pid);
+        (words[0] == model_server().to_str().unwrap()).then_some(words)
     });
-    if is_root {
-        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(crate::rig::model_server().parent().unwrap(), open).unwrap();
-        let readable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(rig.folder.path(), readable).unwrap();
-        let cause = rig.until(|report| report.state == State::Down).cause.unwrap();
-        assert!(cause.contains("another user of this host listens at port"), "{cause}");
-        assert!(rig.ask_turn("a").refused().starts_with("the model server 'm' is "));
-    } else {
-        rig.until_ready();
-    }
+    let mode = rig.folder.path().join("theirs");
+    std::fs::write(&mode, "well").unwrap();
+    let other = std::process::Command::new(model_server())
+        .args(&started[1..3])
+        .env("MODE", mode)
+        .stdout(std::process::Stdio::null())
+        .spawn();
+    let _other = Beside(other.unwrap());
+    let cause = rig.until(|report| report.restarts > 0 || report.state == State::Ready).cause;
+    assert!(
+        cause.as_ref().is_some_and(|cause| cause.contains("another program of this host listens at port")),
+        "{cause:?}"
+    );
+}
+
+#[test]
+fn a_server_that_is_full_is_not_ended_because_its_question_has_to_wait() {
+    let rig = Rig::new("well", |_, _| {});
+    let before = rig.until_ready();
+    let log = before.log.clone().unwrap();
+    // It has one slot, and takes its time for the call in it.
+    let mut turn = rig.ask_turn("a").turn();
+    rig.becomes("waits");
+    turn.send();
+    // The call, and more questions in a row than end a server that has room.
+    until("it was asked again and again", || {
+        let printed = std::fs::read_to_string(&log).unwrap();
+        (printed.matches("it waits").count() > 4).then_some(())
+    });
+    let during = rig.report();
+    assert_eq!((during.state, during.pid, during.restarts), (State::Ready, before.pid, 0), "{during:?}");
+    rig.becomes("well");
+    let mut answer = String::new();
+    std::io::Read::read_to_string(&mut turn.connection, &mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
 #[test]

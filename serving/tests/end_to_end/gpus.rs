@@ -52,8 +52,8 @@ fn the_model_is_started_on_the_gpu_that_has_room_with_the_flags_that_it_needs() 
     let log = fs::read_to_string(report.log.unwrap()).unwrap();
     assert!(log.contains("serve nano-bf16 --host 127.0.0.1 --port "), "{log}");
     assert!(log.contains("--served-model-name m --max-model-len 262144"), "{log}");
-    assert!(log.contains("--gpu-memory-utilization 0.90 --kv-cache-dtype fp8"), "{log}");
-    assert!(log.contains("devices: GPU-00000001-1111-2222-3333-444455556666"), "{log}");
+    assert!(log.contains("--gpu-memory-utilization 0.8953 --kv-cache-dtype fp8"), "{log}");
+    assert!(log.contains("devices: 0\n"), "{log}");
 }
 
 #[test]
@@ -68,7 +68,9 @@ fn what_does_not_fit_is_not_started_and_says_how_much_is_missing() {
         let (rig, _fake) = rig(shape, "well", &["m"]);
         let report = rig.until(|report| report.state == State::Down);
         assert!(report.cause.as_ref().is_some_and(|said| said.contains(cause)), "{shape}: {report:?}");
-        assert!(rig.ask_turn("a").refused().contains(cause));
+        // Why is told to the operator alone.
+        let refused = rig.ask_turn("a").refused();
+        assert!(refused.starts_with("the model server 'm' is ") && !refused.contains(cause), "{refused}");
     }
 }
 

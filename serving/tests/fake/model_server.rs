@@ -15,6 +15,9 @@ fn main() {
     let port = words.iter().skip_while(|word| *word != "--port").nth(1).expect("a port is named");
     println!("model server with {}", words[1..].join(" "));
     println!("devices: {}", std::env::var("CUDA_VISIBLE_DEVICES").unwrap_or_default());
+    while mode() == "deaf" {
+        std::thread::park();
+    }
     let listener = TcpListener::bind(("127.0.0.1", port.parse().expect("a port is a number"))).unwrap();
     for stream in listener.incoming() {
         std::thread::spawn(move || stream.map(serve));
@@ -45,6 +48,7 @@ fn serve(stream: TcpStream) {
             }
             // Until the mode is another one.
             "waits" => {
+                println!("it waits");
                 while self::mode() == "waits" {
                     std::thread::yield_now();
                 }

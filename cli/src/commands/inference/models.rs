@@ -25,7 +25,14 @@ pub(super) fn run(asked: InferenceModels, layout: &Layout) -> Result<u8, Failure
     match &asked.model {
         Some(model) => {
             let (engine, quantisation) = (None, asked.quantisation.clone());
-            let wish = Wish { model: model.clone(), context: asked.context, engine, quantisation, on };
+            let wish = Wish {
+                model: model.clone(),
+                context: asked.context,
+                engine,
+                quantisation,
+                on,
+                weights: None,
+            };
             chosen(&models::plan(&catalogue, &host, &wish), asked.output.json)
         }
         None => {

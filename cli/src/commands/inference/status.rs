@@ -29,7 +29,12 @@ pub(super) fn run(output: Output, layout: &Layout) -> Result<u8, Failure> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
         servers.iter().for_each(|server| list(server, now));
     }
-    let is_well = |server: &Report| matches!(server.state, State::Ready | State::Asleep);
+    // One that has never answered may not be able to.
+    let is_well = |server: &Report| match server.state {
+        State::Ready => true,
+        State::Asleep => server.answered.is_some(),
+        _ => false,
+    };
     Ok(if told.is_some() && servers.iter().all(is_well) { 0 } else { NO })
 }
 

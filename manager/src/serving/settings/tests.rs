@@ -1,8 +1,16 @@
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+
 use super::*;
 
 fn load(text: &str) -> Result<ServingSettings, Failure> {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join(FILE), text).unwrap();
+    load_in(&directory, 0o600)
+}
+
+fn load_in(directory: &tempfile::TempDir, mode: u32) -> Result<ServingSettings, Failure> {
+    std::fs::set_permissions(directory.path().join(FILE), Permissions::from_mode(mode)).unwrap();
     let path = |_what| directory.path().to_owned();
     ServingSettings::load(&Layout {
         state: path(0),
@@ -83,4 +91,47 @@ fn mistakes_name_the_file_and_the_key() {
         let cause_of = load(text).unwrap_err().cause;
         assert!(cause_of.contains(cause) && cause_of.contains(FILE), "{text}: {cause_of}");
     }
+}
+
+#[test]
+fn figures_that_cannot_be_meant_name_their_key() {
+    let model = |change: (&str, &str)| {
+        let text = "models: {m: {family: f, rank: 1, context: {default: 10, most: 20}, kv_bytes_per_token: 1, \
+                    servers: {vllm: {kv_bits: 8}}, variants: [{quantisation: q, engine: vllm, source: s, memory_gb: 18, \
+                    compute_capability: \"9.0\"}]}}\n";
+        load(&text.replace(change.0, change.1))
+    };
+    model(("", "")).unwrap();
+    for (old, new, cause) in [
+        ("memory_gb: 18", "memory_gb: -18", "models.m.variants[0].memory_gb: -18"),
+        ("kv_bits: 8", "kv_bits: 0", "models.m.servers.vllm.kv_bits: 0"),
+        ("\"9.0\"", "\"9\"", "models.m.variants[0].compute_capability: '9'"),
+        ("default: 10", "default: 0", "models.m.context: 0 of at most 20"),
+        ("default: 10", "default: 30", "models.m.context: 30 of at most 20"),
+        ("source: s", "source: ''", "models.m.variants[0]: quantisation or source"),
+    ] {
+        let failure = model((old, new)).unwrap_err();
+        assert!(failure.cause.contains(cause) && !failure.remedy.is_empty(), "{new}: {}", failure.cause);
+    }
+    let none = "models: {m: {family: f, rank: 1, context: {default: 10, most: 20}, kv_bytes_per_token: 1, variants: []}}\n";
+    assert!(load(none).unwrap_err().cause.contains("models.m.variants: there is none"));
+    for key in ["check", "answer", "start", "idle"] {
+        let cause = load(&format!("servers: {{a: {{model: m, {key}: 0s}}}}\n")).unwrap_err().cause;
+        assert!(cause.contains("'0s' is not a duration"), "{cause}");
+    }
+    let cause = load("servers: {a: {model: m, context: 0}}\n").unwrap_err().cause;
+    assert!(cause.contains("servers.a: context is 0"), "{cause}");
+}
+
+#[test]
+fn a_file_with_an_environment_is_for_its_owner_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = "servers: {a: {model: m, env: {HF_TOKEN: hf_secret}}}\n";
+    std::fs::write(directory.path().join(FILE), text).unwrap();
+    let failure = load_in(&directory, 0o644).unwrap_err();
+    assert!(failure.cause.contains("is not for you alone") && failure.remedy.starts_with("chmod 600 "));
+    assert!(!failure.cause.contains("hf_secret"));
+    load_in(&directory, 0o600).unwrap();
+    std::fs::write(directory.path().join(FILE), "servers: {a: {model: m}}\n").unwrap();
+    load_in(&directory, 0o644).unwrap();
 }

@@ -9,6 +9,7 @@ const GB: u64 = 1_000_000_000;
 fn device(name: &str, number: u32, free: u64, capability: (u32, u32)) -> Device {
     Device {
         uuid: format!("GPU-{number}"),
+        index: number,
         name: name.to_owned(),
         total_bytes: 80 * GB,
         free_bytes: free * GB,
@@ -26,7 +27,8 @@ fn variant(quantisation: &str, engine: Engine, memory_gb: f64, least: Option<&st
     Variant {
         quantisation: quantisation.to_owned(),
         engine,
-        source: format!("weights-{quantisation}"),
+        // llama.cpp must find a file: this one is always there.
+        source: format!("{}/Cargo.toml", env!("CARGO_MANIFEST_DIR")),
         memory_gb,
         compute_capability: least.map(str::to_owned),
         arguments: Vec::new(),
@@ -53,7 +55,14 @@ fn catalogue() -> Catalogue {
 }
 
 fn wish(model: &str) -> Wish {
-    Wish { model: model.to_owned(), context: None, engine: None, quantisation: None, on: On::Gpu }
+    Wish {
+        model: model.to_owned(),
+        context: None,
+        engine: None,
+        quantisation: None,
+        on: On::Gpu,
+        weights: None,
+    }
 }
 
 /// What is chosen: model, form, length, number of devices.
@@ -183,4 +192,62 @@ fn the_survey_names_every_form_and_why_not() {
     assert_eq!(of("super", "fp8").unwrap(), "needs 153.5 GB, the largest free device has 45.0 GB");
     assert!(of("nano", "nvfp4").unwrap().contains("10.0"));
     assert_eq!(fits[0].model, "super");
+}
+
+/// Of what fits, the models whose weights are nowhere on this host.
+fn absent() -> Catalogue {
+    let mut catalogue = catalogue();
+    let variants = catalogue.models.values_mut().flat_map(|model| &mut model.variants);
+    variants.for_each(|variant| "Model-Q4_K_M.gguf".clone_into(&mut variant.source));
+    catalogue
+}
+
+#[test]
+fn a_form_whose_weights_nobody_would_fetch_does_not_fit() {
+    let host = hopper(1, 79);
+    // Super by llama.cpp would fit, and has no file: what can be served is served.
+    let found = plan(&absent(), &host, &wish("nemotron")).unwrap();
+    assert_eq!((found.model.as_str(), found.quantisation.as_str()), ("nano", "bf16"));
+    let refusal = plan(&absent(), &hopper(1, 22), &wish("nano")).unwrap_err();
+    assert!(refusal.cause.ends_with("fetch them and name their file in `weights`"), "{}", refusal.cause);
+    assert!(refusal.remedy.contains("`weights`"), "{}", refusal.remedy);
+}
+
+#[test]
+fn a_file_for_llama_cpp_is_given_to_no_other_program() {
+    let file = std::env::temp_dir().join(format!("models-{}.gguf", std::process::id()));
+    std::fs::write(&file, "").unwrap();
+    let named = Wish { weights: Some(file.display().to_string()), ..wish("nano") };
+    let found = plan(&absent(), &hopper(1, 79), &named);
+    std::fs::remove_file(&file).unwrap();
+    let found = found.unwrap();
+    assert_eq!((found.engine, found.quantisation.as_str()), (Engine::LlamaCpp, "q4_k_m"));
+    let gone = Wish { weights: Some("/no/such/nano.gguf".to_owned()), ..wish("nano") };
+    assert!(plan(&absent(), &hopper(1, 79), &gone).is_err());
+}
+
+#[test]
+fn the_share_that_vllm_is_told_is_no_more_than_what_is_free() {
+    let fp8 = Wish { quantisation: Some("fp8".to_owned()), ..wish("nano") };
+    let mut host = hopper(1, 79);
+    // 39.5613056 GB are needed, 39.568 GB are taken of 80 GB by a share of four decimals.
+    host.devices[0].free_bytes = 39_565_000_000;
+    assert_ne!(plan(&catalogue(), &host, &fp8).unwrap().context, 262_144);
+    host.devices[0].free_bytes = 39_568_000_000;
+    let found = plan(&catalogue(), &host, &fp8).unwrap();
+    assert_eq!((found.context, found.bytes_per_device), (262_144, 39_568_000_000));
+    assert_eq!(ten_thousandths(found.bytes_per_device, found.device_bytes), 4946);
+}
+
+#[test]
+fn parts_of_a_gpu_are_for_llama_cpp_alone() {
+    let mut parts = hopper(2, 79);
+    parts.devices.iter_mut().for_each(|device| device.is_instance = true);
+    assert_eq!(chosen(&parts, &wish("nano")).1, "q4_k_m");
+    let bf16 = Wish { quantisation: Some("bf16".to_owned()), ..wish("nano") };
+    let cause = plan(&catalogue(), &parts, &bf16).unwrap_err().cause;
+    assert!(
+        cause.ends_with("vLLM does not find the parts of a divided GPU (MIG): llama.cpp does"),
+        "{cause}"
+    );
 }
