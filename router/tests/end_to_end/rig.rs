@@ -174,14 +174,7 @@ impl Rig {
             hosts: ["local.test", "cloud.test"].map(|name| (name.to_owned(), [127, 0, 0, 1].into())).into(),
             user: None,
         };
-        let servers = Servers::open(&config).unwrap();
-        let budgets = Budgets::new(&config.limits);
-        let property = Property::new(&config.rules).unwrap().with_documents(&config.documents).unwrap();
-        let directive = router::directive::Directive::new(config.directive, property.categories()).unwrap();
-        let judge = Judge::new(directive, Redactor::new(property).unwrap());
-        let (trail, drain) = Trail::new(audit::client::Tokio::new(ours).unwrap());
-        tokio::spawn(drain);
-        let service = Arc::new(Service::new((servers, budgets), judge, trail, 2));
+        let service = Arc::new(service(config, ours));
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("router.sock");
         let (stop, stopped) = watch::channel(());
@@ -295,6 +288,18 @@ fn joined(mut chunks: &str) -> String {
         chunks = rest[size..].trim_start_matches("\r\n");
     }
     body
+}
+
+/// The router's own half.
+fn service(config: RouterConfig, line: StdUnixStream) -> Service {
+    let servers = Servers::open(&config).unwrap();
+    let budgets = Budgets::new(&config.limits);
+    let property = Property::new(&config.rules).unwrap().with_documents(&config.documents).unwrap();
+    let directive = router::directive::Directive::new(config.directive, property.categories()).unwrap();
+    let judge = Judge::new(directive, Redactor::new(property).unwrap());
+    let (trail, drain) = Trail::new(audit::client::Tokio::new(line).unwrap());
+    tokio::spawn(drain);
+    Service::new((servers, budgets), judge, trail, 2)
 }
 
 /// Speaks the audit writer's protocol: each event gets its receipt.
