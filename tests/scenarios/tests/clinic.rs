@@ -6,8 +6,11 @@ use std::fs;
 use scenarios::{Session, openshell, upstream};
 use serde_json::{Value, json};
 
+/// What is found in a prompt, by category.
+type Found = &'static [(&'static str, u32)];
+
 /// What is asked, whether the whole of it goes to the cloud, stays, or goes with placeholders, and what was found in it.
-const ROWS: [(&str, &str, &str, &[(&str, u32)]); 5] = [
+const ROWS: [(&str, &str, &str, Found); 5] = [
     (
         "identity",
         "Patient Margaret Ellison, born 04/12/1958, MRN 00481516, was admitted.",
