@@ -107,6 +107,17 @@ pub struct Ended {
     pub first_byte: Option<Duration>,
 }
 
+/// What refuses a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Level {
+    /// The router's own judgement.
+    Inference,
+    /// Where it would be served.
+    Region,
+    /// What was spent before.
+    Limit,
+}
+
 /// Writes the records.
 #[derive(Clone, Debug)]
 pub struct Trail {
@@ -123,9 +134,6 @@ const ACK_LIMIT: Duration = Duration::from_secs(10);
 
 /// Calls whose outcome is not on the disk yet, be they under way or answered: the next one waits.
 const OUTCOMES: usize = 8192;
-
-/// Where a call falls that the policy allowed.
-const LEVEL: &str = "inference";
 
 /// Stands for a name that is not recorded.
 const WITHHELD: &str = "(withheld)";
@@ -184,12 +192,23 @@ impl Trail {
         let known = denied.known.map(inference).unwrap_or_default();
         let refused = Inference { route: Some("refused".to_owned()), ..known };
         let (level, reason, refused) = match denied.why {
-            Why::Itself => (LEVEL, None, refused),
-            Why::Outside(place) => (REGION, Some(outside(place)), at(place, refused)),
-            Why::Spent(spent) => (LIMIT, Some(spent.to_string()), refused),
+            Why::Itself => (Level::Inference, None, refused),
+            Why::Outside(place) => (Level::Region, Some(outside(place)), at(place, refused)),
+            Why::Spent(spent) => (Level::Limit, Some(spent.to_string()), refused),
         };
-        (event.level, event.reason, event.inference) = (Some(level.to_owned()), reason, Some(refused));
+        event.level = Some(level.as_str().to_owned());
+        (event.reason, event.inference) = (reason, Some(refused));
         append(&self.writer, &event).await
+    }
+}
+
+impl Level {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Inference => "inference",
+            Self::Region => "region",
+            Self::Limit => "limit",
+        }
     }
 }
 
@@ -262,12 +281,6 @@ fn inference(known: &Known) -> Inference {
 fn counts(findings: &Findings) -> BTreeMap<String, u32> {
     findings.iter().map(|(category, count)| (category.to_string(), count)).collect()
 }
-
-/// The level of what is refused for where it would be served.
-const REGION: &str = "region";
-
-/// The level of what is refused for what was spent before.
-const LIMIT: &str = "limit";
 
 fn outside(place: &Place) -> String {
     match &place.region {

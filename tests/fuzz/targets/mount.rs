@@ -35,7 +35,7 @@ fuzz_target!(|bytes: &[u8]| {
     let directory = fs::File::open(&inside).expect("it was made");
     let agent = JailUser { uid: 1000, gid: 1000 };
     let directory = Directory::of(directory.into(), agent).expect("it is open");
-    let session = Session::new(directory, Kept::default());
+    let session = Session::new(directory, Kept::default(), 1);
     let mut answer = Answer::default();
     let mut bytes = bytes.iter().copied();
     while let Some(message) = message(&mut bytes) {
