@@ -100,7 +100,7 @@ fn each_part_of_the_work_goes_where_it_may_and_the_report_proves_it() {
         assert!(body.contains(text), "it arrives as it was written: {body}");
     }
     let schedule = &sent[2];
-    for part in ["<NAME_1>", "<NAME_2>", "on call on Tuesday from 7 to 19 h"] {
+    for part in ["<PERSON_1>", "<PERSON_2>", "on call on Tuesday from 7 to 19 h"] {
         assert!(schedule.contains(part), "{part}: {schedule}");
     }
     for word in KEPT {
