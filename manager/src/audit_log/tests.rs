@@ -200,7 +200,7 @@ fn what_is_not_delivered_and_what_runs_stays() {
     fs::create_dir_all(&cursors).unwrap();
     let (mut told, _heard) = recorder();
     let mut mark = serde_json::to_value(audit::log::Mark::START).unwrap();
-    for (sequence, stays) in [(None, true), (Some(7), true), (Some(8), false)] {
+    for (sequence, stays) in [(None, true), (Some(8), true), (Some(9), false)] {
         if let Some(sequence) = sequence {
             mark["sequence"] = sequence.into();
             let cursor = serde_json::json!({"version": 1, "mark": mark}).to_string();
