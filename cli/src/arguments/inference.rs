@@ -19,7 +19,7 @@ pub(crate) enum Inference {
     Serve(InferenceServe),
     /// Show how the model servers stand.
     ///
-    /// The exit code is 0 if all answer or sleep, 1 if one does not or no process serves, 2 if it cannot be asked.
+    /// The exit code is 0 if all answer, or sleep and have answered before, 1 if one does not or no process serves, 2 if it cannot be asked.
     Status(Output),
     /// List the models that are known and whether this host can serve them; with MODEL, what would be served, and why.
     ///
