@@ -43,14 +43,14 @@ const ROWS: [(&str, &str, &str, Found); 5] = [
     ),
 ];
 
-/// What nobody outside of the clinic may learn.
+/// What nobody outside of the clinic may learn, each long enough that no hash, time or number of a record holds it by chance.
 const KEPT: [&str; 10] = [
     "Margaret",
     "Ellison",
-    "1958",
+    "04/12/1958",
     "00481516",
     "hypertension",
-    "9.1",
+    "HbA1c",
     "Metformin",
     "Eleanor",
     "Whitcombe",
