@@ -4,7 +4,7 @@
 //! ```text
 //! audit(1764430000.123:77): arch=c000003e syscall=257 success=no exit=-13 a0=ffffff9c … pid=211 … exe="/usr/bin/cat" …
 //! audit(1764430000.123:77): cwd="/work"
-//! audit(1764430000.123:77): item=0 name="/etc/shadow" … nametype=UNKNOWN …
+//! audit(1764430000.123:77): item=0 name="/etc/shadow" nametype=UNKNOWN …
 //! audit(1764430000.123:77):
 //! ```
 //! Names are quoted, or written in hexadecimal where a quoted one could be mistaken. The messages of several events may come
@@ -56,26 +56,8 @@ struct Event {
     directory: Vec<u8>,
     /// Flags of an `openat2`, which takes them by reference.
     open_flags: Option<u64>,
-    names: Vec<Name>,
-}
-
-#[derive(Debug)]
-struct Name {
-    path: Vec<u8>,
-    part: Part,
-}
-
-/// What a name is in the call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
-    /// The directory of a file, whose own name the kernel does not tell.
-    Parent,
-    /// What is made.
-    Made,
-    /// What is removed, or gets another name.
-    Removed,
-    /// Anything else.
-    Other,
+    /// As the call gave them.
+    names: Vec<Vec<u8>>,
 }
 
 /// Kinds of messages.
@@ -121,7 +103,6 @@ impl Assembly {
 
 impl Event {
     fn add(&mut self, kind: u16, fields: &str) {
-        let mut name = Name { path: Vec::new(), part: Part::Other };
         for (key, value) in fields.split(' ').filter_map(|field| field.split_once('=')) {
             match (kind, key) {
                 (message::CALL, "syscall") => self.call = value.parse().ok().and_then(Call::numbered),
@@ -133,20 +114,9 @@ impl Event {
                 (message::CALL, "exe") => self.program = unquoted(value),
                 (message::DIRECTORY, "cwd") => self.directory = unquoted(value),
                 (message::OPEN, "oflag") => self.open_flags = u64::from_str_radix(value, 8).ok(),
-                (message::PATH, "name") => name.path = unquoted(value),
-                (message::PATH, "nametype") => {
-                    name.part = match value {
-                        "PARENT" => Part::Parent,
-                        "CREATE" => Part::Made,
-                        "DELETE" => Part::Removed,
-                        _ => Part::Other,
-                    };
-                }
+                (message::PATH, "name") => self.names.push(unquoted(value)),
                 _ => {}
             }
-        }
-        if kind == message::PATH {
-            self.names.push(name);
         }
     }
 
@@ -169,19 +139,13 @@ impl Event {
             }
             _ => self.directory.clone(),
         };
-        let named = self.named(call);
-        let what = match call.opening {
-            Some(flags) => opened(self.flags(flags), named.iter().all(|name| name.part == Part::Parent)),
-            None => call.what,
+        let what = call.opening.map_or(call.what, |flags| opened(self.flags(flags)));
+        let path = |name: &Vec<u8>| match name.as_slice() {
+            // By its descriptor alone.
+            b"" => by_descriptor(0),
+            name => absolute(name, directory),
         };
-        let mut paths: Vec<Vec<u8>> = named
-            .iter()
-            .map(|name| match name.path.as_slice() {
-                // By its descriptor alone.
-                b"" => by_descriptor(0),
-                path => absolute(path, directory, name.part == Part::Parent),
-            })
-            .collect();
+        let mut paths: Vec<Vec<u8>> = self.names.iter().map(path).collect();
         if paths.is_empty() {
             paths.push(by_descriptor(0));
         }
@@ -195,23 +159,6 @@ impl Event {
             refused: Some(refused),
         };
         Some(paths.into_iter().map(|path| Refused::File(kind(path), self.process)).collect())
-    }
-
-    /// The names that say what was refused: those of what is made, removed or renamed, or else their directories.
-    fn named(&self, call: Call) -> Vec<&Name> {
-        let parts = |wanted: &[Part]| {
-            self.names.iter().filter(|name| wanted.contains(&name.part)).collect::<Vec<_>>()
-        };
-        let all = match call.what {
-            _ if call.opening.is_some() => parts(&[Part::Other, Part::Made, Part::Removed]),
-            FileUse::Rename => parts(&[Part::Made, Part::Removed]),
-            FileUse::Remove => parts(&[Part::Removed]),
-            // What a hard link is to lead to is used as well.
-            FileUse::Create if call.links() => self.names.iter().collect(),
-            FileUse::Create => parts(&[Part::Made]),
-            _ => parts(&[Part::Other, Part::Made, Part::Removed]),
-        };
-        if all.is_empty() { parts(&[Part::Parent]) } else { all }
     }
 
     fn flags(&self, flags: Flags) -> u64 {
@@ -239,12 +186,12 @@ fn filtered(fields: &str) -> Option<Refused> {
     Some(Refused::Call(calls::Kind { number: number?, program: tally::text(&program), killed }, process))
 }
 
-/// What an opening was for.
-fn opened(flags: u64, only_parent: bool) -> FileUse {
+/// What an opening was for. One that makes a file only if there is none is told as writing: nobody knows whether there was.
+fn opened(flags: u64) -> FileUse {
     let flag = |flag: libc::c_int| flags & u64::from(flag.unsigned_abs()) != 0;
-    if flag(libc::O_CREAT) && only_parent {
+    if flag(libc::O_CREAT) && flag(libc::O_EXCL) {
         FileUse::Create
-    } else if flag(libc::O_ACCMODE) || flag(libc::O_TRUNC) {
+    } else if flag(libc::O_ACCMODE) || flag(libc::O_TRUNC) || flag(libc::O_CREAT) {
         FileUse::Write
     } else {
         FileUse::Read
@@ -277,15 +224,13 @@ fn unquoted(value: &str) -> Vec<u8> {
     digits.chunks(2).map(byte).collect::<Option<_>>().unwrap_or_default()
 }
 
-/// The path from the root, as it was asked for: what `..` leads to is the file system's to say. Of something in a directory `/*` stands
-/// for its name.
-fn absolute(path: &[u8], directory: impl Fn() -> Vec<u8>, something_in: bool) -> Vec<u8> {
+/// The path from the root, as it was asked for: what `..` leads to is the file system's to say.
+fn absolute(path: &[u8], directory: impl Fn() -> Vec<u8>) -> Vec<u8> {
     let mut whole = if path.starts_with(b"/") { Vec::new() } else { directory() };
     whole.push(b'/');
     whole.extend(path);
     let parts = whole.split(|byte| *byte == b'/').filter(|part| !matches!(*part, b"" | b"."));
-    let mut plain: Vec<u8> =
-        parts.chain(something_in.then_some(b"*".as_slice())).flat_map(|part| [b"/", part].concat()).collect();
+    let mut plain: Vec<u8> = parts.flat_map(|part| [b"/", part].concat()).collect();
     if plain.is_empty() {
         plain.push(b'/');
     }
@@ -309,9 +254,9 @@ mod unit_tests {
         )
     }
 
-    fn path(number: u64, name: &str, kind: &str) -> String {
+    fn path(number: u64, name: &str) -> String {
         format!(
-            "audit(1764430000.123:{number}): item=0 name={name} inode=5 dev=00:1b mode=0100640 ouid=0 ogid=42 rdev=00:00 nametype={kind} cap_fp=0"
+            "audit(1764430000.123:{number}): item=0 name={name} nametype=UNKNOWN cap_fp=0 cap_fi=0 cap_fe=0 cap_fver=0 cap_frootid=0"
         )
     }
 
@@ -343,17 +288,17 @@ mod unit_tests {
         let denied = AccessRefusal::Denied;
         let here = "ffffff9c";
         let table = [
-            ([here, "7f00", "0"], "UNKNOWN", "/etc/shadow", FileUse::Read),
-            ([here, "7f00", "1"], "NORMAL", "/etc/shadow", FileUse::Write),
-            ([here, "7f00", "200"], "NORMAL", "/etc/shadow", FileUse::Write),
-            ([here, "7f00", "241"], "NORMAL", "/etc/shadow", FileUse::Write),
-            ([here, "7f00", "241"], "PARENT", "/etc/*", FileUse::Create),
+            ([here, "7f00", "0"], FileUse::Read),
+            ([here, "7f00", "1"], FileUse::Write),
+            ([here, "7f00", "200"], FileUse::Write),
+            ([here, "7f00", "40"], FileUse::Write),
+            ([here, "7f00", "241"], FileUse::Write),
+            ([here, "7f00", "c1"], FileUse::Create),
         ];
-        for (arguments, kind, name, what) in table {
-            let given = name.strip_suffix('*').unwrap_or(name);
-            let paths = [path(7, &format!("\"{given}\""), kind)];
+        for (arguments, what) in table {
+            let paths = [path(7, "\"/etc/shadow\"")];
             let told = event(&call(7, 257, -13, arguments), "\"/work\"", &paths);
-            assert_eq!(told, Some((name.to_owned(), what, denied)), "{arguments:?}");
+            assert_eq!(told, Some(("/etc/shadow".to_owned(), what, denied)), "{arguments:?}");
         }
     }
 
@@ -369,65 +314,29 @@ mod unit_tests {
             ("ffffff9c", "\"/\"", "/"),
         ];
         for (directory, name, absolute) in table {
-            let told =
-                event(&call(7, 257, -13, [directory, "0", "0"]), "\"/work\"", &[path(7, name, "UNKNOWN")]);
+            let told = event(&call(7, 257, -13, [directory, "0", "0"]), "\"/work\"", &[path(7, name)]);
             assert_eq!(told.unwrap().0, absolute, "{name}");
         }
-        let removal = event(
-            &call(7, 87, -30, ["7f00", "0", "0"]),
-            "2F776F726B2031",
-            &[path(7, "\"a/\"", "PARENT"), path(7, "\"a/b\"", "DELETE")],
-        );
+        let removal = event(&call(7, 87, -30, ["7f00", "0", "0"]), "2F776F726B2031", &[path(7, "\"a/b\"")]);
         assert_eq!(removal, Some(("/work 1/a/b".to_owned(), FileUse::Remove, AccessRefusal::ReadOnly)));
-        let link = event(
-            &call(7, 88, -13, ["7f00", "7f00", "0"]),
-            "\"/work\"",
-            &[path(7, "\"/to/where\"", "UNKNOWN"), path(7, "\"/etc/\"", "PARENT")],
-        );
-        assert_eq!(
-            link,
-            Some(("/etc/*".to_owned(), FileUse::Create, AccessRefusal::Denied)),
-            "not where it leads"
-        );
     }
 
     #[test]
     fn every_name_of_a_call_is_told() {
-        let denied = AccessRefusal::Denied;
         let paths = |told: Vec<(String, FileUse, AccessRefusal)>| {
             told.into_iter().map(|(path, ..)| path).collect::<Vec<_>>()
         };
-        let rename = events(
-            &call(7, 82, -13, ["7f00", "7f00", "0"]),
-            "\"/work\"",
-            &[path(7, "\"/tmp/\"", "PARENT"), path(7, "\"/etc/\"", "PARENT")],
-        );
-        assert_eq!(paths(rename), ["/etc/*", "/tmp/*"]);
-        let known = events(
-            &call(7, 82, -13, ["7f00", "7f00", "0"]),
-            "\"/work\"",
-            &[
-                path(7, "\"/tmp/\"", "PARENT"),
-                path(7, "\"/etc/\"", "PARENT"),
-                path(7, "\"/tmp/x\"", "DELETE"),
-                path(7, "\"/etc/passwd\"", "DELETE"),
-            ],
-        );
-        assert_eq!(paths(known), ["/etc/passwd", "/tmp/x"]);
-        let link = events(
-            &call(7, 86, -1, ["7f00", "7f00", "0"]),
-            "\"/work\"",
-            &[path(7, "\"/etc/shadow\"", "NORMAL"), path(7, "\"/tmp/\"", "PARENT")],
-        );
-        assert_eq!(paths(link), ["/etc/shadow", "/tmp/*"]);
-        let creat = event(
-            &call(7, 85, -13, ["7f00", "0", "0"]),
-            "\"/work\"",
-            &[path(7, "\"/etc/passwd\"", "NORMAL")],
-        );
-        assert_eq!(creat, Some(("/etc/passwd".to_owned(), FileUse::Write, denied)));
-        let descriptor =
-            event(&call(7, 91, -1, ["5", "0", "0"]), "\"/work\"", &[path(7, "(null)", "NORMAL")]);
+        for number in [82, 86, 88] {
+            let told = events(
+                &call(7, number, -13, ["7f00", "7f00", "0"]),
+                "\"/work\"",
+                &[path(7, "\"x\""), path(7, "\"/etc/passwd\"")],
+            );
+            assert_eq!(paths(told), ["/etc/passwd", "/work/x"], "{number}");
+        }
+        let creat = event(&call(7, 85, -13, ["7f00", "0", "0"]), "\"/work\"", &[path(7, "\"/etc/passwd\"")]);
+        assert_eq!(creat, Some(("/etc/passwd".to_owned(), FileUse::Write, AccessRefusal::Denied)));
+        let descriptor = event(&call(7, 91, -1, ["5", "0", "0"]), "\"/work\"", &[path(7, "(null)")]);
         assert_eq!(descriptor.unwrap().0, "/fd5");
         let nothing = event(&call(7, 81, -13, ["5", "0", "0"]), "\"/work\"", &[]);
         assert_eq!(nothing.unwrap().0, "/fd5");
@@ -435,7 +344,7 @@ mod unit_tests {
 
     #[test]
     fn other_errors_and_other_calls_are_no_refusals() {
-        let paths = [path(7, "\"/x\"", "UNKNOWN")];
+        let paths = [path(7, "\"/x\"")];
         assert_eq!(event(&call(7, 257, -2, ["0", "0", "0"]), "\"/\"", &paths), None);
         assert_eq!(event(&call(7, 39, -13, ["0", "0", "0"]), "\"/\"", &paths), None);
         assert_eq!(event("audit(1764430000.123:7): ", "\"/\"", &paths), None);
@@ -483,11 +392,7 @@ mod unit_tests {
             assembly.add(message::CALL, call(number, 2, -13, ["0"; 3]).as_bytes(), nobody);
         }
         for number in [7, 8] {
-            assembly.add(
-                message::PATH,
-                path(number, &format!("\"/{number}\""), "UNKNOWN").as_bytes(),
-                nobody,
-            );
+            assembly.add(message::PATH, path(number, &format!("\"/{number}\"")).as_bytes(), nobody);
         }
         for number in [8, 7] {
             let (refused, _) =
