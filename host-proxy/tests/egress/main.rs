@@ -7,7 +7,6 @@ mod bench;
 mod upstream;
 
 mod addresses;
-mod bodies;
 mod clients;
 mod credentials;
 mod digests;
@@ -28,6 +27,5 @@ mod reload;
 mod responses;
 mod rules;
 mod scanners;
-mod signing;
 mod tls;
 mod websocket;
