@@ -209,7 +209,7 @@ impl Refusals {
         }
         // A rule that looks at what calls return makes the kernel look up, for each file that any call names, what it is and what
         // capabilities it has, and name only the directory of one that is made. Of no file system (none has the number 0) is that
-        // wanted: the names as they were given say more, and cost a fifth.
+        // wanted: the names as they were given say more and cost less.
         let of_files = [(audit::FSTYPE, audit::NOT_EQUAL, 0)];
         let unseen = rule((audit::FILE_SYSTEM, audit::NEVER), &of_files, [u32::MAX; audit::MASK]);
         refusals.control.call(Request::new(audit::ADD_RULE, confirmed, &unseen))?;
