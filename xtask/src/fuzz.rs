@@ -35,7 +35,7 @@ const INSTRUMENTED: [&str; 6] = [
 ];
 
 /// Seconds for each target in CI.
-const SHORT: u32 = 12;
+const SHORT: u32 = 8;
 
 /// What `cargo xtask fuzz` takes.
 #[derive(Args)]

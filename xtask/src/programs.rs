@@ -15,8 +15,10 @@ use crate::workspace::{Workspace, cargo};
 
 /// The packages whose tests boot machines, or need root and what the guest's kernel has.
 const ON_KVM: [&str; 4] = ["scenarios", "isolation", "vmm", "guest-init"];
+/// The programs that take longest, which start first: no place is to wait at the end for one that the other began late.
+const LONGEST: [&str; 5] = ["restart", "executables", "detach", "standing", "image"];
 /// How long one test program may take: several times what the longest takes.
-const LIMIT: Duration = Duration::from_secs(7 * 60);
+const LIMIT: Duration = Duration::from_secs(15 * 60);
 /// Memory of the lab: its own files, the test and a few microVMs.
 const LAB_MEMORY: u32 = 6144;
 
@@ -101,6 +103,12 @@ fn work(mut place: Place, waiting: &Mutex<IntoIter<(Step, Program)>>, taken: &Se
 }
 
 impl Program {
+    /// When it is its turn: in the order of [`LONGEST`], then of names.
+    fn turn(&self) -> (usize, String) {
+        let first = LONGEST.iter().position(|name| *name == self.name);
+        (first.unwrap_or(LONGEST.len()), self.name.clone())
+    }
+
     /// What its step is called.
     fn step(&self) -> String {
         match self.folder.file_name().and_then(|folder| folder.to_str()) {
@@ -128,7 +136,7 @@ fn build(workspace: &Workspace, log: &Log) -> Result<Vec<Program>> {
     test.args(["test", "--release", "--workspace", "--locked", "--no-run", "--message-format=json"]);
     let built = log.run(test.current_dir(&workspace.root))?;
     let mut programs: Vec<Program> = built.lines().filter_map(program).filter(needs_kvm).collect();
-    programs.sort_by(|one, other| one.name.cmp(&other.name));
+    programs.sort_by_key(Program::turn);
     Ok(programs)
 }
 
@@ -162,5 +170,14 @@ mod tests {
         assert!(program(&line.replace("/w/s/", "/w/vmm/")).is_some_and(|program| needs_kvm(&program)));
         assert_eq!(program(r#"{"reason":"build-finished","success":true}"#), None);
         assert_eq!(program("   Compiling x"), None);
+    }
+
+    #[test]
+    fn the_longest_start_first() {
+        let turn =
+            |name: &str| Program { name: name.into(), file: "/t".into(), folder: "/w/s".into() }.turn();
+        let mut names = ["run", "detach", "bad_input", "restart"];
+        names.sort_by_key(|name| turn(name));
+        assert_eq!(names, ["restart", "detach", "bad_input", "run"]);
     }
 }

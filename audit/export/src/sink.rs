@@ -75,6 +75,13 @@ pub struct HttpTarget {
     pub tls: TlsFiles,
     /// More headers: a name, and where its value is.
     pub headers: Vec<(String, SecretReader)>,
+    /// How long a whole request may take, from the connection to the end of the answer.
+    pub patience: Duration,
+}
+
+impl HttpTarget {
+    /// How long a request may take where nobody says otherwise.
+    pub const PATIENCE: Duration = Duration::from_secs(30);
 }
 
 /// A receiver that checks our signature.

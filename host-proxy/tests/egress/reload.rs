@@ -121,6 +121,12 @@ fn set(bench: &Bench, policy: &str) -> u64 {
     }
 }
 
+/// Waits for the end of the exchange: the client has all of the answer before, and between the two the connection goes on by
+/// no policy, so that a new one ends nothing.
+fn is_over(bench: &Bench) {
+    bench.audit.wait_for(|event| event["action"] == "network-outcome");
+}
+
 #[test]
 fn nothing_is_allowed_after_the_acknowledgement() {
     let (bench, upstream) = site();
@@ -285,8 +291,7 @@ fn a_connection_that_waits_is_closed_with_its_upstream() {
     let (bench, upstream) = site();
     let mut stream = bench.tls(bench.connect(NAME, upstream.port), NAME);
     assert_eq!(Answer::of(&mut stream, get(upstream.port).as_bytes()).status(), 200);
-    // The client has all of the answer before the exchange is over.
-    bench.audit.wait_for(|event| event["action"] == "network-outcome");
+    is_over(&bench);
     // Elsewhere is allowed, here no more.
     assert_eq!(set(&bench, &policy(upstream.port).replace(NAME, "other.test")), 1);
     let mut rest = Vec::new();
@@ -314,6 +319,7 @@ fn tunnels_are_closed_before_and_after_their_handshake() {
     let silent = tunnel();
     let mut used = bench.tls(tunnel(), NAME);
     assert_eq!(Answer::of(&mut used, get(upstream.port).as_bytes()).status(), 200);
+    is_over(&bench);
     assert_eq!(set(&bench, NOTHING), 2);
     end_of(silent);
     end_of(used);
@@ -329,6 +335,7 @@ fn an_upstream_kept_behind_the_explicit_proxy_is_closed() {
     let mut stream = bench.flow(EXPLICIT_PROXY, curl());
     let request = format!("GET http://{NAME}:{0}/v1/a HTTP/1.1\r\nHost: {NAME}:{0}\r\n\r\n", upstream.port);
     assert_eq!(Answer::of(&mut stream, request.as_bytes()).status(), 200);
+    is_over(&bench);
     assert_eq!(set(&bench, NOTHING), 1);
     end_of(stream);
 }

@@ -17,3 +17,8 @@ deny contains "no secrets in the query" if {
 	some name, _ in input.query
 	contains(lower(name), "token")
 }
+
+deny contains "no Greek names" if {
+	some name, _ in input.query
+	regex.match(`^\p{Greek}+$`, name)
+}

@@ -22,8 +22,6 @@ use tokio_rustls::TlsConnector;
 use super::{HttpTarget, Refusal, TargetError, tls};
 use crate::secret::SecretReader;
 
-/// A whole request, from the connection to the end of the answer.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// Most of an answer that is read: what Elasticsearch says of the largest batch.
 const MOST: usize = 1024 * 1024;
 /// Longest wait that a receiver can ask for.
@@ -34,6 +32,7 @@ pub(crate) struct Receiver {
     client: Client<Connector, Full<Bytes>>,
     base: String,
     secrets: Vec<SecretHeader>,
+    patience: Duration,
 }
 
 /// A header whose value is secret: a prefix, and what its source gives.
@@ -72,7 +71,7 @@ impl Receiver {
             .pool_idle_timeout(Duration::from_secs(20))
             .pool_max_idle_per_host(1)
             .build(connector);
-        let mut receiver = Self { client, base: url, secrets: Vec::new() };
+        let mut receiver = Self { client, base: url, secrets: Vec::new(), patience: target.patience };
         for (name, source) in target.headers {
             let header = HeaderName::try_from(name.as_str());
             let Ok(header) = header else { return Err(TargetError::Header(name)) };
@@ -89,9 +88,9 @@ impl Receiver {
     pub(crate) async fn post(&mut self, question: Question) -> Result<Answer, Refusal> {
         let request = self.request(question)?;
         let exchange = self.exchange(request);
-        let late = || Refusal::later(format_args!("no answer within {} s", PATIENCE.as_secs()));
+        let late = || Refusal::later(format_args!("no answer within {} s", self.patience.as_secs()));
         let (status, headers, body) =
-            tokio::time::timeout(PATIENCE, exchange).await.unwrap_or_else(|_elapsed| Err(late()))?;
+            tokio::time::timeout(self.patience, exchange).await.unwrap_or_else(|_elapsed| Err(late()))?;
         if status.is_success() {
             return Ok(Answer { body });
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use audit_export::Format;
 use audit_export::cursor::State;
 use audit_export::service::Notice;
-use audit_export::sink::{Acknowledgement, Splunk, Target};
+use audit_export::sink::{Acknowledgement, HttpTarget, Splunk, Target, Webhook};
 
 use crate::http::{Answer, Receiver, ok};
 use crate::rig::{Rig, all, http, secret, webhook};
@@ -85,15 +85,14 @@ async fn a_slow_answer_is_an_answer() {
     assert_eq!(receiver.sequences(), all(700));
 }
 
-/// The clock stands: it goes on by itself when nobody has anything to do but wait.
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_receiver_that_is_silent_is_given_up() {
     let (rig, _log) = Rig::with(1);
     let receiver = Receiver::start(|_any| Answer::Silence);
-    let Notice::NotNow { cause, .. } = rig.until_notice(webhook(&receiver.url()), Format::Json).await else {
-        panic!()
-    };
-    assert_eq!(cause, "no answer within 30 s");
+    let http = HttpTarget { patience: Duration::from_secs(1), ..http(&receiver.url()) };
+    let webhook = Target::Webhook(Webhook { http, secret: None });
+    let Notice::NotNow { cause, .. } = rig.until_notice(webhook, Format::Json).await else { panic!() };
+    assert_eq!(cause, "no answer within 1 s");
     assert_eq!(rig.cursor().delivered, 0);
 }
 

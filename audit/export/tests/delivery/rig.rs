@@ -181,7 +181,12 @@ impl Rig {
 
 /// A receiver of HTTP without a secret.
 pub(crate) fn http(url: &str) -> HttpTarget {
-    HttpTarget { url: url.to_owned(), tls: TlsFiles::default(), headers: Vec::new() }
+    HttpTarget {
+        url: url.to_owned(),
+        tls: TlsFiles::default(),
+        headers: Vec::new(),
+        patience: HttpTarget::PATIENCE,
+    }
 }
 
 pub(crate) fn webhook(url: &str) -> Target {

@@ -102,7 +102,10 @@ fn start(config: Arc<rustls::ServerConfig>) -> (SocketAddr, Seen) {
 
 fn target(host: &str, address: SocketAddr, tls: TlsFiles) -> Target {
     let url = format!("https://{host}:{}", address.port());
-    Target::Webhook(Webhook { http: HttpTarget { url, tls, headers: Vec::new() }, secret: None })
+    Target::Webhook(Webhook {
+        http: HttpTarget { url, tls, headers: Vec::new(), patience: HttpTarget::PATIENCE },
+        secret: None,
+    })
 }
 
 #[tokio::test]

@@ -120,6 +120,7 @@ pub(in super::super) fn http_target(http: &HttpExport) -> HttpTarget {
         url: http.url.clone(),
         tls: TlsFiles { ca: http.ca.clone(), certificate: http.certificate.clone(), key: http.key.clone() },
         headers: http.headers.iter().map(|(name, source)| (name.clone(), reader(source))).collect(),
+        patience: HttpTarget::PATIENCE,
     }
 }
 

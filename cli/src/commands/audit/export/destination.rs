@@ -28,6 +28,7 @@ pub(super) fn parse(export: &Export) -> Result<(Target, Format), Failure> {
         url: format!("{scheme}://{rest}"),
         tls: files(export),
         headers: Vec::new(),
+        patience: HttpTarget::PATIENCE,
     };
     let (kind, scheme) = scheme.split_once('+').unwrap_or(("webhook", scheme));
     Ok(match (kind, scheme) {
