@@ -11,28 +11,33 @@
 //! What is kept here is wiped when it is replaced. The copies that a request makes on its way out are hyper's and
 //! rustls', which do not wipe.
 
+mod body;
 mod carrier;
+mod misplaced;
 mod search;
+mod sigv4;
 #[cfg(test)]
 mod tests;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use http::HeaderMap;
 use http::header::{self, HeaderValue};
-use http::{HeaderMap, StatusCode};
 use memchr::memmem;
 use policies::binding::{PatternError, Places, decoded, may_be_parameter};
 use wire::credential::{Credential, SECRET_LENGTH};
 use wire::secret::Secret;
+use zeroize::Zeroizing;
 
 use crate::canonical::{CanonicalRequest, Scheme};
-use crate::refusal::{Refusal, Stopped};
 use crate::upstream::Outbound;
 
 use carrier::Carrier;
 pub use carrier::CarrierError;
+pub use misplaced::Misplaced;
 pub use search::Search;
 use search::{Known, Traces};
+use sigv4::Payload;
 
 /// Fields in which servers look for a credential: at a host that is given one of ours, the agent brings no other, by
 /// which it would act for somebody else.
@@ -56,11 +61,24 @@ const OTHER_KEYS: [&str; 16] = [
 ];
 
 /// The same as parameters of a query. What is called so is not refused by mistake, unlike `key` and `token`.
-const OTHER_PARAMETERS: [&str; 7] =
-    ["access_token", "private_token", "api_key", "apikey", "auth_token", "oauth_token", "job_token"];
+const OTHER_PARAMETERS: [&str; 10] = [
+    "access_token",
+    "private_token",
+    "api_key",
+    "apikey",
+    "auth_token",
+    "oauth_token",
+    "job_token",
+    "x-amz-credential",
+    "x-amz-signature",
+    "awsaccesskeyid",
+];
 
 /// Longest path and query with credentials in them, in bytes: what the HTTP library takes, less what it adds.
 const LONGEST_TARGET: usize = 60_000;
+
+/// Longest body that is read whole to put a credential into it, or to sign it, in bytes.
+pub(crate) const LONGEST_BODY: u64 = 16 * 1024 * 1024;
 
 /// What would hide a secret from the search: compression, and parts that the agent chooses.
 const HIDING: [&str; 3] = ["accept-encoding", "range", "if-range"];
@@ -95,6 +113,10 @@ pub struct Carried {
     uses: Vec<(usize, usize)>,
     /// If the host knows a secret: what its answer is searched for.
     searched: Option<Arc<Known>>,
+    /// Whether all that the host knows are signatures, which give no secret away.
+    signs_only: bool,
+    /// Whether the body has to be read first.
+    holds: bool,
 }
 
 /// Looks for placeholders in what a client sends piece by piece.
@@ -126,34 +148,6 @@ pub enum CredentialError {
         /// What is wrong.
         source: CarrierError,
     },
-}
-
-/// Why a request may not go on as it is.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Misplaced {
-    /// A placeholder stands where it is not used.
-    #[error("the placeholder of credential '{name}' stands in {place}, where it is not used")]
-    Stray {
-        /// Whose.
-        name: Arc<str>,
-        /// Where.
-        place: String,
-    },
-    /// It would be read on the way.
-    #[error("credential '{0}' goes out over TLS only")]
-    Plain(Arc<str>),
-    /// The path does not begin with the segment that the form asks for.
-    #[error("the first segment of the path must be the one with the placeholder of credential '{0}'")]
-    Segment(Arc<str>),
-    /// The agent brings a credential of its own to a host that is given one of ours.
-    #[error("the parameter '{0}' may hold a credential, and this host takes none of the agent's")]
-    Foreign(&'static str),
-    /// The target would be longer than anything takes.
-    #[error("with credential '{0}' in it, path and query are too long")]
-    TooLong(Arc<str>),
-    /// Two credentials are bound to one place.
-    #[error("credentials '{0}' and '{1}' are bound to the same place of this request")]
-    Twice(Arc<str>, Arc<str>),
 }
 
 impl Credentials {
@@ -195,16 +189,21 @@ impl Credentials {
                 let meets = |(other, place): &(usize, usize)| {
                     *other == number && bound.places[*place].1.meets(carrier)
                 };
-                if places.hold(&host, port, path) && !uses.iter().any(meets) {
+                let holds = carrier.concerns(request) && places.hold(&host, port, path);
+                if holds && !uses.iter().any(meets) {
                     uses.push((number, place));
                 }
             }
         }
-        let knows = |bound: &Bound| bound.places.iter().any(|(places, _)| places.name_host(&host));
-        let searched = held.all.iter().any(knows).then(|| Arc::clone(&self.known));
-        let carried = Carried { held, uses, searched };
+        let known = held.all.iter().flat_map(|bound| &bound.places);
+        let known = known.filter(|(places, _)| places.name_host(&host));
+        let signs: Vec<bool> = known.map(|(_, carrier)| matches!(carrier, Carrier::SigV4(_))).collect();
+        let searched = (!signs.is_empty()).then(|| Arc::clone(&self.known));
+        let signs_only = signs.into_iter().all(|signs| signs);
+        let carried = Carried { held, uses, searched, signs_only, holds: false };
         carried.check(request, fields)?;
-        Ok(carried)
+        let holds = carried.must_hold((request, fields))?;
+        Ok(Carried { holds, ..carried })
     }
 
     /// Watches what a client sends, if there is anything to look for.
@@ -223,7 +222,6 @@ impl Held {
         let all = credentials.into_iter().map(Bound::new).collect::<Result<Vec<_>, _>>()?;
         let mut traces = Traces::default();
         for bound in &all {
-            traces.add(bound.secret.expose());
             bound.places.iter().for_each(|(_, carrier)| carrier.trace(&bound.secret, &mut traces));
         }
         Ok((Self { all }, traces))
@@ -267,22 +265,92 @@ impl Carried {
         self.uses.iter().map(|(number, _)| self.held.all[*number].name.to_string()).collect()
     }
 
-    /// Writes them into what goes out.
-    pub fn add_to(&self, out: &mut Outbound) {
+    /// If the body has to be read before the request can go out: for which credential.
+    pub(crate) fn holds(&self) -> Option<&Arc<str>> {
+        let reads =
+            |carrier: &Carrier| matches!(carrier, Carrier::SigV4(_)) || carrier.kind_of_body().is_some();
+        let name = self.uses().find(|(_, carrier)| reads(carrier)).map(|(bound, _)| &bound.name);
+        name.filter(|_| self.holds)
+    }
+
+    /// The body with the secrets in their places, if any of them belongs there.
+    ///
+    /// # Errors
+    /// A placeholder is not at its place, or stands at another one.
+    pub(crate) fn fill(&self, body: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, Misplaced> {
+        let mut places = Vec::new();
+        for (bound, carrier) in self.uses() {
+            let found = carrier.find(body, &bound.placeholder).transpose().map_err(|why| {
+                Misplaced::Body { name: Arc::clone(&bound.name), place: carrier.place_in_body(), why }
+            })?;
+            places.extend(found.map(|range| (range, bound, carrier)));
+        }
+        places.sort_by_key(|(range, ..)| range.start);
+        let (mut filled, mut at) = (Zeroizing::new(Vec::new()), 0);
+        let written: Vec<_> =
+            places.iter().map(|(_, bound, carrier)| carrier.in_body(&bound.secret)).collect();
+        // At once: what a buffer grows out of is not wiped.
+        filled.reserve_exact(body.len() + written.iter().map(|text| text.len()).sum::<usize>());
+        for ((range, ..), text) in places.iter().zip(&written) {
+            filled.extend_from_slice(self.without_placeholder(&body[at..range.start])?);
+            filled.extend_from_slice(text.as_bytes());
+            at = range.end;
+        }
+        filled.extend_from_slice(self.without_placeholder(&body[at..])?);
+        Ok((!places.is_empty()).then_some(filled))
+    }
+
+    fn without_placeholder<'a>(&self, text: &'a [u8]) -> Result<&'a [u8], Misplaced> {
+        match self.held.find(text) {
+            Some(bound) => {
+                Err(Misplaced::Stray { name: Arc::clone(&bound.name), place: "the body".to_owned() })
+            }
+            None => Ok(text),
+        }
+    }
+
+    /// Whether something has to be read of the body before the request can go out.
+    fn must_hold(&self, (request, fields): (&CanonicalRequest, &HeaderMap)) -> Result<bool, Misplaced> {
+        let mut holds = false;
+        for (bound, carrier) in self.uses() {
+            if let Some(kind) = carrier.kind_of_body() {
+                if !body::is_plain(fields, kind) {
+                    return Err(Misplaced::Type { name: Arc::clone(&bound.name), kind });
+                }
+                holds = true;
+            }
+            if let Carrier::SigV4(signer) = carrier {
+                holds |= signer.check(&bound.name, (request, fields))? == Payload::Digest;
+            }
+        }
+        Ok(holds)
+    }
+
+    /// Writes them into what goes out. `body`: all of it, if it was read.
+    pub fn add_to(&self, out: &mut Outbound, body: Option<&[u8]>) {
         if self.searched.is_some() {
+            crate::fields::remove(out.fields_mut(), &OTHER_KEYS);
+        }
+        if self.searched.is_some() && !self.signs_only {
             let fields = out.fields_mut();
-            crate::fields::remove(fields, &OTHER_KEYS);
             crate::fields::remove(fields, &HIDING);
             fields.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         for (bound, carrier) in self.uses() {
             carrier.write(&bound.secret, out);
         }
+        // Last: it signs the others.
+        for (_, carrier) in self.uses() {
+            if let Carrier::SigV4(signer) = carrier {
+                signer.write(out, body);
+            }
+        }
     }
 
     /// Looks for the secrets in the answer, if it comes from where one is known.
     pub fn search(&self) -> Option<Search> {
-        self.searched.clone().map(Search::new)
+        let known = self.searched.clone()?;
+        Some(if self.signs_only { Search::of_errors(known) } else { Search::new(known) })
     }
 
     fn uses(&self) -> impl Iterator<Item = (&Bound, &Carrier)> {
@@ -381,28 +449,5 @@ impl Watch {
         let seen = if piece.len() >= before { piece } else { &seam };
         self.tail = seen[seen.len().saturating_sub(before)..].to_vec();
         Ok(())
-    }
-}
-
-impl From<&Misplaced> for Refusal {
-    fn from(misplaced: &Misplaced) -> Self {
-        let (error, hint) = (misplaced.to_string(), misplaced.hint().to_owned());
-        Self { status: StatusCode::FORBIDDEN, level: Stopped::Credential, rule: None, error, hint }
-    }
-}
-
-impl Misplaced {
-    /// What could be done about it, in one line.
-    fn hint(&self) -> &'static str {
-        match self {
-            Self::Stray { .. } => {
-                "send it only where the operator bound it; the proxy writes it there by itself"
-            }
-            Self::Plain(_) => "use https",
-            Self::Segment(_) => "write the placeholder from the environment into the path",
-            Self::Foreign(_) => "leave it out: the proxy writes the operator's credential where it belongs",
-            Self::TooLong(_) => "send a shorter path and query",
-            Self::Twice(..) => "the operator can narrow the paths of one of them in agent.yaml",
-        }
     }
 }

@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Bytes that one share of room stands for.
 const SHARE: u64 = 64 * 1024;
 
-/// Shares for messages, and for answers: 64 MiB each.
+/// Shares for messages, for bodies, and for answers: 64 MiB each.
 const SHARES: usize = 1024;
 
 /// Shares for downloads that are held back: 256 MiB.
@@ -33,6 +33,8 @@ pub(crate) struct Full;
 pub struct Rooms {
     /// For messages that are read before they are judged.
     pub(crate) messages: Arc<Semaphore>,
+    /// For bodies that are read before a credential goes out with them.
+    pub(crate) bodies: Arc<Semaphore>,
     /// For what is held back of answers until it was judged.
     pub(crate) answers: Arc<Semaphore>,
     /// For downloads that are held back likewise.
@@ -48,9 +50,9 @@ pub(crate) fn shares(bytes: u64) -> u32 {
 
 impl Default for Rooms {
     fn default() -> Self {
-        let [messages, answers, downloads, searches] =
-            [SHARES, SHARES, DOWNLOADS, SEARCHES].map(|shares| Arc::new(Semaphore::new(shares)));
-        Self { messages, answers, downloads, searches }
+        let [messages, bodies, answers, downloads, searches] =
+            [SHARES, SHARES, SHARES, DOWNLOADS, SEARCHES].map(|shares| Arc::new(Semaphore::new(shares)));
+        Self { messages, bodies, answers, downloads, searches }
     }
 }
 

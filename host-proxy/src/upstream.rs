@@ -285,6 +285,24 @@ impl Outbound {
         &mut self.fields
     }
 
+    /// The same, to read.
+    #[must_use]
+    pub(crate) fn fields(&self) -> &HeaderMap {
+        &self.fields
+    }
+
+    /// The method as it goes out.
+    #[must_use]
+    pub(crate) fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// The authority as it goes out.
+    #[must_use]
+    pub(crate) fn host(&self) -> &HeaderValue {
+        &self.host
+    }
+
     /// Path and query as they go out.
     #[must_use]
     pub(crate) fn target(&self) -> &PathAndQuery {

@@ -36,7 +36,8 @@ pub struct CredentialSpec {
 #[serde(transparent)]
 pub struct Injections(pub Vec<Inject>);
 
-/// Where a credential goes out, and how. Exactly one of `header`, `basic`, `query` and `segment` says how.
+/// Where a credential goes out, and how. Exactly one of `header`, `basic`, `query`, `segment`, `json`, `form` and `sigv4`
+/// says how.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Inject {
@@ -60,6 +61,28 @@ pub struct Inject {
     /// The first segment of the path, with `{}` for the secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub segment: Option<String>,
+    /// A string in a JSON body, by its pointer (RFC 6901).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub json: Option<String>,
+    /// A field of a form body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<String>,
+    /// A signature of AWS in place of the agent's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sigv4: Option<SigV4>,
+}
+
+/// What signatures of AWS are made for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SigV4 {
+    /// The service, as the scope of a signature names it.
+    pub service: String,
+    /// The region, likewise.
+    pub region: String,
+    /// The id of the key, where the source gives the key alone. It is no secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_key_id: Option<String>,
 }
 
 /// What the agent has in a secret's stead.
@@ -125,7 +148,7 @@ pub(crate) fn check<'a>(
             return mistake(format!("'{name}' stands under 'env' and under 'credentials'"), remedy);
         }
         let wrong = |(cause, remedy)| (format!("credential '{name}': {cause}"), remedy);
-        credential.bindings().map_err(wrong)?;
+        credential.from.check().and_then(|()| credential.bindings().map(drop)).map_err(wrong)?;
     }
     Ok(())
 }
@@ -194,24 +217,36 @@ impl Inject {
     }
 
     fn form(&self) -> Result<Form, Mistake> {
-        let Self { header, format, basic, query, segment, .. } = self;
+        let Self { header, format, basic, query, segment, json, form, sigv4, .. } = self;
         if format.is_some() && header.is_none() {
             let remedy = "remove it: only a header field has a format";
             return Err(("'format' stands without 'header'".to_owned(), remedy.to_owned()));
         }
-        match (header, basic, query, segment) {
-            (Some(name), None, None, None) => {
-                let format = format.clone().unwrap_or_else(|| SECRET_STANDS.to_owned());
-                Ok(Form::Header { name: name.clone(), format })
-            }
-            (None, Some(user), None, None) => Ok(Form::Basic { user: user.clone() }),
-            (None, None, Some(name), None) => Ok(Form::Query { name: name.clone() }),
-            (None, None, None, Some(format)) => Ok(Form::Segment { format: format.clone() }),
+        let format = || format.clone().unwrap_or_else(|| SECRET_STANDS.to_owned());
+        let ways = [
+            header.clone().map(|name| Form::Header { name, format: format() }),
+            basic.clone().map(|user| Form::Basic { user }),
+            query.clone().map(|name| Form::Query { name }),
+            segment.clone().map(|format| Form::Segment { format }),
+            json.clone().map(|pointer| Form::Json { pointer }),
+            form.clone().map(|name| Form::Urlencoded { name }),
+            sigv4.clone().map(SigV4::form),
+        ];
+        let mut ways = ways.into_iter().flatten();
+        match (ways.next(), ways.next()) {
+            (Some(form), None) => Ok(form),
             _ => Err((
                 "'inject' must say in one way how the secret goes out".to_owned(),
-                "write one of 'header', 'basic', 'query' and 'segment'".to_owned(),
+                "write one of 'header', 'basic', 'query', 'segment', 'json', 'form' and 'sigv4'".to_owned(),
             )),
         }
+    }
+}
+
+impl SigV4 {
+    fn form(self) -> Form {
+        let Self { service, region, access_key_id } = self;
+        Form::SigV4 { service, region, access_key_id }
     }
 }
 

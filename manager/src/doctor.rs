@@ -37,6 +37,7 @@ pub fn examine(layout: &Layout) -> Vec<Finding> {
         Program::Serving,
         Program::Audit,
         Program::Mount,
+        Program::Vault,
         Program::GuestInit,
     ];
     findings.extend(programs.map(|program| installed(layout, program)));

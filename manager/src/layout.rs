@@ -37,6 +37,8 @@ pub enum Program {
     Sign,
     /// The server of a live mount.
     Mount,
+    /// Who asks a vault for a secret.
+    Vault,
     /// PID 1 of the guest (packed into the initramfs, never run here).
     GuestInit,
 }
@@ -75,14 +77,7 @@ impl Layout {
     /// # Errors
     /// It is not installed.
     pub fn program(&self, program: Program) -> Result<PathBuf, Failure> {
-        let path = self.programs.join(program.file_name());
-        if path.is_file() {
-            return Ok(path);
-        }
-        Err(Failure::new(
-            format_args!("{} is missing", path.display()),
-            "install all of openshell's programs into one directory (cargo xtask demo builds them), or set OPENSHELL_LIBEXEC",
-        ))
+        installed(&self.programs, program)
     }
 
     /// Directory of the audit logs.
@@ -104,9 +99,26 @@ impl Program {
             Self::Audit => "openshell-audit",
             Self::Sign => "openshell-sign",
             Self::Mount => "openshell-mount",
+            Self::Vault => "openshell-vault",
             Self::GuestInit => "guest-init",
         }
     }
+}
+
+/// Path of one of our programs, wherever everything else lies.
+pub(crate) fn program(program: Program) -> Result<PathBuf, Failure> {
+    installed(&programs()?, program)
+}
+
+fn installed(programs: &Path, program: Program) -> Result<PathBuf, Failure> {
+    let path = programs.join(program.file_name());
+    if path.is_file() {
+        return Ok(path);
+    }
+    Err(Failure::new(
+        format_args!("{} is missing", path.display()),
+        "install all of openshell's programs into one directory (cargo xtask demo builds them), or set OPENSHELL_LIBEXEC",
+    ))
 }
 
 fn absolute(variable: &str) -> Option<PathBuf> {

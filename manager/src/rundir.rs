@@ -100,8 +100,8 @@ impl RunDir {
             Program::Router => 2,
             Program::Audit => 3,
             Program::Sign => 4,
-            // The server of a mount is who owns the directory; model servers are not a sandbox's.
-            Program::Mount | Program::Serving | Program::GuestInit => return None,
+            // The server of a mount is who owns the directory; model servers and who asks vaults are not a sandbox's.
+            Program::Mount | Program::Serving | Program::Vault | Program::GuestInit => return None,
         };
         let id = FIRST_UID + self.slot * UIDS_PER_SLOT + offset;
         Some(JailUser { uid: id, gid: id })

@@ -1,4 +1,6 @@
-//! Where secrets come from: the operator's environment, files and commands. None is written anywhere from here.
+//! Where secrets come from: the operator's environment, files, commands and vaults. None is written anywhere from here.
+
+mod vault;
 
 use std::fs;
 use std::io::Read;
@@ -12,6 +14,8 @@ use wire::secret::Secret;
 
 use crate::failure::Failure;
 use crate::process::ended_within;
+
+pub use vault::VaultSource;
 
 /// How long a command may take: somebody may have to touch a key.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -30,27 +34,41 @@ pub enum SecretSource {
     /// A program and its arguments, which prints it: a keyring's, a vault's. No shell reads it; newlines at the end
     /// are dropped.
     Command(Vec<String>),
+    /// A HashiCorp Vault.
+    Vault(Box<VaultSource>),
 }
 
 impl SecretSource {
     /// Makes a relative path one in `base`.
     pub(crate) fn resolve(&mut self, base: &Path) {
-        if let Self::File(path) = self {
-            *path = base.join(&path);
+        match self {
+            Self::File(path) => *path = base.join(&path),
+            Self::Vault(source) => source.resolve(base),
+            Self::Env(_) | Self::Command(_) => {}
         }
     }
 
-    /// The file that it comes from.
-    pub(crate) fn file(&self) -> Option<&Path> {
+    /// What is wrong with it that can be told without reading it.
+    pub(crate) fn check(&self) -> Result<(), (String, String)> {
+        if let Self::Vault(source) = self { source.check() } else { Ok(()) }
+    }
+
+    /// The files that it comes from.
+    pub(crate) fn files(&self) -> Vec<&PathBuf> {
         match self {
-            Self::File(path) => Some(path),
-            Self::Env(_) | Self::Command(_) => None,
+            Self::File(path) => vec![path],
+            Self::Vault(source) => source.ca.iter().chain(source.token.files()).collect(),
+            Self::Env(_) | Self::Command(_) => Vec::new(),
         }
     }
 
     /// What runs on the host for it, as far as that is named: the program, and arguments that are paths.
     pub(crate) fn programs(&self) -> Vec<PathBuf> {
-        let Self::Command(words) = self else { return Vec::new() };
+        let words = match self {
+            Self::Command(words) => words,
+            Self::Vault(source) => return source.token.programs(),
+            Self::Env(_) | Self::File(_) => return Vec::new(),
+        };
         let Some((program, arguments)) = words.split_first() else { return Vec::new() };
         let searched = std::env::var_os("PATH").unwrap_or_default();
         let found = std::env::split_paths(&searched).map(|directory| directory.join(program));
@@ -66,7 +84,8 @@ impl SecretSource {
     /// The secret.
     ///
     /// # Errors
-    /// The variable is not set, the file cannot be read, or the command fails; none of it is quoted.
+    /// The variable is not set, the file cannot be read, the command fails, or the vault does not give it; none of it is
+    /// quoted.
     pub fn read(&self) -> Result<Secret, Failure> {
         match self {
             Self::Env(name) => std::env::var(name).map(Secret::new).map_err(|_unset| {
@@ -88,6 +107,7 @@ impl SecretSource {
                     "run it by hand: it must print the secret and nothing else, and exit with 0",
                 )
             }),
+            Self::Vault(source) => source.read(),
         }
     }
 }

@@ -379,7 +379,7 @@ impl Spec {
 
     /// The files on the host that this run believes, and the next one would: itself, what it names, and what tells secrets.
     pub(crate) fn believed(&self) -> Vec<PathBuf> {
-        let secrets = self.secrets().filter_map(SecretSource::file).map(Path::to_owned);
+        let secrets = self.secrets().flat_map(SecretSource::files).cloned();
         let named = self.beside.iter().cloned().chain(self.egress.ca.clone());
         std::iter::once(self.file.clone()).chain(named).chain(secrets).collect()
     }

@@ -84,10 +84,30 @@ pub fn check_form(form: &Form) -> Result<(), PatternError> {
             refuse(format!("'{user}' is no user of Basic authentication"), "write the user without a colon")
         }
         Form::Basic { .. } => Ok(()),
-        Form::Query { name } if name.is_empty() || parameter::encoded(name) != *name => {
+        Form::Query { name } | Form::Urlencoded { name }
+            if name.is_empty() || parameter::encoded(name) != *name =>
+        {
             refuse(format!("'{name}' is no plain name of a parameter"), "use letters, digits and '-._~'")
         }
-        Form::Query { .. } => Ok(()),
+        Form::Query { .. } | Form::Urlencoded { .. } => Ok(()),
+        Form::Json { pointer } if !is_pointer(pointer) => {
+            refuse(format!("'{pointer}' is no JSON pointer"), "write the way to it, for example /auth/token")
+        }
+        Form::Json { .. } => Ok(()),
+        Form::SigV4 { service, region, access_key_id } => {
+            check_scope(service, region)?;
+            let is_id = |id: &String| {
+                (16..=128).contains(&id.len())
+                    && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            };
+            match access_key_id {
+                Some(id) if !is_id(id) => refuse(
+                    format!("'{id}' is not the id of an access key"),
+                    "write one such as AKIA…, or leave it out",
+                ),
+                _ => Ok(()),
+            }
+        }
         Form::Segment { format } => {
             stands_once(format)?;
             if !format.replacen(SECRET_STANDS, "", 1).bytes().all(in_segment) {
@@ -99,6 +119,36 @@ pub fn check_form(form: &Form) -> Result<(), PatternError> {
             Ok(())
         }
     }
+}
+
+/// Services that answer with keys that can be used from everywhere.
+const ISSUERS: [&str; 4] = ["sts", "iam", "sso", "sso-oauth"];
+
+fn check_scope(service: &str, region: &str) -> Result<(), PatternError> {
+    let is_name = |text: &str| {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        !text.is_empty() && text.len() <= 64 && text.bytes().all(plain)
+    };
+    if let Some(wrong) = [service, region].into_iter().find(|text| !is_name(text)) {
+        let remedy = "write them as signatures name them, for example service: s3 and region: eu-central-1";
+        return Err(PatternError::new(format!("'{wrong}' is no service or region of AWS"), remedy));
+    }
+    if ISSUERS.contains(&service) {
+        let reason = format!(
+            "'{service}' answers with keys, which the agent would have and could use from everywhere"
+        );
+        return Err(PatternError::new(reason, "ask it on the host, and give the agent what it needs of it"));
+    }
+    Ok(())
+}
+
+/// Whether it is one of RFC 6901, to something inside of a document.
+fn is_pointer(text: &str) -> bool {
+    let escaped = |token: &str| token.split('~').skip(1).all(|after| after.starts_with(['0', '1']));
+    text.starts_with('/')
+        && text.len() <= 256
+        && text.split('/').all(escaped)
+        && !text.contains(char::is_control)
 }
 
 /// Whether a byte can stand in a segment of a canonical path without being encoded or meaning something.

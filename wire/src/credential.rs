@@ -62,4 +62,24 @@ pub enum Form {
         /// The segment; [`SECRET_STANDS`] for the secret.
         format: String,
     },
+    /// A string in a JSON body, which must be the placeholder.
+    Json {
+        /// Which (RFC 6901).
+        pointer: String,
+    },
+    /// A field of an `application/x-www-form-urlencoded` body, which must be the placeholder.
+    Urlencoded {
+        /// Its name.
+        name: String,
+    },
+    /// A signature of AWS, version 4, made with the secret in place of the client's: a secret access key, or a JSON
+    /// document with the key, its id and, if there is one, its session token.
+    SigV4 {
+        /// The service that is signed for, as the scope of a signature names it.
+        service: String,
+        /// The region, likewise.
+        region: String,
+        /// The id of the key, where the secret is the key alone.
+        access_key_id: Option<String>,
+    },
 }

@@ -33,8 +33,9 @@ pub mod secret;
 pub mod serving;
 pub mod spawn;
 pub mod subject;
+pub mod vault;
 pub mod vsock;
 
 /// Version of every encoding in this crate but [`operator`], which has its own. Both ends of a channel come from one build; the number is
 /// checked in the first message so that a mixed installation fails with a reason.
-pub const VERSION: u32 = 17;
+pub const VERSION: u32 = 18;

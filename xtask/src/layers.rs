@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use crate::workspace::{Package, Workspace};
 
 /// Every package, and the packages of the workspace that it may depend on (in tests too).
-const LAYERS: [(&str, &[&str]); 31] = [
+const LAYERS: [(&str, &[&str]); 32] = [
     ("wire", &[]),
     ("vmm-arch", &[]),
     // For the names and numbers of vsock, which host processes share.
@@ -43,6 +43,8 @@ const LAYERS: [(&str, &[&str]); 31] = [
     ("router", &["audit", "classify", "gpu", "jail", "wire"]),
     // Starts programs of the operator's choice, and meets no prompt: not even a type of one.
     ("serving", &["gpu", "jail", "models", "wire"]),
+    // Speaks to the operator's vault, so that the manager speaks to nobody.
+    ("vault", &["wire"]),
     // For the names of what is found, which rules in agent.yaml name.
     ("manager", &["images", "policies", "audit", "audit-watch", "classify", "copy", "wire"]),
     (

@@ -12,13 +12,14 @@ use crate::workspace::{Workspace, cargo};
 /// The only target; named, so that flags for it do not reach build scripts and macros.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// What `openshell` starts, beside itself.
-const PROGRAMS: [&str; 8] = [
+const PROGRAMS: [&str; 9] = [
     "openshell",
     "openshell-vmm",
     "openshell-mount",
     "openshell-proxy",
     "openshell-router",
     "openshell-serving",
+    "openshell-vault",
     "openshell-audit",
     "openshell-sign",
 ];

@@ -1,4 +1,4 @@
-//! Receivers of other people that the exports' tests deliver to, in the build directory: they are not for this machine. Debian
+//! Programs of other people that tests deliver to or send with, in the build directory: they are not for this machine. Debian
 //! lets only one program be the system's log, so of syslog-ng the files are taken and nothing is installed.
 
 use std::fs;
@@ -12,6 +12,9 @@ use crate::workspace::Workspace;
 /// A collector of OpenTelemetry: a Python package with a program in it, which needs no Python.
 const COLLECTOR: &str = "rotel==0.0.1a15";
 
+/// A client of AWS: the egress tests sign with it, and check signatures with it.
+const BOTO3: [&str; 2] = ["boto3==1.44.8", "botocore==1.44.8"];
+
 /// syslog-ng, and the libraries that only it needs.
 const SYSLOG: [&str; 7] =
     ["syslog-ng-core", "libivykis0", "libnet1", "libpcre3", "libjson-c5", "libwrap0", "libglib2.0-0"];
@@ -19,13 +22,15 @@ const SYSLOG: [&str; 7] =
 /// Fetches those that are missing; `update` is for lists that are too old. Returns the summary.
 pub(crate) fn ensure(workspace: &Workspace, update: &mut impl FnMut() -> Result<()>) -> Result<String> {
     let tools = workspace.target.join("tools");
-    let (collector, syslog) = (tools.join("rotel"), tools.join("syslog-ng"));
+    let [collector, boto3, syslog] = ["rotel", "boto3", "syslog-ng"].map(|name| tools.join(name));
     if !collector.join("rotel/rotel-agent").is_file() {
-        let mut pip = Command::new("pip3");
-        pip.args(["install", "--quiet", "--no-deps", "--upgrade", "--only-binary", ":all:"]);
         // The program in it runs where this version of the C library or a newer one is, whatever Python there is.
-        pip.args(["--platform", "manylinux_2_34_x86_64", "--python-version", "3.11", COLLECTOR, "--target"]);
-        succeed(pip.arg(&collector))?;
+        let platform =
+            ["--no-deps", "--platform", "manylinux_2_34_x86_64", "--python-version", "3.11", COLLECTOR];
+        succeed(pip().args(platform).arg("--target").arg(&collector))?;
+    }
+    if !boto3.join("botocore").is_dir() {
+        succeed(pip().args(BOTO3).arg("--target").arg(&boto3))?;
     }
     if !syslog.join("usr/sbin/syslog-ng").is_file() {
         fs::create_dir_all(&syslog).context("cannot make the folder of syslog-ng")?;
@@ -36,7 +41,13 @@ pub(crate) fn ensure(workspace: &Workspace, update: &mut impl FnMut() -> Result<
         fetch().or_else(|_too_old| update().and_then(|()| fetch()))?;
         unpack(&syslog)?;
     }
-    Ok("rotel and syslog-ng are there for the tests".to_owned())
+    Ok("rotel, boto3 and syslog-ng are there for the tests".to_owned())
+}
+
+fn pip() -> Command {
+    let mut pip = Command::new("pip3");
+    pip.args(["install", "--quiet", "--upgrade", "--only-binary", ":all:"]);
+    pip
 }
 
 fn unpack(folder: &Path) -> Result<()> {

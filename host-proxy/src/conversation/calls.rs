@@ -1,6 +1,16 @@
 //! The messages of a gRPC call: each begins with a byte about compression and four bytes of its length, and none may be
 //! longer than the rule takes. They are counted as they pass; what is too long is stopped at its fifth byte.
 
+use policies::Permit;
+
+use crate::refusal::Refusal;
+
+/// The messages that a client sends in a call of a rule that limits them.
+pub(super) struct Calls<'a> {
+    rule: &'a str,
+    lengths: Lengths,
+}
+
 /// Goes over one direction of a call, piece by piece.
 #[derive(Debug)]
 pub(super) struct Lengths {
@@ -21,6 +31,19 @@ pub(super) struct TooLong {
 }
 
 const PREFIX: usize = 5;
+
+impl<'a> Calls<'a> {
+    pub(super) fn of(permit: &'a Permit) -> Option<Self> {
+        let most = permit.longest_call()?;
+        Some(Self { rule: permit.rule(), lengths: Lengths::new(most) })
+    }
+
+    /// Looks at what comes before it goes on.
+    pub(super) fn see(&mut self, piece: &[u8]) -> Result<(), Box<Refusal>> {
+        let seen = self.lengths.see(piece);
+        seen.map_err(|why| Box::new(Refusal::long_call(self.rule, &why)))
+    }
+}
 
 impl Lengths {
     pub(super) fn new(most: u64) -> Self {

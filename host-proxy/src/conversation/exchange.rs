@@ -2,12 +2,10 @@
 //!
 //! It knows a client only as somebody who sends a body ([`Upload`]) and takes an answer ([`Reply`]).
 
-use std::io;
 use std::pin::{Pin, pin};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Response, StatusCode};
 use hyper::body::Incoming;
@@ -18,7 +16,8 @@ use wire::id::PolicyVersion;
 use super::Named;
 use super::age;
 use super::answers::{InspectError, Inspected, Looks};
-use super::calls::Lengths;
+use super::calls::Calls;
+use super::held::Held;
 use super::link::{Kept, Link, Ways};
 use super::tally::Tally;
 use crate::credentials::{Misplaced, Search, Watch};
@@ -32,69 +31,10 @@ use crate::proxy::Proxy;
 use crate::refusal::{Refusal, chain};
 use crate::upstream::{Feeder, Outbound, Outgoing, Trailers};
 
+pub(super) use super::ends::{Extent, Fault, More, Reply, Upload};
+
 /// How long an upstream may be silent. A model may think for minutes before its first word.
 pub(super) const UPSTREAM_PATIENCE: Duration = Duration::from_secs(15 * 60);
-
-/// The body that a client sends.
-pub(super) trait Upload: Send {
-    /// The next piece, or `None` at its end.
-    fn piece(&mut self) -> impl Future<Output = Result<Option<Bytes>, ReadError>> + Send;
-}
-
-/// A client's end of an answer.
-pub(super) trait Reply: Send {
-    /// Tells the client to send its body.
-    fn carry_on(&mut self) -> impl Future<Output = io::Result<()>> + Send;
-    /// Begins the answer.
-    fn head(&mut self, response: &Response<()>, extent: Extent) -> io::Result<()>;
-    /// Goes on with it; [`More::Soon`]: what follows is there already.
-    fn piece(&mut self, data: Bytes, more: More) -> impl Future<Output = io::Result<()>> + Send;
-    /// Ends it.
-    fn end(&mut self, trailers: Option<HeaderMap>) -> impl Future<Output = io::Result<()>> + Send;
-    /// Whether a client can tell an answer of unknown length that is broken off from one that is whole.
-    fn shows_its_end(&self) -> bool;
-    /// Returns when the client wants the answer no more.
-    fn unwanted(&mut self) -> impl Future<Output = ()> + Send;
-}
-
-/// How long an answer's body is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Extent {
-    /// There is none, by the status.
-    None,
-    /// There is none, because it answers a `HEAD`; the length that it would have, if that is known.
-    Head(Option<u64>),
-    /// So many bytes.
-    Exact(u64),
-    /// That shows.
-    Unknown,
-}
-
-impl Extent {
-    fn announced(self) -> Option<u64> {
-        match self {
-            Self::Exact(bytes) => Some(bytes),
-            Self::None | Self::Head(_) | Self::Unknown => None,
-        }
-    }
-}
-
-/// Whether more of an answer is there already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum More {
-    /// It is.
-    Soon,
-    /// Who knows: what there is should reach the client now.
-    Later,
-}
-
-/// What went wrong between the upstream and the client.
-pub(super) enum Fault {
-    /// Nothing was sent to the client yet: it gets this refusal.
-    Before(Refusal),
-    /// The response is under way: it can only be broken off.
-    During,
-}
 
 /// What became of an allowed request; it stands in the log.
 pub(super) enum Done<T> {
@@ -209,10 +149,16 @@ impl<'a> Named<'a> {
     }
 
     /// The request as it goes out. The fields of `head` are those that were judged.
-    pub(super) fn outbound(self, Ways { permit, carried, policy, .. }: Ways<'_>, head: Head) -> Outbound {
+    /// `body`: all of it, if it was read.
+    pub(super) fn outbound(
+        self,
+        Ways { permit, carried, policy, .. }: Ways<'_>,
+        head: Head,
+        body: Option<&[u8]>,
+    ) -> Outbound {
         let trailers = if head.accepts_trailers { Trailers::Wanted } else { Trailers::Unwanted };
         let mut out = Outbound::new(permit, self.case.request, head.fields, head.length);
-        carried.add_to(&mut out);
+        carried.add_to(&mut out, body);
         if permit.answers().is_some() || permit.downloads().is_some() {
             Inspected::ask_for_plain(out.fields_mut());
         }
@@ -244,9 +190,16 @@ impl<'a> Named<'a> {
 
 impl<U: Upload, D: Reply> Exchange<'_, U, D> {
     /// Sends the request on and relays the response; gives the upstream back for the next request.
-    pub(super) async fn run(self, head: Head, kept: Option<Kept>) -> Result<Option<Kept>, Fault> {
+    pub(super) async fn run(self, mut head: Head, kept: Option<Kept>) -> Result<Option<Kept>, Fault> {
         let Self { named, ways, tally, .. } = self;
         Box::pin(age::check(named, ways.permit, tally)).await.map_err(Fault::Before)?;
+        let held = match ways.carried.holds() {
+            Some(name) => {
+                let client = (&mut *self.upload, &mut *self.reply);
+                Some(Box::pin(Held::read((named, ways, tally), (&mut head, name), client)).await?)
+            }
+            None => None,
+        };
         let mut link = ways.reach(kept).await.map_err(Fault::Before)?;
         if head.expects_continue && head.length != Length::Exact(0) {
             tally.answering.store(true, Ordering::Relaxed);
@@ -256,14 +209,23 @@ impl<U: Upload, D: Reply> Exchange<'_, U, D> {
         let announced = announced(head.length);
         let (feeder, body) = body_of(announced);
         let passing = tally.passing_up(announced);
-        let out = named.outbound(ways, head);
+        let out = named.outbound(ways, head, held.as_ref().map(Held::body));
         let (method, search) = (&named.case.request.method, ways.carried.search());
         let looks =
             Some(Looks { permit: ways.permit, proxy: named.proxy, request: named.case.request, tally });
+        let client = self.upload;
         let relay = Relay { reply: self.reply, method, tally, search, looks };
         let watch = named.proxy.judge.watch(ways.permit.host());
         let look = Look { passing, watch, calls: Calls::of(ways.permit) };
-        let upload = feed(self.upload, feeder, (tally, look));
+        let upload = async move {
+            match held {
+                Some(held) => {
+                    held.feed(feeder, tally).await;
+                    Ok(())
+                }
+                None => feed(client, feeder, (tally, look)).await,
+            }
+        };
         both(upload, relay.run(&mut link, (&out, body)), tally).await?;
         Ok(link.keep())
     }
@@ -298,7 +260,7 @@ impl<D: Reply> Relay<'_, D> {
         }
     }
 
-    async fn answer(self, response: Response<Incoming>) -> Result<(), Fault> {
+    async fn answer(mut self, response: Response<Incoming>) -> Result<(), Fault> {
         self.tally.status.store(response.status().as_u16(), Ordering::Relaxed);
         let inspected = Inspected::of(response, self.looks);
         let response = tokio::select! {
@@ -310,6 +272,7 @@ impl<D: Reply> Relay<'_, D> {
             Ok(Err(why)) => return Err(Fault::Before(self.refusal(&why))),
             Err(_elapsed) => return Err(Fault::Before(late())),
         };
+        self.search = self.search.take().filter(|search| search.concerns(response.status()));
         let has_body = !matches!(self.extent(&response), Extent::None | Extent::Head(_));
         if self.search.is_some() && has_body && !Search::can_read(response.headers()) {
             let error = "the upstream compressed an answer that must be searched for credentials".to_owned();
@@ -428,24 +391,6 @@ struct Look<'a> {
     calls: Option<Calls<'a>>,
 }
 
-/// The messages that a client sends in a call.
-struct Calls<'a> {
-    rule: &'a str,
-    lengths: Lengths,
-}
-
-impl<'a> Calls<'a> {
-    fn of(permit: &'a Permit) -> Option<Self> {
-        let most = permit.longest_call()?;
-        Some(Self { rule: permit.rule(), lengths: Lengths::new(most) })
-    }
-
-    fn see(&mut self, piece: &[u8]) -> Result<(), Unfed> {
-        let seen = self.lengths.see(piece);
-        seen.map_err(|why| Unfed::TooLong(Box::new(Refusal::long_call(self.rule, &why))))
-    }
-}
-
 /// What the client hears: a limit that was reached is why all the rest went wrong.
 fn explained(fault: Fault, limit: Option<Refusal>) -> Fault {
     match (fault, limit) {
@@ -491,7 +436,7 @@ async fn feed<U: Upload>(
     while let Some(piece) = upload.piece().await? {
         let length = piece.len() as u64;
         tally.watch(&mut look.watch, &piece)?;
-        look.calls.as_mut().map_or(Ok(()), |calls| calls.see(&piece))?;
+        look.calls.as_mut().map_or(Ok(()), |calls| calls.see(&piece)).map_err(Unfed::TooLong)?;
         if tally.spend(piece.len()).is_err() {
             // Dropped before its end, the feeder breaks the body off.
             return Ok(());

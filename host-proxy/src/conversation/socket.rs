@@ -131,7 +131,7 @@ impl<'a> Crossing<'a> {
     {
         let Wanted { head, offer } = wanted;
         let mut link = self.ways.alone().await.map_err(Fault::Before)?;
-        let mut out = self.named.outbound(self.ways, head);
+        let mut out = self.named.outbound(self.ways, head, Some(&[]));
         offer.ask(out.fields_mut());
         let answered = timeout(UPSTREAM_PATIENCE, link.send(&out, Outgoing::Nothing)).await;
         let mut response = answered.map_err(|_elapsed| Fault::Before(late()))?.map_err(Fault::Before)?;

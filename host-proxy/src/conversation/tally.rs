@@ -105,6 +105,11 @@ impl Tally {
         })
     }
 
+    /// Why the request goes no further with a credential, noted for its record.
+    pub(super) fn misplaced(&self, why: Misplaced) -> Refusal {
+        Refusal::from(self.stray.get_or_init(|| why))
+    }
+
     /// The limit that was reached, or what was found: the client must hear that, not what came of it.
     pub(super) fn limit(&self, permit: &Permit) -> Option<Refusal> {
         let spent = self.spent.get().map(|spent| Refusal::spent(permit.rule(), *spent));

@@ -1,5 +1,7 @@
 //! The forms in which a request carries a credential.
 
+use std::ops::Range;
+
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use base64::{Engine, alphabet};
@@ -9,7 +11,10 @@ use wire::credential::{Form, SECRET_STANDS};
 use wire::secret::Secret;
 use zeroize::Zeroizing;
 
+use super::body::{self, Unfound};
 use super::search::Traces;
+use super::sigv4::{KeysError, Signer};
+use crate::canonical::CanonicalRequest;
 use crate::fields::{is_cleaned, reads_as};
 use crate::upstream::Outbound;
 
@@ -20,6 +25,9 @@ pub(super) enum Carrier {
     Basic { user: String },
     Query { name: String },
     Segment { format: String, stands: String },
+    Json { pointer: String },
+    Urlencoded { name: String },
+    SigV4(Box<Signer>),
 }
 
 /// Why a form is none.
@@ -34,6 +42,9 @@ pub enum CarrierError {
     /// The secret has characters that would end its field, or be read as something else in a path.
     #[error("the secret has characters that cannot stand there")]
     Characters,
+    /// There is nothing to sign with.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
 }
 
 /// Fields of which the request's framing hangs, or that the proxy writes itself.
@@ -63,6 +74,12 @@ impl Carrier {
                 made_of(|c| !c.is_control())?;
                 Ok(Self::Query { name })
             }
+            Form::Json { pointer } => Ok(Self::Json { pointer }),
+            Form::Urlencoded { name } => Ok(Self::Urlencoded { name }),
+            Form::SigV4 { service, region, access_key_id } => {
+                let signer = Signer::new((service, region), access_key_id, secret)?;
+                Ok(Self::SigV4(Box::new(signer)))
+            }
             Form::Segment { format } => {
                 made_of(|c| u8::try_from(c).is_ok_and(in_segment))?;
                 let stands = format.replace(SECRET_STANDS, placeholder);
@@ -76,6 +93,12 @@ impl Carrier {
         match (self, other) {
             (Self::Query { name }, Self::Query { name: other }) => may_be_parameter(name, other),
             (Self::Segment { .. }, Self::Segment { .. }) => true,
+            (Self::Json { pointer }, Self::Json { pointer: other }) => pointer == other,
+            (Self::Urlencoded { name }, Self::Urlencoded { name: other }) => may_be_parameter(name, other),
+            // A body has one type.
+            (Self::Json { .. }, Self::Urlencoded { .. }) | (Self::Urlencoded { .. }, Self::Json { .. }) => {
+                true
+            }
             (one, other) => other.field().is_some_and(|field| one.is_field(&field)),
         }
     }
@@ -98,15 +121,65 @@ impl Carrier {
 
     /// Whether the form replaces what stands between two `&` of a query.
     pub(super) fn is_parameter(&self, text: &str) -> bool {
-        matches!(self, Self::Query { name } if may_be_parameter(text, name))
+        match self {
+            Self::Query { name } => may_be_parameter(text, name),
+            Self::SigV4(_) => Signer::is_parameter(text),
+            _ => false,
+        }
     }
 
     /// Whether the form replaces this field, or one that a server could take for it.
     pub(super) fn is_field(&self, field: &HeaderName) -> bool {
+        if let Self::SigV4(_) = self {
+            return Signer::is_field(field);
+        }
         self.field().is_some_and(|mine| reads_as(field, mine.as_str()) || reads_as(&mine, field.as_str()))
     }
 
-    /// Writes the secret to its place, and removes what else stands there.
+    /// Whether it concerns a request of this method: one that never has a body carries nothing in it.
+    pub(super) fn concerns(&self, request: &CanonicalRequest) -> bool {
+        let bodiless = matches!(request.method.as_str(), "GET" | "HEAD" | "WEBSOCKET");
+        !bodiless || self.kind_of_body().is_none()
+    }
+
+    /// The type of the body that it stands in.
+    pub(super) fn kind_of_body(&self) -> Option<&'static str> {
+        match self {
+            Self::Json { .. } => Some("application/json"),
+            Self::Urlencoded { .. } => Some("application/x-www-form-urlencoded"),
+            _ => None,
+        }
+    }
+
+    /// Where in the body the placeholder stands; `None`: it does not belong in a body.
+    pub(super) fn find(&self, body: &[u8], placeholder: &str) -> Option<Result<Range<usize>, Unfound>> {
+        match self {
+            Self::Json { pointer } => Some(body::in_json(body, pointer, placeholder)),
+            Self::Urlencoded { name } => Some(body::in_form(body, name, placeholder)),
+            _ => None,
+        }
+    }
+
+    /// What of the body stands for the secret, as people write it.
+    pub(super) fn place_in_body(&self) -> String {
+        match self {
+            Self::Json { pointer } => format!("'{pointer}'"),
+            Self::Urlencoded { name } => format!("the field '{name}'"),
+            _ => "no part".to_owned(),
+        }
+    }
+
+    /// What comes in the stead of what was found in the body.
+    pub(super) fn in_body(&self, secret: &Secret) -> Zeroizing<String> {
+        match self {
+            Self::Json { .. } => Zeroizing::new(serde_json::Value::from(secret.expose()).to_string()),
+            Self::Urlencoded { name } => Zeroizing::new(format!("{name}={}", encoded(secret.expose()))),
+            _ => Zeroizing::default(),
+        }
+    }
+
+    /// Writes the secret to its place, and removes what else stands there. What stands in bodies, and signatures of
+    /// everything else, are not of the head.
     pub(super) fn write(&self, secret: &Secret, out: &mut Outbound) {
         match self {
             Self::Field { name, format } => {
@@ -123,6 +196,7 @@ impl Carrier {
                 let rest = out.target().as_str()[1 + stands.len()..].to_owned();
                 write_target(&format!("/{}{rest}", *segment), out);
             }
+            Self::Json { .. } | Self::Urlencoded { .. } | Self::SigV4(_) => {}
         }
     }
 
@@ -147,23 +221,29 @@ impl Carrier {
     pub(super) fn length(&self, secret: &Secret) -> usize {
         match self {
             Self::Field { .. } | Self::Basic { .. } => 0,
+            Self::Json { .. } | Self::Urlencoded { .. } | Self::SigV4(_) => 0,
             Self::Query { name } => name.len() + encoded(secret.expose()).len() + 2,
             Self::Segment { format, .. } => format.len() + secret.expose().len(),
         }
     }
 
-    /// How else than by itself the secret can be told.
+    /// By what the secret can be told.
     pub(super) fn trace(&self, secret: &Secret, traces: &mut Traces) {
-        if let Self::Basic { user } = self {
-            traces.add(&basic(user, secret));
+        match self {
+            Self::SigV4(signer) => signer.trace(traces),
+            Self::Basic { user } => {
+                traces.add(secret.expose());
+                traces.add(&basic(user, secret));
+            }
+            _ => traces.add(secret.expose()),
         }
     }
 
     fn field(&self) -> Option<HeaderName> {
         match self {
             Self::Field { name, .. } => Some(name.clone()),
-            Self::Basic { .. } => Some(header::AUTHORIZATION),
-            Self::Query { .. } | Self::Segment { .. } => None,
+            Self::Basic { .. } | Self::SigV4(_) => Some(header::AUTHORIZATION),
+            Self::Query { .. } | Self::Segment { .. } | Self::Json { .. } | Self::Urlencoded { .. } => None,
         }
     }
 }

@@ -13,6 +13,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
+use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderValue};
 use memchr::memmem;
 use policies::binding::encoded;
@@ -50,6 +51,8 @@ pub struct Search {
     /// The end of what came, in which a secret may have begun.
     kept: Zeroizing<Vec<u8>>,
     found: u64,
+    /// Whether only answers that say what was wrong are searched.
+    errors_only: bool,
 }
 
 impl Known {
@@ -137,7 +140,18 @@ impl std::fmt::Debug for Search {
 
 impl Search {
     pub(super) fn new(known: Arc<Known>) -> Self {
-        Self { known, kept: Zeroizing::default(), found: 0 }
+        Self { known, kept: Zeroizing::default(), found: 0, errors_only: false }
+    }
+
+    /// A search of answers to signed requests: the key itself never went out, and what went beside it is repeated only by
+    /// a service that does not take it. Everything else may be large, compressed and in parts.
+    pub(super) fn of_errors(known: Arc<Known>) -> Self {
+        Self { errors_only: true, ..Self::new(known) }
+    }
+
+    /// Whether an answer of this status is searched.
+    pub fn concerns(&self, status: StatusCode) -> bool {
+        !self.errors_only || status.is_client_error() || status.is_server_error()
     }
 
     /// Whether a body with these fields can be searched.

@@ -7,6 +7,7 @@ mod bench;
 mod upstream;
 
 mod addresses;
+mod bodies;
 mod clients;
 mod credentials;
 mod digests;
@@ -27,5 +28,6 @@ mod reload;
 mod responses;
 mod rules;
 mod scanners;
+mod signing;
 mod tls;
 mod websocket;

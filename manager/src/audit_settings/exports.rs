@@ -206,10 +206,7 @@ impl Exports {
 
     fn paths(&self) -> impl Iterator<Item = &PathBuf> {
         self.0.values().flat_map(|export| {
-            let secrets = export.to.secrets().into_iter().filter_map(|source| match source {
-                SecretSource::File(path) => Some(path),
-                SecretSource::Env(_) | SecretSource::Command(_) => None,
-            });
+            let secrets = export.to.secrets().into_iter().flat_map(SecretSource::files);
             let own = match &export.to {
                 Receiver::File(path) => vec![path],
                 Receiver::Syslog(SyslogExport { ca, certificate, key, .. }) => {

@@ -25,6 +25,13 @@ fn one_place_or_several() {
     );
     let bindings = several.bindings().unwrap();
     assert_eq!(bindings[1].form, Form::Basic { user: "x-access-token".to_owned() });
+    let signing = read_spec(
+        "name: AWS_SECRET_ACCESS_KEY\nfrom: {command: [aws, configure, export-credentials]}\ninject: {host: s3.eu-central-1.amazonaws.com, path: \"/reports/**\", sigv4: {service: s3, region: eu-central-1}}\n",
+    );
+    check(std::slice::from_ref(&signing), |_name| false).unwrap();
+    let scope = ("s3".to_owned(), "eu-central-1".to_owned());
+    let form = Form::SigV4 { service: scope.0, region: scope.1, access_key_id: None };
+    assert_eq!(signing.bindings().unwrap()[0].form, form);
     assert_eq!((bindings[1].hosts.len(), bindings[1].paths.as_slice()), (2, &["/acme/**".to_owned()][..]));
 }
 
@@ -43,6 +50,18 @@ fn every_mistake_is_a_cause_and_a_remedy() {
         ("{host: slack.com, segment: \"a/{}\"}", "one segment", "letters"),
         ("{host: slack.com, segment: bot}", "where the secret goes", "{}"),
         ("{host: slack.com, segment: \"{}{}\"}", "where the secret goes", "{}"),
+        ("{host: slack.com, json: token}", "no JSON pointer", "/auth/token"),
+        ("{host: slack.com, json: \"/a~2\"}", "no JSON pointer", "/auth/token"),
+        ("{host: slack.com, form: \"a b\"}", "no plain name", "letters"),
+        ("{host: slack.com, form: a, json: /a}", "in one way", "sigv4"),
+        ("{host: a.example, sigv4: {service: S3, region: eu-central-1}}", "no service", "service: s3"),
+        ("{host: a.example, sigv4: {service: s3, region: \"\"}}", "no service", "region"),
+        ("{host: a.example, sigv4: {service: sts, region: us-east-1}}", "answers with keys", "on the host"),
+        (
+            "{host: a.example, sigv4: {service: s3, region: us-east-1, access_key_id: AKIA}}",
+            "not the id",
+            "leave it out",
+        ),
         ("{host: \"*.slack.com\", query: b}", "wildcard", "every host"),
         ("{host: [], query: b}", "no host", "name the hosts"),
         ("{host: slack.com, path: [], query: b}", "'path' is empty", "remove"),
