@@ -77,8 +77,12 @@ const OTHER_PARAMETERS: [&str; 10] = [
 /// Longest path and query with credentials in them, in bytes: what the HTTP library takes, less what it adds.
 const LONGEST_TARGET: usize = 60_000;
 
-/// Longest body that is read whole to put a credential into it, or to sign it, in bytes.
-pub(crate) const LONGEST_BODY: u64 = 16 * 1024 * 1024;
+/// Longest body that is read whole to sign it, in bytes.
+const LONGEST_SIGNED: u64 = 16 * 1024 * 1024;
+
+/// Longest body that is read whole to put a credential into it, in bytes: it is taken apart at once, and nobody else is
+/// served meanwhile.
+const LONGEST_FILLED: u64 = 1024 * 1024;
 
 /// What would hide a secret from the search: compression, and parts that the agent chooses.
 const HIDING: [&str; 3] = ["accept-encoding", "range", "if-range"];
@@ -113,8 +117,8 @@ pub struct Carried {
     uses: Vec<(usize, usize)>,
     /// If the host knows a secret: what its answer is searched for.
     searched: Option<Arc<Known>>,
-    /// Whether all that the host knows are signatures, which give no secret away.
-    signs_only: bool,
+    /// Whether all that the host knows are signatures to object storage, which give no secret away.
+    stores_only: bool,
     /// Whether the body has to be read first.
     holds: bool,
 }
@@ -197,10 +201,12 @@ impl Credentials {
         }
         let known = held.all.iter().flat_map(|bound| &bound.places);
         let known = known.filter(|(places, _)| places.name_host(&host));
-        let signs: Vec<bool> = known.map(|(_, carrier)| matches!(carrier, Carrier::SigV4(_))).collect();
-        let searched = (!signs.is_empty()).then(|| Arc::clone(&self.known));
-        let signs_only = signs.into_iter().all(|signs| signs);
-        let carried = Carried { held, uses, searched, signs_only, holds: false };
+        let stores: Vec<bool> = known
+            .map(|(_, carrier)| matches!(carrier, Carrier::SigV4(signer) if signer.is_store()))
+            .collect();
+        let searched = (!stores.is_empty()).then(|| Arc::clone(&self.known));
+        let stores_only = stores.into_iter().all(|is_store| is_store);
+        let carried = Carried { held, uses, searched, stores_only, holds: false };
         carried.check(request, fields)?;
         let holds = carried.must_hold((request, fields))?;
         Ok(Carried { holds, ..carried })
@@ -265,12 +271,14 @@ impl Carried {
         self.uses.iter().map(|(number, _)| self.held.all[*number].name.to_string()).collect()
     }
 
-    /// If the body has to be read before the request can go out: for which credential.
-    pub(crate) fn holds(&self) -> Option<&Arc<str>> {
-        let reads =
-            |carrier: &Carrier| matches!(carrier, Carrier::SigV4(_)) || carrier.kind_of_body().is_some();
-        let name = self.uses().find(|(_, carrier)| reads(carrier)).map(|(bound, _)| &bound.name);
-        name.filter(|_| self.holds)
+    /// If the body has to be read before the request can go out: for which credential, and how many bytes at most.
+    pub(crate) fn holds(&self) -> Option<(&Arc<str>, u64)> {
+        let most = |carrier: &Carrier| match carrier {
+            Carrier::SigV4(_) => Some(LONGEST_SIGNED),
+            other => other.kind_of_body().map(|_kind| LONGEST_FILLED),
+        };
+        let bounds = self.uses().filter_map(|(bound, carrier)| Some((&bound.name, most(carrier)?)));
+        bounds.min_by_key(|(_, most)| *most).filter(|_| self.holds)
     }
 
     /// The body with the secrets in their places, if any of them belongs there.
@@ -327,11 +335,14 @@ impl Carried {
     }
 
     /// Writes them into what goes out. `body`: all of it, if it was read.
-    pub fn add_to(&self, out: &mut Outbound, body: Option<&[u8]>) {
+    ///
+    /// # Errors
+    /// It could not be signed; what was to go out must not.
+    pub fn add_to(&self, out: &mut Outbound, body: Option<&[u8]>) -> Result<(), Misplaced> {
         if self.searched.is_some() {
             crate::fields::remove(out.fields_mut(), &OTHER_KEYS);
         }
-        if self.searched.is_some() && !self.signs_only {
+        if self.searched.is_some() && !self.stores_only {
             let fields = out.fields_mut();
             crate::fields::remove(fields, &HIDING);
             fields.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -340,17 +351,21 @@ impl Carried {
             carrier.write(&bound.secret, out);
         }
         // Last: it signs the others.
-        for (_, carrier) in self.uses() {
+        for (bound, carrier) in self.uses() {
             if let Carrier::SigV4(signer) = carrier {
-                signer.write(out, body);
+                signer.write(out, body).map_err(|error| {
+                    tracing::warn!(%error, "a request could not be signed");
+                    Misplaced::Unsigned(Arc::clone(&bound.name))
+                })?;
             }
         }
+        Ok(())
     }
 
     /// Looks for the secrets in the answer, if it comes from where one is known.
     pub fn search(&self) -> Option<Search> {
         let known = self.searched.clone()?;
-        Some(if self.signs_only { Search::of_errors(known) } else { Search::new(known) })
+        Some(if self.stores_only { Search::of_errors(known) } else { Search::new(known) })
     }
 
     fn uses(&self) -> impl Iterator<Item = (&Bound, &Carrier)> {
@@ -415,7 +430,11 @@ impl Carried {
             return Ok(());
         }
         for text in query.split('&') {
-            if self.uses().any(|(_, carrier)| carrier.is_parameter(text)) {
+            if let Some((bound, _)) = self.uses().find(|(_, carrier)| carrier.is_parameter(text)) {
+                // What stands behind it was judged, and would not go out.
+                if text.contains(';') {
+                    return Err(Misplaced::Joined(Arc::clone(&bound.name)));
+                }
                 continue;
             }
             if let Some(bound) = self.held.find(text.as_bytes()).or_else(|| self.held.find(&decoded(text))) {

@@ -121,8 +121,27 @@ pub fn check_form(form: &Form) -> Result<(), PatternError> {
     }
 }
 
-/// Services that answer with keys that can be used from everywhere.
-const ISSUERS: [&str; 4] = ["sts", "iam", "sso", "sso-oauth"];
+/// Services that are there to answer with keys that can be used from everywhere.
+const ISSUERS: [&str; 18] = [
+    "account-access",
+    "awsssoportal",
+    "codeartifact",
+    "cognito-identity",
+    "cognito-idp",
+    "deadline",
+    "ecr",
+    "ecr-public",
+    "eks-auth",
+    "iam",
+    "lakeformation",
+    "redshift",
+    "redshift-serverless",
+    "rolesanywhere",
+    "signin",
+    "sso",
+    "sso-oauth",
+    "sts",
+];
 
 fn check_scope(service: &str, region: &str) -> Result<(), PatternError> {
     let is_name = |text: &str| {

@@ -34,7 +34,7 @@ struct Data<'a> {
 pub(crate) async fn ask(question: &VaultQuestion) -> Result<Secret, VaultError> {
     let address = Address::parse(&question.address)?;
     let request = request(question, &address)?;
-    let mut sender = address.connect(&question.roots_pem).await?;
+    let mut sender = address.connect(question.roots_pem.as_deref()).await?;
     let response = sender.send_request(request).await.map_err(VaultError::Http)?;
     let path = || question.path.clone();
     match response.status() {

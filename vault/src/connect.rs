@@ -1,4 +1,4 @@
-//! A connection to the vault: TLS with the system's roots and the operator's, or plain to this machine.
+//! A connection to the vault: TLS with the operator's roots, or else the system's, or plain to this machine.
 
 use std::io;
 use std::sync::Arc;
@@ -44,11 +44,20 @@ impl Address {
         if !is_plain || host.is_empty() {
             return Err(wrong());
         }
-        let port = authority.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
+        let port = match authority.as_str().rsplit_once(':') {
+            Some((_, digits)) if !digits.ends_with(']') => {
+                digits.parse().ok().filter(|port| *port > 0).ok_or_else(wrong)?
+            }
+            _ if is_secure => 443,
+            _ => 80,
+        };
         Ok(Self { authority: authority.to_string(), host, port, is_secure })
     }
 
-    pub(crate) async fn connect(&self, roots_pem: &str) -> Result<SendRequest<Empty<Bytes>>, VaultError> {
+    pub(crate) async fn connect(
+        &self,
+        roots_pem: Option<&str>,
+    ) -> Result<SendRequest<Empty<Bytes>>, VaultError> {
         let config = if self.is_secure { Some(config(roots_pem)?) } else { None };
         let failed = |source: io::Error| VaultError::Connect { address: self.authority.clone(), source };
         let stream = TcpStream::connect((self.host.as_str(), self.port)).await.map_err(failed)?;
@@ -70,13 +79,21 @@ where
     Ok(sender)
 }
 
-fn config(roots_pem: &str) -> Result<ClientConfig, VaultError> {
+/// `roots_pem`: the only roots that hold, if there are any.
+fn config(roots_pem: Option<&str>) -> Result<ClientConfig, VaultError> {
     let mut roots = RootCertStore::empty();
-    // A broken root among the system's is skipped, as every client does.
-    let (_added, _skipped) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    for certificate in CertificateDer::pem_slice_iter(roots_pem.as_bytes()) {
-        let certificate = certificate.map_err(|_broken| VaultError::Roots)?;
-        roots.add(certificate).map_err(|_broken| VaultError::Roots)?;
+    match roots_pem {
+        // A broken root among the system's is skipped, as every client does.
+        None => drop(roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs)),
+        Some(pem) => {
+            for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+                let certificate = certificate.map_err(|_broken| VaultError::Roots)?;
+                roots.add(certificate).map_err(|_broken| VaultError::Roots)?;
+            }
+            if roots.is_empty() {
+                return Err(VaultError::Roots);
+            }
+        }
     }
     let provider = rustls::crypto::ring::default_provider().into();
     let builder = ClientConfig::builder_with_provider(provider);
@@ -103,6 +120,10 @@ mod tests {
             "https://",
             "vault.example",
             "https://u:p@vault.example",
+            "https://vault.example:99999",
+            "https://vault.example:",
+            "https://vault.example:0",
+            "https://[::1]:82000",
             "https://vault.example/v1",
             "https://vault.example/?a",
             "ftp://vault.example",

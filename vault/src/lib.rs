@@ -84,9 +84,12 @@ pub fn ask(question: &VaultQuestion) -> Result<Secret, VaultError> {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| VaultError::Question(error.to_string()))?;
-    runtime.block_on(async {
+    let answer = runtime.block_on(async {
         tokio::time::timeout(PATIENCE, api::ask(question)).await.unwrap_or(Err(VaultError::Late))
-    })
+    });
+    // A look-up of a name that does not come back is not waited for.
+    runtime.shutdown_background();
+    answer
 }
 
 impl VaultError {

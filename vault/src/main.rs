@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 use std::process::ExitCode;
 
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use vault::VaultError;
 use wire::vault::{VaultAnswer, VaultQuestion};
 use zeroize::Zeroizing;
@@ -26,7 +26,10 @@ fn main() -> ExitCode {
 
 fn answer() -> Result<VaultAnswer, VaultError> {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
-    setrlimit(Resource::Core, none).map_err(|error| VaultError::Question(error.to_string()))?;
+    let hidden = setrlimit(Resource::Core, none)
+        // Nor does another process of the same user read its memory.
+        .and_then(|()| set_dumpable_behavior(DumpableBehavior::NotDumpable));
+    hidden.map_err(|error| VaultError::Question(error.to_string()))?;
     let mut text = Zeroizing::new(Vec::new());
     let read = std::io::stdin().take(LONGEST).read_to_end(&mut text);
     read.map_err(|error| VaultError::Question(error.to_string()))?;

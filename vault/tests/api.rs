@@ -66,7 +66,7 @@ impl StandIn {
             field: field.map(str::to_owned),
             namespace: Some("team-a".to_owned()),
             token: Secret::new(TOKEN.to_owned()),
-            roots_pem: self.pem.clone(),
+            roots_pem: Some(self.pem.clone()),
         }
     }
 
@@ -153,14 +153,15 @@ fn what_a_vault_refuses_has_a_cause_and_a_remedy() {
 #[test]
 fn a_vault_that_is_not_certified_gets_no_token() {
     let vault = StandIn::start("200 OK", VERSIONED);
-    let stranger =
-        VaultQuestion { roots_pem: String::new(), ..vault.question(Engine::Versioned, Some("token")) };
+    let stranger = VaultQuestion { roots_pem: None, ..vault.question(Engine::Versioned, Some("token")) };
     refused(&stranger, "cannot connect", "'ca'");
     let unreal = VaultQuestion {
-        roots_pem: "-----BEGIN CERTIFICATE-----\nAA\n-----END CERTIFICATE-----\n".to_owned(),
+        roots_pem: Some("-----BEGIN CERTIFICATE-----\nAA\n-----END CERTIFICATE-----\n".to_owned()),
         ..stranger
     };
     refused(&unreal, "roots", "'ca'");
+    let none = VaultQuestion { roots_pem: Some(String::new()), ..unreal };
+    refused(&none, "roots", "'ca'");
     let plain = vault.question(Engine::Versioned, Some("token"));
     let plain = VaultQuestion { address: format!("http://localhost:{}", vault.port), ..plain };
     refused(&plain, "is no address", "https://");

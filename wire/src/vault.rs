@@ -22,8 +22,8 @@ pub struct VaultQuestion {
     pub namespace: Option<String>,
     /// Who asks.
     pub token: Secret,
-    /// Roots beside the system's, as PEM.
-    pub roots_pem: String,
+    /// The only roots that hold, as PEM; `None`: the system's.
+    pub roots_pem: Option<String>,
 }
 
 /// How an engine writes what it keeps.

@@ -170,6 +170,7 @@ async fn asked(named: Named<'_>, request: &CanonicalRequest) -> Result<Bytes, Un
             accepts_trailers: false,
         };
         let out = named.outbound(ways, head, Some(&[]));
+        let out = out.map_err(|why| Unknown::Question(tally.misplaced(why).error))?;
         let sent = link.send(&out, Outgoing::Nothing).await;
         let response = sent.map_err(|refusal| Unknown::Question(refusal.error))?;
         tally.status.store(response.status().as_u16(), std::sync::atomic::Ordering::Relaxed);

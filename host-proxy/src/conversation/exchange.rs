@@ -150,22 +150,25 @@ impl<'a> Named<'a> {
 
     /// The request as it goes out. The fields of `head` are those that were judged.
     /// `body`: all of it, if it was read.
+    ///
+    /// # Errors
+    /// A credential could not be put in.
     pub(super) fn outbound(
         self,
         Ways { permit, carried, policy, .. }: Ways<'_>,
         head: Head,
         body: Option<&[u8]>,
-    ) -> Outbound {
+    ) -> Result<Outbound, Misplaced> {
         let trailers = if head.accepts_trailers { Trailers::Wanted } else { Trailers::Unwanted };
         let mut out = Outbound::new(permit, self.case.request, head.fields, head.length);
-        carried.add_to(&mut out, body);
+        carried.add_to(&mut out, body)?;
         if permit.answers().is_some() || permit.downloads().is_some() {
             Inspected::ask_for_plain(out.fields_mut());
         }
         if self.proxy.judge.is_model_host(permit.host()) {
             self.vouch(out.fields_mut(), permit, policy);
         }
-        out.with_trailers(trailers)
+        Ok(out.with_trailers(trailers))
     }
 
     /// Tells the router whose request this is, and under what it is allowed. The guest's own fields of these names
@@ -194,9 +197,9 @@ impl<U: Upload, D: Reply> Exchange<'_, U, D> {
         let Self { named, ways, tally, .. } = self;
         Box::pin(age::check(named, ways.permit, tally)).await.map_err(Fault::Before)?;
         let held = match ways.carried.holds() {
-            Some(name) => {
+            Some(bound) => {
                 let client = (&mut *self.upload, &mut *self.reply);
-                Some(Box::pin(Held::read((named, ways, tally), (&mut head, name), client)).await?)
+                Some(Box::pin(Held::read((named, ways, tally), (&mut head, bound), client)).await?)
             }
             None => None,
         };
@@ -210,6 +213,7 @@ impl<U: Upload, D: Reply> Exchange<'_, U, D> {
         let (feeder, body) = body_of(announced);
         let passing = tally.passing_up(announced);
         let out = named.outbound(ways, head, held.as_ref().map(Held::body));
+        let out = out.map_err(|why| Fault::Before(tally.misplaced(why)))?;
         let (method, search) = (&named.case.request.method, ways.carried.search());
         let looks =
             Some(Looks { permit: ways.permit, proxy: named.proxy, request: named.case.request, tally });

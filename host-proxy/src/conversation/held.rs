@@ -14,7 +14,7 @@ use super::ends::{Fault, Reply, Upload};
 use super::link::Ways;
 use super::tally::Tally;
 use super::{Named, PATIENCE};
-use crate::credentials::{LONGEST_BODY, Misplaced};
+use crate::credentials::Misplaced;
 use crate::digest::Passing;
 use crate::http1::{Head, Length, ReadError};
 use crate::refusal::Refusal;
@@ -40,30 +40,34 @@ impl AsRef<[u8]> for Filled {
 }
 
 impl<'a> Held<'a> {
-    /// Reads the body for the credential of this name, and puts in what belongs there. The length in `head` is that of what
-    /// goes out from then on.
+    /// Reads the body, of so many bytes at most, for the credential of this name, and puts in what belongs there. The length
+    /// in `head` is that of what goes out from then on.
     pub(super) async fn read<U: Upload, D: Reply>(
         (named, ways, tally): (Named<'_>, Ways<'_>, &'a Tally),
-        (head, name): (&mut Head, &Arc<str>),
+        (head, bound): (&mut Head, (&Arc<str>, u64)),
         (upload, reply): (&mut U, &mut D),
     ) -> Result<Self, Fault> {
+        let announced = match head.length {
+            Length::Exact(bytes) => Some(bytes),
+            Length::Chunked => None,
+        };
+        // Before the client is told to send it.
+        if announced.is_some_and(|bytes| bytes > bound.1) {
+            return Err(Fault::Before(tally.too_much(bound)));
+        }
         if head.expects_continue && head.length != Length::Exact(0) {
             tally.answering.store(true, Ordering::Relaxed);
             reply.carry_on().await.map_err(|_client_is_gone| Fault::During)?;
             tally.answering.store(false, Ordering::Relaxed);
             head.expects_continue = false;
         }
-        let announced = match head.length {
-            Length::Exact(bytes) => Some(bytes),
-            Length::Chunked => None,
-        };
         let mut held = Self {
             body: Bytes::new(),
             came: 0,
             passing: tally.passing_up(announced),
             room: Room::new(&named.proxy.rooms.bodies),
         };
-        let whole = timeout(PATIENCE.body, held.whole((ways, tally), (announced, name), upload)).await;
+        let whole = timeout(PATIENCE.body, held.whole((ways, tally), bound, upload)).await;
         let whole = whole.unwrap_or_else(|_elapsed| Err(Refusal::malformed(&ReadError::Slow)));
         let whole = whole.map_err(Fault::Before)?;
         let filled = ways.carried.fill(&whole).map_err(|why| Fault::Before(tally.misplaced(why)))?;
@@ -75,19 +79,15 @@ impl<'a> Held<'a> {
     async fn whole<U: Upload>(
         &mut self,
         (ways, tally): (Ways<'_>, &Tally),
-        (announced, name): (Option<u64>, &Arc<str>),
+        bound: (&Arc<str>, u64),
         upload: &mut U,
     ) -> Result<Bytes, Refusal> {
-        let too_much = || tally.misplaced(Misplaced::TooMuch { name: Arc::clone(name), most: LONGEST_BODY });
-        if announced.is_some_and(|bytes| bytes > LONGEST_BODY) {
-            return Err(too_much());
-        }
         let mut calls = Calls::of(ways.permit);
         let mut body = BytesMut::new();
         while let Some(piece) = upload.piece().await.map_err(|error| Refusal::malformed(&error))? {
             self.came += piece.len() as u64;
-            if self.came > LONGEST_BODY {
-                return Err(too_much());
+            if self.came > bound.1 {
+                return Err(tally.too_much(bound));
             }
             // Twice: what came, and what is made of it.
             self.room.fit(2 * self.came).map_err(|_full| tally.misplaced(Misplaced::Full))?;

@@ -131,7 +131,8 @@ impl<'a> Crossing<'a> {
     {
         let Wanted { head, offer } = wanted;
         let mut link = self.ways.alone().await.map_err(Fault::Before)?;
-        let mut out = self.named.outbound(self.ways, head, Some(&[]));
+        let out = self.named.outbound(self.ways, head, Some(&[]));
+        let mut out = out.map_err(|why| Fault::Before(self.tally.misplaced(why)))?;
         offer.ask(out.fields_mut());
         let answered = timeout(UPSTREAM_PATIENCE, link.send(&out, Outgoing::Nothing)).await;
         let mut response = answered.map_err(|_elapsed| Fault::Before(late()))?.map_err(Fault::Before)?;

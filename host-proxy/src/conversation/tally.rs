@@ -110,6 +110,11 @@ impl Tally {
         Refusal::from(self.stray.get_or_init(|| why))
     }
 
+    /// The same of a body that is too long for a credential.
+    pub(super) fn too_much(&self, (name, most): (&Arc<str>, u64)) -> Refusal {
+        self.misplaced(Misplaced::TooMuch { name: Arc::clone(name), most })
+    }
+
     /// The limit that was reached, or what was found: the client must hear that, not what came of it.
     pub(super) fn limit(&self, permit: &Permit) -> Option<Refusal> {
         let spent = self.spent.get().map(|spent| Refusal::spent(permit.rule(), *spent));

@@ -3,14 +3,16 @@
 //! *Invariant:* what more than one server may read there is refused. Whoever can add a second field of the name could
 //! otherwise choose which of the two a server believes.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use policies::binding::{decoded, may_be_parameter};
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+
+use crate::fields::reads_as;
 
 /// Why a placeholder is not where it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,35 +28,71 @@ pub enum Unfound {
     Ambiguous,
 }
 
-/// The members of a JSON object, as they are written.
-struct Members<'a>(Vec<(String, &'a RawValue)>);
+/// The member or element of a name in a JSON value; everything else is passed over and not kept.
+#[derive(Clone, Copy)]
+struct Inner<'a>(&'a str);
 
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct All;
+/// What there is of that name.
+enum Found<'a> {
+    None,
+    One(&'a RawValue),
+    /// Some servers take the last of several members, some the first, and some do not tell letter case.
+    Ambiguous,
+}
 
-        impl<'de> Visitor<'de> for All {
-            type Value = Members<'de>;
+impl<'de> DeserializeSeed<'de> for Inner<'_> {
+    type Value = Found<'de>;
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
-        }
-
-        deserializer.deserialize_map(All)
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
     }
 }
 
-/// Whether the fields say that the body is plain, and of the type, in UTF-8.
+impl<'de> Visitor<'de> for Inner<'_> {
+    type Value = Found<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object or an array")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let fold = |name: &str| name.to_uppercase().to_lowercase();
+        let (wanted, mut found) = (fold(self.0), Found::None);
+        while let Some(name) = map.next_key::<Cow<'de, str>>()? {
+            if fold(&name) != wanted {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            let value = map.next_value()?;
+            found = match found {
+                Found::None if *name == *self.0 => Found::One(value),
+                _ => Found::Ambiguous,
+            };
+        }
+        Ok(found)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
+        let number = self.0.parse::<usize>().ok().filter(|number| number.to_string() == self.0);
+        let mut found = Found::None;
+        for at in 0_usize.. {
+            if Some(at) == number {
+                let Some(value) = elements.next_element()? else { break };
+                found = Found::One(value);
+            } else if elements.next_element::<IgnoredAny>()?.is_none() {
+                break;
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Whether the fields say that the body is plain, and of the type, in UTF-8, to every server.
 pub(super) fn is_plain(fields: &HeaderMap, kind: &str) -> bool {
+    let only = |wanted: HeaderName| {
+        let others = fields.keys().filter(|name| **name != wanted && reads_as(name, wanted.as_str()));
+        others.count() == 0
+    };
     let identity = |value: &HeaderValue| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity");
     let mut kinds = fields.get_all(header::CONTENT_TYPE).iter();
     let (Some(said), None) = (kinds.next().and_then(|said| said.to_str().ok()), kinds.next()) else {
@@ -62,11 +100,16 @@ pub(super) fn is_plain(fields: &HeaderMap, kind: &str) -> bool {
     };
     let mut parts = said.split(';').map(str::trim);
     let is_kind = parts.next().is_some_and(|said| said.eq_ignore_ascii_case(kind));
+    // Whatever may be read as a character set is written in the one form that nobody reads otherwise.
     let in_utf8 = |part: &str| {
-        let (name, value) = part.split_once('=').unwrap_or((part, ""));
-        !name.eq_ignore_ascii_case("charset") || value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+        let part = part.to_ascii_lowercase();
+        !part.contains("charset") || matches!(&*part, "charset=utf-8" | "charset=\"utf-8\"")
     };
-    is_kind && parts.all(in_utf8) && fields.get_all(header::CONTENT_ENCODING).iter().all(identity)
+    is_kind
+        && parts.all(in_utf8)
+        && only(header::CONTENT_TYPE)
+        && only(header::CONTENT_ENCODING)
+        && fields.get_all(header::CONTENT_ENCODING).iter().all(identity)
 }
 
 /// Where the string, quotes included, stands in a JSON document.
@@ -88,24 +131,20 @@ pub(super) fn in_json(body: &[u8], pointer: &str, placeholder: &str) -> Result<R
 /// The member or element of this name.
 fn inner<'a>(value: &'a RawValue, token: &str) -> Result<&'a RawValue, Unfound> {
     let text = value.get();
-    if text.starts_with('[') {
-        let elements: Vec<&RawValue> = serde_json::from_str(text).map_err(|_not_json| Unfound::Unreadable)?;
-        let number = token.parse::<usize>().ok().filter(|number| number.to_string() == token);
-        return number.and_then(|number| elements.get(number).copied()).ok_or(Unfound::Missing);
-    }
-    if !text.starts_with('{') {
+    if !text.starts_with(['{', '[']) {
         return Err(Unfound::Missing);
     }
-    let Members(members) = serde_json::from_str(text).map_err(|_not_json| Unfound::Unreadable)?;
-    // Some servers take the last of several members, some the first, and some do not tell letter case.
-    let fold = |name: &str| name.to_uppercase().to_lowercase();
-    let mut named = members.iter().filter(|(name, _)| fold(name) == fold(token));
-    match (named.next(), named.next()) {
-        (_, Some(_)) => Err(Unfound::Ambiguous),
-        (Some((name, value)), None) if name == token => Ok(value),
-        _ => Err(Unfound::Missing),
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    match Inner(token).deserialize(&mut deserializer) {
+        Ok(Found::One(value)) => Ok(value),
+        Ok(Found::None) => Err(Unfound::Missing),
+        Ok(Found::Ambiguous) => Err(Unfound::Ambiguous),
+        Err(_not_json) => Err(Unfound::Unreadable),
     }
 }
+
+/// By this field browsers tell a server how it is to read the others.
+const CHARSET: &str = "_charset_";
 
 /// Where the field, its name included, stands in a form.
 pub(super) fn in_form(body: &[u8], name: &str, placeholder: &str) -> Result<Range<usize>, Unfound> {
@@ -115,6 +154,9 @@ pub(super) fn in_form(body: &[u8], name: &str, placeholder: &str) -> Result<Rang
     for part in text.split('&') {
         let range = begin..begin + part.len();
         begin = range.end + 1;
+        if may_be_parameter(part, CHARSET) {
+            return Err(Unfound::Unreadable);
+        }
         if !may_be_parameter(part, name) {
             continue;
         }
@@ -153,6 +195,11 @@ mod tests {
             (format!("{{\"token\":{quoted},\"token\":\"x\"}}"), "/token", Unfound::Ambiguous),
             (format!("{{\"token\":\"x\",\"t\\u006fken\":{quoted}}}"), "/token", Unfound::Ambiguous),
             (format!("{{\"Token\":\"x\",\"token\":{quoted}}}"), "/token", Unfound::Ambiguous),
+            (
+                format!("[{{\"token\":1}},{{\"a\":[[1,{{}}]],\"token\":{quoted},\"TOKEN\":[]}}]"),
+                "/1/token",
+                Unfound::Ambiguous,
+            ),
             (format!("{{\"to\u{212a}en\":\"x\",\"token\":{quoted}}}"), "/token", Unfound::Ambiguous),
             (format!("{{\"a\":{{\"token\":{quoted}}}}}"), "/token", Unfound::Missing),
             (format!("{{\"token\":[{quoted}]}}"), "/token", Unfound::Missing),
@@ -183,6 +230,7 @@ mod tests {
             (format!("{plain}x"), Unfound::Missing),
             ("token=x".to_owned(), Unfound::Missing),
             (format!("a={STANDS}"), Unfound::Missing),
+            (format!("{plain}&_charset_=utf-16"), Unfound::Unreadable),
             (String::new(), Unfound::Missing),
         ] {
             assert_eq!(form(&body), Err(why), "{body}");
@@ -206,6 +254,11 @@ mod tests {
             &[][..],
             &[("content-type", "text/plain")],
             &[("content-type", "application/json;charset=utf-16")],
+            &[("content-type", "application/json; charset =utf-16")],
+            &[("content-type", "application/json; charset*=utf-16''x")],
+            &[("content-type", "application/json; a=b, charset=utf-16")],
+            &[("content-type", "application/json"), ("content_type", "text/plain")],
+            &[("content-type", "application/json"), ("content_encoding", "gzip")],
             &[("content-type", "application/json"), ("content-type", "text/plain")],
             &[("content-type", "application/json"), ("content-encoding", "gzip")],
         ] {

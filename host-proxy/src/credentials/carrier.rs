@@ -74,8 +74,15 @@ impl Carrier {
                 made_of(|c| !c.is_control())?;
                 Ok(Self::Query { name })
             }
-            Form::Json { pointer } => Ok(Self::Json { pointer }),
-            Form::Urlencoded { name } => Ok(Self::Urlencoded { name }),
+            // The search of answers relies on it.
+            Form::Json { pointer } => {
+                made_of(|c| !c.is_control())?;
+                Ok(Self::Json { pointer })
+            }
+            Form::Urlencoded { name } => {
+                made_of(|c| !c.is_control())?;
+                Ok(Self::Urlencoded { name })
+            }
             Form::SigV4 { service, region, access_key_id } => {
                 let signer = Signer::new((service, region), access_key_id, secret)?;
                 Ok(Self::SigV4(Box::new(signer)))

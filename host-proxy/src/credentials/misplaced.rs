@@ -83,6 +83,23 @@ pub enum Misplaced {
     /// The body may bring a signature of its own, by which it would act for somebody else.
     #[error("an upload by form brings its own signature, and goes nowhere where credential '{0}' signs")]
     Upload(Arc<str>),
+    /// A client would have something else done than its method and path say.
+    #[error("{what} does more than method and path say, and is not signed with credential '{name}'")]
+    Beyond {
+        /// Whose.
+        name: Arc<str>,
+        /// What of the request.
+        what: String,
+    },
+    /// The answer would be a key that works everywhere.
+    #[error("the answer would be a key of its own, which credential '{0}' asks for nobody")]
+    Issued(Arc<str>),
+    /// Our own signature fails.
+    #[error("the request could not be signed with credential '{0}'")]
+    Unsigned(Arc<str>),
+    /// What is replaced has more in it than what it was judged for.
+    #[error("a part of the query that credential '{0}' replaces has a ';' in it")]
+    Joined(Arc<str>),
     /// A field that is signed has characters that have no one form.
     #[error("the header field '{field}' is signed with credential '{name}', and must be plain ASCII")]
     Unsignable {
@@ -99,6 +116,7 @@ impl From<&Misplaced> for Refusal {
         let status = match misplaced {
             Misplaced::TooMuch { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Misplaced::Full => StatusCode::SERVICE_UNAVAILABLE,
+            Misplaced::Unsigned(_) => StatusCode::BAD_GATEWAY,
             _ => StatusCode::FORBIDDEN,
         };
         Self { status, level: Stopped::Credential, rule: None, error, hint }
@@ -126,6 +144,10 @@ impl Misplaced {
                 "turn signed chunks off in the client: over TLS it may send UNSIGNED-PAYLOAD or the body's SHA-256"
             }
             Self::Upload(_) => "use PUT",
+            Self::Beyond { .. } => "leave it out; the operator can do it on the host",
+            Self::Issued(_) => "ask for what the key would be for; its requests are signed here",
+            Self::Unsigned(_) => "send a plainer path and plainer header fields",
+            Self::Joined(_) => "write %3B, or put '&' between parameters",
             Self::Unsignable { .. } => "write it in plain ASCII",
         }
     }

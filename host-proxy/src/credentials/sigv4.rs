@@ -54,6 +54,45 @@ const UNSIGNED_CHUNKS: &str = "STREAMING-UNSIGNED-PAYLOAD-TRAILER";
 /// Services that are object storage: they take unsigned bodies, and read a path once.
 const STORES: [&str; 4] = ["s3", "s3express", "s3-outposts", "s3-object-lambda"];
 
+/// Begins the names of everything by which a client tells object storage more than method and path do.
+const TOLD: &str = "x-amz-";
+
+/// What of that stays within method and path: how bytes are counted and checked, and what is kept beside them. Everything
+/// else copies from elsewhere, opens to others, leads elsewhere, or outlasts the rules.
+const HARMLESS: [&str; 23] = [
+    "x-amz-api-version",
+    "x-amz-checksum-algorithm",
+    "x-amz-checksum-crc32",
+    "x-amz-checksum-crc32c",
+    "x-amz-checksum-crc64nvme",
+    "x-amz-checksum-mode",
+    "x-amz-checksum-sha1",
+    "x-amz-checksum-sha256",
+    "x-amz-checksum-type",
+    "x-amz-content-sha256",
+    "x-amz-date",
+    "x-amz-decoded-content-length",
+    "x-amz-expected-bucket-owner",
+    "x-amz-max-parts",
+    "x-amz-mp-object-size",
+    "x-amz-object-attributes",
+    "x-amz-optional-object-attributes",
+    "x-amz-part-number-marker",
+    "x-amz-sdk-checksum-algorithm",
+    "x-amz-security-token",
+    "x-amz-storage-class",
+    "x-amz-trailer",
+    "x-amz-user-agent",
+];
+
+/// The client's own notes to an object.
+const NOTES: &str = "x-amz-meta-";
+
+/// Parameters of requests that change something, beside those of an upload's parts and versions: they choose which of the
+/// things under a path is changed.
+const CHOOSING: [&str; 7] =
+    ["uploads", "uploadid", "partnumber", "versionid", "x-id", "list-type", "select-type"];
+
 /// Signs for one service in one region.
 #[derive(Debug)]
 pub(super) struct Signer {
@@ -95,6 +134,9 @@ pub enum KeysError {
     #[error("the keys have characters that keys of AWS do not have")]
     Characters,
 }
+
+/// Why a request was not signed.
+pub(super) type SigningError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What is signed for a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,6 +207,14 @@ impl Signer {
         if let Some((field, _)) = strange {
             return Err(Misplaced::Unsignable { name: Arc::clone(name), field: field.to_string() });
         }
+        if self.is_store() {
+            if let Some(what) = beyond(request, fields) {
+                return Err(Misplaced::Beyond { name: Arc::clone(name), what });
+            }
+            if gives_keys(request) {
+                return Err(Misplaced::Issued(Arc::clone(name)));
+            }
+        }
         self.payload(fields).map_err(|said| Misplaced::Payload { name: Arc::clone(name), said })
     }
 
@@ -185,11 +235,19 @@ impl Signer {
     }
 
     /// Signs what goes out, and removes what the client signed with. `body`: all of it, if it was read.
-    pub(super) fn write(&self, out: &mut Outbound, body: Option<&[u8]>) {
-        self.write_at(out, body, SystemTime::now());
+    ///
+    /// # Errors
+    /// It cannot be signed, and must not go out.
+    pub(super) fn write(&self, out: &mut Outbound, body: Option<&[u8]>) -> Result<(), SigningError> {
+        self.write_at(out, body, SystemTime::now())
     }
 
-    fn write_at(&self, out: &mut Outbound, body: Option<&[u8]>, time: SystemTime) {
+    fn write_at(
+        &self,
+        out: &mut Outbound,
+        body: Option<&[u8]>,
+        time: SystemTime,
+    ) -> Result<(), SigningError> {
         let said = match (body, self.payload(out.fields_mut())) {
             (None, Ok(Payload::Stated(said))) => said,
             (body, _) => hex(digest(&SHA256, body.unwrap_or_default()).as_ref()),
@@ -208,11 +266,9 @@ impl Signer {
             if kept.is_empty() || kept == [""] { String::new() } else { format!("?{}", kept.join("&")) };
         out.set_target(format!("{path}{query}").parse().expect("parts of a target are one"));
         let path = if self.is_store() { once_encoded(&path) } else { path };
-        // Without a signature the service refuses it.
-        match self.signed(out, (&format!("{path}{query}"), said), time) {
-            Ok(fields) => out.fields_mut().extend(fields),
-            Err(error) => tracing::warn!(%error, "a request could not be signed"),
-        }
+        let fields = self.signed(out, (&format!("{path}{query}"), said), time)?;
+        out.fields_mut().extend(fields);
+        Ok(())
     }
 
     /// The fields that sign it.
@@ -221,7 +277,7 @@ impl Signer {
         out: &Outbound,
         (target, said): (&str, String),
         time: SystemTime,
-    ) -> Result<HeaderMap, Box<dyn std::error::Error + Send + Sync>> {
+    ) -> Result<HeaderMap, SigningError> {
         let Keys { id, key, token } = &self.keys;
         let token = token.as_ref().map(|token| token.expose().to_owned());
         let identity = AwsKeys::new(id, key.expose(), token, None, "openshell").into();
@@ -258,7 +314,8 @@ impl Signer {
         Ok(signed)
     }
 
-    fn is_store(&self) -> bool {
+    /// Whether it signs for object storage, whose answers are as long as objects.
+    pub(super) fn is_store(&self) -> bool {
         STORES.contains(&self.service.as_str())
     }
 }
@@ -299,6 +356,34 @@ fn asked(fields: &HeaderMap, query: &str) -> Vec<String> {
         all.push(scope_of(&String::from_utf8_lossy(&decoded(value))));
     }
     all
+}
+
+/// What of a request to object storage would do more than its method and path say, if anything.
+fn beyond(request: &CanonicalRequest, fields: &HeaderMap) -> Option<String> {
+    let harmless = |name: &str| HARMLESS.contains(&name) || name.starts_with(NOTES);
+    let name = |field: &HeaderName| field.as_str().replace(['_', '.'], "-");
+    let field = fields.keys().find(|field| name(field).starts_with(TOLD) && !harmless(&name(field)));
+    if let Some(field) = field {
+        return Some(format!("the header field '{field}'"));
+    }
+    // URLs that are signed hold the same as parameters.
+    let changes = ![Method::GET, Method::HEAD].contains(&request.method);
+    let query = request.resource.query().unwrap_or_default();
+    let parts = query.split(['&', ';']).filter(|part| !part.is_empty());
+    let names = parts.map(|part| decoded(part.split_once('=').map_or(part, |(name, _)| name)));
+    let names = names.map(|name| String::from_utf8_lossy(&name).trim().to_ascii_lowercase());
+    let is_beyond = |name: &String| match name.strip_prefix(TOLD) {
+        Some(_) => !harmless(name) && !Signer::is_parameter(name),
+        None => changes && !CHOOSING.contains(&name.as_str()) && !Signer::is_parameter(name),
+    };
+    names.into_iter().find(is_beyond).map(|name| format!("the parameter '{name}'"))
+}
+
+/// Whether the answer of object storage is a key: a session of a directory, or access that was granted.
+fn gives_keys(request: &CanonicalRequest) -> bool {
+    let query = request.resource.query().unwrap_or_default();
+    query.split('&').any(|part| may_be_parameter(part, "session"))
+        || request.resource.path().to_ascii_lowercase().contains("/accessgrantsinstance")
 }
 
 /// `region/service` of `key/date/region/service/aws4_request`.

@@ -156,6 +156,7 @@ fn what_a_server_could_read_in_two_ways_is_refused() {
         (format!("client%5Fsecret[]=his&client_secret={PLACEHOLDER}"), "more than one field"),
         (format!("client_secret={PLACEHOLDER}&note={PLACEHOLDER}"), "where it is not used"),
         ("client_secret=his".to_owned(), "does not stand there"),
+        (format!("client_secret={PLACEHOLDER}&_charset_=utf-16"), "not what its Content-Type says"),
     ] {
         let site = Site::form();
         let answer = site.post("/token", FORM, &body);
@@ -172,6 +173,8 @@ fn another_type_another_path_and_too_much_are_refused() {
         ("Content-Type: text/plain\r\n".to_owned(), "of type application/json"),
         (format!("{JSON}Content-Encoding: gzip\r\n"), "uncompressed"),
         ("Content-Type: application/json; charset=utf-16\r\n".to_owned(), "of type application/json"),
+        ("Content-Type: application/json; charset =utf-16\r\n".to_owned(), "of type application/json"),
+        (format!("{JSON}Content_Type: text/plain\r\n"), "of type application/json"),
     ] {
         let site = Site::json();
         let answer = site.post("/token", &fields, &body);
@@ -184,10 +187,12 @@ fn another_type_another_path_and_too_much_are_refused() {
     site.refused(&answer, 403, "where it is not used");
     let site = Site::json();
     let port = site.upstream.port;
-    let head =
-        format!("POST /token HTTP/1.1\r\nHost: {NAME}:{port}\r\n{JSON}Content-Length: 16777217\r\n\r\n");
+    let head = format!(
+        "POST /token HTTP/1.1\r\nHost: {NAME}:{port}\r\n{JSON}Expect: 100-continue\r\nContent-Length: 1048577\r\n\r\n"
+    );
     let answer = site.bench.https(NAME, port, head);
-    site.refused(&answer, 413, "16777216 bytes");
+    site.refused(&answer, 413, "1048576 bytes");
+    assert!(!answer.text.contains("100 Continue"), "{answer:?}");
 }
 
 #[test]
@@ -196,15 +201,15 @@ fn so_much_is_held_of_all_requests_and_no_more() {
     let port = site.upstream.port;
     // Each announces what it may, sends most of it, and waits.
     let head =
-        format!("POST /token HTTP/1.1\r\nHost: {NAME}:{port}\r\n{JSON}Content-Length: 16777216\r\n\r\n");
+        format!("POST /token HTTP/1.1\r\nHost: {NAME}:{port}\r\n{JSON}Content-Length: 1048576\r\n\r\n");
     let mut open = Vec::new();
-    for _request in 0..2 {
+    for _request in 0..32 {
         let mut stream = site.bench.tls(site.bench.connect(NAME, port), NAME);
         std::io::Write::write_all(&mut stream, head.as_bytes()).unwrap();
-        std::io::Write::write_all(&mut stream, &vec![b' '; 16_777_215]).unwrap();
+        std::io::Write::write_all(&mut stream, &vec![b' '; 1_048_575]).unwrap();
         open.push(stream);
     }
-    let answer = site.post("/token", JSON, &" ".repeat(3_000_000));
+    let answer = site.post("/token", JSON, &" ".repeat(1_000_000));
     assert_eq!((answer.status(), &answer.json()["level"]), (503, &"credential".into()), "{answer:?}");
     drop(open);
 }

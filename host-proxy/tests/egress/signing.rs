@@ -252,6 +252,16 @@ fn what_cannot_be_signed_is_refused() {
         let answer = site.ask(line, &fields, body);
         site.refused(&answer, 403, cause);
     }
+    for (line, fields, cause) in [
+        ("PUT /a", "X-Amz-Copy-Source: /b/secret\r\n", "'x-amz-copy-source' does more"),
+        ("PUT /a?acl", "", "'acl' does more"),
+        ("GET /?session", "", "a key of its own"),
+        ("GET /a?b=1;X-Amz-Signature=0", "", "has a ';' in it"),
+    ] {
+        let site = Site::new("s3", &[]);
+        let answer = site.ask(line, fields, "");
+        site.refused(&answer, 403, cause);
+    }
     let site = Site::new("dynamodb", &[]);
     let answer = site.ask("POST /", "Content-Length: 16777217\r\n", "");
     site.refused(&answer, 413, "16777216 bytes");
@@ -275,6 +285,15 @@ fn somebody_elses_signature_does_not_go_out() {
         let answer = site.ask(&format!("GET /his/a?{query}"), "", "");
         site.refused(&answer, 403, "takes none of the agent's");
     }
+}
+
+/// What a service answers that is no object storage is short, and searched whatever its status.
+#[test]
+fn a_key_that_an_answer_repeats_is_masked() {
+    let site = Site::answering("dynamodb", &[], |_| ok(&format!("{{\"k\":\"{KEY}\"}}")));
+    let answer = site.ask("GET /a", "Accept-Encoding: gzip\r\n", "");
+    assert!(answer.text.contains("{\"k\":\"****") && !answer.text.contains(KEY), "{answer:?}");
+    assert!(site.upstream.received().contains("accept-encoding: identity"), "{}", site.upstream.received());
 }
 
 #[test]

@@ -2,14 +2,15 @@
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc;
 
 use serde::{Deserialize, Serialize};
 use wire::secret::Secret;
 use wire::vault::{Engine, VaultAnswer, VaultQuestion};
 use zeroize::Zeroizing;
 
-use super::{Ended, MOST, SecretSource};
+use super::{Ended, MOST, PATIENCE, SecretSource};
 use crate::failure::Failure;
 use crate::layout::{Program, program};
 
@@ -35,7 +36,7 @@ pub struct VaultSource {
     pub namespace: Option<String>,
     /// Where the vault's token comes from; no other vault.
     pub token: Box<SecretSource>,
-    /// A file of roots beside the system's.
+    /// A file of roots, in place of the system's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
 }
@@ -102,14 +103,15 @@ impl VaultSource {
 
     fn question(&self) -> Result<VaultQuestion, Failure> {
         let token = self.token.read()?;
-        let roots_pem = self.ca.as_ref().map_or(Ok(String::new()), |ca| {
+        let roots_pem = self.ca.as_ref().map(|ca| {
             std::fs::read_to_string(ca).map_err(|error| {
                 Failure::new(
                     format_args!("cannot read {}: {error}", ca.display()),
                     "name a file of PEM certificates that you may read",
                 )
             })
-        })?;
+        });
+        let roots_pem = roots_pem.transpose()?;
         let (engine, between) =
             if self.kv == 2 { (Engine::Versioned, "/data/") } else { (Engine::Plain, "/") };
         Ok(VaultQuestion {
@@ -125,7 +127,7 @@ impl VaultSource {
     }
 }
 
-/// Lets the program ask. It ends by itself: what it waits for is limited.
+/// Lets the program ask.
 fn ask(program: &Path, question: &VaultQuestion) -> Result<VaultAnswer, String> {
     let mut command = Command::new(program);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).current_dir("/").env_clear();
@@ -133,14 +135,26 @@ fn ask(program: &Path, question: &VaultQuestion) -> Result<VaultAnswer, String> 
     let moved = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter();
     command.envs(moved.filter_map(|name| Some((name, std::env::var_os(name)?))));
     let mut child = Ended(command.spawn().map_err(|error| error.to_string())?);
-    exchange(&mut child.0, question).map_err(|error| error.to_string())
+    let question = Zeroizing::new(serde_json::to_vec(question).map_err(|error| error.to_string())?);
+    let (input, output) = (child.0.stdin.take(), child.0.stdout.take());
+    // It ends by itself, unless it cannot: a thread that waits for it ends with it.
+    let (sender, receiver) = mpsc::sync_channel(1);
+    std::thread::spawn(move || {
+        let _nobody_waits = sender.send(exchange((input, output), &question));
+    });
+    let answer = receiver.recv_timeout(PATIENCE);
+    let answer = answer.map_err(|_elapsed| format!("it did not end within {} s", PATIENCE.as_secs()))?;
+    answer.map_err(|error| error.to_string())
 }
 
-fn exchange(child: &mut Child, question: &VaultQuestion) -> std::io::Result<VaultAnswer> {
-    let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+fn exchange(
+    (input, output): (Option<ChildStdin>, Option<ChildStdout>),
+    question: &[u8],
+) -> std::io::Result<VaultAnswer> {
+    let (Some(mut input), Some(output)) = (input, output) else {
         return Err(std::io::ErrorKind::BrokenPipe.into());
     };
-    input.write_all(&Zeroizing::new(serde_json::to_vec(question)?))?;
+    input.write_all(question)?;
     drop(input);
     // A secret may be twice as long as JSON writes it, and a bit is around it.
     let mut text = Zeroizing::new(Vec::with_capacity(4096));

@@ -57,7 +57,7 @@ fn it_signs_as_the_suite_of_aws_does() {
         ),
     ] {
         let mut out = request(method, "example.amazonaws.com", target);
-        signer("service", SUITE, token).write_at(&mut out, Some(&[]), at(1_440_938_160));
+        signer("service", SUITE, token).write_at(&mut out, Some(&[]), at(1_440_938_160)).unwrap();
         assert_eq!(signature(&out), expected, "{method} {target}");
         assert_eq!(out.fields()["x-amz-date"], "20150830T123600Z");
         let said = out.fields().get("x-amz-security-token").map(|value| value.to_str().unwrap());
@@ -72,7 +72,7 @@ fn it_signs_as_object_storage_documents_it() {
         ("/?max-keys=2&prefix=J", "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7"),
     ] {
         let mut out = request("GET", "examplebucket.s3.amazonaws.com", target);
-        signer("s3", STORE, None).write_at(&mut out, Some(&[]), at(1_369_353_600));
+        signer("s3", STORE, None).write_at(&mut out, Some(&[]), at(1_369_353_600)).unwrap();
         assert_eq!(signature(&out), expected, "{target}");
     }
 }
@@ -85,7 +85,7 @@ fn nothing_of_the_clients_signature_is_left() {
     for name in ["authorization", "x_amz_security_token", "x-amz-date", "date"] {
         out.fields_mut().append(HeaderName::from_static(name), HeaderValue::from_static("his"));
     }
-    signer("s3", STORE, None).write(&mut out, None);
+    signer("s3", STORE, None).write(&mut out, None).unwrap();
     assert_eq!(out.target().as_str(), "/k?versionId=1");
     let text = format!("{:?}", out.fields());
     assert!(!text.contains("his") && out.fields()["x-amz-content-sha256"] == UNSIGNED, "{text}");
@@ -97,7 +97,7 @@ fn a_path_of_object_storage_is_signed_once_encoded() {
     assert_eq!(once_encoded("/a=b/c%20d/e+f%2Fg~"), "/a%3Db/c%20d/e%2Bf%2Fg~");
     let sign = |target: &str| {
         let mut out = request("GET", "b.s3.amazonaws.com", target);
-        signer("s3", STORE, None).write_at(&mut out, None, at(1_369_353_600));
+        signer("s3", STORE, None).write_at(&mut out, None, at(1_369_353_600)).unwrap();
         (signature(&out), out.target().to_string())
     };
     // The same key in both spellings; what is sent stays as it was judged.
@@ -153,4 +153,64 @@ fn keys_are_read_as_tools_and_vaults_write_them() {
     let spaced = Secret::new(r#"{"AccessKeyId":"AKIA1","SecretAccessKey":"a b"}"#.to_owned());
     let scope = ("s3".to_owned(), "us-east-1".to_owned());
     assert!(matches!(Signer::new(scope, None, &spaced), Err(KeysError::Characters)));
+}
+
+#[test]
+fn what_does_more_than_method_and_path_is_told_apart() {
+    let request = |line: &str| {
+        let (method, target) = line.split_once(' ').unwrap();
+        policies::canonical::of_url(method, &format!("https://b.s3.amazonaws.com{target}")).unwrap()
+    };
+    let fields = |name: &str| {
+        let mut fields = HeaderMap::new();
+        if !name.is_empty() {
+            fields.insert(HeaderName::try_from(name).unwrap(), HeaderValue::from_static("x"));
+        }
+        fields
+    };
+    for (line, field) in [
+        ("PUT /a", "x-amz-copy-source"),
+        ("PUT /a", "x-amz-acl"),
+        ("PUT /a", "x_amz_acl"),
+        ("PUT /a", "x-amz-grant-read"),
+        ("PUT /a", "x-amz-bypass-governance-retention"),
+        ("PUT /a", "x-amz-website-redirect-location"),
+        ("PUT /a", "x-amz-object-lock-mode"),
+        ("PUT /a", "x-amz-tagging"),
+        ("PUT /a", "x-amz-server-side-encryption-customer-key"),
+        ("PUT /a", "x-amz-not-known-yet"),
+        ("PUT /a?X-Amz-Acl=public-read", ""),
+        ("GET /a?a=b;x%2Damz%2Dcopy-source=c", ""),
+        ("PUT /a?acl", ""),
+        ("PUT /a?%61cl=", ""),
+        ("PUT /a?policy", ""),
+        ("POST /?delete", ""),
+        ("DELETE /a?tagging", ""),
+    ] {
+        assert!(beyond(&request(line), &fields(field)).is_some(), "{line} {field}");
+    }
+    for (line, field) in [
+        ("PUT /a", "x-amz-meta-note"),
+        ("PUT /a", "x-amz-checksum-crc32"),
+        ("PUT /a", "content-type"),
+        ("GET /a?acl&versionId=1", ""),
+        ("POST /a?uploads", ""),
+        ("PUT /a?partNumber=1&uploadId=2&x-id=UploadPart", ""),
+        ("GET /a?X-Amz-Signature=0&X-Amz-Date=1", ""),
+    ] {
+        assert_eq!(beyond(&request(line), &fields(field)), None, "{line} {field}");
+    }
+    for line in
+        ["GET /?session", "GET /?a&session=", "GET /v20180820/accessgrantsinstance/dataaccess?target=a"]
+    {
+        assert!(gives_keys(&request(line)), "{line}");
+    }
+    assert!(!gives_keys(&request("GET /a?sessions=1")));
+}
+
+/// It grows by being encoded: what is too long to be signed is not written without a signature.
+#[test]
+fn what_cannot_be_signed_is_an_error() {
+    let mut out = request("GET", "b.s3.amazonaws.com", &format!("/{}", "!".repeat(30_000)));
+    signer("s3", STORE, None).write(&mut out, None).unwrap_err();
 }
