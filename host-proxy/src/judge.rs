@@ -10,7 +10,9 @@ use std::time::Instant;
 use audit::client::AppendError;
 use audit::{Action, Event};
 use http::HeaderMap;
-use policies::{Decision, Denial, DestinationDecision, Message, NameDecision, Permit, Policy, Timestamp};
+use policies::{
+    Decision, Denial, DestinationDecision, Message, NameDecision, Permit, Policy, Timestamp, Unread,
+};
 use wire::id::{PolicyVersion, RequestId};
 use wire::proxy::Doors;
 
@@ -112,8 +114,8 @@ impl Judge {
         RequestId(format!("{:08x}{number:08x}", self.boot))
     }
 
-    /// How much of the body must be read before the request can be decided: at most so many bytes. `None`: nothing of it.
-    pub fn unread(&self, case: &Case<'_>) -> Option<u64> {
+    /// How much of the body must be read before the request can be decided. `None`: nothing of it.
+    pub fn unread(&self, case: &Case<'_>) -> Option<Unread> {
         let edition = self.in_force.current();
         if !edition.policy.reads_messages() {
             return None;

@@ -7,7 +7,7 @@ use wire::inference::Conditions;
 
 use crate::guard::{AnswerRules, Guard};
 use crate::judgement::DownloadRules;
-use crate::message::{About, Finding};
+use crate::message::{About, Finding, Unread};
 use crate::rule::{RateLimits, Rule};
 
 /// The four levels, and the conditions, messages and downloads after them, in the order in which they are evaluated.
@@ -337,11 +337,11 @@ impl Denial {
         Self { finding: Some(Box::new(finding)), ..self }
     }
 
-    /// Whether the answer depends on the body, which was not read: at most so many bytes of it.
+    /// Whether the answer depends on the body, which was not read: how much of it has to be.
     #[must_use]
-    pub fn unread(&self) -> Option<u64> {
+    pub fn unread(&self) -> Option<Unread> {
         match self.finding.as_deref() {
-            Some(Finding::Unread(most)) => Some(*most),
+            Some(Finding::Unread(unread)) => Some(*unread),
             _ => None,
         }
     }

@@ -25,7 +25,7 @@ use wire::inference::Conditions;
 pub use download::{Downloads, Executables, OnAbsence, Packages};
 pub use inbound::{InboundEntry, TokenRule};
 pub use inference::{Inference, Provider};
-pub use message::{ArgumentEntry, Graphql, Grpc, JsonRpc, Mcp};
+pub use message::{ArgumentEntry, Git, Graphql, Grpc, JsonRpc, Mcp};
 pub use network::{Effect, Enforcement, HeaderLists, Lists, Query, RuleEntry, RuleLimits};
 pub use one_or_many::OneOrMany;
 pub use process::{Limits, Process};

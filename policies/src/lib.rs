@@ -62,7 +62,7 @@ pub use download::{Inside, Kind, Package, Registry, Scan, Seen};
 pub use evaluate::{Asked, Destination, Policy, Request};
 pub use guard::{AnswerRules, Answered, Foreign};
 pub use judgement::{Age, DownloadRules, Judgement, Objection};
-pub use message::{Message, Unreadable};
+pub use message::{Enough, Message, Unread, Unreadable};
 pub use quantity::span as seconds;
 pub use rule::RateLimits;
 pub use validity::Timestamp;

@@ -8,6 +8,7 @@
 
 #[cfg(test)]
 mod attacks;
+mod git;
 mod graphql;
 pub(crate) mod json;
 mod names;
@@ -26,6 +27,7 @@ use crate::canonical::WEBSOCKET;
 use crate::parameter::folded;
 use crate::pattern::path::PathPattern;
 
+pub(crate) use git::{Git, is_ref};
 pub(crate) use graphql::{Graphql, is_hash};
 pub(crate) use names::{Word, Words};
 pub(crate) use rpc::{Argument, Pointer, Protocol, Rpc};
@@ -38,11 +40,28 @@ pub(crate) const LONGEST: u64 = 4 << 20;
 pub(crate) const MCP_METHODS: &[&str] = &["POST", "GET", "DELETE"];
 pub(crate) const GRAPHQL_METHODS: &[&str] = &["POST", "GET"];
 pub(crate) const CALL_METHODS: &[&str] = &["POST"];
+pub(crate) const GIT_METHODS: &[&str] = &["GET", "POST"];
 
-/// A request's body, read whole.
+/// A request's body, read whole, or as far as it has to be to decide the request.
 #[derive(Clone)]
 pub struct Message {
     body: Bytes,
+    goes_on: bool,
+}
+
+/// How much of a body has to be read before its request can be decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unread {
+    /// All of it: at most so many bytes.
+    Whole(u64),
+    /// The commands with which a push of git begins: at most so many bytes of them.
+    Commands(u64),
+}
+
+/// Tells when enough of a body was read.
+#[derive(Debug)]
+pub struct Enough {
+    commands: Option<git::Commands>,
 }
 
 /// Why a message has no or more than one reading.
@@ -65,6 +84,7 @@ pub(crate) enum Spoken {
     Graphql(Graphql),
     /// Calls of gRPC, whose messages have at most so many bytes. They pass while they are measured.
     Grpc(u64),
+    Git(Git),
 }
 
 /// What a level says about one request.
@@ -73,8 +93,8 @@ pub(crate) enum Finding {
     Allowed,
     NotAllowed(About),
     Denied(About),
-    /// The body has to be read first: at most so many bytes.
-    Unread(u64),
+    /// The body has to be read first.
+    Unread(Unread),
     Unreadable(Unreadable),
 }
 
@@ -93,7 +113,19 @@ impl Message {
     /// A body that was read to its end.
     #[must_use]
     pub fn new(body: Bytes) -> Self {
-        Self { body }
+        Self { body, goes_on: false }
+    }
+
+    /// The begin of a body that is decided by it.
+    #[must_use]
+    pub fn beginning(body: Bytes) -> Self {
+        Self { body, goes_on: true }
+    }
+
+    /// Whether more of the body may follow, which changes nothing.
+    #[must_use]
+    pub fn goes_on(&self) -> bool {
+        self.goes_on
     }
 
     /// What is forwarded.
@@ -110,9 +142,36 @@ impl fmt::Debug for Message {
     }
 }
 
+impl Unread {
+    /// How many bytes may be read for it.
+    #[must_use]
+    pub fn most(self) -> u64 {
+        match self {
+            Self::Whole(most) | Self::Commands(most) => most,
+        }
+    }
+
+    /// What tells when it was.
+    #[must_use]
+    pub fn enough(self) -> Enough {
+        Enough { commands: matches!(self, Self::Commands(_)).then(git::Commands::default) }
+    }
+}
+
+impl Enough {
+    /// Whether nothing has to be read behind `body`, which begins with what was seen before.
+    pub fn is_in(&mut self, body: &[u8]) -> bool {
+        self.commands.as_mut().is_some_and(|commands| commands.have_ended(body))
+    }
+}
+
 impl Unreadable {
     pub(crate) fn new(why: impl Into<Cow<'static, str>>) -> Self {
         Self(why.into())
+    }
+
+    fn coded() -> Self {
+        Self::new("it is compressed: send it without a content-encoding")
     }
 }
 
@@ -122,8 +181,11 @@ impl MessageLevel {
     pub(crate) fn guards(&self, request: &Request<'_>, path: Answer) -> bool {
         let is_there = || self.guarded.iter().any(|pattern| pattern.matches(request.path));
         let in_url = || matches!(self.spoken, Spoken::Graphql(_)) && graphql::is_in_url(request);
-        let speaks =
-            || self.spoken.methods().contains(&request.method) || self.is_socket(request) || in_url();
+        // A server may take any method for a push.
+        let by_any = matches!(self.spoken, Spoken::Git(_));
+        let speaks = || {
+            by_any || self.spoken.methods().contains(&request.method) || self.is_socket(request) || in_url()
+        };
         speaks() && (path == Answer::Allowed || is_there())
     }
 
@@ -140,19 +202,20 @@ impl MessageLevel {
             Spoken::Grpc(_) => {
                 return check_call(request).map_or_else(Finding::Unreadable, |()| Finding::Allowed);
             }
+            Spoken::Git(git) => return git.find(request),
         };
         if !self.spoken.methods().contains(&request.method) {
             let why = format!("'{}' carries no message of the protocol", request.method);
             return Finding::Unreadable(Unreadable::new(why));
         }
-        let Some(message) = request.message else { return Finding::Unread(most) };
+        let Some(message) = request.message else { return Finding::Unread(Unread::Whole(most)) };
         if message.body.len() as u64 > most {
             return Finding::Unreadable(Unreadable::new(format!("it has more than {most} bytes")));
         }
         match &self.spoken {
             Spoken::Rpc(rpc) => rpc.find(request, message),
             Spoken::Graphql(graphql) => graphql.find(request, message),
-            Spoken::Grpc(_) => Finding::Allowed,
+            Spoken::Grpc(_) | Spoken::Git(_) => Finding::Allowed,
         }
     }
 
@@ -160,7 +223,7 @@ impl MessageLevel {
     pub(crate) fn longest_call(&self) -> Option<u64> {
         match self.spoken {
             Spoken::Grpc(most) => Some(most),
-            Spoken::Rpc(_) | Spoken::Graphql(_) => None,
+            Spoken::Rpc(_) | Spoken::Graphql(_) | Spoken::Git(_) => None,
         }
     }
 
@@ -169,6 +232,7 @@ impl MessageLevel {
         match &self.spoken {
             Spoken::Rpc(rpc) => rpc.asked(request.message?),
             Spoken::Graphql(_) => Graphql::asked(request, request.message?),
+            Spoken::Git(_) => Git::asked(request, request.message?),
             Spoken::Grpc(_) => None,
         }
     }
@@ -177,6 +241,7 @@ impl MessageLevel {
         match &self.spoken {
             Spoken::Rpc(rpc) => rpc.denies_anything(),
             Spoken::Graphql(graphql) => graphql.denies_anything(),
+            Spoken::Git(git) => git.denies_anything(),
             Spoken::Grpc(_) => false,
         }
     }
@@ -188,6 +253,7 @@ impl Spoken {
         match self {
             Self::Rpc(rpc) if rpc.is_mcp() => MCP_METHODS,
             Self::Graphql(_) => GRAPHQL_METHODS,
+            Self::Git(_) => GIT_METHODS,
             Self::Rpc(_) | Self::Grpc(_) => CALL_METHODS,
         }
     }
@@ -215,40 +281,46 @@ pub(crate) fn is_name(text: &str) -> bool {
     (1..=LONGEST).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Whether the header fields say that the body is JSON as it is: one content type, in UTF-8, without a coding. Some
-/// servers read `content_type` as `content-type`.
+/// Whether the header fields say that the body is JSON as it is: one content type, in UTF-8, without a coding.
 fn check_fields(request: &Request<'_>) -> Result<(), Unreadable> {
-    let (mut types, mut plain, mut coded) = (0, true, false);
-    request.headers.each(&mut |name, value| match &*folded(name.as_bytes()) {
-        b"content_type" => {
-            types += 1;
-            plain &= is_json(value);
-        }
-        b"content_encoding" => coded |= !value.eq_ignore_ascii_case(b"identity"),
-        _ => {}
-    });
-    if coded {
-        return Err(Unreadable::new("it is compressed: send it without a content-encoding"));
+    let Said { is_kind, is_coded } = said_of_body(request, is_json);
+    if is_coded {
+        return Err(Unreadable::coded());
     }
-    if types != 1 || !plain {
-        return Err(Unreadable::new("its content-type is not 'application/json'"));
-    }
-    Ok(())
+    if is_kind { Ok(()) } else { Err(Unreadable::new("its content-type is not 'application/json'")) }
 }
 
 /// Whether the header fields say that it is a call of gRPC, whose body is messages with their lengths.
 fn check_call(request: &Request<'_>) -> Result<(), Unreadable> {
-    let (mut types, mut calls, mut coded) = (0, true, false);
+    let is_call = |value: &[u8]| {
+        let rest = value.strip_prefix(b"application/grpc");
+        rest.is_some_and(|rest| matches!(rest, [] | [b'+' | b';' | b' ', ..]))
+    };
+    match said_of_body(request, is_call) {
+        Said { is_kind: true, is_coded: false } => Ok(()),
+        _ => Err(Unreadable::new("it is no call of gRPC")),
+    }
+}
+
+/// What header fields say of a body.
+struct Said {
+    /// It is of one type, and of this kind.
+    is_kind: bool,
+    is_coded: bool,
+}
+
+/// Some servers read `content_type` as `content-type`.
+fn said_of_body(request: &Request<'_>, kind: impl Fn(&[u8]) -> bool) -> Said {
+    let (mut types, mut plain, mut is_coded) = (0, true, false);
     request.headers.each(&mut |name, value| match &*folded(name.as_bytes()) {
         b"content_type" => {
             types += 1;
-            let rest = value.strip_prefix(b"application/grpc");
-            calls &= rest.is_some_and(|rest| matches!(rest, [] | [b'+' | b';' | b' ', ..]));
+            plain &= kind(value);
         }
-        b"content_encoding" => coded = true,
+        b"content_encoding" => is_coded |= !value.eq_ignore_ascii_case(b"identity"),
         _ => {}
     });
-    if types == 1 && calls && !coded { Ok(()) } else { Err(Unreadable::new("it is no call of gRPC")) }
+    Said { is_kind: types == 1 && plain, is_coded }
 }
 
 /// `application/json`, and no charset but UTF-8.

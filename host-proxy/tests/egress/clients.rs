@@ -154,6 +154,11 @@ fn git(at: &Path, arguments: &[&str]) {
     assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
 }
 
+fn commit(at: &Path) {
+    let author = ["-c", "user.name=a", "-c", "user.email=a@b.test"];
+    git(at, &[&author[..], &["commit", "--quiet", "--allow-empty", "--message", "b"]].concat());
+}
+
 /// git without the surroundings' configuration: it trusts the roots in `trust` alone.
 fn run_git(at: &Path, trust: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new("git");
@@ -233,23 +238,87 @@ network:
     assert!(clone.status.success(), "{}", text(&clone.stderr));
     let clone = folder.path().join("clone");
     assert!(std::fs::read_to_string(clone.join("file")).unwrap().starts_with("content of the repository"));
-    git(
-        &clone,
-        &[
-            "-c",
-            "user.name=a",
-            "-c",
-            "user.email=a@b.test",
-            "commit",
-            "--quiet",
-            "--allow-empty",
-            "--message",
-            "b",
-        ],
-    );
+    commit(&clone);
     let push = run_git(&clone, &trust, &[&options[..], &["push", "origin", "main"]].concat());
     assert!(!push.status.success() && text(&push.stderr).contains("403"), "{}", text(&push.stderr));
     assert!(!upstream.received().contains("POST /v1/repo.git/git-receive-pack"));
     let denied = bench.audit.wait_for(|event| event["decision"] == "deny");
     assert_eq!(denied["level"], "path", "{denied}");
+}
+
+/// What is pushed where is decided by the push's own commands, before any of it reaches the server.
+#[test]
+fn git_pushes_to_the_refs_that_are_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let bare = repository(folder.path());
+    let (root, served) = (Root::new(), folder.path().to_owned());
+    let upstream = Upstream::start(
+        Some(root.server_config(&[NAME], |_| {})),
+        Arc::new(move |request| smart_http(&served, request)),
+    );
+    let port = upstream.port;
+    let policy = format!(
+        "version: 1
+network:
+  - name: work
+    binary: {{allow: [git]}}
+    destination: {{allow: ['{NAME}:{port}']}}
+    method: {{allow: [GET, POST]}}
+    path: {{allow: ['/v1/repo.git/**']}}
+    git:
+      push: {{allow: ['refs/heads/agent/*']}}
+      delete: {{allow: ['refs/heads/agent/tmp']}}
+"
+    );
+    let bench = Setting::new(policy).host(NAME).trusting(&root.pem()).start();
+    let subject = program("/usr/lib/git-core/git-remote-https");
+    bench.door((DOOR, port).into(), (bench.resolve(NAME), port).into(), subject);
+    let trust = authority(&bench);
+    let resolve = format!("http.curloptResolve={NAME}:{port}:{DOOR}");
+    let run = |at: &Path, arguments: &[&str]| {
+        let output = run_git(at, &trust, &[&["-c", &resolve], arguments].concat());
+        (output.status.success(), text(&output.stderr))
+    };
+    let url = format!("https://{NAME}:{port}/v1/repo.git");
+    let cloned = run(folder.path(), &["clone", "--quiet", &url, "clone"]);
+    assert!(cloned.0, "{cloned:?}");
+    let clone = folder.path().join("clone");
+    commit(&clone);
+    // Objects of many pieces: only the commands before them are read ahead.
+    let noise: Vec<u8> = (0..600_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    std::fs::write(clone.join("noise"), noise).unwrap();
+    git(&clone, &["add", "noise"]);
+    commit(&clone);
+    for branch in ["HEAD:refs/heads/agent/fix", "HEAD:refs/heads/agent/tmp"] {
+        let pushed = run(&clone, &["push", "--quiet", "origin", branch]);
+        assert!(pushed.0, "{branch}: {pushed:?}");
+    }
+    let deleted = run(&clone, &["push", "--quiet", "origin", ":refs/heads/agent/tmp"]);
+    assert!(deleted.0, "{deleted:?}");
+    let fetched = run(&clone, &["fetch", "--quiet", "origin", "refs/heads/agent/fix"]);
+    assert!(fetched.0, "{fetched:?}");
+    let before = upstream.received().matches("POST /v1/repo.git/git-receive-pack").count();
+    for (arguments, what) in [
+        (&["HEAD:refs/heads/main"][..], "the push to 'refs/heads/main'"),
+        (&["--force", "HEAD~1:refs/heads/main"], "the push to 'refs/heads/main'"),
+        (&["HEAD:refs/heads/agent/more", "HEAD:refs/tags/v1"], "the push to 'refs/tags/v1'"),
+        (&[":refs/heads/agent/fix"], "the deletion of 'refs/heads/agent/fix'"),
+        (&["--push-option=merge_request.create", "HEAD:refs/heads/agent/fix2"], ""),
+    ] {
+        let refused = run(&clone, &[&["push", "origin"], arguments].concat());
+        assert!(!refused.0, "{arguments:?}: {refused:?}");
+        // That the server knows no push options is git's own finding, on this side.
+        if !what.is_empty() {
+            assert!(refused.1.contains("403"), "{arguments:?}: {refused:?}");
+            let told = |event: &serde_json::Value| {
+                event["level"] == "message" && event["reason"].as_str().unwrap_or_default().contains(what)
+            };
+            bench.audit.wait_for(told);
+        }
+    }
+    assert_eq!(upstream.received().matches("POST /v1/repo.git/git-receive-pack").count(), before);
+    let refs = Command::new("git").args(["for-each-ref", "--format=%(refname)"]).current_dir(bare).output();
+    assert_eq!(text(&refs.unwrap().stdout), "refs/heads/agent/fix\nrefs/heads/main\n");
+    bench.audit.wait_for(|event| event["reason"] == "git push: refs/heads/agent/fix");
+    bench.audit.wait_for(|event| event["reason"] == "git push: delete refs/heads/agent/tmp");
 }

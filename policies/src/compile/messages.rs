@@ -3,8 +3,8 @@
 use super::{Compiler, PATH};
 use crate::document::{self, ArgumentEntry, Grpc, JsonRpc, Lists, Mcp, RuleEntry};
 use crate::message::{
-    Argument, CALL_METHODS, GRAPHQL_METHODS, Graphql, LONGEST, MCP_METHODS, MessageLevel, Pointer, Protocol,
-    Rpc, Spoken, USUAL, Word, Words, is_hash,
+    Argument, CALL_METHODS, GIT_METHODS, GRAPHQL_METHODS, Git, Graphql, LONGEST, MCP_METHODS, MessageLevel,
+    Pointer, Protocol, Rpc, Spoken, USUAL, Word, Words, is_hash, is_ref,
 };
 use crate::pattern::{PatternError, Side};
 use crate::place::{At, Place};
@@ -30,6 +30,7 @@ impl Compiler<'_> {
             entry.json_rpc.as_ref().map(|rpc| ("json_rpc", rpc.place)),
             entry.graphql.as_ref().map(|graphql| ("graphql", graphql.place)),
             entry.grpc.as_ref().map(|grpc| ("grpc", grpc.place)),
+            entry.git.as_ref().map(|git| ("git", git.place)),
         ];
         let mut present = present.into_iter().flatten();
         let (first, second) = (present.next(), present.next());
@@ -42,10 +43,13 @@ impl Compiler<'_> {
         let mcp = entry.mcp.as_ref().map(|mcp| self.mcp(mcp));
         let rpc = entry.json_rpc.as_ref().map(|rpc| self.json_rpc(rpc));
         let graphql = entry.graphql.as_ref().map(|graphql| self.graphql(graphql));
-        let level = mcp.or(rpc).or(graphql).or(entry.grpc.as_ref().map(|grpc| self.grpc(grpc))).flatten();
+        let grpc = entry.grpc.as_ref().map(|grpc| self.grpc(grpc));
+        let git = entry.git.as_ref().map(|git| self.git(git));
+        let level = mcp.or(rpc).or(graphql).or(grpc).or(git).flatten();
         let methods: &[&str] = match key {
             "mcp" => MCP_METHODS,
             "graphql" => GRAPHQL_METHODS,
+            "git" => GIT_METHODS,
             _ => CALL_METHODS,
         };
         let spoken = self.spoken(entry, key, methods);
@@ -142,6 +146,16 @@ impl Compiler<'_> {
         most.map(Spoken::Grpc)
     }
 
+    fn git(&mut self, At { value, .. }: &At<document::Git>) -> Option<Spoken> {
+        let both = [&value.push, &value.delete].into_iter().flatten();
+        let listed = both.flat_map(|lists| lists.value.allow.iter().chain(&lists.value.deny));
+        let refs = listed.map(|entry| self.checked("git", entry, ref_of)).collect::<Vec<_>>();
+        let (push, delete) =
+            (self.names("git.push", value.push.as_ref()), self.names("git.delete", value.delete.as_ref()));
+        refs.into_iter().collect::<Option<Vec<()>>>()?;
+        Some(Spoken::Git(Git { push: push?, delete: delete? }))
+    }
+
     fn names(&mut self, key: &str, lists: Option<&At<Lists>>) -> Option<Words> {
         let Some(At { value, place }) = lists else { return Some(Words::default()) };
         if value.allow.is_empty() && value.deny.is_empty() {
@@ -232,6 +246,15 @@ fn field_of(text: &str) -> Result<(), PatternError> {
     }
     let reason = format!("'{text}' does not say which operations it is about");
     Err(PatternError::new(reason, "write 'query.NAME', 'mutation.NAME' or 'subscription.NAME'"))
+}
+
+/// A ref is written out, so that nobody takes a branch for it.
+fn ref_of(text: &str) -> Result<(), PatternError> {
+    if text == "*" || is_ref(&text.replace('*', "x")) {
+        return Ok(());
+    }
+    let reason = format!("'{text}' is not the whole name of a ref");
+    Err(PatternError::new(reason, "write 'refs/heads/NAME' for a branch, 'refs/tags/NAME' for a tag"))
 }
 
 fn hash_of(text: &str) -> Result<String, PatternError> {

@@ -125,6 +125,7 @@ fn denies_anything(rule: &RuleEntry) -> bool {
         || rule.mcp.as_ref().is_some_and(|mcp| mcp.value.denies_anything())
         || rule.json_rpc.as_ref().is_some_and(|rpc| rpc.value.denies_anything())
         || rule.graphql.as_ref().is_some_and(|graphql| graphql.value.denies_anything())
+        || rule.git.as_ref().is_some_and(|git| git.value.denies_anything())
         || rule.downloads.as_ref().is_some_and(|downloads| downloads.value.denies_anything())
 }
 

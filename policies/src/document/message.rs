@@ -1,4 +1,5 @@
-//! What a rule asks of the messages in bodies, as it is written: `mcp`, `json_rpc`, `graphql` or `grpc`.
+//! What a rule asks of the messages in bodies, as it is written: `mcp`, `json_rpc`, `graphql`, `grpc` or
+//! `git`.
 
 use serde::{Deserialize, Serialize};
 
@@ -95,6 +96,18 @@ pub struct ArgumentEntry {
     pub deny: Vec<At<String>>,
 }
 
+/// The rule's endpoint is repositories of git. They may be fetched; what else may be done is listed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a mapping with 'push' and 'delete', which may be empty")]
+pub struct Git {
+    /// Refs that may be made and moved: `refs/heads/agent/*`. None, if it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub push: Option<At<Lists>>,
+    /// Refs that may be deleted. None, if it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delete: Option<At<Lists>>,
+}
+
 impl Mcp {
     /// Whether there is anything that holds for other rules too.
     pub(crate) fn denies_anything(&self) -> bool {
@@ -113,6 +126,13 @@ impl Graphql {
     /// Whether there is anything that holds for other rules too.
     pub(crate) fn denies_anything(&self) -> bool {
         denies([&self.fields, &self.names], &[])
+    }
+}
+
+impl Git {
+    /// Whether there is anything that holds for other rules too.
+    pub(crate) fn denies_anything(&self) -> bool {
+        denies([&self.push, &self.delete], &[])
     }
 }
 

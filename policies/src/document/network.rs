@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::download::Downloads;
-use super::message::{Graphql, Grpc, JsonRpc, Mcp};
+use super::message::{Git, Graphql, Grpc, JsonRpc, Mcp};
 use crate::place::At;
 
 /// One rule. All four levels are required; they are optional here only so that the error for a missing
@@ -47,6 +47,9 @@ pub struct RuleEntry {
     /// The endpoint takes calls of gRPC, and how long their messages are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grpc: Option<At<Grpc>>,
+    /// The endpoint is repositories of git, and what of them may be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git: Option<At<Git>>,
     /// What may come back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub downloads: Option<At<Downloads>>,
@@ -147,7 +150,7 @@ pub enum Enforcement {
 impl RuleEntry {
     /// What the rule says of messages, as text that is the same for the same.
     pub(crate) fn messages(&self) -> String {
-        let levels = (&self.mcp, &self.json_rpc, &self.graphql, &self.grpc);
+        let levels = (&self.mcp, &self.json_rpc, &self.graphql, &self.grpc, &self.git);
         serde_saphyr::to_string(&levels).expect("levels that were read can be written")
     }
 

@@ -33,6 +33,16 @@ pub(super) fn decide(
     headers: &dyn Headers,
     body: Option<&[u8]>,
 ) -> Decision {
+    decide_query(policy, (method, path, ""), headers, body)
+}
+
+/// The same of one with a query.
+pub(super) fn decide_query(
+    policy: &Policy,
+    (method, path, query): (&str, &str, &str),
+    headers: &dyn Headers,
+    body: Option<&[u8]>,
+) -> Decision {
     let program = Program {
         path: "/usr/bin/curl".to_owned(),
         sha256: None,
@@ -47,7 +57,7 @@ pub(super) fn decide(
         destination: Destination { host: "a.example.com", port: 443 },
         method,
         path,
-        query: "",
+        query,
         headers,
         message: message.as_ref(),
         now: Timestamp(0),
@@ -116,7 +126,7 @@ fn the_body_is_asked_for_only_where_it_decides() {
         Decision::Deny(denial) => denial.unread(),
         Decision::Allow(_) => None,
     };
-    assert_eq!(unread("POST", "/mcp"), Some(1 << 20));
+    assert_eq!(unread("POST", "/mcp"), Some(crate::Unread::Whole(1 << 20)));
     assert_eq!(unread("POST", "/other"), None);
     assert_eq!(unread("PUT", "/mcp"), None);
 }
