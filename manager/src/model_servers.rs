@@ -4,14 +4,14 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use wire::id::SandboxId;
-use wire::router::{LocalServer, Managed, ModelServer};
+use wire::router::{Fallback, LocalServer, Managed, ModelServer};
 
 use crate::failure::Failure;
 use crate::layout::Layout;
 use crate::process::Resources;
 use crate::secret::SecretSource;
 use crate::serving;
-use crate::spec::{Local, LocalProvider, Provider};
+use crate::spec::{self, Local, LocalProvider, Provider};
 
 /// Opens a directory as a process's root.
 pub(crate) type OpenDirectory = fn(&Path) -> Result<OwnedFd, Failure>;
@@ -21,6 +21,12 @@ pub(crate) fn server(provider: &Provider) -> Result<ModelServer, Failure> {
     let api_key = provider.api_key.as_ref().map(SecretSource::read).transpose()?;
     let Provider { url, api, model, region, api_key: _ } = provider.clone();
     Ok(ModelServer { url, api, api_key, model, region })
+}
+
+/// Those that are asked after the first ones.
+pub(crate) fn fallback(after: &spec::Fallback) -> Result<Fallback, Failure> {
+    let servers = |of: &[Provider]| of.iter().map(server).collect::<Result<_, _>>();
+    Ok(Fallback { local: servers(&after.local)?, cloud: servers(&after.cloud)? })
 }
 
 /// The local server. A managed one need not be there yet: until it is, nothing goes to it.

@@ -434,6 +434,7 @@ impl Prepared {
             documents: inference.registered(),
             local: local.transpose()?,
             cloud: inference.providers.cloud.as_ref().map(server).transpose()?,
+            fallback: model_servers::fallback(&inference.fallback)?,
             providers: hosts.collect::<Result<_, Failure>>()?,
             regions: inference.regions.clone(),
             limits: inference.limits.clone(),

@@ -12,7 +12,9 @@ use policies::Document;
 use serde::{Deserialize, Serialize};
 use wire::control::MountAccess;
 use wire::region::Region;
-use wire::router::{AfterLocal, Api, CLASSES, Directive, Limits, MOST_PER_MINUTE, Sensitive, ZoneLimits};
+use wire::router::{
+    AfterLocal, Api, CLASSES, Directive, Limits, MOST_FALLBACKS, MOST_PER_MINUTE, Sensitive, ZoneLimits,
+};
 use wire::rules::Rules;
 use wire::scanner::Scanner;
 
@@ -162,6 +164,9 @@ pub struct Inference {
     /// The servers.
     #[serde(default)]
     pub providers: Providers,
+    /// Who is asked when these do not answer; nobody, without it.
+    #[serde(default)]
+    pub fallback: Fallback,
     /// Where calls may be served, by names of regions or what they begin with; without it, anywhere, known or not.
     #[serde(default)]
     pub regions: Option<Vec<Region>>,
@@ -197,6 +202,16 @@ pub struct Providers {
     pub local: Option<LocalProvider>,
     /// Anywhere.
     pub cloud: Option<Provider>,
+}
+
+/// Servers that are asked one after the other when the first one of their zone does not answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Fallback {
+    /// After the local one, for prompts that must not leave the host.
+    pub local: Vec<Provider>,
+    /// After the cloud's.
+    pub cloud: Vec<Provider>,
 }
 
 /// A model server.
@@ -393,7 +408,8 @@ impl Spec {
         let providers = self.inference.iter().flat_map(|inference| {
             let Providers { local, cloud } = &inference.providers;
             let local = local.iter().filter_map(|provider| provider.api_key.as_ref());
-            let cloud = cloud.iter().filter_map(|provider| provider.api_key.as_ref());
+            let cloud = cloud.iter().chain(&inference.fallback.local).chain(&inference.fallback.cloud);
+            let cloud = cloud.filter_map(|provider| provider.api_key.as_ref());
             local.chain(cloud).chain(inference.hosts.values().filter_map(|host| host.api_key.as_ref()))
         });
         let credentials = self.credentials.iter().map(|credential| &credential.from);
@@ -439,14 +455,30 @@ impl Inference {
     }
 
     fn keys(&mut self) -> impl Iterator<Item = &mut SecretSource> {
-        let Self { providers: Providers { local, cloud }, hosts, .. } = self;
+        let Self { providers: Providers { local, cloud }, fallback, hosts, .. } = self;
         let local = local.iter_mut().filter_map(|provider| provider.api_key.as_mut());
-        let cloud = cloud.iter_mut().filter_map(|provider| provider.api_key.as_mut());
+        let cloud = cloud.iter_mut().chain(&mut fallback.local).chain(&mut fallback.cloud);
+        let cloud = cloud.filter_map(|provider| provider.api_key.as_mut());
         local.chain(cloud).chain(hosts.values_mut().filter_map(|host| host.api_key.as_mut()))
     }
 
     fn check(&self) -> Result<(), (String, String)> {
         self.providers.local.as_ref().map_or(Ok(()), LocalProvider::check)?;
+        let Providers { local, cloud } = &self.providers;
+        let chains = [
+            ("local", local.is_some(), &self.fallback.local),
+            ("cloud", cloud.is_some(), &self.fallback.cloud),
+        ];
+        for (zone, has_first, after) in chains {
+            if !after.is_empty() && !has_first {
+                let cause = format!("inference.fallback.{zone} follows no server");
+                return Err((cause, format!("name the first one under inference.providers.{zone}")));
+            }
+            if after.len() > MOST_FALLBACKS {
+                let cause = format!("inference.fallback.{zone} has more than {MOST_FALLBACKS} servers");
+                return Err((cause, "name fewer".to_owned()));
+            }
+        }
         if let Some(host) = self.hosts.keys().find(|host| !is_provider_host(host)) {
             let remedy = "write the name alone, in lower case: api.example.com";
             return Err((format!("inference.hosts: '{host}' is no host of a provider"), remedy.to_owned()));

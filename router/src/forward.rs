@@ -15,7 +15,7 @@ pub use answer::{Answer, AnswerError, Witness};
 
 use crate::trail::Cleared;
 use crate::translate::{self, Untranslatable};
-use crate::upstream::{Server, Site};
+use crate::upstream::Server;
 use crate::wire_api::{Call, Endpoint, anthropic};
 use wire::router::Api;
 
@@ -52,6 +52,16 @@ pub enum ForwardError {
 }
 
 impl ForwardError {
+    /// Whether it is the server's: another one may do better.
+    #[must_use]
+    pub fn is_servers(&self) -> bool {
+        match self {
+            Self::NoServer | Self::Untranslatable(_) | Self::Request(_) => false,
+            Self::TooSlow | Self::Unreachable(_) | Self::Redirected => true,
+            Self::Unauthorised(_) | Self::Encoded => true,
+        }
+    }
+
     /// Whether a server may have worked for it.
     #[must_use]
     pub fn was_sent(&self) -> bool {
@@ -64,12 +74,25 @@ impl ForwardError {
     }
 }
 
-/// Sends a call.
+/// Whether an answer of this status says that the server cannot serve now, or no more: another one may.
+#[must_use]
+pub fn is_overloaded_or_broken(status: StatusCode) -> bool {
+    // 529: Anthropic is overloaded.
+    matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504 | 529)
+}
+
+/// Sends a call to a server of the zone that it is cleared for.
 ///
 /// # Errors
-/// [`ForwardError`]; nothing was or will be sent anywhere else.
-pub async fn send(site: Site<'_>, cleared: Cleared, call: Call) -> Result<Response<Incoming>, ForwardError> {
-    let server = site.of(cleared.zone()).ok_or(ForwardError::NoServer)?;
+/// [`ForwardError`]; nothing was sent anywhere else.
+pub async fn send(
+    server: &Server,
+    cleared: &Cleared,
+    call: Call,
+) -> Result<Response<Incoming>, ForwardError> {
+    if server.zone() != cleared.zone() {
+        return Err(ForwardError::NoServer);
+    }
     let endpoint = call.endpoint();
     let is_translated = translate::is_needed(endpoint.api(), server.api());
     let path = if is_translated { Endpoint::ChatCompletions.path() } else { endpoint.path() };

@@ -3,6 +3,7 @@
 
 mod models;
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,12 +20,14 @@ use crate::body::{self, Held, Room};
 use crate::budget::{Budgets, Charge, Estimate};
 use crate::context::Context;
 use crate::decide::{self, Case, Content, Rule, Session, Verdict, Zone};
-use crate::forward::{self, Answer, Witness};
+use crate::forward::{self, Answer, ForwardError, Witness};
 use crate::judge::{Judge, Judged, Reach};
+use crate::known::Known;
+use crate::redact::Names;
 use crate::refusal::Refusal;
 use crate::region::Place;
 use crate::rewrite::Rewrite;
-use crate::trail::{Chain, Cleared, Due, Started, Subject, Trail};
+use crate::trail::{Chain, Cleared, Due, Started, Subject, Trail, TrailError};
 use crate::translate;
 use crate::upstream::{Server, Servers, Site};
 use crate::wire_api::{Call, Endpoint, Target};
@@ -52,12 +55,21 @@ struct Whole {
     _held: Arc<Held>,
 }
 
-/// A call that may be sent.
-struct Ready {
-    cleared: Cleared,
+/// A call that may be sent, and to whom.
+struct Ready<'a> {
     call: Call,
-    rewrite: Option<Rewrite>,
-    place: Place,
+    known: Known,
+    names: Arc<Names>,
+    /// Bytes of the client's body.
+    bytes: usize,
+    /// Servers of its zone where it may be served, in the order in which they are asked.
+    servers: VecDeque<(&'a Server, Place)>,
+    go: Go,
+}
+
+/// The first server's turn.
+struct Go {
+    cleared: Cleared,
     due: Due,
     charge: Charge,
 }
@@ -137,13 +149,10 @@ impl Service {
         let case = Case { content: Content::Plain, session: self.session(), zones, providers };
         let whole = Whole { headers: head.headers, bytes, _held: Arc::clone(&held) };
         let (judged, bytes) = self.judge(context, (endpoint, case), whole).await?;
-        let asked = judged.known.model.clone();
         let ready = self.clear(context, (judged, bytes), (case, site)).await?;
-        let Ready { cleared, call, rewrite, place, due, charge } = ready;
-        let started = Started { context: context.clone(), zone: cleared.zone(), place, asked, since };
-        let reply = self.forward(site, (cleared, call, rewrite), Witness::new(due, started, charge)).await;
+        let reply = self.forward(context, ready, since).await;
         drop(held);
-        Ok(reply)
+        reply
     }
 
     fn session(&self) -> Session {
@@ -171,77 +180,128 @@ impl Service {
         judged.unwrap_or_else(|_panicked| Err(Refusal::unclassified()))
     }
 
-    async fn clear(
+    async fn clear<'a>(
         &self,
         context: &Context,
         (judged, bytes): (Judged, usize),
-        (case, site): (Case, Site<'_>),
-    ) -> Result<Ready, Refusal> {
+        (case, site): (Case, Site<'a>),
+    ) -> Result<Ready<'a>, Refusal> {
         let Judged { call, content, known, names } = judged;
-        let mut place = None;
+        let (mut servers, mut outside) = (VecDeque::new(), None);
         let verdict = decide::decide(Case { content, ..case }).where_permitted(|zone| {
-            place = site.of(zone).map(|server| server.place(&call));
-            place.as_ref().is_some_and(|place| self.servers.regions().permit(place))
+            for server in site.chain(zone, call.endpoint().api()) {
+                let place = server.place(&call);
+                if self.servers.regions().permit(&place) {
+                    servers.push_back((server, place));
+                } else {
+                    outside.get_or_insert(place);
+                }
+            }
+            !servers.is_empty()
         });
-        let (permit, place) = match (verdict, place) {
-            (Verdict::Allow(permit), Some(place)) => (permit, place),
-            (Verdict::Allow(_), None) => return Err(Refusal::by_directive(Rule::NoServer, known)),
-            (Verdict::Refuse(Rule::RegionNotPermitted), Some(place)) => {
+        let (permit, (server, place)) = match (verdict, servers.front(), outside) {
+            (Verdict::Allow(permit), Some(first), _) => (permit, first),
+            (Verdict::Allow(_), None, _) => return Err(Refusal::by_directive(Rule::NoServer, known)),
+            (Verdict::Refuse(Rule::RegionNotPermitted), _, Some(place)) => {
                 return Err(Refusal::outside(place, known));
             }
-            (Verdict::Refuse(rule), _) => return Err(Refusal::by_directive(rule, known)),
+            (Verdict::Refuse(rule), ..) => return Err(Refusal::by_directive(rule, known)),
         };
-        let endpoint = call.endpoint();
-        let server = site.of(permit.zone()).map(Server::api);
-        let is_translated = server.is_some_and(|api| translate::is_needed(endpoint.api(), api));
-        let charge = match self.budgets.charge(permit.zone(), Estimate::of(&call, bytes, !is_translated)) {
-            Ok(charge) => charge,
-            Err(spent) => return Err(Refusal::spent(spent, Some(known))),
-        };
+        let charge = self.charge((server, &call, bytes), &known)?;
+        let call_path = call.endpoint().path();
         let replaced = names.len();
-        let subject =
-            Subject { context, call: endpoint.path(), known: &known, place: &place, replaced, bytes };
+        let subject = Subject { context, call: call_path, known: &known, place, replaced, bytes };
         let stays = permit.rule().stays();
-        let (cleared, due) = self.trail.clear(permit, &subject).await.map_err(|error| {
-            tracing::error!(error = %Chain(&error), "nothing is sent without its record");
-            Refusal::from(error)
-        })?;
+        let (cleared, due) = self.trail.clear(permit, &subject).await.map_err(unrecorded)?;
         if stays {
             self.stays.store(true, Ordering::SeqCst);
         }
-        // Numbers are no text to put anything back into.
-        let rewrite = if !names.is_empty() && endpoint != Endpoint::Embeddings {
-            Some(Rewrite::Restore(names, endpoint))
-        } else if is_translated {
-            Some(Rewrite::Translate(endpoint))
-        } else {
-            None
-        };
-        Ok(Ready { cleared, call, rewrite, place, due, charge })
+        Ok(Ready { call, known, names, bytes, servers, go: Go { cleared, due, charge } })
     }
 
-    /// The decision is on record; from here on a failure is recorded as the answer.
-    async fn forward(
+    /// What a call may cost at a server.
+    fn charge(
         &self,
-        site: Site<'_>,
-        (cleared, call, rewrite): (Cleared, Call, Option<Rewrite>),
-        witness: Witness,
-    ) -> Reply {
-        let (zone, api) = (cleared.zone(), call.endpoint().api());
-        match forward::send(site, cleared, call).await {
-            Ok(answer) => {
-                let mut reply = witness.watch(answer, rewrite).map(Either::Right);
-                reply.headers_mut().insert(ZONE, zone_value(zone));
-                reply
+        (server, call, bytes): (&Server, &Call, usize),
+        known: &Known,
+    ) -> Result<Charge, Refusal> {
+        let counts = !translate::is_needed(call.endpoint().api(), server.api());
+        let charge = self.budgets.charge(server.zone(), Estimate::of(call, bytes, counts));
+        charge.map_err(|spent| Refusal::spent(spent, Some(known.clone())))
+    }
+
+    /// The decision is on record; from here on a failure is recorded as the answer, or is a reason to ask the next server of
+    /// the same zone, with a record of its own.
+    async fn forward(&self, context: &Context, ready: Ready<'_>, since: Instant) -> Result<Reply, Refusal> {
+        let Ready { call, known, names, bytes, mut servers, mut go } = ready;
+        let endpoint = call.endpoint();
+        let mut call = Some(call);
+        while let Some((server, place)) = servers.pop_front() {
+            let Go { cleared, due, charge } = go;
+            let (zone, asked) = (cleared.zone(), known.model.clone());
+            let started = Started { context: context.clone(), zone, place, asked, since };
+            let witness = Witness::new(due, started, charge);
+            let Some((next, next_place)) = servers.front() else {
+                let Some(call) = call.take() else { break };
+                let sent = forward::send(server, &cleared, call).await;
+                return Ok(reply(sent, (server, endpoint, names), witness));
+            };
+            let Some(again) = &call else { break };
+            match forward::send(server, &cleared, again.clone()).await {
+                Ok(answer) if forward::is_overloaded_or_broken(answer.status()) => {
+                    tracing::warn!(zone = zone.as_str(), status = %answer.status(), "another server is asked");
+                    witness.passed_over(answer.status());
+                }
+                Err(error) if error.is_servers() => {
+                    tracing::warn!(zone = zone.as_str(), error = %Chain(&error), "another server is asked");
+                    let _the_same = witness.failed(Refusal::from(&error).code(), error.was_sent());
+                }
+                sent => return Ok(reply(sent, (server, endpoint, names), witness)),
             }
-            Err(error) => {
-                tracing::warn!(zone = zone.as_str(), error = %Chain(&error), "no answer");
-                let refusal = Refusal::from(&error);
-                let request = witness.failed(refusal.code(), error.was_sent());
-                refusal.into_response(Some(&request.0), api).map(Either::Left)
-            }
+            let charge = self.charge((next, again, bytes), &known)?;
+            let replaced = names.len();
+            let (call, place) = (endpoint.path(), next_place);
+            let subject = Subject { context, call, known: &known, place, replaced, bytes };
+            let (cleared, due) = self.trail.clear_again(cleared, &subject).await.map_err(unrecorded)?;
+            go = Go { cleared, due, charge };
+        }
+        Err(Refusal::by_directive(Rule::NoServer, known))
+    }
+}
+
+/// A server's answer as the client gets it, or why there is none.
+fn reply(
+    sent: Result<Response<Incoming>, ForwardError>,
+    (server, endpoint, names): (&Server, Endpoint, Arc<Names>),
+    witness: Witness,
+) -> Reply {
+    let zone = server.zone();
+    match sent {
+        Ok(answer) => {
+            // Numbers are no text to put anything back into.
+            let rewrite = if !names.is_empty() && endpoint != Endpoint::Embeddings {
+                Some(Rewrite::Restore(names, endpoint))
+            } else if translate::is_needed(endpoint.api(), server.api()) {
+                Some(Rewrite::Translate(endpoint))
+            } else {
+                None
+            };
+            let mut reply = witness.watch(answer, rewrite).map(Either::Right);
+            reply.headers_mut().insert(ZONE, zone_value(zone));
+            reply
+        }
+        Err(error) => {
+            tracing::warn!(zone = zone.as_str(), error = %Chain(&error), "no answer");
+            let refusal = Refusal::from(&error);
+            let request = witness.failed(refusal.code(), error.was_sent());
+            refusal.into_response(Some(&request.0), endpoint.api()).map(Either::Left)
         }
     }
+}
+
+fn unrecorded(error: TrailError) -> Refusal {
+    tracing::error!(error = %Chain(&error), "nothing is sent without its record");
+    Refusal::from(error)
 }
 
 /// Whose API a client speaks.

@@ -180,6 +180,18 @@ impl Trail {
         Ok((Cleared { permit }, due))
     }
 
+    /// Records that the call of a permit is about to be sent to another server of its zone, as the last one gave no answer.
+    ///
+    /// # Errors
+    /// As of [`Self::clear`].
+    pub async fn clear_again(
+        &self,
+        Cleared { permit }: Cleared,
+        subject: &Subject<'_>,
+    ) -> Result<(Cleared, Due), TrailError> {
+        self.clear(permit, subject).await
+    }
+
     /// Records that a call was refused, and what was known of it.
     ///
     /// # Errors

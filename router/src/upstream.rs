@@ -19,7 +19,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use wire::region::Region;
-use wire::router::{Api, LocalServer, Managed, ModelServer, RouterConfig};
+use wire::router::{Api, Fallback, LocalServer, Managed, ModelServer, RouterConfig};
 use wire::serving::SOCKET;
 
 use crate::decide::{Zone, Zones};
@@ -48,8 +48,9 @@ pub struct Server {
 /// The servers of this host.
 #[derive(Debug)]
 pub struct Servers {
-    local: Option<Server>,
-    cloud: Option<Server>,
+    /// In the order in which they are asked.
+    local: Vec<Server>,
+    cloud: Vec<Server>,
     /// By the host to which the agent speaks.
     providers: BTreeMap<String, Server>,
     regions: Regions,
@@ -58,8 +59,8 @@ pub struct Servers {
 /// The servers for calls to one host.
 #[derive(Clone, Copy, Debug)]
 pub struct Site<'a> {
-    local: Option<&'a Server>,
-    cloud: Option<&'a Server>,
+    local: &'a [Server],
+    cloud: &'a [Server],
     base: &'a str,
 }
 
@@ -118,7 +119,7 @@ impl Servers {
     /// Who is to be heard for as long as calls are served, if anybody.
     #[must_use]
     pub fn serving(&self) -> Option<Arc<Serving>> {
-        self.local.as_ref()?.serving.clone()
+        self.local.first()?.serving.clone()
     }
 
     /// Reads everything that must be read from files: call it before the jail. A managed server is asked for at `at`.
@@ -133,12 +134,16 @@ impl Servers {
         let providers =
             config.providers.iter().map(|(host, server)| Ok((host.clone(), open(Zone::Cloud, server)?)));
         let providers = providers.collect::<Result<_, UpstreamError>>()?;
-        let cloud = config.cloud.as_ref().map(|server| open(Zone::Cloud, server)).transpose()?;
-        let local = match &config.local {
+        let Fallback { local: local_after, cloud: cloud_after } = &config.fallback;
+        let cloud = config.cloud.iter().chain(cloud_after).map(|server| open(Zone::Cloud, server));
+        let cloud = cloud.collect::<Result<_, UpstreamError>>()?;
+        let first = match &config.local {
             None => None,
             Some(LocalServer::At(server)) => Some(open(Zone::Local, server)?),
             Some(LocalServer::Managed(managed)) => Some(Server::managed(managed, at)?),
         };
+        let after = local_after.iter().map(|server| open(Zone::Local, server));
+        let local = first.into_iter().map(Ok).chain(after).collect::<Result<_, UpstreamError>>()?;
         Ok(Self { local, cloud, providers, regions: Regions::new(config.regions.clone()) })
     }
 
@@ -151,12 +156,12 @@ impl Servers {
     /// The servers for calls to `host`; `None`: it is none of ours.
     #[must_use]
     pub fn at(&self, host: &str) -> Option<Site<'_>> {
-        let local = self.local.as_ref();
+        let local = &*self.local;
         if host == wire::inference::HOST {
-            return Some(Site { local, cloud: self.cloud.as_ref(), base: "/v1" });
+            return Some(Site { local, cloud: &self.cloud, base: "/v1" });
         }
         let provider = self.providers.get(host)?;
-        Some(Site { local, cloud: Some(provider), base: &provider.base.path })
+        Some(Site { local, cloud: std::slice::from_ref(provider), base: &provider.base.path })
     }
 }
 
@@ -167,26 +172,25 @@ impl<'a> Site<'a> {
         self.base
     }
 
-    /// Which zones have a server that can serve calls of an API: the local one also by translation.
+    /// Which zones have a server that can serve calls of an API: the local ones also by translation.
     #[must_use]
     pub fn zones(self, api: Api) -> Zones {
-        let speaks = |local: &&Server| local.api == api || translate::is_needed(api, local.api);
-        let local = self.local.filter(|local| local.is_available()).filter(speaks);
-        Zones::of(local, self.cloud.filter(|cloud| cloud.api == api))
+        let first = |zone| self.chain(zone, api).next();
+        Zones::of(first(Zone::Local), first(Zone::Cloud))
     }
 
-    /// The server of a zone.
-    #[must_use]
-    pub fn of(self, zone: Zone) -> Option<&'a Server> {
-        match zone {
+    /// The servers of a zone that can serve calls of an API, in the order in which they are asked.
+    pub fn chain(self, zone: Zone, api: Api) -> impl Iterator<Item = &'a Server> {
+        let servers = match zone {
             Zone::Local => self.local,
             Zone::Cloud => self.cloud,
-        }
+        };
+        servers.iter().filter(move |server| server.is_available() && server.serves(api))
     }
 
-    /// All servers, the operator's first.
+    /// The first server of each zone, the operator's own first.
     pub fn iter(self) -> impl Iterator<Item = &'a Server> {
-        self.local.into_iter().chain(self.cloud)
+        self.local.first().into_iter().chain(self.cloud.first())
     }
 }
 
@@ -234,6 +238,11 @@ impl Server {
             serving: Some(serving),
             client,
         })
+    }
+
+    /// Whether it can serve calls of an API: one of the operator's own also by translation.
+    fn serves(&self, api: Api) -> bool {
+        self.api == api || self.zone == Zone::Local && translate::is_needed(api, self.api)
     }
 
     /// Whether a call can be served there, as far as anybody has said.

@@ -13,6 +13,8 @@ mod canary;
 mod documents;
 #[path = "end_to_end/echo.rs"]
 mod echo;
+#[path = "end_to_end/fallback.rs"]
+mod fallback;
 #[path = "end_to_end/injection.rs"]
 mod injection;
 #[path = "end_to_end/limits.rs"]

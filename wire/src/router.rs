@@ -30,6 +30,8 @@ pub struct RouterConfig {
     pub local: Option<LocalServer>,
     /// The server for everything else.
     pub cloud: Option<ModelServer>,
+    /// Who is asked when these do not answer.
+    pub fallback: Fallback,
     /// Servers of somebody else's in place of `cloud`, for calls that the agent makes to these hosts.
     pub providers: BTreeMap<String, ModelServer>,
     /// Where calls may be served; `None`: anywhere, known or not.
@@ -172,6 +174,19 @@ pub struct ModelServer {
     /// Where it computes, by the operator's word.
     pub region: Option<Region>,
 }
+
+/// Servers that are asked one after the other when the first one of their zone gives no answer.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Fallback {
+    /// For prompts that must not leave the host.
+    pub local: Vec<ModelServer>,
+    /// For everything else.
+    pub cloud: Vec<ModelServer>,
+}
+
+/// Most servers that are asked after the first one of a zone.
+pub const MOST_FALLBACKS: usize = 4;
 
 /// What may be spent with the servers of each zone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Response, header};
+use http::{HeaderMap, Response, StatusCode, header};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::Sleep;
 use wire::id::RequestId;
@@ -75,6 +75,13 @@ impl Witness {
         }
         self.record(outcome);
         self.started.context.request.clone()
+    }
+
+    /// Records that a server said with this status that it does not serve now, and that another one is asked.
+    pub fn passed_over(mut self, status: StatusCode) {
+        self.charge.nothing();
+        self.ended.status = Some(status.as_u16());
+        self.record("passed-over");
     }
 
     /// Makes a server's answer the client's, and does to it what is to be done.

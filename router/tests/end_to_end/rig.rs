@@ -20,7 +20,8 @@ use tokio::sync::{Notify, watch};
 use tokio_rustls::TlsAcceptor;
 use wire::region::Region;
 use wire::router::{
-    AfterLocal, Api, Directive, Document, LocalServer, ModelServer, RouterConfig, Sensitive, ZoneLimits,
+    AfterLocal, Api, Directive, Document, Fallback, LocalServer, ModelServer, RouterConfig, Sensitive,
+    ZoneLimits,
 };
 use wire::rules::Rules;
 use wire::secret::Secret;
@@ -63,6 +64,8 @@ pub(crate) struct Upstream {
 pub(crate) struct Rig {
     pub(crate) local: Option<Upstream>,
     pub(crate) cloud: Option<Upstream>,
+    /// Those that are asked after the first ones: the local server's, and the cloud's.
+    pub(crate) after: [Option<Upstream>; 2],
     pub(crate) records: Log<Value>,
     socket: std::path::PathBuf,
     auditor: Option<StdUnixStream>,
@@ -77,6 +80,10 @@ pub(crate) struct Plan {
     pub(crate) documents: Vec<Document>,
     pub(crate) local: Option<Script>,
     pub(crate) cloud: Option<Script>,
+    /// Servers that are asked after the local one, and after the cloud's.
+    pub(crate) after: [Option<Script>; 2],
+    /// Where these are, by the operator's word.
+    pub(crate) after_in_region: Option<&'static str>,
     pub(crate) cloud_tls: Option<Tls>,
     /// What the cloud's server and the local one speak.
     pub(crate) apis: [Api; 2],
@@ -117,6 +124,8 @@ impl Default for Plan {
             documents: Vec::new(),
             local: script.clone(),
             cloud: script,
+            after: [None, None],
+            after_in_region: None,
             cloud_tls: None,
             apis: [Api::OpenAi; 2],
             in_region: None,
@@ -137,13 +146,26 @@ impl Rig {
         });
         let local = start_server(plan.local, None, &records).await;
         let cloud = start_server(plan.cloud, plan.cloud_tls.as_ref(), &records).await;
+        let [local_after, cloud_after] = plan.after;
+        let after = [
+            start_server(local_after, None, &records).await,
+            start_server(cloud_after, None, &records).await,
+        ];
         let [cloud_api, local_api] = plan.apis;
+        let region = |name: Option<&str>| name.map(|name| Region::try_from(name.to_owned()).unwrap());
         let server = |upstream: &Upstream, name: &str, (key, api): (&str, Api)| ModelServer {
             api,
             url: format!("{name}:{}/v1", upstream.address.port()),
             api_key: Some(Secret::new(key.to_owned())),
             model: Some(format!("{key}-model")),
-            region: plan.in_region.map(|name| Region::try_from(name.to_owned()).unwrap()),
+            region: region(plan.in_region),
+        };
+        let spare = |upstream: &Option<Upstream>, name: &str, of: (&str, Api)| {
+            let of = |upstream: &Upstream| ModelServer {
+                region: region(plan.after_in_region),
+                ..server(upstream, name, of)
+            };
+            upstream.iter().map(of).collect::<Vec<_>>()
         };
         let scheme = if plan.cloud_tls.is_some() { "https" } else { "http" };
         let config = RouterConfig {
@@ -159,6 +181,10 @@ impl Rig {
             cloud: cloud
                 .as_ref()
                 .map(|upstream| server(upstream, &format!("{scheme}://cloud.test"), ("cloud", cloud_api))),
+            fallback: Fallback {
+                local: spare(&after[0], "http://local2.test", ("local2", local_api)),
+                cloud: spare(&after[1], "http://cloud2.test", ("cloud2", cloud_api)),
+            },
             providers: cloud
                 .iter()
                 .map(|upstream| {
@@ -171,7 +197,9 @@ impl Rig {
             }),
             limits: plan.limits,
             extra_roots_pem: plan.cloud_tls.map(|tls| tls.trusted_pem).unwrap_or_default(),
-            hosts: ["local.test", "cloud.test"].map(|name| (name.to_owned(), [127, 0, 0, 1].into())).into(),
+            hosts: ["local.test", "cloud.test", "local2.test", "cloud2.test"]
+                .map(|name| (name.to_owned(), [127, 0, 0, 1].into()))
+                .into(),
             user: None,
         };
         let service = Arc::new(service(config, ours));
@@ -179,7 +207,16 @@ impl Rig {
         let socket = directory.path().join("router.sock");
         let (stop, stopped) = watch::channel(());
         tokio::spawn(router::listener::run(UnixListener::bind(&socket).unwrap(), service, stopped));
-        Self { local, cloud, records, socket, auditor: Some(auditor), _stop: stop, _directory: directory }
+        Self {
+            local,
+            cloud,
+            after,
+            records,
+            socket,
+            auditor: Some(auditor),
+            _stop: stop,
+            _directory: directory,
+        }
     }
 
     pub(crate) async fn connect(&self) -> UnixStream {
@@ -223,6 +260,11 @@ impl Rig {
 
     pub(crate) fn seen_in_cloud(&self) -> Vec<Seen> {
         self.cloud.as_ref().map(Upstream::requests).unwrap_or_default()
+    }
+
+    /// What the servers got that are asked after the first ones.
+    pub(crate) fn seen_after(&self) -> [Vec<Seen>; 2] {
+        [0, 1].map(|zone| self.after[zone].as_ref().map(Upstream::requests).unwrap_or_default())
     }
 
     /// Waits until a request came to the cloud.
