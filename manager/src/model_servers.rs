@@ -19,8 +19,8 @@ pub(crate) type OpenDirectory = fn(&Path) -> Result<OwnedFd, Failure>;
 /// A server at an address.
 pub(crate) fn server(provider: &Provider) -> Result<ModelServer, Failure> {
     let api_key = provider.api_key.as_ref().map(SecretSource::read).transpose()?;
-    let Provider { url, api, model, region, api_key: _ } = provider.clone();
-    Ok(ModelServer { url, api, api_key, model, region })
+    let Provider { url, api, model, models, region, api_key: _ } = provider.clone();
+    Ok(ModelServer { url, api, api_key, model, models, region })
 }
 
 /// Those that are asked after the first ones.

@@ -190,6 +190,9 @@ pub struct HostProvider {
     pub api_key: Option<SecretSource>,
     /// Replaces the model that the agent names.
     pub model: Option<String>,
+    /// Models by the names that the agent has for them; another name goes as it is.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub models: BTreeMap<String, String>,
     /// Where it computes; without it, what its name says.
     pub region: Option<Region>,
 }
@@ -227,6 +230,9 @@ pub struct Provider {
     pub api_key: Option<SecretSource>,
     /// Replaces the model that the agent names.
     pub model: Option<String>,
+    /// Models by the names that the agent has for them; another name goes as it is.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub models: BTreeMap<String, String>,
     /// Where it computes; without it, what its name says.
     pub region: Option<Region>,
 }
@@ -479,6 +485,13 @@ impl Inference {
                 return Err((cause, "name fewer".to_owned()));
             }
         }
+        let spares = self.fallback.local.iter().chain(&self.fallback.cloud);
+        let others = cloud.iter().chain(spares).map(|server| (&server.model, &server.models));
+        let named = local.iter().map(|server| (&server.model, &server.models)).chain(others);
+        let named = named.chain(self.hosts.values().map(|host| (&host.model, &host.models)));
+        for (model, models) in named {
+            check_models(model.as_ref(), models)?;
+        }
         if let Some(host) = self.hosts.keys().find(|host| !is_provider_host(host)) {
             let remedy = "write the name alone, in lower case: api.example.com";
             return Err((format!("inference.hosts: '{host}' is no host of a provider"), remedy.to_owned()));
@@ -508,6 +521,19 @@ impl Inference {
     }
 }
 
+/// One name for all models leaves none for others.
+fn check_models(model: Option<&String>, models: &BTreeMap<String, String>) -> Result<(), (String, String)> {
+    if model.is_some() && !models.is_empty() {
+        let cause = "inference: a server has 'model', which stands for every name, and 'models'";
+        return Err((cause.to_owned(), "keep one of the two".to_owned()));
+    }
+    if models.iter().any(|(name, model)| name.is_empty() || model.is_empty()) {
+        let cause = "inference: a name under 'models' is empty";
+        return Err((cause.to_owned(), "write 'NAME: MODEL'".to_owned()));
+    }
+    Ok(())
+}
+
 /// Whether a rule names something that can be found.
 fn is_found(name: &str, categories: &BTreeSet<String>) -> Result<(), (String, String)> {
     let classes = CLASSES.map(|(class, _)| class.to_owned());
@@ -529,10 +555,10 @@ impl HostProvider {
     /// The server that it is.
     #[must_use]
     pub fn provider(&self, host: &str) -> Provider {
-        let Self { url, api, api_key, model, region } = self.clone();
+        let Self { url, api, api_key, model, models, region } = self.clone();
         let own = if host == ANTHROPIC { Api::Anthropic } else { Api::OpenAi };
         let url = url.unwrap_or_else(|| format!("https://{host}/v1"));
-        Provider { url, api: api.unwrap_or(own), api_key, model, region }
+        Provider { url, api: api.unwrap_or(own), api_key, model, models, region }
     }
 }
 

@@ -104,7 +104,8 @@ pub async fn send(
         Some(betas) if !is_translated => request.header(anthropic::BETA, betas),
         _ => request,
     };
-    let body = call.into_body(server.model().as_deref());
+    let model = server.model_for(call.model());
+    let body = call.into_body(model.as_deref());
     let body = if is_translated { translate::request(endpoint, &body)? } else { body.to_bytes() };
     exchange(server, request, Full::new(Bytes::from(body))).await
 }

@@ -39,6 +39,8 @@ pub struct Server {
     base: Base,
     authorization: Option<HeaderValue>,
     model: Option<String>,
+    /// By the names that clients have for them.
+    models: BTreeMap<String, String>,
     region: Option<Region>,
     /// Who gives turns at it, if it is managed.
     serving: Option<Arc<Serving>>,
@@ -214,6 +216,7 @@ impl Server {
             base,
             authorization: authorization.transpose()?,
             model: server.model.clone(),
+            models: server.models.clone(),
             region,
             serving: None,
             client,
@@ -234,6 +237,7 @@ impl Server {
             base: Base { origin: format!("http://{name}"), host: name, path: "/v1".to_owned() },
             authorization: None,
             model: None,
+            models: BTreeMap::new(),
             region,
             serving: Some(serving),
             client,
@@ -260,7 +264,7 @@ impl Server {
     #[must_use]
     pub fn place(&self, call: &Call) -> Place {
         let host = self.base.host();
-        let replaced = self.model();
+        let replaced = self.model_for(call.model());
         let model = replaced.as_deref().unwrap_or(call.model());
         let asked = call.body().get("inference_geo").and_then(Node::as_text);
         let region = match asked.filter(|_geography| self.api == Api::Anthropic) {
@@ -270,13 +274,25 @@ impl Server {
         Place { server: host.to_owned(), region }
     }
 
-    /// The model that replaces what the client named.
+    /// The model that replaces whatever the client names.
     #[must_use]
     pub fn model(&self) -> Option<Cow<'_, str>> {
         match &self.serving {
             Some(serving) => serving.model().map(Cow::Owned),
             None => self.model.as_deref().map(Cow::Borrowed),
         }
+    }
+
+    /// The model that replaces the one that the client named.
+    #[must_use]
+    pub fn model_for(&self, asked: &str) -> Option<Cow<'_, str>> {
+        let named = || self.models.get(asked).map(|model| Cow::Borrowed(model.as_str()));
+        self.model().or_else(named)
+    }
+
+    /// The names that clients have for its models.
+    pub(crate) fn aliases(&self) -> impl Iterator<Item = &String> {
+        self.models.keys()
     }
 
     /// The address of one of its calls.

@@ -171,6 +171,8 @@ pub struct ModelServer {
     pub api_key: Option<Secret>,
     /// Replaces the model that the client named.
     pub model: Option<String>,
+    /// Models by the names that clients have for them; another name goes as it is.
+    pub models: BTreeMap<String, String>,
     /// Where it computes, by the operator's word.
     pub region: Option<Region>,
 }

@@ -1,5 +1,7 @@
 //! The server for prompts that must not leave: one at an address, or one that this host's serving manages.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use wire::region::Region;
 use wire::router::Api;
@@ -26,6 +28,9 @@ pub struct LocalProvider {
     /// Replaces the model that the agent names.
     #[serde(default)]
     pub model: Option<String>,
+    /// Models by the names that the agent has for them; another name goes as it is.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub models: BTreeMap<String, String>,
     /// Where it computes; without it, what its name says.
     #[serde(default)]
     pub region: Option<Region>,
@@ -49,11 +54,12 @@ impl LocalProvider {
     /// Which server it is; `None`: what is written names none, or two.
     #[must_use]
     pub fn server(&self) -> Option<Local> {
-        let Self { url, serving, api, api_key, model, region } = self.clone();
+        let Self { url, serving, api, api_key, model, models, region } = self.clone();
         match (url, serving) {
-            (Some(url), None) => Some(Local::At(Provider { url, api, api_key, model, region })),
+            (Some(url), None) => Some(Local::At(Provider { url, api, api_key, model, models, region })),
             (None, Some(server)) => {
-                let is_plain = api == Api::OpenAi && api_key.is_none() && model.is_none();
+                let is_plain =
+                    api == Api::OpenAi && api_key.is_none() && model.is_none() && models.is_empty();
                 (is_plain && wire::id::is_label(&server)).then_some(Local::Managed { server, region })
             }
             _ => None,

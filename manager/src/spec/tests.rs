@@ -100,3 +100,32 @@ fn the_local_server_is_at_an_address_or_managed() {
         assert!(mistake.contains(cause), "{text}: {mistake}");
     }
 }
+
+#[test]
+fn servers_follow_others_and_models_have_names() {
+    let cloud = "cloud: {url: 'https://a.test/v1', models: {fast: nano, best: large}}";
+    let spare = "{url: 'https://b.test/v1', api_key: {file: key}, model: m}";
+    let read = inference(&format!("{{providers: {{{cloud}}}, fallback: {{cloud: [{spare}]}}}}")).unwrap();
+    assert_eq!(read.providers.cloud.unwrap().models["fast"], "nano");
+    // A relative path is one beside the file, as it is for the first server's key.
+    let text = format!(
+        "version: 1\nname: a\nimage: base\ncommand: [x]\ninference: {{providers: {{{cloud}}}, fallback: {{cloud: [{spare}]}}}}\n"
+    );
+    let spec = Spec::parse(Path::new("/etc/agents/agent.yaml"), &text).unwrap();
+    let key = spec.inference.unwrap().fallback.cloud[0].api_key.clone();
+    assert_eq!(key, Some(SecretSource::File("/etc/agents/key".into())));
+    let many = vec![spare; 5].join(", ");
+    for (text, cause) in [
+        (format!("{{fallback: {{local: [{spare}]}}}}"), "inference.fallback.local follows no server"),
+        (format!("{{providers: {{{cloud}}}, fallback: {{cloud: [{many}]}}}}"), "has more than 4 servers"),
+        (
+            "{providers: {cloud: {url: 'https://a.test/v1', model: m, models: {a: b}}}}".to_owned(),
+            "and 'models'",
+        ),
+        ("{hosts: {api.a.test: {models: {'': b}}}}".to_owned(), "is empty"),
+        ("{providers: {local: {serving: a, models: {a: b}}}}".to_owned(), "has more than 'serving'"),
+    ] {
+        let mistake = inference(&text).unwrap_err();
+        assert!(mistake.contains(cause), "{text}: {mistake}");
+    }
+}

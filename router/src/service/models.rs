@@ -75,13 +75,14 @@ async fn ids(server: &Server) -> Vec<String> {
     if let Some(model) = server.model() {
         return vec![model.into_owned()];
     }
+    let mut ids: Vec<String> = server.aliases().cloned().collect();
     match tokio::time::timeout(LIMIT, ask(server)).await {
-        Ok(Some(list)) => list.data.into_iter().map(|entry| entry.id).collect(),
+        Ok(Some(list)) => ids.extend(list.data.into_iter().map(|entry| entry.id)),
         Ok(None) | Err(_) => {
             tracing::warn!(zone = server.zone().as_str(), "the server gave no list of models");
-            Vec::new()
         }
     }
+    ids
 }
 
 async fn ask(server: &Server) -> Option<List> {

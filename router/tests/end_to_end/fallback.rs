@@ -155,3 +155,28 @@ async fn every_try_is_a_call_of_its_minute() {
     assert_eq!((reply.status, reply.code()), (429, "limit-reached".to_owned()), "{reply:?}");
     assert!(rig.seen_after()[1].is_empty());
 }
+
+/// A name of the agent's is a model of each server's own; the record has what was asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_is_a_model_of_the_server_that_is_asked() {
+    let plan = Plan {
+        models: &[("asked", "large")],
+        cloud: Some(Script::Raw(FAILURES[2])),
+        after: [None, answers()],
+        ..Plan::default()
+    };
+    let rig = Rig::start(plan).await;
+    assert_eq!(rig.chat("hello").await.status, 200);
+    assert!(rig.seen_in_cloud()[0].body.contains("\"model\":\"cloud-large\""));
+    assert!(rig.seen_after()[1][0].body.contains("\"model\":\"cloud2-large\""));
+    assert_eq!(rig.chat(&format!("pay {CARD}")).await.status, 200);
+    assert!(rig.seen_locally()[0].body.contains("\"model\":\"local-large\""));
+    let cleared = records(&rig, "inference", 3).await;
+    assert!(cleared.iter().all(|record| record["inference"]["model_asked"] == "asked"), "{cleared:#?}");
+    // Another name goes as it is.
+    let other = json!({"model": "other", "messages": [{"role": "user", "content": "hello"}]});
+    rig.post("/v1/chat/completions", &other.to_string()).await;
+    assert!(rig.seen_in_cloud()[1].body.contains("\"model\":\"other\""));
+    let list = rig.get("/v1/models").await;
+    assert!(list.body.contains("\"id\":\"asked\""), "{list:?}");
+}

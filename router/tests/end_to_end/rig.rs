@@ -84,6 +84,8 @@ pub(crate) struct Plan {
     pub(crate) after: [Option<Script>; 2],
     /// Where these are, by the operator's word.
     pub(crate) after_in_region: Option<&'static str>,
+    /// Names for models of every server, which are called so behind the server's own name.
+    pub(crate) models: &'static [(&'static str, &'static str)],
     pub(crate) cloud_tls: Option<Tls>,
     /// What the cloud's server and the local one speak.
     pub(crate) apis: [Api; 2],
@@ -126,6 +128,7 @@ impl Default for Plan {
             cloud: script,
             after: [None, None],
             after_in_region: None,
+            models: &[],
             cloud_tls: None,
             apis: [Api::OpenAi; 2],
             in_region: None,
@@ -157,7 +160,12 @@ impl Rig {
             api,
             url: format!("{name}:{}/v1", upstream.address.port()),
             api_key: Some(Secret::new(key.to_owned())),
-            model: Some(format!("{key}-model")),
+            model: plan.models.is_empty().then(|| format!("{key}-model")),
+            models: plan
+                .models
+                .iter()
+                .map(|(name, of)| ((*name).to_owned(), format!("{key}-{of}")))
+                .collect(),
             region: region(plan.in_region),
         };
         let spare = |upstream: &Option<Upstream>, name: &str, of: (&str, Api)| {
