@@ -73,8 +73,8 @@ impl Git {
         match operation(request) {
             Err(why) => Finding::Unreadable(why),
             Ok(Operation::Fetch) => Finding::Allowed,
-            Ok(_) if !self.pushes() && !self.denies_anything() => not_allowed(),
             Ok(Operation::Announce) => self.writing(),
+            Ok(Operation::Push) if !self.pushes() && !self.denies_anything() => not_allowed(),
             Ok(Operation::Push) => match request.message {
                 None => Finding::Unread(Unread::Commands(LONGEST_COMMANDS)),
                 Some(message) => commands(message.body())
