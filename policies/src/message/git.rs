@@ -21,6 +21,9 @@ const LONGEST_PACKET: usize = 65_520;
 /// The longest name of a ref.
 const LONGEST_NAME: usize = 255;
 
+/// By what a client says that it sends options with its push.
+const OPTIONS: &[u8] = b"push-options";
+
 /// How many refs a record names.
 const MOST_NAMED: usize = 8;
 
@@ -267,8 +270,8 @@ fn command(line: &[u8], is_first: bool) -> Result<Command, Unreadable> {
     if more.is_some() || (abilities.is_some() && !is_first) {
         return Err(odd());
     }
-    let mut abilities = abilities.unwrap_or_default().split(|byte| *byte == b' ');
-    if abilities.any(|ability| ability == b"push-options") {
+    // Wherever it stands: servers split what a client can do at more than spaces.
+    if abilities.unwrap_or_default().windows(OPTIONS.len()).any(|window| window == OPTIONS) {
         return Err(Unreadable::new("it has push options, on which servers act as they like"));
     }
     let mut parts = text.splitn(3, |byte| *byte == b' ');

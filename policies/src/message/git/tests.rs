@@ -88,6 +88,7 @@ fn what_has_another_reading_is_refused() {
     let good = format!("{OLD} {NEW} refs/heads/a");
     for text in [
         format!("{OLD} {NEW} refs/heads/a\0 push-options"),
+        format!("{OLD} {NEW} refs/heads/a\0 atomic\tpush-options=1 quiet"),
         format!("{OLD} {NEW} refs/heads/a\0 x\0 y"),
         format!("push-cert\0 x\n"),
         format!("{OLD} {NEW} heads/a"),
