@@ -1,6 +1,7 @@
 //! What a client is told when its request does not go through: one JSON body for every cause.
 
 use http::{Response, StatusCode};
+use policies::Message;
 use serde::Serialize;
 
 use crate::dial::DialError;
@@ -337,6 +338,27 @@ impl Refusal {
 }
 
 impl Refusal {
+    /// The response for a client that sent this message. git shows why a push is refused in the words of its own protocol
+    /// only.
+    #[must_use]
+    pub fn response_to(
+        &self,
+        message: Option<&Message>,
+        binary: &str,
+        request_id: &str,
+    ) -> Response<Vec<u8>> {
+        let why = || format!("{}; {}", self.error, self.hint);
+        let Some(report) = message.and_then(|message| message.refused(&why())) else {
+            return self.response(binary, request_id);
+        };
+        Response::builder()
+            .header("content-type", "application/x-git-receive-pack-result")
+            .header("cache-control", "no-store")
+            .header(REQUEST_ID, request_id)
+            .body(report)
+            .expect("a request id is hexadecimal")
+    }
+
     /// The response for a client of gRPC, which reads the status of a call in the head of an answer without a body.
     #[must_use]
     pub fn of_call(&self, request_id: &str) -> Response<()> {

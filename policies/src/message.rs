@@ -128,6 +128,12 @@ impl Message {
         self.goes_on
     }
 
+    /// How a server of the protocol says why it does not do what is asked; `None`: it has no words for it.
+    #[must_use]
+    pub fn refused(&self, why: &str) -> Option<Vec<u8>> {
+        if self.goes_on { git::refused(&self.body, why) } else { None }
+    }
+
     /// What is forwarded.
     #[must_use]
     pub fn body(&self) -> &Bytes {

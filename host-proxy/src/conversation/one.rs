@@ -167,14 +167,14 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<'a, S> {
         let mut reply = Answer::last(&mut self.writer);
         let message = match message::read(named, &mut head, (&mut self.reader, &mut reply)).await {
             Ok(message) => message,
-            Err(refusal) => return self.answer_denied(&id, &refusal, &request, &head).await,
+            Err(refusal) => return self.answer_denied((&id, &refusal), &unread, &head).await,
         };
         let case = Case { message: message.as_ref().map(Received::message), ..unread };
         let named = Named { case: &case, ..named };
         match (self.proxy.judge.request(&case, &id).await, offer) {
             (Ok(granted), None) => self.forward(named, granted, head).await,
             (Ok(granted), Some(offer)) => self.cross(named, granted, Wanted { head, offer }).await,
-            (Err(refusal), None) => self.answer_denied(&id, &refusal, &request, &head).await,
+            (Err(refusal), None) => self.answer_denied((&id, &refusal), &case, &head).await,
             // What is behind it was meant for a WebSocket.
             (Err(refusal), Some(_)) => self.answer(&id, &refusal, &request).await,
         }
@@ -301,24 +301,23 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Conversation<'a, S> {
     /// Answers a denial. The client may go on, if it has no body that would have to be read first.
     async fn answer_denied(
         &mut self,
-        id: &RequestId,
-        refusal: &Refusal,
-        request: &CanonicalRequest,
+        (id, refusal): (&RequestId, &Refusal),
+        case: &Case<'_>,
         head: &Head,
     ) -> io::Result<Next> {
         let next =
             if head.persistent && self.reader.is_between_requests() { Next::Request } else { Next::End };
         let close = if matches!(next, Next::Request) { Close::No } else { Close::Yes };
-        self.write(id, refusal, Body::to(request), close).await?;
+        let response = refusal.response_to(case.message, &self.asker.binary, &id.0);
+        self.write(response, Body::to(case.request), close).await?;
         Ok(next)
     }
 
     async fn write_refusal(&mut self, id: &RequestId, refusal: &Refusal, body: Body) -> io::Result<()> {
-        self.write(id, refusal, body, Close::Yes).await
+        self.write(refusal.response(&self.asker.binary, &id.0), body, Close::Yes).await
     }
 
-    async fn write(&mut self, id: &RequestId, refusal: &Refusal, body: Body, close: Close) -> io::Result<()> {
-        let response = refusal.response(&self.asker.binary, &id.0);
+    async fn write(&mut self, response: Response<Vec<u8>>, body: Body, close: Close) -> io::Result<()> {
         let length = response.body().len() as u64;
         let framing = if body == Body::Withheld { Framing::Head(length) } else { Framing::Exact(length) };
         self.writer.head(&response, framing, close);

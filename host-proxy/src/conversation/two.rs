@@ -223,7 +223,7 @@ impl Streams {
         let named = Named { case: &case, ..named };
         match judge.request(&case, &id).await {
             Ok(granted) => self.forward(named, granted, head, (&mut body, answer)).await,
-            Err(refusal) => answer.refuse(&refusal, asker, &id).await,
+            Err(refusal) => answer.refuse_message((&refusal, case.message), asker, &id).await,
         }
     }
 

@@ -309,7 +309,8 @@ network:
         assert!(!refused.0, "{arguments:?}: {refused:?}");
         // That the server knows no push options is git's own finding, on this side.
         if !what.is_empty() {
-            assert!(refused.1.contains("403"), "{arguments:?}: {refused:?}");
+            let (rejected, said) = (refused.1.contains("[remote rejected]"), refused.1.contains(what));
+            assert!(rejected && said, "{arguments:?}: {refused:?}");
             let told = |event: &serde_json::Value| {
                 event["level"] == "message" && event["reason"].as_str().unwrap_or_default().contains(what)
             };

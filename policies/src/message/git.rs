@@ -24,6 +24,15 @@ const LONGEST_NAME: usize = 255;
 /// By what a client says that it sends options with its push.
 const OPTIONS: &[u8] = b"push-options";
 
+/// Ends a list of packets.
+const FLUSH: &[u8] = b"0000";
+
+/// Begins a packet that holds a piece of a report.
+const REPORTS: &[u8] = &[1];
+
+/// Most characters that a report says of one ref.
+const MOST_SAID: usize = 500;
+
 /// How many refs a record names.
 const MOST_NAMED: usize = 8;
 
@@ -218,6 +227,43 @@ impl Commands {
             }
         }
     }
+}
+
+/// How a server says to a client, for each ref, that its push came to nothing and why. `None`: the client reads no such answer.
+pub(super) fn refused(body: &[u8], why: &str) -> Option<Vec<u8>> {
+    let commands = commands(body).ok()?;
+    let abilities = abilities(body)?;
+    let has = |ability: &[u8]| abilities.split(u8::is_ascii_whitespace).any(|given| given == ability);
+    if !has(b"report-status") && !has(b"report-status-v2") {
+        return None;
+    }
+    let why: String = why.chars().filter(|c| !c.is_control()).take(MOST_SAID).collect();
+    let mut report = packet_of(b"unpack ok\n");
+    for Command { name, .. } in commands {
+        report.extend(packet_of(format!("ng {name} {why}\n").as_bytes()));
+    }
+    report.extend(FLUSH);
+    if !has(b"side-band-64k") {
+        return (!has(b"side-band")).then_some(report);
+    }
+    let pieces = report.chunks(LONGEST_PACKET - 5).map(|piece| packet_of(&[REPORTS, piece].concat()));
+    Some(pieces.chain([FLUSH.to_vec()]).flatten().collect())
+}
+
+/// What a client says that it can do, behind its first command.
+fn abilities(body: &[u8]) -> Option<&[u8]> {
+    let mut rest = body;
+    while let Ok(Packet::Line(line, behind)) = packet(rest) {
+        if let Some(at) = line.iter().position(|byte| *byte == 0) {
+            return Some(&line[at + 1..]);
+        }
+        rest = behind;
+    }
+    None
+}
+
+fn packet_of(content: &[u8]) -> Vec<u8> {
+    [format!("{:04x}", content.len() + 4).as_bytes(), content].concat()
 }
 
 /// The commands of a push, up to the packet that ends them.

@@ -10,6 +10,7 @@ use h2::{Reason, RecvStream, SendStream};
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
+use policies::Message;
 use tokio::time::timeout;
 use wire::id::RequestId;
 
@@ -108,10 +109,20 @@ impl Answer {
         asker: &Asker,
         id: &RequestId,
     ) -> io::Result<()> {
+        self.refuse_message((refusal, None), asker, id).await
+    }
+
+    /// The same for one who sent this message.
+    pub(super) async fn refuse_message(
+        &mut self,
+        (refusal, message): (&Refusal, Option<&Message>),
+        asker: &Asker,
+        id: &RequestId,
+    ) -> io::Result<()> {
         if self.client == Client::Grpc {
             return self.head(&refusal.of_call(&id.0), Extent::None);
         }
-        let (parts, body) = refusal.response(&asker.binary, &id.0).into_parts();
+        let (parts, body) = refusal.response_to(message, &asker.binary, &id.0).into_parts();
         let length = body.len() as u64;
         let extent =
             if self.client == Client::Head { Extent::Head(Some(length)) } else { Extent::Exact(length) };

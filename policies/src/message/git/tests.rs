@@ -242,3 +242,33 @@ fn so_much_is_read_and_no_more() {
     }
     assert!(Commands::default().have_ended(b"PACK"));
 }
+
+#[test]
+fn a_client_is_told_ref_by_ref_in_its_own_words() {
+    let commands = |abilities: &str| {
+        push(&[&format!("{OLD} {NEW} refs/heads/a\0{abilities}"), &format!("{OLD} {NONE} refs/b")])
+    };
+    let why = "not\nallowed";
+    let report = [line("unpack ok\n"), line("ng refs/heads/a notallowed\n"), line("ng refs/b notallowed\n")]
+        .concat()
+        + "0000";
+    let told =
+        |abilities: &str| refused(&commands(abilities), why).map(|told| String::from_utf8(told).unwrap());
+    assert_eq!(told(" report-status agent=x"), Some(report.clone()));
+    assert_eq!(told(" report-status-v2 side-band-64k"), Some(line(&format!("\u{1}{report}")) + "0000"));
+    assert_eq!((told(" report-status side-band"), told(" side-band-64k"), told("")), (None, None, None));
+    assert_eq!(refused(b"PACK", why), None);
+    // What is longer than a packet comes in several.
+    let many: Vec<String> = (0..1500).map(|at| format!("{OLD} {NEW} refs/heads/{at}")).collect();
+    let first = format!("{}\0 report-status side-band-64k", many[0]);
+    let lines: Vec<&str> =
+        std::iter::once(first.as_str()).chain(many[1..].iter().map(String::as_str)).collect();
+    let told = refused(&push(&lines), &"x".repeat(1000)).unwrap();
+    let (mut rest, mut whole) = (&told[..], Vec::new());
+    while let Packet::Line(content, behind) = packet(rest).unwrap() {
+        whole.extend_from_slice(content.strip_prefix(REPORTS).unwrap());
+        rest = behind;
+    }
+    assert!(rest == FLUSH && whole.ends_with(FLUSH), "{}", rest.len());
+    assert_eq!(whole.windows(14).filter(|window| *window == b"ng refs/heads/").count(), 1500);
+}
