@@ -7,7 +7,7 @@ use crate::json::Node;
 use ::classify::Findings;
 
 /// What is known of a call that was classified.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Known {
     /// What was found.
     pub findings: Findings,

@@ -23,7 +23,7 @@ use crate::decide::{self, Case, Content, Rule, Session, Verdict, Zone};
 use crate::forward::{self, Answer, ForwardError, Witness};
 use crate::judge::{Judge, Judged, Reach};
 use crate::known::Known;
-use crate::redact::Names;
+use crate::redact::names::Names;
 use crate::refusal::Refusal;
 use crate::region::Place;
 use crate::rewrite::Rewrite;
