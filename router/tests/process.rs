@@ -95,7 +95,10 @@ fn a_wrong_config_is_reported_in_one_line() {
     for (config, part) in [
         (change("version", json!(99)), "version 99"),
         (
-            change("cloud", json!({"url": "nonsense", "api": "openai", "api_key": null, "model": null})),
+            change(
+                "cloud",
+                json!({"url": "nonsense", "api": "openai", "api_key": null, "model": null, "models": {}}),
+            ),
             "nonsense",
         ),
         (

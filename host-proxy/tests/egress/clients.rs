@@ -285,7 +285,7 @@ network:
     let clone = folder.path().join("clone");
     commit(&clone);
     // Objects of many pieces: only the commands before them are read ahead.
-    let noise: Vec<u8> = (0..600_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let noise: Vec<u8> = (0..600_000_u32).map(|at| at.wrapping_mul(2_654_435_761).to_le_bytes()[2]).collect();
     std::fs::write(clone.join("noise"), noise).unwrap();
     git(&clone, &["add", "noise"]);
     commit(&clone);

@@ -92,8 +92,8 @@ pub(crate) fn config() -> Value {
     json!({
         "version": wire::VERSION, "listener": 5, "audit": 6,
         "directive": {"sensitive": "block", "rules": {"personal": "redact", "personal/email-address": "pass"}, "after_local": "local"},
-        "local": null, "cloud": {"url": "http://127.0.0.1:9/v1", "api": "openai", "api_key": null, "model": "m"},
-        "rules": {}, "limits": {}, "documents": [], "providers": {}, "extra_roots_pem": "", "hosts": {}, "user": null,
+        "local": null, "cloud": {"url": "http://127.0.0.1:9/v1", "api": "openai", "api_key": null, "model": "m", "models": {}},
+        "rules": {}, "limits": {}, "documents": [], "fallback": {}, "providers": {}, "extra_roots_pem": "", "hosts": {}, "user": null,
     })
 }
 

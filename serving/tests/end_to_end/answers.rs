@@ -133,7 +133,7 @@ impl Drop for Beside {
 #[test]
 fn who_has_the_port_before_the_server_is_given_nothing() {
     // The server never listens; another process of the same user does, where it should, and answers well.
-    let rig = Rig::new("deaf", |server, _| server.start_s = 3);
+    let rig = Rig::new("deaf", |server, _| server.start_s = 10);
     let pid = rig.until(|report| report.pid.is_some()).pid.unwrap();
     let started = until("it has become the server", || {
         let words = words(pid);
