@@ -138,8 +138,74 @@ impl Default for Plan {
     }
 }
 
+impl Plan {
+    /// What the router is told of servers that run: the local one and the cloud's, and those that are asked after each.
+    fn config(
+        self,
+        [local, cloud]: [&Option<Upstream>; 2],
+        [local_after, cloud_after]: &[Option<Upstream>; 2],
+    ) -> RouterConfig {
+        let [cloud_api, local_api] = self.apis;
+        let scheme = if self.cloud_tls.is_some() { "https" } else { "http" };
+        let first = |at: &Option<Upstream>, name: &str, of| {
+            at.as_ref().map(|at| self.server((at, name), of, self.in_region))
+        };
+        let spare = |at: &Option<Upstream>, name: &str, of| {
+            at.iter().map(|at| self.server((at, name), of, self.after_in_region)).collect()
+        };
+        let fallback = Fallback {
+            local: spare(local_after, "http://local2.test", ("local2", local_api)),
+            cloud: spare(cloud_after, "http://cloud2.test", ("cloud2", cloud_api)),
+        };
+        let provider = first(cloud, "http://cloud.test", ("provider", cloud_api));
+        RouterConfig {
+            version: wire::VERSION,
+            listener: Fd(5),
+            audit: Fd(6),
+            local: first(local, "http://local.test", ("local", local_api)).map(LocalServer::At),
+            cloud: first(cloud, &format!("{scheme}://cloud.test"), ("cloud", cloud_api)),
+            fallback,
+            providers: provider.map(|server| ("api.provider.test".to_owned(), server)).into_iter().collect(),
+            regions: self.regions.map(|names| names.iter().map(|name| region(name)).collect()),
+            directive: self.directive,
+            rules: self.rules,
+            documents: self.documents,
+            limits: self.limits,
+            extra_roots_pem: self.cloud_tls.map(|tls| tls.trusted_pem).unwrap_or_default(),
+            hosts: ["local.test", "cloud.test", "local2.test", "cloud2.test"]
+                .map(|name| (name.to_owned(), [127, 0, 0, 1].into()))
+                .into(),
+            user: None,
+        }
+    }
+
+    fn server(
+        &self,
+        (upstream, name): (&Upstream, &str),
+        (key, api): (&str, Api),
+        in_region: Option<&str>,
+    ) -> ModelServer {
+        ModelServer {
+            api,
+            url: format!("{name}:{}/v1", upstream.address.port()),
+            api_key: Some(Secret::new(key.to_owned())),
+            model: self.models.is_empty().then(|| format!("{key}-model")),
+            models: self
+                .models
+                .iter()
+                .map(|(name, of)| ((*name).to_owned(), format!("{key}-{of}")))
+                .collect(),
+            region: in_region.map(region),
+        }
+    }
+}
+
+fn region(name: &str) -> Region {
+    Region::try_from(name.to_owned()).unwrap()
+}
+
 impl Rig {
-    pub(crate) async fn start(plan: Plan) -> Self {
+    pub(crate) async fn start(mut plan: Plan) -> Self {
         let records: Log<Value> = Log::default();
         let (ours, theirs) = StdUnixStream::pair().unwrap();
         let auditor = theirs.try_clone().unwrap();
@@ -147,70 +213,14 @@ impl Rig {
             let records = Arc::clone(&records);
             move || acknowledge(theirs, &records)
         });
-        let local = start_server(plan.local, None, &records).await;
-        let cloud = start_server(plan.cloud, plan.cloud_tls.as_ref(), &records).await;
-        let [local_after, cloud_after] = plan.after;
+        let local = start_server(plan.local.take(), None, &records).await;
+        let cloud = start_server(plan.cloud.take(), plan.cloud_tls.as_ref(), &records).await;
+        let [local_after, cloud_after] = std::mem::take(&mut plan.after);
         let after = [
             start_server(local_after, None, &records).await,
             start_server(cloud_after, None, &records).await,
         ];
-        let [cloud_api, local_api] = plan.apis;
-        let region = |name: Option<&str>| name.map(|name| Region::try_from(name.to_owned()).unwrap());
-        let server = |upstream: &Upstream, name: &str, (key, api): (&str, Api)| ModelServer {
-            api,
-            url: format!("{name}:{}/v1", upstream.address.port()),
-            api_key: Some(Secret::new(key.to_owned())),
-            model: plan.models.is_empty().then(|| format!("{key}-model")),
-            models: plan
-                .models
-                .iter()
-                .map(|(name, of)| ((*name).to_owned(), format!("{key}-{of}")))
-                .collect(),
-            region: region(plan.in_region),
-        };
-        let spare = |upstream: &Option<Upstream>, name: &str, of: (&str, Api)| {
-            let of = |upstream: &Upstream| ModelServer {
-                region: region(plan.after_in_region),
-                ..server(upstream, name, of)
-            };
-            upstream.iter().map(of).collect::<Vec<_>>()
-        };
-        let scheme = if plan.cloud_tls.is_some() { "https" } else { "http" };
-        let config = RouterConfig {
-            version: wire::VERSION,
-            listener: Fd(5),
-            audit: Fd(6),
-            directive: plan.directive,
-            rules: plan.rules,
-            documents: plan.documents,
-            local: local
-                .as_ref()
-                .map(|upstream| LocalServer::At(server(upstream, "http://local.test", ("local", local_api)))),
-            cloud: cloud
-                .as_ref()
-                .map(|upstream| server(upstream, &format!("{scheme}://cloud.test"), ("cloud", cloud_api))),
-            fallback: Fallback {
-                local: spare(&after[0], "http://local2.test", ("local2", local_api)),
-                cloud: spare(&after[1], "http://cloud2.test", ("cloud2", cloud_api)),
-            },
-            providers: cloud
-                .iter()
-                .map(|upstream| {
-                    let server = server(upstream, "http://cloud.test", ("provider", cloud_api));
-                    ("api.provider.test".to_owned(), server)
-                })
-                .collect(),
-            regions: plan.regions.map(|names| {
-                names.iter().map(|name| Region::try_from((*name).to_owned()).unwrap()).collect()
-            }),
-            limits: plan.limits,
-            extra_roots_pem: plan.cloud_tls.map(|tls| tls.trusted_pem).unwrap_or_default(),
-            hosts: ["local.test", "cloud.test", "local2.test", "cloud2.test"]
-                .map(|name| (name.to_owned(), [127, 0, 0, 1].into()))
-                .into(),
-            user: None,
-        };
-        let service = Arc::new(service(config, ours));
+        let service = Arc::new(service(plan.config([&local, &cloud], &after), ours));
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("router.sock");
         let (stop, stopped) = watch::channel(());
