@@ -114,7 +114,7 @@ fn servers_follow_others_and_models_have_names() {
     let spec = Spec::parse(Path::new("/etc/agents/agent.yaml"), &text).unwrap();
     let key = spec.inference.unwrap().fallback.cloud[0].api_key.clone();
     assert_eq!(key, Some(SecretSource::File("/etc/agents/key".into())));
-    let many = vec![spare; 5].join(", ");
+    let many = [spare; 5].join(", ");
     for (text, cause) in [
         (format!("{{fallback: {{local: [{spare}]}}}}"), "inference.fallback.local follows no server"),
         (format!("{{providers: {{{cloud}}}, fallback: {{cloud: [{many}]}}}}"), "has more than 4 servers"),
