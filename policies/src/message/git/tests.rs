@@ -90,7 +90,7 @@ fn what_has_another_reading_is_refused() {
         format!("{OLD} {NEW} refs/heads/a\0 push-options"),
         format!("{OLD} {NEW} refs/heads/a\0 atomic\tpush-options=1 quiet"),
         format!("{OLD} {NEW} refs/heads/a\0 x\0 y"),
-        format!("push-cert\0 x\n"),
+        "push-cert\0 x\n".to_owned(),
         format!("{OLD} {NEW} heads/a"),
         format!("{OLD} {NEW} HEAD"),
         format!("{OLD} {NEW} refs/heads/../main"),
@@ -122,81 +122,71 @@ fn what_has_another_reading_is_refused() {
 }
 
 /// Method, path and query; header fields; body; whether it is allowed to fetch, and to push.
-type Row<'a> = ((&'a str, &'a str, &'a str), &'a [(&'a str, &'a str)], Option<&'a [u8]>, bool, bool);
+type Row = (
+    (&'static str, &'static str, &'static str),
+    &'static [(&'static str, &'static str)],
+    Option<&'static [u8]>,
+    bool,
+    bool,
+);
+
+const READ: &str = "application/x-git-upload-pack-request";
+const BATCH: &str = "/acme/w.git/info/lfs/objects/batch";
+const LFS: &[(&str, &str)] = &[("content-type", "application/vnd.git-lfs+json; charset=utf-8")];
+const ROWS: &[Row] = &[
+    (("GET", "/acme/w.git/info/refs", "service=git-upload-pack"), &[], None, true, true),
+    (("GET", "/acme/w.git/info/refs", "service=git-receive-pack"), &[], None, false, true),
+    (
+        ("POST", "/acme/w.git/git-upload-pack", ""),
+        &[("content-type", READ), ("content-encoding", "gzip")],
+        None,
+        true,
+        true,
+    ),
+    (("POST", BATCH, ""), LFS, Some(b"{\"operation\":\"download\",\"objects\":[]}"), true, true),
+    (("POST", BATCH, ""), LFS, Some(b"{\"operation\":\"upload\",\"objects\":[]}"), false, true),
+    (("POST", "/acme/w.git/info/lfs/locks/verify", ""), LFS, None, true, true),
+    (("POST", "/acme/w.git/info/lfs/locks", ""), LFS, None, false, false),
+    (("POST", BATCH, ""), LFS, Some(b"{\"operation\":\"download\",\"operation\":\"upload\"}"), false, false),
+    (("POST", BATCH, ""), LFS, Some(b"{}"), false, false),
+    (("GET", "/acme/w.git/info/refs", ""), &[], None, false, false),
+    (
+        ("GET", "/acme/w.git/info/refs", "service=git-upload-pack&service=git-receive-pack"),
+        &[],
+        None,
+        false,
+        false,
+    ),
+    (("GET", "/acme/w.git/info/refs", "service=git%2Dupload-pack"), &[], None, false, false),
+    (("POST", "/acme/w.git/git-upload-pack", "a"), &[("content-type", READ)], None, false, false),
+    (("POST", "/acme/w.git/git-upload-pack", ""), &[("content-type", "text/plain")], None, false, false),
+    (
+        ("POST", "/acme/w.git/git-upload-pack", ""),
+        &[("content-type", READ), ("content_type", READ)],
+        None,
+        false,
+        false,
+    ),
+    (("POST", "/acme/w.git/git-receive-pack", ""), &[("content-type", READ)], Some(b"0000"), false, false),
+    (
+        ("POST", "/acme/w.git/git-receive-pack", ""),
+        &[PUSH[0], ("content-encoding", "gzip")],
+        Some(b"0000"),
+        false,
+        false,
+    ),
+    (("POST", "/acme/w.git/git-receive-pack/", ""), PUSH, Some(b"0000"), false, false),
+    (("POST", "/acme/w.git/Git-Receive-Pack", ""), PUSH, Some(b"0000"), false, false),
+    (("POST", "/acme/w.git/x", ""), PUSH, Some(b"0000"), false, false),
+    (("GET", "/acme/w.git/objects/info/packs", ""), &[], None, false, false),
+];
 
 #[test]
 fn a_request_is_one_of_gits_or_refused() {
-    let read = "application/x-git-upload-pack-request";
-    let ask = |git: &str,
-               (method, path, query): (&str, &str, &str),
-               fields: &[(&str, &str)],
-               body: Option<&[u8]>| {
-        said(&crate::message::tests::decide_query(&policy(git), (method, path, query), &fields, body))
-    };
-    let batch = "/acme/w.git/info/lfs/objects/batch";
-    let lfs: &[(&str, &str)] = &[("content-type", "application/vnd.git-lfs+json; charset=utf-8")];
-    let rows: &[Row<'_>] = &[
-        (("GET", "/acme/w.git/info/refs", "service=git-upload-pack"), &[], None, true, true),
-        (("GET", "/acme/w.git/info/refs", "service=git-receive-pack"), &[], None, false, true),
-        (
-            ("POST", "/acme/w.git/git-upload-pack", ""),
-            &[("content-type", read), ("content-encoding", "gzip")],
-            None,
-            true,
-            true,
-        ),
-        (("POST", batch, ""), lfs, Some(b"{\"operation\":\"download\",\"objects\":[]}"), true, true),
-        (("POST", batch, ""), lfs, Some(b"{\"operation\":\"upload\",\"objects\":[]}"), false, true),
-        (("POST", "/acme/w.git/info/lfs/locks/verify", ""), lfs, None, true, true),
-        (("POST", "/acme/w.git/info/lfs/locks", ""), lfs, None, false, false),
-        (
-            ("POST", batch, ""),
-            lfs,
-            Some(b"{\"operation\":\"download\",\"operation\":\"upload\"}"),
-            false,
-            false,
-        ),
-        (("POST", batch, ""), lfs, Some(b"{}"), false, false),
-        (("GET", "/acme/w.git/info/refs", ""), &[], None, false, false),
-        (
-            ("GET", "/acme/w.git/info/refs", "service=git-upload-pack&service=git-receive-pack"),
-            &[],
-            None,
-            false,
-            false,
-        ),
-        (("GET", "/acme/w.git/info/refs", "service=git%2Dupload-pack"), &[], None, false, false),
-        (("POST", "/acme/w.git/git-upload-pack", "a"), &[("content-type", read)], None, false, false),
-        (("POST", "/acme/w.git/git-upload-pack", ""), &[("content-type", "text/plain")], None, false, false),
-        (
-            ("POST", "/acme/w.git/git-upload-pack", ""),
-            &[("content-type", read), ("content_type", read)],
-            None,
-            false,
-            false,
-        ),
-        (
-            ("POST", "/acme/w.git/git-receive-pack", ""),
-            &[("content-type", read)],
-            Some(b"0000"),
-            false,
-            false,
-        ),
-        (
-            ("POST", "/acme/w.git/git-receive-pack", ""),
-            &[PUSH[0], ("content-encoding", "gzip")],
-            Some(b"0000"),
-            false,
-            false,
-        ),
-        (("POST", "/acme/w.git/git-receive-pack/", ""), PUSH, Some(b"0000"), false, false),
-        (("POST", "/acme/w.git/Git-Receive-Pack", ""), PUSH, Some(b"0000"), false, false),
-        (("POST", "/acme/w.git/x", ""), PUSH, Some(b"0000"), false, false),
-        (("GET", "/acme/w.git/objects/info/packs", ""), &[], None, false, false),
-    ];
-    for &(line, fields, body, fetches, pushes) in rows {
+    for &((method, path, query), fields, body, fetches, pushes) in ROWS {
         for (git, allowed) in [("{}", fetches), ("{push: {allow: ['refs/heads/*']}}", pushes)] {
-            let told = ask(git, line, fields, body);
+            let line = (method, path, query);
+            let told = said(&crate::message::tests::decide_query(&policy(git), line, &fields, body));
             assert_eq!(told.starts_with("allow"), allowed, "{git} {line:?} {fields:?}: {told}");
         }
     }
