@@ -210,7 +210,9 @@ fn repeats_are_counted_and_told_who_tried() {
     let records = executions(&outcome, "deny");
     let times: u64 = records.iter().filter_map(|record| record["object"]["times"].as_u64()).sum();
     assert_eq!(times, 340, "{outcome}");
-    assert!(records.len() < 100, "{outcome}");
+    // Each of the 41 programs is told at once, and what is repeated a few times a second, however slow the machine is.
+    let most = 60 + 4 * outcome.took.as_secs();
+    assert!((records.len() as u64) < most, "{} records: {outcome}", records.len());
     let first = &records[0];
     assert_eq!((&first["decision"], &first["level"]), (&"deny".into(), &"executable".into()), "{outcome}");
     assert_eq!(first["subject"]["owners"][0]["binary"], "/bin/busybox", "{outcome}");
