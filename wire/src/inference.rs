@@ -84,7 +84,9 @@ impl Providers {
 }
 
 impl Sensitive {
-    fn word(self) -> &'static str {
+    /// The word, as it is written.
+    #[must_use]
+    pub fn word(self) -> &'static str {
         match self {
             Self::Pass => "pass",
             Self::Redact => "redact",
@@ -93,7 +95,9 @@ impl Sensitive {
         }
     }
 
-    fn of(word: &str) -> Option<Self> {
+    /// What a word says.
+    #[must_use]
+    pub fn of(word: &str) -> Option<Self> {
         let mut all = [Self::Pass, Self::Redact, Self::Local, Self::Block].into_iter();
         all.find(|sensitive| sensitive.word() == word)
     }

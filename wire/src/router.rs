@@ -46,6 +46,16 @@ pub struct RouterConfig {
     pub user: Option<JailUser>,
 }
 
+/// A Rego module that says where a call may go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegoModule {
+    /// How the audit log calls it, with `rego/` before it.
+    pub name: String,
+    /// The module.
+    pub text: String,
+}
+
 /// A text of the operator's, by what is kept of it: `classify` recognises pieces of it, and nobody reads it out of this.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
