@@ -21,6 +21,9 @@ pub const SUBJECT: &str = "x-openshell-subject";
 /// Longest [`SUBJECT`], in bytes.
 pub const LONGEST_SUBJECT: usize = 16 * 1024;
 
+/// How many programs hold the socket: of a long list, [`SUBJECT`] has the first one.
+pub const PROGRAMS: &str = "x-openshell-programs";
+
 /// Number of the flow.
 pub const FLOW: &str = "x-openshell-flow";
 

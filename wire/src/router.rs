@@ -38,6 +38,8 @@ pub struct RouterConfig {
     pub regions: Option<Vec<Region>>,
     /// What may be spent.
     pub limits: ZoneLimits,
+    /// Rego of the operator's that makes decisions stricter.
+    pub rego: Vec<RegoModule>,
     /// PEM certificates trusted beside the system's roots.
     pub extra_roots_pem: String,
     /// Names that are answered from here instead of by DNS.
