@@ -7,11 +7,8 @@ use crate::document::{RegoEntry, RegoMode};
 use crate::pattern::Side;
 use crate::pattern::host::DestinationPattern;
 use crate::place::{At, Place};
-use crate::rego::{Gates, Mistake, Module};
+use crate::rego::{Gates, MAX_MODULES, MAX_NAME, Mistake, Module, is_name};
 use crate::rule::Rule;
-
-const MAX_MODULES: usize = 16;
-const MAX_NAME: usize = 64;
 
 impl Compiler<'_> {
     pub(super) fn gates(&mut self) -> Gates {
@@ -40,8 +37,7 @@ impl Compiler<'_> {
             self.refuse(entry.place, "rego.name", "the module has no name", remedy);
             return None;
         };
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        if value.is_empty() || value.len() > MAX_NAME || !value.chars().all(plain) {
+        if !is_name(value) {
             let reason = format!("a module's name has 1 to {MAX_NAME} letters, digits, '-', '_' or '.'");
             self.refuse(*place, "rego.name", reason, "write a short name");
             return None;
