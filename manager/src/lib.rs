@@ -39,7 +39,6 @@ pub mod proposals;
 mod randomness;
 mod record;
 mod refresh;
-mod rego;
 mod reload;
 pub mod restart;
 pub mod rundir;

@@ -438,7 +438,6 @@ impl Prepared {
             providers: hosts.collect::<Result<_, Failure>>()?,
             regions: inference.regions.clone(),
             limits: inference.limits.clone(),
-            rego: inference.modules(),
             extra_roots_pem: self.extra_roots_pem.clone(),
             hosts: self.spec.egress.hosts.clone(),
             user: self.run.user(Program::Router),

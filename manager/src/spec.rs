@@ -9,12 +9,11 @@ use std::path::{Path, PathBuf};
 
 use classify::property::Property;
 use policies::Document;
-use policies::document::RegoEntries;
 use serde::{Deserialize, Serialize};
 use wire::control::MountAccess;
 use wire::region::Region;
 use wire::router::{
-    AfterLocal, Api, CLASSES, Directive, Limits, MOST_FALLBACKS, MOST_PER_MINUTE, RegoModule, Sensitive, ZoneLimits,
+    AfterLocal, Api, CLASSES, Directive, Limits, MOST_FALLBACKS, MOST_PER_MINUTE, Sensitive, ZoneLimits,
 };
 use wire::rules::Rules;
 use wire::scanner::Scanner;
@@ -24,7 +23,6 @@ use crate::detect::Detect;
 use crate::documents::{self, Document as Registered};
 use crate::failure::Failure;
 use crate::policy_files::{self, PolicyError, PolicyFiles};
-use crate::rego;
 use crate::restart::Restart;
 use crate::secret::SecretSource;
 use crate::unit::{Mebibytes, Seconds};
@@ -160,9 +158,6 @@ pub struct Inference {
     /// Texts of which no piece may leave.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub documents: Vec<Registered>,
-    /// Rego that makes decisions stricter.
-    #[serde(default, skip_serializing_if = "RegoEntries::is_empty")]
-    pub rego: RegoEntries,
     /// What happens to the session's other prompts once one was local for what it held.
     #[serde(default)]
     pub after_local: AfterLocal,
@@ -284,7 +279,6 @@ impl Spec {
             inference.documents =
                 documents::read(std::mem::take(&mut inference.documents), (own.0, &own.1), base)?;
             spec.beside.extend(inference.documents.iter().flat_map(Registered::files).cloned());
-            spec.beside.extend(rego::read(&mut inference.rego, own.1.as_str(), base)?);
         }
         spec.check()
             .map_err(|(cause, remedy)| Failure::new(format_args!("{}: {cause}", path.display()), remedy))?;
@@ -458,12 +452,6 @@ impl Inference {
     #[must_use]
     pub fn detected(&self) -> Rules {
         self.detect.as_ref().and_then(Detect::rules).cloned().unwrap_or_default()
-    }
-
-    /// The operator's Rego.
-    #[must_use]
-    pub fn modules(&self) -> Vec<RegoModule> {
-        rego::modules(&self.rego)
     }
 
     /// What is kept of the operator's documents.

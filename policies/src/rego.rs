@@ -1,12 +1,10 @@
-//! User Rego: modules that narrow what the rules allow, or extend it at named destinations, and those that say where a model
-//! call may go ([`routing`]).
+//! User Rego: modules that narrow what the rules allow, or extend it at named destinations.
 //!
 //! A module is a program that somebody wrote, run on what an agent sent. So it is read in a form that can
 //! only be pure, small and without recursion ([`lint`], [`functions`]), and of which no single step can be
 //! long ([`growth`]), run with a time limit between steps and behind a guard ([`module`]), and only a plain `true` counts as a yes: an error, no value, another value, the end
 //! of the time and a panic are all a no, each with its cause.
 
-mod facts;
 mod functions;
 mod gate;
 mod growth;
@@ -15,39 +13,15 @@ mod input;
 mod lint;
 mod module;
 mod numbers;
-pub mod routing;
 mod shape;
 mod size;
 mod source;
 #[cfg(test)]
 mod tests;
-mod words;
 
 pub(crate) use gate::Gates;
 pub use guard::is_evaluating;
 pub(crate) use module::Module;
-
-/// Most modules of one list.
-pub(crate) const MAX_MODULES: usize = 16;
-/// Longest name of a module.
-pub(crate) const MAX_NAME: usize = 64;
-
-/// Whether denials and the audit log can call a module so.
-pub(crate) fn is_name(name: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    (1..=MAX_NAME).contains(&name.len()) && name.chars().all(plain)
-}
-
-/// What a module is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asked {
-    /// Its `allow` and `deny`.
-    Verdict(RegoMode),
-    /// Its `route`: a word.
-    Word,
-}
-
-use crate::document::RegoMode;
 
 /// Something wrong with a module's text. The place counts from 1; 0 is nowhere in particular.
 #[derive(Clone, Debug, PartialEq, Eq)]

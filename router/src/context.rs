@@ -16,8 +16,6 @@ pub struct Context {
     pub request: RequestId,
     /// Who asked, as the guest's kernel claims.
     pub subject: Subject,
-    /// How many programs hold the socket.
-    pub programs: u64,
     /// The flow that the call came on.
     pub flow: FlowId,
     /// The policy that allowed the call.
@@ -59,7 +57,6 @@ impl Context {
             conditions,
             subject,
             request: RequestId(one(headers, inference::REQUEST)?),
-            programs: number(headers, inference::PROGRAMS)?,
             flow: FlowId(number(headers, inference::FLOW)?),
             policy: PolicyVersion(number(headers, inference::POLICY)?),
         })
@@ -108,7 +105,6 @@ mod tests {
             ),
             ("x-openshell-flow", "12"),
             ("x-openshell-policy", "3"),
-            ("x-openshell-programs", "1"),
             ("x-openshell-conditions", "sensitive=block providers=local"),
             ("host", "api.example.com:8443"),
         ];
@@ -119,7 +115,7 @@ mod tests {
             (owners[0].binary.as_str(), owners[0].script.as_deref()),
             ("/opt/ü", Some("/work/\u{7f}.py"))
         );
-        assert_eq!(context.conditions.to_string(), all[6].1);
+        assert_eq!(context.conditions.to_string(), all[5].1);
         assert_eq!(context.host, "api.example.com");
         for left_out in 0..all.len() {
             let rest: Vec<_> =
@@ -134,7 +130,6 @@ mod tests {
             ("x-openshell-request", ""),
             ("x-openshell-flow", "-1"),
             ("x-openshell-policy", "new"),
-            ("x-openshell-programs", "all"),
             ("x-openshell-subject", "/usr/bin/curl"),
         ] {
             let others = all.iter().map(|pair| if pair.0 == bad.0 { bad } else { *pair });

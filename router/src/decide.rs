@@ -31,14 +31,6 @@ pub enum Content {
     Blocked,
     /// Somebody instructs the model in it who may not, and that goes nowhere.
     Injected,
-    /// What was found would go, and the operator's Rego keeps it.
-    Kept,
-    /// Nothing was found, and the operator's Rego keeps it.
-    Placed,
-    /// The operator's Rego refuses it.
-    Ruled,
-    /// The operator's Rego came to no verdict.
-    Unruled,
 }
 
 /// What a decision is made from.
@@ -119,16 +111,6 @@ pub enum Rule {
     SessionToLocal,
     /// The same, and there is no local server, or the policy does not name it.
     SessionWithoutLocal,
-    /// The operator's Rego says local, of what holds data.
-    RegoToLocal,
-    /// The same, of what holds none.
-    RegoPlainToLocal,
-    /// It says local, and there is no local server, or the policy does not name it.
-    RegoWithoutLocal,
-    /// It says block.
-    RegoBlocked,
-    /// It came to no verdict.
-    RegoFailed,
     /// There is no server at all.
     NoServer,
     /// There is one, and the policy does not name it.
@@ -148,10 +130,6 @@ pub fn decide(case: Case) -> Verdict {
     match (content, session) {
         (Content::Blocked, _) => Verdict::Refuse(Rule::SensitiveBlocked),
         (Content::Injected, _) => Verdict::Refuse(Rule::InjectionBlocked),
-        (Content::Ruled, _) => Verdict::Refuse(Rule::RegoBlocked),
-        (Content::Unruled, _) => Verdict::Refuse(Rule::RegoFailed),
-        (Content::Kept, _) => stay(zones, Rule::RegoToLocal, Rule::RegoWithoutLocal),
-        (Content::Placed, _) => stay(zones, Rule::RegoPlainToLocal, Rule::RegoWithoutLocal),
         (Content::Local, _) => stay(zones, Rule::SensitiveToLocal, Rule::SensitiveWithoutLocal),
         (Content::Unredacted, _) => stay(zones, Rule::UnredactedToLocal, Rule::UnredactedWithoutLocal),
         (_, Session::Stays) => stay(zones, Rule::SessionToLocal, Rule::SessionWithoutLocal),
@@ -262,25 +240,7 @@ impl Rule {
     /// Whether the session holds what must stay once a call went by this rule.
     #[must_use]
     pub fn stays(self) -> bool {
-        matches!(
-            self,
-            Self::SensitiveToLocal | Self::UnredactedToLocal | Self::SessionToLocal | Self::RegoToLocal
-        )
-    }
-
-    /// Whether a stricter word for the call led to it.
-    #[must_use]
-    pub fn is_of_the_word(self) -> bool {
-        match self {
-            Self::RegoToLocal | Self::RegoPlainToLocal | Self::RegoWithoutLocal => true,
-            Self::RegoBlocked | Self::RegoFailed | Self::RedactedToCloud => true,
-            Self::SensitiveToLocal | Self::SensitiveWithoutLocal => true,
-            Self::UnredactedToLocal | Self::UnredactedWithoutLocal => true,
-            Self::PlainToCloud | Self::PassedToCloud | Self::LocalIsAll => false,
-            Self::SensitiveBlocked | Self::InjectionBlocked => false,
-            Self::SessionToLocal | Self::SessionWithoutLocal => false,
-            Self::NoServer | Self::NotPermitted | Self::RegionNotPermitted => false,
-        }
+        matches!(self, Self::SensitiveToLocal | Self::UnredactedToLocal | Self::SessionToLocal)
     }
 
     /// Its name.
@@ -299,11 +259,6 @@ impl Rule {
             Self::UnredactedWithoutLocal => "unredacted-without-local",
             Self::SessionToLocal => "session-to-local",
             Self::SessionWithoutLocal => "session-without-local",
-            Self::RegoToLocal => "rego-to-local",
-            Self::RegoPlainToLocal => "rego-plain-to-local",
-            Self::RegoWithoutLocal => "rego-without-local",
-            Self::RegoBlocked => "rego-blocked",
-            Self::RegoFailed => "rego-failed",
             Self::NoServer => "no-server",
             Self::NotPermitted => "provider-not-permitted",
             Self::RegionNotPermitted => "region-not-permitted",
@@ -315,8 +270,6 @@ impl Rule {
 mod tests {
     use super::*;
 
-    /// What the operator's Rego makes of a call.
-    const RULED: [Content; 4] = [Content::Kept, Content::Placed, Content::Ruled, Content::Unruled];
     const CONTENTS: [Content; 6] = [
         Content::Plain,
         Content::Passed,
@@ -359,22 +312,6 @@ mod tests {
                 route(Case { content, session: Session::Open, zones, providers: Providers::Both })
             });
             assert_eq!(routes, expected, "{zones:?}");
-        }
-    }
-
-    #[test]
-    fn what_rego_keeps_or_refuses_never_goes_to_the_cloud() {
-        for (content, zones, providers) in RULED.into_iter().flat_map(|content| {
-            ALL_ZONES.into_iter().flat_map(move |zones| {
-                ALL_PROVIDERS.into_iter().map(move |providers| (content, zones, providers))
-            })
-        }) {
-            for session in [Session::Open, Session::Stays] {
-                let to = route(Case { content, session, zones, providers });
-                assert_ne!(to, Ok(Zone::Cloud), "{content:?} {zones:?} {providers:?}");
-                let is_refused = matches!(content, Content::Ruled | Content::Unruled);
-                assert!(!is_refused || to.is_err(), "{content:?} {zones:?} {providers:?}");
-            }
         }
     }
 

@@ -11,10 +11,9 @@ use wire::router::Sensitive;
 use crate::classify::{Classifier, Look};
 use crate::decide::Content;
 use crate::directive::Directive;
-use crate::known::{Known, ModelName, Ruled};
+use crate::known::{Known, ModelName};
 use crate::redact::names::Names;
 use crate::redact::{RedactError, Redactor, Values};
-use crate::rego::{Around, Rego};
 use crate::wire_api::{Call, Endpoint};
 
 /// Judges calls.
@@ -23,7 +22,6 @@ pub struct Judge {
     classifier: Classifier,
     redactor: Redactor,
     directive: Directive,
-    rego: Rego,
 }
 
 /// A call that was judged.
@@ -60,14 +58,7 @@ impl Judge {
     /// A judge with the operator's word.
     #[must_use]
     pub fn new(directive: Directive, redactor: Redactor) -> Self {
-        let classifier = Classifier::of(Arc::clone(redactor.memory()));
-        Self { classifier, redactor, directive, rego: Rego::default() }
-    }
-
-    /// The same, with the operator's Rego.
-    #[must_use]
-    pub fn with_rego(self, rego: Rego) -> Self {
-        Self { rego, ..self }
+        Self { classifier: Classifier::of(Arc::clone(redactor.memory())), redactor, directive }
     }
 
     /// The operator's word.
@@ -78,32 +69,18 @@ impl Judge {
 
     /// Judges a call; `least` is the policy's word for all that is found.
     #[must_use]
-    pub fn judge(&self, call: Call, (least, reach): (Sensitive, Reach), around: &Around<'_>) -> Judged {
+    pub fn judge(&self, call: Call, least: Sensitive, reach: Reach) -> Judged {
         let look = self.classifier.look(call.body(), call.opaque());
         let look = if call.endpoint() == Endpoint::Completions { look.of_template() } else { look };
         let model = ModelName::of(call.model(), &self.classifier);
         let word = self.directive.strictest(&look.findings, least);
         let is_blocked = self.directive.blocks_marks(&look.findings);
-        let is_refused = is_blocked || word == Some(Sensitive::Block);
-        let ask = || self.rego.ask(&call, (&look.findings, &model, word), around);
-        let ruled = if is_refused { None } else { ask() };
-        let (least, word) = match &ruled {
-            Some(ruled) if ruled.word == Sensitive::Redact => {
-                let least = least.max(Sensitive::Redact);
-                (least, self.directive.strictest(&look.findings, least))
-            }
-            _ => (least, word),
+        let Outcome { call, content, names, left } = match word {
+            other if is_blocked && other != Some(Sensitive::Block) => Outcome::whole(call, Content::Injected),
+            Some(Sensitive::Redact) if reach == Reach::Cloud => self.redact(call, &look, least),
+            other => Outcome::whole(call, content(other)),
         };
-        let Outcome { call, content, names, left } =
-            match (word, ruled.as_ref().and_then(|by| kept(by, word))) {
-                (other, _) if is_blocked && other != Some(Sensitive::Block) => {
-                    Outcome::whole(call, Content::Injected)
-                }
-                (_, Some(content)) => Outcome::whole(call, content),
-                (Some(Sensitive::Redact), None) if reach == Reach::Cloud => self.redact(call, &look, least),
-                (other, None) => Outcome::whole(call, content(other)),
-            };
-        let known = Known { findings: look.findings, model, left, ruled };
+        let known = Known { findings: look.findings, model, left };
         Judged { call, content, known, names: Arc::new(names) }
     }
 
@@ -146,17 +123,6 @@ impl Outcome {
 fn unredacted(call: Call, error: &RedactError) -> Outcome {
     tracing::warn!(%error, "a call could not be redacted");
     Outcome::whole(call, Content::Unredacted)
-}
-
-/// What a module's word makes of a whole call, whatever it holds.
-fn kept(ruled: &Ruled, word: Option<Sensitive>) -> Option<Content> {
-    match (ruled.word, &ruled.failure, word) {
-        (Sensitive::Block, Some(_), _) => Some(Content::Unruled),
-        (Sensitive::Block, None, _) => Some(Content::Ruled),
-        (Sensitive::Local, _, Some(_)) => Some(Content::Kept),
-        (Sensitive::Local, _, None) => Some(Content::Placed),
-        (Sensitive::Redact | Sensitive::Pass, ..) => None,
-    }
 }
 
 fn content(word: Option<Sensitive>) -> Content {

@@ -5,7 +5,6 @@
 use crate::classify::Classifier;
 use crate::json::Node;
 use ::classify::Findings;
-use wire::router::Sensitive;
 
 /// What is known of a call that was classified.
 #[derive(Clone, Debug)]
@@ -16,27 +15,11 @@ pub struct Known {
     pub model: ModelName,
     /// Of a call of which something was replaced: what is left in it.
     pub left: Option<Findings>,
-    /// What the operator's Rego made stricter.
-    pub ruled: Option<Ruled>,
-}
-
-/// A module's word that is stricter than what held without it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ruled {
-    /// The module.
-    pub module: String,
-    /// The word.
-    pub word: Sensitive,
-    /// Why the module said none: it counts as the strictest.
-    pub failure: Option<String>,
 }
 
 /// A model's name, as a record may hold it: a client can write anything where the name belongs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModelName(Option<String>);
-
-/// Stands for a name that is not told.
-pub const WITHHELD: &str = "(withheld)";
 
 /// Longest name of a model that a record holds.
 const LONGEST_NAME: usize = 128;

@@ -9,7 +9,6 @@
 //! | understand | [`wire_api`] | a [`wire_api::Call`]: every member of the body known, or the call is refused |
 //! | classify | [`classify`] | [`Findings`](::classify::Findings): categories and counts, never the data |
 //! | judge | [`judge`] | what the operator's word makes of that; the call without it, where it is to be redacted |
-//! | narrow | [`rego`] | the operator's Rego, which makes that word stricter or leaves it |
 //! | decide | [`decide`] | a [`decide::Permit`] for one zone, or a refusal |
 //! | record | [`trail`] | a [`trail::Cleared`] permit: the record is on disk before a byte leaves |
 //! | forward | [`forward`] | the server's answer, streamed |
@@ -40,7 +39,6 @@ pub mod process;
 pub mod redact;
 pub mod refusal;
 pub mod region;
-pub mod rego;
 pub mod restore;
 pub mod rewrite;
 pub mod service;

@@ -16,7 +16,6 @@ use audit::client::Tokio as Writer;
 use classify::property::Property;
 use classify::property::rules::RuleMistake;
 use jail::host::{Root, inherited};
-use policies::rego::routing::{RouteMistake, RouteModules};
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -29,7 +28,6 @@ use crate::judge::Judge;
 use crate::listener;
 use crate::redact::Redactor;
 use crate::redact::names::VaultError;
-use crate::rego::Rego;
 use crate::service::Service;
 use crate::trail::{Chain, Trail, TrailError};
 use crate::upstream::{Servers, UpstreamError};
@@ -61,9 +59,6 @@ pub enum StartError {
     /// A rule of the operator's own is none, or a document.
     #[error("a rule for what is found cannot be used")]
     Rules(#[source] RuleMistake),
-    /// A module of the operator's Rego cannot be used.
-    #[error("a Rego module for model calls cannot be used: {}", .0.reason)]
-    Rego(RouteMistake),
     /// Placeholders cannot be given.
     #[error(transparent)]
     Redactor(#[from] VaultError),
@@ -158,8 +153,7 @@ fn open() -> Result<Opened, StartError> {
     let property = Property::new(&config.rules).and_then(|own| own.with_documents(&documents));
     let property = property.map_err(StartError::Rules)?;
     let directive = Directive::new(config.directive.clone(), property.categories())?;
-    let rego = Rego::new(RouteModules::load(&config.rego).map_err(StartError::Rego)?);
-    let judge = Judge::new(directive, Redactor::new(property)?).with_rego(rego);
+    let judge = Judge::new(directive, Redactor::new(property)?);
     let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get).clamp(2, 16);
     Ok(Opened { config, listener: listener.into(), audit: audit.into(), servers, judge, workers, root })
 }
@@ -212,7 +206,6 @@ fn remedy(error: &StartError) -> &'static str {
             "name a class of data in `inference.rules`, or a category as the audit log names it"
         }
         StartError::Rules(_) => "correct `inference.detect` or `inference.documents` in agent.yaml",
-        StartError::Rego(_) => "correct `inference.rego` in agent.yaml",
         StartError::Jail(_) => "run `openshell doctor` to see what this host lacks",
         StartError::Unrecorded(_) => "see the audit writer's log for why it takes no record",
         StartError::Serve(_) => "see the router's log for what the host refused",
@@ -224,15 +217,11 @@ fn exit(status: i32) -> ExitCode {
     u8::try_from(status).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
-/// A panic is a bug: the process ends at once, and with it every call that it had not judged. One of the Rego engine is a
-/// verdict that it did not come to.
+/// A panic is a bug: the process ends at once, and with it every call that it had not judged.
 fn abort_on_panic() {
     let show = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         show(info);
-        if policies::rego::is_evaluating() {
-            return;
-        }
         std::process::exit(spawn::EXIT_BUG);
     }));
 }

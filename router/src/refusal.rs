@@ -48,10 +48,8 @@ impl Refusal {
     /// The directive does not let the call through.
     #[must_use]
     pub fn by_directive(rule: Rule, known: Known) -> Self {
-        let why = Why::by_word(rule, &known);
         let forbidden = |message: &str| {
             let mut refusal = Self::new(StatusCode::FORBIDDEN, rule.as_str(), message);
-            refusal.why = Box::new(why);
             refusal.classified = Some(Box::new(known));
             refusal.hint("remove the data that the categories name from the prompt, or ask the operator")
         };
@@ -72,11 +70,6 @@ impl Refusal {
                 "sensitive data is in this session, and there is no local model server that may be used",
             )
             .hint("begin a new session, or ask the operator"),
-            Rule::RegoBlocked => forbidden("a rule of the operator's for model calls refuses this one"),
-            Rule::RegoFailed => forbidden("a rule of the operator's for model calls came to no verdict"),
-            Rule::RegoWithoutLocal => forbidden(
-                "a rule of the operator's keeps this call local, and there is no local model server that may be used",
-            ),
             Rule::NotPermitted => forbidden("the policy names no provider that is configured")
                 .hint("ask the operator: `inference.providers` in the policy, and in agent.yaml"),
             _ => Self::new(

@@ -26,7 +26,6 @@ use crate::known::Known;
 use crate::redact::names::Names;
 use crate::refusal::Refusal;
 use crate::region::Place;
-use crate::rego::Around;
 use crate::rewrite::Rewrite;
 use crate::trail::{Chain, Cleared, Due, Started, Subject, Trail, TrailError};
 use crate::translate;
@@ -40,7 +39,7 @@ pub type Reply = Response<Either<Full<Bytes>, Answer>>;
 #[derive(Debug)]
 pub struct Service {
     judge: Arc<Judge>,
-    servers: Arc<Servers>,
+    servers: Servers,
     budgets: Budgets,
     trail: Trail,
     room: Room,
@@ -81,7 +80,7 @@ impl Service {
     pub fn new((servers, budgets): (Servers, Budgets), judge: Judge, trail: Trail, workers: usize) -> Self {
         Self {
             judge: Arc::new(judge),
-            servers: Arc::new(servers),
+            servers,
             budgets,
             trail,
             room: Room::new(),
@@ -171,14 +170,11 @@ impl Service {
         let reach = if decide::reaches_cloud(case) { Reach::Cloud } else { Reach::LocalOnly };
         let turn = Arc::clone(&self.classifying).acquire_owned().await;
         let turn = turn.expect("the semaphore is never closed");
-        let (servers, context) = (Arc::clone(&self.servers), context.clone());
         let work = move || -> Result<(Judged, usize), Refusal> {
             // With a client that leaves neither the work nor the memory ends: both keep their place until they do.
             let _turn = turn;
             let call = Call::read(endpoint, &whole.bytes)?.with_betas(&whole.headers)?;
-            let (session, bytes) = (case.session, whole.bytes.len());
-            let around = Around { context: &context, servers: &servers, session, bytes };
-            Ok((judge.judge(call, (least, reach), &around), bytes))
+            Ok((judge.judge(call, least, reach), whole.bytes.len()))
         };
         let judged = tokio::task::spawn_blocking(work).await;
         judged.unwrap_or_else(|_panicked| Err(Refusal::unclassified()))

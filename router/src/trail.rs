@@ -15,8 +15,8 @@ use tokio::sync::mpsc::{self, OwnedPermit};
 
 use crate::budget::Spent;
 use crate::context::Context;
-use crate::decide::{Permit, Rule, Zone};
-use crate::known::{Known, ModelName, WITHHELD};
+use crate::decide::{Permit, Zone};
+use crate::known::{Known, ModelName};
 use crate::observe::Observed;
 use crate::region::Place;
 
@@ -69,13 +69,6 @@ pub struct Denied<'a> {
 pub enum Why {
     /// By the call, or the directive.
     Itself,
-    /// By a module of the operator's Rego.
-    Ruled {
-        /// Its name in the log.
-        module: String,
-        /// How it came to that, and for want of what.
-        reason: String,
-    },
     /// Where it would be served.
     Outside(Place),
     /// What it would spend.
@@ -142,6 +135,9 @@ const ACK_LIMIT: Duration = Duration::from_secs(10);
 /// Calls whose outcome is not on the disk yet, be they under way or answered: the next one waits.
 const OUTCOMES: usize = 8192;
 
+/// Stands for a name that is not recorded.
+const WITHHELD: &str = "(withheld)";
+
 impl Trail {
     /// A trail on `writer`, and the task that writes what came of calls: it ends when the last clone of the trail
     /// is gone and everything is written, or at the first outcome that cannot be recorded. After that no call is
@@ -175,14 +171,9 @@ impl Trail {
         let due = self.due().await?;
         let mut event = event(Action::Inference, subject.context);
         event.decision = Some(Decision::Allow);
-        let (rule, reason) = match Why::by_word(permit.rule(), subject.known) {
-            Why::Ruled { module, reason } => (module, Some(reason)),
-            _ => (permit.rule().as_str().to_owned(), None),
-        };
-        let replaced = (subject.replaced > 0).then(|| format!("placeholders: {}", subject.replaced));
-        event.rule = Some(rule);
+        event.rule = Some(permit.rule().as_str().to_owned());
         event.object = Some(object(subject));
-        event.reason = reason.into_iter().chain(replaced).reduce(|one, other| format!("{one}; {other}"));
+        event.reason = (subject.replaced > 0).then(|| format!("placeholders: {}", subject.replaced));
         let route = Some(permit.zone().as_str().to_owned());
         event.inference = Some(at(subject.place, Inference { route, ..inference(subject.known) }));
         append(&self.writer, &event).await?;
@@ -214,31 +205,12 @@ impl Trail {
         let refused = Inference { route: Some("refused".to_owned()), ..known };
         let (level, reason, refused) = match denied.why {
             Why::Itself => (Level::Inference, None, refused),
-            Why::Ruled { module, reason } => {
-                event.rule = Some(module.clone());
-                (Level::Inference, Some(reason.clone()), refused)
-            }
             Why::Outside(place) => (Level::Region, Some(outside(place)), at(place, refused)),
             Why::Spent(spent) => (Level::Limit, Some(spent.to_string()), refused),
         };
         event.level = Some(level.as_str().to_owned());
         (event.reason, event.inference) = (reason, Some(refused));
         append(&self.writer, &event).await
-    }
-}
-
-impl Why {
-    /// Who brought a decision about that the call's word led to.
-    #[must_use]
-    pub fn by_word(rule: Rule, known: &Known) -> Self {
-        match &known.ruled {
-            Some(ruled) if rule.is_of_the_word() => {
-                let how = rule.as_str();
-                let reason = ruled.failure.as_ref().map_or(how.to_owned(), |why| format!("{how}: {why}"));
-                Self::Ruled { module: format!("rego/{}", ruled.module), reason }
-            }
-            _ => Self::Itself,
-        }
     }
 }
 
@@ -312,7 +284,7 @@ fn event(action: Action, context: &Context) -> Event {
 }
 
 fn inference(known: &Known) -> Inference {
-    let Known { findings, model, left, ruled: _ } = known;
+    let Known { findings, model, left } = known;
     let model = Some(model.as_deref().unwrap_or(WITHHELD).to_owned());
     let left = left.as_ref().map(counts).unwrap_or_default();
     Inference { categories: counts(findings), left, model_asked: model, ..Inference::default() }

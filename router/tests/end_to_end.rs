@@ -23,8 +23,6 @@ mod limits;
 mod redaction;
 #[path = "end_to_end/regions.rs"]
 mod regions;
-#[path = "end_to_end/rego.rs"]
-mod rego;
 #[path = "end_to_end/rig.rs"]
 mod rig;
 #[path = "end_to_end/routes.rs"]

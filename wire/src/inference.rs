@@ -21,9 +21,6 @@ pub const SUBJECT: &str = "x-openshell-subject";
 /// Longest [`SUBJECT`], in bytes.
 pub const LONGEST_SUBJECT: usize = 16 * 1024;
 
-/// How many programs hold the socket: of a long list, [`SUBJECT`] has the first one.
-pub const PROGRAMS: &str = "x-openshell-programs";
-
 /// Number of the flow.
 pub const FLOW: &str = "x-openshell-flow";
 
@@ -87,9 +84,7 @@ impl Providers {
 }
 
 impl Sensitive {
-    /// The word, as it is written.
-    #[must_use]
-    pub fn word(self) -> &'static str {
+    fn word(self) -> &'static str {
         match self {
             Self::Pass => "pass",
             Self::Redact => "redact",
@@ -98,9 +93,7 @@ impl Sensitive {
         }
     }
 
-    /// What a word says.
-    #[must_use]
-    pub fn of(word: &str) -> Option<Self> {
+    fn of(word: &str) -> Option<Self> {
         let mut all = [Self::Pass, Self::Redact, Self::Local, Self::Block].into_iter();
         all.find(|sensitive| sensitive.word() == word)
     }

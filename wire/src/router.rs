@@ -38,24 +38,12 @@ pub struct RouterConfig {
     pub regions: Option<Vec<Region>>,
     /// What may be spent.
     pub limits: ZoneLimits,
-    /// Rego of the operator's that makes decisions stricter.
-    pub rego: Vec<RegoModule>,
     /// PEM certificates trusted beside the system's roots.
     pub extra_roots_pem: String,
     /// Names that are answered from here instead of by DNS.
     pub hosts: BTreeMap<String, std::net::IpAddr>,
     /// Who the process becomes.
     pub user: Option<JailUser>,
-}
-
-/// A Rego module that says where a call may go.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RegoModule {
-    /// How the audit log calls it, with `rego/` before it.
-    pub name: String,
-    /// The module.
-    pub text: String,
 }
 
 /// A text of the operator's, by what is kept of it: `classify` recognises pieces of it, and nobody reads it out of this.

@@ -40,8 +40,7 @@ const LAYERS: [(&str, &[&str]); 32] = [
     ("gpu", &[]),
     // Which model fits what the host has.
     ("models", &["gpu", "wire"]),
-    // For the operator's Rego, which one crate reads and bounds.
-    ("router", &["audit", "classify", "gpu", "jail", "policies", "wire"]),
+    ("router", &["audit", "classify", "gpu", "jail", "wire"]),
     // Starts programs of the operator's choice, and meets no prompt: not even a type of one.
     ("serving", &["gpu", "jail", "models", "wire"]),
     // Speaks to the operator's vault, so that the manager speaks to nobody.

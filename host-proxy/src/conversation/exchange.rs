@@ -12,7 +12,6 @@ use hyper::body::Incoming;
 use policies::Permit;
 use tokio::time::timeout;
 use wire::id::PolicyVersion;
-use wire::subject::Subject;
 
 use super::Named;
 use super::age;
@@ -177,16 +176,10 @@ impl<'a> Named<'a> {
     fn vouch(self, fields: &mut HeaderMap, permit: &Permit, policy: PolicyVersion) {
         let conditions = permit.inference().to_string();
         let (flow, policy) = (self.case.asker.flow.0.to_string(), policy.0.to_string());
-        let programs = match &self.case.asker.subject {
-            Subject::Owners(owners) => owners.len(),
-            Subject::Unknown(_why) => 0,
-        };
-        let programs = programs.to_string();
         let claims = [
             (wire::inference::SANDBOX, self.proxy.sandbox.as_str()),
             (wire::inference::REQUEST, self.id.0.as_str()),
             (wire::inference::FLOW, &flow),
-            (wire::inference::PROGRAMS, &programs),
             (wire::inference::POLICY, &policy),
             (wire::inference::CONDITIONS, &conditions),
         ];

@@ -7,8 +7,11 @@ use crate::document::{RegoEntry, RegoMode};
 use crate::pattern::Side;
 use crate::pattern::host::DestinationPattern;
 use crate::place::{At, Place};
-use crate::rego::{Gates, MAX_MODULES, MAX_NAME, Mistake, Module, is_name};
+use crate::rego::{Gates, Mistake, Module};
 use crate::rule::Rule;
+
+const MAX_MODULES: usize = 16;
+const MAX_NAME: usize = 64;
 
 impl Compiler<'_> {
     pub(super) fn gates(&mut self) -> Gates {
@@ -37,7 +40,8 @@ impl Compiler<'_> {
             self.refuse(entry.place, "rego.name", "the module has no name", remedy);
             return None;
         };
-        if !is_name(value) {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        if value.is_empty() || value.len() > MAX_NAME || !value.chars().all(plain) {
             let reason = format!("a module's name has 1 to {MAX_NAME} letters, digits, '-', '_' or '.'");
             self.refuse(*place, "rego.name", reason, "write a short name");
             return None;

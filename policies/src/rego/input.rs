@@ -38,7 +38,7 @@ pub(crate) fn of(request: &Request<'_>) -> Result<Vec<Value>, TooLong> {
         .iter()
         .map(|owner| {
             let mut fields = shared.clone();
-            put(&mut fields, "binary", name(&owner.path));
+            put(&mut fields, "binary", name(owner));
             put(&mut fields, "binary_path", owner.path.as_str());
             if let Some(script) = &owner.script {
                 put(&mut fields, "script", script.as_str());
@@ -76,11 +76,7 @@ fn check(request: &Request<'_>, owners: &[Program]) -> Result<(), TooLong> {
 
 fn shared(request: &Request<'_>, owners: &[Program]) -> BTreeMap<Value, Value> {
     let mut fields = BTreeMap::new();
-    put(
-        &mut fields,
-        "binaries",
-        owners.iter().map(|owner| Value::from(name(&owner.path))).collect::<Vec<_>>(),
-    );
+    put(&mut fields, "binaries", owners.iter().map(|owner| Value::from(name(owner))).collect::<Vec<_>>());
     put(&mut fields, "host", request.destination.host);
     put(&mut fields, "port", u64::from(request.destination.port));
     put(&mut fields, "method", request.method);
@@ -96,10 +92,10 @@ fn shared(request: &Request<'_>, owners: &[Program]) -> BTreeMap<Value, Value> {
 }
 
 /// The file's name if it is where programs are, and otherwise its whole path: a `/tmp/curl` is not `curl`.
-pub(super) fn name(path: &str) -> &str {
-    match path.rsplit_once('/') {
+fn name(owner: &Program) -> &str {
+    match owner.path.rsplit_once('/') {
         Some((directory, file)) if DIRECTORIES.contains(&directory) => file,
-        _ => path,
+        _ => &owner.path,
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::functions::{Function, known};
 use super::shape::{Kind, Path, Shape, path};
-use super::{Asked, Mistake, growth, words};
+use super::{Mistake, growth};
 use crate::document::RegoMode as Mode;
 
 /// Levels of the syntax tree on the longest way from rule to rule: what bounds the stack of an evaluation.
@@ -24,13 +24,10 @@ pub(crate) struct Learned {
 }
 
 /// Checks a syntax tree.
-pub(crate) fn check(tree: &Value, asked: Asked, text: &str) -> Result<(String, Learned), Vec<Mistake>> {
+pub(crate) fn check(tree: &Value, mode: Mode, text: &str) -> Result<(String, Learned), Vec<Mistake>> {
     let shape = Shape::of(tree).map_err(|mistake| vec![mistake])?;
     let mut walker = Walker { shape: &shape, uses: BTreeMap::new(), rule: "", found: Vec::new() };
-    match asked {
-        Asked::Verdict(mode) => walker.verdicts(mode),
-        Asked::Word => walker.found.extend(words::check(&shape)),
-    }
+    walker.verdicts(mode);
     walker.imports();
     for (name, definitions) in &shape.rules {
         walker.rule = name;

@@ -13,7 +13,7 @@ use regorus::{Engine, LimitError, Value};
 
 use super::lint::{self, Learned};
 use super::source::Source;
-use super::{Asked, Mistake, guard, numbers};
+use super::{Mistake, guard, numbers};
 use crate::document::RegoMode as Mode;
 
 /// Time that all modules have for one decision.
@@ -54,19 +54,10 @@ pub(crate) enum Opinion {
     Panicked,
 }
 
-/// A module that was read and checked for what it is asked.
-#[derive(Debug)]
-pub(super) struct Loaded {
-    pub(super) engine: Engine,
-    /// The package's path; its rules are beneath it.
-    pub(super) package: String,
-    learned: Learned,
-}
-
-impl Loaded {
-    pub(super) fn load(text: &str, asked: Asked) -> Result<Self, Vec<Mistake>> {
+impl Module {
+    pub(crate) fn load(text: &str, mode: Mode) -> Result<Self, Vec<Mistake>> {
         let source = Source::read(text).map_err(|mistake| vec![mistake])?;
-        let read = || guard::contained(|| read(&source, asked));
+        let read = || guard::contained(|| read(&source, mode));
         let parsed = std::thread::scope(|scope| {
             let reader = std::thread::Builder::new().stack_size(PARSER_STACK).spawn_scoped(scope, read);
             reader.map(|reader| reader.join().ok().flatten())
@@ -79,14 +70,6 @@ impl Loaded {
                 Err(vec![Mistake::new(0, 0, reason, "let the process start a thread")])
             }
         }
-    }
-}
-
-impl Module {
-    pub(crate) fn load(text: &str, mode: Mode) -> Result<Self, Vec<Mistake>> {
-        let Loaded { engine, package, learned } = Loaded::load(text, Asked::Verdict(mode))?;
-        let deny = learned.has_deny.then(|| format!("{package}.deny"));
-        Ok(Self { engine, allow: format!("{package}.allow"), deny })
     }
 
     /// Asks about one request. `deadline` is shared by everybody who is asked about it.
@@ -119,7 +102,7 @@ impl Module {
 }
 
 /// Parses and checks, in whichever version of the language the text is.
-fn read(source: &Source, asked: Asked) -> Result<Loaded, Vec<Mistake>> {
+fn read(source: &Source, mode: Mode) -> Result<Module, Vec<Mistake>> {
     let mut engine = match (parse(source, Version::One), parse(source, Version::Zero)) {
         (Ok(engine), _) | (_, Ok(engine)) => engine,
         // The author meant version 1 if its keywords are there.
@@ -130,17 +113,14 @@ fn read(source: &Source, asked: Asked) -> Result<Loaded, Vec<Mistake>> {
         }
     };
     let tree = tree(&engine).map_err(|mistake| vec![mistake])?;
-    let (package, learned) = lint::check(&tree, asked, &source.text).map_err(|mut found| {
+    let (package, Learned { has_deny }) = lint::check(&tree, mode, &source.text).map_err(|mut found| {
         found.iter_mut().for_each(|mistake| mistake.column = source.column(mistake.line, mistake.column));
         found
     })?;
-    let rule = match asked {
-        Asked::Verdict(_mode) => "allow",
-        Asked::Word => "route",
-    };
-    let compiled = engine.compile_with_entrypoint(&format!("{package}.{rule}").as_str().into());
+    let (allow, deny) = (format!("{package}.allow"), format!("{package}.deny"));
+    let compiled = engine.compile_with_entrypoint(&allow.as_str().into());
     compiled.map_err(|error| vec![explain(source, &error.to_string())])?;
-    Ok(Loaded { engine, package, learned })
+    Ok(Module { engine, allow, deny: has_deny.then_some(deny) })
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,7 +149,7 @@ fn tree(engine: &Engine) -> Result<serde_json::Value, Mistake> {
 }
 
 /// One rule's value.
-pub(super) fn value(engine: &mut Engine, rule: &str, deadline: Instant) -> Result<Value, Opinion> {
+fn value(engine: &mut Engine, rule: &str, deadline: Instant) -> Result<Value, Opinion> {
     let limit = deadline.saturating_duration_since(Instant::now());
     if limit.is_zero() {
         return Err(Opinion::Overrun);

@@ -90,10 +90,8 @@ impl Size {
     }
 }
 
-/// What a request or a model call can bring, by the name of its field; [`super::input`] and [`super::facts`] let no more
-/// in. No name means two things.
+/// What the request can bring, by the name of its field; [`super::input`] lets no more in.
 pub(super) fn of_input(field: &str) -> Size {
-    use super::facts::{CATEGORIES, CATEGORY, MODEL, REGION, SERVER, SERVERS};
     use super::input::{FIELDS, HEADERS, PATH, PROGRAM, PROGRAMS, QUERY};
     let bytes = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     // A byte that is no UTF-8 becomes a character of three.
@@ -109,11 +107,7 @@ pub(super) fn of_input(field: &str) -> Size {
         "path" => Size::text(PATH),
         "query" => pairs(QUERY),
         "headers" => pairs(HEADERS),
-        "port" | "now" | "bytes" | "tools" => Size::SCALAR,
-        "model" => Size::text(MODEL),
-        "sandbox" | "api" | "call" | "word" | "session" => Size::text(64),
-        "categories" => Size::text(CATEGORY).plus(SCALAR).repeated(bytes(CATEGORIES)),
-        "local" | "cloud" => Size::text(SERVER + REGION + MODEL + 256).repeated(bytes(SERVERS)),
+        "port" | "now" => Size::SCALAR,
         _ => Size::of(bytes(HEADERS).saturating_mul(4) + bytes(PROGRAM * PROGRAMS)),
     }
 }

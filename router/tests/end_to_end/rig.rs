@@ -7,11 +7,9 @@ use std::sync::{Arc, Mutex};
 
 use crate::echo;
 use classify::property::Property;
-use policies::rego::routing::RouteModules;
 use router::budget::Budgets;
 use router::judge::Judge;
 use router::redact::Redactor;
-use router::rego::Rego;
 use router::service::Service;
 use router::trail::Trail;
 use router::upstream::Servers;
@@ -22,8 +20,8 @@ use tokio::sync::{Notify, watch};
 use tokio_rustls::TlsAcceptor;
 use wire::region::Region;
 use wire::router::{
-    AfterLocal, Api, Directive, Document, Fallback, LocalServer, ModelServer, RegoModule, RouterConfig,
-    Sensitive, ZoneLimits,
+    AfterLocal, Api, Directive, Document, Fallback, LocalServer, ModelServer, RouterConfig, Sensitive,
+    ZoneLimits,
 };
 use wire::rules::Rules;
 use wire::secret::Secret;
@@ -96,8 +94,6 @@ pub(crate) struct Plan {
     /// Where calls may be served.
     pub(crate) regions: Option<&'static [&'static str]>,
     pub(crate) limits: ZoneLimits,
-    /// Rego of the operator's, which is called `night`.
-    pub(crate) rego: Option<&'static str>,
 }
 
 /// How the cloud server shows who it is, and whom the router trusts beside the system's roots.
@@ -138,7 +134,6 @@ impl Default for Plan {
             in_region: None,
             regions: None,
             limits: ZoneLimits::default(),
-            rego: None,
         }
     }
 }
@@ -176,11 +171,6 @@ impl Plan {
             rules: self.rules,
             documents: self.documents,
             limits: self.limits,
-            rego: self
-                .rego
-                .iter()
-                .map(|text| RegoModule { name: "night".to_owned(), text: (*text).to_owned() })
-                .collect(),
             extra_roots_pem: self.cloud_tls.map(|tls| tls.trusted_pem).unwrap_or_default(),
             hosts: ["local.test", "cloud.test", "local2.test", "cloud2.test"]
                 .map(|name| (name.to_owned(), [127, 0, 0, 1].into()))
@@ -317,7 +307,7 @@ impl Rig {
 
 /// What the proxy adds, for a policy that asks nothing of model calls.
 pub(crate) const CONTEXT: &str = "host: inference.local\r\nconnection: close\r\nx-openshell-sandbox: box-1\r\n\
-     x-openshell-request: req-1\r\nx-openshell-flow: 12\r\nx-openshell-policy: 3\r\nx-openshell-programs: 1\r\n\
+     x-openshell-request: req-1\r\nx-openshell-flow: 12\r\nx-openshell-policy: 3\r\n\
      x-openshell-subject: {\"owners\":[{\"binary\":\"/usr/bin/python3.11\",\"pid\":7,\"uid\":1000}]}\r\n\
      x-openshell-conditions: sensitive=pass providers=local,cloud\r\n";
 
@@ -366,8 +356,7 @@ fn service(config: RouterConfig, line: StdUnixStream) -> Service {
     let budgets = Budgets::new(&config.limits);
     let property = Property::new(&config.rules).unwrap().with_documents(&config.documents).unwrap();
     let directive = router::directive::Directive::new(config.directive, property.categories()).unwrap();
-    let rego = Rego::new(RouteModules::load(&config.rego).unwrap());
-    let judge = Judge::new(directive, Redactor::new(property).unwrap()).with_rego(rego);
+    let judge = Judge::new(directive, Redactor::new(property).unwrap());
     let (trail, drain) = Trail::new(audit::client::Tokio::new(line).unwrap());
     tokio::spawn(drain);
     Service::new((servers, budgets), judge, trail, 2)

@@ -93,7 +93,7 @@ pub(crate) fn config() -> Value {
         "version": wire::VERSION, "listener": 5, "audit": 6,
         "directive": {"sensitive": "block", "rules": {"personal": "redact", "personal/email-address": "pass"}, "after_local": "local"},
         "local": null, "cloud": {"url": "http://127.0.0.1:9/v1", "api": "openai", "api_key": null, "model": "m", "models": {}},
-        "rules": {}, "limits": {}, "rego": [], "documents": [], "fallback": {}, "providers": {}, "extra_roots_pem": "", "hosts": {}, "user": null,
+        "rules": {}, "limits": {}, "documents": [], "fallback": {}, "providers": {}, "extra_roots_pem": "", "hosts": {}, "user": null,
     })
 }
 
@@ -102,7 +102,7 @@ pub(crate) fn request(body: &str) -> String {
     let length = body.len();
     format!(
         "POST /v1/chat/completions HTTP/1.1\r\nhost: inference.local\r\nconnection: close\r\nx-openshell-sandbox: box\r\n\
-         x-openshell-request: r-1\r\nx-openshell-flow: 1\r\nx-openshell-policy: 1\r\nx-openshell-programs: 0\r\nx-openshell-subject: {{\"unknown\":\"x\"}}\r\n\
+         x-openshell-request: r-1\r\nx-openshell-flow: 1\r\nx-openshell-policy: 1\r\nx-openshell-subject: {{\"unknown\":\"x\"}}\r\n\
          x-openshell-conditions: sensitive=pass providers=local,cloud\r\n\
          content-type: application/json\r\n\
          content-length: {length}\r\n\r\n{body}"
